@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Checks what a compiler does not: who may include whom, and a few words we do not use.
+
+The table below is the architecture. To add an arrow, add it here and say why in the commit.
+"""
+import os
+import re
+import sys
+
+ROOMS = {
+    "base": [],
+    "world": ["base"],
+    "wire": ["base"],
+    "parser": ["base"],
+    "wal": ["base", "world"],
+    "btree": ["base", "world"],
+    "txn": ["base", "world", "wal", "btree"],
+    "sql": ["base", "world", "parser", "txn"],
+    "cdc": ["base", "world", "wal", "txn", "sql"],
+    "saga": ["base", "world", "txn", "sql"],
+    "router": ["base", "world", "parser", "wire", "saga"],
+    "shell": ["base", "world", "wire"],
+    "server": ["base", "world", "wire", "parser", "wal", "btree", "txn", "sql", "cdc", "saga"],
+}
+
+# Everything that would let the outside in unseen has one door: world/. Memory has base/.
+BANNED = [
+    (r"\b(time|gettimeofday|clock_gettime|rand|random|getrandom)\s*\(", {"world"}),
+    (r"\b(fsync|fdatasync|pread|pwrite|open|socket|accept4?|epoll_wait)\s*\(", {"world"}),
+    (r"\bpthread_\w+\s*\(", {"world"}),
+    (r"\b(malloc|calloc|realloc|free|strdup)\s*\(", {"base"}),
+    (r"\b(strcpy|strcat|sprintf|gets|strtok)\s*\(", {"tests"}),
+    (r"\b(FIXME|XXX)\b", set()),
+]
+
+
+def strip(text):
+    """Blank comments and strings, keeping line numbers."""
+    pattern = r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|//[^\n]*'
+    return re.sub(pattern, lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.S)
+
+
+def check(root, path, complain):
+    room = path.split(os.sep)[0]
+    with open(os.path.join(root, path)) as file:
+        text = file.read()
+
+    for number, line in enumerate(text.split("\n"), 1):
+        where = f"{path}:{number}"
+        if len(line) > 100:
+            complain(f"{where}: line is longer than 100 columns")
+        include = re.match(r'#include "(\w+)/(?:\w+/)*(\w+)\.h"', line)
+        if include is None or room == "tests":
+            continue
+        other, header = include.groups()
+        if other != room and other not in ROOMS.get(room, []):
+            complain(f"{where}: {room}/ may not use {other}/ (tools/tidy.py holds the map)")
+        if other != room and header.endswith("_internal"):
+            complain(f"{where}: {other}/{header}.h is private to {other}/")
+
+    code = strip(text)
+    for pattern, allowed in BANNED:
+        if room in allowed:
+            continue
+        for match in re.finditer(pattern, text if "FIXME" in pattern else code):
+            number = text.count("\n", 0, match.start()) + 1
+            complain(f"{path}:{number}: '{match.group().strip()}' is not used in {room}/")
+    for name, inner in re.findall(r"\b([a-z]+)__(\w+)\s*\(", code):
+        if name in ROOMS and name != room and room != "tests":
+            complain(f"{path}: {name}__{inner}() is private to {name}/")
+
+
+def main(root):
+    errors = []
+    for room in [*ROOMS, "tests"]:
+        for folder, _, names in os.walk(os.path.join(root, room)):
+            for name in sorted(names):
+                if name.endswith((".c", ".h")):
+                    path = os.path.relpath(os.path.join(folder, name), root)
+                    check(root, path, errors.append)
+    print("\n".join(errors) or "tidy")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

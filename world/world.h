@@ -1,0 +1,234 @@
+/*
+ * world/world.h - the one door out: tasks, clock, randomness, files, sockets.
+ *
+ * Everything above this room reaches the outside through these functions only, so that the same
+ * code runs on the operating system (world_os_new) and inside a seeded, deterministic simulator
+ * (world_sim_new).
+ *
+ * Rules
+ *   - A task is a stackful fiber. It lives on one worker thread from birth to end and is never
+ *     moved. Other tasks of the worker run only when it sleeps.
+ *   - A function that may sleep takes `struct task *task` as its first parameter; no other does.
+ *     The task passed is always the running one. Nothing sleeps while latches_held() > 0
+ * (asserted).
+ *   - Long loops call task_breathe.
+ *   - Stacks are small (TASK_STACK_SIZE, with a guard page): nothing large lives on them, and
+ *     recursion is bounded by its room.
+ */
+#ifndef WORLD_WORLD_H
+#define WORLD_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct world;
+struct task;
+struct world_file;
+struct world_listener;
+struct world_socket;
+
+enum {
+    WORLD_WORKERS_MAX = 64,
+    TASK_STACK_SIZE = 128 * 1024, /* address space; only touched pages cost memory */
+};
+
+/* ---- making and running one ---------------------------------------------------------------- */
+
+struct world_os_options {
+    unsigned worker_count; /* 0: one per processor */
+    unsigned helper_count; /* threads for blocking file work; 0: 4 */
+};
+
+enum err world_os_new(
+    const struct world_os_options *options, struct world **world, struct diag *diag);
+
+/* Faults and delays of the simulator; a zero struct is a kind world (short random delays only). */
+struct world_sim_options {
+    unsigned worker_count; /* what world_worker_count reports; all tasks run on one thread. 0: 2 */
+    int64_t delay_us_max;  /* each file or network operation takes 0..this; 0: 200 */
+};
+
+/* A world in memory: files, a network of its own, a clock that jumps to the next event, all
+ * choices drawn from `seed`. The same seed and program give the same trace. */
+struct world *world_sim_new(uint64_t seed, const struct world_sim_options *options);
+
+/* A running hash of every scheduling decision and I/O of a simulated world; 0 on the real one. */
+uint64_t world_trace_hash(const struct world *world);
+
+void world_delete(struct world *world);
+
+/* Run until world_stop and all tasks have ended, or (simulator) nothing can ever happen again.
+ * The calling thread becomes worker 0. Spawn the first task before. */
+void world_run(struct world *world);
+
+/* From any thread or task. Every task gets TASK_TERMINATE; world_run returns when all ended. */
+void world_stop(struct world *world);
+
+unsigned world_worker_count(const struct world *world);
+
+/* ---- clock and chance ----------------------------------------------------------------------- */
+
+int64_t world_clock_us(const struct world *world); /* monotonic, from an arbitrary start */
+int64_t world_wall_us(const struct world *world);  /* since 1970-01-01 00:00 UTC */
+uint64_t world_random(struct world *world);        /* any thread; not for secrets */
+void world_random_bytes(struct world *world, void *bytes, size_t size); /* good for secrets */
+
+/* ---- tasks ---------------------------------------------------------------------------------- */
+
+typedef void task_main(struct task *task, void *arg);
+
+enum {
+    WORLD_ANY_WORKER = -1
+};
+
+/* Start a task on a worker (an index, or WORLD_ANY_WORKER for the least loaded); from any thread.
+ * `name` must outlive it. ERR_LIMIT when there is no room for a stack. */
+enum err task_spawn(struct world *world, int worker, const char *name, task_main *run, void *arg,
+    struct diag *diag);
+
+struct world *task_world(const struct task *task);
+unsigned task_worker(const struct task *task);
+const char *task_name(const struct task *task);
+
+enum {
+    WORLD_NEVER = INT64_MAX
+};
+
+/*
+ * Sleep until task_unpark, an interrupt, or the clock reaches deadline_us (WORLD_NEVER: no
+ * deadline). Works with a permit: an unpark that came before the park is not lost, and makes the
+ * next park return at once. May return early for no reason, so callers loop over their condition:
+ *
+ *     while (!condition_holds(x)) { task_park(task, deadline); check interrupt, deadline }
+ *
+ * Interrupts only wake it; whether to obey is the caller's business (task_interrupted).
+ */
+void task_park(struct task *task, int64_t deadline_us);
+
+/* From any thread. The task must not have ended: whoever can be unparked deregisters before it
+ * returns. */
+void task_unpark(struct task *task);
+
+/* Sleep at least this long, deaf to interrupts other than TASK_TERMINATE. */
+void task_sleep(struct task *task, int64_t duration_us);
+
+/* Let the others of this worker run. */
+void task_yield(struct task *task);
+
+/* Interrupts stick until cleared. */
+enum task_interrupt {
+    TASK_CANCEL = 1,    /* 57014 canceling statement due to user request */
+    TASK_TIMEOUT = 2,   /* 57014 canceling statement due to statement timeout */
+    TASK_TERMINATE = 4, /* 57P01 terminating connection due to administrator command */
+};
+void task_interrupt(struct task *task, enum task_interrupt what); /* any thread */
+void task_interrupt_clear(struct task *task, enum task_interrupt what);
+/* ERR_OK, or the error of the most severe pending interrupt, set in diag. Does not sleep, does not
+ * clear. */
+enum err task_interrupted(struct task *task, struct diag *diag);
+/* Raise TASK_TIMEOUT when the clock reaches this; WORLD_NEVER takes it back. */
+void task_set_deadline(struct task *task, int64_t deadline_us);
+
+/* For long loops: yields when the time slice (about 1 ms) is over, then task_interrupted. Cheap
+ * enough for every row. */
+enum err task_breathe(struct task *task, struct diag *diag);
+
+/* Bytes of stack still unused below the caller: recursion checks it and answers 54001. */
+size_t task_stack_left(const struct task *task);
+
+/* Run fn(arg) on a helper thread while the task sleeps (password hashing, DNS). In the simulator it
+ * runs in place after a drawn delay. fn may not touch tasks or latches that are held elsewhere. */
+void world_offload(struct task *task, void (*fn)(void *arg), void *arg);
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+/* Paths are plain; the simulator has a flat in-memory tree with directories. All sizes in bytes.
+ * Errors: ERR_IO with path and the system's words, ERR_UNDEFINED_FILE, ERR_DISK_FULL. */
+
+enum world_file_flags {
+    WORLD_FILE_READ = 1,
+    WORLD_FILE_WRITE = 2,     /* implies read */
+    WORLD_FILE_CREATE = 4,    /* if missing */
+    WORLD_FILE_EXCLUSIVE = 8, /* with CREATE: must be missing */
+    WORLD_FILE_DURABLE = 16,  /* each write is durable when it returns (O_DIRECT and RWF_DSYNC where
+                                the file system can, else fdatasync). Offsets, sizes and addresses
+                                are then multiples of WORLD_BLOCK_SIZE. */
+};
+enum {
+    WORLD_BLOCK_SIZE = 4096
+};
+
+enum err world_file_open(
+    struct task *task, const char *path, int flags, struct world_file **file, struct diag *diag);
+void world_file_close(struct task *task, struct world_file *file);
+const char *world_file_path(const struct world_file *file);
+
+/* Reads up to size bytes; *size_read is less only at the end of the file. */
+enum err world_file_read(struct task *task, struct world_file *file, uint64_t offset, void *bytes,
+    size_t size, size_t *size_read, struct diag *diag);
+/* Writes all, or fails. After a failure any part may have been written. */
+enum err world_file_write(struct task *task, struct world_file *file, uint64_t offset,
+    const void *bytes, size_t size, struct diag *diag);
+/* fdatasync. A failure does not return: it logs and ends the process (P7); in the simulator it
+ * crashes the simulated node. A failed WORLD_FILE_DURABLE write whose fate is unknown (EIO) too. */
+void world_file_sync(struct task *task, struct world_file *file);
+enum err world_file_size(
+    struct task *task, struct world_file *file, uint64_t *size, struct diag *diag);
+enum err world_file_truncate(
+    struct task *task, struct world_file *file, uint64_t size, struct diag *diag);
+/* Allocate and zero-fill [0, size): writes there need no metadata later. Durable on return. */
+enum err world_file_preallocate(
+    struct task *task, struct world_file *file, uint64_t size, struct diag *diag);
+/* An exclusive lock for the process's life; ERR_OBJECT_IN_USE if another process holds it. */
+enum err world_file_lock(struct task *task, struct world_file *file, struct diag *diag);
+
+enum err world_rename(struct task *task, const char *from, const char *to, struct diag *diag);
+enum err world_unlink(struct task *task, const char *path, struct diag *diag);
+enum err world_mkdir(struct task *task, const char *path, struct diag *diag); /* existing is fine */
+/* Make creations, renames and unlinks in this directory durable. Failure ends the process. */
+void world_sync_directory(struct task *task, const char *path);
+/* Calls each(arg, name) for every entry but . and .., in byte order. */
+enum err world_list_directory(struct task *task, const char *path,
+    void (*each)(void *arg, const char *name), void *arg, struct diag *diag);
+bool world_file_exists(struct task *task, const char *path);
+
+/* ---- sockets -------------------------------------------------------------------------------- */
+
+/* TCP, or in the simulator its own lossless-in-order streams with delays and resets. */
+enum err world_listen(struct task *task, const char *host, uint16_t port,
+    struct world_listener **listener, struct diag *diag);
+uint16_t world_listener_port(const struct world_listener *listener); /* what port 0 became */
+/* Sleeps. ERR_ADMIN_SHUTDOWN on TASK_TERMINATE or after world_listener_close. The socket may be
+ * used from then on by one task of any worker (handed over once). `peer` (64 bytes or NULL) gets
+ * "address:port". */
+enum err world_accept(struct task *task, struct world_listener *listener,
+    struct world_socket **socket, char *peer, struct diag *diag);
+void world_listener_close(struct task *task, struct world_listener *listener);
+
+enum err world_connect(struct task *task, const char *host, uint16_t port,
+    struct world_socket **socket, struct diag *diag);
+/* Wait for at least one byte. *size_read == 0: the peer closed. ERR_QUERY_CANCELED etc. on an
+ * interrupt that is in `obey` (a set of enum task_interrupt); ERR_LOCK_NOT_AVAILABLE never;
+ * ERR_IDLE_SESSION_TIMEOUT when deadline_us passed; ERR_CONNECTION_FAILURE on a reset. */
+enum err world_recv(struct task *task, struct world_socket *socket, void *bytes, size_t size,
+    int64_t deadline_us, int obey, size_t *size_read, struct diag *diag);
+/* True if world_recv would not sleep. Does not sleep. */
+bool world_recv_ready(struct world_socket *socket);
+/* Sends all. Obeys TASK_TERMINATE and TASK_CANCEL only while the peer does not read for long. */
+enum err world_send(struct task *task, struct world_socket *socket, const void *bytes, size_t size,
+    struct diag *diag);
+void world_socket_close(struct task *task, struct world_socket *socket);
+
+/* ---- the process ---------------------------------------------------------------------------- */
+
+/* One line to the log (stderr) with a time stamp. Any thread. */
+void world_log(struct world *world, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Signals as an event: calls on_signal(arg, signal) on a task of worker 0. SIGINT, SIGTERM, SIGHUP
+ * and SIGQUIT; SIGPIPE is ignored. Nothing in the simulator. */
+void world_on_signal(struct world *world, void (*on_signal)(void *arg, int signal), void *arg);
+
+#endif /* WORLD_WORLD_H */
