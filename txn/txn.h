@@ -1,0 +1,267 @@
+/*
+ * txn/txn.h - transactions over the store: snapshots, versions, locks, commit, recovery.
+ *
+ * One node's database is a txn_db: a B-tree store, a log, and what lives between them in memory
+ * (undo, transaction table, lock table). sql/ sees only this header: trees of rows under snapshots.
+ *
+ * Guarantees: DESIGN.md, P1-P3. Isolation levels: READ COMMITTED, REPEATABLE READ (snapshot
+ * isolation, first updater wins). SERIALIZABLE is refused by txn_begin with 0A000 until it is real.
+ *
+ * Threads: a struct txn belongs to one session task; a txn_db to everybody.
+ */
+#ifndef TXN_TXN_H
+#define TXN_TXN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/ids.h"
+#include "world/world.h"
+
+struct txn_db;
+struct txn;
+struct txn_scan;
+
+/* ---- the database ------------------------------------------------------------------------------
+ */
+
+struct txn_db_options {
+    const char *directory;        /* created if missing; holds data.tusk and wal/ */
+    uint64_t cache_size;          /* 0: 1 GiB */
+    uint64_t wal_segment_size;    /* 0: 64 MiB */
+    uint64_t checkpoint_wal_size; /* start a checkpoint after so much log; 0: 1 GiB */
+    bool checkpoint_automatic;    /* run the background checkpointer */
+};
+
+/* Locks the directory, opens or creates, recovers (log after the checkpoint, progress to the log).
+ * A torn tail ends the log; a bad record before good ones is ERR_CORRUPT with file and offset. */
+enum err txn_db_open(
+    struct task *task, const struct txn_db_options *options, struct txn_db **db, struct diag *diag);
+/* All transactions must have ended. Does not checkpoint. */
+void txn_db_close(struct task *task, struct txn_db *db);
+enum err txn_db_checkpoint(struct task *task, struct txn_db *db, struct diag *diag);
+/* True if the store was created by this open: the owner then writes its first rows. */
+bool txn_db_is_new(const struct txn_db *db);
+
+/* LSN of the last commit that was marked by txn_mark_schema_change; a cache of the catalog that
+ * was read at a snapshot at or after this LSN, with this LSN unchanged since, is current. */
+lsn_t txn_db_schema_lsn(const struct txn_db *db);
+lsn_t txn_db_durable_lsn(const struct txn_db *db);
+lsn_t txn_db_visible_lsn(const struct txn_db *db); /* what a new snapshot would be */
+
+struct txn_db_stats {
+    uint64_t commits, rollbacks, deadlocks, wal_bytes, wal_flushes, undo_bytes, locks;
+    uint64_t pages_dirty, file_size;
+};
+void txn_db_stats(struct txn_db *db, struct txn_db_stats *stats);
+
+/* ---- transactions ------------------------------------------------------------------------------
+ */
+
+enum txn_isolation {
+    TXN_READ_COMMITTED, /* READ UNCOMMITTED is this too */
+    TXN_REPEATABLE_READ,
+    TXN_SERIALIZABLE,
+};
+
+enum txn_state {
+    TXN_IDLE,
+    TXN_ACTIVE,
+};
+
+/* One per session, used for one transaction after another; costs no allocation per transaction.
+ * `owner_pid`: how deadlock details name this session. */
+struct txn *txn_new(struct txn_db *db, uint32_t owner_pid);
+void txn_delete(struct task *task, struct txn *txn); /* must be idle */
+
+enum err txn_begin(struct task *task, struct txn *txn, enum txn_isolation isolation, bool read_only,
+    struct diag *diag);
+enum txn_state txn_state(const struct txn *txn);
+enum txn_isolation txn_isolation(const struct txn *txn);
+bool txn_read_only(const struct txn *txn);
+void txn_set_read_only(struct txn *txn, bool read_only);
+/* Only before the first snapshot was taken (the caller says 25001 otherwise). */
+enum err txn_set_isolation(struct txn *txn, enum txn_isolation isolation, struct diag *diag);
+bool txn_has_snapshot(const struct txn *txn);
+bool txn_has_written(const struct txn *txn);
+txn_id_t txn_id(const struct txn *txn); /* 0 until the first write */
+
+/*
+ * Commit: append to the log, publish, release locks, then sleep until durable (deaf to interrupts).
+ * When it returns ERR_OK the answer may be sent; on an error the transaction is rolled back. A
+ * transaction without writes waits only until what it observed is durable (txn_settle).
+ * The transaction is idle afterwards, either way.
+ */
+enum err txn_commit(struct task *task, struct txn *txn, struct diag *diag);
+void txn_rollback(struct task *task, struct txn *txn);
+
+/* Sleep until every commit whose rows this transaction met is durable. Before an error that rests
+ * on what was read is sent (P1); txn_commit does it itself. Cheap if there is nothing to wait for.
+ */
+void txn_settle(struct task *task, struct txn *txn);
+
+/* Do not wait for the disk at commit (synchronous_commit = off): order is kept, the last moments
+ * may be lost in a crash. */
+void txn_set_synchronous(struct txn *txn, bool synchronous);
+
+/* Savepoints: a depth, counted from 1. */
+enum err txn_savepoint(struct task *task, struct txn *txn, uint32_t *depth, struct diag *diag);
+/* Undo everything since it, locks of rows included; the savepoint itself stays, deeper ones go. */
+void txn_rollback_to(struct task *task, struct txn *txn, uint32_t depth);
+void txn_release_savepoint(struct txn *txn, uint32_t depth);
+
+/* This transaction changes the catalog: its commit moves txn_db_schema_lsn. */
+void txn_mark_schema_change(struct txn *txn);
+bool txn_changes_schema(const struct txn *txn);
+
+/* ---- snapshots ---------------------------------------------------------------------------------
+ */
+
+/* What a statement sees: commits up to lsn, and this transaction's own writes of commands before
+ * `command`. */
+struct txn_snapshot {
+    lsn_t lsn;
+    uint32_t command;
+};
+
+/* Start of a statement: READ COMMITTED takes a new LSN, REPEATABLE READ the transaction's first;
+ * the command number goes up in both. The LSN stays registered (undo for it is kept) until
+ * txn_snapshots_release or the end. */
+struct txn_snapshot txn_statement_begin(struct txn *txn);
+/* No statement or open portal of this transaction needs a snapshot any more (READ COMMITTED: stop
+ * holding undo back). No effect in REPEATABLE READ. */
+void txn_snapshots_release(struct txn *txn);
+
+/* ---- reading -----------------------------------------------------------------------------------
+ */
+
+/* Names one version of one row: compare-and-write tokens of txn_update and friends. */
+struct txn_version {
+    uint64_t writer;
+    uint64_t undo;
+};
+
+struct txn_row {
+    struct slice key;
+    struct slice value;
+    struct txn_version version;
+};
+
+/* The row that the snapshot sees under `key`; the value is copied into `into`. */
+enum err txn_get(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_id_t tree,
+    struct slice key, struct arena *into, struct txn_row *row, bool *found, struct diag *diag);
+
+struct txn_range {
+    struct slice low, high;
+    bool has_low, has_high;
+    bool low_exclusive, high_exclusive;
+};
+
+/* Rows of the range in key order (or backward). Reads lazily; sees the snapshot whatever happens
+ * meanwhile. Memory comes from `arena` and pooled cursors; always close. range is copied. */
+enum err txn_scan_open(struct task *task, struct txn *txn, struct txn_snapshot snapshot,
+    tree_id_t tree, const struct txn_range *range, bool backward, struct arena *arena,
+    struct txn_scan **scan, struct diag *diag);
+/* *found == false at the end. The row's memory is valid until the next call on this scan. Does not
+ * call task_breathe: the executor does. */
+enum err txn_scan_next(
+    struct task *task, struct txn_scan *scan, struct txn_row *row, bool *found, struct diag *diag);
+void txn_scan_close(struct task *task, struct txn_scan *scan);
+
+/* Largest key in the tree whatever its state; for hidden row ids. */
+enum err txn_tree_last_key(struct task *task, struct txn_db *db, tree_id_t tree, struct arena *into,
+    struct slice *key, bool *found, struct diag *diag);
+void txn_tree_size(struct txn_db *db, tree_id_t tree, uint64_t *leaf_count, uint64_t *row_count);
+
+/* ---- writing -----------------------------------------------------------------------------------
+ */
+
+/*
+ * Every write is seen by this transaction's later commands, and by others at commit. A write to a
+ * row that another active transaction wrote or locked sleeps until that one ends; deadlocks are
+ * found at once (ERR_DEADLOCK, DETAIL names the cycle). Interrupts end the wait with their error.
+ * After an error the caller rolls back (to a savepoint or whole).
+ * ERR_READ_ONLY_TRANSACTION if the transaction is read only.
+ */
+
+/* A new row. If a live row stands there: ERR_UNIQUE, with *existing filled (value copied into
+ * `into`; both may be NULL) and no words set: the caller knows the constraint's name. Waits for the
+ * end of an active inserter or deleter first. */
+enum err txn_insert(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
+    struct slice value, struct arena *into, struct txn_row *existing, struct diag *diag);
+
+enum txn_outcome {
+    TXN_DONE,    /* written, deleted or locked */
+    TXN_CHANGED, /* READ COMMITTED: someone else changed the row since the snapshot and committed;
+                    *latest has the newest version, now reserved for us: judge it again, and repeat
+                    the call with latest->version (or give up on the row) */
+    TXN_GONE,    /* READ COMMITTED: someone else deleted it and committed */
+    TXN_SELF,    /* this very command has already changed it: leave it alone */
+    TXN_SKIPPED, /* TXN_SKIP_LOCKED and somebody holds it */
+};
+
+/* Replace the value of the row seen as `seen` (from txn_get, a scan, or *latest). In REPEATABLE
+ * READ a row changed since the snapshot is ERR_SERIALIZATION (40001) with PostgreSQL's words. */
+enum err txn_update(struct task *task, struct txn *txn, struct txn_snapshot snapshot,
+    tree_id_t tree, struct slice key, struct txn_version seen, struct slice value,
+    struct arena *into, struct txn_row *latest, enum txn_outcome *outcome, struct diag *diag);
+
+enum err txn_remove(struct task *task, struct txn *txn, struct txn_snapshot snapshot,
+    tree_id_t tree, struct slice key, struct txn_version seen, struct arena *into,
+    struct txn_row *latest, enum txn_outcome *outcome, struct diag *diag);
+
+/* In ascending strength; conflicts as PostgreSQL's table 13.3. */
+enum txn_row_lock {
+    TXN_LOCK_KEY_SHARE,
+    TXN_LOCK_SHARE,
+    TXN_LOCK_NO_KEY_UPDATE,
+    TXN_LOCK_UPDATE,
+};
+
+enum txn_wait {
+    TXN_WAIT,
+    TXN_NOWAIT,      /* ERR_LOCK_NOT_AVAILABLE instead of sleeping */
+    TXN_SKIP_LOCKED, /* TXN_SKIPPED instead of sleeping */
+};
+
+enum err txn_lock_row(struct task *task, struct txn *txn, struct txn_snapshot snapshot,
+    tree_id_t tree, struct slice key, struct txn_version seen, enum txn_row_lock mode,
+    enum txn_wait wait, struct arena *into, struct txn_row *latest, enum txn_outcome *outcome,
+    struct diag *diag);
+
+/* The eight table lock modes of PostgreSQL (13.3.1), weakest first. */
+enum txn_table_lock {
+    TXN_ACCESS_SHARE,
+    TXN_ROW_SHARE,
+    TXN_ROW_EXCLUSIVE,
+    TXN_SHARE_UPDATE_EXCLUSIVE,
+    TXN_SHARE,
+    TXN_SHARE_ROW_EXCLUSIVE,
+    TXN_EXCLUSIVE,
+    TXN_ACCESS_EXCLUSIVE,
+};
+
+/* Held to the end of the transaction. A mode already held costs almost nothing. `object` is any
+ * number (a table's oid); `name` is for messages. */
+enum err txn_lock_table(struct task *task, struct txn *txn, uint64_t object, const char *name,
+    enum txn_table_lock mode, enum txn_wait wait, struct diag *diag);
+
+/* lock_timeout of the session, 0: none. */
+void txn_set_lock_timeout(struct txn *txn, int64_t timeout_us);
+
+/* ---- trees -------------------------------------------------------------------------------------
+ */
+
+/* A new empty tree; gone again if the transaction rolls back. */
+enum err txn_tree_create(struct task *task, struct txn *txn, tree_id_t *tree, struct diag *diag);
+/* A tree with a fixed id (the catalog's, below TREE_ID_FIRST_USER). */
+enum err txn_tree_create_fixed(
+    struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag);
+/* Gone after commit, once no snapshot can use it. The caller holds the table exclusively. */
+enum err txn_tree_drop(struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag);
+
+#endif /* TXN_TXN_H */
