@@ -1,0 +1,165 @@
+/*
+ * sql/catalog/catalog.h - what exists: schemas, relations, columns, indexes, constraints, roles.
+ *
+ * The truth is tables in the store (trees below TREE_ID_FIRST_USER), changed in transactions like
+ * any row. Reading them for each statement would be slow, so sessions look at a struct catalog: an
+ * immutable picture read at one snapshot, shared by all sessions by reference count, valid while
+ * txn_db_schema_lsn has not moved. A transaction that has itself changed the schema sees a private
+ * picture of its own (rebuilt after each of its DDL statements).
+ *
+ * Pictures own their memory: anything reached from a catalog lives as long as the reference.
+ */
+#ifndef SQL_CATALOG_CATALOG_H
+#define SQL_CATALOG_CATALOG_H
+
+#include <stdatomic.h>
+
+#include "sql/value/value.h"
+#include "txn/txn.h"
+
+struct catalog;
+struct catalog_store; /* one per database server: the shared current picture and counters */
+
+enum {
+    NAME_MAX_BYTES = 63,
+    COLUMNS_MAX = 1600,
+    INDEX_COLUMNS_MAX = 32,
+    /* PostgreSQL's OIDs of fixed objects */
+    NAMESPACE_PG_CATALOG = 11,
+    NAMESPACE_PUBLIC = 2200,
+    NAMESPACE_INFORMATION_SCHEMA = 13000,
+    OID_FIRST_USER = 16384,
+};
+
+struct column {
+    const char *name;
+    oid_t type;
+    int32_t typmod;
+    bool not_null;
+    bool dropped;
+    const char *default_text; /* SQL of the default expression, or NULL; bound at use */
+};
+
+enum relation_kind { /* pg_class.relkind */
+    RELATION_TABLE = 'r',
+    RELATION_INDEX = 'i',
+    RELATION_VIEW = 'v',
+    RELATION_SEQUENCE = 'S',
+    RELATION_VIRTUAL = 'V', /* a catalog view made of functions: rows come from virtual_scan */
+};
+
+struct index {
+    oid_t oid;
+    const char *name;
+    tree_id_t tree; /* the table's own tree for its primary key: the table is clustered by it */
+    bool unique;
+    bool primary;
+    bool constraint; /* made by PRIMARY KEY or UNIQUE, not by CREATE INDEX */
+    uint16_t column_count;
+    uint16_t columns[INDEX_COLUMNS_MAX]; /* 0-based column numbers of the table */
+    uint8_t flags[INDEX_COLUMNS_MAX];    /* enum key_flags per column */
+};
+
+struct check {
+    oid_t oid;
+    const char *name;
+    const char *text; /* SQL of the condition */
+};
+
+struct relation {
+    oid_t oid;
+    oid_t schema;
+    const char *schema_name;
+    const char *name;
+    char kind; /* enum relation_kind */
+    oid_t owner;
+    uint16_t column_count;
+    const struct column *columns;
+    struct row_layout *layout; /* of all columns, dropped ones included */
+    tree_id_t tree;            /* rows: key -> row_encode of all columns */
+    /* The primary key, or NULL: then the key is a hidden 8-byte big-endian row id. The key of a row
+     * is key_encode of its primary key columns in order. */
+    const struct index *primary;
+    uint16_t index_count; /* the primary key included */
+    const struct index *indexes;
+    uint16_t check_count;
+    const struct check *checks;
+    const struct virtual_table *virtual_table; /* RELATION_VIRTUAL */
+    /* Next hidden row id; shared by all pictures. Use catalog_next_row_id. */
+    struct row_id_counter *row_ids;
+    const char *view_text; /* RELATION_VIEW */
+};
+
+/*
+ * Index entries (contract between DDL, executor and checks):
+ *   the table's tree           key = key_encode(primary key columns) or row id; value = row
+ *   a unique index             key = key_encode(index columns); value = the row's key in the table
+ *                              if any indexed column is null, the row's key is appended to the key
+ *                              (nulls do not collide), and the value is the same
+ *   any other index            key = key_encode(index columns) + row's key; value = empty
+ * The row's key of a non-unique entry is what follows the index columns (key_skip).
+ */
+
+/* Rows of a catalog view. emit is called once per row; it copies. */
+struct virtual_table {
+    const char *schema; /* pg_catalog or information_schema */
+    const char *name;
+    oid_t oid;
+    uint16_t column_count;
+    const struct column *columns;
+    enum err (*scan)(struct eval *eval, const struct catalog *catalog,
+        enum err (*emit)(void *arg, const struct datum *values), void *arg);
+};
+
+struct role {
+    oid_t oid;
+    const char *name;
+    bool superuser;
+    bool login;
+};
+
+/* ---- the shared picture
+ * -------------------------------------------------------------------------- */
+
+/* Opens the catalog over a recovered database; in a new one creates the catalog trees, schema
+ * public, database "postgres", superuser "postgres" and a superuser named `system_user`. */
+enum err catalog_open(struct task *task, struct txn_db *db, const char *system_user,
+    struct catalog_store **store, struct diag *diag);
+void catalog_close(struct catalog_store *store);
+
+/* The picture for the next statement of this transaction (which is active). Counts a reference;
+ * sleeps only if it must be read anew. Cheap when nothing changed: two loads and a count. */
+enum err catalog_get(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct catalog **catalog, struct diag *diag);
+void catalog_release(struct catalog *catalog);
+/* Identifies the picture's content: equal versions are equal pictures (plan cache key). */
+uint64_t catalog_version(const struct catalog *catalog);
+/* The transaction's next catalog_get must read anew (called by DDL after its changes). */
+void catalog_invalidate(struct catalog_store *store, struct txn *txn);
+
+/* ---- looking up
+ * ------------------------------------------------------------------------------------ */
+
+/* schema == NULL: along the path pg_catalog, then public. NULL if there is none. */
+const struct relation *catalog_relation(
+    const struct catalog *catalog, const char *schema, const char *name);
+const struct relation *catalog_relation_by_oid(const struct catalog *catalog, oid_t oid);
+/* The index of this name and its table. */
+const struct index *catalog_index(const struct catalog *catalog, const char *schema,
+    const char *name, const struct relation **table);
+oid_t catalog_schema(const struct catalog *catalog, const char *name); /* 0: none */
+const char *catalog_schema_name(const struct catalog *catalog, oid_t oid);
+const struct role *catalog_role(const struct catalog *catalog, const char *name);
+bool catalog_database_exists(const struct catalog *catalog, const char *name);
+/* Iterate: returns NULL at the end. User relations and virtual tables alike, stable order. */
+const struct relation *catalog_relation_at(const struct catalog *catalog, size_t position);
+const struct role *catalog_role_at(const struct catalog *catalog, size_t position);
+
+int relation_column(const struct relation *relation, const char *name); /* -1: none */
+
+/* A fresh hidden row id for a table without primary key; unique for ever. May sleep the first time
+ * (it looks at the last key of the tree). */
+enum err catalog_next_row_id(struct task *task, struct catalog_store *store,
+    const struct relation *relation, uint64_t *row_id, struct diag *diag);
+
+#endif /* SQL_CATALOG_CATALOG_H */

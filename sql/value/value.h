@@ -1,0 +1,320 @@
+/*
+ * sql/value/value.h - SQL values, types, functions, operators, casts.
+ *
+ * Types are PostgreSQL's, by OID. A value in memory is a struct datum; which member of it counts
+ * is the type's business:
+ *
+ *     boolean, smallint, integer, bigint, oid, regclass..,  i
+ *     date (days since 2000-01-01), time (us)               i; INT64_MIN/MAX (dates: INT32_MIN/MAX)
+ *     timestamp, timestamptz (us since 2000-01-01 UTC)         are -infinity/infinity
+ *     real, double precision                                f (real: rounded to float)
+ *     text, varchar, char(n), name, bytea, unknown          p, size (no NUL at the end; char(n)
+ *                                                              padded with blanks to n characters)
+ *     numeric                                               p, size: own form, see numeric.c
+ *     uuid                                                  p, size 16
+ *
+ * Text is UTF-8, compared by bytes (C collation). All memory that p points to is immutable and
+ * lives in an arena or a page copy named by whoever handed the datum out.
+ */
+#ifndef SQL_VALUE_VALUE_H
+#define SQL_VALUE_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "world/world.h"
+
+struct datum {
+    union {
+        int64_t i;
+        double f;
+        const uint8_t *p;
+    };
+    uint32_t size; /* of p's bytes */
+    bool null;
+};
+_Static_assert(sizeof(struct datum) == 16, "two words: datums are copied everywhere");
+
+static inline struct datum
+datum_null(void)
+{
+    return (struct datum){.null = true};
+}
+
+static inline struct datum
+datum_int(int64_t i)
+{
+    return (struct datum){.i = i};
+}
+
+static inline struct datum
+datum_bool(bool b)
+{
+    return (struct datum){.i = b};
+}
+
+static inline struct datum
+datum_float(double f)
+{
+    return (struct datum){.f = f};
+}
+
+static inline struct datum
+datum_bytes(const void *p, size_t size)
+{
+    return (struct datum){.p = p, .size = (uint32_t)size};
+}
+
+/* ---- types --------------------------------------------------------------------------------- */
+
+typedef uint32_t oid_t; /* PostgreSQL's object identifiers; 0 is "none" */
+
+enum type_oid {
+    TYPE_BOOL = 16,
+    TYPE_BYTEA = 17,
+    TYPE_CHAR = 18, /* "char", one byte, of the catalogs */
+    TYPE_NAME = 19,
+    TYPE_INT8 = 20,
+    TYPE_INT2 = 21,
+    TYPE_INT4 = 23,
+    TYPE_REGPROC = 24,
+    TYPE_TEXT = 25,
+    TYPE_OID = 26,
+    TYPE_FLOAT4 = 700,
+    TYPE_FLOAT8 = 701,
+    TYPE_UNKNOWN = 705, /* an untyped literal or parameter before resolution */
+    TYPE_BPCHAR = 1042,
+    TYPE_VARCHAR = 1043,
+    TYPE_DATE = 1082,
+    TYPE_TIME = 1083,
+    TYPE_TIMESTAMP = 1114,
+    TYPE_TIMESTAMPTZ = 1184,
+    TYPE_INTERVAL = 1186,
+    TYPE_NUMERIC = 1700,
+    TYPE_REGCLASS = 2205,
+    TYPE_REGTYPE = 2206,
+    TYPE_RECORD = 2249,
+    TYPE_ANY = 2276, /* in function tables: whatever */
+    TYPE_VOID = 2278,
+    TYPE_UUID = 2950,
+};
+
+enum type_category { /* PostgreSQL's typcategory letters */
+    CATEGORY_BOOLEAN = 'B',
+    CATEGORY_DATETIME = 'D',
+    CATEGORY_NUMERIC = 'N',
+    CATEGORY_STRING = 'S',
+    CATEGORY_TIMESPAN = 'T',
+    CATEGORY_USER = 'U',
+    CATEGORY_UNKNOWN = 'X',
+    CATEGORY_PSEUDO = 'P',
+    CATEGORY_ARRAY = 'A',
+    CATEGORY_INTERNAL = 'Z',
+};
+
+struct type {
+    oid_t oid;
+    const char *name;     /* pg_type.typname: int4 */
+    const char *sql_name; /* format_type's: integer */
+    int16_t size;         /* pg_type.typlen; -1 variable */
+    bool by_reference;    /* uses p */
+    bool preferred;       /* in its category */
+    char category;        /* enum type_category */
+    oid_t array_oid;      /* OID of its array type, for pg_type */
+    /* Two equal values have the same bytes and the key encoding can be turned back into exactly
+     * this value (not so: numeric's scale, -0.0, char(n)'s blanks): index-only scans may use it. */
+    bool key_lossless;
+};
+
+/* NULL if unknown. */
+const struct type *type_by_oid(oid_t oid);
+/* By any accepted name, lower case: int4, integer, int, "timestamp with time zone", varchar... */
+const struct type *type_by_name(const char *name);
+/* All, for pg_type. */
+const struct type *type_all(size_t *count);
+/* "character varying(10)", "numeric(10,2)"; -1: no modifier. */
+char *type_format(struct arena *arena, oid_t type, int32_t typmod);
+/* Modifier from its numbers: varchar(10), numeric(10,2), timestamp(3). PostgreSQL's encodings and
+ * errors. */
+enum err type_make_typmod(
+    oid_t type, const int32_t *numbers, size_t count, int32_t *typmod, struct diag *diag);
+
+/* ---- what functions may know about their surroundings ---------------------------------------- */
+
+/* Of a session, as far as functions need it. Filled by sql/session. */
+struct eval_env {
+    int64_t transaction_time; /* timestamptz: now() */
+    int64_t statement_time;
+    struct world *world; /* clock_timestamp, random */
+    const char *user;    /* current_user */
+    const char *session_user;
+    const char *database;
+    const char *schema; /* current_schema */
+    const char *application_name;
+    const char *time_zone;      /* "UTC", "+02", a tzdata name */
+    int32_t date_style_order;   /* 0 MDY (default), 1 DMY, 2 YMD; output is ISO */
+    int32_t extra_float_digits; /* 1 by default: shortest exact */
+    uint32_t backend_pid;
+    bool bytea_escape;             /* bytea_output = escape */
+    const struct catalog *catalog; /* for regclass, format_type, pg_get_*: see catalog.h */
+    struct sql_session *session;   /* pg_backend_pid, current_setting, txid_current .. */
+};
+
+/* One evaluation. `arena` receives results; `diag` the error. task is for functions that may sleep
+ * (pg_sleep). */
+struct eval {
+    struct task *task;
+    struct arena *arena;
+    struct diag *diag;
+    struct eval_env *env;
+};
+
+/* ---- text and binary forms ------------------------------------------------------------------- */
+
+/* PostgreSQL's input functions: words and SQLSTATEs as there, e.g. 22P02
+ * invalid input syntax for type integer: "x". typmod is applied (as by assignment: too long a
+ * varchar is 22001). */
+enum err type_input(
+    struct eval *eval, oid_t type, int32_t typmod, struct slice text, struct datum *value);
+/* Appends the text form; value is not null. */
+void type_output(const struct eval_env *env, oid_t type, struct datum value, struct buffer *to);
+/* Binary formats of the wire. receive checks sizes (22P03). */
+enum err type_receive(
+    struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, struct datum *value);
+void type_send(oid_t type, struct datum value, struct buffer *to);
+/* Deep copy into an arena. */
+struct datum datum_copy(struct arena *arena, oid_t type, struct datum value);
+
+/* ---- comparing, hashing, keys ---------------------------------------------------------------- */
+
+/* Total btree order of non-null values of one type: <0, 0, >0 (NaN above all, as PostgreSQL). */
+int datum_compare(oid_t type, struct datum a, struct datum b);
+/* Equal values hash equal. */
+uint64_t datum_hash(oid_t type, struct datum value, uint64_t seed);
+bool type_is_ordered(oid_t type);
+
+/* Append one column of an index key: order-preserving, self-delimiting bytes. null is allowed. */
+enum key_flags {
+    KEY_DESCENDING = 1,
+    KEY_NULLS_FIRST = 2,
+};
+void key_encode(struct buffer *key, oid_t type, struct datum value, int flags);
+/* Decode one column from *key, advancing it. For a type that is not key_lossless the value is equal
+ * but may print otherwise. ERR_INDEX_CORRUPT on bytes that no key_encode made. */
+enum err key_decode(struct arena *arena, struct slice *key, oid_t type, int flags,
+    struct datum *value, struct diag *diag);
+/* Skip one encoded column. */
+enum err key_skip(struct slice *key, oid_t type, int flags, struct diag *diag);
+/* The least key above every key that begins with these bytes; false if there is none (all 0xFF). */
+bool key_prefix_successor(struct buffer *key);
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+/* Stored form of a row's columns. Any column is found without walking the others; a row written
+ * before a column was added reads null there (*missing tells). Format in row.c. */
+struct row_layout; /* made once per relation version */
+struct row_layout *row_layout_new(struct arena *arena, const oid_t *types, size_t count);
+void row_encode(const struct row_layout *layout, const struct datum *values, struct buffer *to);
+/* Column `index` of an encoded row; p points into the row. Bytes from disk are checked
+ * (ERR_CORRUPT). */
+enum err row_column(const struct row_layout *layout, struct slice row, size_t index,
+    struct datum *value, bool *missing, struct diag *diag);
+/* Columns listed in `wanted` (ascending) into values[wanted[i]]. */
+enum err row_decode(const struct row_layout *layout, struct slice row, const uint16_t *wanted,
+    size_t wanted_count, struct datum *values, struct diag *diag);
+
+/* ---- functions, operators, casts ------------------------------------------------------------- */
+
+/* arguments: arg_count datums. A strict function is never called with a null. The result's memory
+ * may point into its arguments. */
+typedef enum err function_call(
+    struct eval *eval, const struct datum *arguments, int count, struct datum *result);
+
+enum function_flags {
+    FUNCTION_STRICT = 1,
+    FUNCTION_STABLE = 2,   /* same result within a statement */
+    FUNCTION_VOLATILE = 4, /* random, clock_timestamp: never folded */
+    FUNCTION_VARIADIC = 8, /* the last argument type repeats (concat, format) */
+    FUNCTION_SET = 16,     /* returns a set: see struct set_function */
+    FUNCTION_AGGREGATE = 32,
+    FUNCTION_INTERNAL = 64, /* casts and the like: not found by name */
+};
+
+enum {
+    FUNCTION_ARGS_MAX = 8
+};
+
+struct function {
+    const char *name;
+    oid_t oid; /* PostgreSQL's where it has one (pg_proc), else above 16000 */
+    oid_t result;
+    uint8_t arg_count;
+    uint8_t arg_required; /* fewer than arg_count if the rest have defaults (null is passed) */
+    uint16_t flags;
+    oid_t args[FUNCTION_ARGS_MAX]; /* TYPE_ANY matches any type */
+    function_call *call;
+    const struct aggregate *aggregate; /* FUNCTION_AGGREGATE */
+    const struct set_function *set;    /* FUNCTION_SET */
+};
+
+/* All functions of a name, in a contiguous run; for overload resolution (bind). */
+const struct function *function_by_name(const char *name, size_t *count);
+const struct function *function_by_oid(oid_t oid);
+
+/* Operators: binary (left, right) or prefix (left == 0). */
+struct operator_def {
+    const char *name;
+    oid_t oid;
+    oid_t left, right, result;
+    const struct function *function;
+    const char *commutator, *negator; /* operator names or NULL; for the planner */
+};
+const struct operator_def *operator_by_name(const char *name, size_t *count);
+/* The six comparisons of two values of one type ("=", "<>", "<", "<=", ">", ">="); NULL if the type
+ * has no order. */
+const struct function *operator_compare_function(const char *name, oid_t type);
+
+enum cast_context {
+    CAST_IMPLICIT,
+    CAST_ASSIGNMENT,
+    CAST_EXPLICIT,
+};
+/* How a value of one type becomes another. */
+enum cast_method {
+    CAST_NONE,    /* not possible in this context */
+    CAST_RELABEL, /* same bytes (varchar to text) */
+    CAST_FUNCTION,
+    CAST_TEXT_IO, /* through the text forms (explicit casts from and to string types) */
+};
+enum cast_method cast_find(
+    oid_t from, oid_t to, enum cast_context context, const struct function **function);
+/* Coerce a value of its own type to a length or precision: varchar(n), numeric(p,s)... explicit
+ * casts cut strings, assignments raise 22001. */
+enum err type_apply_typmod(struct eval *eval, oid_t type, int32_t typmod, bool explicit_cast,
+    struct datum value, struct datum *result);
+
+/* An aggregate is a state machine over a group. State memory comes from the group's arena. */
+struct aggregate {
+    size_t state_size; /* zeroed at the start */
+    /* Not called for rows with a null argument if FUNCTION_STRICT is set on the function. */
+    enum err (*step)(
+        struct eval *eval, void *state, struct arena *group, const struct datum *args, int count);
+    enum err (*finish)(struct eval *eval, void *state, struct datum *result);
+};
+
+/* A set-returning function of one column (generate_series). State as for aggregates. */
+struct set_function {
+    size_t state_size;
+    enum err (*start)(struct eval *eval, void *state, const struct datum *args, int count);
+    /* *done: no more rows. */
+    enum err (*next)(struct eval *eval, void *state, struct datum *value, bool *done);
+};
+
+/* LIKE, for expressions and for the planner's prefix ranges. */
+bool like_match(struct slice text, struct slice pattern, uint8_t escape, bool fold_case);
+
+#endif /* SQL_VALUE_VALUE_H */
