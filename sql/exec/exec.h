@@ -1,0 +1,66 @@
+/*
+ * sql/exec/exec.h - runs plans.
+ *
+ * exec_compile turns a plan's expressions into flat programs, once; the result is immutable and is
+ * kept beside the plan in the cache. An execution (struct exec) holds the frame of registers and
+ * the operators' states; it can be asked for one row after another and be left lying in between (a
+ * suspended portal), cancelled, or abandoned.
+ */
+#ifndef SQL_EXEC_EXEC_H
+#define SQL_EXEC_EXEC_H
+
+#include "sql/plan/plan.h"
+
+struct exec_program;
+struct exec;
+
+/* In the plan's arena. */
+enum err exec_compile(
+    struct arena *arena, const struct plan *plan, struct exec_program **program, struct diag *diag);
+
+struct exec_context {
+    struct txn *txn;
+    struct txn_snapshot snapshot;
+    struct catalog_store *store;   /* row ids */
+    const struct catalog *catalog; /* for virtual tables */
+    struct eval_env *env;
+    struct arena *arena;        /* of the execution: the frame and states; the portal's */
+    const struct datum *params; /* param_count of the plan; memory outlives the execution */
+    uint64_t work_mem; /* bytes an operator may keep; more is ERR_LIMIT (no spilling yet) */
+    bool count;        /* keep counters for EXPLAIN ANALYZE */
+    struct diag *diag;
+};
+
+/* context is copied. Nothing is read yet. */
+enum err exec_open(struct task *task, const struct exec_program *program,
+    const struct exec_context *context, struct exec **exec);
+
+/* The next row: *row points at the plan's column_count result datums, valid until the next call;
+ * NULL at the end. A statement without result rows runs whole and gives NULL. Calls task_breathe.
+ */
+enum err exec_next(struct task *task, struct exec *exec, const struct datum **row);
+
+/* Rows inserted, updated, deleted; for a SELECT the rows given so far. */
+uint64_t exec_row_count(const struct exec *exec);
+/* In preorder of plan nodes; NULL unless context.count. */
+const struct plan_counter *exec_counters(const struct exec *exec);
+
+/* Releases scans; always call, also after errors. */
+void exec_close(struct task *task, struct exec *exec);
+
+/* One expression alone (DEFAULT, CHECK, EXECUTE's arguments): registers may be NULL if it reads
+ * none. Result memory in eval->arena. */
+enum err exec_evaluate(struct eval *eval, const struct expr *expr, const struct datum *registers,
+    const struct datum *params, struct datum *result);
+
+/* For COPY FROM and other mass inserts: insert rows given as datums of all columns (dropped ones
+ * null) into a relation with its indexes and NOT NULL; checks are the caller's program. The row
+ * goes through the same code as PLAN_INSERT. */
+struct exec_inserter;
+enum err exec_inserter_open(struct task *task, const struct exec_context *context,
+    const struct relation *relation, struct exec_inserter **inserter);
+enum err exec_inserter_row(
+    struct task *task, struct exec_inserter *inserter, const struct datum *values);
+void exec_inserter_close(struct task *task, struct exec_inserter *inserter);
+
+#endif /* SQL_EXEC_EXEC_H */

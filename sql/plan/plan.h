@@ -1,0 +1,356 @@
+/*
+ * sql/plan/plan.h - what the planner hands to the executor.
+ *
+ * The register machine. A statement has one flat frame of registers, each a struct datum. Every
+ * column of every relation, every computed target, aggregate result and subquery column has a
+ * register of its own, given while binding. Operators do not pass tuples: a scan fills its
+ * relation's registers, a filter reads them, a projection fills others. So an expression is bound
+ * once, nothing is renumbered above a join, and a correlated subquery just reads the registers of
+ * the query around it. An operator that keeps rows (sort, hash, materialize) saves the registers in
+ * `live` of its child and puts them back when the row is its turn.
+ *
+ * Memory of what registers point to: valid until the operator that filled them is asked for its
+ * next row (a join's outer row stays until the outer side moves on). Whoever keeps longer copies.
+ *
+ * A plan is immutable, lives in its own arena together with a catalog reference, and can be run by
+ * many executions one after another (plan cache) and even at once.
+ */
+#ifndef SQL_PLAN_PLAN_H
+#define SQL_PLAN_PLAN_H
+
+#include "parser/ast.h"
+#include "sql/catalog/catalog.h"
+#include "sql/value/value.h"
+#include "txn/txn.h"
+
+typedef uint32_t reg_t;
+
+/* ---- expressions
+ * --------------------------------------------------------------------------------- */
+
+enum expr_kind {
+    EXPR_CONST,
+    EXPR_PARAM,    /* $n of the statement, or a literal lifted out by the plan cache */
+    EXPR_REGISTER, /* a value already in the frame */
+    EXPR_CALL,     /* function or operator; strict ones give null on any null argument */
+    EXPR_AND,      /* list; three-valued, left to right, short-circuit */
+    EXPR_OR,
+    EXPR_NOT,
+    EXPR_IS_NULL,
+    EXPR_IS_NOT_NULL,
+    EXPR_IS_TRUE, /* IS NOT x is NOT (IS x) */
+    EXPR_IS_FALSE,
+    EXPR_CASE, /* whens/thens pairs in list, then optionally the else; searched form only */
+    EXPR_COALESCE,
+    EXPR_NULLIF,   /* two arguments; `function` is their equality */
+    EXPR_GREATEST, /* list of one type */
+    EXPR_LEAST,
+    EXPR_DISTINCT_FROM, /* two arguments; `function` is their equality */
+    EXPR_IN,            /* list[0] = any of list[1..]; `function` is the equality */
+    EXPR_TYPMOD,        /* list[0] coerced to typmod of the same type; explicit_cast tells how */
+    EXPR_TEXT_IO,       /* list[0] to `type` through its text form */
+    EXPR_SUBPLAN,
+};
+
+enum subplan_kind {
+    SUBPLAN_SCALAR, /* value of register `result`; null if no row; 21000 if more than one */
+    SUBPLAN_EXISTS,
+    SUBPLAN_ANY, /* list[0] function(list[0], result) for any row, three-valued */
+    SUBPLAN_ALL,
+};
+
+struct subplan {
+    enum subplan_kind kind;
+    struct plan_node *root;
+    reg_t result;    /* register of the subquery's one column */
+    bool correlated; /* reads registers of the queries around it: run anew for each row. If not, run
+                        once per execution (SUBPLAN_ANY of equality may build a hash table) */
+};
+
+struct expr {
+    enum expr_kind kind;
+    oid_t type;
+    int32_t typmod;   /* -1: none */
+    int32_t location; /* byte offset in the statement's text, -1: none; for error positions */
+    bool explicit_cast;
+    union {
+        struct datum constant; /* EXPR_CONST */
+        uint32_t param;        /* EXPR_PARAM, from 0 */
+        reg_t reg;             /* EXPR_REGISTER */
+        struct {
+            const struct function *function;
+            struct expr **list;
+            uint32_t count;
+            struct subplan *subplan; /* EXPR_SUBPLAN */
+        };
+    };
+};
+
+/* ---- operators
+ * ------------------------------------------------------------------------------------- */
+
+enum plan_kind {
+    PLAN_RESULT,   /* one row without input (SELECT 1); child optional: one-time filter */
+    PLAN_VALUES,   /* rows of expressions */
+    PLAN_SCAN,     /* a relation, whole, in key order */
+    PLAN_INDEX,    /* a relation through an index (its primary key included) */
+    PLAN_VIRTUAL,  /* a catalog view */
+    PLAN_FUNCTION, /* a set-returning function */
+    PLAN_FILTER,
+    PLAN_PROJECT,   /* evaluates targets into registers */
+    PLAN_NEST_LOOP, /* for each outer row the inner side is run anew, and may read its registers */
+    PLAN_HASH_JOIN, /* inner side is built; the keys' hash must be type-equal on both sides */
+    PLAN_MERGE_JOIN,
+    PLAN_MATERIALIZE, /* keeps its child's rows for the next time (inner side of a loop) */
+    PLAN_SORT,
+    PLAN_LIMIT,
+    PLAN_AGGREGATE,
+    PLAN_DISTINCT, /* hash on `keys`; or, sorted, the first of equal neighbours (DISTINCT ON) */
+    PLAN_SET,      /* UNION [ALL], INTERSECT [ALL], EXCEPT [ALL] */
+    PLAN_LOCK,     /* FOR UPDATE / SHARE */
+    PLAN_INSERT,
+    PLAN_UPDATE,
+    PLAN_DELETE,
+};
+
+enum join_kind {
+    JOIN_INNER,
+    JOIN_LEFT, /* outer side is children[0] */
+    JOIN_FULL, /* hash join only, or nested loop on a materialized inner side */
+    JOIN_SEMI, /* outer rows with a match */
+    JOIN_ANTI, /* outer rows without a match (NOT EXISTS) */
+};
+
+struct plan_sort_key {
+    reg_t reg;
+    oid_t type;
+    bool descending;
+    bool nulls_first;
+};
+
+struct plan_target {
+    struct expr *expr;
+    reg_t reg;
+};
+
+struct plan_aggregate {
+    const struct function *function;
+    struct expr **args;
+    uint32_t arg_count;
+    bool distinct;
+    struct plan_sort_key *order; /* over order_targets; string_agg(x ORDER BY y) */
+    struct plan_target *order_targets;
+    uint32_t order_count;
+    struct expr *filter; /* or NULL */
+    reg_t result;
+};
+
+/* A stored relation inside a plan: where its columns and its row's identity go. */
+struct plan_relation {
+    const struct relation *relation;
+    const char *alias;
+    reg_t base;              /* column c is register base + c */
+    const uint16_t *columns; /* which ones are wanted, ascending */
+    uint32_t column_count;
+    bool identity;     /* also fill the next two */
+    reg_t key_reg;     /* the row's key in the table's tree (bytes) */
+    reg_t version_reg; /* a struct txn_version (bytes, size 16) */
+};
+
+/* Bounds of an index scan on its leading columns. Each expr has the column's type, and reads
+ * registers outside this scan only. A null bound matches nothing. */
+struct plan_bounds {
+    struct expr **equal; /* equal_count of them: columns 0..equal_count-1 */
+    uint32_t equal_count;
+    struct expr **in_list;   /* column equal_count is any of these (after `equal`), in_count > 0: */
+    uint32_t in_count;       /* probed in sorted order without duplicates; then no low/high */
+    struct expr *low, *high; /* on column equal_count; NULL: open */
+    bool low_exclusive, high_exclusive;
+};
+
+struct plan_lock {
+    const struct plan_relation *relation;
+    enum txn_row_lock mode;
+    enum txn_wait wait;
+};
+
+struct plan_node {
+    enum plan_kind kind;
+    struct plan_node *children[2];
+    struct expr **filter; /* conjuncts every row must pass (after a join's own conditions; scans,
+                             FILTER, AGGREGATE: HAVING); NULL counts as false */
+    uint32_t filter_count;
+    const reg_t *live; /* registers this node fills or passes on that somebody above reads */
+    uint32_t live_count;
+    double rows, cost; /* the planner's estimates, for EXPLAIN */
+    union {
+        struct { /* SCAN, INDEX, VIRTUAL */
+            struct plan_relation relation;
+            const struct index *index; /* INDEX */
+            struct plan_bounds bounds;
+            bool backward;
+            bool index_only; /* all wanted columns are in the index (and decode exactly) */
+        } scan;
+        struct { /* VALUES: rows * column_count exprs; PROJECT uses targets */
+            struct expr **exprs;
+            uint32_t row_count, column_count;
+            reg_t base;
+        } values;
+        struct { /* FUNCTION */
+            const struct function *function;
+            struct expr **args;
+            uint32_t arg_count;
+            reg_t result;
+            reg_t ordinality; /* WITH ORDINALITY if has_ordinality */
+            bool has_ordinality;
+        } function;
+        struct { /* PROJECT, RESULT */
+            struct plan_target *targets;
+            uint32_t count;
+        } project;
+        struct { /* joins; children[0] outer, children[1] inner */
+            enum join_kind kind;
+            struct expr **condition; /* conjuncts of ON beyond the keys */
+            uint32_t condition_count;
+            struct expr **outer_keys, **inner_keys; /* HASH, MERGE: pairs of one type */
+            uint32_t key_count;
+        } join;
+        struct { /* SORT */
+            struct plan_sort_key *keys;
+            uint32_t key_count;
+            struct expr *bound; /* how many rows anyone will ask for (LIMIT + OFFSET), or NULL */
+        } sort;
+        struct {                         /* LIMIT */
+            struct expr *count, *offset; /* NULL: none; bigint; a null value: none */
+        } limit;
+        struct {                        /* AGGREGATE; no groups: exactly one row */
+            struct plan_target *groups; /* key exprs and the registers that show them */
+            uint32_t group_count;
+            struct plan_aggregate *aggregates;
+            uint32_t aggregate_count;
+            bool sorted; /* the child comes sorted by the groups */
+        } aggregate;
+        struct { /* DISTINCT */
+            struct plan_sort_key *keys;
+            uint32_t key_count;
+            bool sorted;
+        } distinct;
+        struct { /* SET: child i's row is registers inputs[i][0..column_count) */
+            enum plan_set_kind {
+                SET_UNION,
+                SET_INTERSECT,
+                SET_EXCEPT
+            } kind;
+            bool all;
+            const reg_t *inputs[2];
+            reg_t base; /* the result's columns */
+            const oid_t *types;
+            uint32_t column_count;
+        } set;
+        struct { /* LOCK */
+            struct plan_lock *locks;
+            uint32_t lock_count;
+            /* READ COMMITTED, a row changed meanwhile: judge the newest version by these (all
+             * conjuncts of WHERE and ON of the query), all their registers being live. */
+            struct expr **recheck;
+            uint32_t recheck_count;
+        } lock;
+        struct { /* INSERT, UPDATE, DELETE */
+            const struct relation *relation;
+            /* The new row: expr for each column of the relation (NULL for dropped ones), evaluated
+             * into new_base + column. UPDATE: exprs of unchanged columns are plain registers of the
+             * old row. The casts to the column's type and typmod are in the exprs. */
+            struct expr **columns;
+            reg_t new_base;
+            const uint16_t *changed; /* UPDATE: columns named in SET, ascending */
+            uint32_t changed_count;
+            struct plan_relation target; /* UPDATE, DELETE: the old row, all columns live */
+            struct expr **checks;        /* CHECK conditions over new_base; false raises 23514 */
+            const char **check_names;
+            uint32_t check_count;
+            struct expr **recheck; /* as in LOCK */
+            uint32_t recheck_count;
+            struct plan_target *returning; /* over new_base (DELETE: the old row) */
+            uint32_t returning_count;      /* 0: no rows come out */
+        } modify;
+    };
+};
+
+/* ---- the whole
+ * ------------------------------------------------------------------------------------- */
+
+struct plan_column {
+    const char *name;
+    oid_t type;
+    int32_t typmod;
+    oid_t table; /* 0: not a plain column */
+    int16_t attnum;
+};
+
+enum plan_statement {
+    STATEMENT_SELECT,
+    STATEMENT_INSERT,
+    STATEMENT_UPDATE,
+    STATEMENT_DELETE,
+};
+
+struct plan_table_lock {
+    oid_t relation;
+    const char *name;
+    enum txn_table_lock mode;
+};
+
+struct plan {
+    enum plan_statement statement;
+    struct plan_node *root;
+    uint32_t register_count;
+    /* The result row: registers result_base .. result_base + column_count. A statement that returns
+     * no rows has column_count 0 and returns_rows false. */
+    bool returns_rows;
+    reg_t result_base;
+    uint32_t column_count;
+    const struct plan_column *columns;
+    /* $1.. with the types they were given or inferred. */
+    uint32_t param_count;
+    const oid_t *param_types;
+    const struct plan_table_lock *locks; /* what the session locks before it runs the plan */
+    uint32_t lock_count;
+    bool writes; /* rows are changed or locked: refused in a read-only transaction */
+    uint64_t catalog_version;
+};
+
+struct plan_context {
+    struct arena *arena; /* the plan's */
+    struct diag *diag;
+    const struct catalog *catalog;
+    struct eval_env *env; /* for folding constants of immutable functions */
+    struct txn_db *db;    /* sizes for estimates; may be NULL */
+    const char *text;     /* the statement's text: error positions */
+    /* Types of $1..: 0 is "infer it". In and out for Parse; lifted literals arrive with the type an
+     * untyped literal of their kind has (int4, int8, numeric; TYPE_UNKNOWN for strings). */
+    oid_t *param_types;
+    uint32_t param_count; /* known so far; binding may extend up to param_max */
+    uint32_t param_max;
+};
+
+/* Bind and plan SELECT/VALUES/TABLE, INSERT, UPDATE, DELETE. Errors are PostgreSQL's with position
+ * (1-based character in context->text). Does not sleep. */
+enum err plan_make(struct task *task, struct plan_context *context, const struct ast_node *node,
+    struct plan **plan);
+
+/* Parse and bind one expression over one relation's columns, whose column c is register base + c
+ * (relation NULL: no columns allowed), coerced to `type` as by assignment (0: keep its own). For
+ * CHECK (boolean) and DEFAULT. */
+enum err plan_bind_expression(struct task *task, struct plan_context *context, const char *text,
+    const struct relation *relation, reg_t base, oid_t type, int32_t typmod, struct expr **expr);
+
+/* The plan as EXPLAIN prints it (PostgreSQL's layout). counters: per-node actual rows and loops
+ * from exec (in preorder of nodes), or NULL. One line per call of `line`. */
+struct plan_counter {
+    uint64_t rows, loops;
+    int64_t time_us;
+};
+void plan_explain(const struct plan *plan, bool costs, const struct plan_counter *counters,
+    void (*line)(void *arg, const char *text), void *arg);
+
+#endif /* SQL_PLAN_PLAN_H */
