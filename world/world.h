@@ -215,8 +215,6 @@ enum err world_connect(struct task *task, const char *host, uint16_t port,
  * ERR_IDLE_SESSION_TIMEOUT when deadline_us passed; ERR_CONNECTION_FAILURE on a reset. */
 enum err world_recv(struct task *task, struct world_socket *socket, void *bytes, size_t size,
     int64_t deadline_us, int obey, size_t *size_read, struct diag *diag);
-/* True if world_recv would not sleep. Does not sleep. */
-bool world_recv_ready(struct world_socket *socket);
 /* Sends all. Obeys TASK_TERMINATE and TASK_CANCEL only while the peer does not read for long. */
 enum err world_send(struct task *task, struct world_socket *socket, const void *bytes, size_t size,
     struct diag *diag);

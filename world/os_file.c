@@ -1,0 +1,412 @@
+/*
+ * world/os_file.c - files of the operating system. Every call that may block runs on a helper.
+ *
+ * A durable file is opened with O_DIRECT and written with RWF_DSYNC: one system call a commit, no
+ * page cache. Where the file system has no O_DIRECT (tmpfs), it is a plain write and fdatasync.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "world/os_internal.h"
+
+struct os_file {
+    struct world_file file; /* first */
+    int fd;
+    bool durable;
+    bool direct;
+};
+
+enum operation {
+    OP_OPEN,
+    OP_READ,
+    OP_WRITE,
+    OP_SYNC,
+    OP_SIZE,
+    OP_TRUNCATE,
+    OP_PREALLOCATE,
+    OP_RENAME,
+    OP_UNLINK,
+    OP_MKDIR,
+    OP_SYNC_DIRECTORY,
+    OP_LOCK,
+};
+
+/* One blocking call, its arguments and what came of it. */
+struct call {
+    enum operation operation;
+    struct os_file *file;
+    const char *path, *path2;
+    int flags;
+    uint64_t offset;
+    void *to;
+    const void *from;
+    size_t size;
+    uint64_t result;
+    int error; /* errno, 0: fine */
+};
+
+static int
+do_open(struct call *call)
+{
+    struct os_file *file = call->file;
+    int flags = O_CLOEXEC;
+    flags |= (call->flags & WORLD_FILE_WRITE) != 0 ? O_RDWR : O_RDONLY;
+    flags |= (call->flags & WORLD_FILE_CREATE) != 0 ? O_CREAT : 0;
+    flags |= (call->flags & WORLD_FILE_EXCLUSIVE) != 0 ? O_EXCL : 0;
+    file->durable = (call->flags & WORLD_FILE_DURABLE) != 0;
+    if (file->durable) {
+        file->fd = open(call->path, flags | O_DIRECT, 0600);
+        file->direct = file->fd >= 0;
+        if (file->fd >= 0 || errno != EINVAL) {
+            return file->fd < 0 ? errno : 0;
+        }
+    }
+    file->fd = open(call->path, flags, 0600);
+    return file->fd < 0 ? errno : 0;
+}
+
+static int
+do_read(struct call *call)
+{
+    size_t done = 0;
+    while (done < call->size) {
+        ssize_t got = pread(call->file->fd, (uint8_t *)call->to + done, call->size - done,
+            (off_t)(call->offset + done));
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return errno;
+        }
+        if (got == 0) {
+            break;
+        }
+        done += (size_t)got;
+    }
+    call->result = done;
+    return 0;
+}
+
+static int
+do_write(struct call *call)
+{
+    const struct os_file *file = call->file;
+    size_t done = 0;
+    while (done < call->size) {
+        struct iovec part = {
+            .iov_base = (uint8_t *)(uintptr_t)call->from + done, .iov_len = call->size - done};
+        ssize_t put = pwritev2(
+            file->fd, &part, 1, (off_t)(call->offset + done), file->durable ? RWF_DSYNC : 0);
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
+        if (put <= 0) {
+            return put < 0 ? errno : ENOSPC;
+        }
+        done += (size_t)put;
+    }
+    return 0;
+}
+
+static int
+do_preallocate(struct call *call)
+{
+    /* Written zeroes, not only fallocate: an unwritten extent would be converted by each write's
+     * sync, which costs as much as a growing file. */
+    enum {
+        CHUNK = 1024 * 1024
+    };
+    void *zeroes = mem_alloc_aligned(WORLD_BLOCK_SIZE, CHUNK);
+    memset(zeroes, 0, CHUNK);
+    int error = 0;
+    for (uint64_t at = 0; at < call->offset && error == 0; at += CHUNK) {
+        size_t size = call->offset - at < CHUNK ? (size_t)(call->offset - at) : CHUNK;
+        ssize_t put = pwrite(call->file->fd, zeroes, size, (off_t)at);
+        error = put < 0 ? errno : (size_t)put < size ? ENOSPC : 0;
+    }
+    mem_free(zeroes);
+    if (error == 0 && fsync(call->file->fd) != 0) {
+        error = errno;
+    }
+    return error;
+}
+
+static int
+do_sync_directory(struct call *call)
+{
+    int fd = open(call->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return errno;
+    }
+    int error = fsync(fd) == 0 ? 0 : errno;
+    (void)close(fd);
+    return error;
+}
+
+static int
+do_lock(struct call *call)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(call->file->fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+}
+
+static void
+run_call(void *arg)
+{
+    struct call *call = arg;
+    struct stat status;
+    switch (call->operation) {
+    case OP_OPEN:
+        call->error = do_open(call);
+        break;
+    case OP_READ:
+        call->error = do_read(call);
+        break;
+    case OP_WRITE:
+        call->error = do_write(call);
+        break;
+    case OP_SYNC:
+        call->error = fdatasync(call->file->fd) == 0 ? 0 : errno;
+        break;
+    case OP_SIZE:
+        call->error = fstat(call->file->fd, &status) == 0 ? 0 : errno;
+        call->result = call->error == 0 ? (uint64_t)status.st_size : 0;
+        break;
+    case OP_TRUNCATE:
+        call->error = ftruncate(call->file->fd, (off_t)call->offset) == 0 ? 0 : errno;
+        break;
+    case OP_PREALLOCATE:
+        call->error = do_preallocate(call);
+        break;
+    case OP_RENAME:
+        call->error = rename(call->path, call->path2) == 0 ? 0 : errno;
+        break;
+    case OP_UNLINK:
+        call->error = unlink(call->path) == 0 ? 0 : errno;
+        break;
+    case OP_MKDIR:
+        call->error = mkdir(call->path, 0700) == 0 || errno == EEXIST ? 0 : errno;
+        break;
+    case OP_SYNC_DIRECTORY:
+        call->error = do_sync_directory(call);
+        break;
+    case OP_LOCK:
+        call->error = do_lock(call);
+        break;
+    }
+}
+
+static enum err
+words(struct diag *diag, const char *what, const char *path, int error)
+{
+    enum err code = error == ENOENT                                        ? ERR_UNDEFINED_FILE
+                    : error == ENOSPC || error == EDQUOT || error == EFBIG ? ERR_DISK_FULL
+                                                                           : ERR_IO;
+    (void)diag_set(diag, code, "could not %s \"%s\": %s", what, path, strerror(error));
+    if (code == ERR_DISK_FULL) {
+        diag_hint(diag, "Check free disk space.");
+    }
+    return code;
+}
+
+enum err
+os__file_open(
+    struct task *task, const char *path, int flags, struct world_file **file, struct diag *diag)
+{
+    struct os_file *own = mem_zalloc(sizeof *own);
+    struct call call = {.operation = OP_OPEN, .file = own, .path = path, .flags = flags};
+    os__offload(task, run_call, &call);
+    if (call.error != 0) {
+        mem_free(own);
+        return words(diag, "open file", path, call.error);
+    }
+    own->file.path = mem_strdup(path);
+    *file = &own->file;
+    return ERR_OK;
+}
+
+static struct os_file *
+os_file_of(struct world_file *file)
+{
+    return (struct os_file *)(void *)file;
+}
+
+void
+os__file_close(struct task *task, struct world_file *file)
+{
+    (void)task;
+    struct os_file *own = os_file_of(file);
+    (void)close(own->fd);
+    mem_free(own->file.path);
+    mem_free(own);
+}
+
+static int
+run(struct task *task, struct call *call)
+{
+    os__offload(task, run_call, call);
+    return call->error;
+}
+
+enum err
+os__file_read(struct task *task, struct world_file *file, uint64_t offset, void *bytes, size_t size,
+    size_t *size_read, struct diag *diag)
+{
+    struct call call = {.operation = OP_READ,
+        .file = os_file_of(file),
+        .offset = offset,
+        .to = bytes,
+        .size = size};
+    int error = run(task, &call);
+    *size_read = call.result;
+    return error == 0 ? ERR_OK : words(diag, "read file", file->path, error);
+}
+
+enum err
+os__file_write(struct task *task, struct world_file *file, uint64_t offset, const void *bytes,
+    size_t size, struct diag *diag)
+{
+    struct os_file *own = os_file_of(file);
+    if (own->direct) {
+        ASSERT(offset % WORLD_BLOCK_SIZE == 0 && size % WORLD_BLOCK_SIZE == 0 &&
+               (uintptr_t)bytes % WORLD_BLOCK_SIZE == 0);
+    }
+    struct call call = {
+        .operation = OP_WRITE, .file = own, .offset = offset, .from = bytes, .size = size};
+    int error = run(task, &call);
+    if (error == EIO && own->durable) {
+        os__die(task_world(task), "write and sync", file->path, error);
+    }
+    return error == 0 ? ERR_OK : words(diag, "write to file", file->path, error);
+}
+
+void
+os__file_sync(struct task *task, struct world_file *file)
+{
+    struct call call = {.operation = OP_SYNC, .file = os_file_of(file)};
+    int error = run(task, &call);
+    if (error != 0) {
+        os__die(task_world(task), "sync file", file->path, error);
+    }
+}
+
+enum err
+os__file_size(struct task *task, struct world_file *file, uint64_t *size, struct diag *diag)
+{
+    struct call call = {.operation = OP_SIZE, .file = os_file_of(file)};
+    int error = run(task, &call);
+    *size = call.result;
+    return error == 0 ? ERR_OK : words(diag, "stat file", file->path, error);
+}
+
+enum err
+os__file_truncate(struct task *task, struct world_file *file, uint64_t size, struct diag *diag)
+{
+    struct call call = {.operation = OP_TRUNCATE, .file = os_file_of(file), .offset = size};
+    int error = run(task, &call);
+    return error == 0 ? ERR_OK : words(diag, "truncate file", file->path, error);
+}
+
+enum err
+os__file_preallocate(struct task *task, struct world_file *file, uint64_t size, struct diag *diag)
+{
+    struct call call = {.operation = OP_PREALLOCATE, .file = os_file_of(file), .offset = size};
+    int error = run(task, &call);
+    return error == 0 ? ERR_OK : words(diag, "allocate file", file->path, error);
+}
+
+enum err
+os__file_lock(struct task *task, struct world_file *file, struct diag *diag)
+{
+    struct call call = {.operation = OP_LOCK, .file = os_file_of(file)};
+    int error = run(task, &call);
+    if (error == EAGAIN || error == EACCES) {
+        return diag_set(
+            diag, ERR_OBJECT_IN_USE, "file \"%s\" is locked by another process", file->path);
+    }
+    return error == 0 ? ERR_OK : words(diag, "lock file", file->path, error);
+}
+
+enum err
+os__rename(struct task *task, const char *from, const char *to, struct diag *diag)
+{
+    struct call call = {.operation = OP_RENAME, .path = from, .path2 = to};
+    int error = run(task, &call);
+    return error == 0 ? ERR_OK : words(diag, "rename file", from, error);
+}
+
+enum err
+os__unlink(struct task *task, const char *path, struct diag *diag)
+{
+    struct call call = {.operation = OP_UNLINK, .path = path};
+    int error = run(task, &call);
+    return error == 0 ? ERR_OK : words(diag, "remove file", path, error);
+}
+
+enum err
+os__mkdir(struct task *task, const char *path, struct diag *diag)
+{
+    struct call call = {.operation = OP_MKDIR, .path = path};
+    int error = run(task, &call);
+    return error == 0 ? ERR_OK : words(diag, "create directory", path, error);
+}
+
+void
+os__sync_directory(struct task *task, const char *path)
+{
+    struct call call = {.operation = OP_SYNC_DIRECTORY, .path = path};
+    int error = run(task, &call);
+    if (error != 0) {
+        os__die(task_world(task), "sync directory", path, error);
+    }
+}
+
+static int
+only_real(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static int
+by_bytes(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* At start-up only, and short: in place. */
+enum err
+os__list_directory(struct task *task, const char *path, void (*each)(void *arg, const char *name),
+    void *arg, struct diag *diag)
+{
+    (void)task;
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, only_real, by_bytes);
+    if (count < 0) {
+        return words(diag, "open directory", path, errno);
+    }
+    for (int i = 0; i < count; i++) {
+        char *name = mem_strdup(entries[i]->d_name);
+        each(arg, name);
+        mem_free(name);
+        mem_free(entries[i]);
+    }
+    mem_free(entries);
+    return ERR_OK;
+}
+
+bool
+os__file_exists(struct task *task, const char *path)
+{
+    (void)task;
+    return access(path, F_OK) == 0;
+}

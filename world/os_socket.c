@@ -1,0 +1,281 @@
+/* world/os_socket.c - TCP: non-blocking sockets over the workers' event loops. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "world/os_internal.h"
+
+enum {
+    BACKLOG = 4096,
+    SEND_PATIENCE_US = 1000000, /* how long a reader may stall before interrupts count */
+};
+
+struct world_socket {
+    int fd;
+    struct os_waiter waiter;
+};
+
+struct os_listener {
+    struct world_listener listener; /* first */
+    int fd;
+    struct os_waiter waiter;
+};
+
+struct resolve {
+    const char *host;
+    char port[8];
+    bool passive;
+    struct addrinfo *found;
+    int error;
+};
+
+static void
+run_resolve(void *arg)
+{
+    struct resolve *resolve = arg;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_NUMERICSERV | (resolve->passive ? AI_PASSIVE : 0)};
+    resolve->error = getaddrinfo(resolve->host, resolve->port, &hints, &resolve->found);
+}
+
+static enum err
+resolve_host(struct task *task, struct resolve *resolve, const char *host, uint16_t port,
+    bool passive, struct diag *diag)
+{
+    resolve->host = host;
+    resolve->passive = passive;
+    (void)snprintf(resolve->port, sizeof resolve->port, "%u", port);
+    os__offload(task, run_resolve, resolve);
+    if (resolve->error != 0) {
+        return diag_set(diag, ERR_CONNECTION_FAILURE,
+            "could not translate host name \"%s\" to address: %s", host,
+            gai_strerror(resolve->error));
+    }
+    return ERR_OK;
+}
+
+enum err
+os__listen(struct task *task, const char *host, uint16_t port, struct world_listener **listener,
+    struct diag *diag)
+{
+    struct resolve resolve = {0};
+    TRY(resolve_host(task, &resolve, host, port, true, diag));
+    int one = 1;
+    const struct addrinfo *address = resolve.found;
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error = fd < 0 ? errno : 0;
+    if (error == 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+        if (bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+            error = errno;
+        }
+    }
+    freeaddrinfo(resolve.found);
+    if (error != 0) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        (void)diag_set(
+            diag, ERR_IO, "could not listen on \"%s\", port %u: %s", host, port, strerror(error));
+        if (error == EADDRINUSE) {
+            diag_hint(diag, "Is another server already running on port %u?", port);
+        }
+        return ERR_IO;
+    }
+    struct sockaddr_storage bound;
+    socklen_t size = sizeof bound;
+    (void)getsockname(fd, (struct sockaddr *)&bound, &size);
+    struct os_listener *own = mem_zalloc(sizeof *own);
+    own->fd = fd;
+    own->listener.port =
+        ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
+                                          : ((struct sockaddr_in *)(void *)&bound)->sin_port);
+    *listener = &own->listener;
+    return ERR_OK;
+}
+
+static struct world_socket *
+socket_new(int fd)
+{
+    int one = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    struct world_socket *socket = mem_zalloc(sizeof *socket);
+    socket->fd = fd;
+    socket->waiter.readable = true;
+    return socket;
+}
+
+enum err
+os__accept(struct task *task, struct world_listener *listener, struct world_socket **socket,
+    char *peer, struct diag *diag)
+{
+    struct os_listener *own = (struct os_listener *)(void *)listener;
+    for (;;) {
+        if ((atomic_load(&task->interrupts) & TASK_TERMINATE) != 0) {
+            return task__interrupt_error(TASK_TERMINATE, diag);
+        }
+        struct sockaddr_storage from;
+        socklen_t size = sizeof from;
+        int fd = accept4(own->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            if (peer != NULL) {
+                char host[INET6_ADDRSTRLEN] = "?";
+                char port[8] = "?";
+                (void)getnameinfo((struct sockaddr *)&from, size, host, sizeof host, port,
+                    sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+                (void)snprintf(peer, 64, "%s:%s", host, port);
+            }
+            *socket = socket_new(fd);
+            return ERR_OK;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            os__wait_fd(task, own->fd, &own->waiter, WORLD_NEVER);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            world_log(task_world(task), "could not accept a connection: %s", strerror(errno));
+            task_sleep(task, 100000);
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return diag_set(diag, ERR_IO, "could not accept a connection: %s", strerror(errno));
+        }
+    }
+}
+
+void
+os__listener_close(struct task *task, struct world_listener *listener)
+{
+    (void)task;
+    struct os_listener *own = (struct os_listener *)(void *)listener;
+    os__forget_fd(own->fd, &own->waiter);
+    (void)close(own->fd);
+    mem_free(own);
+}
+
+enum err
+os__connect(struct task *task, const char *host, uint16_t port, struct world_socket **socket_out,
+    struct diag *diag)
+{
+    struct resolve resolve = {0};
+    TRY(resolve_host(task, &resolve, host, port, false, diag));
+    int error = 0;
+    for (const struct addrinfo *at = resolve.found; at != NULL; at = at->ai_next) {
+        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0) {
+            error = errno;
+            continue;
+        }
+        struct world_socket *made = socket_new(fd);
+        error = connect(fd, at->ai_addr, at->ai_addrlen) == 0 ? 0 : errno;
+        if (error == EINPROGRESS) {
+            socklen_t size = sizeof error;
+            struct sockaddr_storage there;
+            socklen_t there_size = sizeof there;
+            do {
+                os__wait_fd(task, fd, &made->waiter, WORLD_NEVER);
+                (void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+            } while (error == 0 && getpeername(fd, (struct sockaddr *)&there, &there_size) != 0 &&
+                     (atomic_load(&task->interrupts) & TASK_TERMINATE) == 0);
+        }
+        if (error == 0) {
+            *socket_out = made;
+            break;
+        }
+        os__socket_close(task, made);
+    }
+    freeaddrinfo(resolve.found);
+    if (error != 0) {
+        return diag_set(diag, ERR_CONNECTION_FAILURE, "could not connect to \"%s\", port %u: %s",
+            host, port, strerror(error));
+    }
+    return ERR_OK;
+}
+
+enum err
+os__recv(struct task *task, struct world_socket *socket, void *bytes, size_t size,
+    int64_t deadline_us, int obey, size_t *size_read, struct diag *diag)
+{
+    for (;;) {
+        if (socket->waiter.readable) {
+            ssize_t got = recv(socket->fd, bytes, size, 0);
+            if (got >= 0) {
+                /* A short read drained the socket: the next bytes bring an edge. At EOF keep
+                 * reading EOF. */
+                socket->waiter.readable =
+                    got == 0 || (size_t)got == size || !socket->waiter.registered;
+                *size_read = (size_t)got;
+                return ERR_OK;
+            }
+            if (errno == EINTR) {
+                continue;
+            }
+            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+                return diag_set(diag, ERR_CONNECTION_FAILURE,
+                    "could not receive data from client: %s", strerror(errno));
+            }
+            socket->waiter.readable = false;
+            if (!socket->waiter.registered) {
+                socket->waiter.readable = true; /* bytes may come before it is registered */
+            }
+        }
+        int pending = atomic_load(&task->interrupts) & obey;
+        if (pending != 0) {
+            return task__interrupt_error(pending, diag);
+        }
+        if (deadline_us != WORLD_NEVER && world_clock_us(task_world(task)) >= deadline_us) {
+            return diag_set(diag, ERR_IDLE_SESSION_TIMEOUT, "timed out waiting for the client");
+        }
+        os__wait_fd(task, socket->fd, &socket->waiter, deadline_us);
+    }
+}
+
+enum err
+os__send(struct task *task, struct world_socket *socket, const void *bytes, size_t size,
+    struct diag *diag)
+{
+    const uint8_t *at = bytes;
+    int64_t patience_us = WORLD_NEVER;
+    while (size > 0) {
+        ssize_t put = send(socket->fd, at, size, MSG_NOSIGNAL);
+        if (put >= 0) {
+            at += put;
+            size -= (size_t)put;
+            patience_us = WORLD_NEVER;
+            continue;
+        }
+        if (errno == EINTR) {
+            continue;
+        }
+        if (errno != EAGAIN && errno != EWOULDBLOCK) {
+            return diag_set(
+                diag, ERR_CONNECTION_FAILURE, "could not send data to client: %s", strerror(errno));
+        }
+        int64_t now = world_clock_us(task_world(task));
+        int pending = atomic_load(&task->interrupts) & (TASK_TERMINATE | TASK_CANCEL);
+        if (pending != 0) {
+            if (patience_us == WORLD_NEVER) {
+                patience_us = now + SEND_PATIENCE_US;
+            } else if (now >= patience_us) {
+                return diag_set(
+                    diag, ERR_CONNECTION_FAILURE, "the client does not read what it asked for");
+            }
+        }
+        bool readable = socket->waiter.readable;
+        os__wait_fd(task, socket->fd, &socket->waiter, patience_us);
+        socket->waiter.readable = socket->waiter.readable || readable;
+    }
+    return ERR_OK;
+}
+
+void
+os__socket_close(struct task *task, struct world_socket *socket)
+{
+    (void)task;
+    os__forget_fd(socket->fd, &socket->waiter);
+    (void)close(socket->fd);
+    mem_free(socket);
+}
