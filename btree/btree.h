@@ -32,8 +32,8 @@ struct btree_cursor; /* a scan of one tree */
 
 enum {
     BTREE_PAGE_SIZE = 16384,
-    BTREE_KEY_SIZE_MAX = 2700, /* longer keys: ERR_PROGRAM_LIMIT, like PostgreSQL's btree */
-    BTREE_VALUE_INLINE_MAX = BTREE_PAGE_SIZE / 4,
+    BTREE_KEY_SIZE_MAX = 2000,     /* longer keys: ERR_PROGRAM_LIMIT */
+    BTREE_VALUE_INLINE_MAX = 4000, /* key and value together; more goes to overflow pages */
     BTREE_VALUE_SIZE_MAX = 1 << 30,
 };
 
@@ -112,8 +112,9 @@ enum err btree_get(struct task *task, struct btree *store, tree_id_t tree, struc
  * not freed meanwhile (a snapshot that sees it). */
 enum err btree_value_load(struct task *task, struct btree *store, struct slice reference,
     struct arena *into, struct slice *value, struct diag *diag);
-/* The reference's pages are no longer needed by anyone. Does not sleep. */
-void btree_value_free(struct btree *store, struct slice reference);
+/* The reference's pages are no longer needed by anyone. Reads what is not in the cache; pages that
+ * cannot be read stay allocated (a leak that the log names, not a failure). */
+void btree_value_free(struct task *task, struct btree *store, struct slice reference);
 
 enum btree_verdict {
     BTREE_KEEP,  /* leave everything as it is */

@@ -93,9 +93,7 @@ struct world *task_world(const struct task *task);
 unsigned task_worker(const struct task *task);
 const char *task_name(const struct task *task);
 
-enum {
-    WORLD_NEVER = INT64_MAX
-};
+#define WORLD_NEVER INT64_MAX
 
 /*
  * Sleep until task_unpark, an interrupt, or the clock reaches deadline_us (WORLD_NEVER: no

@@ -1,0 +1,330 @@
+/*
+ * btree/btree_internal.h - pages, frames, mapping table, trees.
+ *
+ * A page in memory (16 KiB), all numbers little-endian:
+ *
+ *     OFFSET SIZE  DESCRIPTION
+ *          0    8  page id
+ *          8    8  right sibling's page id; 0: none
+ *         16    8  tree id
+ *         24    2  level: 0 leaf, >0 inner, PAGE_OVERFLOW: overflow
+ *         26    2  number of slots
+ *         28    2  offset of the lowest cell (cells grow down from the end)
+ *         30    2  garbage: bytes of dead cells above it
+ *         32    2  offset of the low fence    34  2  its length
+ *         36    2  offset of the high fence   38  2  its length; 0xFFFF: none (plus infinity)
+ *         40    2  length of the prefix that all keys share (a prefix of the low fence)
+ *         42   22  zero
+ *         64       slots of 8 bytes: cell offset 2, key suffix length 2, key head 4
+ *
+ *     leaf cell:   writer 8, undo 8, flags 1, value length 2, key suffix, value
+ *     inner cell:  child page id 8, key suffix
+ *     overflow:    from 64: next page id 8, length 4, bytes
+ *
+ * The key head is the first 4 bytes of the suffix as a big-endian number, zero-padded: most
+ * comparisons end there. Inner page: entry i leads to keys >= its key and < the next one's; the
+ * first entry's key is the low fence.
+ *
+ * Invariants
+ *   B1. low fence <= every key < high fence; keys ascend strictly.
+ *   B2. A page's right sibling has the page's high fence as its low fence. Pages never merge, so a
+ *       right link once read stays good.
+ *   B3. A page changes only under its frame's exclusive latch; who reads without it believes
+ *       nothing before version_latch_check.
+ *   B4. A root's page id never changes; when it splits its content moves to two new children.
+ *   B5. A frame holds one page from the page's loading or birth to its freeing.
+ *   B6. A page in epoch E with `pending` set has not been changed in structure since the gate.
+ *
+ * Latch order: gate (as a split) - page latches, a child before its parent, left before right, at
+ * most a page and its newborn siblings at once - frames_latch - space_latch. Nothing sleeps under
+ * any.
+ */
+#ifndef BTREE_BTREE_INTERNAL_H
+#define BTREE_BTREE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/latch.h"
+#include "base/list.h"
+#include "btree/btree.h"
+
+typedef struct {
+    uint64_t v;
+} page_id_t;
+
+enum {
+    PAGE_HEADER_SIZE = 64,
+    PAGE_SLOT_SIZE = 8,
+    LEAF_CELL_HEAD = 19,
+    INNER_CELL_HEAD = 8,
+    PAGE_OVERFLOW = 0xFFFF,
+    NO_FENCE = 0xFFFF,
+    OVERFLOW_DATA_AT = PAGE_HEADER_SIZE + 12,
+    OVERFLOW_DATA_MAX = BTREE_PAGE_SIZE - OVERFLOW_DATA_AT,
+    OVERFLOW_REFERENCE_SIZE = 12, /* size 4, first page id 8 */
+    MAP_CHUNK_ENTRIES = 1024,
+    MAP_CHUNKS_MAX = 1 << 20, /* 2^30 pages: 16 TiB */
+    TREE_CHUNK_ENTRIES = 1024,
+    TREE_CHUNKS_MAX = 1 << 16,
+    HEIGHT_MAX = 16,
+    BLOCK_SIZE = WORLD_BLOCK_SIZE,
+};
+
+struct page_header {
+    uint64_t id;
+    uint64_t right;
+    uint64_t tree;
+    uint16_t level;
+    uint16_t count;
+    uint16_t heap;
+    uint16_t garbage;
+    uint16_t low_at, low_size;
+    uint16_t high_at, high_size;
+    uint16_t prefix_size;
+    uint8_t zero[22];
+};
+_Static_assert(sizeof(struct page_header) == PAGE_HEADER_SIZE, "the table above");
+
+struct page_slot {
+    uint16_t at;
+    uint16_t key_size;
+    uint32_t head;
+};
+_Static_assert(sizeof(struct page_slot) == PAGE_SLOT_SIZE, "the table above");
+
+struct page {
+    struct page_header h;
+    union {
+        struct page_slot slots[(BTREE_PAGE_SIZE - PAGE_HEADER_SIZE) / PAGE_SLOT_SIZE];
+        uint8_t body[BTREE_PAGE_SIZE - PAGE_HEADER_SIZE];
+    };
+};
+_Static_assert(sizeof(struct page) == BTREE_PAGE_SIZE, "a page is a page");
+
+struct frame {
+    struct version_latch latch;
+    _Atomic bool dirty;   /* since its last image; set under the latch */
+    _Atomic bool pending; /* its image for the running checkpoint is due */
+    uint32_t next_free;
+};
+
+struct map_entry {
+    _Atomic uint32_t frame; /* index + 1; 0: not in memory */
+    bool loading;           /* under frames_latch */
+    bool used;              /* under frames_latch: the id names a page */
+    uint64_t extent;        /* first block << 16 | blocks; 0: never written. Checkpoint task only,
+                               and the one who frees the page */
+};
+
+struct map_chunk {
+    struct map_entry entries[MAP_CHUNK_ENTRIES];
+    uint64_t extent; /* of the chunk itself on disk */
+    _Atomic bool dirty;
+};
+
+struct tree {
+    tree_id_t id;
+    page_id_t root;
+    _Atomic int64_t leaf_count, row_count;
+};
+
+/* A page image waiting to be written by the checkpoint. */
+struct image {
+    struct image *next;
+    uint64_t page_id;
+    uint32_t size;
+    uint8_t bytes[];
+};
+
+struct load_waiter {
+    struct list_node node;
+    struct task *task;
+    uint64_t page_id;
+    bool done;
+};
+
+struct btree {
+    struct world *world;
+    struct btree_owner owner;
+    struct world_file *file;
+    char *directory;
+
+    struct page *pages; /* frame i's page is pages[i] */
+    struct frame *frames;
+    uint32_t frame_count;
+
+    struct latch frames_latch; /* the next six */
+    uint32_t frames_used;      /* frames ever handed out */
+    uint32_t frame_free;       /* list through next_free; UINT32_MAX: empty */
+    uint32_t frames_live;
+    uint64_t next_page_id;
+    uint64_t *free_ids;
+    size_t free_id_count, free_id_capacity;
+    struct list_node load_waiters;
+
+    _Atomic(struct map_chunk *) *map; /* MAP_CHUNKS_MAX of them */
+    _Atomic(_Atomic(struct tree *) *) *trees;
+    struct latch trees_latch;
+    uint64_t tree_last;
+
+    /* The gate: splits count themselves in while it is open. */
+    _Atomic int gate_closed;
+    _Atomic int splits_inside;
+
+    /* The checkpoint. */
+    _Atomic bool checkpointing;
+    lsn_t checkpoint_snapshot;
+    struct latch images_latch;
+    struct image *images; /* captured before change */
+
+    struct latch space_latch;
+    uint8_t *blocks_used; /* a bit per block of the file */
+    uint64_t block_count, block_capacity, block_hint;
+    uint64_t *freed; /* extents to free when the superblock is durable */
+    size_t freed_count, freed_capacity;
+    uint64_t checkpoint_number;
+    uint64_t directory_extent, trees_extent;
+
+    _Atomic uint64_t pages_read, pages_written;
+};
+
+/* ---- page.c: one page, no latches --------------------------------------------------------------
+ */
+
+void page__format(struct page *page, uint64_t id, tree_id_t tree, uint16_t level, struct slice low,
+    struct slice high, bool has_high);
+struct slice page__low(const struct page *page);
+struct slice page__high(const struct page *page);
+bool page__has_high(const struct page *page);
+/* -1 if key is below the page's high fence, else 0: go right. */
+bool page__goes_right(const struct page *page, struct slice key, bool exclusive);
+/* First slot whose key is >= key; *equal tells. Bears any bytes. */
+uint32_t page__find(const struct page *page, struct slice key, bool *equal);
+/* The child to follow for key (exclusive: for the largest key below it). 0 on nonsense. */
+uint64_t page__child(const struct page *page, struct slice key, bool exclusive);
+size_t page__free_room(const struct page *page); /* between slots and cells */
+struct slice page__suffix(const struct page *page, uint32_t slot);
+void page__row(
+    const struct page *page, uint32_t slot, struct btree_row *row);         /* key: suffix only */
+size_t page__full_key(const struct page *page, uint32_t slot, uint8_t *to); /* returns its size */
+/* Insert a cell at a slot; room was checked. The key is whole. */
+void page__insert_leaf(struct page *page, uint32_t slot, struct slice key,
+    const struct row_head *head, struct slice value);
+void page__insert_inner(struct page *page, uint32_t slot, struct slice key, uint64_t child);
+void page__erase(struct page *page, uint32_t slot);
+void page__set_head(struct page *page, uint32_t slot, const struct row_head *head);
+void page__set_value(struct page *page, uint32_t slot, struct slice value); /* same size */
+/* Rewrite without garbage. `scratch` is another page's memory. */
+void page__compact(struct page *page, struct page *scratch);
+/* Copy entries [from, to) of source, with their whole keys, to the end of an empty formatted page.
+ */
+void page__append_range(struct page *page, const struct page *source, uint32_t from, uint32_t to);
+/* NULL if sound, else words. Bears any bytes. */
+const char *page__fault(const struct page *page);
+/* Copies that may race with a writer: the only such places, with page__find and page__child. */
+void page__copy_racy(struct page *to, const struct page *from);
+
+/* ---- store.c: frames, ids, loading -------------------------------------------------------------
+ */
+
+static inline struct map_entry *
+store__entry(struct btree *store, uint64_t page_id)
+{
+    if (page_id / MAP_CHUNK_ENTRIES >= MAP_CHUNKS_MAX) {
+        return NULL;
+    }
+    struct map_chunk *chunk =
+        atomic_load_explicit(&store->map[page_id / MAP_CHUNK_ENTRIES], memory_order_acquire);
+    return chunk == NULL ? NULL : &chunk->entries[page_id % MAP_CHUNK_ENTRIES];
+}
+
+struct map_chunk *store__chunk(struct btree *store, uint64_t page_id); /* made if missing */
+/* The frame of a page in memory, or NULL. */
+static inline struct frame *
+store__frame(struct btree *store, uint64_t page_id)
+{
+    struct map_entry *entry = store__entry(store, page_id);
+    uint32_t index = entry == NULL ? 0 : atomic_load_explicit(&entry->frame, memory_order_acquire);
+    return index == 0 ? NULL : &store->frames[index - 1];
+}
+
+static inline struct page *
+store__page(struct btree *store, const struct frame *frame)
+{
+    return &store->pages[frame - store->frames];
+}
+
+/* A new page id with a frame; not latched, known to nobody; dirty. ERR_LIMIT if the cache is full.
+ */
+enum err store__page_new(
+    struct btree *store, uint64_t *page_id, struct frame **frame, struct diag *diag);
+/* The page's id, frame and (after the next checkpoint) extent are free. */
+void store__page_free(struct btree *store, uint64_t page_id);
+/* Read a page that is not in memory; several may ask at once. */
+enum err store__load(struct task *task, struct btree *store, uint64_t page_id, struct diag *diag);
+struct tree *store__tree(struct btree *store, tree_id_t id);
+enum err store__tree_add(struct btree *store, tree_id_t id, uint64_t root, int64_t leaf_count,
+    int64_t row_count, struct diag *diag);
+
+/* ---- find.c -------------------------------------------------------------------------------------
+ */
+
+/* The page of `level` for a key, optimistically: frame and the version under which it was right.
+ * exclusive: for the largest key below `key`. key.data == NULL with exclusive: the last page. */
+struct position {
+    struct frame *frame;
+    uint64_t version;
+    uint64_t page_id;
+};
+enum err find__page(struct task *task, struct btree *store, const struct tree *tree, uint16_t level,
+    struct slice key, bool exclusive, struct position *position, struct diag *diag);
+/* The same, latched exclusively. */
+enum err find__latched(struct task *task, struct btree *store, const struct tree *tree,
+    uint16_t level, struct slice key, struct position *position, struct diag *diag);
+
+/* ---- split.c
+ * -------------------------------------------------------------------------------------- */
+
+/* Split the page that holds `key` at `level` if it still lacks `room` bytes. */
+enum err split__make_room(struct task *task, struct btree *store, struct tree *tree, uint16_t level,
+    struct slice key, size_t room, struct diag *diag);
+
+/* ---- checkpoint.c
+ * ----------------------------------------------------------------------------------- */
+
+/* Called under the page's exclusive latch before its structure changes. */
+void checkpoint__capture(struct btree *store, struct frame *frame);
+
+/* ---- space.c
+ * ---------------------------------------------------------------------------------------- */
+
+uint64_t space__allocate(struct btree *store, uint32_t blocks); /* returns the first block */
+void space__mark(struct btree *store, uint64_t extent, bool used);
+void space__free_later(struct btree *store, uint64_t extent);
+
+static inline uint64_t
+extent_of(uint64_t block, uint32_t blocks)
+{
+    return block << 16 | blocks;
+}
+
+/* ---- image.c: pages on disk
+ * ------------------------------------------------------------------------- */
+
+/* The page as `snapshot` sees it, compressed and framed (see image.c). *newer: something in it is
+ * newer than the snapshot. */
+struct image *image__render(
+    struct btree *store, const struct page *page, lsn_t snapshot, bool *newer);
+/* Back to pages. Bears any bytes. The image of a page may hold more than a page does: versions that
+ * the snapshot saw and that shorter ones had replaced. So it is taken apart in two steps: decode
+ * gives a heap buffer of `*raw_size` bytes (NULL and *fault on nonsense); fill formats `page` with
+ * as many rows from *at as fit (start with *at = 0), and says whether that was all: if not, fill
+ * the next page (its id is `right_id` of this call) from there. */
+uint8_t *image__decode(
+    const uint8_t *bytes, size_t size, uint64_t page_id, size_t *raw_size, const char **fault);
+const char *image__fill(const uint8_t *raw, size_t raw_size, size_t *at, struct page *page,
+    uint64_t id, uint64_t right_id, bool *all);
+
+void btree__check_page(const struct page *page); /* asserts; ASSERT_SLOW builds */
+
+#endif /* BTREE_BTREE_INTERNAL_H */

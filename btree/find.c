@@ -1,0 +1,95 @@
+/*
+ * btree/find.c - from the root to the page of a level where a key belongs.
+ *
+ * Optimistic all the way (B3): a version is noted, the page is looked at, and the answer counts
+ * only if the version still stands. Whatever fails starts again from the root, which is cheap and
+ * rare. Right links make a stale parent harmless (Lehman and Yao): a page that has split sends us
+ * right.
+ */
+#include "base/assert.h"
+#include "btree/btree_internal.h"
+
+enum step {
+    STEP_FOUND,
+    STEP_AGAIN,
+    STEP_MISS, /* position->page_id is not in memory */
+};
+
+static enum step
+descend(struct btree *store, const struct tree *tree, uint16_t level, struct slice key,
+    bool exclusive, struct position *position)
+{
+    uint64_t page_id = tree->root.v;
+    struct frame *frame = store__frame(store, page_id);
+    position->page_id = page_id;
+    if (frame == NULL) {
+        return STEP_MISS;
+    }
+    uint64_t version = version_latch_read(&frame->latch);
+    for (;;) {
+        const struct page *page = store__page(store, frame);
+        uint16_t here = page->h.level;
+        uint64_t next = 0;
+        if (page__goes_right(page, key, exclusive)) {
+            next = page->h.right;
+        } else if (here > level) {
+            next = page__child(page, key, exclusive);
+        }
+        if (!version_latch_check(&frame->latch, version)) {
+            return STEP_AGAIN;
+        }
+        if (next == 0) {
+            ASSERT(here == level);
+            position->frame = frame;
+            position->version = version;
+            position->page_id = page_id;
+            return STEP_FOUND;
+        }
+        struct frame *next_frame = store__frame(store, next);
+        position->page_id = next;
+        if (next_frame == NULL) {
+            return STEP_MISS;
+        }
+        uint64_t next_version = version_latch_read(&next_frame->latch);
+        if (!version_latch_check(&frame->latch, version)) {
+            return STEP_AGAIN; /* the frame we looked up may belong to another page by now */
+        }
+        frame = next_frame;
+        version = next_version;
+        page_id = next;
+    }
+}
+
+enum err
+find__page(struct task *task, struct btree *store, const struct tree *tree, uint16_t level,
+    struct slice key, bool exclusive, struct position *position, struct diag *diag)
+{
+    for (;;) {
+        switch (descend(store, tree, level, key, exclusive, position)) {
+        case STEP_FOUND:
+            return ERR_OK;
+        case STEP_AGAIN:
+            break;
+        case STEP_MISS:
+            TRY(store__load(task, store, position->page_id, diag));
+            break;
+        }
+    }
+}
+
+enum err
+find__latched(struct task *task, struct btree *store, const struct tree *tree, uint16_t level,
+    struct slice key, struct position *position, struct diag *diag)
+{
+    for (;;) {
+        TRY(find__page(task, store, tree, level, key, false, position, diag));
+        version_latch_acquire(&position->frame->latch);
+        const struct page *page = store__page(store, position->frame);
+        /* Between the check and the latch it may have split, or the root may have grown. */
+        if (page->h.id == position->page_id && page->h.level == level &&
+            !page__goes_right(page, key, false)) {
+            return ERR_OK;
+        }
+        version_latch_release_unchanged(&position->frame->latch);
+    }
+}

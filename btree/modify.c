@@ -1,0 +1,200 @@
+/* btree/modify.c - reading and changing one row. */
+#include "base/assert.h"
+#include "base/mem.h"
+#include "btree/btree_internal.h"
+#include "btree/overflow.h"
+
+static enum err
+no_tree(tree_id_t id, struct diag *diag)
+{
+    return diag_set(diag, ERR_INTERNAL, "tree %llu does not exist", (unsigned long long)id.v);
+}
+
+/* Copy the row at a slot out of a page that may change meanwhile; false: nonsense was seen. */
+static bool
+copy_row(const struct page *page, uint32_t slot, struct arena *into, struct btree_row *row)
+{
+    size_t at = page->slots[slot].at;
+    size_t key_size = page->slots[slot].key_size;
+    if (at + LEAF_CELL_HEAD + key_size > BTREE_PAGE_SIZE) {
+        return false;
+    }
+    const uint8_t *cell = (const uint8_t *)page + at;
+    size_t value_size = load_le16(cell + 17);
+    if (at + LEAF_CELL_HEAD + key_size + value_size > BTREE_PAGE_SIZE) {
+        return false;
+    }
+    row->head.writer.v = load_le64(cell);
+    row->head.undo = load_le64(cell + 8);
+    row->head.flags = cell[16];
+    row->value =
+        slice_of(arena_copy(into, cell + LEAF_CELL_HEAD + key_size, value_size), value_size);
+    return true;
+}
+
+enum err
+btree_get(struct task *task, struct btree *store, tree_id_t id, struct slice key,
+    struct arena *into, struct btree_row *row, bool *found, struct diag *diag)
+{
+    const struct tree *tree = store__tree(store, id);
+    if (tree == NULL) {
+        return no_tree(id, diag);
+    }
+    struct arena_mark mark = arena_mark(into);
+    for (;;) {
+        struct position position;
+        TRY(find__page(task, store, tree, 0, key, false, &position, diag));
+        const struct page *page = store__page(store, position.frame);
+        uint32_t slot = page__find(page, key, found);
+        bool sound = !*found || copy_row(page, slot, into, row);
+        if (version_latch_check(&position.frame->latch, position.version)) {
+            ASSERT(sound);
+            row->key = key;
+            return ERR_OK;
+        }
+        arena_rewind(into, mark);
+    }
+}
+
+/* How many bytes of fresh room the change may need. 0: it fits where the old row lies. */
+static size_t
+room_needed(
+    const struct page *page, uint32_t slot, bool exists, struct slice key, struct slice value)
+{
+    if (exists) {
+        struct btree_row current;
+        page__row(page, slot, &current);
+        if (current.value.size == value.size) {
+            return 0;
+        }
+    }
+    return PAGE_SLOT_SIZE + LEAF_CELL_HEAD + key.size + value.size;
+}
+
+static void
+put(struct btree *store, struct tree *tree, struct page *page, uint32_t slot, bool exists,
+    struct slice key, struct slice value, const struct row_head *head)
+{
+    (void)store;
+    if (exists) {
+        struct btree_row current;
+        page__row(page, slot, &current);
+        if (current.value.size == value.size) {
+            page__set_head(page, slot, head);
+            page__set_value(page, slot, value);
+            return;
+        }
+        page__erase(page, slot);
+    } else {
+        atomic_fetch_add_explicit(&tree->row_count, 1, memory_order_relaxed);
+    }
+    page__insert_leaf(page, slot, key, head, value);
+}
+
+/* Everything is in place and the leaf is latched: ask and do. Returns the verdict. */
+static enum btree_verdict
+decide_and_apply(struct btree *store, struct tree *tree, struct frame *frame, struct slice key,
+    struct slice value, uint8_t value_flags, btree_decide *decide, void *arg)
+{
+    struct page *page = store__page(store, frame);
+    bool exists = false;
+    uint32_t slot = page__find(page, key, &exists);
+    struct btree_row current;
+    if (exists) {
+        page__row(page, slot, &current);
+        current.key = key;
+    }
+    struct row_head head = {0};
+    enum btree_verdict verdict = decide(arg, exists ? &current : NULL, &head);
+    switch (verdict) {
+    case BTREE_KEEP:
+        version_latch_release_unchanged(&frame->latch);
+        return verdict;
+    case BTREE_PUT:
+        head.flags = (uint8_t)((head.flags & ~ROW_OVERFLOW) | (value_flags & ROW_OVERFLOW));
+        put(store, tree, page, slot, exists, key, value, &head);
+        break;
+    case BTREE_HEAD:
+        ASSERT(exists);
+        head.flags = (uint8_t)((head.flags & ~ROW_OVERFLOW) | (current.head.flags & ROW_OVERFLOW));
+        page__set_head(page, slot, &head);
+        break;
+    case BTREE_ERASE:
+        ASSERT(exists);
+        page__erase(page, slot);
+        atomic_fetch_sub_explicit(&tree->row_count, 1, memory_order_relaxed);
+        break;
+    }
+    atomic_store_explicit(&frame->dirty, true, memory_order_relaxed);
+    ASSERT_SLOW((btree__check_page(page), true));
+    version_latch_release(&frame->latch);
+    return verdict;
+}
+
+enum err
+btree_modify(struct task *task, struct btree *store, tree_id_t id, struct slice key,
+    struct slice value, uint8_t value_flags, btree_decide *decide, void *arg, struct diag *diag)
+{
+    struct tree *tree = store__tree(store, id);
+    if (tree == NULL) {
+        return no_tree(id, diag);
+    }
+    if (key.size > BTREE_KEY_SIZE_MAX) {
+        (void)diag_set(diag, ERR_PROGRAM_LIMIT, "index row size %zu exceeds maximum %d", key.size,
+            BTREE_KEY_SIZE_MAX);
+        diag_hint(diag, "Values larger than this cannot be indexed.");
+        return ERR_PROGRAM_LIMIT;
+    }
+    uint8_t reference[OVERFLOW_REFERENCE_SIZE];
+    bool stored_outside = false;
+    if ((value_flags & ROW_OVERFLOW) == 0 && key.size + value.size > BTREE_VALUE_INLINE_MAX) {
+        TRY(overflow__store(task, store, id, value, reference, diag));
+        value = slice_of(reference, sizeof reference);
+        value_flags |= ROW_OVERFLOW;
+        stored_outside = true;
+    }
+    enum err err = ERR_OK;
+    enum btree_verdict verdict = BTREE_KEEP;
+    for (;;) {
+        struct position position;
+        err = find__latched(task, store, tree, 0, key, &position, diag);
+        if (err != ERR_OK) {
+            break;
+        }
+        const struct page *page = store__page(store, position.frame);
+        bool exists = false;
+        uint32_t slot = page__find(page, key, &exists);
+        size_t room = room_needed(page, slot, exists, key, value);
+        if (page__free_room(page) >= room) {
+            verdict =
+                decide_and_apply(store, tree, position.frame, key, value, value_flags, decide, arg);
+            break;
+        }
+        version_latch_release_unchanged(&position.frame->latch);
+        err = split__make_room(task, store, tree, 0, key, room, diag);
+        if (err != ERR_OK) {
+            break;
+        }
+    }
+    if (stored_outside && (err != ERR_OK || verdict != BTREE_PUT)) {
+        btree_value_free(task, store, slice_of(reference, sizeof reference));
+    }
+    return err;
+}
+
+enum err
+btree_last_key(struct task *task, struct btree *store, tree_id_t id, struct arena *into,
+    struct slice *key, bool *found, struct diag *diag)
+{
+    struct btree_cursor *cursor = btree_cursor_new(store);
+    enum err err = btree_cursor_seek(task, cursor, id, BTREE_SEEK_LAST, (struct slice){0}, diag);
+    if (err == ERR_OK) {
+        const struct btree_row *row = btree_cursor_row(cursor);
+        *found = row != NULL;
+        if (row != NULL) {
+            *key = slice_of(arena_copy(into, row->key.data, row->key.size), row->key.size);
+        }
+    }
+    btree_cursor_delete(cursor);
+    return err;
+}

@@ -1,0 +1,254 @@
+/*
+ * btree/split.c - making room.
+ *
+ * A split is two steps, each leaving a tree that every reader can use: the upper half moves to a
+ * new right sibling (under the page's latch, inside the gate); then the parent gets an entry for
+ * it. In between, the right link leads there. A root keeps its id (B4): its content moves to two
+ * new pages and it becomes their parent.
+ */
+#include "base/assert.h"
+#include "base/mem.h"
+#include "btree/btree_internal.h"
+
+/* ---- the gate ----------------------------------------------------------------------------------
+ */
+
+static void
+gate_enter(struct btree *store)
+{
+    for (;;) {
+        atomic_fetch_add(&store->splits_inside, 1);
+        if (atomic_load(&store->gate_closed) == 0) {
+            return;
+        }
+        atomic_fetch_sub(&store->splits_inside, 1);
+        while (atomic_load(&store->gate_closed) != 0) {
+            __builtin_ia32_pause();
+        }
+    }
+}
+
+static void
+gate_leave(struct btree *store)
+{
+    atomic_fetch_sub(&store->splits_inside, 1);
+}
+
+/* ---- where to cut
+ * -------------------------------------------------------------------------------- */
+
+static size_t
+bytes_used_by(const struct page *page, uint32_t slot)
+{
+    size_t size = PAGE_SLOT_SIZE + page->slots[slot].key_size;
+    if (page->h.level > 0) {
+        return size + INNER_CELL_HEAD;
+    }
+    struct btree_row row;
+    page__row(page, slot, &row);
+    return size + LEAF_CELL_HEAD + row.value.size;
+}
+
+/* The first slot that goes right. A key behind the last row of the last page: nothing goes, so that
+ * ascending inserts leave full pages behind. */
+static uint32_t
+cut_slot(const struct page *page, struct slice key)
+{
+    uint32_t count = page->h.count;
+    bool equal = false;
+    uint32_t place = page__find(page, key, &equal);
+    if (place == count && !page__has_high(page) && !equal) {
+        return page->h.level == 0 ? count : count - 1;
+    }
+    if (count == 1) {
+        return place; /* two large rows: one each */
+    }
+    size_t total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        total += bytes_used_by(page, i);
+    }
+    size_t left = 0;
+    uint32_t cut = 0;
+    while (cut < count - 1 && (left < total / 2 || cut == 0)) {
+        left += bytes_used_by(page, cut);
+        cut++;
+    }
+    return cut;
+}
+
+/* The shortest key above `left` and not above `right`: as far as they agree, and one byte more.
+ * Inner pages use the key itself: their separators are fences already. */
+static struct slice
+separator(struct slice left, struct slice right)
+{
+    size_t common = 0;
+    while (common < left.size && common < right.size && left.data[common] == right.data[common]) {
+        common++;
+    }
+    ASSERT(common < right.size);
+    return slice_of(right.data, common + 1);
+}
+
+/* ---- the two halves
+ * -------------------------------------------------------------------------------- */
+
+struct halves {
+    struct frame *left_frame, *right_frame;
+    uint64_t left_id, right_id;
+};
+
+/* Fill two pages from a copy of the old one. */
+static void
+fill(const struct page *old, uint32_t cut, struct slice middle, struct page *left, uint64_t left_id,
+    struct page *right, uint64_t right_id)
+{
+    tree_id_t tree = {old->h.tree};
+    struct slice high = page__has_high(old) ? page__high(old) : (struct slice){0};
+    page__format(left, left_id, tree, old->h.level, page__low(old), middle, true);
+    page__format(right, right_id, tree, old->h.level, middle, high, page__has_high(old));
+    page__append_range(left, old, 0, cut);
+    page__append_range(right, old, cut, old->h.count);
+    right->h.right = old->h.right;
+    left->h.right = right_id;
+}
+
+/* Room that appending a key of this tree to the parent may need. */
+static size_t
+inner_room(struct slice key)
+{
+    return PAGE_SLOT_SIZE + INNER_CELL_HEAD + key.size;
+}
+
+static enum err
+insert_into_parent(struct task *task, struct btree *store, struct tree *tree, uint16_t level,
+    struct slice key, uint64_t child, struct diag *diag)
+{
+    for (;;) {
+        struct position parent;
+        TRY(find__latched(task, store, tree, level, key, &parent, diag));
+        struct page *page = store__page(store, parent.frame);
+        if (page__free_room(page) >= inner_room(key)) {
+            bool equal = false;
+            uint32_t slot = page__find(page, key, &equal);
+            ASSERT(!equal); /* each separator is born once */
+            checkpoint__capture(store, parent.frame);
+            page__insert_inner(page, slot, key, child);
+            atomic_store(&parent.frame->dirty, true);
+            version_latch_release(&parent.frame->latch);
+            return ERR_OK;
+        }
+        version_latch_release_unchanged(&parent.frame->latch);
+        TRY(split__make_room(task, store, tree, level, key, inner_room(key), diag));
+    }
+}
+
+/* The frame is latched and lacks room. Cuts it; on return the latch is released and *middle (in
+ * `key_memory`) must go into the parent with *right_id, unless *right_id is 0 (a root has grown).
+ */
+static enum err
+split_page(struct btree *store, struct tree *tree, struct frame *frame, struct slice key,
+    uint8_t *key_memory, struct slice *middle, uint64_t *right_id, struct diag *diag)
+{
+    struct page *page = store__page(store, frame);
+    bool is_root = page->h.id == tree->root.v;
+    struct frame *right_frame = NULL;
+    struct frame *left_frame = NULL;
+    uint64_t left_id = page->h.id;
+    enum err err = store__page_new(store, right_id, &right_frame, diag);
+    if (err == ERR_OK && is_root) {
+        err = store__page_new(store, &left_id, &left_frame, diag);
+        if (err != ERR_OK) {
+            store__page_free(store, *right_id);
+        }
+    }
+    if (err != ERR_OK) {
+        version_latch_release_unchanged(&frame->latch);
+        return err;
+    }
+    checkpoint__capture(store, frame);
+    struct page *old = mem_alloc(sizeof *old);
+    memcpy(old, page, sizeof *old);
+    uint32_t cut = cut_slot(old, key);
+
+    uint8_t last[BTREE_KEY_SIZE_MAX];
+    struct slice first_right = key;
+    if (cut < old->h.count) {
+        first_right = slice_of(key_memory, page__full_key(old, cut, key_memory));
+    }
+    if (old->h.level == 0 && cut > 0) {
+        struct slice last_left = slice_of(last, page__full_key(old, cut - 1, last));
+        first_right = separator(last_left, first_right);
+    }
+    memmove(key_memory, first_right.data, first_right.size);
+    *middle = slice_of(key_memory, first_right.size);
+
+    struct page *right = store__page(store, right_frame);
+    version_latch_acquire(&right_frame->latch);
+    if (is_root) {
+        version_latch_acquire(&left_frame->latch);
+        struct page *left = store__page(store, left_frame);
+        fill(old, cut, *middle, left, left_id, right, *right_id);
+        struct slice none = {0};
+        page__format(page, tree->root.v, tree->id, (uint16_t)(old->h.level + 1), none, none, false);
+        page__insert_inner(page, 0, none, left_id);
+        page__insert_inner(page, 1, *middle, *right_id);
+        version_latch_release(&left_frame->latch);
+        *right_id = 0;
+    } else {
+        fill(old, cut, *middle, page, left_id, right, *right_id);
+    }
+    ASSERT_SLOW((btree__check_page(page), btree__check_page(right), true));
+    version_latch_release(&right_frame->latch);
+    atomic_store(&frame->dirty, true);
+    version_latch_release(&frame->latch);
+    if (old->h.level == 0) {
+        atomic_fetch_add(&tree->leaf_count, 1);
+    }
+    mem_free(old);
+    return ERR_OK;
+}
+
+enum err
+split__make_room(struct task *task, struct btree *store, struct tree *tree, uint16_t level,
+    struct slice key, size_t room, struct diag *diag)
+{
+    struct position position;
+    TRY(find__latched(task, store, tree, level, key, &position, diag));
+    struct page *page = store__page(store, position.frame);
+    if (page__free_room(page) >= room) {
+        version_latch_release_unchanged(&position.frame->latch);
+        return ERR_OK;
+    }
+    if (page__free_room(page) + page->h.garbage >= room) {
+        struct page *scratch = mem_alloc(sizeof *scratch);
+        page__compact(page, scratch); /* the same rows: not a change of structure */
+        mem_free(scratch);
+        ASSERT(page__free_room(page) >= room);
+        version_latch_release(&position.frame->latch);
+        return ERR_OK;
+    }
+    /* The gate comes first in the latch order: let go, enter, and look again. */
+    version_latch_release_unchanged(&position.frame->latch);
+    uint8_t *key_memory = mem_alloc(BTREE_KEY_SIZE_MAX);
+    struct slice middle = {0};
+    uint64_t right_id = 0;
+    enum err err = find__page(task, store, tree, level, key, false, &position, diag);
+    if (err == ERR_OK) {
+        gate_enter(store);
+        version_latch_acquire(&position.frame->latch);
+        page = store__page(store, position.frame);
+        if (page->h.id == position.page_id && page->h.level == level &&
+            !page__goes_right(page, key, false) && page__free_room(page) + page->h.garbage < room) {
+            err =
+                split_page(store, tree, position.frame, key, key_memory, &middle, &right_id, diag);
+        } else {
+            version_latch_release_unchanged(&position.frame->latch); /* the caller looks again */
+        }
+        gate_leave(store);
+    }
+    if (err == ERR_OK && right_id != 0) {
+        err = insert_into_parent(task, store, tree, (uint16_t)(level + 1), middle, right_id, diag);
+    }
+    mem_free(key_memory);
+    return err;
+}

@@ -1,0 +1,210 @@
+/* The ordered map against a model: random changes, scans both ways, checkpoint, reopen. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "btree/btree.h"
+
+enum {
+    KEYS = 6000,
+    STEPS = 60000,
+};
+
+struct model_row {
+    bool live;
+    uint32_t size;
+    uint8_t fill;
+};
+
+static struct model_row model[KEYS];
+static uint64_t seed = 42;
+
+static uint64_t
+next_random(void)
+{
+    return hash_u64(seed += 0x9e3779b97f4a7c15ULL);
+}
+
+/* Keys of many lengths with a common prefix, in the order of their numbers. */
+static void
+build_key(uint32_t number, struct buffer *to)
+{
+    to->size = 0;
+    buffer_add(to, "common/prefix/", 14);
+    buffer_add_be32(to, number);
+    uint64_t mix = hash_u64(number);
+    size_t tail = mix % 40 == 0 ? 1500 : mix % 30;
+    for (size_t i = 0; i < tail; i++) {
+        buffer_add_u8(to, (uint8_t)mix);
+    }
+}
+
+static enum btree_verdict
+decide_put(void *arg, const struct btree_row *current, struct row_head *head)
+{
+    (void)current;
+    *head = (struct row_head){.writer = {*(uint64_t *)arg}};
+    return BTREE_PUT;
+}
+
+static enum btree_verdict
+decide_erase(void *arg, const struct btree_row *current, struct row_head *head)
+{
+    (void)arg;
+    (void)head;
+    return current == NULL ? BTREE_KEEP : BTREE_ERASE;
+}
+
+static bool
+version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
+    uint8_t *flags, bool *newer)
+{
+    (void)arg;
+    (void)snapshot;
+    *value = row->value;
+    *flags = row->head.flags & ROW_OVERFLOW;
+    /* Writer 2 stands for "after the snapshot". */
+    if (row->head.writer.v == 2) {
+        *newer = true;
+        return false;
+    }
+    return true;
+}
+
+static void
+check_value(struct task *task, struct btree *store, const struct btree_row *row, uint32_t number)
+{
+    struct arena arena;
+    arena_create(&arena, "value");
+    struct diag diag;
+    struct slice value = row->value;
+    if ((row->head.flags & ROW_OVERFLOW) != 0) {
+        ASSERT(btree_value_load(task, store, row->value, &arena, &value, &diag) == ERR_OK);
+    }
+    ASSERT(value.size == model[number].size);
+    for (size_t i = 0; i < value.size; i++) {
+        ASSERT(value.data[i] == model[number].fill);
+    }
+    arena_destroy(&arena);
+}
+
+static void
+check_scan(struct task *task, struct btree *store, tree_id_t tree, bool backward)
+{
+    struct diag diag;
+    struct btree_cursor *cursor = btree_cursor_new(store);
+    enum err err = btree_cursor_seek(task, cursor, tree,
+        backward ? BTREE_SEEK_LAST : BTREE_SEEK_FIRST, (struct slice){0}, &diag);
+    ASSERT(err == ERR_OK);
+    struct buffer key = {0};
+    for (uint32_t i = 0; i < KEYS; i++) {
+        uint32_t number = backward ? KEYS - 1 - i : i;
+        if (!model[number].live) {
+            continue;
+        }
+        const struct btree_row *row = btree_cursor_row(cursor);
+        ASSERT(row != NULL);
+        build_key(number, &key);
+        ASSERT(slice_equal(row->key, slice_of(key.data, key.size)));
+        check_value(task, store, row, number);
+        err = backward ? btree_cursor_prev(task, cursor, &diag)
+                       : btree_cursor_next(task, cursor, &diag);
+        ASSERT(err == ERR_OK);
+    }
+    ASSERT(btree_cursor_row(cursor) == NULL);
+    btree_cursor_delete(cursor);
+    buffer_destroy(&key);
+}
+
+static void
+random_step(struct task *task, struct btree *store, tree_id_t tree, struct buffer *key,
+    struct buffer *value)
+{
+    struct diag diag;
+    uint32_t number = (uint32_t)(next_random() % KEYS);
+    build_key(number, key);
+    struct slice k = slice_of(key->data, key->size);
+    struct model_row *row = &model[number];
+    if (next_random() % 4 == 0) {
+        ASSERT(btree_modify(task, store, tree, k, (struct slice){0}, 0, decide_erase, NULL,
+                   &diag) == ERR_OK);
+        row->live = false;
+        return;
+    }
+    uint64_t kind = next_random() % 100;
+    row->size = (uint32_t)(kind == 0 ? next_random() % 50000 : next_random() % 300);
+    row->fill = (uint8_t)next_random();
+    row->live = true;
+    value->size = 0;
+    memset(buffer_extend(value, row->size), row->fill, row->size);
+    uint64_t writer = 1;
+    ASSERT(btree_modify(task, store, tree, k, slice_of(value->data, value->size), 0, decide_put,
+               &writer, &diag) == ERR_OK);
+}
+
+static void
+run(struct task *task, void *arg)
+{
+    const char *directory = arg;
+    struct diag diag;
+    struct btree_options options = {
+        .directory = directory, .cache_size = 256 << 20, .owner = {.version_at = version_at}};
+    struct btree *store = NULL;
+    struct btree_checkpoint_info info;
+    if (btree_open(task, &options, &store, &info, &diag) != ERR_OK) {
+        (void)fprintf(stderr, "%s\n", diag.message);
+        abort();
+    }
+    tree_id_t tree = {7};
+    ASSERT(btree_tree_create(task, store, tree, &diag) == ERR_OK);
+    struct buffer key = {0};
+    struct buffer value = {0};
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < STEPS; i++) {
+            random_step(task, store, tree, &key, &value);
+        }
+        ASSERT(btree_check(task, store, tree, &diag) == ERR_OK);
+        check_scan(task, store, tree, false);
+        check_scan(task, store, tree, true);
+        lsn_t snapshot = {1000 + (uint64_t)round};
+        ASSERT(btree_checkpoint(task, store, snapshot, slice_of("meta", 4), &diag) == ERR_OK);
+        btree_close(task, store);
+        if (btree_open(task, &options, &store, &info, &diag) != ERR_OK) {
+            (void)fprintf(stderr, "%s\n", diag.message);
+            abort();
+        }
+        ASSERT(info.snapshot.v == snapshot.v && info.meta_size == 4);
+        check_scan(task, store, tree, false);
+        ASSERT(btree_check(task, store, tree, &diag) == ERR_OK);
+    }
+    struct btree_stats stats;
+    btree_stats(store, &stats);
+    (void)printf("file %llu bytes, %llu frames\n", (unsigned long long)stats.file_size,
+        (unsigned long long)stats.frames_used);
+    btree_tree_drop(task, store, tree);
+    btree_stats(store, &stats);
+    ASSERT(stats.frames_used == 0);
+    btree_close(task, store);
+    buffer_destroy(&key);
+    buffer_destroy(&value);
+    world_stop(task_world(task));
+}
+
+int
+main(void)
+{
+    char directory[] = "/tmp/tusk_btree_XXXXXX";
+    ASSERT(mkdtemp(directory) != NULL);
+    struct world *world = NULL;
+    struct diag diag;
+    struct world_os_options options = {.worker_count = 1};
+    ASSERT(world_os_new(&options, &world, &diag) == ERR_OK);
+    ASSERT(task_spawn(world, 0, "test", run, directory, &diag) == ERR_OK);
+    world_run(world);
+    world_delete(world);
+    char command[128];
+    (void)snprintf(command, sizeof command, "rm -rf %s", directory);
+    return system(command) == 0 ? 0 : 1;
+}
