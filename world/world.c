@@ -65,6 +65,19 @@ world_log(struct world *world, const char *fmt, ...)
     world->backend->log(world, line);
 }
 
+_Noreturn void
+world_die(struct world *world, const char *fmt, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    world->backend->log(world, line);
+    world->backend->die(world);
+    __builtin_unreachable();
+}
+
 void
 world_on_signal(struct world *world, void (*on_signal)(void *arg, int signal), void *arg)
 {

@@ -223,6 +223,10 @@ void world_socket_close(struct task *task, struct world_socket *socket);
 /* One line to the log (stderr) with a time stamp. Any thread. */
 void world_log(struct world *world, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Log and end the process at once, as a failed sync does: what is on disk is no longer certain. */
+_Noreturn void world_die(struct world *world, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Signals as an event: calls on_signal(arg, signal) on a task of worker 0. SIGINT, SIGTERM, SIGHUP
  * and SIGQUIT; SIGPIPE is ignored. Nothing in the simulator. */
 void world_on_signal(struct world *world, void (*on_signal)(void *arg, int signal), void *arg);

@@ -91,6 +91,7 @@ struct backend {
     struct task *(*pick)(struct worker *worker); /* NULL: first in the queue */
     void (*offload)(struct task *task, void (*fn)(void *arg), void *arg);
     void (*log)(struct world *world, const char *line);
+    void (*die)(struct world *world);
 
     enum err (*file_open)(struct task *task, const char *path, int flags, struct world_file **file,
         struct diag *diag);

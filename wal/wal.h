@@ -1,0 +1,80 @@
+/*
+ * wal/wal.h - bytes durable in order.
+ *
+ * The log is one endless sequence of bytes; an LSN is a position in it. It is kept in segment files
+ * named by their number, and holds records: a header (format in wal.c), a payload that is nobody's
+ * business here, padding to 8 bytes. Records cross segments freely.
+ *
+ * Life: wal_open at the LSN where reading shall begin - wal_next until the end - wal_start -
+ * appends.
+ */
+#ifndef WAL_WAL_H
+#define WAL_WAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/ids.h"
+#include "world/world.h"
+
+struct wal;
+
+enum {
+    WAL_RECORD_SIZE_MAX = 64 * 1024 * 1024, /* larger ones are the caller's to split */
+    WAL_BUFFER_SIZE = 128 * 1024 * 1024,    /* address space; only what is used costs memory */
+};
+/* Where a new log begins: 0 stays free to mean "before everything". */
+#define WAL_FIRST_LSN ((uint64_t)4096)
+
+struct wal_options {
+    const char *directory; /* holds the segments; created if missing */
+    uint64_t segment_size; /* 0: 64 MiB; a multiple of 1 MiB */
+    lsn_t from;            /* where to read; 0: WAL_FIRST_LSN */
+};
+
+struct wal_record {
+    lsn_t start, end; /* end is what wal_append returned: the commit's number */
+    uint16_t type;
+    uint16_t version;
+    struct slice payload; /* until the next call */
+};
+
+enum err wal_open(
+    struct task *task, const struct wal_options *options, struct wal **wal, struct diag *diag);
+void wal_close(struct task *task, struct wal *wal);
+
+/* The next record. *end: the log ends here (cleanly, or in a torn record that was never
+ * acknowledged). A record that had been acknowledged and is bad now: ERR_CORRUPT with file and
+ * offset; never skipped. */
+enum err wal_next(
+    struct task *task, struct wal *wal, struct wal_record *record, bool *end, struct diag *diag);
+/* One record again, at a start LSN that wal_next gave. */
+enum err wal_read_at(
+    struct task *task, struct wal *wal, lsn_t start, struct wal_record *record, struct diag *diag);
+/* How far reading has come and how far the segment files reach, for progress. */
+void wal_progress(const struct wal *wal, lsn_t *at, lsn_t *limit);
+
+/* Reading is over: begin to append behind the last record. */
+enum err wal_start(struct task *task, struct wal *wal, struct diag *diag);
+
+/* Sleep until a record with `payload_size` bytes would fit in the buffer. */
+void wal_make_room(struct task *task, struct wal *wal, size_t payload_size);
+/* Append a record of several pieces. Does not sleep; the caller serialises appends (its commit
+ * latch). False if there is no room: wal_make_room, and try again. */
+bool wal_append(struct wal *wal, uint16_t type, uint16_t version, const struct slice *pieces,
+    size_t piece_count, lsn_t *start, lsn_t *end);
+
+/* Sleep, deaf to interrupts, until everything below lsn is durable. The first to come writes for
+ * all (group commit). */
+void wal_wait_durable(struct task *task, struct wal *wal, lsn_t lsn);
+lsn_t wal_durable(const struct wal *wal);
+lsn_t wal_end(const struct wal *wal); /* end of the last record appended */
+uint64_t wal_flush_count(const struct wal *wal);
+
+/* No one will read below lsn again: whole segments below it are reused or removed. */
+void wal_free_before(struct task *task, struct wal *wal, lsn_t lsn);
+
+#endif /* WAL_WAL_H */
