@@ -134,8 +134,17 @@ enum err catalog_get(struct task *task, struct catalog_store *store, struct txn 
 void catalog_release(struct catalog *catalog);
 /* Identifies the picture's content: equal versions are equal pictures (plan cache key). */
 uint64_t catalog_version(const struct catalog *catalog);
-/* The transaction's next catalog_get must read anew (called by DDL after its changes). */
+/* True if catalog_get would give this very picture now. For who keeps a reference from statement to
+ * statement, and after having waited for a table lock (a DDL commit moves the schema LSN before it
+ * lets go of its locks). Two loads, no latch. */
+bool catalog_is_current(
+    const struct catalog *catalog, struct catalog_store *store, const struct txn *txn);
+/* The transaction's next catalog_get must read anew. Called by DDL after its changes, and by the
+ * session after ROLLBACK TO SAVEPOINT if txn_changes_schema(txn). */
 void catalog_invalidate(struct catalog_store *store, struct txn *txn);
+/* The transaction has ended (either way) or its struct is about to be deleted: its private picture
+ * goes. Needed only if it changed the schema; harmless otherwise. */
+void catalog_transaction_ended(struct catalog_store *store, struct txn *txn);
 
 /* ---- looking up
  * ------------------------------------------------------------------------------------ */

@@ -1,0 +1,56 @@
+/*
+ * sql/ddl/ddl.h - statements that define: CREATE, ALTER, DROP, TRUNCATE, COMMENT.
+ *
+ * One door: ddl_execute. It runs inside the caller's active transaction, takes PostgreSQL's table
+ * locks, writes rows of the catalog's trees, builds or rewrites trees, and leaves the transaction's
+ * private picture of the catalog to be read anew (catalog_invalidate). On an error the caller rolls
+ * back, to a savepoint or whole, as for any statement.
+ */
+#ifndef SQL_DDL_DDL_H
+#define SQL_DDL_DDL_H
+
+#include "parser/ast.h"
+#include "sql/catalog/catalog.h"
+#include "sql/value/value.h"
+#include "txn/txn.h"
+
+struct ddl_context;
+struct expr;
+
+/* How DDL looks at expressions (DEFAULT, CHECK, ALTER .. TYPE). ddl_default_hooks are the planner
+ * and the executor; tests may bring their own. */
+struct ddl_hooks {
+    /* As plan_bind_expression: `text` over the columns of `relation` (NULL: no columns allowed) in
+     * registers 0.., coerced to `type` as by assignment. The result lives in context->arena. */
+    enum err (*bind)(struct task *task, struct ddl_context *context, const char *text,
+        const struct relation *relation, oid_t type, int32_t typmod, struct expr **expr);
+    /* As exec_evaluate. */
+    enum err (*evaluate)(
+        struct eval *eval, const struct expr *expr, const struct datum *row, struct datum *result);
+};
+extern const struct ddl_hooks ddl_default_hooks;
+
+struct ddl_context {
+    struct catalog_store *store;
+    struct txn_db *db;
+    struct txn *txn;      /* active */
+    struct eval_env *env; /* its `catalog` is set by DDL while it evaluates, and put back */
+    struct arena *arena;  /* of the statement */
+    struct diag *diag;
+    const char *text; /* the whole text that was parsed: constraint texts and error positions */
+    size_t text_size;
+    oid_t owner; /* role that will own what is created */
+    const struct ddl_hooks *hooks;
+    /* A NOTICE for the client; code is its SQLSTATE ("00000", "42P07", ..). May be NULL. */
+    void (*notice)(void *arg, const char *sqlstate, const char *message);
+    void *notice_arg;
+};
+
+/* True if the statement is one for ddl_execute. */
+bool ddl_handles(const struct ast_node *node);
+
+/* *tag: the CommandComplete tag, a constant string ("CREATE TABLE"). */
+enum err ddl_execute(
+    struct task *task, struct ddl_context *context, const struct ast_node *node, const char **tag);
+
+#endif /* SQL_DDL_DDL_H */
