@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,12 +25,6 @@ enum {
     EVENTS_PER_WAIT = 256,
     HELPERS_DEFAULT = 4,
     HELPER_STACK_SIZE = 256 * 1024,
-};
-
-enum job_progress {
-    JOB_WAITING,
-    JOB_DONE, /* the work is done */
-    JOB_LEFT, /* the helper has let go of the job */
 };
 
 static int64_t
@@ -123,13 +116,13 @@ os_idle(struct worker *worker, int64_t deadline_us)
                     : epoll_pwait2(worker->epoll_fd, events, EVENTS_PER_WAIT, wait, NULL);
     for (int i = 0; i < count; i++) {
         struct os_waiter *waiter = events[i].data.ptr;
-        if (waiter == NULL) {
-            uint64_t ignored;
-            ssize_t got = read(worker->event_fd, &ignored, sizeof ignored);
-            (void)got;
+        if (waiter == NULL) { /* a wake: edge-triggered, so nobody need read the eventfd */
             continue;
         }
         waiter->readable = true;
+        if ((events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+            waiter->hung_up = true;
+        }
         if (waiter->task != NULL) {
             task_unpark(waiter->task);
         }
@@ -142,24 +135,27 @@ os_wake(struct worker *worker)
 {
     uint64_t one = 1;
     ssize_t put = write(worker->event_fd, &one, sizeof one);
-    (void)put; /* EAGAIN: it is already full of wakes */
+    ASSERT(put == (ssize_t)sizeof one); /* the counter is 64 bits wide: it never fills */
 }
 
-void
-os__wait_fd(struct task *task, int fd, struct os_waiter *waiter, int64_t deadline_us)
+enum err
+os__wait_fd(
+    struct task *task, int fd, struct os_waiter *waiter, int64_t deadline_us, struct diag *diag)
 {
-    waiter->task = task;
     if (!waiter->registered) {
         struct epoll_event event = {
             .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = waiter};
+        if (epoll_ctl(task->worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+            return diag_set(diag, ERR_LIMIT, "could not wait for a socket: %s", strerror(errno));
+        }
         waiter->registered = true;
         waiter->worker = task->worker;
-        int failed = epoll_ctl(task->worker->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-        ASSERT(failed == 0);
     }
     ASSERT(waiter->worker == task->worker); /* a descriptor is handed over once, before use */
+    waiter->task = task;
     task_park(task, deadline_us);
     waiter->task = NULL;
+    return ERR_OK;
 }
 
 void
@@ -171,8 +167,8 @@ os__forget_fd(int fd, struct os_waiter *waiter)
     }
 }
 
-/* ---- helpers
- * --------------------------------------------------------------------------------------- */
+/* ---- helpers ------------------------------------------------------------------------------------
+ */
 
 static void *
 helper_main(void *arg)
@@ -192,12 +188,9 @@ helper_main(void *arg)
             own->jobs_tail = NULL;
         }
         (void)pthread_mutex_unlock(&own->jobs_mutex);
+        struct worker *worker = job->errand.task->worker;
         job->run(job->arg);
-        /* The job lies on the task's stack and the task may be awake for another reason: it goes on
-         * only after our last touch of both. */
-        atomic_store_explicit(&job->progress, JOB_DONE, memory_order_release);
-        task_unpark(job->task);
-        atomic_store_explicit(&job->progress, JOB_LEFT, memory_order_release);
+        worker__finish(worker, &job->errand);
         (void)pthread_mutex_lock(&own->jobs_mutex);
     }
     (void)pthread_mutex_unlock(&own->jobs_mutex);
@@ -208,7 +201,7 @@ void
 os__offload(struct task *task, void (*fn)(void *arg), void *arg)
 {
     struct os_world *own = (struct os_world *)(void *)task->worker->world;
-    struct os_job job = {.run = fn, .arg = arg, .task = task};
+    struct os_job job = {.run = fn, .arg = arg, .errand = {.task = task}};
     (void)pthread_mutex_lock(&own->jobs_mutex);
     if (own->jobs_tail == NULL) {
         own->jobs_head = &job;
@@ -216,18 +209,15 @@ os__offload(struct task *task, void (*fn)(void *arg), void *arg)
         own->jobs_tail->next = &job;
     }
     own->jobs_tail = &job;
-    (void)pthread_cond_signal(&own->jobs_ready);
     (void)pthread_mutex_unlock(&own->jobs_mutex);
-    while (atomic_load_explicit(&job.progress, memory_order_acquire) == JOB_WAITING) {
+    (void)pthread_cond_signal(&own->jobs_ready); /* after: it would wake only to wait for us */
+    while (!job.errand.done) {
         task_park(task, WORLD_NEVER);
-    }
-    while (atomic_load_explicit(&job.progress, memory_order_acquire) != JOB_LEFT) {
-        (void)sched_yield(); /* the helper is between two instructions */
     }
 }
 
-/* ---- signals
- * ------------------------------------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------------------------------
+ */
 
 static int signal_write_fd = -1; /* one OS world a process listens to signals */
 
@@ -255,13 +245,15 @@ signal_task_main(struct task *task, void *arg)
             }
             continue;
         }
-        os__wait_fd(task, own->signal_pipe[0], &waiter, WORLD_NEVER);
+        if (os__wait_fd(task, own->signal_pipe[0], &waiter, WORLD_NEVER, NULL) != ERR_OK) {
+            world_log(&own->world, "could not listen to signals");
+            break;
+        }
     }
     os__forget_fd(own->signal_pipe[0], &waiter);
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------------
+/* ---- life ---------------------------------------------------------------------------------------
  */
 
 static void
@@ -365,7 +357,7 @@ world_os_new(const struct world_os_options *options, struct world **world, struc
         if (worker->epoll_fd < 0 || worker->event_fd < 0) {
             return diag_set(diag, ERR_IO, "could not create an event loop: %s", strerror(errno));
         }
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
         (void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->event_fd, &event);
     }
     (void)pthread_mutex_init(&own->jobs_mutex, NULL);

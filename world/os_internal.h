@@ -8,8 +8,7 @@
 struct os_job {
     void (*run)(void *arg);
     void *arg;
-    struct task *task;
-    _Atomic int progress; /* enum job_progress */
+    struct errand errand;
     struct os_job *next;
 };
 
@@ -31,11 +30,14 @@ struct os_waiter {
     struct worker *worker;
     bool registered;
     bool readable; /* false: a recv would certainly block until the next edge */
+    bool hung_up;  /* end or error of the stream was seen: there will be no edge for it again */
 };
 
 void os__offload(struct task *task, void (*fn)(void *arg), void *arg);
-/* Register fd with the task's worker (once) and sleep until an edge, a deadline or an interrupt. */
-void os__wait_fd(struct task *task, int fd, struct os_waiter *waiter, int64_t deadline_us);
+/* Register fd with the task's worker (once) and sleep until an edge, a deadline or an interrupt.
+ * ERR_LIMIT when the kernel has no memory for it. */
+enum err os__wait_fd(
+    struct task *task, int fd, struct os_waiter *waiter, int64_t deadline_us, struct diag *diag);
 void os__forget_fd(int fd, struct os_waiter *waiter);
 /* Log in plain words and end the process at once: after a failed sync (P7). */
 _Noreturn void os__die(struct world *world, const char *what, const char *path, int error);

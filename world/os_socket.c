@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "world/os_internal.h"
 
@@ -26,6 +27,7 @@ struct os_listener {
     struct world_listener listener; /* first */
     int fd;
     struct os_waiter waiter;
+    bool closed; /* while a task sleeps in accept, which then does the rest */
 };
 
 struct resolve {
@@ -136,7 +138,11 @@ os__accept(struct task *task, struct world_listener *listener, struct world_sock
             return ERR_OK;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            os__wait_fd(task, own->fd, &own->waiter, WORLD_NEVER);
+            TRY(os__wait_fd(task, own->fd, &own->waiter, WORLD_NEVER, diag));
+            if (own->closed) {
+                os__listener_close(task, listener);
+                return diag_set(diag, ERR_ADMIN_SHUTDOWN, "the listener was closed");
+            }
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
             world_log(task_world(task), "could not accept a connection: %s", strerror(errno));
             task_sleep(task, 100000);
@@ -151,6 +157,12 @@ os__listener_close(struct task *task, struct world_listener *listener)
 {
     (void)task;
     struct os_listener *own = (struct os_listener *)(void *)listener;
+    if (own->waiter.task != NULL) {
+        ASSERT(!own->closed && own->waiter.worker == task->worker);
+        own->closed = true;
+        task_unpark(own->waiter.task);
+        return;
+    }
     os__forget_fd(own->fd, &own->waiter);
     (void)close(own->fd);
     mem_free(own);
@@ -175,11 +187,19 @@ os__connect(struct task *task, const char *host, uint16_t port, struct world_soc
             socklen_t size = sizeof error;
             struct sockaddr_storage there;
             socklen_t there_size = sizeof there;
+            bool terminate = false;
             do {
-                os__wait_fd(task, fd, &made->waiter, WORLD_NEVER);
+                if (os__wait_fd(task, fd, &made->waiter, WORLD_NEVER, NULL) != ERR_OK) {
+                    error = ENOMEM;
+                    break;
+                }
                 (void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+                terminate = (atomic_load(&task->interrupts) & TASK_TERMINATE) != 0;
             } while (error == 0 && getpeername(fd, (struct sockaddr *)&there, &there_size) != 0 &&
-                     (atomic_load(&task->interrupts) & TASK_TERMINATE) == 0);
+                     !terminate);
+            if (error == 0 && terminate) {
+                error = EINTR;
+            }
         }
         if (error == 0) {
             *socket_out = made;
@@ -205,8 +225,8 @@ os__recv(struct task *task, struct world_socket *socket, void *bytes, size_t siz
             if (got >= 0) {
                 /* A short read drained the socket: the next bytes bring an edge. At EOF keep
                  * reading EOF. */
-                socket->waiter.readable =
-                    got == 0 || (size_t)got == size || !socket->waiter.registered;
+                socket->waiter.readable = got == 0 || (size_t)got == size ||
+                                          !socket->waiter.registered || socket->waiter.hung_up;
                 *size_read = (size_t)got;
                 return ERR_OK;
             }
@@ -217,10 +237,8 @@ os__recv(struct task *task, struct world_socket *socket, void *bytes, size_t siz
                 return diag_set(diag, ERR_CONNECTION_FAILURE,
                     "could not receive data from client: %s", strerror(errno));
             }
-            socket->waiter.readable = false;
-            if (!socket->waiter.registered) {
-                socket->waiter.readable = true; /* bytes may come before it is registered */
-            }
+            /* Before it is registered, bytes come without an edge. */
+            socket->waiter.readable = !socket->waiter.registered;
         }
         int pending = atomic_load(&task->interrupts) & obey;
         if (pending != 0) {
@@ -229,7 +247,7 @@ os__recv(struct task *task, struct world_socket *socket, void *bytes, size_t siz
         if (deadline_us != WORLD_NEVER && world_clock_us(task_world(task)) >= deadline_us) {
             return diag_set(diag, ERR_IDLE_SESSION_TIMEOUT, "timed out waiting for the client");
         }
-        os__wait_fd(task, socket->fd, &socket->waiter, deadline_us);
+        TRY(os__wait_fd(task, socket->fd, &socket->waiter, deadline_us, diag));
     }
 }
 
@@ -265,7 +283,7 @@ os__send(struct task *task, struct world_socket *socket, const void *bytes, size
             }
         }
         bool readable = socket->waiter.readable;
-        os__wait_fd(task, socket->fd, &socket->waiter, patience_us);
+        TRY(os__wait_fd(task, socket->fd, &socket->waiter, patience_us, diag));
         socket->waiter.readable = socket->waiter.readable || readable;
     }
     return ERR_OK;

@@ -52,8 +52,9 @@ enum {
     GUARD_SIZE = 4096,
     FREE_STACKS_MAX = 64,
     SLICE_US = 1000,
-    BREATHS_PER_CLOCK = 64,
+    BREATHS_PER_CLOCK = 64, /* a power of two */
     RUNS_PER_POLL = 32,
+    ALONE_STREAK = 16,
 };
 
 #ifdef HAS_ASAN
@@ -108,8 +109,8 @@ stack_put(struct worker *worker, void *stack)
     }
 }
 
-/* ---- timers: a binary heap
- * ----------------------------------------------------------------------- */
+/* ---- timers: a binary heap ----------------------------------------------------------------------
+ */
 
 static int64_t
 wake_time(const struct task *task)
@@ -214,8 +215,8 @@ timers_fire(struct worker *worker, int64_t now)
     }
 }
 
-/* ---- queues
- * ------------------------------------------------------------------------------------------ */
+/* ---- queues -------------------------------------------------------------------------------------
+ */
 
 static void
 queue_push(struct worker *worker, struct task *task)
@@ -227,6 +228,16 @@ queue_push(struct worker *worker, struct task *task)
         worker->queue_tail->queue_next = task;
     }
     worker->queue_tail = task;
+    worker->queue_count++;
+}
+
+/* After a push to inbox or finished. Dekker with run_worker: it sets sleeping, then looks there. */
+static void
+wake_if_asleep(struct worker *worker)
+{
+    if (atomic_load(&worker->sleeping) != 0 && atomic_exchange(&worker->sleeping, 0) != 0) {
+        worker->world->backend->wake(worker);
+    }
 }
 
 static void
@@ -236,15 +247,31 @@ inbox_push(struct worker *worker, struct task *task)
     do {
         task->queue_next = head;
     } while (!atomic_compare_exchange_weak(&worker->inbox, &head, task));
-    /* Dekker with run_worker: it sets sleeping, then looks into the inbox. */
-    if (atomic_load(&worker->sleeping) != 0 && atomic_exchange(&worker->sleeping, 0) != 0) {
-        worker->world->backend->wake(worker);
-    }
+    wake_if_asleep(worker);
+}
+
+void
+worker__finish(struct worker *worker, struct errand *errand)
+{
+    struct errand *head = atomic_load_explicit(&worker->finished, memory_order_relaxed);
+    do {
+        errand->next = head;
+    } while (!atomic_compare_exchange_weak(&worker->finished, &head, errand));
+    wake_if_asleep(worker);
 }
 
 static void
 inbox_take(struct worker *worker)
 {
+    if (atomic_load_explicit(&worker->finished, memory_order_relaxed) != NULL) {
+        struct errand *errand = atomic_exchange(&worker->finished, NULL);
+        while (errand != NULL) {
+            struct errand *next = errand->next;
+            errand->done = true;
+            task_unpark(errand->task);
+            errand = next;
+        }
+    }
     if (atomic_load_explicit(&worker->inbox, memory_order_relaxed) == NULL) {
         return;
     }
@@ -263,8 +290,8 @@ inbox_take(struct worker *worker)
     }
 }
 
-/* ---- switching
- * -------------------------------------------------------------------------------------- */
+/* ---- switching ----------------------------------------------------------------------------------
+ */
 
 static void
 switch_to_scheduler(struct task *task)
@@ -328,8 +355,12 @@ task_free(struct worker *worker, struct task *task)
 static void
 run_task(struct worker *worker, struct task *task)
 {
-    atomic_store_explicit(&task->state, TASK_RUNNING, memory_order_release);
+    /* An exchange, not a store: whoever unparked the queued task in vain (it had its permit) wrote
+     * his news before, and the task must see them, as this permit is swallowed here. */
+    (void)atomic_exchange(&task->state, TASK_RUNNING);
     worker->current = task;
+    worker->streak = task == worker->last_run ? worker->streak + 1 : 0;
+    worker->last_run = task;
     _mm_setcsr(_mm_getcsr() & ~0x3fU);
 #ifdef HAS_ASAN
     __sanitizer_start_switch_fiber(&worker->asan_scheduler_fake, task->stack, STACK_SIZE);
@@ -348,22 +379,35 @@ run_task(struct worker *worker, struct task *task)
     }
 }
 
-/* ---- the loop of a worker
- * ---------------------------------------------------------------------------- */
+bool
+worker__alone(const struct worker *worker)
+{
+    return worker->streak >= ALONE_STREAK && worker->queue_head == NULL &&
+           atomic_load_explicit(&worker->inbox, memory_order_relaxed) == NULL;
+}
+
+/* ---- the loop of a worker -----------------------------------------------------------------------
+ */
 
 static struct task *
 take_runnable(struct worker *worker)
 {
-    if (worker->world->backend->pick != NULL) {
-        return worker->world->backend->pick(worker);
-    }
     struct task *task = worker->queue_head;
-    if (task != NULL) {
-        worker->queue_head = task->queue_next;
-        if (worker->queue_head == NULL) {
-            worker->queue_tail = NULL;
+    if (task == NULL) {
+        return NULL;
+    }
+    struct task *before = NULL;
+    if (worker->world->backend->pick != NULL) {
+        for (size_t skip = worker->world->backend->pick(worker); skip > 0; skip--) {
+            before = task;
+            task = task->queue_next;
         }
     }
+    *(before == NULL ? &worker->queue_head : &before->queue_next) = task->queue_next;
+    if (worker->queue_tail == task) {
+        worker->queue_tail = before;
+    }
+    worker->queue_count--;
     return task;
 }
 
@@ -398,7 +442,8 @@ run_worker(struct worker *worker)
             continue;
         }
         atomic_store(&worker->sleeping, 1);
-        if (atomic_load(&worker->inbox) == NULL && atomic_load(&world->task_count) > 0) {
+        if (atomic_load(&worker->inbox) == NULL && atomic_load(&worker->finished) == NULL &&
+            atomic_load(&world->task_count) > 0) {
             int64_t until = worker->timer_count == 0 ? WORLD_NEVER : wake_time(worker->timers[0]);
             if (!backend->idle(worker, until)) {
                 break;
@@ -447,8 +492,8 @@ world_stop(struct world *world)
     }
 }
 
-/* ---- life of a world
- * --------------------------------------------------------------------------------- */
+/* ---- life of a world ----------------------------------------------------------------------------
+ */
 
 void
 world__create(struct world *world, const struct backend *backend, unsigned worker_count)
@@ -460,6 +505,7 @@ world__create(struct world *world, const struct backend *backend, unsigned worke
         struct worker *worker = &world->workers[i];
         worker->world = world;
         worker->index = i;
+        worker->breath_mask = BREATHS_PER_CLOCK - 1;
         worker->free_stacks = mem_array(FREE_STACKS_MAX, sizeof *worker->free_stacks);
         list_init(&worker->tasks);
         (void)pthread_mutex_init(&worker->tasks_mutex, NULL);
@@ -475,6 +521,9 @@ world__destroy(struct world *world)
             struct task *task = LIST_ENTRY(worker->tasks.next, struct task, all);
             list_remove(&task->all);
             stack_unmap(task->stack);
+#ifdef HAS_TSAN
+            __tsan_destroy_fiber(task->tsan_fiber);
+#endif
             mem_free(task);
         }
         while (worker->free_stack_count > 0) {
@@ -495,8 +544,8 @@ world_delete(struct world *world)
     mem_free(world);
 }
 
-/* ---- tasks, for everybody
- * ------------------------------------------------------------------------------ */
+/* ---- tasks, for everybody -----------------------------------------------------------------------
+ */
 
 enum err
 task_spawn(struct world *world, int worker_index, const char *name, task_main *run, void *arg,
@@ -511,15 +560,17 @@ task_spawn(struct world *world, int worker_index, const char *name, task_main *r
             }
         }
     } else {
-        index = (unsigned)worker_index % world->worker_count;
+        index = (unsigned)worker_index % world->reported_count;
     }
-    struct worker *worker = &world->workers[index];
+    struct worker *worker = &world->workers[index % world->worker_count];
     void *stack = stack_get(worker);
     if (stack == NULL) {
         return diag_set(diag, ERR_LIMIT, "could not map a stack for task \"%s\"", name);
     }
     struct task *task = mem_zalloc(sizeof *task);
     task->worker = worker;
+    task->worker_index = index;
+    task->serial = atomic_fetch_add(&world->task_serial, 1);
     task->name = name;
     task->run = run;
     task->arg = arg;
@@ -532,15 +583,20 @@ task_spawn(struct world *world, int worker_index, const char *name, task_main *r
     task->tsan_fiber = __tsan_create_fiber(0);
 #endif
     atomic_store(&task->state, TASK_PERMIT);
-    if (atomic_load(&world->stopping) != 0) {
-        atomic_store(&task->interrupts, TASK_TERMINATE);
-    }
     atomic_fetch_add(&world->task_count, 1);
     atomic_fetch_add(&worker->task_count, 1);
     (void)pthread_mutex_lock(&worker->tasks_mutex);
     list_push_back(&worker->tasks, &task->all);
     (void)pthread_mutex_unlock(&worker->tasks_mutex);
-    inbox_push(worker, task);
+    /* In the list first: either world_stop finds it there, or we see that it came before. */
+    if (atomic_load(&world->stopping) != 0) {
+        atomic_fetch_or(&task->interrupts, TASK_TERMINATE);
+    }
+    if (worker == current_worker()) {
+        queue_push(worker, task);
+    } else {
+        inbox_push(worker, task);
+    }
     return ERR_OK;
 }
 
@@ -553,7 +609,7 @@ task_world(const struct task *task)
 unsigned
 task_worker(const struct task *task)
 {
-    return task->worker->index;
+    return task->worker_index;
 }
 
 const char *
@@ -579,7 +635,7 @@ task_park(struct task *task, int64_t deadline_us)
     /* Only this thread runs the task, so it may be queued from here on, before the switch. */
     expected = TASK_RUNNING;
     if (!atomic_compare_exchange_strong(&task->state, &expected, TASK_PARKED)) {
-        atomic_store(&task->state, TASK_RUNNING); /* the permit came just now */
+        (void)atomic_exchange(&task->state, TASK_RUNNING); /* the permit came just now */
         return;
     }
     switch_to_scheduler(task);
@@ -669,15 +725,18 @@ task_set_deadline(struct task *task, int64_t deadline_us)
 enum err
 task_breathe(struct task *task, struct diag *diag)
 {
-    if (++task->breaths % BREATHS_PER_CLOCK == 0) {
-        struct worker *worker = task->worker;
-        int64_t now = worker->world->backend->clock_us(worker->world);
-        if (now >= worker->slice_end_us) {
+    struct worker *worker = task->worker;
+    if ((++task->breaths & worker->breath_mask) == 0) {
+        const struct backend *backend = worker->world->backend;
+        int64_t now = backend->clock_us(worker->world);
+        if (now >= worker->slice_end_us || (backend->tired != NULL && backend->tired(worker))) {
             if (task->deadline_us <= now) {
+                task->deadline_us = WORLD_NEVER;
+                timer_update(worker, task);
                 atomic_fetch_or(&task->interrupts, TASK_TIMEOUT);
             }
             task_yield(task);
-            worker->slice_end_us = worker->world->backend->clock_us(worker->world) + SLICE_US;
+            worker->slice_end_us = backend->clock_us(worker->world) + SLICE_US;
         }
     }
     return task_interrupted(task, diag);

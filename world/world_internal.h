@@ -27,6 +27,14 @@ enum task_state {
 
 struct worker;
 
+/* Work that another thread does for a sleeping task; lies on that task's stack. worker__finish is
+ * the other thread's last touch of both: only the worker itself sets `done` and unparks. */
+struct errand {
+    struct task *task;
+    struct errand *next;
+    bool done;
+};
+
 struct task {
     void *context; /* where it stopped (boost.context) */
     struct worker *worker;
@@ -41,6 +49,8 @@ struct task {
     int64_t deadline_us;     /* task_set_deadline */
     size_t timer_index;      /* in worker->timers; SIZE_MAX: not there */
     unsigned breaths;
+    unsigned worker_index; /* what task_worker says; the simulator has one thread for all */
+    uint64_t serial;       /* order of birth, for the simulator's trace */
     bool ended;
     struct list_node all; /* worker->tasks */
     void *asan_fake_stack;
@@ -54,9 +64,11 @@ struct worker {
     struct task *current;
     void *scheduler_context;
     struct task *queue_head, *queue_tail; /* runnable; this thread only */
-    _Atomic(struct task *) inbox;         /* from other threads, newest first */
-    _Atomic int sleeping;                 /* about to wait for events, or waiting */
-    struct task **timers;                 /* binary heap by wake_time */
+    size_t queue_count;
+    _Atomic(struct task *) inbox;      /* from other threads, newest first */
+    _Atomic(struct errand *) finished; /* from other threads, newest first */
+    _Atomic int sleeping;              /* about to wait for events, or waiting */
+    struct task **timers;              /* binary heap by wake_time */
     size_t timer_count, timer_capacity;
     struct list_node tasks; /* under tasks_latch: all alive tasks of this worker */
     pthread_mutex_t tasks_mutex;
@@ -64,6 +76,9 @@ struct worker {
     void **free_stacks;
     size_t free_stack_count;
     int64_t slice_end_us;
+    const struct task *last_run; /* only to compare: it may have ended */
+    unsigned streak;             /* how often last_run ran with no other between */
+    unsigned breath_mask;   /* task_breathe looks at the clock when these bits of its count are 0 */
     int epoll_fd, event_fd; /* OS back end */
     void *asan_scheduler_fake;
     const void *asan_stack_bottom;
@@ -87,8 +102,11 @@ struct backend {
     /* Wait for events until deadline_us (0: only look; WORLD_NEVER). False: nothing can ever
      * happen again (simulator). */
     bool (*idle)(struct worker *worker, int64_t deadline_us);
-    void (*wake)(struct worker *worker);         /* from any thread: end idle */
-    struct task *(*pick)(struct worker *worker); /* NULL: first in the queue */
+    void (*wake)(struct worker *worker); /* from any thread: end idle */
+    /* Which of queue_count runnable tasks runs next; NULL: the first. */
+    size_t (*pick)(struct worker *worker);
+    /* Whether a breathing task loses the processor before its slice is over; NULL: no. */
+    bool (*tired)(struct worker *worker);
     void (*offload)(struct task *task, void (*fn)(void *arg), void *arg);
     void (*log)(struct world *world, const char *line);
     void (*die)(struct world *world);
@@ -138,6 +156,7 @@ struct world {
     unsigned reported_count; /* world_worker_count */
     _Atomic int stopping;
     _Atomic unsigned task_count;
+    _Atomic uint64_t task_serial;
     _Atomic uint64_t random_state;
     uint64_t trace; /* simulator */
     void (*on_signal)(void *arg, int signal);
@@ -147,6 +166,10 @@ struct world {
 
 void world__create(struct world *world, const struct backend *backend, unsigned worker_count);
 void world__destroy(struct world *world);
+/* From any thread: the errand is done. Its last touch by the caller. */
+void worker__finish(struct worker *worker, struct errand *errand);
+/* Whether the running task is for some time the only one that did anything on its worker. */
+bool worker__alone(const struct worker *worker);
 /* Mix a decision into the simulator's trace. */
 void world__trace(struct world *world, uint64_t what);
 /* Error of an interrupt in `set`, or ERR_OK. */

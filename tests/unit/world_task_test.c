@@ -1,0 +1,370 @@
+/* Tasks: permits, interrupts, timers, many workers, many tasks, stacks. On both back ends where the
+ * promise is one of both. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/world_run.h"
+
+/* ---- a ball thrown across workers: no unpark may be lost ------------------------------------- */
+
+enum {
+    THROWS = 20000,
+};
+
+struct player {
+    struct player *other;
+    _Atomic(struct task *) task;
+    _Atomic unsigned ball; /* throws so far, when it is here */
+    _Atomic int *left;
+    struct task *referee;
+};
+
+static void
+player_main(struct task *task, void *arg)
+{
+    struct player *player = arg;
+    atomic_store(&player->task, task);
+    while (atomic_load(&player->other->task) == NULL) {
+        task_yield(task);
+    }
+    for (;;) {
+        unsigned ball = atomic_exchange(&player->ball, 0);
+        if (ball == 0) {
+            task_park(task, WORLD_NEVER);
+            continue;
+        }
+        atomic_store(&player->other->ball, ball + 1);
+        if (ball >= THROWS) {
+            if (ball == THROWS) {
+                task_unpark(atomic_load(&player->other->task));
+            }
+            break;
+        }
+        task_unpark(atomic_load(&player->other->task));
+    }
+    struct task *referee = player->referee;
+    if (atomic_fetch_sub(player->left, 1) == 1) {
+        task_unpark(referee);
+    }
+}
+
+static void
+play(struct task *task, void *arg)
+{
+    (void)arg;
+    struct player players[2] = {0};
+    _Atomic int left = 2;
+    for (int i = 0; i < 2; i++) {
+        players[i].other = &players[1 - i];
+        players[i].left = &left;
+        players[i].referee = task;
+    }
+    atomic_store(&players[0].ball, 1);
+    for (int i = 0; i < 2; i++) {
+        ASSERT(task_spawn(task_world(task), i, "player", player_main, &players[i], NULL) == ERR_OK);
+    }
+    while (atomic_load(&left) > 0) {
+        task_park(task, WORLD_NEVER);
+    }
+}
+
+/* ---- permits, timers, interrupts ------------------------------------------------------------- */
+
+static void
+test_permit(struct task *task, void *arg)
+{
+    (void)arg;
+    task_unpark(task);
+    task_park(task, WORLD_NEVER); /* returns at once, or the test hangs */
+}
+
+static void
+test_timer(struct task *task, void *arg)
+{
+    (void)arg;
+    const struct world *world = task_world(task);
+    int64_t start = world_clock_us(world);
+    int64_t until = start + 20000;
+    while (world_clock_us(world) < until) {
+        task_park(task, until);
+    }
+    ASSERT(world_clock_us(world) - start < 5000000);
+    start = world_clock_us(world);
+    task_sleep(task, 10000);
+    ASSERT(world_clock_us(world) - start >= 10000);
+}
+
+struct sleeper {
+    int index;
+    int *order;
+    int *woken;
+    struct task *parent;
+};
+
+static void
+sleeper_main(struct task *task, void *arg)
+{
+    const struct sleeper *sleeper = arg;
+    task_sleep(task, 20000 * (sleeper->index + 1));
+    sleeper->order[(*sleeper->woken)++] = sleeper->index;
+    task_unpark(sleeper->parent);
+}
+
+static void
+test_timers_fire_in_order(struct task *task, void *arg)
+{
+    (void)arg;
+    int order[5];
+    int woken = 0;
+    struct sleeper sleepers[5];
+    for (int i = 4; i >= 0; i--) {
+        sleepers[i] = (struct sleeper){i, order, &woken, task};
+        ASSERT(
+            task_spawn(task_world(task), 0, "sleeper", sleeper_main, &sleepers[i], NULL) == ERR_OK);
+    }
+    while (woken < 5) {
+        task_park(task, WORLD_NEVER);
+    }
+    for (int i = 0; i < 5; i++) {
+        ASSERT(order[i] == i);
+    }
+}
+
+struct victim {
+    struct task *task;
+    struct task *parent;
+    int seen;
+};
+
+static void
+victim_main(struct task *task, void *arg)
+{
+    struct victim *victim = arg;
+    struct diag diag;
+    victim->task = task;
+    task_unpark(victim->parent);
+    while (task_interrupted(task, &diag) == ERR_OK) {
+        task_park(task, WORLD_NEVER);
+    }
+    ASSERT(diag.code == ERR_QUERY_CANCELED);
+    task_interrupt_clear(task, TASK_CANCEL);
+    ASSERT(task_interrupted(task, &diag) == ERR_OK);
+
+    /* A deadline reaches a task that sleeps, and one that works. */
+    task_set_deadline(task, world_clock_us(task_world(task)) + 10000);
+    while (task_interrupted(task, &diag) == ERR_OK) {
+        task_park(task, WORLD_NEVER);
+    }
+    ASSERT(strstr(diag.message, "statement timeout") != NULL);
+    task_interrupt_clear(task, TASK_TIMEOUT);
+    task_set_deadline(task, world_clock_us(task_world(task)) + 10000);
+    while (task_breathe(task, &diag) == ERR_OK) {
+    }
+    ASSERT(strstr(diag.message, "statement timeout") != NULL);
+    task_interrupt_clear(task, TASK_TIMEOUT);
+
+    /* One taken back does not. */
+    task_set_deadline(task, world_clock_us(task_world(task)) + 1000);
+    task_set_deadline(task, WORLD_NEVER);
+    task_sleep(task, 5000);
+    ASSERT(task_interrupted(task, &diag) == ERR_OK);
+    victim->seen = 1;
+    task_unpark(victim->parent);
+}
+
+static void
+test_interrupts(struct task *task, void *arg)
+{
+    (void)arg;
+    struct victim victim = {.parent = task};
+    ASSERT(task_spawn(task_world(task), 0, "victim", victim_main, &victim, NULL) == ERR_OK);
+    while (victim.task == NULL) {
+        task_park(task, WORLD_NEVER);
+    }
+    task_interrupt(victim.task, TASK_CANCEL);
+    while (victim.seen == 0) {
+        task_park(task, WORLD_NEVER);
+    }
+}
+
+/* A task that never sleeps but breathes lets the others run. */
+static void
+hog_main(struct task *task, void *arg)
+{
+    _Atomic int *stop = arg;
+    while (atomic_load(stop) == 0) {
+        if (task_breathe(task, NULL) != ERR_OK) {
+            break;
+        }
+    }
+}
+
+static void
+test_breathing(struct task *task, void *arg)
+{
+    (void)arg;
+    static _Atomic int stop;
+    atomic_store(&stop, 0);
+    ASSERT(task_spawn(task_world(task), 0, "hog", hog_main, &stop, NULL) == ERR_OK);
+    for (int i = 0; i < 10; i++) {
+        task_yield(task);
+        task_sleep(task, 100);
+    }
+    atomic_store(&stop, 1);
+}
+
+/* ---- offload --------------------------------------------------------------------------------- */
+
+static void
+add_one(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void
+test_offload(struct task *task, void *arg)
+{
+    (void)arg;
+    int count = 0;
+    for (int i = 0; i < 1000; i++) {
+        task_unpark(task); /* stray permits do not end it early */
+        world_offload(task, add_one, &count);
+        ASSERT(count == i + 1);
+    }
+}
+
+/* ---- many ------------------------------------------------------------------------------------ */
+
+static long
+resident_kib(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    long size = 0;
+    long resident = 0;
+    ASSERT(file != NULL && fscanf(file, "%ld %ld", &size, &resident) == 2);
+    (void)fclose(file);
+    return resident * 4;
+}
+
+static _Atomic int parked_count;
+
+static void
+parked_main(struct task *task, void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&parked_count, 1);
+    while (task_interrupted(task, NULL) == ERR_OK) {
+        task_park(task, WORLD_NEVER);
+    }
+    atomic_fetch_sub(&parked_count, 1);
+}
+
+static void
+test_many(struct task *task, void *arg)
+{
+    const int *count = arg;
+    long before = resident_kib();
+    atomic_store(&parked_count, 0);
+    for (int i = 0; i < *count; i++) {
+        ASSERT(task_spawn(task_world(task), WORLD_ANY_WORKER, "parked", parked_main, NULL, NULL) ==
+               ERR_OK);
+    }
+    while (atomic_load(&parked_count) < *count) {
+        task_sleep(task, 1000);
+    }
+    (void)fprintf(stderr, "    %d parked tasks: %.1f KiB each\n", *count,
+        (double)(resident_kib() - before) / *count);
+}
+
+/* ---- stacks ---------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) int
+dig(struct task *task, int depth)
+{
+    volatile char here[1024];
+    here[0] = (char)depth;
+    if (depth == 0 || task_stack_left(task) < 8192) {
+        return here[0];
+    }
+    return dig(task, depth - 1) + here[0];
+}
+
+static void
+test_stack_left(struct task *task, void *arg)
+{
+    (void)arg;
+    size_t left = task_stack_left(task);
+    ASSERT(left > TASK_STACK_SIZE / 2 && left <= TASK_STACK_SIZE);
+    (void)dig(task, 1 << 20); /* ends by the check, not by the guard page */
+}
+
+static __attribute__((noinline)) int
+fall(int depth)
+{
+    volatile char here[512];
+    here[0] = (char)depth;
+    return depth == 0 ? 0 : fall(depth - 1) + here[0];
+}
+
+static void
+overflow_main(struct task *task, void *arg)
+{
+    (void)task;
+    (void)arg;
+    _exit(fall(1 << 30) == 12345 ? 1 : 0);
+}
+
+/* Whoever does not check dies at the guard page, and touches nobody else's stack. */
+static void
+test_guard_page(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        (void)!freopen("/dev/null", "w", stderr);
+        run_os(1, overflow_main, NULL);
+        _exit(0);
+    }
+    int status = 0;
+    ASSERT(waitpid(child, &status, 0) == child);
+    ASSERT(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
+}
+
+static void
+test_all(struct task *task, void *arg)
+{
+    TEST(test_permit(task, arg));
+    TEST(test_timer(task, arg));
+    TEST(test_timers_fire_in_order(task, arg));
+    TEST(test_interrupts(task, arg));
+    TEST(test_breathing(task, arg));
+    TEST(test_offload(task, arg));
+    TEST(test_stack_left(task, arg));
+    TEST(play(task, arg));
+}
+
+int
+main(void)
+{
+    (void)fprintf(stderr, "guard page\n");
+    test_guard_page();
+    (void)fprintf(stderr, "operating system\n");
+    run_os(2, test_all, NULL);
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    int many = 1000; /* ThreadSanitizer bears some 8,000 fibers, slowly */
+#else
+    int many = 10000;
+#endif
+#else
+    int many = 10000;
+#endif
+    run_os(2, test_many, &many);
+    (void)fprintf(stderr, "simulator\n");
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        (void)run_sim(seed, test_all, NULL);
+    }
+    return 0;
+}
