@@ -32,12 +32,16 @@
  *   B3. A page changes only under its frame's exclusive latch; who reads without it believes
  *       nothing before version_latch_check.
  *   B4. A root's page id never changes; when it splits its content moves to two new children.
- *   B5. A frame holds one page from the page's loading or birth to its freeing.
- *   B6. A page in epoch E with `pending` set has not been changed in structure since the gate.
+ *   B5. A frame holds one page from the page's loading or birth to its freeing. The id in the
+ * header of a frame that holds none is 0. B6. A page in epoch E with `pending` set has not been
+ * changed in structure since the gate. B10. `dirty` is set under the page's latch and only on a
+ * formatted page, so that who finds it set and gets the latch finds a page. (B7-B9: checkpoint.c)
+ *   B11. While a checkpoint runs no page id is given out again and no tree's pages are freed: what
+ *       an image was taken of still bears its id when the image finds its place.
  *
  * Latch order: gate (as a split) - page latches, a child before its parent, left before right, at
- * most a page and its newborn siblings at once - frames_latch - space_latch. Nothing sleeps under
- * any.
+ * most a page and its newborn siblings at once - frames_latch - space_latch; trees_latch and
+ * captures_latch come last and alone. Nothing sleeps under any.
  */
 #ifndef BTREE_BTREE_INTERNAL_H
 #define BTREE_BTREE_INTERNAL_H
@@ -123,17 +127,29 @@ struct map_chunk {
 };
 
 struct tree {
+    struct tree *next; /* in the list of dropped ones */
     tree_id_t id;
     page_id_t root;
     _Atomic int64_t leaf_count, row_count;
 };
 
-/* A page image waiting to be written by the checkpoint. */
+/* A page as it was before its structure changed, for the checkpoint to render. */
+struct capture {
+    struct capture *next;
+    struct page page;
+};
+
+/* A page image to be written. */
 struct image {
-    struct image *next;
     uint64_t page_id;
     uint32_t size;
     uint8_t bytes[];
+};
+
+/* Numbers in a heap array. */
+struct numbers {
+    uint64_t *at;
+    size_t count, capacity;
 };
 
 struct load_waiter {
@@ -158,14 +174,17 @@ struct btree {
     uint32_t frame_free;       /* list through next_free; UINT32_MAX: empty */
     uint32_t frames_live;
     uint64_t next_page_id;
-    uint64_t *free_ids;
-    size_t free_id_count, free_id_capacity;
+    struct numbers free_ids;
+    struct numbers free_ids_late; /* freed while a checkpoint runs (B11) */
     struct list_node load_waiters;
 
     _Atomic(struct map_chunk *) *map; /* MAP_CHUNKS_MAX of them */
     _Atomic(_Atomic(struct tree *) *) *trees;
     struct latch trees_latch;
     uint64_t tree_last;
+    struct tree *dropped; /* while a checkpoint ran; it frees them at its end (B11) */
+    uint32_t drops_running;
+    bool drops_wait; /* a checkpoint is about to run or runs */
 
     /* The gate: splits count themselves in while it is open. */
     _Atomic int gate_closed;
@@ -174,14 +193,14 @@ struct btree {
     /* The checkpoint. */
     _Atomic bool checkpointing;
     lsn_t checkpoint_snapshot;
-    struct latch images_latch;
-    struct image *images; /* captured before change */
+    struct latch captures_latch;
+    struct capture *captures;
 
     struct latch space_latch;
     uint8_t *blocks_used; /* a bit per block of the file */
     uint64_t block_count, block_capacity, block_hint;
-    uint64_t *freed; /* extents to free when the superblock is durable */
-    size_t freed_count, freed_capacity;
+    uint64_t file_blocks; /* at open */
+    struct numbers freed; /* extents to free when the superblock is durable */
     uint64_t checkpoint_number;
     uint64_t directory_extent, trees_extent;
 
@@ -221,8 +240,14 @@ void page__compact(struct page *page, struct page *scratch);
 void page__append_range(struct page *page, const struct page *source, uint32_t from, uint32_t to);
 /* NULL if sound, else words. Bears any bytes. */
 const char *page__fault(const struct page *page);
-/* Copies that may race with a writer: the only such places, with page__find and page__child. */
+/* Copies that may race with a writer: the only such places, with page__find, page__child and
+ * page__goes_right. */
 void page__copy_racy(struct page *to, const struct page *from);
+uint16_t page__level_racy(const struct page *page);
+uint64_t page__right_racy(const struct page *page);
+/* False: nonsense was seen. row->key is left alone. */
+bool page__row_racy(
+    const struct page *page, uint32_t slot, struct arena *into, struct btree_row *row);
 
 /* ---- store.c: frames, ids, loading -------------------------------------------------------------
  */
@@ -254,17 +279,32 @@ store__page(struct btree *store, const struct frame *frame)
     return &store->pages[frame - store->frames];
 }
 
-/* A new page id with a frame; not latched, known to nobody; dirty. ERR_LIMIT if the cache is full.
- */
+/* A new page id with a frame; not latched, known to nobody. The caller formats it under its latch
+ * and then calls store__page_set_dirty (B10). ERR_LIMIT if the cache is full. */
 enum err store__page_new(
     struct btree *store, uint64_t *page_id, struct frame **frame, struct diag *diag);
+static inline void
+store__page_set_dirty(struct frame *frame)
+{
+    atomic_store_explicit(&frame->dirty, true, memory_order_relaxed);
+}
 /* The page's id, frame and (after the next checkpoint) extent are free. */
 void store__page_free(struct btree *store, uint64_t page_id);
+void store__numbers_add(struct numbers *numbers, uint64_t number);
+/* Frees the trees that were dropped while a checkpoint ran, and lets drops go on. */
+void store__drops_resume(struct task *task, struct btree *store);
+/* Sleeps until no drop runs; those that come later are put off. */
+void store__drops_stop(struct task *task, struct btree *store);
 /* Read a page that is not in memory; several may ask at once. */
 enum err store__load(struct task *task, struct btree *store, uint64_t page_id, struct diag *diag);
 struct tree *store__tree(struct btree *store, tree_id_t id);
 enum err store__tree_add(struct btree *store, tree_id_t id, uint64_t root, int64_t leaf_count,
     int64_t row_count, struct diag *diag);
+
+/* The gate: who changes structure stands inside. Short, no sleep; waits while the checkpoint marks
+ * its pages. */
+void store__gate_enter(struct btree *store);
+void store__gate_leave(struct btree *store);
 
 /* ---- find.c -------------------------------------------------------------------------------------
  */
@@ -299,7 +339,9 @@ void checkpoint__capture(struct btree *store, struct frame *frame);
  * ---------------------------------------------------------------------------------------- */
 
 uint64_t space__allocate(struct btree *store, uint32_t blocks); /* returns the first block */
-void space__mark(struct btree *store, uint64_t extent, bool used);
+/* At open: false if the extent is empty, beyond `block_limit`, or overlaps another. */
+bool space__claim(struct btree *store, uint64_t extent, uint64_t block_limit);
+void space__free(struct btree *store, uint64_t extent);
 void space__free_later(struct btree *store, uint64_t extent);
 
 static inline uint64_t
@@ -319,7 +361,9 @@ struct image *image__render(
  * the snapshot saw and that shorter ones had replaced. So it is taken apart in two steps: decode
  * gives a heap buffer of `*raw_size` bytes (NULL and *fault on nonsense); fill formats `page` with
  * as many rows from *at as fit (start with *at = 0), and says whether that was all: if not, fill
- * the next page (its id is `right_id` of this call) from there. */
+ * the next page (its id is `right_id` of this call) from there. `right_id` 0: there is no next
+ * page; what does not fit is a fault. image__fits tells beforehand. */
+bool image__fits(const uint8_t *raw, size_t raw_size, size_t at);
 uint8_t *image__decode(
     const uint8_t *bytes, size_t size, uint64_t page_id, size_t *raw_size, const char **fault);
 const char *image__fill(const uint8_t *raw, size_t raw_size, size_t *at, struct page *page,

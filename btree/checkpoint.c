@@ -1,10 +1,15 @@
 /*
  * btree/checkpoint.c - what a snapshot saw, on disk.
  *
- *     gate       structure stands still for an instant: every dirty page is marked `pending`
- *     images     each pending page as the snapshot sees it; whoever wants to change the structure
- * of one first takes its image for us (capture) mapping    the changed chunks, the directory of
- * chunks, the table of trees superblock names the new directory; only then are the old extents free
+ *     gate        structure stands still for an instant: every dirty page is marked `pending`
+ *     images      each pending page as the snapshot sees it; whoever wants to change the structure
+ *                 of one first puts a copy aside for us (capture)
+ *     mapping     the changed chunks, the directory of chunks, the table of trees
+ *     superblock  names the new directory; only then are the old extents free
+ *
+ * A page is copied under its latch and rendered from the copy: its users wait for a memcpy, not for
+ * LZ4. Trees are not dropped meanwhile (B11): a tree that stood in the table at the gate has all
+ * its pages in the checkpoint.
  *
  * Invariants
  *   B7. No extent that the durable superblock reaches is written or given away.
@@ -29,6 +34,8 @@ struct placed {
 
 struct run {
     struct btree *store;
+    struct page *copy;
+    struct buffer trees; /* struct tree_entry, of the trees at the gate */
     struct buffer batch; /* images in a row, to be written at one place */
     struct placed *placed;
     size_t placed_count, placed_capacity, batch_first;
@@ -50,14 +57,34 @@ checkpoint__capture(struct btree *store, struct frame *frame)
     if (!atomic_load(&frame->pending)) {
         return;
     }
-    bool newer = false;
-    struct image *image =
-        image__render(store, store__page(store, frame), store->checkpoint_snapshot, &newer);
+    struct capture *capture = mem_alloc(sizeof *capture);
+    memcpy(&capture->page, store__page(store, frame), sizeof capture->page);
     atomic_store(&frame->pending, false); /* B6 */
-    latch_acquire(&store->images_latch);
-    image->next = store->images;
-    store->images = image;
-    latch_release(&store->images_latch);
+    latch_acquire(&store->captures_latch);
+    capture->next = store->captures;
+    store->captures = capture;
+    latch_release(&store->captures_latch);
+}
+
+/* Before the gate: a tree in the table has a root that is dirty or on disk (B10). */
+static void
+list_trees(struct btree *store, struct buffer *trees)
+{
+    latch_acquire(&store->trees_latch);
+    for (uint64_t id = 1; id <= store->tree_last; id++) {
+        struct tree *tree = store__tree(store, (tree_id_t){id});
+        if (tree == NULL) {
+            continue;
+        }
+        struct tree_entry entry = {
+            .tree = id,
+            .root = tree->root.v,
+            .leaf_count = atomic_load(&tree->leaf_count),
+            .row_count = atomic_load(&tree->row_count),
+        };
+        buffer_add(trees, &entry, sizeof entry);
+    }
+    latch_release(&store->trees_latch);
 }
 
 static uint32_t
@@ -71,7 +98,7 @@ close_gate_and_mark(struct btree *store)
     uint32_t used = store->frames_used;
     latch_release(&store->frames_latch);
     for (uint32_t i = 0; i < used; i++) {
-        if (atomic_load_explicit(&store->frames[i].dirty, memory_order_relaxed)) {
+        if (atomic_load(&store->frames[i].dirty)) {
             atomic_store(&store->frames[i].pending, true);
         }
     }
@@ -117,58 +144,83 @@ place(struct task *task, struct run *run, struct image *image)
     return run->batch.size >= BATCH_SIZE ? write_batch(task, run) : ERR_OK;
 }
 
-static struct image *
+static struct capture *
 take_captured(struct btree *store)
 {
-    latch_acquire(&store->images_latch);
-    struct image *images = store->images;
-    store->images = NULL;
-    latch_release(&store->images_latch);
-    return images;
+    latch_acquire(&store->captures_latch);
+    struct capture *captures = store->captures;
+    store->captures = NULL;
+    latch_release(&store->captures_latch);
+    return captures;
 }
 
+/* The captured pages stay dirty: they have changed since. */
 static enum err
 place_captured(struct task *task, struct run *run)
 {
-    struct image *image = take_captured(run->store);
+    struct btree *store = run->store;
+    struct capture *capture = take_captured(store);
     enum err err = ERR_OK;
-    while (image != NULL) {
-        struct image *next = image->next;
+    while (capture != NULL) {
+        struct capture *next = capture->next;
         if (err == ERR_OK) {
-            err = place(task, run, image);
-        } else {
-            mem_free(image);
+            bool newer = false;
+            err = place(task, run,
+                image__render(store, &capture->page, store->checkpoint_snapshot, &newer));
         }
-        image = next;
+        mem_free(capture);
+        capture = next;
     }
     return err;
 }
 
+/* Something in the page was newer than the snapshot: its next image is due. It may be gone. */
+static void
+stay_dirty(struct btree *store, struct frame *frame, uint64_t page_id)
+{
+    version_latch_acquire(&frame->latch);
+    if (store__page(store, frame)->h.id == page_id) {
+        store__page_set_dirty(frame);
+    }
+    version_latch_release_unchanged(&frame->latch);
+}
+
 static enum err
-place_pages(struct task *task, struct run *run, uint32_t used, lsn_t snapshot)
+place_page(struct task *task, struct run *run, struct frame *frame)
+{
+    struct btree *store = run->store;
+    version_latch_acquire(&frame->latch);
+    bool is_due = atomic_load(&frame->pending);
+    if (is_due) {
+        memcpy(run->copy, store__page(store, frame), sizeof *run->copy);
+        atomic_store(&frame->pending, false);
+        atomic_store(&frame->dirty, false);
+    }
+    version_latch_release_unchanged(&frame->latch);
+    if (!is_due) {
+        return ERR_OK;
+    }
+    ASSERT(run->copy->h.id != 0); /* B10 */
+    bool newer = false;
+    struct image *image = image__render(store, run->copy, store->checkpoint_snapshot, &newer);
+    if (newer) {
+        stay_dirty(store, frame, run->copy->h.id);
+    }
+    return place(task, run, image);
+}
+
+static enum err
+place_pages(struct task *task, struct run *run, uint32_t used)
 {
     struct btree *store = run->store;
     for (uint32_t i = 0; i < used; i++) {
-        struct frame *frame = &store->frames[i];
-        if (!atomic_load(&frame->pending)) {
+        if (!atomic_load_explicit(&store->frames[i].pending, memory_order_relaxed)) {
             continue;
         }
-        version_latch_acquire(&frame->latch);
-        struct image *image = NULL;
-        if (atomic_load(&frame->pending)) {
-            bool newer = false;
-            image = image__render(store, store__page(store, frame), snapshot, &newer);
-            atomic_store(&frame->pending, false);
-            atomic_store(&frame->dirty, newer);
-        }
-        version_latch_release_unchanged(&frame->latch);
-        if (image != NULL) {
-            TRY(place(task, run, image));
-        }
-        if (i % 16 == 0) {
-            (void)task_breathe(task, NULL);
-            TRY(place_captured(task, run));
-        }
+        TRY(place_page(task, run, &store->frames[i]));
+        TRY(place_captured(task, run));
+        /* Interrupts are not for us: a checkpoint half done helps nobody. */
+        (void)task_breathe(task, NULL);
     }
     TRY(place_captured(task, run));
     return write_batch(task, run);
@@ -214,14 +266,18 @@ write_extent(struct task *task, struct btree *store, const void *bytes, size_t s
     *extent = extent_of(first, blocks);
     enum err err = world_file_write(task, store->file, first * BLOCK_SIZE, copy, padded, diag);
     mem_free(copy);
+    if (err != ERR_OK) {
+        space__free(store, *extent);
+        *extent = 0;
+    }
     return err;
 }
 
 static enum err
-write_chunks(struct task *task, struct run *run, struct buffer *directory)
+write_chunks(struct task *task, struct run *run, uint64_t next_page_id, struct buffer *directory)
 {
     struct btree *store = run->store;
-    uint64_t chunks = (store->next_page_id + MAP_CHUNK_ENTRIES - 1) / MAP_CHUNK_ENTRIES;
+    uint64_t chunks = (next_page_id + MAP_CHUNK_ENTRIES - 1) / MAP_CHUNK_ENTRIES;
     for (uint64_t number = 0; number < chunks; number++) {
         struct map_chunk *chunk = atomic_load(&store->map[number]);
         struct directory_entry entry = {0};
@@ -252,52 +308,29 @@ write_chunks(struct task *task, struct run *run, struct buffer *directory)
     return ERR_OK;
 }
 
-static void
-list_trees(struct btree *store, struct buffer *trees)
-{
-    latch_acquire(&store->trees_latch);
-    for (uint64_t id = 1; id <= store->tree_last; id++) {
-        struct tree *tree = store__tree(store, (tree_id_t){id});
-        if (tree == NULL) {
-            continue;
-        }
-        const struct map_entry *root = store__entry(store, tree->root.v);
-        if (root == NULL || root->extent == 0) {
-            continue; /* born after the gate: the log brings it back */
-        }
-        struct tree_entry entry = {
-            .tree = id,
-            .root = tree->root.v,
-            .leaf_count = atomic_load(&tree->leaf_count),
-            .row_count = atomic_load(&tree->row_count),
-        };
-        buffer_add(trees, &entry, sizeof entry);
-    }
-    latch_release(&store->trees_latch);
-}
-
 static enum err
 write_mapping(struct task *task, struct run *run, struct superblock *block)
 {
     struct btree *store = run->store;
     struct diag *diag = run->diag;
     struct buffer directory = {0};
-    struct buffer trees = {0};
-    list_trees(store, &trees);
-    enum err err = write_chunks(task, run, &directory);
+    latch_acquire(&store->frames_latch);
+    block->next_page_id = store->next_page_id;
+    latch_release(&store->frames_latch);
+    enum err err = write_chunks(task, run, block->next_page_id, &directory);
     if (err == ERR_OK) {
         err = write_extent(
             task, store, directory.data, directory.size, &block->directory_extent, diag);
     }
     if (err == ERR_OK) {
-        err = write_extent(task, store, trees.data, trees.size, &block->trees_extent, diag);
+        err =
+            write_extent(task, store, run->trees.data, run->trees.size, &block->trees_extent, diag);
     }
     block->directory_size = directory.size;
     block->directory_crc = crc32c(CRC32C_INIT, directory.data, directory.size);
-    block->trees_size = trees.size;
-    block->trees_crc = crc32c(CRC32C_INIT, trees.data, trees.size);
+    block->trees_size = run->trees.size;
+    block->trees_crc = crc32c(CRC32C_INIT, run->trees.data, run->trees.size);
     buffer_destroy(&directory);
-    buffer_destroy(&trees);
     return err;
 }
 
@@ -312,26 +345,23 @@ free_old(struct run *run, size_t freed_before)
 {
     struct btree *store = run->store;
     for (size_t at = 0; at < run->old.size; at += sizeof(uint64_t)) {
-        space__mark(store, load_le64(run->old.data + at), false);
+        space__free(store, load_le64(run->old.data + at));
     }
     latch_acquire(&store->space_latch);
-    uint64_t *freed = store->freed;
-    size_t rest = store->freed_count - freed_before;
-    uint64_t *now = mem_alloc(freed_before * sizeof *now);
-    if (freed_before > 0) {
-        memcpy(now, freed, freed_before * sizeof *now);
-        memmove(freed, freed + freed_before, rest * sizeof *freed);
-    }
-    store->freed_count = rest;
+    struct numbers all = store->freed;
+    store->freed = (struct numbers){0};
     latch_release(&store->space_latch);
-    for (size_t i = 0; i < freed_before; i++) {
-        space__mark(store, now[i], false);
+    for (size_t i = 0; i < all.count; i++) {
+        if (i < freed_before) {
+            space__free(store, all.at[i]);
+        } else {
+            space__free_later(store, all.at[i]);
+        }
     }
-    mem_free(now);
+    mem_free(all.at);
 }
 
-/* B9. What was written of the failed one stays allocated until the next start: the mapping may
- * already name it. Its pages are all written again. */
+/* B9. Everything that was to be written is to be written again. */
 static void
 mark_dirty_again(struct run *run, uint32_t used)
 {
@@ -339,20 +369,92 @@ mark_dirty_again(struct run *run, uint32_t used)
     for (size_t i = 0; i < run->placed_count; i++) {
         struct frame *frame = store__frame(store, run->placed[i].page_id);
         if (frame != NULL) {
-            atomic_store(&frame->dirty, true);
+            stay_dirty(store, frame, run->placed[i].page_id);
         }
     }
     for (uint32_t i = 0; i < used; i++) {
-        if (atomic_exchange(&store->frames[i].pending, false)) {
-            atomic_store(&store->frames[i].dirty, true);
+        atomic_store(&store->frames[i].pending, false); /* it is still dirty */
+    }
+    struct capture *capture = take_captured(store);
+    while (capture != NULL) {
+        struct capture *next = capture->next;
+        mem_free(capture);
+        capture = next;
+    }
+}
+
+/* B9. Images that found no place in the mapping are nobody's. */
+static void
+free_placed(struct run *run)
+{
+    for (size_t i = 0; i < run->batch_first; i++) {
+        space__free(run->store, run->placed[i].new_extent);
+    }
+}
+
+/* B9. The mapping in memory has moved on, and whether the superblock is on disk is not known: both
+ * old and new stay until the next checkpoint is durable. */
+static void
+free_old_later(struct run *run, const struct superblock *block)
+{
+    for (size_t at = 0; at < run->old.size; at += sizeof(uint64_t)) {
+        space__free_later(run->store, load_le64(run->old.data + at));
+    }
+    if (block->directory_extent != 0) {
+        space__free_later(run->store, block->directory_extent);
+    }
+    if (block->trees_extent != 0) {
+        space__free_later(run->store, block->trees_extent);
+    }
+}
+
+/* After all images are written: mapping, superblock, and what is free then. */
+static enum err
+switch_over(struct task *task, struct run *run, lsn_t snapshot, struct slice meta)
+{
+    struct btree *store = run->store;
+    apply_places(run);
+    latch_acquire(&store->space_latch);
+    size_t freed_before = store->freed.count;
+    latch_release(&store->space_latch);
+    struct superblock *block = mem_alloc_aligned(BLOCK_SIZE, sizeof *block);
+    memset(block, 0, sizeof *block);
+    enum err err = write_mapping(task, run, block);
+    if (err == ERR_OK) {
+        world_file_sync(task, store->file); /* B8 */
+        block->number = store->checkpoint_number + 1;
+        block->snapshot = snapshot.v;
+        block->meta_size = (uint32_t)meta.size;
+        if (meta.size > 0) {
+            memcpy(block->meta, meta.data, meta.size);
         }
+        err = superblock__write(task, store, block, run->diag);
     }
-    struct image *image = take_captured(store);
-    while (image != NULL) {
-        struct image *next = image->next;
-        mem_free(image);
-        image = next;
+    if (err == ERR_OK) {
+        store->checkpoint_number = block->number;
+        add_old(run, store->directory_extent);
+        add_old(run, store->trees_extent);
+        store->directory_extent = block->directory_extent;
+        store->trees_extent = block->trees_extent;
+        free_old(run, freed_before);
+    } else {
+        free_old_later(run, block);
     }
+    mem_free(block);
+    return err;
+}
+
+/* B11: from here on ids may be used again. */
+static void
+release_ids(struct btree *store)
+{
+    latch_acquire(&store->frames_latch);
+    atomic_store(&store->checkpointing, false);
+    for (size_t i = 0; i < store->free_ids_late.count; i++) {
+        store__numbers_add(&store->free_ids, store->free_ids_late.at[i]);
+    }
+    store->free_ids_late.count = 0;
+    latch_release(&store->frames_latch);
 }
 
 enum err
@@ -360,52 +462,32 @@ btree_checkpoint(
     struct task *task, struct btree *store, lsn_t snapshot, struct slice meta, struct diag *diag)
 {
     ASSERT(meta.size <= sizeof((struct superblock *)0)->meta);
-    bool idle = false;
-    ASSERT(atomic_compare_exchange_strong(&store->checkpointing, &idle, true));
+    store__drops_stop(task, store);
+    latch_acquire(&store->frames_latch);
+    ASSERT(!atomic_load(&store->checkpointing));
+    atomic_store(&store->checkpointing, true);
+    latch_release(&store->frames_latch);
     store->checkpoint_snapshot = snapshot;
-    struct run run = {.store = store, .diag = diag};
+    struct run run = {.store = store, .diag = diag, .copy = mem_alloc(sizeof *run.copy)};
 
+    list_trees(store, &run.trees);
     uint32_t used = close_gate_and_mark(store);
-    enum err err = place_pages(task, &run, used, snapshot);
+    enum err err = place_pages(task, &run, used);
+    if (err != ERR_OK) {
+        free_placed(&run);
+    } else {
+        err = switch_over(task, &run, snapshot, meta);
+    }
     if (err != ERR_OK) {
         mark_dirty_again(&run, used);
-    } else {
-        apply_places(&run);
-        latch_acquire(&store->space_latch);
-        size_t freed_before = store->freed_count;
-        latch_release(&store->space_latch);
-        struct superblock *block = mem_alloc_aligned(BLOCK_SIZE, sizeof *block);
-        memset(block, 0, sizeof *block);
-        err = write_mapping(task, &run, block);
-        if (err == ERR_OK) {
-            world_file_sync(task, store->file); /* B8 */
-            block->number = store->checkpoint_number + 1;
-            block->snapshot = snapshot.v;
-            block->next_page_id = store->next_page_id;
-            block->meta_size = (uint32_t)meta.size;
-            if (meta.size > 0) {
-                memcpy(block->meta, meta.data, meta.size);
-            }
-            err = superblock__write(task, store, block, diag);
-        }
-        if (err == ERR_OK) {
-            store->checkpoint_number = block->number;
-            add_old(&run, store->directory_extent);
-            add_old(&run, store->trees_extent);
-            store->directory_extent = block->directory_extent;
-            store->trees_extent = block->trees_extent;
-            free_old(&run, freed_before);
-        } else {
-            /* The mapping in memory moved on; the pages must be written again so that the next
-             * checkpoint names places it wrote itself. Old extents stay allocated (B7). */
-            mark_dirty_again(&run, used);
-        }
-        mem_free(block);
     }
+    release_ids(store);
+    store__drops_resume(task, store);
     atomic_fetch_add(&store->pages_written, run.placed_count);
     mem_free(run.placed);
+    mem_free(run.copy);
+    buffer_destroy(&run.trees);
     buffer_destroy(&run.old);
     buffer_destroy(&run.batch);
-    atomic_store(&store->checkpointing, false);
     return err;
 }

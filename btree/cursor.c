@@ -62,7 +62,10 @@ copy_sibling(struct task *task, struct btree_cursor *cursor, uint64_t id, struct
         uint64_t version = version_latch_read(&frame->latch);
         page__copy_racy(&cursor->page, store__page(cursor->store, frame));
         if (version_latch_check(&frame->latch, version)) {
-            ASSERT(cursor->page.h.id == id);
+            if (cursor->page.h.level != 0) {
+                return diag_set(diag, ERR_CORRUPT, "page %llu of file \"%s\" should be a leaf",
+                    (unsigned long long)id, world_file_path(cursor->store->file));
+            }
             return ERR_OK;
         }
     }

@@ -12,7 +12,12 @@
 enum step {
     STEP_FOUND,
     STEP_AGAIN,
-    STEP_MISS, /* position->page_id is not in memory */
+    STEP_MISS,    /* position->page_id is not in memory */
+    STEP_DAMAGED, /* pages that pass their checksums make no tree */
+};
+
+enum {
+    RIGHT_MOVES_MAX = 1 << 20, /* a ring of right links ends here */
 };
 
 static enum step
@@ -26,20 +31,29 @@ descend(struct btree *store, const struct tree *tree, uint16_t level, struct sli
         return STEP_MISS;
     }
     uint64_t version = version_latch_read(&frame->latch);
+    uint16_t above = HEIGHT_MAX + 1; /* the level of the page we come from, if from above */
+    uint32_t right_moves = 0;
     for (;;) {
         const struct page *page = store__page(store, frame);
-        uint16_t here = page->h.level;
+        uint16_t here = page__level_racy(page);
         uint64_t next = 0;
-        if (page__goes_right(page, key, exclusive)) {
-            next = page->h.right;
+        bool go_right = page__goes_right(page, key, exclusive);
+        if (go_right) {
+            next = page__right_racy(page);
         } else if (here > level) {
             next = page__child(page, key, exclusive);
         }
         if (!version_latch_check(&frame->latch, version)) {
             return STEP_AGAIN;
         }
+        if ((next == 0 && (go_right || here != level)) || here >= above) {
+            return STEP_DAMAGED;
+        }
+        if (go_right && ++right_moves > RIGHT_MOVES_MAX) {
+            return STEP_DAMAGED;
+        }
+        above = go_right ? (uint16_t)(here + 1) : here;
         if (next == 0) {
-            ASSERT(here == level);
             position->frame = frame;
             position->version = version;
             position->page_id = page_id;
@@ -73,6 +87,10 @@ find__page(struct task *task, struct btree *store, const struct tree *tree, uint
         case STEP_MISS:
             TRY(store__load(task, store, position->page_id, diag));
             break;
+        case STEP_DAMAGED:
+            return diag_set(diag, ERR_CORRUPT, "tree %llu is damaged at page %llu of file \"%s\"",
+                (unsigned long long)tree->id.v, (unsigned long long)position->page_id,
+                world_file_path(store->file));
         }
     }
 }

@@ -148,7 +148,6 @@ image__render(struct btree *store, const struct page *page, lsn_t snapshot, bool
     memset(image->bytes + size, 0, padded - size);
     image->size = (uint32_t)padded;
     image->page_id = page->h.id;
-    image->next = NULL;
     buffer_destroy(&raw);
     return image;
 }
@@ -262,15 +261,14 @@ whole_key(const struct raw_page *head, struct slice suffix, uint8_t *memory)
     return slice_of(memory, head->prefix + suffix.size);
 }
 
-/* How far entries from `at` fit into one page, whole keys counted; SIZE_MAX for to the end. */
+/* How far entries from `at` fit into a page with `room` for them, each `more` bytes larger than its
+ * suffix and value say; SIZE_MAX for to the end. */
 static size_t
-fit(const struct raw_page *head, const uint8_t *raw, size_t size, size_t at)
+fit(const uint8_t *raw, size_t size, size_t at, size_t room, size_t more)
 {
-    size_t room = BTREE_PAGE_SIZE - PAGE_HEADER_SIZE - 2 * BTREE_KEY_SIZE_MAX;
     struct raw_entry entry;
     while (at < size && read_entry(raw, size, at, true, &entry)) {
-        size_t need =
-            PAGE_SLOT_SIZE + LEAF_CELL_HEAD + head->prefix + entry.suffix.size + entry.value.size;
+        size_t need = PAGE_SLOT_SIZE + LEAF_CELL_HEAD + more + entry.suffix.size + entry.value.size;
         if (need > room) {
             return at;
         }
@@ -278,6 +276,27 @@ fit(const struct raw_page *head, const uint8_t *raw, size_t size, size_t at)
         at = entry.next;
     }
     return SIZE_MAX;
+}
+
+/* Do all rows from `at` fit into one page? The first page keeps the fences and their prefix; later
+ * ones have others, so their keys are counted whole and their fences as large as can be. */
+static bool
+rest_fits(const struct raw_page *head, const uint8_t *raw, size_t size, size_t at)
+{
+    size_t room = BTREE_PAGE_SIZE - PAGE_HEADER_SIZE;
+    return at == head->entries_at
+               ? fit(raw, size, at, room - head->low.size - head->high.size, 0) == SIZE_MAX
+               : fit(raw, size, at, room - 2 * BTREE_KEY_SIZE_MAX, head->prefix) == SIZE_MAX;
+}
+
+bool
+image__fits(const uint8_t *raw, size_t raw_size, size_t at)
+{
+    struct raw_page head;
+    if (read_head(raw, raw_size, &head) != NULL || head.level != 0) {
+        return true; /* image__fill has the words */
+    }
+    return rest_fits(&head, raw, raw_size, at == 0 ? head.entries_at : at);
 }
 
 static const char *
@@ -325,8 +344,9 @@ image__fill(const uint8_t *raw, size_t raw_size, size_t *at, struct page *page, 
         low = whole_key(&head, entry.suffix, low_memory);
     }
     size_t until = SIZE_MAX;
-    if (leaf && raw_size > BTREE_PAGE_SIZE - PAGE_HEADER_SIZE && right_id != 0) {
-        until = fit(&head, raw, raw_size, from);
+    if (leaf && right_id != 0) {
+        size_t room = BTREE_PAGE_SIZE - PAGE_HEADER_SIZE - 2 * BTREE_KEY_SIZE_MAX;
+        until = fit(raw, raw_size, from, room, head.prefix);
     }
     if (until != SIZE_MAX) {
         if (until == from || !read_entry(raw, raw_size, until, leaf, &entry)) {
@@ -344,8 +364,10 @@ image__fill(const uint8_t *raw, size_t raw_size, size_t *at, struct page *page, 
             return "entry out of page";
         }
         struct slice key = whole_key(&head, entry.suffix, key_memory);
+        size_t cell = leaf ? LEAF_CELL_HEAD : INNER_CELL_HEAD;
         if (key.size > BTREE_KEY_SIZE_MAX || key.size < page->h.prefix_size ||
-            page__free_room(page) < PAGE_SLOT_SIZE + LEAF_CELL_HEAD + key.size + entry.value.size) {
+            page__free_room(page) + page->h.prefix_size <
+                PAGE_SLOT_SIZE + cell + key.size + entry.value.size) {
             return "entries do not fit";
         }
         if (leaf) {

@@ -10,28 +10,6 @@ no_tree(tree_id_t id, struct diag *diag)
     return diag_set(diag, ERR_INTERNAL, "tree %llu does not exist", (unsigned long long)id.v);
 }
 
-/* Copy the row at a slot out of a page that may change meanwhile; false: nonsense was seen. */
-static bool
-copy_row(const struct page *page, uint32_t slot, struct arena *into, struct btree_row *row)
-{
-    size_t at = page->slots[slot].at;
-    size_t key_size = page->slots[slot].key_size;
-    if (at + LEAF_CELL_HEAD + key_size > BTREE_PAGE_SIZE) {
-        return false;
-    }
-    const uint8_t *cell = (const uint8_t *)page + at;
-    size_t value_size = load_le16(cell + 17);
-    if (at + LEAF_CELL_HEAD + key_size + value_size > BTREE_PAGE_SIZE) {
-        return false;
-    }
-    row->head.writer.v = load_le64(cell);
-    row->head.undo = load_le64(cell + 8);
-    row->head.flags = cell[16];
-    row->value =
-        slice_of(arena_copy(into, cell + LEAF_CELL_HEAD + key_size, value_size), value_size);
-    return true;
-}
-
 enum err
 btree_get(struct task *task, struct btree *store, tree_id_t id, struct slice key,
     struct arena *into, struct btree_row *row, bool *found, struct diag *diag)
@@ -46,7 +24,7 @@ btree_get(struct task *task, struct btree *store, tree_id_t id, struct slice key
         TRY(find__page(task, store, tree, 0, key, false, &position, diag));
         const struct page *page = store__page(store, position.frame);
         uint32_t slot = page__find(page, key, found);
-        bool sound = !*found || copy_row(page, slot, into, row);
+        bool sound = !*found || page__row_racy(page, slot, into, row);
         if (version_latch_check(&position.frame->latch, position.version)) {
             ASSERT(sound);
             row->key = key;
@@ -72,10 +50,9 @@ room_needed(
 }
 
 static void
-put(struct btree *store, struct tree *tree, struct page *page, uint32_t slot, bool exists,
-    struct slice key, struct slice value, const struct row_head *head)
+put(struct tree *tree, struct page *page, uint32_t slot, bool exists, struct slice key,
+    struct slice value, const struct row_head *head)
 {
-    (void)store;
     if (exists) {
         struct btree_row current;
         page__row(page, slot, &current);
@@ -93,12 +70,10 @@ put(struct btree *store, struct tree *tree, struct page *page, uint32_t slot, bo
 
 /* Everything is in place and the leaf is latched: ask and do. Returns the verdict. */
 static enum btree_verdict
-decide_and_apply(struct btree *store, struct tree *tree, struct frame *frame, struct slice key,
-    struct slice value, uint8_t value_flags, btree_decide *decide, void *arg)
+decide_and_apply(struct tree *tree, struct frame *frame, struct page *page, uint32_t slot,
+    bool exists, struct slice key, struct slice value, uint8_t value_flags, btree_decide *decide,
+    void *arg)
 {
-    struct page *page = store__page(store, frame);
-    bool exists = false;
-    uint32_t slot = page__find(page, key, &exists);
     struct btree_row current;
     if (exists) {
         page__row(page, slot, &current);
@@ -112,7 +87,7 @@ decide_and_apply(struct btree *store, struct tree *tree, struct frame *frame, st
         return verdict;
     case BTREE_PUT:
         head.flags = (uint8_t)((head.flags & ~ROW_OVERFLOW) | (value_flags & ROW_OVERFLOW));
-        put(store, tree, page, slot, exists, key, value, &head);
+        put(tree, page, slot, exists, key, value, &head);
         break;
     case BTREE_HEAD:
         ASSERT(exists);
@@ -125,7 +100,7 @@ decide_and_apply(struct btree *store, struct tree *tree, struct frame *frame, st
         atomic_fetch_sub_explicit(&tree->row_count, 1, memory_order_relaxed);
         break;
     }
-    atomic_store_explicit(&frame->dirty, true, memory_order_relaxed);
+    store__page_set_dirty(frame);
     ASSERT_SLOW((btree__check_page(page), true));
     version_latch_release(&frame->latch);
     return verdict;
@@ -161,13 +136,13 @@ btree_modify(struct task *task, struct btree *store, tree_id_t id, struct slice 
         if (err != ERR_OK) {
             break;
         }
-        const struct page *page = store__page(store, position.frame);
+        struct page *page = store__page(store, position.frame);
         bool exists = false;
         uint32_t slot = page__find(page, key, &exists);
         size_t room = room_needed(page, slot, exists, key, value);
         if (page__free_room(page) >= room) {
-            verdict =
-                decide_and_apply(store, tree, position.frame, key, value, value_flags, decide, arg);
+            verdict = decide_and_apply(
+                tree, position.frame, page, slot, exists, key, value, value_flags, decide, arg);
             break;
         }
         version_latch_release_unchanged(&position.frame->latch);

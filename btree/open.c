@@ -34,6 +34,21 @@ store_new(struct task *task, const struct btree_options *options)
     return store;
 }
 
+/* An extent that the file names: it must lie in the file, and nothing else may. */
+static enum err
+claim(struct btree *store, uint64_t extent, struct diag *diag)
+{
+    if (space__claim(store, extent, store->file_blocks)) {
+        return ERR_OK;
+    }
+    (void)diag_set(diag, ERR_CORRUPT,
+        "file \"%s\" names an extent of %llu blocks at offset %llu that is outside of it or in use",
+        world_file_path(store->file), (unsigned long long)(extent & 0xFFFF),
+        (unsigned long long)((extent >> 16) * BLOCK_SIZE));
+    diag_hint(diag, "Restore the data directory from a backup.");
+    return ERR_CORRUPT;
+}
+
 /* Read an extent into memory (whole blocks); the caller frees. */
 static enum err
 read_extent(struct task *task, struct btree *store, uint64_t extent, uint64_t size, uint32_t crc,
@@ -58,7 +73,7 @@ load_chunk(struct task *task, struct btree *store, uint64_t number,
 {
     struct map_chunk *chunk = store__chunk(store, number * MAP_CHUNK_ENTRIES);
     chunk->extent = entry->extent;
-    space__mark(store, entry->extent, true);
+    TRY(claim(store, entry->extent, diag));
     uint8_t *bytes = NULL;
     enum err err = read_extent(task, store, entry->extent, MAP_CHUNK_ENTRIES * sizeof(uint64_t),
         entry->crc, "mapping table", &bytes, diag);
@@ -67,7 +82,7 @@ load_chunk(struct task *task, struct btree *store, uint64_t number,
         chunk->entries[i].extent = extent;
         chunk->entries[i].used = extent != 0;
         if (extent != 0) {
-            space__mark(store, extent, true);
+            err = claim(store, extent, diag);
         }
     }
     mem_free(bytes);
@@ -119,13 +134,7 @@ find_free_ids(struct btree *store)
         if (entry != NULL && entry->used) {
             continue;
         }
-        if (store->free_id_count == store->free_id_capacity) {
-            store->free_id_capacity =
-                store->free_id_capacity == 0 ? 64 : store->free_id_capacity * 2;
-            store->free_ids =
-                mem_realloc(store->free_ids, store->free_id_capacity * sizeof *store->free_ids);
-        }
-        store->free_ids[store->free_id_count++] = id;
+        store__numbers_add(&store->free_ids, id);
     }
 }
 
@@ -134,20 +143,30 @@ load(struct task *task, struct btree *store, struct btree_checkpoint_info *info,
 {
     struct superblock *block = mem_alloc(sizeof *block);
     enum err err = superblock__read(task, store, block, diag);
+    if (err == ERR_OK && block->next_page_id > (uint64_t)MAP_CHUNKS_MAX * MAP_CHUNK_ENTRIES) {
+        err = diag_set(diag, ERR_CORRUPT, "the superblock of file \"%s\" is damaged",
+            world_file_path(store->file));
+    }
     if (err == ERR_OK) {
         store->checkpoint_number = block->number;
         store->next_page_id = block->next_page_id;
         store->directory_extent = block->directory_extent;
         store->trees_extent = block->trees_extent;
         if (block->directory_extent != 0) {
-            space__mark(store, block->directory_extent, true);
-            space__mark(store, block->trees_extent, true);
-            err = load_directory(task, store, block, diag);
+            err = claim(store, block->directory_extent, diag);
+            if (err == ERR_OK) {
+                err = claim(store, block->trees_extent, diag);
+            }
+            if (err == ERR_OK) {
+                err = load_directory(task, store, block, diag);
+            }
             if (err == ERR_OK) {
                 err = load_trees(task, store, block, diag);
             }
         }
-        find_free_ids(store);
+        if (err == ERR_OK) {
+            find_free_ids(store);
+        }
         info->snapshot.v = block->snapshot;
         info->meta_size =
             block->meta_size > sizeof info->meta ? sizeof info->meta : block->meta_size;
@@ -157,20 +176,28 @@ load(struct task *task, struct btree *store, struct btree_checkpoint_info *info,
     return err;
 }
 
+/* Under another name until it is whole: a crash leaves no data file or a good one. */
 static enum err
-create(struct task *task, struct btree *store, struct diag *diag)
+create(struct task *task, struct btree *store, const char *path, struct diag *diag)
 {
+    char new_path[4096];
+    (void)snprintf(new_path, sizeof new_path, "%s/data.tusk.new", store->directory);
+    TRY(world_file_open(task, new_path, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &store->file, diag));
     struct superblock *block = mem_alloc_aligned(BLOCK_SIZE, sizeof *block);
     memset(block, 0, sizeof *block);
     block->number = 1;
     block->next_page_id = 1;
-    enum err err = superblock__write(task, store, block, diag);
+    enum err err = world_file_truncate(task, store->file, 0, diag);
     if (err == ERR_OK) {
-        world_sync_directory(task, store->directory);
+        err = superblock__write(task, store, block, diag);
     }
-    store->checkpoint_number = 1;
+    world_file_close(task, store->file);
+    store->file = NULL;
     mem_free(block);
-    return err;
+    TRY(err);
+    TRY(world_rename(task, new_path, path, diag));
+    world_sync_directory(task, store->directory);
+    return ERR_OK;
 }
 
 enum err
@@ -181,16 +208,21 @@ btree_open(struct task *task, const struct btree_options *options, struct btree 
     struct btree *store = store_new(task, options);
     char path[4096];
     (void)snprintf(path, sizeof path, "%s/data.tusk", options->directory);
-    enum err err =
-        world_file_open(task, path, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &store->file, diag);
+    enum err err = ERR_OK;
+    if (!world_file_exists(task, path)) {
+        err = create(task, store, path, diag);
+    }
+    if (err == ERR_OK) {
+        err = world_file_open(task, path, WORLD_FILE_WRITE, &store->file, diag);
+    }
     uint64_t size = 0;
     if (err == ERR_OK) {
         err = world_file_size(task, store->file, &size, diag);
     }
     if (err == ERR_OK) {
-        space__mark(store, extent_of(0, SUPERBLOCK_BLOCKS), true);
-        /* A file that a crash cut off before its first superblock holds nothing. */
-        err = size == 0 ? create(task, store, diag) : load(task, store, info, diag);
+        store->file_blocks = size / BLOCK_SIZE;
+        ASSERT(space__claim(store, extent_of(0, SUPERBLOCK_BLOCKS), SUPERBLOCK_BLOCKS));
+        err = load(task, store, info, diag);
     }
     if (err != ERR_OK) {
         btree_close(task, store);
@@ -224,9 +256,10 @@ btree_close(struct task *task, struct btree *store)
     mem_free(store->frames);
     mem_free(store->map);
     mem_free(store->trees);
-    mem_free(store->free_ids);
+    mem_free(store->free_ids.at);
+    mem_free(store->free_ids_late.at);
     mem_free(store->blocks_used);
-    mem_free(store->freed);
+    mem_free(store->freed.at);
     mem_free(store->directory);
     mem_free(store);
 }

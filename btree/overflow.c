@@ -40,6 +40,7 @@ overflow__store(struct task *task, struct btree *store, tree_id_t tree, struct s
         store_le64(page->body, next);
         store_le32(page->body + 8, (uint32_t)size);
         memcpy(data_of(page), value.data + at, size);
+        store__page_set_dirty(frame);
         version_latch_release(&frame->latch);
         next = id;
     }

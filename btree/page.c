@@ -63,7 +63,7 @@ key_head(const uint8_t *key, size_t size)
     return head;
 }
 
-static size_t
+RACY static size_t
 cell_head(const struct page *page)
 {
     return page->h.level == 0 ? LEAF_CELL_HEAD : INNER_CELL_HEAD;
@@ -163,6 +163,42 @@ page__child(const struct page *page, struct slice key, bool exclusive)
     uint64_t child = 0;
     racy_copy(&child, bytes_of(page) + at, sizeof child);
     return child;
+}
+
+RACY uint16_t
+page__level_racy(const struct page *page)
+{
+    return page->h.level;
+}
+
+RACY uint64_t
+page__right_racy(const struct page *page)
+{
+    return page->h.right;
+}
+
+RACY bool
+page__row_racy(const struct page *page, uint32_t slot, struct arena *into, struct btree_row *row)
+{
+    struct page_slot s;
+    racy_copy(&s, &page->slots[slot], sizeof s);
+    if ((size_t)s.at + LEAF_CELL_HEAD + s.key_size > BTREE_PAGE_SIZE) {
+        return false;
+    }
+    const uint8_t *cell = bytes_of(page) + s.at;
+    uint8_t head[LEAF_CELL_HEAD];
+    racy_copy(head, cell, sizeof head);
+    size_t value_size = load_le16(head + 17);
+    if ((size_t)s.at + LEAF_CELL_HEAD + s.key_size + value_size > BTREE_PAGE_SIZE) {
+        return false;
+    }
+    row->head.writer.v = load_le64(head);
+    row->head.undo = load_le64(head + 8);
+    row->head.flags = head[16];
+    uint8_t *value = arena_alloc_raw(into, value_size);
+    racy_copy(value, cell + LEAF_CELL_HEAD + s.key_size, value_size);
+    row->value = slice_of(value, value_size);
+    return true;
 }
 
 RACY void

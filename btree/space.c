@@ -71,11 +71,32 @@ space__allocate(struct btree *store, uint32_t blocks)
     return first;
 }
 
+bool
+space__claim(struct btree *store, uint64_t extent, uint64_t block_limit)
+{
+    uint64_t first = extent >> 16;
+    uint64_t count = extent & 0xFFFF;
+    if (count == 0 || first + count > block_limit) {
+        return false;
+    }
+    latch_acquire(&store->space_latch);
+    grow(store, first + count);
+    bool is_free = true;
+    for (uint64_t block = first; block < first + count; block++) {
+        is_free = is_free && !is_used(store, block);
+    }
+    if (is_free) {
+        set_run(store, first, count, true);
+    }
+    latch_release(&store->space_latch);
+    return is_free;
+}
+
 void
-space__mark(struct btree *store, uint64_t extent, bool used)
+space__free(struct btree *store, uint64_t extent)
 {
     latch_acquire(&store->space_latch);
-    set_run(store, extent >> 16, extent & 0xFFFF, used);
+    set_run(store, extent >> 16, extent & 0xFFFF, false);
     latch_release(&store->space_latch);
 }
 
@@ -83,10 +104,6 @@ void
 space__free_later(struct btree *store, uint64_t extent)
 {
     latch_acquire(&store->space_latch);
-    if (store->freed_count == store->freed_capacity) {
-        store->freed_capacity = store->freed_capacity == 0 ? 256 : store->freed_capacity * 2;
-        store->freed = mem_realloc(store->freed, store->freed_capacity * sizeof *store->freed);
-    }
-    store->freed[store->freed_count++] = extent;
+    store__numbers_add(&store->freed, extent);
     latch_release(&store->space_latch);
 }

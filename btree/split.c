@@ -10,30 +10,6 @@
 #include "base/mem.h"
 #include "btree/btree_internal.h"
 
-/* ---- the gate ----------------------------------------------------------------------------------
- */
-
-static void
-gate_enter(struct btree *store)
-{
-    for (;;) {
-        atomic_fetch_add(&store->splits_inside, 1);
-        if (atomic_load(&store->gate_closed) == 0) {
-            return;
-        }
-        atomic_fetch_sub(&store->splits_inside, 1);
-        while (atomic_load(&store->gate_closed) != 0) {
-            __builtin_ia32_pause();
-        }
-    }
-}
-
-static void
-gate_leave(struct btree *store)
-{
-    atomic_fetch_sub(&store->splits_inside, 1);
-}
-
 /* ---- where to cut
  * -------------------------------------------------------------------------------- */
 
@@ -133,7 +109,7 @@ insert_into_parent(struct task *task, struct btree *store, struct tree *tree, ui
             ASSERT(!equal); /* each separator is born once */
             checkpoint__capture(store, parent.frame);
             page__insert_inner(page, slot, key, child);
-            atomic_store(&parent.frame->dirty, true);
+            store__page_set_dirty(parent.frame);
             version_latch_release(&parent.frame->latch);
             return ERR_OK;
         }
@@ -192,14 +168,16 @@ split_page(struct btree *store, struct tree *tree, struct frame *frame, struct s
         page__format(page, tree->root.v, tree->id, (uint16_t)(old->h.level + 1), none, none, false);
         page__insert_inner(page, 0, none, left_id);
         page__insert_inner(page, 1, *middle, *right_id);
+        store__page_set_dirty(left_frame);
         version_latch_release(&left_frame->latch);
         *right_id = 0;
     } else {
         fill(old, cut, *middle, page, left_id, right, *right_id);
     }
     ASSERT_SLOW((btree__check_page(page), btree__check_page(right), true));
+    store__page_set_dirty(right_frame);
     version_latch_release(&right_frame->latch);
-    atomic_store(&frame->dirty, true);
+    store__page_set_dirty(frame);
     version_latch_release(&frame->latch);
     if (old->h.level == 0) {
         atomic_fetch_add(&tree->leaf_count, 1);
@@ -234,7 +212,7 @@ split__make_room(struct task *task, struct btree *store, struct tree *tree, uint
     uint64_t right_id = 0;
     enum err err = find__page(task, store, tree, level, key, false, &position, diag);
     if (err == ERR_OK) {
-        gate_enter(store);
+        store__gate_enter(store);
         version_latch_acquire(&position.frame->latch);
         page = store__page(store, position.frame);
         if (page->h.id == position.page_id && page->h.level == level &&
@@ -244,7 +222,7 @@ split__make_room(struct task *task, struct btree *store, struct tree *tree, uint
         } else {
             version_latch_release_unchanged(&position.frame->latch); /* the caller looks again */
         }
-        gate_leave(store);
+        store__gate_leave(store);
     }
     if (err == ERR_OK && right_id != 0) {
         err = insert_into_parent(task, store, tree, (uint16_t)(level + 1), middle, right_id, diag);

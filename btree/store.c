@@ -59,8 +59,8 @@ store__page_new(struct btree *store, uint64_t *page_id, struct frame **frame, st
         latch_release(&store->frames_latch);
         return cache_full(diag);
     }
-    uint64_t id =
-        store->free_id_count > 0 ? store->free_ids[--store->free_id_count] : store->next_page_id++;
+    uint64_t id = store->free_ids.count > 0 ? store->free_ids.at[--store->free_ids.count]
+                                            : store->next_page_id++;
     struct map_chunk *chunk = store__chunk(store, id);
     struct map_entry *entry = &chunk->entries[id % MAP_CHUNK_ENTRIES];
     ASSERT(!entry->used && atomic_load(&entry->frame) == 0); /* B5 */
@@ -68,23 +68,47 @@ store__page_new(struct btree *store, uint64_t *page_id, struct frame **frame, st
     atomic_store_explicit(&entry->frame, index + 1, memory_order_release);
     latch_release(&store->frames_latch);
     *frame = &store->frames[index];
-    atomic_store(&(*frame)->dirty, true);
-    atomic_store(&(*frame)->pending, false);
     *page_id = id;
     return ERR_OK;
 }
 
 void
+store__numbers_add(struct numbers *numbers, uint64_t number)
+{
+    if (numbers->count == numbers->capacity) {
+        numbers->capacity = numbers->capacity == 0 ? 64 : numbers->capacity * 2;
+        numbers->at = mem_realloc(numbers->at, numbers->capacity * sizeof *numbers->at);
+    }
+    numbers->at[numbers->count++] = number;
+}
+
+/* Under its latch, so that a checkpoint which is copying the page comes before or after, and that
+ * a reader who still looks at it notices. */
+static void
+frame_clear(struct btree *store, uint32_t index)
+{
+    struct frame *frame = &store->frames[index];
+    version_latch_acquire(&frame->latch);
+    store->pages[index].h.id = 0; /* B5 */
+    atomic_store(&frame->dirty, false);
+    atomic_store(&frame->pending, false);
+    version_latch_release(&frame->latch);
+}
+
+void
 store__page_free(struct btree *store, uint64_t page_id)
 {
+    struct frame *cleared = store__frame(store, page_id);
+    if (cleared != NULL) {
+        frame_clear(store, (uint32_t)(cleared - store->frames));
+    }
     latch_acquire(&store->frames_latch);
     struct map_chunk *chunk = store__chunk(store, page_id);
     struct map_entry *entry = &chunk->entries[page_id % MAP_CHUNK_ENTRIES];
     ASSERT(entry->used && !entry->loading);
     uint32_t frame = atomic_load(&entry->frame);
     if (frame != 0) {
-        atomic_store(&store->frames[frame - 1].dirty, false);
-        atomic_store(&store->frames[frame - 1].pending, false);
+        ASSERT(cleared == &store->frames[frame - 1]);
         frame_give(store, frame - 1);
     }
     atomic_store(&entry->frame, 0);
@@ -94,13 +118,33 @@ store__page_free(struct btree *store, uint64_t page_id)
         entry->extent = 0;
     }
     atomic_store(&chunk->dirty, true);
-    if (store->free_id_count == store->free_id_capacity) {
-        store->free_id_capacity = store->free_id_capacity == 0 ? 64 : store->free_id_capacity * 2;
-        store->free_ids =
-            mem_realloc(store->free_ids, store->free_id_capacity * sizeof *store->free_ids);
-    }
-    store->free_ids[store->free_id_count++] = page_id;
+    store__numbers_add(
+        atomic_load(&store->checkpointing) ? &store->free_ids_late : &store->free_ids, page_id);
     latch_release(&store->frames_latch);
+}
+
+/* ---- the gate ----------------------------------------------------------------------------------
+ */
+
+void
+store__gate_enter(struct btree *store)
+{
+    for (;;) {
+        atomic_fetch_add(&store->splits_inside, 1);
+        if (atomic_load(&store->gate_closed) == 0) {
+            return;
+        }
+        atomic_fetch_sub(&store->splits_inside, 1);
+        while (atomic_load(&store->gate_closed) != 0) {
+            __builtin_ia32_pause();
+        }
+    }
+}
+
+void
+store__gate_leave(struct btree *store)
+{
+    atomic_fetch_sub(&store->splits_inside, 1);
 }
 
 /* ---- loading -----------------------------------------------------------------------------------
@@ -147,13 +191,16 @@ fill_frames(struct btree *store, uint64_t page_id, uint32_t index, const uint8_t
     for (;;) {
         uint64_t right_id = 0;
         struct frame *right = NULL;
-        /* A sibling's id is needed before it is known whether one is needed: taken only where the
-         * image is larger than a page. */
-        if (raw_size > BTREE_PAGE_SIZE - PAGE_HEADER_SIZE) {
+        if (!image__fits(raw, raw_size, at)) {
             TRY(store__page_new(store, &right_id, &right, diag));
         }
+        version_latch_acquire(&frame->latch);
         const char *fault =
             image__fill(raw, raw_size, &at, store__page(store, frame), id, right_id, &all);
+        if (fault == NULL) {
+            atomic_store(&frame->dirty, id != page_id || !all);
+        }
+        version_latch_release(&frame->latch);
         if (right != NULL && (all || fault != NULL)) {
             store__page_free(store, right_id);
         }
@@ -161,8 +208,6 @@ fill_frames(struct btree *store, uint64_t page_id, uint32_t index, const uint8_t
             return diag_set(diag, ERR_CORRUPT, "invalid page %llu of file \"%s\": %s",
                 (unsigned long long)page_id, world_file_path(store->file), fault);
         }
-        atomic_store(&frame->pending, false);
-        atomic_store(&frame->dirty, id != page_id || !all);
         if (all) {
             return ERR_OK;
         }
@@ -178,7 +223,10 @@ read_page(struct task *task, struct btree *store, uint64_t page_id, uint64_t ext
     uint8_t *raw = NULL;
     size_t raw_size = 0;
     TRY(read_image(task, store, page_id, extent, &raw, &raw_size, diag));
+    /* A page that becomes several is a change of structure. */
+    store__gate_enter(store);
     enum err err = fill_frames(store, page_id, index, raw, raw_size, diag);
+    store__gate_leave(store);
     mem_free(raw);
     return err;
 }
@@ -245,7 +293,9 @@ store__load(struct task *task, struct btree *store, uint64_t page_id, struct dia
     latch_release(&store->frames_latch);
 
     enum err err = read_page(task, store, page_id, extent, index, diag);
-
+    if (err != ERR_OK) {
+        frame_clear(store, index);
+    }
     latch_acquire(&store->frames_latch);
     entry->loading = false;
     if (err == ERR_OK) {
@@ -314,6 +364,7 @@ btree_tree_create(struct task *task, struct btree *store, tree_id_t id, struct d
     struct slice none = {0};
     version_latch_acquire(&frame->latch);
     page__format(store__page(store, frame), root, id, 0, none, none, false);
+    store__page_set_dirty(frame);
     version_latch_release(&frame->latch);
     enum err err = store__tree_add(store, id, root, 1, 0, diag);
     if (err != ERR_OK) {
@@ -338,16 +389,9 @@ btree_tree_last(struct btree *store)
 }
 
 /* Frees a subtree level by level along the right links: no recursion, any height. */
-void
-btree_tree_drop(struct task *task, struct btree *store, tree_id_t id)
+static void
+free_pages(struct task *task, struct btree *store, const struct tree *tree)
 {
-    struct tree *tree = store__tree(store, id);
-    if (tree == NULL) {
-        return;
-    }
-    _Atomic(struct tree *) *chunk = atomic_load(&store->trees[id.v / TREE_CHUNK_ENTRIES]);
-    atomic_store(&chunk[id.v % TREE_CHUNK_ENTRIES], NULL);
-
     uint64_t level_first = tree->root.v;
     while (level_first != 0) {
         uint64_t at = level_first;
@@ -359,7 +403,7 @@ btree_tree_drop(struct task *task, struct btree *store, tree_id_t id)
             if (frame == NULL) {
                 if (store__load(task, store, at, &diag) != ERR_OK) {
                     world_log(store->world, "pages of dropped tree %llu stay allocated: %s",
-                        (unsigned long long)id.v, diag.message);
+                        (unsigned long long)tree->id.v, diag.message);
                     break;
                 }
                 continue;
@@ -385,7 +429,64 @@ btree_tree_drop(struct task *task, struct btree *store, tree_id_t id)
             task_yield(task);
         }
     }
+}
+
+void
+btree_tree_drop(struct task *task, struct btree *store, tree_id_t id)
+{
+    latch_acquire(&store->trees_latch);
+    struct tree *tree = store__tree(store, id);
+    bool later = store->drops_wait;
+    if (tree != NULL) {
+        _Atomic(struct tree *) *chunk = atomic_load(&store->trees[id.v / TREE_CHUNK_ENTRIES]);
+        atomic_store(&chunk[id.v % TREE_CHUNK_ENTRIES], NULL);
+        if (later) {
+            tree->next = store->dropped;
+            store->dropped = tree;
+        } else {
+            store->drops_running++;
+        }
+    }
+    latch_release(&store->trees_latch);
+    if (tree == NULL || later) {
+        return;
+    }
+    free_pages(task, store, tree);
     mem_free(tree);
+    latch_acquire(&store->trees_latch);
+    store->drops_running--;
+    latch_release(&store->trees_latch);
+}
+
+void
+store__drops_stop(struct task *task, struct btree *store)
+{
+    for (;;) {
+        latch_acquire(&store->trees_latch);
+        store->drops_wait = true;
+        uint32_t running = store->drops_running;
+        latch_release(&store->trees_latch);
+        if (running == 0) {
+            return;
+        }
+        task_sleep(task, 1000);
+    }
+}
+
+void
+store__drops_resume(struct task *task, struct btree *store)
+{
+    latch_acquire(&store->trees_latch);
+    store->drops_wait = false;
+    struct tree *tree = store->dropped;
+    store->dropped = NULL;
+    latch_release(&store->trees_latch);
+    while (tree != NULL) {
+        struct tree *next = tree->next;
+        free_pages(task, store, tree);
+        mem_free(tree);
+        tree = next;
+    }
 }
 
 void
