@@ -88,6 +88,9 @@ struct relation {
     /* Next hidden row id; shared by all pictures. Use catalog_next_row_id. */
     struct row_id_counter *row_ids;
     const char *view_text; /* RELATION_VIEW */
+    /* No definition of this relation that was committed after this LSN is in the picture; 0 if it
+     * has not changed since the server started. See catalog_check_snapshot. */
+    lsn_t changed;
 };
 
 /*
@@ -136,7 +139,7 @@ void catalog_release(struct catalog *catalog);
 uint64_t catalog_version(const struct catalog *catalog);
 /* True if catalog_get would give this very picture now. For who keeps a reference from statement to
  * statement, and after having waited for a table lock (a DDL commit moves the schema LSN before it
- * lets go of its locks). Two loads, no latch. */
+ * lets go of its locks). Two loads, no latch, for a shared picture. */
 bool catalog_is_current(
     const struct catalog *catalog, struct catalog_store *store, const struct txn *txn);
 /* The transaction's next catalog_get must read anew. Called by DDL after its changes, and by the
@@ -163,6 +166,31 @@ bool catalog_database_exists(const struct catalog *catalog, const char *name);
 /* Iterate: returns NULL at the end. User relations and virtual tables alike, stable order. */
 const struct relation *catalog_relation_at(const struct catalog *catalog, size_t position);
 const struct role *catalog_role_at(const struct catalog *catalog, size_t position);
+/* Schemas and databases likewise: false at the end. */
+struct catalog_entry {
+    oid_t oid;
+    oid_t owner;
+    const char *name;
+};
+bool catalog_schema_at(const struct catalog *catalog, size_t position, struct catalog_entry *entry);
+bool catalog_database_at(
+    const struct catalog *catalog, size_t position, struct catalog_entry *entry);
+/* The index of this OID and its table. */
+const struct index *catalog_index_by_oid(
+    const struct catalog *catalog, oid_t oid, const struct relation **table);
+/* Text of COMMENT ON, or NULL. class_oid as in pg_description (pg_class 1259, pg_namespace 2615..);
+ * sub: column number from 1, or 0. */
+const char *catalog_comment(const struct catalog *catalog, oid_t class_oid, oid_t oid, int32_t sub);
+
+/*
+ * A statement takes the picture first, then locks its tables, makes sure that the picture is still
+ * current, and only then takes its snapshot: so in READ COMMITTED the snapshot sees all that built
+ * the indexes and trees it uses. A REPEATABLE READ transaction's snapshot may be older than an
+ * index or a rewritten tree, whose rows it would not see: this check refuses it (40001), where
+ * PostgreSQL would let it see an emptied table. Call for each locked relation.
+ */
+enum err catalog_check_snapshot(
+    const struct relation *relation, struct txn_snapshot snapshot, struct diag *diag);
 
 int relation_column(const struct relation *relation, const char *name); /* -1: none */
 

@@ -1,0 +1,165 @@
+/*
+ * sql/catalog/catalog_internal.h - the catalog's trees, records and pictures.
+ *
+ * Trees (fixed ids), each row a record of record.c:
+ *
+ *     TREE    KEY                                       VALUE
+ *     16      name of a counter                         version, be64 next value
+ *     17      be32 schema oid                           version, schema
+ *     18      be32 relation oid                         version, relation with columns, indexes,
+ *                                                       checks
+ *     19      class byte, be32 schema oid or 0, name    version, be32 oid
+ *     20      be32 role oid                             version, role
+ *     21      be32 database oid                         version, database
+ *     22      be32 class oid, be32 oid, be32 sub        version, text of the comment
+ *
+ * Tree 19 is what makes names unique under concurrency: who creates inserts the name there first,
+ * and so waits for whoever is creating (or dropping) the same one.
+ *
+ * Latch order: none; store->latch is the only one and nothing is called under it.
+ */
+#ifndef SQL_CATALOG_CATALOG_INTERNAL_H
+#define SQL_CATALOG_CATALOG_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/latch.h"
+#include "base/list.h"
+#include "sql/catalog/catalog.h"
+#include "sql/catalog/edit.h"
+
+enum catalog_tree {
+    CATALOG_TREE_COUNTERS = 16,
+    CATALOG_TREE_SCHEMAS,
+    CATALOG_TREE_RELATIONS,
+    CATALOG_TREE_NAMES,
+    CATALOG_TREE_ROLES,
+    CATALOG_TREE_DATABASES,
+    CATALOG_TREE_COMMENTS,
+    CATALOG_TREE_END,
+};
+_Static_assert((int)CATALOG_TREE_END <= (int)TREE_ID_FIRST_USER, "below the users' trees");
+
+static inline tree_id_t
+catalog__tree(enum catalog_tree tree)
+{
+    return (tree_id_t){tree};
+}
+
+/* Keys of CATALOG_TREE_COUNTERS. */
+#define CATALOG_COUNTER_OID "oid"
+
+enum catalog__role_flags {
+    CATALOG_ROLE_SUPERUSER = 1,
+    CATALOG_ROLE_LOGIN = 2,
+};
+
+enum {
+    CATALOG_RECORD_VERSION = 1,
+    CATALOG_OID_BLOCK = 512, /* OIDs taken from the persistent counter at a time */
+};
+
+/* ---- a picture ------------------------------------------------------------------------------- */
+
+struct catalog__comment {
+    oid_t class_oid, oid;
+    int32_t sub;
+    const char *text;
+};
+
+/* A stored relation and the bytes it was read from. */
+struct catalog__stored {
+    struct relation relation;
+    struct slice record;
+};
+
+/* A slot of the hash tables: what a name or an OID leads to. index NULL: the relation itself. */
+struct catalog__found {
+    const struct relation *relation;
+    const struct index *index;
+};
+
+struct catalog {
+    _Atomic uint32_t references;
+    struct arena arena;
+    uint64_t version;
+    lsn_t schema_lsn; /* what txn_db_schema_lsn was before its snapshot was taken */
+    txn_id_t owner;   /* private to this transaction; 0: shared */
+
+    const struct relation **relations; /* virtual ones first, then by oid */
+    size_t relation_count, relation_capacity;
+    struct catalog_entry *schemas;
+    size_t schema_count, schema_capacity;
+    struct catalog_entry *databases;
+    size_t database_count, database_capacity;
+    struct role *roles;
+    size_t role_count, role_capacity;
+    struct catalog__comment *comments; /* in key order */
+    size_t comment_count, comment_capacity;
+
+    struct catalog__found *by_name, *by_oid; /* open addressing, at most half full */
+    size_t mask;
+};
+
+/* ---- the store ------------------------------------------------------------------------------- */
+
+/* Hidden row ids of one table. `next` 0: not known yet. Lives as long as the store: pictures and
+ * plans of any age may point to it. */
+struct row_id_counter {
+    struct row_id_counter *chain;
+    oid_t relation;
+    _Atomic uint64_t next;
+};
+
+/* A transaction that has changed the schema. */
+struct catalog__private {
+    struct list_node node;
+    const struct txn *txn;
+    struct catalog *picture; /* NULL: to be read */
+};
+
+enum {
+    CATALOG_ROW_ID_BUCKETS = 1024,
+};
+
+struct catalog_store {
+    struct txn_db *db;
+    struct arena arena; /* virtual relations; constant after catalog_open */
+    const struct relation **virtual_relations;
+    size_t virtual_count;
+
+    struct latch latch;      /* everything below */
+    struct catalog *current; /* the newest shared picture, one reference; NULL: none yet */
+    bool reading;            /* a task is reading the next one */
+    struct list_node privates;
+    struct row_id_counter *row_ids[CATALOG_ROW_ID_BUCKETS];
+    oid_t oid_next, oid_end; /* what is left of the block */
+
+    _Atomic uint64_t version_next;
+};
+
+/* picture.c: read one. In `txn` at `snapshot`; `before` (may be NULL) is what `changed` is judged
+ * against. */
+enum err catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct txn_snapshot snapshot, const struct catalog *before, lsn_t schema_lsn,
+    struct catalog **catalog, struct diag *diag);
+struct row_id_counter *catalog__row_ids(struct catalog_store *store, oid_t relation);
+
+/* edit.c: the key in the tree of names. */
+void catalog__encode_name_key(
+    enum catalog_name_class class, oid_t parent, const char *name, struct buffer *key);
+
+/* record.c. Decoding checks bytes from disk: ERR_CORRUPT. Strings are copied into the arena. */
+void catalog__encode_relation(const struct relation *relation, struct buffer *to);
+enum err catalog__decode_relation(
+    struct arena *arena, struct slice record, struct relation *relation, struct diag *diag);
+void catalog__encode_named(
+    const char *name, oid_t owner, uint32_t flags, struct buffer *to); /* schema, role, database */
+enum err catalog__decode_named(struct arena *arena, struct slice record, const char **name,
+    oid_t *owner, uint32_t *flags, struct diag *diag);
+void catalog__encode_number(uint64_t number, struct buffer *to);
+enum err catalog__decode_number(struct slice record, uint64_t *number, struct diag *diag);
+
+/* virtual.c */
+const struct virtual_table *const *catalog__virtual_tables(size_t *count);
+
+#endif /* SQL_CATALOG_CATALOG_INTERNAL_H */

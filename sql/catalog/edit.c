@@ -1,0 +1,336 @@
+/* sql/catalog/edit.c - writing the catalog's rows. */
+#include "sql/catalog/edit.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "sql/catalog/catalog_internal.h"
+
+void
+catalog__encode_name_key(
+    enum catalog_name_class class, oid_t parent, const char *name, struct buffer *key)
+{
+    buffer_add_u8(key, (uint8_t) class);
+    buffer_add_be32(key, parent);
+    buffer_add_text(key, name);
+}
+
+struct txn_snapshot
+catalog_newest_snapshot(struct catalog_store *store, struct txn *txn)
+{
+    struct txn_snapshot snapshot = txn_statement_begin(txn);
+    if (txn_isolation(txn) != TXN_READ_COMMITTED) {
+        snapshot.lsn = txn_db_visible_lsn(store->db);
+    }
+    return snapshot;
+}
+
+/* ---- rows
+ * ----------------------------------------------------------------------------------------
+ */
+
+/* Only a transaction that holds no lock on what it changes can meet this. */
+static enum err
+concurrent_change(struct diag *diag)
+{
+    return diag_set(diag, ERR_SERIALIZATION, "catalog row concurrently updated");
+}
+
+/* Insert, or replace what the newest snapshot sees. */
+static enum err
+put(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
+    struct slice key, struct slice value, struct diag *diag)
+{
+    struct arena arena;
+    arena_create(&arena, "catalog row");
+    struct txn_snapshot snapshot = catalog_newest_snapshot(store, txn);
+    struct txn_row row;
+    bool found;
+    enum err err =
+        txn_get(task, txn, snapshot, catalog__tree(tree), key, &arena, &row, &found, diag);
+    if (err == ERR_OK && found) {
+        struct txn_row latest;
+        enum txn_outcome outcome;
+        err = txn_update(task, txn, snapshot, catalog__tree(tree), key, row.version, value, &arena,
+            &latest, &outcome, diag);
+        if (err == ERR_OK && outcome != TXN_DONE) {
+            err = concurrent_change(diag);
+        }
+    } else if (err == ERR_OK) {
+        err = txn_insert(task, txn, catalog__tree(tree), key, value, &arena, NULL, diag);
+        if (err == ERR_UNIQUE) {
+            err = concurrent_change(diag);
+        }
+    }
+    arena_destroy(&arena);
+    txn_mark_schema_change(txn);
+    return err;
+}
+
+/* Remove if there. */
+static enum err
+take(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
+    struct slice key, struct diag *diag)
+{
+    struct arena arena;
+    arena_create(&arena, "catalog row");
+    struct txn_snapshot snapshot = catalog_newest_snapshot(store, txn);
+    struct txn_row row;
+    bool found;
+    enum err err =
+        txn_get(task, txn, snapshot, catalog__tree(tree), key, &arena, &row, &found, diag);
+    if (err == ERR_OK && found) {
+        struct txn_row latest;
+        enum txn_outcome outcome;
+        err = txn_remove(task, txn, snapshot, catalog__tree(tree), key, row.version, &arena,
+            &latest, &outcome, diag);
+        if (err == ERR_OK && outcome != TXN_DONE) {
+            err = concurrent_change(diag);
+        }
+    }
+    arena_destroy(&arena);
+    txn_mark_schema_change(txn);
+    return err;
+}
+
+static enum err
+put_by_oid(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
+    oid_t oid, const struct buffer *value, struct diag *diag)
+{
+    uint8_t key[4];
+    store_be32(key, oid);
+    return put(task, store, txn, tree, slice_of(key, sizeof key),
+        slice_of(value->data, value->size), diag);
+}
+
+static enum err
+take_by_oid(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
+    oid_t oid, struct diag *diag)
+{
+    uint8_t key[4];
+    store_be32(key, oid);
+    return take(task, store, txn, tree, slice_of(key, sizeof key), diag);
+}
+
+/* ---- names
+ * ---------------------------------------------------------------------------------------
+ */
+
+enum err
+catalog_name_add(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_name_class class, oid_t parent, const char *name, oid_t oid, bool *taken,
+    struct diag *diag)
+{
+    struct buffer key = {0};
+    struct buffer value = {0};
+    catalog__encode_name_key(class, parent, name, &key);
+    catalog__encode_number(oid, &value);
+    (void)catalog_newest_snapshot(store, txn);
+    enum err err = txn_insert(task, txn, catalog__tree(CATALOG_TREE_NAMES),
+        slice_of(key.data, key.size), slice_of(value.data, value.size), NULL, NULL, diag);
+    *taken = err == ERR_UNIQUE;
+    if (err == ERR_OK) {
+        txn_mark_schema_change(txn);
+    }
+    buffer_destroy(&key);
+    buffer_destroy(&value);
+    return *taken ? ERR_OK : err;
+}
+
+enum err
+catalog_name_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_name_class class, oid_t parent, const char *name, struct diag *diag)
+{
+    struct buffer key = {0};
+    catalog__encode_name_key(class, parent, name, &key);
+    enum err err = take(task, store, txn, CATALOG_TREE_NAMES, slice_of(key.data, key.size), diag);
+    buffer_destroy(&key);
+    return err;
+}
+
+/* ---- relations, schemas
+ * --------------------------------------------------------------------------
+ */
+
+enum err
+catalog_relation_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct relation *relation, struct diag *diag)
+{
+    struct buffer value = {0};
+    catalog__encode_relation(relation, &value);
+    enum err err =
+        put_by_oid(task, store, txn, CATALOG_TREE_RELATIONS, relation->oid, &value, diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
+catalog_relation_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t relation, struct diag *diag)
+{
+    TRY(take_by_oid(task, store, txn, CATALOG_TREE_RELATIONS, relation, diag));
+    return catalog_comments_remove(task, store, txn, CATALOG_CLASS_RELATION, relation, diag);
+}
+
+enum err
+catalog_schema_put(struct task *task, struct catalog_store *store, struct txn *txn, oid_t schema,
+    const char *name, oid_t owner, struct diag *diag)
+{
+    struct buffer value = {0};
+    catalog__encode_named(name, owner, 0, &value);
+    enum err err = put_by_oid(task, store, txn, CATALOG_TREE_SCHEMAS, schema, &value, diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
+catalog_schema_remove(struct task *task, struct catalog_store *store, struct txn *txn, oid_t schema,
+    struct diag *diag)
+{
+    TRY(take_by_oid(task, store, txn, CATALOG_TREE_SCHEMAS, schema, diag));
+    return catalog_comments_remove(task, store, txn, CATALOG_CLASS_SCHEMA, schema, diag);
+}
+
+/* ---- comments
+ * ------------------------------------------------------------------------------------
+ */
+
+enum err
+catalog_comment_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t class_oid, oid_t oid, int32_t sub, const char *text, struct diag *diag)
+{
+    uint8_t key[12];
+    store_be32(key, class_oid);
+    store_be32(key + 4, oid);
+    store_be32(key + 8, (uint32_t)sub);
+    if (text == NULL) {
+        return take(task, store, txn, CATALOG_TREE_COMMENTS, slice_of(key, sizeof key), diag);
+    }
+    struct buffer value = {0};
+    catalog__encode_named(text, 0, 0, &value);
+    enum err err = put(task, store, txn, CATALOG_TREE_COMMENTS, slice_of(key, sizeof key),
+        slice_of(value.data, value.size), diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
+catalog_comments_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t class_oid, oid_t oid, struct diag *diag)
+{
+    uint8_t low[8];
+    uint8_t high[8];
+    store_be32(low, class_oid);
+    store_be32(low + 4, oid);
+    store_be32(high, class_oid);
+    store_be32(high + 4, oid + 1); /* no object has the largest OID */
+    struct txn_range range = {
+        .low = slice_of(low, sizeof low),
+        .high = slice_of(high, sizeof high),
+        .has_low = true,
+        .has_high = true,
+        .high_exclusive = true,
+    };
+    struct arena arena;
+    arena_create(&arena, "comments");
+    struct txn_scan *scan = NULL;
+    struct txn_snapshot snapshot = catalog_newest_snapshot(store, txn);
+    enum err err = txn_scan_open(task, txn, snapshot, catalog__tree(CATALOG_TREE_COMMENTS), &range,
+        false, &arena, &scan, diag);
+    while (err == ERR_OK) {
+        struct txn_row row;
+        bool found;
+        err = txn_scan_next(task, scan, &row, &found, diag);
+        if (err != ERR_OK || !found) {
+            break;
+        }
+        struct slice key = slice_of(arena_copy(&arena, row.key.data, row.key.size), row.key.size);
+        err = take(task, store, txn, CATALOG_TREE_COMMENTS, key, diag);
+    }
+    if (scan != NULL) {
+        txn_scan_close(task, scan);
+    }
+    arena_destroy(&arena);
+    return err;
+}
+
+/* ---- OIDs
+ * ----------------------------------------------------------------------------------------
+ */
+
+static enum err
+advance_counter(struct task *task, struct txn *txn, uint64_t *first, struct diag *diag)
+{
+    struct arena arena;
+    arena_create(&arena, "oid counter");
+    struct slice key = slice_of(CATALOG_COUNTER_OID, strlen(CATALOG_COUNTER_OID));
+    tree_id_t tree = catalog__tree(CATALOG_TREE_COUNTERS);
+    struct txn_snapshot snapshot = txn_statement_begin(txn);
+    struct txn_row row;
+    bool found;
+    enum err err = txn_get(task, txn, snapshot, tree, key, &arena, &row, &found, diag);
+    if (err == ERR_OK && !found) {
+        err = diag_set(diag, ERR_CORRUPT, "the catalog's OID counter is missing");
+    }
+    while (err == ERR_OK) {
+        err = catalog__decode_number(row.value, first, diag);
+        if (err == ERR_OK && *first > UINT32_MAX - 2 * CATALOG_OID_BLOCK) {
+            err = diag_set(diag, ERR_PROGRAM_LIMIT, "all object identifiers have been given away");
+        }
+        if (err != ERR_OK) {
+            break;
+        }
+        struct buffer value = {0};
+        catalog__encode_number(*first + CATALOG_OID_BLOCK, &value);
+        struct txn_row latest = row;
+        enum txn_outcome outcome = TXN_DONE;
+        err = txn_update(task, txn, snapshot, tree, key, row.version,
+            slice_of(value.data, value.size), &arena, &latest, &outcome, diag);
+        buffer_destroy(&value);
+        if (err != ERR_OK || outcome == TXN_DONE) {
+            break;
+        }
+        if (outcome != TXN_CHANGED) {
+            err = concurrent_change(diag);
+            break;
+        }
+        row = latest; /* another session took a block meanwhile: ours is the next one */
+    }
+    arena_destroy(&arena);
+    return err;
+}
+
+enum err
+catalog_new_oid(struct task *task, struct catalog_store *store, oid_t *oid, struct diag *diag)
+{
+    latch_acquire(&store->latch);
+    bool have = store->oid_next < store->oid_end;
+    if (have) {
+        *oid = store->oid_next++;
+    }
+    latch_release(&store->latch);
+    if (have) {
+        return ERR_OK;
+    }
+    /* A transaction of its own, so that nobody waits for our caller's end. It need not wait for the
+     * disk: a commit that uses one of these OIDs comes later in the log. */
+    struct txn *txn = txn_new(store->db, 0);
+    uint64_t first = 0;
+    enum err err = txn_begin(task, txn, TXN_READ_COMMITTED, false, diag);
+    if (err == ERR_OK) {
+        txn_set_synchronous(txn, false);
+        err = advance_counter(task, txn, &first, diag);
+        if (err == ERR_OK) {
+            err = txn_commit(task, txn, diag);
+        } else {
+            txn_rollback(task, txn);
+        }
+    }
+    txn_delete(task, txn);
+    TRY(err);
+    *oid = (oid_t)first;
+    latch_acquire(&store->latch);
+    store->oid_next = (oid_t)first + 1;
+    store->oid_end = (oid_t)first + CATALOG_OID_BLOCK;
+    latch_release(&store->latch);
+    return ERR_OK;
+}

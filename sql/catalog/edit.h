@@ -1,0 +1,73 @@
+/*
+ * sql/catalog/edit.h - changing the catalog's rows; for sql/ddl alone.
+ *
+ * These functions write in the caller's transaction and mark it as one that changes the schema.
+ * What they write is seen after catalog_invalidate. Who changes a relation holds its table lock
+ * ACCESS EXCLUSIVE (or SHARE .. for an added index), so rows do not change under them; names are
+ * guarded by the tree of names itself.
+ */
+#ifndef SQL_CATALOG_EDIT_H
+#define SQL_CATALOG_EDIT_H
+
+#include "sql/catalog/catalog.h"
+
+enum catalog_name_class {
+    CATALOG_NAME_RELATION = 'r', /* tables, indexes, views, sequences of one schema */
+    CATALOG_NAME_SCHEMA = 'n',
+    CATALOG_NAME_ROLE = 'o',
+    CATALOG_NAME_DATABASE = 'd',
+};
+
+/* pg_class's OIDs of the catalogs that comments refer to. */
+enum catalog_class_oid {
+    CATALOG_CLASS_RELATION = 1259,
+    CATALOG_CLASS_SCHEMA = 2615,
+    CATALOG_CLASS_CONSTRAINT = 2606,
+    CATALOG_CLASS_TYPE = 1247,
+    CATALOG_CLASS_PROC = 1255,
+    CATALOG_CLASS_DATABASE = 1262,
+    CATALOG_CLASS_ROLE = 1260,
+};
+
+/* A fresh OID, never given before; lost if the transaction rolls back. */
+enum err catalog_new_oid(
+    struct task *task, struct catalog_store *store, oid_t *oid, struct diag *diag);
+
+/* Claims a name, waiting for others who claim or release it. *taken: a committed one stands there
+ * (then the transaction has written nothing). */
+enum err catalog_name_add(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_name_class class, oid_t parent, const char *name, oid_t oid, bool *taken,
+    struct diag *diag);
+enum err catalog_name_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_name_class class, oid_t parent, const char *name, struct diag *diag);
+
+/* Insert or replace the relation's record. Of `relation` everything counts that is stored: not
+ * layout, schema_name, primary, row_ids, virtual_table. */
+enum err catalog_relation_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct relation *relation, struct diag *diag);
+/* The record and its comments; not its name. */
+enum err catalog_relation_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t relation, struct diag *diag);
+
+enum err catalog_schema_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t schema, const char *name, oid_t owner, struct diag *diag);
+enum err catalog_schema_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t schema, struct diag *diag);
+
+/* text NULL: no comment any more. */
+enum err catalog_comment_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t class_oid, oid_t oid, int32_t sub, const char *text, struct diag *diag);
+/* All comments of an object and its parts. */
+enum err catalog_comments_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t class_oid, oid_t oid, struct diag *diag);
+
+/* The newest committed state plus this transaction's own writes so far: what DDL reads by, whatever
+ * the transaction's isolation level. A new command of the transaction begins. */
+struct txn_snapshot catalog_newest_snapshot(struct catalog_store *store, struct txn *txn);
+
+/* Before a relation without primary key gets another tree: its row ids must go on above the old
+ * tree's, also if the transaction rolls back and the old tree is the one again. */
+enum err catalog_row_ids_settle(struct task *task, struct catalog_store *store,
+    const struct relation *relation, struct diag *diag);
+
+#endif /* SQL_CATALOG_EDIT_H */

@@ -1,0 +1,541 @@
+/*
+ * sql/catalog/picture.c - reading the catalog's trees into an immutable picture, and looking up
+ * in it.
+ */
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "sql/catalog/catalog_internal.h"
+
+/* ---- growing arrays in the picture's arena
+ * -------------------------------------------------------
+ */
+
+static void *
+grow(struct arena *arena, void *items, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity) {
+        return items;
+    }
+    size_t more = *capacity == 0 ? 64 : *capacity * 2;
+    void *grown = arena_array(arena, more, size);
+    if (count > 0) {
+        memcpy(grown, items, count * size);
+    }
+    *capacity = more;
+    return grown;
+}
+
+static void
+add_relation(struct catalog *catalog, const struct relation *relation)
+{
+    catalog->relations = grow(&catalog->arena, catalog->relations, catalog->relation_count,
+        &catalog->relation_capacity, sizeof *catalog->relations);
+    catalog->relations[catalog->relation_count++] = relation;
+}
+
+/* ---- reading one tree after the other
+ * ------------------------------------------------------------
+ */
+
+struct reading {
+    struct task *task;
+    struct catalog_store *store;
+    struct txn *txn;
+    struct txn_snapshot snapshot;
+    const struct catalog *before;
+    struct catalog *catalog;
+    struct diag *diag;
+};
+
+typedef enum err read_row(struct reading *reading, const struct txn_row *row);
+
+static enum err
+read_tree(struct reading *reading, enum catalog_tree tree, read_row *each)
+{
+    struct arena arena;
+    arena_create(&arena, "catalog scan");
+    struct txn_scan *scan = NULL;
+    struct txn_range all = {0};
+    enum err err = txn_scan_open(reading->task, reading->txn, reading->snapshot,
+        catalog__tree(tree), &all, false, &arena, &scan, reading->diag);
+    while (err == ERR_OK) {
+        struct txn_row row;
+        bool found;
+        err = txn_scan_next(reading->task, scan, &row, &found, reading->diag);
+        if (err != ERR_OK || !found) {
+            break;
+        }
+        err = each(reading, &row);
+    }
+    if (scan != NULL) {
+        txn_scan_close(reading->task, scan);
+    }
+    arena_destroy(&arena);
+    return err;
+}
+
+static enum err
+damaged_key(struct reading *reading)
+{
+    return diag_set(reading->diag, ERR_CORRUPT, "catalog key is damaged");
+}
+
+static enum err
+read_schema(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    if (row->key.size != 4) {
+        return damaged_key(reading);
+    }
+    struct catalog_entry entry = {.oid = load_be32(row->key.data)};
+    uint32_t flags;
+    TRY(catalog__decode_named(
+        &catalog->arena, row->value, &entry.name, &entry.owner, &flags, reading->diag));
+    catalog->schemas = grow(&catalog->arena, catalog->schemas, catalog->schema_count,
+        &catalog->schema_capacity, sizeof *catalog->schemas);
+    catalog->schemas[catalog->schema_count++] = entry;
+    return ERR_OK;
+}
+
+static enum err
+read_database(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    if (row->key.size != 4) {
+        return damaged_key(reading);
+    }
+    struct catalog_entry entry = {.oid = load_be32(row->key.data)};
+    uint32_t flags;
+    TRY(catalog__decode_named(
+        &catalog->arena, row->value, &entry.name, &entry.owner, &flags, reading->diag));
+    catalog->databases = grow(&catalog->arena, catalog->databases, catalog->database_count,
+        &catalog->database_capacity, sizeof *catalog->databases);
+    catalog->databases[catalog->database_count++] = entry;
+    return ERR_OK;
+}
+
+static enum err
+read_role(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    if (row->key.size != 4) {
+        return damaged_key(reading);
+    }
+    struct role role = {.oid = load_be32(row->key.data)};
+    uint32_t flags;
+    oid_t owner;
+    TRY(catalog__decode_named(
+        &catalog->arena, row->value, &role.name, &owner, &flags, reading->diag));
+    role.superuser = (flags & CATALOG_ROLE_SUPERUSER) != 0;
+    role.login = (flags & CATALOG_ROLE_LOGIN) != 0;
+    catalog->roles = grow(&catalog->arena, catalog->roles, catalog->role_count,
+        &catalog->role_capacity, sizeof *catalog->roles);
+    catalog->roles[catalog->role_count++] = role;
+    return ERR_OK;
+}
+
+static enum err
+read_comment(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    if (row->key.size != 12) {
+        return damaged_key(reading);
+    }
+    struct catalog__comment comment = {
+        .class_oid = load_be32(row->key.data),
+        .oid = load_be32(row->key.data + 4),
+        .sub = (int32_t)load_be32(row->key.data + 8),
+    };
+    oid_t owner;
+    uint32_t flags;
+    TRY(catalog__decode_named(
+        &catalog->arena, row->value, &comment.text, &owner, &flags, reading->diag));
+    catalog->comments = grow(&catalog->arena, catalog->comments, catalog->comment_count,
+        &catalog->comment_capacity, sizeof *catalog->comments);
+    catalog->comments[catalog->comment_count++] = comment;
+    return ERR_OK;
+}
+
+/* Up to which LSN the relation may have been changed (catalog.h, struct relation). */
+static lsn_t
+changed_at(const struct reading *reading, const struct catalog__stored *stored)
+{
+    if (reading->before == NULL) {
+        return (lsn_t){0}; /* the server starts: no snapshot is older */
+    }
+    const struct relation *old = catalog_relation_by_oid(reading->before, stored->relation.oid);
+    if (reading->catalog->owner.v != 0) {
+        /* A private picture differs from the shared one by the transaction's own changes, which it
+         * sees whatever its snapshot is. */
+        return old == NULL ? (lsn_t){0} : old->changed;
+    }
+    if (old != NULL) {
+        const struct catalog__stored *before = (const struct catalog__stored *)(const void *)old;
+        if (slice_equal(before->record, stored->record)) {
+            return old->changed;
+        }
+    }
+    return reading->snapshot.lsn;
+}
+
+static enum err
+read_relation(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    struct catalog__stored *stored = arena_alloc(&catalog->arena, sizeof *stored);
+    struct relation *relation = &stored->relation;
+    stored->record =
+        slice_of(arena_copy(&catalog->arena, row->value.data, row->value.size), row->value.size);
+    TRY(catalog__decode_relation(&catalog->arena, stored->record, relation, reading->diag));
+    if (row->key.size != 4 || load_be32(row->key.data) != relation->oid) {
+        return damaged_key(reading);
+    }
+    relation->schema_name = catalog_schema_name(catalog, relation->schema);
+    if (relation->schema_name == NULL) {
+        return diag_set(reading->diag, ERR_CORRUPT, "schema %u of relation \"%s\" does not exist",
+            relation->schema, relation->name);
+    }
+    oid_t *types = arena_array(&catalog->arena, relation->column_count, sizeof *types);
+    for (uint16_t i = 0; i < relation->column_count; i++) {
+        types[i] = relation->columns[i].type;
+    }
+    if (relation->kind == RELATION_TABLE) {
+        relation->layout = row_layout_new(&catalog->arena, types, relation->column_count);
+        relation->row_ids = catalog__row_ids(reading->store, relation->oid);
+    }
+    relation->changed = changed_at(reading, stored);
+    add_relation(catalog, relation);
+    return ERR_OK;
+}
+
+/* ---- hash tables
+ * ---------------------------------------------------------------------------------
+ */
+
+static uint64_t
+name_hash(oid_t schema, const char *name)
+{
+    return hash64(name, strlen(name), schema);
+}
+
+static oid_t
+found_oid(struct catalog__found found)
+{
+    return found.index != NULL ? found.index->oid : found.relation->oid;
+}
+
+static const char *
+found_name(struct catalog__found found)
+{
+    return found.index != NULL ? found.index->name : found.relation->name;
+}
+
+static void
+hash_add(struct catalog *catalog, struct catalog__found found)
+{
+    size_t slot = hash_u64(found_oid(found)) & catalog->mask;
+    while (catalog->by_oid[slot].relation != NULL) {
+        slot = (slot + 1) & catalog->mask;
+    }
+    catalog->by_oid[slot] = found;
+
+    slot = name_hash(found.relation->schema, found_name(found)) & catalog->mask;
+    while (catalog->by_name[slot].relation != NULL) {
+        slot = (slot + 1) & catalog->mask;
+    }
+    catalog->by_name[slot] = found;
+}
+
+static void
+hash_build(struct catalog *catalog)
+{
+    size_t entries = catalog->relation_count;
+    for (size_t i = 0; i < catalog->relation_count; i++) {
+        entries += catalog->relations[i]->index_count;
+    }
+    size_t slots = 16;
+    while (slots < entries * 2) {
+        slots *= 2;
+    }
+    catalog->mask = slots - 1;
+    catalog->by_name = arena_array(&catalog->arena, slots, sizeof *catalog->by_name);
+    catalog->by_oid = arena_array(&catalog->arena, slots, sizeof *catalog->by_oid);
+    for (size_t i = 0; i < catalog->relation_count; i++) {
+        const struct relation *relation = catalog->relations[i];
+        hash_add(catalog, (struct catalog__found){.relation = relation});
+        for (uint16_t at = 0; at < relation->index_count; at++) {
+            hash_add(catalog,
+                (struct catalog__found){.relation = relation, .index = &relation->indexes[at]});
+        }
+    }
+}
+
+static struct catalog__found
+find_name(const struct catalog *catalog, oid_t schema, const char *name)
+{
+    size_t slot = name_hash(schema, name) & catalog->mask;
+    for (; catalog->by_name[slot].relation != NULL; slot = (slot + 1) & catalog->mask) {
+        struct catalog__found found = catalog->by_name[slot];
+        if (found.relation->schema == schema && strcmp(found_name(found), name) == 0) {
+            return found;
+        }
+    }
+    return (struct catalog__found){0};
+}
+
+static struct catalog__found
+find_oid(const struct catalog *catalog, oid_t oid)
+{
+    size_t slot = hash_u64(oid) & catalog->mask;
+    for (; catalog->by_oid[slot].relation != NULL; slot = (slot + 1) & catalog->mask) {
+        if (found_oid(catalog->by_oid[slot]) == oid) {
+            return catalog->by_oid[slot];
+        }
+    }
+    return (struct catalog__found){0};
+}
+
+static struct catalog__found
+find_path(const struct catalog *catalog, const char *schema, const char *name)
+{
+    if (schema != NULL) {
+        oid_t oid = catalog_schema(catalog, schema);
+        return oid == 0 ? (struct catalog__found){0} : find_name(catalog, oid, name);
+    }
+    struct catalog__found found = find_name(catalog, NAMESPACE_PG_CATALOG, name);
+    return found.relation != NULL ? found : find_name(catalog, NAMESPACE_PUBLIC, name);
+}
+
+/* ---- the whole
+ * -----------------------------------------------------------------------------------
+ */
+
+enum err
+catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct txn_snapshot snapshot, const struct catalog *before, lsn_t schema_lsn,
+    struct catalog **catalog_out, struct diag *diag)
+{
+    struct catalog *catalog = mem_zalloc(sizeof *catalog);
+    atomic_init(&catalog->references, 1);
+    arena_create(&catalog->arena, "catalog");
+    catalog->schema_lsn = schema_lsn;
+    catalog->owner = txn_changes_schema(txn) ? txn_id(txn) : (txn_id_t){0};
+    catalog->version = atomic_fetch_add_explicit(&store->version_next, 1, memory_order_relaxed);
+    for (size_t i = 0; i < store->virtual_count; i++) {
+        add_relation(catalog, store->virtual_relations[i]);
+    }
+    struct reading reading = {
+        .task = task,
+        .store = store,
+        .txn = txn,
+        .snapshot = snapshot,
+        .before = before,
+        .catalog = catalog,
+        .diag = diag,
+    };
+    enum err err = read_tree(&reading, CATALOG_TREE_SCHEMAS, read_schema);
+    if (err == ERR_OK) {
+        err = read_tree(&reading, CATALOG_TREE_RELATIONS, read_relation);
+    }
+    if (err == ERR_OK) {
+        err = read_tree(&reading, CATALOG_TREE_ROLES, read_role);
+    }
+    if (err == ERR_OK) {
+        err = read_tree(&reading, CATALOG_TREE_DATABASES, read_database);
+    }
+    if (err == ERR_OK) {
+        err = read_tree(&reading, CATALOG_TREE_COMMENTS, read_comment);
+    }
+    if (err != ERR_OK) {
+        catalog_release(catalog);
+        return err;
+    }
+    hash_build(catalog);
+    *catalog_out = catalog;
+    return ERR_OK;
+}
+
+void
+catalog_release(struct catalog *catalog)
+{
+    if (catalog == NULL ||
+        atomic_fetch_sub_explicit(&catalog->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    arena_destroy(&catalog->arena);
+    mem_free(catalog);
+}
+
+uint64_t
+catalog_version(const struct catalog *catalog)
+{
+    return catalog->version;
+}
+
+/* ---- looking up
+ * ----------------------------------------------------------------------------------
+ */
+
+const struct relation *
+catalog_relation(const struct catalog *catalog, const char *schema, const char *name)
+{
+    struct catalog__found found = find_path(catalog, schema, name);
+    return found.index == NULL ? found.relation : NULL;
+}
+
+const struct relation *
+catalog_relation_by_oid(const struct catalog *catalog, oid_t oid)
+{
+    struct catalog__found found = find_oid(catalog, oid);
+    return found.index == NULL ? found.relation : NULL;
+}
+
+const struct index *
+catalog_index(const struct catalog *catalog, const char *schema, const char *name,
+    const struct relation **table)
+{
+    struct catalog__found found = find_path(catalog, schema, name);
+    *table = found.index == NULL ? NULL : found.relation;
+    return found.index;
+}
+
+const struct index *
+catalog_index_by_oid(const struct catalog *catalog, oid_t oid, const struct relation **table)
+{
+    struct catalog__found found = find_oid(catalog, oid);
+    *table = found.index == NULL ? NULL : found.relation;
+    return found.index;
+}
+
+oid_t
+catalog_schema(const struct catalog *catalog, const char *name)
+{
+    for (size_t i = 0; i < catalog->schema_count; i++) {
+        if (strcmp(catalog->schemas[i].name, name) == 0) {
+            return catalog->schemas[i].oid;
+        }
+    }
+    return 0;
+}
+
+const char *
+catalog_schema_name(const struct catalog *catalog, oid_t oid)
+{
+    for (size_t i = 0; i < catalog->schema_count; i++) {
+        if (catalog->schemas[i].oid == oid) {
+            return catalog->schemas[i].name;
+        }
+    }
+    return NULL;
+}
+
+const struct role *
+catalog_role(const struct catalog *catalog, const char *name)
+{
+    for (size_t i = 0; i < catalog->role_count; i++) {
+        if (strcmp(catalog->roles[i].name, name) == 0) {
+            return &catalog->roles[i];
+        }
+    }
+    return NULL;
+}
+
+bool
+catalog_database_exists(const struct catalog *catalog, const char *name)
+{
+    for (size_t i = 0; i < catalog->database_count; i++) {
+        if (strcmp(catalog->databases[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct relation *
+catalog_relation_at(const struct catalog *catalog, size_t position)
+{
+    return position < catalog->relation_count ? catalog->relations[position] : NULL;
+}
+
+const struct role *
+catalog_role_at(const struct catalog *catalog, size_t position)
+{
+    return position < catalog->role_count ? &catalog->roles[position] : NULL;
+}
+
+bool
+catalog_schema_at(const struct catalog *catalog, size_t position, struct catalog_entry *entry)
+{
+    if (position >= catalog->schema_count) {
+        return false;
+    }
+    *entry = catalog->schemas[position];
+    return true;
+}
+
+bool
+catalog_database_at(const struct catalog *catalog, size_t position, struct catalog_entry *entry)
+{
+    if (position >= catalog->database_count) {
+        return false;
+    }
+    *entry = catalog->databases[position];
+    return true;
+}
+
+static int
+comment_order(const struct catalog__comment *a, oid_t class_oid, oid_t oid, int32_t sub)
+{
+    if (a->class_oid != class_oid) {
+        return a->class_oid < class_oid ? -1 : 1;
+    }
+    if (a->oid != oid) {
+        return a->oid < oid ? -1 : 1;
+    }
+    return (a->sub > sub) - (a->sub < sub);
+}
+
+const char *
+catalog_comment(const struct catalog *catalog, oid_t class_oid, oid_t oid, int32_t sub)
+{
+    size_t low = 0;
+    size_t high = catalog->comment_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = comment_order(&catalog->comments[middle], class_oid, oid, sub);
+        if (order == 0) {
+            return catalog->comments[middle].text;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+int
+relation_column(const struct relation *relation, const char *name)
+{
+    for (uint16_t i = 0; i < relation->column_count; i++) {
+        if (!relation->columns[i].dropped && strcmp(relation->columns[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+enum err
+catalog_check_snapshot(
+    const struct relation *relation, struct txn_snapshot snapshot, struct diag *diag)
+{
+    if (snapshot.lsn.v < relation->changed.v) {
+        return diag_set(diag, ERR_SERIALIZATION,
+            "could not serialize access due to concurrent change of the definition of relation "
+            "\"%s\"",
+            relation->name);
+    }
+    return ERR_OK;
+}

@@ -1,0 +1,322 @@
+/*
+ * sql/catalog/record.c - catalog rows to bytes and back.
+ *
+ * Why not the row codec of sql/value: a relation is one nested record (columns, indexes and checks
+ * included), so that reading the catalog is one scan and changing a table is one row.
+ *
+ * All numbers are big-endian; a string is be16 size and its bytes; an optional string is a byte
+ * 0 or 1 and then the string (be32 size, as expressions may be long).
+ *
+ *     relation  version, kind, be32 oid, be32 schema, be32 owner, be64 tree, name,
+ *               be16 columns: name, be32 type, be32 typmod, flags (1 not null, 2 dropped), default
+ *               be16 indexes: be32 oid, name, be64 tree, flags (1 unique, 2 primary,
+ *                             4 constraint), be16 columns: be16 column, flags (enum key_flags)
+ *               be16 checks:  be32 oid, name, condition
+ *               be16 0        room for foreign keys
+ *               view text
+ *     named     version, name (as optional), be32 owner, be32 flags (roles: 1 superuser, 2 login);
+ *               comments too, their text being the name
+ *     number    version, be64
+ */
+#include "base/assert.h"
+#include "sql/catalog/catalog_internal.h"
+
+enum {
+    COLUMN_NOT_NULL = 1,
+    COLUMN_DROPPED = 2,
+    INDEX_UNIQUE = 1,
+    INDEX_PRIMARY = 2,
+    INDEX_CONSTRAINT = 4,
+};
+
+static void
+put_name(struct buffer *to, const char *name)
+{
+    size_t size = strlen(name);
+    ASSERT(size <= UINT16_MAX);
+    buffer_add_be16(to, (uint16_t)size);
+    buffer_add(to, name, size);
+}
+
+static void
+put_text(struct buffer *to, const char *text)
+{
+    buffer_add_u8(to, text != NULL);
+    if (text != NULL) {
+        size_t size = strlen(text);
+        buffer_add_be32(to, (uint32_t)size);
+        buffer_add(to, text, size);
+    }
+}
+
+void
+catalog__encode_relation(const struct relation *relation, struct buffer *to)
+{
+    buffer_add_u8(to, CATALOG_RECORD_VERSION);
+    buffer_add_u8(to, (uint8_t)relation->kind);
+    buffer_add_be32(to, relation->oid);
+    buffer_add_be32(to, relation->schema);
+    buffer_add_be32(to, relation->owner);
+    buffer_add_be64(to, relation->tree.v);
+    put_name(to, relation->name);
+    buffer_add_be16(to, relation->column_count);
+    for (uint16_t i = 0; i < relation->column_count; i++) {
+        const struct column *column = &relation->columns[i];
+        put_name(to, column->name);
+        buffer_add_be32(to, column->type);
+        buffer_add_be32(to, (uint32_t)column->typmod);
+        buffer_add_u8(to, (uint8_t)((column->not_null ? COLUMN_NOT_NULL : 0) |
+                                    (column->dropped ? COLUMN_DROPPED : 0)));
+        put_text(to, column->default_text);
+    }
+    buffer_add_be16(to, relation->index_count);
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        const struct index *index = &relation->indexes[i];
+        buffer_add_be32(to, index->oid);
+        put_name(to, index->name);
+        buffer_add_be64(to, index->tree.v);
+        buffer_add_u8(to,
+            (uint8_t)((index->unique ? INDEX_UNIQUE : 0) | (index->primary ? INDEX_PRIMARY : 0) |
+                      (index->constraint ? INDEX_CONSTRAINT : 0)));
+        buffer_add_be16(to, index->column_count);
+        for (uint16_t c = 0; c < index->column_count; c++) {
+            buffer_add_be16(to, index->columns[c]);
+            buffer_add_u8(to, index->flags[c]);
+        }
+    }
+    buffer_add_be16(to, relation->check_count);
+    for (uint16_t i = 0; i < relation->check_count; i++) {
+        buffer_add_be32(to, relation->checks[i].oid);
+        put_name(to, relation->checks[i].name);
+        put_text(to, relation->checks[i].text);
+    }
+    buffer_add_be16(to, 0);
+    put_text(to, relation->view_text);
+}
+
+void
+catalog__encode_named(const char *name, oid_t owner, uint32_t flags, struct buffer *to)
+{
+    buffer_add_u8(to, CATALOG_RECORD_VERSION);
+    put_text(to, name);
+    buffer_add_be32(to, owner);
+    buffer_add_be32(to, flags);
+}
+
+void
+catalog__encode_number(uint64_t number, struct buffer *to)
+{
+    buffer_add_u8(to, CATALOG_RECORD_VERSION);
+    buffer_add_be64(to, number);
+}
+
+/* ---- reading: past the end every number is 0 and `bad` is set
+ * ------------------------------------
+ */
+
+struct reader {
+    struct slice rest;
+    struct arena *arena;
+    bool bad;
+};
+
+static const uint8_t *
+take(struct reader *reader, size_t size)
+{
+    static const uint8_t zeroes[8];
+    if (reader->bad || reader->rest.size < size) {
+        reader->bad = true;
+        return size <= sizeof zeroes ? zeroes : NULL;
+    }
+    const uint8_t *at = reader->rest.data;
+    reader->rest.data += size;
+    reader->rest.size -= size;
+    return at;
+}
+
+static uint8_t
+get_u8(struct reader *reader)
+{
+    return *take(reader, 1);
+}
+
+static uint16_t
+get_u16(struct reader *reader)
+{
+    return load_be16(take(reader, 2));
+}
+
+static uint32_t
+get_u32(struct reader *reader)
+{
+    return load_be32(take(reader, 4));
+}
+
+static uint64_t
+get_u64(struct reader *reader)
+{
+    return load_be64(take(reader, 8));
+}
+
+static const char *
+get_bytes(struct reader *reader, size_t size)
+{
+    const uint8_t *bytes = take(reader, size);
+    return reader->bad ? "" : arena_strndup(reader->arena, (const char *)bytes, size);
+}
+
+static const char *
+get_name(struct reader *reader)
+{
+    uint16_t size = get_u16(reader);
+    return get_bytes(reader, size);
+}
+
+static const char *
+get_text(struct reader *reader)
+{
+    if (get_u8(reader) == 0) {
+        return NULL;
+    }
+    uint32_t size = get_u32(reader);
+    return get_bytes(reader, size);
+}
+
+static void
+get_version(struct reader *reader)
+{
+    if (get_u8(reader) != CATALOG_RECORD_VERSION) {
+        reader->bad = true;
+    }
+}
+
+static enum err
+finish(const struct reader *reader, const char *what, struct diag *diag)
+{
+    if (reader->bad || reader->rest.size != 0) {
+        return diag_set(diag, ERR_CORRUPT, "catalog record of a %s is damaged", what);
+    }
+    return ERR_OK;
+}
+
+/* A count is believed only as far as the bytes left can hold so many elements of `size_min`. */
+static uint16_t
+get_count(struct reader *reader, size_t size_min)
+{
+    uint16_t count = get_u16(reader);
+    if (count * size_min > reader->rest.size) {
+        reader->bad = true;
+        return 0;
+    }
+    return count;
+}
+
+static void
+get_columns(struct reader *reader, struct relation *relation)
+{
+    relation->column_count = get_count(reader, 12);
+    struct column *columns = arena_array(reader->arena, relation->column_count, sizeof *columns);
+    for (uint16_t i = 0; i < relation->column_count; i++) {
+        columns[i].name = get_name(reader);
+        columns[i].type = get_u32(reader);
+        columns[i].typmod = (int32_t)get_u32(reader);
+        uint8_t flags = get_u8(reader);
+        columns[i].not_null = (flags & COLUMN_NOT_NULL) != 0;
+        columns[i].dropped = (flags & COLUMN_DROPPED) != 0;
+        columns[i].default_text = get_text(reader);
+    }
+    relation->columns = columns;
+}
+
+static void
+get_indexes(struct reader *reader, struct relation *relation)
+{
+    relation->index_count = get_count(reader, 17);
+    struct index *indexes = arena_array(reader->arena, relation->index_count, sizeof *indexes);
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        indexes[i].oid = get_u32(reader);
+        indexes[i].name = get_name(reader);
+        indexes[i].tree.v = get_u64(reader);
+        uint8_t flags = get_u8(reader);
+        indexes[i].unique = (flags & INDEX_UNIQUE) != 0;
+        indexes[i].primary = (flags & INDEX_PRIMARY) != 0;
+        indexes[i].constraint = (flags & INDEX_CONSTRAINT) != 0;
+        indexes[i].column_count = get_count(reader, 3);
+        if (indexes[i].column_count > INDEX_COLUMNS_MAX) {
+            reader->bad = true;
+            return;
+        }
+        for (uint16_t c = 0; c < indexes[i].column_count; c++) {
+            indexes[i].columns[c] = get_u16(reader);
+            indexes[i].flags[c] = get_u8(reader);
+            if (indexes[i].columns[c] >= relation->column_count) {
+                reader->bad = true;
+            }
+        }
+        if (indexes[i].primary) {
+            relation->primary = &indexes[i];
+        }
+    }
+    relation->indexes = indexes;
+}
+
+static void
+get_checks(struct reader *reader, struct relation *relation)
+{
+    relation->check_count = get_count(reader, 7);
+    struct check *checks = arena_array(reader->arena, relation->check_count, sizeof *checks);
+    for (uint16_t i = 0; i < relation->check_count; i++) {
+        checks[i].oid = get_u32(reader);
+        checks[i].name = get_name(reader);
+        checks[i].text = get_text(reader);
+        if (checks[i].text == NULL) {
+            reader->bad = true;
+        }
+    }
+    relation->checks = checks;
+}
+
+enum err
+catalog__decode_relation(
+    struct arena *arena, struct slice record, struct relation *relation, struct diag *diag)
+{
+    struct reader reader = {.rest = record, .arena = arena};
+    *relation = (struct relation){0};
+    get_version(&reader);
+    relation->kind = (char)get_u8(&reader);
+    relation->oid = get_u32(&reader);
+    relation->schema = get_u32(&reader);
+    relation->owner = get_u32(&reader);
+    relation->tree.v = get_u64(&reader);
+    relation->name = get_name(&reader);
+    get_columns(&reader, relation);
+    get_indexes(&reader, relation);
+    get_checks(&reader, relation);
+    if (get_u16(&reader) != 0) {
+        reader.bad = true;
+    }
+    relation->view_text = get_text(&reader);
+    return finish(&reader, "relation", diag);
+}
+
+enum err
+catalog__decode_named(struct arena *arena, struct slice record, const char **name, oid_t *owner,
+    uint32_t *flags, struct diag *diag)
+{
+    struct reader reader = {.rest = record, .arena = arena};
+    get_version(&reader);
+    *name = get_text(&reader);
+    *owner = get_u32(&reader);
+    *flags = get_u32(&reader);
+    reader.bad = reader.bad || *name == NULL;
+    return finish(&reader, "schema, role or database", diag);
+}
+
+enum err
+catalog__decode_number(struct slice record, uint64_t *number, struct diag *diag)
+{
+    struct reader reader = {.rest = record};
+    get_version(&reader);
+    *number = get_u64(&reader);
+    return finish(&reader, "number", diag);
+}
