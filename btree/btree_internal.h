@@ -14,7 +14,7 @@
  *         32    2  offset of the low fence    34  2  its length
  *         36    2  offset of the high fence   38  2  its length; 0xFFFF: none (plus infinity)
  *         40    2  length of the prefix that all keys share (a prefix of the low fence)
- *         42   22  zero
+ *         42   22  the first bytes of that prefix, so that a search need not go and look for them
  *         64       slots of 8 bytes: cell offset 2, key suffix length 2, key head 4
  *
  *     leaf cell:   writer 8, undo 8, flags 1, value length 2, key suffix, value
@@ -85,7 +85,7 @@ struct page_header {
     uint16_t low_at, low_size;
     uint16_t high_at, high_size;
     uint16_t prefix_size;
-    uint8_t zero[22];
+    uint8_t prefix[22];
 };
 _Static_assert(sizeof(struct page_header) == PAGE_HEADER_SIZE, "the table above");
 
@@ -215,12 +215,13 @@ void page__format(struct page *page, uint64_t id, tree_id_t tree, uint16_t level
 struct slice page__low(const struct page *page);
 struct slice page__high(const struct page *page);
 bool page__has_high(const struct page *page);
-/* -1 if key is below the page's high fence, else 0: go right. */
+/* Is the key beyond the page's high fence? */
 bool page__goes_right(const struct page *page, struct slice key, bool exclusive);
 /* First slot whose key is >= key; *equal tells. Bears any bytes. */
 uint32_t page__find(const struct page *page, struct slice key, bool *equal);
-/* The child to follow for key (exclusive: for the largest key below it). 0 on nonsense. */
-uint64_t page__child(const struct page *page, struct slice key, bool exclusive);
+/* The child to follow for a key that page__find placed at `slot` (exclusive: for the largest key
+ * below it). 0 on nonsense. */
+uint64_t page__child(const struct page *page, uint32_t slot, bool equal, bool exclusive);
 size_t page__free_room(const struct page *page); /* between slots and cells */
 struct slice page__suffix(const struct page *page, uint32_t slot);
 void page__row(
@@ -245,6 +246,11 @@ const char *page__fault(const struct page *page);
 void page__copy_racy(struct page *to, const struct page *from);
 uint16_t page__level_racy(const struct page *page);
 uint64_t page__right_racy(const struct page *page);
+uint32_t page__count_racy(const struct page *page);
+/* Of `from` only the header, the fences and the slots [first, limit) with their cells, all at their
+ * places. */
+void page__copy_window_racy(
+    struct page *to, const struct page *from, uint32_t first, uint32_t limit);
 /* False: nonsense was seen. row->key is left alone. */
 bool page__row_racy(
     const struct page *page, uint32_t slot, struct arena *into, struct btree_row *row);
@@ -309,12 +315,15 @@ void store__gate_leave(struct btree *store);
 /* ---- find.c -------------------------------------------------------------------------------------
  */
 
-/* The page of `level` for a key, optimistically: frame and the version under which it was right.
- * exclusive: for the largest key below `key`. key.data == NULL with exclusive: the last page. */
+/* The page of `level` for a key, optimistically: frame and the version under which it was right;
+ * with it where page__find places the key, as good as the version. exclusive: for the largest key
+ * below `key`. key.data == NULL with exclusive: the last page. */
 struct position {
     struct frame *frame;
     uint64_t version;
     uint64_t page_id;
+    uint32_t slot;
+    bool equal;
 };
 enum err find__page(struct task *task, struct btree *store, const struct tree *tree, uint16_t level,
     struct slice key, bool exclusive, struct position *position, struct diag *diag);

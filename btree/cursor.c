@@ -4,16 +4,27 @@
  * Forward, the next leaf is the right sibling (B2: its low fence is our high fence, whatever has
  * split since). Backward, it is the leaf of the largest key below our low fence, found from the
  * root. So each key that stays is seen exactly once.
+ *
+ * A seek copies only the few rows where it lands, since many a scan ends there; who goes on from
+ * them finds the place again by key, and then copies whole leaves.
  */
 #include "base/assert.h"
 #include "base/mem.h"
 #include "btree/btree_internal.h"
+
+enum {
+    SLOTS_MAX = (BTREE_PAGE_SIZE - PAGE_HEADER_SIZE) / PAGE_SLOT_SIZE,
+    WHOLE_BELOW = 8, /* rows in a page that is copied whole at once */
+    NEAR_BEFORE = 2,
+    NEAR_AFTER = 6,
+};
 
 struct btree_cursor {
     struct btree *store;
     const struct tree *tree;
     struct btree_row row;
     int32_t slot;
+    int32_t first, limit; /* the slots that were copied; all of the page, or those near a seek */
     bool valid;
     uint8_t key[BTREE_KEY_SIZE_MAX];
     struct page page;
@@ -36,15 +47,39 @@ btree_cursor_delete(struct btree_cursor *cursor)
     mem_free(cursor);
 }
 
+/* Which slots to copy: all, or (`near_only`) some at and around the one that the seek found. */
+static void
+choose_window(struct btree_cursor *cursor, const struct page *page, uint32_t slot, bool near_only)
+{
+    int32_t count = (int32_t)page__count_racy(page);
+    cursor->first = 0;
+    cursor->limit = count <= SLOTS_MAX ? count : SLOTS_MAX;
+    if (near_only && count > WHOLE_BELOW) {
+        int32_t at = (int32_t)slot < cursor->limit ? (int32_t)slot : cursor->limit;
+        cursor->first = at > NEAR_BEFORE ? at - NEAR_BEFORE : 0;
+        cursor->limit = at + NEAR_AFTER < cursor->limit ? at + NEAR_AFTER : cursor->limit;
+    }
+}
+
+/* The leaf of a key, and where in it the key is or would be. */
 static enum err
 copy_leaf(struct task *task, struct btree_cursor *cursor, struct slice key, bool exclusive,
-    struct diag *diag)
+    bool near_only, bool *equal, struct diag *diag)
 {
     for (;;) {
         struct position position;
         TRY(find__page(task, cursor->store, cursor->tree, 0, key, exclusive, &position, diag));
-        page__copy_racy(&cursor->page, store__page(cursor->store, position.frame));
+        const struct page *page = store__page(cursor->store, position.frame);
+        choose_window(cursor, page, position.slot, near_only);
+        if (near_only) {
+            page__copy_window_racy(
+                &cursor->page, page, (uint32_t)cursor->first, (uint32_t)cursor->limit);
+        } else {
+            page__copy_racy(&cursor->page, page);
+        }
         if (version_latch_check(&position.frame->latch, position.version)) {
+            cursor->slot = (int32_t)position.slot;
+            *equal = position.equal;
             return ERR_OK;
         }
     }
@@ -66,6 +101,8 @@ copy_sibling(struct task *task, struct btree_cursor *cursor, uint64_t id, struct
                 return diag_set(diag, ERR_CORRUPT, "page %llu of file \"%s\" should be a leaf",
                     (unsigned long long)id, world_file_path(cursor->store->file));
             }
+            cursor->first = 0;
+            cursor->limit = cursor->page.h.count;
             return ERR_OK;
         }
     }
@@ -108,13 +145,37 @@ settle_backward(struct task *task, struct btree_cursor *cursor, struct diag *dia
         }
         uint8_t fence[BTREE_KEY_SIZE_MAX];
         memcpy(fence, low.data, low.size);
-        TRY(copy_leaf(task, cursor, slice_of(fence, low.size), true, diag));
         /* Not all of the page need lie below the fence: a split page's left half does. */
         bool equal = false;
-        cursor->slot = (int32_t)page__find(&cursor->page, slice_of(fence, low.size), &equal) - 1;
+        TRY(copy_leaf(task, cursor, slice_of(fence, low.size), true, false, &equal, diag));
+        cursor->slot--;
     }
     stand(cursor);
     return ERR_OK;
+}
+
+/* The key where the cursor stands; good until it is filled again. */
+static struct slice
+here(const struct btree_cursor *cursor)
+{
+    return cursor->row.key;
+}
+
+static enum err
+seek(struct task *task, struct btree_cursor *cursor, enum btree_seek how, struct slice key,
+    bool near_only, struct diag *diag)
+{
+    bool forward = how == BTREE_SEEK_GE || how == BTREE_SEEK_GT || how == BTREE_SEEK_FIRST;
+    bool exclusive = how == BTREE_SEEK_LAST;
+    bool equal = false;
+    cursor->valid = false;
+    TRY(copy_leaf(task, cursor, key, exclusive, near_only, &equal, diag));
+    if (forward) {
+        cursor->slot += equal && how == BTREE_SEEK_GT ? 1 : 0;
+        return settle_forward(task, cursor, diag);
+    }
+    cursor->slot -= equal && how == BTREE_SEEK_LE ? 0 : 1;
+    return settle_backward(task, cursor, diag);
 }
 
 enum err
@@ -126,34 +187,13 @@ btree_cursor_seek(struct task *task, struct btree_cursor *cursor, tree_id_t id, 
     if (cursor->tree == NULL) {
         return diag_set(diag, ERR_INTERNAL, "tree %llu does not exist", (unsigned long long)id.v);
     }
-    bool equal = false;
-    struct slice lowest = slice_of("", 0);
-    switch (how) {
-    case BTREE_SEEK_FIRST:
-        TRY(copy_leaf(task, cursor, lowest, false, diag));
-        cursor->slot = 0;
-        return settle_forward(task, cursor, diag);
-    case BTREE_SEEK_LAST:
-        TRY(copy_leaf(task, cursor, (struct slice){0}, true, diag));
-        cursor->slot = (int32_t)cursor->page.h.count - 1;
-        return settle_backward(task, cursor, diag);
-    case BTREE_SEEK_GE:
-    case BTREE_SEEK_GT:
-        key = key.data == NULL ? lowest : key;
-        TRY(copy_leaf(task, cursor, key, false, diag));
-        cursor->slot = (int32_t)page__find(&cursor->page, key, &equal);
-        cursor->slot += equal && how == BTREE_SEEK_GT ? 1 : 0;
-        return settle_forward(task, cursor, diag);
-    case BTREE_SEEK_LE:
-    case BTREE_SEEK_LT:
-        key = key.data == NULL ? lowest : key;
-        TRY(copy_leaf(task, cursor, key, false, diag));
-        cursor->slot = (int32_t)page__find(&cursor->page, key, &equal);
-        cursor->slot -= equal && how == BTREE_SEEK_LE ? 0 : 1;
-        return settle_backward(task, cursor, diag);
+    if (how == BTREE_SEEK_LAST) {
+        return seek(task, cursor, how, (struct slice){0}, true, diag);
     }
-    ASSERT(false);
-    return ERR_INTERNAL;
+    if (how == BTREE_SEEK_FIRST || key.data == NULL) {
+        key = slice_of("", 0);
+    }
+    return seek(task, cursor, how, key, true, diag);
 }
 
 const struct btree_row *
@@ -167,6 +207,9 @@ btree_cursor_next(struct task *task, struct btree_cursor *cursor, struct diag *d
 {
     ASSERT(cursor->valid);
     cursor->slot++;
+    if (cursor->slot >= cursor->limit && cursor->limit < cursor->page.h.count) {
+        return seek(task, cursor, BTREE_SEEK_GT, here(cursor), false, diag);
+    }
     return settle_forward(task, cursor, diag);
 }
 
@@ -175,6 +218,9 @@ btree_cursor_prev(struct task *task, struct btree_cursor *cursor, struct diag *d
 {
     ASSERT(cursor->valid);
     cursor->slot--;
+    if (cursor->slot < cursor->first && cursor->first > 0) {
+        return seek(task, cursor, BTREE_SEEK_LT, here(cursor), false, diag);
+    }
     return settle_backward(task, cursor, diag);
 }
 
@@ -191,7 +237,8 @@ btree_check(struct task *task, struct btree *store, tree_id_t id, struct diag *d
     enum err err = btree_cursor_seek(task, cursor, id, BTREE_SEEK_FIRST, (struct slice){0}, diag);
     if (err == ERR_OK) {
         /* Leaf by leaf: each page sound, each low fence the one before's high fence (B2). */
-        err = copy_leaf(task, cursor, slice_of("", 0), false, diag);
+        bool equal = false;
+        err = copy_leaf(task, cursor, slice_of("", 0), false, false, &equal, diag);
     }
     while (err == ERR_OK) {
         const struct page *page = &cursor->page;

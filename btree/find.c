@@ -37,11 +37,16 @@ descend(struct btree *store, const struct tree *tree, uint16_t level, struct sli
         const struct page *page = store__page(store, frame);
         uint16_t here = page__level_racy(page);
         uint64_t next = 0;
-        bool go_right = page__goes_right(page, key, exclusive);
+        /* No key data: the largest of all is wanted. */
+        uint32_t count = page__count_racy(page);
+        position->equal = false;
+        position->slot = key.data == NULL ? count : page__find(page, key, &position->equal);
+        /* Only a key behind all others can belong to the right of the page. */
+        bool go_right = position->slot >= count && page__goes_right(page, key, exclusive);
         if (go_right) {
             next = page__right_racy(page);
         } else if (here > level) {
-            next = page__child(page, key, exclusive);
+            next = page__child(page, position->slot, position->equal, exclusive);
         }
         if (!version_latch_check(&frame->latch, version)) {
             return STEP_AGAIN;
@@ -63,6 +68,10 @@ descend(struct btree *store, const struct tree *tree, uint16_t level, struct sli
         position->page_id = next;
         if (next_frame == NULL) {
             return STEP_MISS;
+        }
+        const uint8_t *soon = (const uint8_t *)store__page(store, next_frame);
+        for (size_t line = 0; line < 1024; line += 64) {
+            __builtin_prefetch(soon + line);
         }
         uint64_t next_version = version_latch_read(&next_frame->latch);
         if (!version_latch_check(&frame->latch, version)) {
@@ -102,10 +111,14 @@ find__latched(struct task *task, struct btree *store, const struct tree *tree, u
     for (;;) {
         TRY(find__page(task, store, tree, level, key, false, position, diag));
         version_latch_acquire(&position->frame->latch);
+        if (version_latch_check(&position->frame->latch, position->version + 1)) {
+            return ERR_OK; /* ours is the only change since */
+        }
         const struct page *page = store__page(store, position->frame);
         /* Between the check and the latch it may have split, or the root may have grown. */
         if (page->h.id == position->page_id && page->h.level == level &&
             !page__goes_right(page, key, false)) {
+            position->slot = page__find(page, key, &position->equal);
             return ERR_OK;
         }
         version_latch_release_unchanged(&position->frame->latch);

@@ -23,8 +23,8 @@ btree_get(struct task *task, struct btree *store, tree_id_t id, struct slice key
         struct position position;
         TRY(find__page(task, store, tree, 0, key, false, &position, diag));
         const struct page *page = store__page(store, position.frame);
-        uint32_t slot = page__find(page, key, found);
-        bool sound = !*found || page__row_racy(page, slot, into, row);
+        *found = position.equal;
+        bool sound = !*found || page__row_racy(page, position.slot, into, row);
         if (version_latch_check(&position.frame->latch, position.version)) {
             ASSERT(sound);
             row->key = key;
@@ -137,12 +137,10 @@ btree_modify(struct task *task, struct btree *store, tree_id_t id, struct slice 
             break;
         }
         struct page *page = store__page(store, position.frame);
-        bool exists = false;
-        uint32_t slot = page__find(page, key, &exists);
-        size_t room = room_needed(page, slot, exists, key, value);
+        size_t room = room_needed(page, position.slot, position.equal, key, value);
         if (page__free_room(page) >= room) {
-            verdict = decide_and_apply(
-                tree, position.frame, page, slot, exists, key, value, value_flags, decide, arg);
+            verdict = decide_and_apply(tree, position.frame, page, position.slot, position.equal,
+                key, value, value_flags, decide, arg);
             break;
         }
         version_latch_release_unchanged(&position.frame->latch);

@@ -95,6 +95,22 @@ page__goes_right(const struct page *page, struct slice key, bool exclusive)
     return exclusive ? order < 0 : order <= 0;
 }
 
+/* The heads are equal: what comes after them? Where one of the two ends within its head, their
+ * lengths decide, and the cell need not be looked at. */
+RACY static int
+compare_behind_head(const struct page *page, struct page_slot slot, size_t skip,
+    const uint8_t *suffix, size_t suffix_size)
+{
+    enum {
+        HEAD = sizeof slot.head
+    };
+    if (slot.key_size <= HEAD || suffix_size <= HEAD) {
+        return (slot.key_size > suffix_size) - (slot.key_size < suffix_size);
+    }
+    return compare_inside(
+        page, slot.at + skip + HEAD, slot.key_size - HEAD, suffix + HEAD, suffix_size - HEAD);
+}
+
 RACY uint32_t
 page__find(const struct page *page, struct slice key, bool *equal)
 {
@@ -105,11 +121,14 @@ page__find(const struct page *page, struct slice key, bool *equal)
     size_t prefix = page->h.prefix_size;
     if (prefix > 0) {
         size_t common = prefix < key.size ? prefix : key.size;
-        size_t at = page->h.low_at;
-        if (at + prefix > BTREE_PAGE_SIZE) {
-            return 0;
+        const uint8_t *bytes = page->h.prefix;
+        if (prefix > sizeof page->h.prefix) {
+            bytes = bytes_of(page) + page->h.low_at;
+            if (bytes + prefix > bytes_of(page) + BTREE_PAGE_SIZE) {
+                return 0;
+            }
         }
-        int order = common == 0 ? 0 : racy_compare(bytes_of(page) + at, key.data, common);
+        int order = common == 0 ? 0 : racy_compare(bytes, key.data, common);
         if (order > 0 || (order == 0 && key.size < prefix)) {
             return 0;
         }
@@ -129,7 +148,7 @@ page__find(const struct page *page, struct slice key, bool *equal)
         racy_copy(&slot, &page->slots[middle], sizeof slot);
         int order = (slot.head > head) - (slot.head < head);
         if (order == 0) {
-            order = compare_inside(page, slot.at + skip, slot.key_size, suffix, suffix_size);
+            order = compare_behind_head(page, slot, skip, suffix, suffix_size);
         }
         if (order < 0) {
             low = middle + 1;
@@ -142,20 +161,13 @@ page__find(const struct page *page, struct slice key, bool *equal)
 }
 
 RACY uint64_t
-page__child(const struct page *page, struct slice key, bool exclusive)
+page__child(const struct page *page, uint32_t slot, bool equal, bool exclusive)
 {
-    uint32_t count = page->h.count;
-    const uint32_t count_max = (BTREE_PAGE_SIZE - PAGE_HEADER_SIZE) / PAGE_SLOT_SIZE;
-    if (count == 0 || count > count_max) {
+    slot += equal && !exclusive ? 1 : 0;
+    slot = slot == 0 ? 0 : slot - 1;
+    if (slot >= page->h.count || slot >= sizeof page->slots / sizeof page->slots[0]) {
         return 0;
     }
-    uint32_t slot = count;
-    if (key.data != NULL) {
-        bool equal = false;
-        slot = page__find(page, key, &equal);
-        slot += equal && !exclusive ? 1 : 0;
-    }
-    slot = slot == 0 ? 0 : slot - 1;
     size_t at = page->slots[slot].at;
     if (at + INNER_CELL_HEAD > BTREE_PAGE_SIZE) {
         return 0;
@@ -175,6 +187,40 @@ RACY uint64_t
 page__right_racy(const struct page *page)
 {
     return page->h.right;
+}
+
+RACY uint32_t
+page__count_racy(const struct page *page)
+{
+    return page->h.count;
+}
+
+RACY static void
+copy_inside(struct page *to, const struct page *from, size_t at, size_t size)
+{
+    if (at + size <= BTREE_PAGE_SIZE) {
+        racy_copy((uint8_t *)to + at, bytes_of(from) + at, size);
+    }
+}
+
+RACY void
+page__copy_window_racy(struct page *to, const struct page *from, uint32_t first, uint32_t limit)
+{
+    racy_copy(&to->h, &from->h, sizeof to->h);
+    copy_inside(to, from, to->h.low_at, to->h.low_size);
+    if (to->h.high_size != NO_FENCE) {
+        copy_inside(to, from, to->h.high_at, to->h.high_size);
+    }
+    racy_copy(&to->slots[first], &from->slots[first], (limit - first) * sizeof to->slots[0]);
+    for (uint32_t i = first; i < limit; i++) {
+        size_t at = to->slots[i].at;
+        size_t size = LEAF_CELL_HEAD + to->slots[i].key_size;
+        if (at + size <= BTREE_PAGE_SIZE) {
+            uint16_t value_size = 0;
+            racy_copy(&value_size, bytes_of(from) + at + 17, sizeof value_size);
+            copy_inside(to, from, at, size + value_size);
+        }
+    }
 }
 
 RACY bool
@@ -241,6 +287,8 @@ page__format(struct page *page, uint64_t id, tree_id_t tree, uint16_t level, str
             common++;
         }
         page->h.prefix_size = (uint16_t)common;
+        memcpy(page->h.prefix, low.data,
+            common < sizeof page->h.prefix ? common : sizeof page->h.prefix);
     }
 }
 

@@ -104,11 +104,9 @@ insert_into_parent(struct task *task, struct btree *store, struct tree *tree, ui
         TRY(find__latched(task, store, tree, level, key, &parent, diag));
         struct page *page = store__page(store, parent.frame);
         if (page__free_room(page) >= inner_room(key)) {
-            bool equal = false;
-            uint32_t slot = page__find(page, key, &equal);
-            ASSERT(!equal); /* each separator is born once */
+            ASSERT(!parent.equal); /* each separator is born once */
             checkpoint__capture(store, parent.frame);
-            page__insert_inner(page, slot, key, child);
+            page__insert_inner(page, parent.slot, key, child);
             store__page_set_dirty(parent.frame);
             version_latch_release(&parent.frame->latch);
             return ERR_OK;

@@ -409,9 +409,8 @@ free_pages(struct task *task, struct btree *store, const struct tree *tree)
                 continue;
             }
             struct page *page = store__page(store, frame);
-            struct slice lowest = slice_of("", 0);
             if (first && page->h.level > 0) {
-                level_first = page__child(page, lowest, false);
+                level_first = page__child(page, 0, false, true);
             }
             first = false;
             uint64_t right = page->h.right;
