@@ -1,0 +1,466 @@
+/*
+ * txn/commit.c - a transaction's beginning and end.
+ *
+ * The order of a commit: redo into the log buffer (fixes LSN and HLC), result into the table, LSN
+ * visible, era; all under the commit latch, nothing sleeps in between (T1). Then locks go, waiters
+ * wake, and only then the disk is waited for.
+ */
+#include "base/hash.h"
+#include "txn/txn_internal.h"
+
+/* ---- sessions ----------------------------------------------------------------------------------
+ */
+
+struct txn *
+txn_new(struct txn_db *db, uint32_t owner_pid)
+{
+    struct txn *txn = mem_zalloc(sizeof *txn);
+    txn->db = db;
+    txn->owner_pid = owner_pid;
+    txn->synchronous = true;
+    arena_create(&txn->scratch, "txn");
+    latch_acquire(&db->registry_latch);
+    uint32_t index = db->free_slot_count > 0 ? db->free_slots[--db->free_slot_count]
+                                             : db->slot_count;
+    ASSERT(index < SLOTS_MAX);
+    db->slot_count = index == db->slot_count ? index + 1 : db->slot_count;
+    txn->slot = &db->slots[index];
+    txn->slot->txn = txn;
+    latch_release(&db->registry_latch);
+    return txn;
+}
+
+void
+txn_delete(struct task *task, struct txn *txn)
+{
+    (void)task;
+    struct txn_db *db = txn->db;
+    ASSERT(txn->state == TXN_IDLE && txn->holds == NULL && txn->waiting == NULL);
+    read__free_scans(txn);
+    while (txn->spare != NULL) {
+        struct undo_block *block = txn->spare;
+        txn->spare = block->older;
+        atomic_fetch_sub_explicit(&db->undo_bytes, block->size, memory_order_relaxed);
+        mem_free(block);
+    }
+    latch_acquire(&db->registry_latch);
+    db->old_commits += atomic_load_explicit(&txn->commits, memory_order_relaxed);
+    db->old_rollbacks += atomic_load_explicit(&txn->rollbacks, memory_order_relaxed);
+    txn->slot->txn = NULL;
+    db->free_slots[db->free_slot_count++] = (uint32_t)(txn->slot - db->slots);
+    latch_release(&db->registry_latch);
+    buffer_destroy(&txn->redo);
+    arena_destroy(&txn->scratch);
+    mem_free(txn->savepoints);
+    mem_free(txn->table_locks);
+    mem_free(txn);
+}
+
+static enum err
+refuse_serializable(struct diag *diag)
+{
+    (void)diag_set(
+        diag, ERR_FEATURE_NOT_SUPPORTED, "isolation level SERIALIZABLE is not supported yet");
+    diag_hint(diag, "Use REPEATABLE READ, or lock the rows that were read.");
+    return ERR_FEATURE_NOT_SUPPORTED;
+}
+
+enum err
+txn_begin(struct task *task, struct txn *txn, enum txn_isolation isolation, bool read_only,
+    struct diag *diag)
+{
+    (void)task;
+    ASSERT(txn->state == TXN_IDLE);
+    if (isolation == TXN_SERIALIZABLE) {
+        return refuse_serializable(diag);
+    }
+    txn->state = TXN_ACTIVE;
+    txn->isolation = isolation;
+    txn->read_only = read_only;
+    txn->changes_schema = false;
+    txn->has_snapshot = false;
+    txn->command = 0;
+    txn->observed = 0;
+    txn->snapshot_lsn = 0;
+    return ERR_OK;
+}
+
+enum txn_state
+txn_state(const struct txn *txn)
+{
+    return txn->state;
+}
+
+enum txn_isolation
+txn_isolation(const struct txn *txn)
+{
+    return txn->isolation;
+}
+
+bool
+txn_read_only(const struct txn *txn)
+{
+    return txn->read_only;
+}
+
+void
+txn_set_read_only(struct txn *txn, bool read_only)
+{
+    txn->read_only = read_only;
+}
+
+enum err
+txn_set_isolation(struct txn *txn, enum txn_isolation isolation, struct diag *diag)
+{
+    ASSERT(!txn->has_snapshot);
+    if (isolation == TXN_SERIALIZABLE) {
+        return refuse_serializable(diag);
+    }
+    txn->isolation = isolation;
+    return ERR_OK;
+}
+
+bool
+txn_has_snapshot(const struct txn *txn)
+{
+    return txn->has_snapshot;
+}
+
+bool
+txn_has_written(const struct txn *txn)
+{
+    return txn->log != NULL;
+}
+
+txn_id_t
+txn_id(const struct txn *txn)
+{
+    return (txn_id_t){atomic_load_explicit(&txn->id, memory_order_relaxed)};
+}
+
+void
+txn_set_synchronous(struct txn *txn, bool synchronous)
+{
+    txn->synchronous = synchronous;
+}
+
+void
+txn_mark_schema_change(struct txn *txn)
+{
+    txn->changes_schema = true;
+}
+
+bool
+txn_changes_schema(const struct txn *txn)
+{
+    return txn->changes_schema;
+}
+
+enum err
+txn__start_writing(struct txn *txn, struct diag *diag)
+{
+    ASSERT(txn->state == TXN_ACTIVE);
+    if (txn->log != NULL) {
+        if (atomic_load_explicit(&txn->db->undo_bytes, memory_order_relaxed) > UNDO_BYTES_MAX) {
+            (void)diag_set(diag, ERR_LIMIT, "out of memory for old row versions");
+            diag_hint(diag, "Close old transactions, or change fewer rows in one.");
+            return ERR_LIMIT;
+        }
+        snapshot__ensure(txn);
+        return ERR_OK;
+    }
+    if (txn->read_only) {
+        return diag_set(diag, ERR_READ_ONLY_TRANSACTION,
+            "cannot change data in a read-only transaction");
+    }
+    snapshot__ensure(txn);
+    uint64_t id = 0;
+    TRY(table__new_id(txn->db, &id, diag));
+    undo__begin(txn, id);
+    atomic_store(&txn->id, id);
+    txn->redo.size = 0;
+    txn->redo_base = 0;
+    txn->first_part = 0;
+    return ERR_OK;
+}
+
+/* ---- the log -----------------------------------------------------------------------------------
+ */
+
+static void
+append_part(struct task *task, struct txn *txn, struct slice redo)
+{
+    struct txn_db *db = txn->db;
+    struct part_head head = {.id = txn->log->id, .redo_before = txn->redo_base};
+    struct slice pieces[] = {slice_of(&head, sizeof head), redo};
+    lsn_t start;
+    lsn_t end;
+    for (;;) {
+        wal_make_room(task, db->wal, sizeof head + redo.size);
+        latch_acquire(&db->commit_latch);
+        bool done = wal_append(db->wal, RECORD_PART, RECORD_VERSION, pieces, 2, &start, &end);
+        if (done && txn->first_part == 0) {
+            txn->first_part = start.v;
+            list_push_back(&db->with_parts, &txn->parts);
+        }
+        latch_release(&db->commit_latch);
+        if (done) {
+            break;
+        }
+    }
+    txn->redo_base += redo.size;
+}
+
+void
+txn__spill_redo(struct task *task, struct txn *txn, size_t keep)
+{
+    size_t at = 0;
+    while (txn->redo.size - at > keep) {
+        size_t left = txn->redo.size - at;
+        size_t size = left < REDO_PART_SIZE ? left : REDO_PART_SIZE;
+        append_part(task, txn, slice_of(txn->redo.data + at, size));
+        at += size;
+        (void)task_breathe(task, NULL);
+    }
+    buffer_consume(&txn->redo, at);
+}
+
+/* ---- the end -----------------------------------------------------------------------------------
+ */
+
+/* Under the commit latch. */
+static void
+retire(struct txn_db *db, struct undo_log *log, uint64_t lsn)
+{
+    log->lsn = lsn;
+    log->era = atomic_fetch_add(&db->era, 1) + 1; /* T2: after the result is published */
+    log->next = NULL;
+    if (db->retired_first == NULL) {
+        db->retired_first = log;
+    } else {
+        db->retired_last->next = log;
+    }
+    db->retired_last = log;
+    atomic_fetch_add_explicit(&db->retired_count, 1, memory_order_relaxed);
+}
+
+static void
+wake_keeper(struct txn_db *db)
+{
+    if (atomic_load_explicit(&db->keeper_idle, memory_order_relaxed) &&
+        atomic_exchange(&db->keeper_idle, false)) {
+        task_unpark(db->keeper);
+    }
+}
+
+static void
+count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(
+        counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+/* Back to idle. Waiters are awake already. */
+static void
+finish(struct txn *txn)
+{
+    lock__release_to(txn, NULL, 0);
+    snapshot__drop(txn->slot);
+    if (txn->log != NULL) {
+        atomic_store(&txn->id, 0);
+        txn->log = NULL;
+        txn->redo.size = 0;
+        if (txn->redo.capacity > REDO_PART_SIZE) {
+            buffer_destroy(&txn->redo);
+            txn->redo = (struct buffer){0};
+        }
+        wake_keeper(txn->db);
+    }
+    txn->savepoint_count = 0;
+    txn->state = TXN_IDLE;
+}
+
+/* The table has the result from here on. */
+static void
+publish(struct txn *txn, uint64_t state, bool *waited_for)
+{
+    uint64_t was = atomic_exchange(table__entry(txn->db, txn->log->id), state);
+    ASSERT(state_is_active(was));
+    *waited_for = was == STATE_WAITED_FOR; /* T6 */
+}
+
+static void
+end_aborted(struct task *task, struct txn *txn)
+{
+    struct txn_db *db = txn->db;
+    bool waited_for = false;
+    uint64_t id = txn->log->id;
+    undo__roll_back(task, txn, NULL);
+    latch_acquire(&db->commit_latch);
+    publish(txn, STATE_ABORTED, &waited_for);
+    retire(db, txn->log, 0);
+    if (txn->first_part != 0) {
+        list_remove(&txn->parts);
+        txn->first_part = 0;
+    }
+    latch_release(&db->commit_latch);
+    if (waited_for) {
+        lock__txn_ended(db, id);
+    }
+    finish(txn);
+}
+
+void
+txn_rollback(struct task *task, struct txn *txn)
+{
+    ASSERT(txn->state == TXN_ACTIVE);
+    count(&txn->rollbacks);
+    if (txn->log != NULL) {
+        end_aborted(task, txn);
+        purge__step(task, txn->db, txn);
+    } else {
+        finish(txn);
+    }
+}
+
+/* T1. False if the log buffer is full: nothing has happened then. */
+static bool
+try_commit(struct txn *txn, int64_t wall_us, lsn_t *end)
+{
+    struct txn_db *db = txn->db;
+    struct commit_head head = {.id = txn->log->id, .redo_before = txn->redo_base};
+    head.flags = txn->changes_schema ? COMMIT_CHANGES_SCHEMA : 0;
+    struct slice pieces[] = {
+        slice_of(&head, sizeof head), slice_of(txn->redo.data, txn->redo.size)};
+    bool waited_for = false;
+    lsn_t start;
+    latch_acquire(&db->commit_latch);
+    uint64_t stamp = (uint64_t)wall_us << 12;
+    head.hlc = stamp > db->hlc ? stamp : db->hlc + 1;
+    head.epoch = db->epoch;
+    if (!wal_append(db->wal, RECORD_COMMIT, RECORD_VERSION, pieces, 2, &start, end)) {
+        latch_release(&db->commit_latch);
+        return false;
+    }
+    db->hlc = head.hlc;
+    publish(txn, end->v, &waited_for);
+    if (txn->changes_schema) {
+        atomic_store(&db->schema_lsn, end->v);
+    }
+    atomic_store(&db->visible, end->v);
+    retire(db, txn->log, end->v);
+    if (txn->first_part != 0) {
+        list_remove(&txn->parts);
+        txn->first_part = 0;
+    }
+    latch_release(&db->commit_latch);
+    if (waited_for) {
+        lock__txn_ended(db, head.id);
+    }
+    return true;
+}
+
+void
+txn_settle(struct task *task, struct txn *txn)
+{
+    if (txn->observed > wal_durable(txn->db->wal).v) {
+        wal_wait_durable(task, txn->db->wal, (lsn_t){txn->observed});
+    }
+}
+
+enum err
+txn_commit(struct task *task, struct txn *txn, struct diag *diag)
+{
+    (void)diag;
+    ASSERT(txn->state == TXN_ACTIVE);
+    struct txn_db *db = txn->db;
+    count(&txn->commits);
+    if (txn->log == NULL) {
+        finish(txn);
+        txn_settle(task, txn);
+        return ERR_OK;
+    }
+    if (txn->redo.size == 0 && txn->redo_base == 0) {
+        end_aborted(task, txn); /* everything was rolled back to savepoints: nothing to say */
+        txn_settle(task, txn);
+        return ERR_OK;
+    }
+    txn__spill_redo(task, txn, REDO_PART_SIZE);
+    lsn_t end;
+    do {
+        wal_make_room(task, db->wal, sizeof(struct commit_head) + txn->redo.size);
+    } while (!try_commit(txn, world_wall_us(db->world), &end));
+    bool checkpoint = db->checkpoint_automatic &&
+                      end.v - atomic_load_explicit(&db->checkpoint_redo, memory_order_relaxed) >
+                          db->checkpoint_wal_size;
+    finish(txn);
+    if (checkpoint && !atomic_exchange(&db->checkpoint_wanted, true)) {
+        task_unpark(db->checkpointer);
+    }
+    purge__step(task, db, txn);
+    if (txn->synchronous) {
+        wal_wait_durable(task, db->wal, end); /* covers what was observed: it came before */
+    }
+    return ERR_OK;
+}
+
+/* ---- savepoints --------------------------------------------------------------------------------
+ */
+
+enum {
+    SAVEPOINTS_MAX = 100 * 1000,
+};
+
+enum err
+txn_savepoint(struct task *task, struct txn *txn, uint32_t *depth, struct diag *diag)
+{
+    (void)task;
+    if (txn->savepoint_count >= SAVEPOINTS_MAX) {
+        return diag_set(diag, ERR_PROGRAM_LIMIT, "too many savepoints in one transaction");
+    }
+    if (txn->savepoint_count == txn->savepoint_capacity) {
+        txn->savepoint_capacity = txn->savepoint_capacity == 0 ? 8 : txn->savepoint_capacity * 2;
+        txn->savepoints =
+            mem_realloc(txn->savepoints, txn->savepoint_capacity * sizeof *txn->savepoints);
+    }
+    txn->savepoints[txn->savepoint_count++] = (struct savepoint){
+        .undo_last = txn->log == NULL ? NULL : txn->log->last,
+        .redo_size = txn->log == NULL ? 0 : txn->redo_base + txn->redo.size,
+        .hold = txn->holds,
+        .table_lock_count = txn->table_lock_count,
+    };
+    *depth = txn->savepoint_count;
+    return ERR_OK;
+}
+
+void
+txn_rollback_to(struct task *task, struct txn *txn, uint32_t depth)
+{
+    ASSERT(depth >= 1 && depth <= txn->savepoint_count);
+    const struct savepoint savepoint = txn->savepoints[depth - 1];
+    txn->savepoint_count = depth;
+    if (txn->log != NULL) {
+        undo__roll_back(task, txn, savepoint.undo_last);
+        if (savepoint.redo_size >= txn->redo_base) {
+            txn->redo.size = savepoint.redo_size - txn->redo_base;
+        } else { /* the next part, or the commit, says where redo goes on */
+            txn->redo.size = 0;
+            txn->redo_base = savepoint.redo_size;
+        }
+    }
+    lock__release_to(txn, savepoint.hold, savepoint.table_lock_count);
+    if (txn->log != NULL) { /* who waits for our end may want a row that was just restored */
+        uint64_t waited_for = STATE_WAITED_FOR;
+        if (atomic_compare_exchange_strong(
+                table__entry(txn->db, txn->log->id), &waited_for, STATE_ACTIVE)) {
+            lock__txn_ended(txn->db, txn->log->id);
+        }
+    }
+}
+
+void
+txn_release_savepoint(struct txn *txn, uint32_t depth)
+{
+    ASSERT(depth >= 1 && depth <= txn->savepoint_count);
+    txn->savepoint_count = depth - 1;
+}

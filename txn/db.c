@@ -1,0 +1,309 @@
+/* txn/db.c - a database's beginning and end, and the tasks that serve it. */
+#include <stdio.h>
+
+#include "txn/txn_internal.h"
+
+enum {
+    KEEPER_PERIOD_US = 50 * 1000,
+};
+#define CHECKPOINT_WAL_SIZE_DEFAULT ((uint64_t)1 << 30)
+
+/* ---- tasks -------------------------------------------------------------------------------------
+ */
+
+static void
+enter(struct task *task, struct txn_db *db, struct task **place)
+{
+    *place = task;
+    struct task *starter = db->starter;
+    atomic_fetch_add(&db->tasks_running, 1);
+    task_unpark(starter);
+}
+
+/* Whoever wakes us must have done so before we go. */
+static void
+leave(struct task *task, struct txn_db *db)
+{
+    while (!atomic_load(&db->may_end)) {
+        task_park(task, world_clock_us(db->world) + 1000);
+    }
+    atomic_fetch_sub(&db->tasks_running, 1);
+}
+
+/* ---- the keeper --------------------------------------------------------------------------------
+ */
+
+/* Purges what commits leave over, and makes asynchronous commits durable. Sleeps for good when
+ * there is nothing to do; a commit wakes it. */
+static void
+keeper_main(struct task *task, void *arg)
+{
+    struct txn_db *db = arg;
+    enter(task, db, &db->keeper);
+    while (!atomic_load(&db->stopping)) {
+        bool more = purge__all(task, db);
+        lsn_t end = wal_end(db->wal);
+        if (wal_durable(db->wal).v < end.v) {
+            wal_wait_durable(task, db->wal, end);
+            more = true;
+        }
+        if (!more) {
+            atomic_store(&db->keeper_idle, true);
+            if (atomic_load(&db->retired_count) == 0 && !atomic_load(&db->stopping)) {
+                task_park(task, WORLD_NEVER);
+            }
+            atomic_store(&db->keeper_idle, false);
+        }
+        int64_t until = world_clock_us(db->world) + KEEPER_PERIOD_US;
+        while (!atomic_load(&db->stopping) && world_clock_us(db->world) < until) {
+            task_park(task, until);
+        }
+    }
+    leave(task, db);
+}
+
+static void
+checkpointer_main(struct task *task, void *arg)
+{
+    struct txn_db *db = arg;
+    enter(task, db, &db->checkpointer);
+    checkpoint__serve(task, db);
+    leave(task, db);
+}
+
+static enum err
+start_tasks(struct task *task, struct txn_db *db, struct diag *diag)
+{
+    db->starter = task;
+    TRY(task_spawn(db->world, WORLD_ANY_WORKER, "keeper", keeper_main, db, diag));
+    atomic_fetch_add(&db->tasks_spawned, 1);
+    TRY(task_spawn(db->world, WORLD_ANY_WORKER, "checkpointer", checkpointer_main, db, diag));
+    atomic_fetch_add(&db->tasks_spawned, 1);
+    while (atomic_load(&db->tasks_running) < 2) {
+        task_park(task, world_clock_us(db->world) + 10 * 1000);
+    }
+    return ERR_OK;
+}
+
+static void
+stop_tasks(struct task *task, struct txn_db *db)
+{
+    while (atomic_load(&db->tasks_running) < atomic_load(&db->tasks_spawned)) {
+        task_park(task, world_clock_us(db->world) + 1000);
+    }
+    atomic_store(&db->stopping, true);
+    if (db->keeper != NULL) {
+        task_unpark(db->keeper);
+    }
+    if (db->checkpointer != NULL) {
+        task_unpark(db->checkpointer);
+    }
+    atomic_store(&db->may_end, true);
+    while (atomic_load(&db->tasks_running) > 0) {
+        task_park(task, world_clock_us(db->world) + 1000);
+    }
+}
+
+/* ---- opening and closing -----------------------------------------------------------------------
+ */
+
+static struct txn_db *
+db_new(struct task *task, const struct txn_db_options *options)
+{
+    struct txn_db *db = mem_alloc_aligned(64, sizeof *db);
+    memset(db, 0, sizeof *db);
+    db->world = task_world(task);
+    db->checkpoint_automatic = options->checkpoint_automatic;
+    db->checkpoint_wal_size = options->checkpoint_wal_size == 0 ? CHECKPOINT_WAL_SIZE_DEFAULT
+                                                                : options->checkpoint_wal_size;
+    list_init(&db->with_parts);
+    atomic_store(&db->era, 1);
+    db->slots = mem_alloc_aligned(64, SLOTS_MAX * sizeof *db->slots);
+    memset(db->slots, 0, SLOTS_MAX * sizeof *db->slots);
+    db->slot_count = SLOT_CHECKPOINT + 1;
+    db->free_slots = mem_array(SLOTS_MAX, sizeof *db->free_slots);
+    lock__create(db);
+    return db;
+}
+
+static enum err
+lock_directory(struct task *task, struct txn_db *db, const char *directory, struct diag *diag)
+{
+    char path[1024];
+    TRY(world_mkdir(task, directory, diag));
+    (void)snprintf(path, sizeof path, "%s/tusk.lock", directory);
+    TRY(world_file_open(
+        task, path, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &db->lock_file, diag));
+    enum err err = world_file_lock(task, db->lock_file, diag);
+    if (err == ERR_OBJECT_IN_USE) {
+        (void)diag_set(diag, ERR_OBJECT_IN_USE, "data directory \"%s\" is in use", directory);
+        diag_hint(diag, "Another server is running on it; stop that one first.");
+    }
+    return err;
+}
+
+static enum err
+read_meta(const struct btree_checkpoint_info *info, struct checkpoint_meta *meta, bool *present,
+    struct diag *diag)
+{
+    *meta = (struct checkpoint_meta){.next_id = 1, .next_tree = TREE_ID_FIRST_USER};
+    *present = info->meta_size != 0;
+    if (!*present) {
+        return ERR_OK;
+    }
+    if (info->meta_size != sizeof *meta) {
+        return diag_set(diag, ERR_CORRUPT, "the checkpoint's notes have the wrong size");
+    }
+    memcpy(meta, info->meta, sizeof *meta);
+    if (meta->magic != META_MAGIC || meta->version != META_VERSION ||
+        meta->snapshot != info->snapshot.v) {
+        return diag_set(diag, ERR_CORRUPT,
+            "the checkpoint is of another version of the server, or damaged");
+    }
+    return ERR_OK;
+}
+
+static enum err
+open_files(struct task *task, struct txn_db *db, const struct txn_db_options *options,
+    struct checkpoint_meta *meta, bool *present, struct diag *diag)
+{
+    TRY(lock_directory(task, db, options->directory, diag));
+    struct btree_checkpoint_info *info = mem_zalloc(sizeof *info);
+    struct btree_options store_options = {
+        .directory = options->directory,
+        .cache_size = options->cache_size,
+        .owner = {.arg = db, .version_at = checkpoint__version_at},
+    };
+    enum err err = btree_open(task, &store_options, &db->store, info, diag);
+    err = err == ERR_OK ? read_meta(info, meta, present, diag) : err;
+    mem_free(info);
+    TRY(err);
+    char path[1024];
+    (void)snprintf(path, sizeof path, "%s/wal", options->directory);
+    struct wal_options wal_options = {
+        .directory = path,
+        .segment_size = options->wal_segment_size,
+        .from = {meta->redo_start},
+    };
+    return wal_open(task, &wal_options, &db->wal, diag);
+}
+
+static enum err
+open_all(struct task *task, struct txn_db *db, const struct txn_db_options *options,
+    struct diag *diag)
+{
+    if (strlen(options->directory) > 900) {
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "data directory name is too long");
+    }
+    struct checkpoint_meta meta;
+    bool present = false;
+    TRY(open_files(task, db, options, &meta, &present, diag));
+    db->hlc = meta.hlc;
+    db->epoch = meta.epoch;
+    atomic_store(&db->schema_lsn, meta.schema_lsn);
+    atomic_store(&db->visible, meta.snapshot);
+    atomic_store(&db->checkpoint_redo, meta.redo_start);
+    uint64_t last_id = meta.next_id - 1;
+    bool any = false;
+    TRY(recover__run(task, db, &meta, &last_id, &any, diag));
+    TRY(wal_start(task, db->wal, diag));
+    db->epoch++;
+    db->is_new = !present && !any;
+    uint64_t next_tree = btree_tree_last(db->store).v + 1;
+    next_tree = next_tree < meta.next_tree ? meta.next_tree : next_tree;
+    atomic_store(
+        &db->next_tree, next_tree < TREE_ID_FIRST_USER ? TREE_ID_FIRST_USER : next_tree);
+    table__create(db, last_id + 1);
+    return start_tasks(task, db, diag);
+}
+
+enum err
+txn_db_open(struct task *task, const struct txn_db_options *options, struct txn_db **db_out,
+    struct diag *diag)
+{
+    struct txn_db *db = db_new(task, options);
+    enum err err = open_all(task, db, options, diag);
+    if (err != ERR_OK) {
+        txn_db_close(task, db);
+        return err;
+    }
+    *db_out = db;
+    return ERR_OK;
+}
+
+void
+txn_db_close(struct task *task, struct txn_db *db)
+{
+    stop_tasks(task, db);
+    if (db->wal != NULL) {
+        if (db->table != NULL) { /* it was started */
+            wal_wait_durable(task, db->wal, wal_end(db->wal));
+        }
+        wal_close(task, db->wal);
+    }
+    purge__drop_everything(db);
+    if (db->table != NULL) {
+        table__destroy(db);
+    }
+    if (db->store != NULL) {
+        btree_close(task, db->store);
+    }
+    if (db->lock_file != NULL) {
+        world_file_close(task, db->lock_file);
+    }
+    lock__destroy(db);
+    mem_free(db->slots);
+    mem_free(db->free_slots);
+    mem_free(db);
+}
+
+bool
+txn_db_is_new(const struct txn_db *db)
+{
+    return db->is_new;
+}
+
+lsn_t
+txn_db_schema_lsn(const struct txn_db *db)
+{
+    return (lsn_t){atomic_load_explicit(&db->schema_lsn, memory_order_acquire)};
+}
+
+lsn_t
+txn_db_durable_lsn(const struct txn_db *db)
+{
+    return wal_durable(db->wal);
+}
+
+lsn_t
+txn_db_visible_lsn(const struct txn_db *db)
+{
+    return (lsn_t){atomic_load(&db->visible)};
+}
+
+void
+txn_db_stats(struct txn_db *db, struct txn_db_stats *stats)
+{
+    struct btree_stats store;
+    btree_stats(db->store, &store);
+    *stats = (struct txn_db_stats){
+        .deadlocks = atomic_load(&db->deadlocks),
+        .wal_bytes = wal_end(db->wal).v,
+        .wal_flushes = wal_flush_count(db->wal),
+        .undo_bytes = atomic_load(&db->undo_bytes),
+        .locks = atomic_load(&db->lock_count),
+        .pages_dirty = store.pages_dirty,
+        .file_size = store.file_size,
+    };
+    latch_acquire(&db->registry_latch);
+    stats->commits = db->old_commits;
+    stats->rollbacks = db->old_rollbacks;
+    for (uint32_t i = 0; i < db->slot_count; i++) {
+        const struct txn *txn = db->slots[i].txn;
+        if (txn != NULL) {
+            stats->commits += atomic_load_explicit(&txn->commits, memory_order_relaxed);
+            stats->rollbacks += atomic_load_explicit(&txn->rollbacks, memory_order_relaxed);
+        }
+    }
+    latch_release(&db->registry_latch);
+}

@@ -1,0 +1,676 @@
+/*
+ * txn/lock.c - row locks, table locks, waiting for a transaction's end.
+ *
+ * One table in memory, in partitions. A row needs an entry only if somebody locked it explicitly or
+ * waits for it: a writer is known by the row's head. Requests are served first come, first served;
+ * who holds a lock on the object already does not queue behind strangers.
+ *
+ * Weak table locks (ACCESS SHARE, ROW SHARE, ROW EXCLUSIVE) do not conflict with each other and
+ * stand in slots of the transaction itself, unless somebody wants a strong one on a table of the
+ * same counter. Who wants a strong lock raises the counter, then moves all matching slots into the
+ * table; who takes a weak one writes the slot, then looks at the counter. Both accesses are
+ * sequentially consistent, so one of them sees the other (T8).
+ */
+#include "base/hash.h"
+#include "txn/txn_internal.h"
+
+enum {
+    FAST_MODE_MASK = 15,
+    FAST_TRANSFERRED = 15,
+};
+
+/* ---- which modes conflict ----------------------------------------------------------------------
+ */
+
+/* PostgreSQL, table 13.3. */
+static const uint8_t row_conflicts[] = {
+    [TXN_LOCK_KEY_SHARE] = 1 << TXN_LOCK_UPDATE,
+    [TXN_LOCK_SHARE] = 1 << TXN_LOCK_NO_KEY_UPDATE | 1 << TXN_LOCK_UPDATE,
+    [TXN_LOCK_NO_KEY_UPDATE] =
+        1 << TXN_LOCK_SHARE | 1 << TXN_LOCK_NO_KEY_UPDATE | 1 << TXN_LOCK_UPDATE,
+    [TXN_LOCK_UPDATE] = 15,
+};
+
+#define FROM(mode) (0xFF & ~((1 << (mode)) - 1))
+
+/* PostgreSQL, table 13.2. */
+static const uint8_t table_conflicts[] = {
+    [TXN_ACCESS_SHARE] = FROM(TXN_ACCESS_EXCLUSIVE),
+    [TXN_ROW_SHARE] = FROM(TXN_EXCLUSIVE),
+    [TXN_ROW_EXCLUSIVE] = FROM(TXN_SHARE),
+    [TXN_SHARE_UPDATE_EXCLUSIVE] = FROM(TXN_SHARE_UPDATE_EXCLUSIVE),
+    [TXN_SHARE] = (FROM(TXN_SHARE_ROW_EXCLUSIVE) | 1 << TXN_SHARE_UPDATE_EXCLUSIVE |
+                   1 << TXN_ROW_EXCLUSIVE) & 0xFF,
+    [TXN_SHARE_ROW_EXCLUSIVE] = FROM(TXN_ROW_EXCLUSIVE),
+    [TXN_EXCLUSIVE] = FROM(TXN_ROW_SHARE),
+    [TXN_ACCESS_EXCLUSIVE] = 0xFF,
+};
+
+unsigned
+lock__conflicts(enum lock_kind kind, unsigned mode)
+{
+    switch (kind) {
+    case LOCK_ROW:
+        return row_conflicts[mode];
+    case LOCK_TABLE:
+        return table_conflicts[mode];
+    case LOCK_TXN:
+        break;
+    }
+    return 0;
+}
+
+static bool
+conflict(enum lock_kind kind, unsigned mode, unsigned modes)
+{
+    return (lock__conflicts(kind, mode) & modes) != 0;
+}
+
+/* Conflicts with a weak mode, so that those may not be in fast slots. */
+static bool
+is_strong(unsigned mode)
+{
+    return (table_conflicts[mode] & (1 << (TXN_ROW_EXCLUSIVE + 1)) - 1) != 0 &&
+           mode > TXN_ROW_EXCLUSIVE;
+}
+
+/* ---- finding -----------------------------------------------------------------------------------
+ */
+
+void
+lock__create(struct txn_db *db)
+{
+    db->partitions = mem_alloc_aligned(64, LOCK_PARTITIONS * sizeof *db->partitions);
+    memset(db->partitions, 0, LOCK_PARTITIONS * sizeof *db->partitions);
+}
+
+void
+lock__destroy(struct txn_db *db)
+{
+    mem_free(db->partitions);
+}
+
+struct target {
+    enum lock_kind kind;
+    uint64_t object;
+    struct slice key;
+    uint64_t hash;
+    struct lock_partition *partition;
+    _Atomic(struct lock *) *bucket;
+};
+
+static struct target
+target_of(struct txn_db *db, enum lock_kind kind, uint64_t object, struct slice key)
+{
+    uint64_t hash = hash_u64(object * 4 + (uint64_t)kind);
+    if (key.size > 0) {
+        hash = hash64(key.data, key.size, hash);
+    }
+    struct lock_partition *partition = &db->partitions[hash % LOCK_PARTITIONS];
+    return (struct target){
+        .kind = kind,
+        .object = object,
+        .key = key,
+        .hash = hash,
+        .partition = partition,
+        .bucket = &partition->buckets[hash / LOCK_PARTITIONS % LOCK_BUCKETS],
+    };
+}
+
+static struct lock *
+find(const struct target *target)
+{
+    struct lock *lock = atomic_load_explicit(target->bucket, memory_order_relaxed);
+    while (lock != NULL &&
+           (lock->hash != target->hash || lock->kind != target->kind ||
+               lock->object != target->object ||
+               !slice_equal(slice_of(lock->key, lock->key_size), target->key))) {
+        lock = lock->next;
+    }
+    return lock;
+}
+
+static struct lock *
+find_or_make(struct txn_db *db, const struct target *target)
+{
+    struct lock *lock = find(target);
+    if (lock == NULL) {
+        lock = mem_zalloc(sizeof *lock + target->key.size);
+        lock->kind = target->kind;
+        lock->object = target->object;
+        lock->hash = target->hash;
+        lock->key_size = (uint32_t)target->key.size;
+        if (target->key.size > 0) {
+            memcpy(lock->key, target->key.data, target->key.size);
+        }
+        list_init(&lock->holds);
+        list_init(&lock->queue);
+        lock->next = atomic_load_explicit(target->bucket, memory_order_relaxed);
+        atomic_store(target->bucket, lock);
+        atomic_fetch_add_explicit(&db->lock_count, 1, memory_order_relaxed);
+    }
+    return lock;
+}
+
+static struct lock_partition *
+partition_of(struct txn_db *db, const struct lock *lock)
+{
+    return &db->partitions[lock->hash % LOCK_PARTITIONS];
+}
+
+static void
+free_if_unused(struct txn_db *db, struct lock *lock)
+{
+    if (!list_empty(&lock->holds) || !list_empty(&lock->queue)) {
+        return;
+    }
+    _Atomic(struct lock *) *bucket =
+        &partition_of(db, lock)->buckets[lock->hash / LOCK_PARTITIONS % LOCK_BUCKETS];
+    struct lock *at = atomic_load_explicit(bucket, memory_order_relaxed);
+    if (at == lock) {
+        atomic_store(bucket, lock->next);
+    } else {
+        while (at->next != lock) {
+            at = at->next;
+        }
+        at->next = lock->next;
+    }
+    mem_free(lock);
+    atomic_fetch_sub_explicit(&db->lock_count, 1, memory_order_relaxed);
+}
+
+/* ---- granting ----------------------------------------------------------------------------------
+ */
+
+/* Could the transaction have the mode now? Those in the queue before `until` come first, unless the
+ * transaction holds something here already. */
+static bool
+is_grantable(const struct lock *lock, const struct txn *txn, unsigned mode,
+    const struct list_node *until)
+{
+    bool holds = false;
+    LIST_FOREACH (node, &lock->holds) {
+        const struct hold *hold = LIST_ENTRY(node, struct hold, node);
+        if (hold->txn == txn) {
+            holds = true;
+        } else if (conflict(lock->kind, mode, hold->modes)) {
+            return false;
+        }
+    }
+    if (holds) {
+        return true;
+    }
+    for (const struct list_node *node = lock->queue.next; node != until; node = node->next) {
+        const struct lock_waiter *ahead = LIST_ENTRY(node, struct lock_waiter, node);
+        if (ahead->txn != txn && conflict(lock->kind, mode, 1U << ahead->mode)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Give the mode. Returns a new hold, or NULL if the transaction's old one took it in. */
+static struct hold *
+grant(struct lock *lock, struct txn *txn, unsigned mode, bool transferred)
+{
+    bool strong = lock->kind == LOCK_TABLE && is_strong(mode);
+    LIST_FOREACH (node, &lock->holds) {
+        struct hold *hold = LIST_ENTRY(node, struct hold, node);
+        if (hold->txn == txn && !hold->transferred && !transferred) {
+            hold->modes |= (uint16_t)(1U << mode);
+            hold->strong = (uint16_t)(hold->strong + strong);
+            return NULL;
+        }
+    }
+    struct hold *hold = mem_zalloc(sizeof *hold);
+    hold->lock = lock;
+    hold->txn = txn;
+    hold->modes = (uint16_t)(1U << mode);
+    hold->strong = strong;
+    hold->transferred = transferred;
+    list_push_back(&lock->holds, &hold->node);
+    return hold;
+}
+
+static void
+remember(struct txn *txn, struct hold *hold)
+{
+    if (hold != NULL) {
+        hold->older = txn->holds;
+        txn->holds = hold;
+    }
+}
+
+/* Something was released: whoever can go on now does. Under the partition's latch. */
+static void
+serve_queue(struct lock *lock)
+{
+    struct list_node *node = lock->queue.next;
+    while (node != &lock->queue) {
+        struct lock_waiter *waiter = LIST_ENTRY(node, struct lock_waiter, node);
+        node = node->next;
+        if (lock->kind != LOCK_TXN &&
+            is_grantable(lock, waiter->txn, waiter->mode, &waiter->node)) {
+            waiter->hold = grant(lock, waiter->txn, waiter->mode, false);
+            waiter->granted = true;
+            waiter->txn->waiting = NULL;
+            list_remove(&waiter->node);
+            task_unpark(waiter->task); /* it cannot leave before it gets the latch */
+        }
+    }
+}
+
+static void
+release_hold(struct txn_db *db, struct hold *hold)
+{
+    struct lock *lock = hold->lock;
+    if (hold->strong > 0) {
+        atomic_fetch_sub(&db->strong[hash_u64(lock->object) % STRONG_COUNTERS], hold->strong);
+    }
+    list_remove(&hold->node);
+    mem_free(hold);
+    serve_queue(lock);
+    free_if_unused(db, lock);
+}
+
+void
+lock__latch_all(struct txn_db *db)
+{
+    for (int i = 0; i < LOCK_PARTITIONS; i++) {
+        latch_acquire(&db->partitions[i].latch);
+    }
+}
+
+void
+lock__unlatch_all(struct txn_db *db)
+{
+    for (int i = LOCK_PARTITIONS; i > 0; i--) {
+        latch_release(&db->partitions[i - 1].latch);
+    }
+}
+
+/* ---- waiting -----------------------------------------------------------------------------------
+ */
+
+/* Under the partition's latch. */
+static void
+enqueue(struct lock_waiter *waiter, struct lock *lock)
+{
+    waiter->lock = lock;
+    waiter->ticket = lock->next_ticket++;
+    list_push_back(&lock->queue, &waiter->node);
+    waiter->txn->waiting = waiter;
+}
+
+static void
+leave_queue(struct txn_db *db, struct lock_waiter *waiter)
+{
+    struct lock *lock = waiter->lock;
+    list_remove(&waiter->node);
+    waiter->txn->waiting = NULL;
+    serve_queue(lock); /* those behind may have waited only for us */
+    free_if_unused(db, lock);
+}
+
+/* The queued waiter sleeps until its turn. On an error it is out of the queue. */
+static enum err
+sleep_in_queue(struct task *task, struct lock_waiter *waiter, struct lock_partition *partition,
+    struct diag *diag)
+{
+    struct txn *txn = waiter->txn;
+    struct txn_db *db = txn->db;
+    enum err err = ERR_OK;
+    lock__latch_all(db);
+    if (!waiter->granted && deadlock__found(db, waiter, diag)) {
+        leave_queue(db, waiter);
+        err = ERR_DEADLOCK;
+    }
+    lock__unlatch_all(db);
+    if (err != ERR_OK) {
+        atomic_fetch_add(&db->deadlocks, 1);
+        return err;
+    }
+    int64_t deadline = txn->lock_timeout_us == 0
+                           ? WORLD_NEVER
+                           : world_clock_us(db->world) + txn->lock_timeout_us;
+    for (;;) {
+        latch_acquire(&partition->latch);
+        if (waiter->granted) {
+            latch_release(&partition->latch);
+            remember(txn, waiter->hold);
+            return ERR_OK;
+        }
+        err = task_interrupted(task, diag);
+        if (err == ERR_OK && deadline != WORLD_NEVER && world_clock_us(db->world) >= deadline) {
+            err = diag_set(
+                diag, ERR_LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout");
+        }
+        if (err != ERR_OK) {
+            leave_queue(db, waiter);
+            latch_release(&partition->latch);
+            return err;
+        }
+        latch_release(&partition->latch);
+        task_park(task, deadline);
+    }
+}
+
+static enum err
+out_of_locks(struct diag *diag)
+{
+    (void)diag_set(diag, ERR_LIMIT, "out of memory for locks");
+    diag_hint(diag, "A transaction may lock %llu rows at most; lock the table instead.",
+        (unsigned long long)LOCKS_MAX);
+    return ERR_LIMIT;
+}
+
+/* Take the mode, or queue for it. `wait` other than TXN_WAIT: *busy instead of sleeping. */
+static enum err
+acquire(struct task *task, struct txn *txn, const struct target *target, unsigned mode,
+    enum txn_wait wait, bool *busy, struct diag *diag)
+{
+    struct txn_db *db = txn->db;
+    *busy = false;
+    if (atomic_load_explicit(&db->lock_count, memory_order_relaxed) >= LOCKS_MAX) {
+        return out_of_locks(diag);
+    }
+    struct lock_waiter waiter = {.txn = txn, .task = task, .mode = mode};
+    latch_acquire(&target->partition->latch);
+    struct lock *lock = find_or_make(db, target);
+    if (is_grantable(lock, txn, mode, &lock->queue)) {
+        struct hold *hold = grant(lock, txn, mode, false);
+        latch_release(&target->partition->latch);
+        remember(txn, hold);
+        return ERR_OK;
+    }
+    if (wait != TXN_WAIT) {
+        *busy = true;
+        latch_release(&target->partition->latch);
+        return ERR_OK;
+    }
+    enqueue(&waiter, lock);
+    latch_release(&target->partition->latch);
+    return sleep_in_queue(task, &waiter, target->partition, diag);
+}
+
+/* ---- rows --------------------------------------------------------------------------------------
+ */
+
+bool
+lock__row_free(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode)
+{
+    struct target target = target_of(txn->db, LOCK_ROW, tree.v, key);
+    /* The leaf's latch orders us: who takes a row lock does so under it, or looks at the row
+     * afterwards (T7). */
+    if (atomic_load(target.bucket) == NULL) {
+        return true;
+    }
+    latch_acquire(&target.partition->latch);
+    const struct lock *lock = find(&target);
+    bool is_free = lock == NULL || is_grantable(lock, txn, mode, &lock->queue);
+    latch_release(&target.partition->latch);
+    return is_free;
+}
+
+bool
+lock__row_try(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode)
+{
+    struct target target = target_of(txn->db, LOCK_ROW, tree.v, key);
+    latch_acquire(&target.partition->latch);
+    struct lock *lock = find_or_make(txn->db, &target);
+    bool granted = is_grantable(lock, txn, mode, &lock->queue);
+    struct hold *hold = granted ? grant(lock, txn, mode, false) : NULL;
+    latch_release(&target.partition->latch);
+    remember(txn, hold);
+    return granted;
+}
+
+enum err
+lock__row_acquire(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
+    enum txn_row_lock mode, struct diag *diag)
+{
+    struct target target = target_of(txn->db, LOCK_ROW, tree.v, key);
+    bool busy = false;
+    return acquire(task, txn, &target, (unsigned)mode, TXN_WAIT, &busy, diag);
+}
+
+/* ---- transactions ------------------------------------------------------------------------------
+ */
+
+static struct txn *
+owner_of(struct txn_db *db, uint64_t id)
+{
+    struct txn *owner = NULL;
+    latch_acquire(&db->registry_latch);
+    for (uint32_t i = 0; i < db->slot_count && owner == NULL; i++) {
+        struct txn *txn = db->slots[i].txn;
+        if (txn != NULL && atomic_load(&txn->id) == id) {
+            owner = txn;
+        }
+    }
+    latch_release(&db->registry_latch);
+    return owner;
+}
+
+/* T6. The mark in the table and the end's exchange (commit.c) meet in one word: either the end sees
+ * the mark and comes for the partition's latch, or we see the end. */
+static bool
+mark_waited_for(struct txn_db *db, uint64_t id)
+{
+    _Atomic uint64_t *entry = table__entry(db, id);
+    uint64_t state = atomic_load(entry);
+    while (state == STATE_ACTIVE) {
+        if (atomic_compare_exchange_weak(entry, &state, STATE_WAITED_FOR)) {
+            return true;
+        }
+    }
+    return state == STATE_WAITED_FOR;
+}
+
+enum err
+lock__wait_txn(struct task *task, struct txn *txn, uint64_t id, struct diag *diag)
+{
+    struct txn_db *db = txn->db;
+    if (id < atomic_load(&db->floor)) {
+        return ERR_OK;
+    }
+    struct target target = target_of(db, LOCK_TXN, id, (struct slice){0});
+    struct lock_waiter waiter = {.txn = txn, .task = task};
+    latch_acquire(&target.partition->latch);
+    if (!mark_waited_for(db, id)) {
+        latch_release(&target.partition->latch);
+        return ERR_OK;
+    }
+    struct lock *lock = find_or_make(db, &target);
+    if (lock->owner == NULL) {
+        lock->owner = owner_of(db, id);
+        ASSERT(lock->owner != NULL); /* it ends only after our latch */
+    }
+    enqueue(&waiter, lock);
+    latch_release(&target.partition->latch);
+    return sleep_in_queue(task, &waiter, target.partition, diag);
+}
+
+void
+lock__txn_ended(struct txn_db *db, uint64_t id)
+{
+    struct target target = target_of(db, LOCK_TXN, id, (struct slice){0});
+    latch_acquire(&target.partition->latch);
+    struct lock *lock = find(&target);
+    if (lock != NULL) {
+        struct list_node *node;
+        while ((node = list_pop_front(&lock->queue)) != NULL) {
+            struct lock_waiter *waiter = LIST_ENTRY(node, struct lock_waiter, node);
+            waiter->granted = true;
+            waiter->txn->waiting = NULL;
+            task_unpark(waiter->task);
+        }
+        free_if_unused(db, lock);
+    }
+    latch_release(&target.partition->latch);
+}
+
+/* ---- tables ------------------------------------------------------------------------------------
+ */
+
+static _Atomic uint32_t *
+strong_counter(struct txn_db *db, uint64_t object)
+{
+    return &db->strong[hash_u64(object) % STRONG_COUNTERS];
+}
+
+static void
+remember_table(struct txn *txn, uint64_t object, unsigned mode, bool fast)
+{
+    if (txn->table_lock_count == txn->table_lock_capacity) {
+        txn->table_lock_capacity =
+            txn->table_lock_capacity == 0 ? FAST_TABLE_LOCKS : txn->table_lock_capacity * 2;
+        txn->table_locks =
+            mem_realloc(txn->table_locks, txn->table_lock_capacity * sizeof *txn->table_locks);
+    }
+    txn->table_locks[txn->table_lock_count++] =
+        (struct table_lock){.object = object, .mode = (uint8_t)mode, .fast = fast};
+}
+
+static bool
+has_table_lock(const struct txn *txn, uint64_t object, unsigned mode)
+{
+    unsigned wanted = table_conflicts[mode];
+    for (uint32_t i = txn->table_lock_count; i > 0; i--) {
+        const struct table_lock *held = &txn->table_locks[i - 1];
+        if (held->object == object && (wanted & ~(unsigned)table_conflicts[held->mode]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+take_fast(struct txn *txn, uint64_t object, unsigned mode)
+{
+    uint32_t index = txn->table_lock_count;
+    _Atomic uint32_t *strong = strong_counter(txn->db, object);
+    if (mode > TXN_ROW_EXCLUSIVE || index >= FAST_TABLE_LOCKS || object >> 60 != 0 ||
+        atomic_load_explicit(strong, memory_order_relaxed) != 0) {
+        return false;
+    }
+    atomic_store(&txn->fast[index], object << 4 | (mode + 1)); /* T8 */
+    if (atomic_load(strong) != 0) {
+        uint64_t was = atomic_exchange(&txn->fast[index], 0);
+        if ((was & FAST_MODE_MASK) != FAST_TRANSFERRED) {
+            return false;
+        }
+        atomic_store(&txn->fast[index], was); /* moved meanwhile: so we have it */
+    }
+    remember_table(txn, object, mode, true);
+    return true;
+}
+
+/* Move everybody's weak locks on the object into the table. */
+static void
+transfer_fast(struct txn_db *db, const struct target *target)
+{
+    latch_acquire(&target->partition->latch);
+    latch_acquire(&db->registry_latch);
+    for (uint32_t i = 0; i < db->slot_count; i++) {
+        struct txn *txn = db->slots[i].txn;
+        for (uint32_t j = 0; txn != NULL && j < FAST_TABLE_LOCKS; j++) {
+            uint64_t was = atomic_load(&txn->fast[j]);
+            uint64_t mode = was & FAST_MODE_MASK;
+            if (was >> 4 != target->object || mode == 0 || mode == FAST_TRANSFERRED) {
+                continue;
+            }
+            if (atomic_compare_exchange_strong(
+                    &txn->fast[j], &was, target->object << 4 | FAST_TRANSFERRED)) {
+                (void)grant(find_or_make(db, target), txn, (unsigned)mode - 1, true);
+            }
+        }
+    }
+    latch_release(&db->registry_latch);
+    latch_release(&target->partition->latch);
+}
+
+static void
+release_fast(struct txn *txn, uint32_t index)
+{
+    const struct table_lock *held = &txn->table_locks[index];
+    uint64_t was = atomic_exchange(&txn->fast[index], 0);
+    if ((was & FAST_MODE_MASK) != FAST_TRANSFERRED) {
+        return;
+    }
+    struct target target = target_of(txn->db, LOCK_TABLE, held->object, (struct slice){0});
+    latch_acquire(&target.partition->latch);
+    struct lock *lock = find(&target);
+    ASSERT(lock != NULL);
+    struct hold *found = NULL;
+    LIST_FOREACH (node, &lock->holds) {
+        struct hold *hold = LIST_ENTRY(node, struct hold, node);
+        if (hold->txn == txn && hold->transferred && hold->modes == 1U << held->mode) {
+            found = hold;
+            break;
+        }
+    }
+    ASSERT(found != NULL);
+    release_hold(txn->db, found);
+    latch_release(&target.partition->latch);
+}
+
+enum err
+txn_lock_table(struct task *task, struct txn *txn, uint64_t object, const char *name,
+    enum txn_table_lock mode, enum txn_wait wait, struct diag *diag)
+{
+    ASSERT(txn->state == TXN_ACTIVE);
+    if (has_table_lock(txn, object, mode) || take_fast(txn, object, mode)) {
+        return ERR_OK;
+    }
+    struct txn_db *db = txn->db;
+    struct target target = target_of(db, LOCK_TABLE, object, (struct slice){0});
+    bool strong = is_strong(mode);
+    if (strong) {
+        atomic_fetch_add(strong_counter(db, object), 1); /* T8; goes with the hold */
+        transfer_fast(db, &target);
+    }
+    bool busy = false;
+    enum err err = acquire(task, txn, &target, (unsigned)mode, wait, &busy, diag);
+    if (err == ERR_OK && busy) {
+        err = diag_set(diag, ERR_LOCK_NOT_AVAILABLE, "could not obtain lock on relation \"%s\"",
+            name == NULL ? "?" : name);
+    }
+    if (err != ERR_OK) {
+        if (strong) {
+            atomic_fetch_sub(strong_counter(db, object), 1);
+        }
+        return err;
+    }
+    remember_table(txn, object, mode, false);
+    return ERR_OK;
+}
+
+void
+txn_set_lock_timeout(struct txn *txn, int64_t timeout_us)
+{
+    txn->lock_timeout_us = timeout_us;
+}
+
+/* ---- the end -----------------------------------------------------------------------------------
+ */
+
+void
+lock__release_to(struct txn *txn, struct hold *hold, uint32_t table_lock_count)
+{
+    struct txn_db *db = txn->db;
+    while (txn->holds != hold) {
+        struct hold *newest = txn->holds;
+        txn->holds = newest->older;
+        struct lock_partition *partition = partition_of(db, newest->lock);
+        latch_acquire(&partition->latch);
+        release_hold(db, newest);
+        latch_release(&partition->latch);
+    }
+    while (txn->table_lock_count > table_lock_count) {
+        txn->table_lock_count--;
+        if (txn->table_locks[txn->table_lock_count].fast) {
+            release_fast(txn, txn->table_lock_count);
+        }
+    }
+}

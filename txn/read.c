@@ -1,0 +1,224 @@
+/*
+ * txn/read.c - what a snapshot sees.
+ *
+ * The head of a row says who wrote the newest version. Whoever may not see it goes back along the
+ * undo records until a version that he sees; they are there as long as his snapshot is announced
+ * (T3).
+ */
+#include "txn/txn_internal.h"
+
+struct txn_scan {
+    struct txn *txn;
+    struct txn_scan *next_free;
+    struct btree_cursor *cursor;
+    struct txn_snapshot snapshot;
+    tree_id_t tree;
+    struct txn_range range;
+    struct arena values; /* of overflow pages; reset at each row */
+    bool backward;
+    bool started;
+    bool ended;
+};
+
+/* Find the version that the snapshot sees. row->value and row->head change to it (memory of the
+ * row or of undo). False: none, or a deleted one. */
+static bool
+find_version(struct txn *txn, struct txn_snapshot snapshot, struct btree_row *row)
+{
+    while (!snapshot__sees(txn, snapshot, row->head.writer.v, row->head.undo)) {
+        const struct undo *undo = undo_at(row->head.undo);
+        if (undo->kind == UNDO_INSERT) {
+            return false;
+        }
+        row->head.writer.v = undo->prev_writer;
+        row->head.undo = undo->prev_undo;
+        row->head.flags = undo->prev_flags;
+        row->value = undo_value(undo);
+    }
+    return (row->head.flags & ROW_DELETED) == 0;
+}
+
+enum err
+txn_get(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_id_t tree,
+    struct slice key, struct arena *into, struct txn_row *row, bool *found, struct diag *diag)
+{
+    struct btree_row raw;
+    TRY(btree_get(task, txn->db->store, tree, key, into, &raw, found, diag));
+    if (!*found) {
+        return ERR_OK;
+    }
+    const uint8_t *newest = raw.value.data;
+    if (!find_version(txn, snapshot, &raw)) {
+        *found = false;
+        return ERR_OK;
+    }
+    row->key = key;
+    row->version.writer = raw.head.writer.v;
+    row->version.undo = raw.head.undo;
+    if ((raw.head.flags & ROW_OVERFLOW) != 0) {
+        return btree_value_load(task, txn->db->store, raw.value, into, &row->value, diag);
+    }
+    row->value = raw.value;
+    if (raw.value.data != newest) { /* undo memory: not the caller's */
+        row->value.data = arena_copy(into, raw.value.data, raw.value.size);
+    }
+    return ERR_OK;
+}
+
+/* ---- scans -------------------------------------------------------------------------------------
+ */
+
+static struct slice
+copy_slice(struct arena *arena, struct slice slice)
+{
+    return slice_of(arena_copy(arena, slice.data, slice.size), slice.size);
+}
+
+enum err
+txn_scan_open(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_id_t tree,
+    const struct txn_range *range, bool backward, struct arena *arena, struct txn_scan **scan_out,
+    struct diag *diag)
+{
+    (void)task;
+    if (!btree_tree_exists(txn->db->store, tree)) {
+        return diag_set(
+            diag, ERR_INTERNAL, "tree %llu does not exist", (unsigned long long)tree.v);
+    }
+    struct txn_scan *scan = txn->free_scans;
+    if (scan != NULL) {
+        txn->free_scans = scan->next_free;
+    } else {
+        scan = mem_zalloc(sizeof *scan);
+        scan->txn = txn;
+        scan->cursor = btree_cursor_new(txn->db->store);
+        arena_create(&scan->values, "scan");
+    }
+    scan->snapshot = snapshot;
+    scan->tree = tree;
+    scan->backward = backward;
+    scan->started = false;
+    scan->ended = false;
+    scan->range = *range;
+    if (range->has_low) {
+        scan->range.low = copy_slice(arena, range->low);
+    }
+    if (range->has_high) {
+        scan->range.high = copy_slice(arena, range->high);
+    }
+    *scan_out = scan;
+    return ERR_OK;
+}
+
+static enum err
+seek(struct task *task, struct txn_scan *scan, struct diag *diag)
+{
+    const struct txn_range *range = &scan->range;
+    enum btree_seek how;
+    struct slice key = {0};
+    if (scan->backward) {
+        how = !range->has_high        ? BTREE_SEEK_LAST
+              : range->high_exclusive ? BTREE_SEEK_LT
+                                      : BTREE_SEEK_LE;
+        key = range->high;
+    } else {
+        how = !range->has_low        ? BTREE_SEEK_FIRST
+              : range->low_exclusive ? BTREE_SEEK_GT
+                                     : BTREE_SEEK_GE;
+        key = range->low;
+    }
+    return btree_cursor_seek(task, scan->cursor, scan->tree, how, key, diag);
+}
+
+static bool
+past_end(const struct txn_scan *scan, struct slice key)
+{
+    const struct txn_range *range = &scan->range;
+    if (scan->backward) {
+        if (!range->has_low) {
+            return false;
+        }
+        int order = slice_compare(key, range->low);
+        return order < 0 || (order == 0 && range->low_exclusive);
+    }
+    if (!range->has_high) {
+        return false;
+    }
+    int order = slice_compare(key, range->high);
+    return order > 0 || (order == 0 && range->high_exclusive);
+}
+
+static enum err
+step(struct task *task, struct txn_scan *scan, struct diag *diag)
+{
+    if (!scan->started) {
+        scan->started = true;
+        return seek(task, scan, diag);
+    }
+    return scan->backward ? btree_cursor_prev(task, scan->cursor, diag)
+                          : btree_cursor_next(task, scan->cursor, diag);
+}
+
+enum err
+txn_scan_next(
+    struct task *task, struct txn_scan *scan, struct txn_row *row, bool *found, struct diag *diag)
+{
+    *found = false;
+    while (!scan->ended) {
+        TRY(step(task, scan, diag));
+        const struct btree_row *at = btree_cursor_row(scan->cursor);
+        if (at == NULL || past_end(scan, at->key)) {
+            scan->ended = true;
+            break;
+        }
+        struct btree_row raw = *at;
+        if (!find_version(scan->txn, scan->snapshot, &raw)) {
+            continue;
+        }
+        row->key = raw.key;
+        row->value = raw.value;
+        row->version.writer = raw.head.writer.v;
+        row->version.undo = raw.head.undo;
+        *found = true;
+        if ((raw.head.flags & ROW_OVERFLOW) != 0) {
+            arena_reset(&scan->values);
+            return btree_value_load(
+                task, scan->txn->db->store, raw.value, &scan->values, &row->value, diag);
+        }
+        return ERR_OK;
+    }
+    return ERR_OK;
+}
+
+void
+txn_scan_close(struct task *task, struct txn_scan *scan)
+{
+    (void)task;
+    arena_reset(&scan->values);
+    scan->next_free = scan->txn->free_scans;
+    scan->txn->free_scans = scan;
+}
+
+void
+read__free_scans(struct txn *txn)
+{
+    while (txn->free_scans != NULL) {
+        struct txn_scan *scan = txn->free_scans;
+        txn->free_scans = scan->next_free;
+        btree_cursor_delete(scan->cursor);
+        arena_destroy(&scan->values);
+        mem_free(scan);
+    }
+}
+
+enum err
+txn_tree_last_key(struct task *task, struct txn_db *db, tree_id_t tree, struct arena *into,
+    struct slice *key, bool *found, struct diag *diag)
+{
+    return btree_last_key(task, db->store, tree, into, key, found, diag);
+}
+
+void
+txn_tree_size(struct txn_db *db, tree_id_t tree, uint64_t *leaf_count, uint64_t *row_count)
+{
+    btree_tree_size(db->store, tree, leaf_count, row_count);
+}

@@ -1,0 +1,554 @@
+/*
+ * txn/txn_internal.h - what a transaction is made of.
+ *
+ * Undo record handles are addresses: a row's head names the undo record of its version. Invariants
+ * T1.. are in README.md.
+ *
+ * Latch order: leaf latch of btree/ - lock partition (all of them in ascending order for the
+ * deadlock detector) - registry latch. The commit latch and the checkpoint latch are taken alone.
+ * Nothing sleeps under any.
+ */
+#ifndef TXN_TXN_INTERNAL_H
+#define TXN_TXN_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/assert.h"
+#include "base/latch.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "btree/btree.h"
+#include "txn/txn.h"
+#include "wal/wal.h"
+
+enum {
+    TABLE_CHUNK_BITS = 12,
+    TABLE_CHUNK_IDS = 1 << TABLE_CHUNK_BITS,
+    TABLE_CHUNKS = 1 << 16, /* a window of 268 million ids between the oldest and the newest */
+    SLOTS_MAX = 1 << 14, /* sessions */
+    SLOT_CHECKPOINT = 0, /* the checkpointer's own */
+
+    UNDO_BLOCK_FIRST = 2048,
+    UNDO_BLOCK_MAX = 256 * 1024,
+    SPARE_BLOCKS_MAX = 32,
+    PURGE_THRESHOLD = 16, /* retired transactions before a commit sweeps */
+    PURGE_SLICE = 48,     /* how many it takes at most */
+    PURGE_INLINE_WORK = 64,
+
+    REDO_SPILL_SIZE = 16 * 1024 * 1024, /* past it redo goes to the log as parts */
+    REDO_PART_SIZE = 256 * 1024,
+
+    FAST_TABLE_LOCKS = 16,
+    STRONG_COUNTERS = 1024,
+    LOCK_PARTITIONS = 16,
+    LOCK_BUCKETS = 1024, /* of a partition */
+
+    SYSTEM_TREE = TREE_ID_FIRST_USER - 1, /* tree ids that exist; key: the id, 8 bytes */
+};
+#define LOCKS_MAX      ((uint64_t)8 << 20)
+#define UNDO_BYTES_MAX ((uint64_t)16 << 30)
+
+/* ---- the transaction table ---------------------------------------------------------------------
+ */
+
+/* A transaction's state, one number. An LSN is at least WAL_FIRST_LSN. */
+enum {
+    STATE_ACTIVE = 0,
+    STATE_ABORTED = 1,
+    STATE_WAITED_FOR = 2, /* active, and somebody sleeps until it ends (T6) */
+    STATE_OLD = 3,        /* committed before every snapshot and durable */
+};
+
+struct table_chunk {
+    _Atomic uint64_t state[TABLE_CHUNK_IDS];
+    uint64_t number;
+    uint32_t purged;       /* purger's */
+    uint64_t dead_era;     /* when it left the table */
+    struct table_chunk *next_dead;
+};
+
+/* ---- undo --------------------------------------------------------------------------------------
+ */
+
+enum undo_kind {
+    UNDO_INSERT,      /* there was no row */
+    UNDO_INSERT_OVER, /* there was a tombstone */
+    UNDO_UPDATE,
+    UNDO_DELETE,
+};
+
+/* One change of one row: what stood there before. Immutable once the row names it, but for
+ * txn_prev, which only the owner and later the purger use. */
+struct undo {
+    struct undo *txn_prev;
+    uint64_t prev_writer, prev_undo;
+    uint64_t tree;
+    uint32_t command; /* of the change */
+    uint32_t value_size;
+    uint16_t key_size;
+    uint8_t prev_flags;
+    uint8_t kind;
+    uint8_t bytes[]; /* key, old value (raw) */
+};
+
+static inline struct slice
+undo_key(const struct undo *undo)
+{
+    return slice_of(undo->bytes, undo->key_size);
+}
+
+static inline struct slice
+undo_value(const struct undo *undo)
+{
+    return slice_of(undo->bytes + undo->key_size, undo->value_size);
+}
+
+/* Handles and addresses. */
+static inline uint64_t
+undo_handle(const struct undo *undo)
+{
+    return (uint64_t)(uintptr_t)undo;
+}
+
+static inline struct undo *
+undo_at(uint64_t handle)
+{
+    return (struct undo *)(uintptr_t)handle; /* NOLINT(performance-no-int-to-ptr): T3 */
+}
+
+struct undo_block {
+    struct undo_block *older;
+    uint32_t size, used;
+    _Alignas(16) uint8_t bytes[];
+};
+
+/* What a transaction leaves behind: its undo, until no snapshot needs it. Lives in the first of its
+ * own blocks. */
+struct undo_log {
+    struct undo_log *next;
+    uint64_t id;
+    uint64_t era;             /* T2 */
+    uint64_t lsn;             /* of its commit; 0: aborted */
+    struct undo *last;        /* changes that stand, newest first */
+    struct undo *undone;      /* inserts that were rolled back and leave work (purge.c) */
+    struct undo_block *block; /* newest */
+    uint64_t bytes;
+    uint32_t work; /* records that the purge must look at */
+    bool trees;    /* created or dropped some: the keeper's */
+};
+
+/* ---- locks -------------------------------------------------------------------------------------
+ */
+
+enum lock_kind {
+    LOCK_ROW,   /* object: tree, and a key */
+    LOCK_TABLE, /* object: the caller's number */
+    LOCK_TXN,   /* object: a transaction id; only waited for */
+};
+
+/* Accessed under its partition's latch. */
+struct lock {
+    struct lock *next; /* in the bucket */
+    uint64_t hash;
+    uint64_t object;
+    enum lock_kind kind;
+    uint32_t key_size;
+    struct txn *owner;       /* LOCK_TXN: who that is */
+    struct list_node holds;  /* struct hold */
+    struct list_node queue;  /* struct lock_waiter, first come first served */
+    uint64_t visit;          /* detector: last visited, up to which ticket, for which modes */
+    uint64_t visit_ticket;
+    unsigned visit_modes;
+    uint64_t next_ticket;
+    uint8_t key[];
+};
+
+struct hold {
+    struct list_node node; /* in lock->holds */
+    struct lock *lock;
+    struct txn *txn;
+    struct hold *older; /* the transaction's stack; NULL and unused if transferred */
+    uint16_t modes;     /* bits */
+    uint16_t strong;    /* how often it counts in db->strong */
+    bool transferred;   /* from a fast slot; its owner does not know */
+};
+
+struct lock_waiter {
+    struct list_node node; /* in lock->queue */
+    struct lock *lock;
+    struct txn *txn;
+    struct task *task;
+    struct hold *hold; /* made when granted; not for LOCK_TXN */
+    uint64_t ticket;
+    unsigned mode;
+    bool granted;
+};
+
+struct lock_partition {
+    _Alignas(64) struct latch latch;
+    _Atomic(struct lock *) buckets[LOCK_BUCKETS];
+};
+
+/* A table lock this transaction has; the i-th may stand in fast[i]. */
+struct table_lock {
+    uint64_t object;
+    uint8_t mode;
+    bool fast;
+};
+
+/* ---- a transaction ----------------------------------------------------------------------------
+ */
+
+/* Where snapshots are announced (T2). One line of cache each. */
+struct slot {
+    _Alignas(64) _Atomic uint64_t era; /* 0: no snapshot */
+    struct txn *txn;                   /* under registry latch */
+};
+
+struct savepoint {
+    struct undo *undo_last;
+    uint64_t redo_size; /* counted over all parts */
+    struct hold *hold;
+    uint32_t table_lock_count;
+};
+
+struct txn {
+    struct txn_db *db;
+    struct slot *slot;
+    uint32_t owner_pid;
+    enum txn_state state;
+    enum txn_isolation isolation;
+    bool read_only;
+    bool synchronous;
+    bool changes_schema;
+    bool has_snapshot;
+    uint32_t command;
+    int64_t lock_timeout_us;
+    _Atomic uint64_t id;
+    uint64_t snapshot_lsn; /* of REPEATABLE READ, or the latest */
+    uint64_t observed;     /* newest commit met */
+
+    struct undo_log *log; /* NULL until the first write */
+    struct buffer redo;
+    uint64_t redo_base;        /* bytes of redo already in the log as parts */
+    uint64_t first_part;       /* LSN; 0: none */
+    struct list_node parts;    /* in db->with_parts; under commit latch */
+
+    struct savepoint *savepoints;
+    uint32_t savepoint_count, savepoint_capacity;
+
+    struct hold *holds; /* newest first */
+    struct table_lock *table_locks;
+    uint32_t table_lock_count, table_lock_capacity;
+    _Atomic uint64_t fast[FAST_TABLE_LOCKS]; /* object << 4 | mode + 1; FAST_TRANSFERRED */
+
+    struct lock_waiter *waiting; /* under all partition latches, or the waiter's */
+    uint64_t visit;              /* detector */
+    struct txn *visit_from, *visit_next;
+
+    struct undo_block *spare; /* of UNDO_BLOCK_FIRST */
+    uint32_t spare_count;
+    struct txn_scan *free_scans;
+    struct arena scratch;
+
+    _Atomic uint64_t commits, rollbacks; /* written by the owner only */
+};
+
+struct txn_db {
+    struct world *world;
+    struct btree *store;
+    struct wal *wal;
+    struct world_file *lock_file;
+    bool is_new;
+
+    /* Read by everybody, written seldom. */
+    _Atomic uint64_t floor; /* ids below: STATE_OLD */
+    _Atomic(struct table_chunk *) *table;
+
+    _Alignas(64) _Atomic uint64_t visible; /* LSN of the last commit */
+    _Atomic uint64_t era;                  /* counts transactions' ends, from 1 */
+
+    _Alignas(64) struct latch commit_latch; /* the next ones */
+    uint64_t hlc;
+    struct undo_log *retired_first, *retired_last;
+    struct list_node with_parts;
+    _Atomic uint64_t retired_count;
+    _Atomic uint64_t schema_lsn;
+    _Atomic uint64_t commits;
+    uint64_t epoch;
+
+    _Alignas(64) _Atomic uint64_t next_id;
+    _Atomic uint64_t next_tree;
+
+    struct slot *slots;
+    struct latch registry_latch; /* the next three */
+    uint32_t slot_count;
+    uint32_t *free_slots;
+    uint32_t free_slot_count;
+    uint64_t old_commits, old_rollbacks; /* of transactions deleted since */
+
+    /* purge */
+    _Atomic bool purging; /* who set it owns the next four */
+    uint64_t first_chunk; /* number of the oldest chunk in the table */
+    struct table_chunk *dead_chunks, **dead_chunks_end;
+    struct latch heavy_latch; /* the next two: what the keeper purges, in order */
+    struct undo_log *heavy_first, *heavy_last;
+    _Atomic uint64_t undo_bytes;
+
+    /* locks */
+    struct lock_partition *partitions;
+    _Atomic uint32_t strong[STRONG_COUNTERS]; /* strong table locks wanted or held */
+    _Atomic uint64_t lock_count;
+    _Atomic uint64_t deadlocks;
+    uint64_t visit; /* detector, under all latches */
+
+    /* background */
+    struct task *keeper, *checkpointer;
+    _Atomic bool keeper_idle;
+    _Atomic bool stopping;
+    struct task *starter;
+    _Atomic bool may_end;
+    _Atomic int tasks_spawned, tasks_running;
+    _Atomic bool checkpoint_busy;
+    _Atomic uint64_t checkpoint_redo; /* recovery would begin here */
+    _Atomic bool checkpoint_wanted;
+    uint64_t checkpoint_wal_size;
+    bool checkpoint_automatic;
+};
+
+/* ---- table.c: states and snapshots -------------------------------------------------------------
+ */
+
+static inline _Atomic uint64_t *
+table__entry(struct txn_db *db, uint64_t id)
+{
+    struct table_chunk *chunk = atomic_load_explicit(
+        &db->table[(id >> TABLE_CHUNK_BITS) % TABLE_CHUNKS], memory_order_acquire);
+    return &chunk->state[id % TABLE_CHUNK_IDS];
+}
+
+/* STATE_..., or the LSN of the commit. The caller has a snapshot announced (T4). */
+static inline uint64_t
+table__state(struct txn_db *db, uint64_t id)
+{
+    if (id < atomic_load_explicit(&db->floor, memory_order_acquire)) {
+        return STATE_OLD;
+    }
+    return atomic_load_explicit(table__entry(db, id), memory_order_acquire);
+}
+
+static inline bool
+state_is_active(uint64_t state)
+{
+    return state == STATE_ACTIVE || state == STATE_WAITED_FOR;
+}
+
+static inline bool
+state_is_committed(uint64_t state)
+{
+    return state >= STATE_OLD;
+}
+
+void table__create(struct txn_db *db, uint64_t first_id);
+void table__destroy(struct txn_db *db);
+/* A new id, in the table as active. */
+enum err table__new_id(struct txn_db *db, uint64_t *id, struct diag *diag);
+/* Purger: this id will not be asked for by any snapshot. */
+void table__purged(struct txn_db *db, uint64_t id);
+/* Purger: free chunks that left the table before `horizon`. */
+void table__free_dead(struct txn_db *db, uint64_t horizon);
+
+/* Announce a snapshot in the slot, then take it: what it returns is what it sees (T2). */
+uint64_t snapshot__take(struct txn_db *db, struct slot *slot);
+void snapshot__drop(struct slot *slot);
+/* Every snapshot sees all that ended in this era or before. */
+uint64_t snapshot__horizon(struct txn_db *db);
+void snapshot__ensure(struct txn *txn);
+
+/* Does the transaction see what `writer` wrote as undo record `handle`? Notes what it met. */
+static inline bool
+snapshot__sees(struct txn *txn, struct txn_snapshot snapshot, uint64_t writer, uint64_t handle)
+{
+    if (writer < atomic_load_explicit(&txn->db->floor, memory_order_acquire)) {
+        return true;
+    }
+    if (writer == atomic_load_explicit(&txn->id, memory_order_relaxed)) {
+        return undo_at(handle)->command < snapshot.command;
+    }
+    uint64_t state = table__state(txn->db, writer);
+    if (!state_is_committed(state) || state > snapshot.lsn.v) {
+        return false;
+    }
+    if (state > txn->observed) {
+        txn->observed = state;
+    }
+    return true;
+}
+
+/* ---- undo.c ------------------------------------------------------------------------------------
+ */
+
+void undo__begin(struct txn *txn, uint64_t id); /* makes txn->log */
+/* A record of the row as it stands, linked into the transaction's chain. */
+struct undo *undo__add(struct txn *txn, enum undo_kind kind, tree_id_t tree, struct slice key,
+    const struct btree_row *current);
+/* The log and all its memory; blocks go to `keeper` (may be NULL) or the heap. */
+void undo__free(struct txn_db *db, struct undo_log *log, struct txn *keeper);
+/* Restore every row changed since `until`, newest first. Does not fail: what cannot be read now is
+ * tried again. */
+void undo__roll_back(struct task *task, struct txn *txn, struct undo *until);
+
+/* ---- read.c ------------------------------------------------------------------------------------
+ */
+
+void read__free_scans(struct txn *txn);
+
+/* ---- redo.c ------------------------------------------------------------------------------------
+ */
+
+enum redo_op {
+    REDO_PUT = 1,   /* key, whole value */
+    REDO_DELTA = 2, /* key, lengths kept at both ends, the middle */
+    REDO_DELETE = 3,
+};
+
+struct redo_change {
+    enum redo_op op;
+    tree_id_t tree;
+    struct slice key;
+    struct slice value; /* the whole value, or the middle */
+    uint64_t prefix, suffix;
+};
+
+void redo__put(struct txn *txn, tree_id_t tree, struct slice key, struct slice value);
+void redo__update(struct txn *txn, const struct undo *undo, struct slice value);
+void redo__delete(struct txn *txn, tree_id_t tree, struct slice key);
+/* Takes one change off `bytes`; false if it is not whole yet. *bad: not a change. */
+bool redo__next(struct slice *bytes, struct redo_change *change, bool *bad);
+
+/* ---- lock.c, deadlock.c ------------------------------------------------------------------------
+ */
+
+void lock__create(struct txn_db *db);
+void lock__destroy(struct txn_db *db);
+
+/* May be called under a leaf latch: is the row free for a write in this mode? */
+bool lock__row_free(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode);
+/* The same, and take it. */
+bool lock__row_try(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode);
+enum err lock__row_acquire(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
+    enum txn_row_lock mode, struct diag *diag);
+/* Sleep until the transaction has ended. */
+enum err lock__wait_txn(struct task *task, struct txn *txn, uint64_t id, struct diag *diag);
+void lock__txn_ended(struct txn_db *db, uint64_t id);
+/* Release what was acquired after the marks. */
+void lock__release_to(struct txn *txn, struct hold *hold, uint32_t table_lock_count);
+void lock__latch_all(struct txn_db *db);
+void lock__unlatch_all(struct txn_db *db);
+/* Bits of the modes that this one cannot be held together with. */
+unsigned lock__conflicts(enum lock_kind kind, unsigned mode);
+/* Under all latches: does this waiter close a cycle? Then diag is set. */
+bool deadlock__found(struct txn_db *db, const struct lock_waiter *waiter, struct diag *diag);
+
+/* ---- commit.c ----------------------------------------------------------------------------------
+ */
+
+/* Id, log and snapshot: whatever a write needs. */
+enum err txn__start_writing(struct txn *txn, struct diag *diag);
+/* Move redo into the log as parts until at most `keep` bytes are left. */
+void txn__spill_redo(struct task *task, struct txn *txn, size_t keep);
+
+/* ---- purge.c -----------------------------------------------------------------------------------
+ */
+
+/* Free what no snapshot needs, a slice of it. `txn` (or NULL) takes free blocks. */
+void purge__step(struct task *task, struct txn_db *db, struct txn *txn);
+/* All that can go now; the keeper's. Returns true if something is left for later. */
+bool purge__all(struct task *task, struct txn_db *db);
+void purge__drop_everything(struct txn_db *db); /* at close: memory only */
+
+/* ---- recover.c, checkpoint.c -------------------------------------------------------------------
+ */
+
+/*
+ * Payload of a commit record, then the redo that is not in parts:
+ *
+ *     OFFSET SIZE  DESCRIPTION
+ *          0    8  transaction id
+ *          8    8  HLC: microseconds since 1970 << 12 | counter; grows with the LSN
+ *         16    8  redo bytes that precede this record's, in parts
+ *         24    8  epoch
+ *         32   16  saga id; zero: none
+ *         48    4  saga step
+ *         52    4  origin; 0: here
+ *         56    4  flags: 1 changes the catalog
+ *         60    2  length of the idempotency key, which stands before the redo
+ *         62    2  zero
+ *
+ * and of a part, then its redo:
+ *
+ *          0    8  transaction id
+ *          8    8  redo bytes that precede this record's; what earlier parts had beyond was undone
+ */
+struct commit_head {
+    uint64_t id;
+    uint64_t hlc;
+    uint64_t redo_before;
+    uint64_t epoch;
+    uint8_t saga_id[16];
+    uint32_t saga_step;
+    uint32_t origin;
+    uint32_t flags;
+    uint16_t idempotency_size;
+    uint16_t zero;
+};
+_Static_assert(sizeof(struct commit_head) == 64, "the table above");
+_Static_assert(offsetof(struct commit_head, saga_id) == 32, "the table above");
+_Static_assert(offsetof(struct commit_head, idempotency_size) == 60, "the table above");
+
+struct part_head {
+    uint64_t id;
+    uint64_t redo_before;
+};
+_Static_assert(sizeof(struct part_head) == 16, "the table above");
+
+enum {
+    RECORD_COMMIT = 1,
+    RECORD_PART = 2,
+    RECORD_VERSION = 1,
+    COMMIT_CHANGES_SCHEMA = 1,
+};
+
+/* What a checkpoint says of us. */
+struct checkpoint_meta {
+    uint32_t magic, version;
+    uint64_t snapshot;
+    uint64_t redo_start; /* where reading the log must begin: S, or an older part needed */
+    uint64_t next_id;
+    uint64_t hlc;
+    uint64_t epoch;
+    uint64_t next_tree;
+    uint64_t schema_lsn;
+};
+_Static_assert(sizeof(struct checkpoint_meta) == 64, "on disk");
+enum {
+    META_MAGIC = 0x4e58544b, /* "KTXN" */
+    META_VERSION = 1,
+};
+
+/* Reads the log from db->wal and brings the trees to its end. Alone in the house. */
+enum err recover__run(struct task *task, struct txn_db *db, const struct checkpoint_meta *meta,
+    uint64_t *last_id, bool *any, struct diag *diag);
+/* Checkpoints whenever one is wanted, until db->stopping. */
+void checkpoint__serve(struct task *task, struct txn_db *db);
+bool checkpoint__version_at(void *arg, const struct btree_row *row, lsn_t snapshot,
+    struct slice *value, uint8_t *flags, bool *newer);
+
+static inline struct slice
+tree_key(uint8_t memory[8], tree_id_t tree)
+{
+    store_be64(memory, tree.v);
+    return slice_of(memory, 8);
+}
+
+#endif /* TXN_TXN_INTERNAL_H */

@@ -1,0 +1,189 @@
+/*
+ * txn/undo.c - versions before the newest, and the way back to them.
+ *
+ * A transaction's undo records lie in blocks of its own; the first block begins with the undo_log
+ * that outlives the transaction until the purge.
+ */
+#include "txn/txn_internal.h"
+
+static struct undo_block *
+block_new(struct txn *txn, size_t need)
+{
+    struct undo_block *block = txn->spare;
+    if (need <= UNDO_BLOCK_FIRST && block != NULL) {
+        txn->spare = block->older;
+        txn->spare_count--;
+    } else {
+        size_t size = UNDO_BLOCK_FIRST;
+        if (txn->log != NULL) { /* the longer it gets, the larger the steps */
+            while (size < txn->log->bytes && size < UNDO_BLOCK_MAX) {
+                size *= 2;
+            }
+        }
+        size = size < need ? need : size;
+        block = mem_alloc(sizeof *block + size);
+        block->size = (uint32_t)size;
+        atomic_fetch_add_explicit(&txn->db->undo_bytes, size, memory_order_relaxed);
+    }
+    block->used = 0;
+    block->older = NULL;
+    return block;
+}
+
+static void *
+take(struct txn *txn, size_t size)
+{
+    size = (size + 7) & ~(size_t)7;
+    struct undo_block *block = txn->log->block;
+    if (block->size - block->used < size) {
+        block = block_new(txn, size);
+        block->older = txn->log->block;
+        txn->log->block = block;
+        txn->log->bytes += block->size;
+    }
+    void *memory = block->bytes + block->used;
+    block->used += (uint32_t)size;
+    return memory;
+}
+
+void
+undo__begin(struct txn *txn, uint64_t id)
+{
+    ASSERT(txn->log == NULL);
+    struct undo_block *block = block_new(txn, UNDO_BLOCK_FIRST);
+    struct undo_log *log = (struct undo_log *)(void *)block->bytes;
+    *log = (struct undo_log){.id = id, .block = block, .bytes = block->size};
+    block->used = (sizeof *log + 15) & ~(uint32_t)15;
+    txn->log = log;
+}
+
+struct undo *
+undo__add(struct txn *txn, enum undo_kind kind, tree_id_t tree, struct slice key,
+    const struct btree_row *current)
+{
+    bool has_value = kind == UNDO_UPDATE || kind == UNDO_DELETE;
+    size_t value_size = has_value ? current->value.size : 0;
+    struct undo *undo = take(txn, sizeof *undo + key.size + value_size);
+    undo->txn_prev = txn->log->last;
+    undo->prev_writer = kind == UNDO_INSERT ? 0 : current->head.writer.v;
+    undo->prev_undo = kind == UNDO_INSERT ? 0 : current->head.undo;
+    /* A tombstone's value belongs to the record of the one who deleted it. */
+    undo->prev_flags = kind == UNDO_INSERT        ? 0
+                       : kind == UNDO_INSERT_OVER ? ROW_DELETED
+                                                  : current->head.flags;
+    undo->tree = tree.v;
+    undo->command = txn->command;
+    undo->key_size = (uint16_t)key.size;
+    undo->value_size = (uint32_t)value_size;
+    undo->kind = (uint8_t)kind;
+    memcpy(undo->bytes, key.data, key.size);
+    if (value_size > 0) {
+        memcpy(undo->bytes + key.size, current->value.data, value_size);
+    }
+    if (kind == UNDO_DELETE || (undo->prev_flags & ROW_OVERFLOW) != 0) {
+        txn->log->work++;
+    }
+    txn->log->trees = txn->log->trees || tree.v == SYSTEM_TREE;
+    txn->log->last = undo;
+    return undo;
+}
+
+void
+undo__free(struct txn_db *db, struct undo_log *log, struct txn *keeper)
+{
+    struct undo_block *block = log->block; /* the log itself goes with the last one */
+    while (block != NULL) {
+        struct undo_block *older = block->older;
+        if (keeper != NULL && block->size == UNDO_BLOCK_FIRST &&
+            keeper->spare_count < SPARE_BLOCKS_MAX) {
+            block->older = keeper->spare;
+            keeper->spare = block;
+            keeper->spare_count++;
+        } else {
+            atomic_fetch_sub_explicit(&db->undo_bytes, block->size, memory_order_relaxed);
+            mem_free(block);
+        }
+        block = older;
+    }
+}
+
+/* ---- rolling back ------------------------------------------------------------------------------
+ */
+
+struct restore {
+    const struct undo *undo;
+    uint64_t id;
+    bool free_value; /* the version undone had overflow pages */
+    uint8_t reference[64];
+    size_t reference_size;
+};
+
+static enum btree_verdict
+decide_restore(void *arg, const struct btree_row *current, struct row_head *head)
+{
+    struct restore *restore = arg;
+    const struct undo *undo = restore->undo;
+    /* Our own row, and nobody wrote it since: it was reserved by its writer (T5). */
+    ASSERT(current != NULL && current->head.writer.v == restore->id &&
+           current->head.undo == undo_handle(undo));
+    if (undo->kind != UNDO_DELETE && (current->head.flags & ROW_OVERFLOW) != 0) {
+        ASSERT(current->value.size <= sizeof restore->reference);
+        memcpy(restore->reference, current->value.data, current->value.size);
+        restore->reference_size = current->value.size;
+        restore->free_value = true;
+    }
+    *head = (struct row_head){
+        .writer = {undo->prev_writer}, .undo = undo->prev_undo, .flags = undo->prev_flags};
+    switch ((enum undo_kind)undo->kind) {
+    case UNDO_INSERT:
+        return BTREE_ERASE;
+    case UNDO_INSERT_OVER:
+    case UNDO_UPDATE:
+    case UNDO_DELETE: /* the value may be gone from the tombstone: an insert lay over it */
+        break;
+    }
+    return BTREE_PUT;
+}
+
+static void
+restore_row(struct task *task, struct txn *txn, const struct undo *undo)
+{
+    struct txn_db *db = txn->db;
+    struct restore restore = {.undo = undo, .id = txn->log->id};
+    struct slice value = {0};
+    if (undo->kind != UNDO_INSERT) {
+        value = undo->value_size > 0 ? undo_value(undo) : slice_of("", 0);
+    }
+    struct diag diag;
+    while (btree_modify(task, db->store, (tree_id_t){undo->tree}, undo_key(undo), value,
+               undo->prev_flags & ROW_OVERFLOW, decide_restore, &restore, &diag) != ERR_OK) {
+        /* The row stays ours, and locked, until it is restored. */
+        world_log(db->world, "rollback waits: %s", diag.message);
+        task_park(task, world_clock_us(db->world) + 200 * 1000);
+    }
+    if (restore.free_value) {
+        btree_value_free(task, db->store, slice_of(restore.reference, restore.reference_size));
+    }
+}
+
+void
+undo__roll_back(struct task *task, struct txn *txn, struct undo *until)
+{
+    struct undo_log *log = txn->log;
+    unsigned count = 0;
+    while (log->last != until) {
+        struct undo *undo = log->last;
+        ASSERT(undo != NULL);
+        restore_row(task, txn, undo);
+        log->last = undo->txn_prev;
+        if (undo->kind == UNDO_INSERT_OVER ||
+            (undo->kind == UNDO_INSERT && undo->tree == SYSTEM_TREE)) {
+            undo->txn_prev = log->undone;
+            log->undone = undo;
+            log->work++;
+        }
+        if (++count % 64 == 0) {
+            (void)task_breathe(task, NULL); /* a rollback does not obey interrupts */
+        }
+    }
+}

@@ -1,0 +1,397 @@
+/*
+ * txn/write.c - changing and locking rows.
+ *
+ * Everything is decided under the leaf's latch: who wrote the newest version, whether it is the one
+ * the caller saw, whether somebody else has reserved the row. Then the row is changed at once, or
+ * nothing happens and the caller sleeps until its turn and decides again (T5, T7).
+ */
+#include "txn/txn_internal.h"
+
+enum verdict {
+    WRITE_DONE,
+    WRITE_CHANGED,
+    WRITE_GONE,
+    WRITE_SELF,
+    WRITE_EXISTS,   /* insert: a live row stands there */
+    WRITE_CONFLICT, /* somebody else is at it: wait */
+    WRITE_LATE_UPDATE,
+    WRITE_LATE_DELETE,
+};
+
+struct write {
+    struct txn *txn;
+    struct txn_snapshot snapshot;
+    tree_id_t tree;
+    struct slice key;
+    struct txn_version seen;
+    enum undo_kind kind; /* of update and remove */
+    bool lock_only;
+    enum txn_row_lock mode;
+    struct arena *into;
+    struct txn_row *latest;
+
+    enum verdict verdict;
+    uint64_t busy;     /* WRITE_CONFLICT: the active writer, or 0: only reserved */
+    struct undo *undo; /* WRITE_DONE */
+    uint8_t latest_flags;
+};
+
+static void
+copy_latest(struct write *write, const struct btree_row *current)
+{
+    if (write->latest == NULL || write->into == NULL) {
+        return;
+    }
+    struct slice key = write->key;
+    struct slice value = current->value;
+    write->latest->key = slice_of(arena_copy(write->into, key.data, key.size), key.size);
+    write->latest->value = slice_of(arena_copy(write->into, value.data, value.size), value.size);
+    write->latest->version.writer = current->head.writer.v;
+    write->latest->version.undo = current->head.undo;
+    write->latest_flags = current->head.flags;
+}
+
+static void
+observe(struct txn *txn, uint64_t state)
+{
+    if (state > txn->observed) {
+        txn->observed = state;
+    }
+}
+
+static bool
+is_version(const struct btree_row *current, struct txn_version version)
+{
+    return current->head.writer.v == version.writer && current->head.undo == version.undo;
+}
+
+/* FOR KEY SHARE goes together with an update in progress, as long as it is an update of the version
+ * that we saw (its keys do not change). */
+static bool
+shares_key(const struct write *write, const struct btree_row *current)
+{
+    if (!write->lock_only || write->mode != TXN_LOCK_KEY_SHARE ||
+        (current->head.flags & ROW_DELETED) != 0) {
+        return false;
+    }
+    uint64_t writer = current->head.writer.v;
+    uint64_t handle = current->head.undo;
+    uint64_t busy = writer;
+    while (writer == busy) {
+        const struct undo *undo = undo_at(handle);
+        if (undo->kind != UNDO_UPDATE) {
+            return false;
+        }
+        writer = undo->prev_writer;
+        handle = undo->prev_undo;
+    }
+    return writer == write->seen.writer && handle == write->seen.undo;
+}
+
+/* Somebody else's row. Returns true if it is the version seen and free of active writers. */
+static bool
+judge_foreign(struct write *write, const struct btree_row *current)
+{
+    struct txn *txn = write->txn;
+    uint64_t state = table__state(txn->db, current->head.writer.v);
+    if (state_is_active(state)) {
+        if (shares_key(write, current)) {
+            return true;
+        }
+        write->verdict = WRITE_CONFLICT;
+        write->busy = current->head.writer.v;
+        return false;
+    }
+    ASSERT(state_is_committed(state)); /* T5: an aborted one has restored its rows before */
+    observe(txn, state);
+    bool deleted = (current->head.flags & ROW_DELETED) != 0;
+    if (is_version(current, write->seen) && !deleted) {
+        return true;
+    }
+    if (txn->isolation != TXN_READ_COMMITTED) {
+        write->verdict = deleted ? WRITE_LATE_DELETE : WRITE_LATE_UPDATE;
+    } else if (deleted) {
+        write->verdict = WRITE_GONE;
+    } else if (!lock__row_try(txn, write->tree, write->key, write->mode)) {
+        write->verdict = WRITE_CONFLICT;
+    } else {
+        copy_latest(write, current);
+        write->verdict = WRITE_CHANGED;
+    }
+    return false;
+}
+
+static enum btree_verdict
+decide_write(void *arg, const struct btree_row *current, struct row_head *head)
+{
+    struct write *write = arg;
+    struct txn *txn = write->txn;
+    write->busy = 0;
+    if (current == NULL) {
+        write->verdict = WRITE_GONE;
+        return BTREE_KEEP;
+    }
+    uint64_t id = atomic_load_explicit(&txn->id, memory_order_relaxed);
+    if (id != 0 && current->head.writer.v == id) {
+        if (!is_version(current, write->seen) || (current->head.flags & ROW_DELETED) != 0) {
+            write->verdict = WRITE_SELF;
+            return BTREE_KEEP;
+        }
+        if (write->lock_only) {
+            write->verdict = WRITE_DONE; /* being its writer is the strongest lock */
+            return BTREE_KEEP;
+        }
+    } else if (!judge_foreign(write, current)) {
+        return BTREE_KEEP;
+    }
+    bool turn = write->lock_only
+                    ? lock__row_try(txn, write->tree, write->key, write->mode)
+                    : lock__row_free(txn, write->tree, write->key, write->mode);
+    write->verdict = turn ? WRITE_DONE : WRITE_CONFLICT;
+    if (!turn || write->lock_only) {
+        return BTREE_KEEP;
+    }
+    write->undo = undo__add(txn, write->kind, write->tree, write->key, current);
+    *head = (struct row_head){.writer = {id}, .undo = undo_handle(write->undo)};
+    if (write->kind == UNDO_DELETE) {
+        head->flags = ROW_DELETED;
+        return BTREE_HEAD;
+    }
+    return BTREE_PUT;
+}
+
+static enum btree_verdict
+decide_insert(void *arg, const struct btree_row *current, struct row_head *head)
+{
+    struct write *write = arg;
+    struct txn *txn = write->txn;
+    uint64_t id = atomic_load_explicit(&txn->id, memory_order_relaxed);
+    write->busy = 0;
+    if (current != NULL) {
+        bool live = (current->head.flags & ROW_DELETED) == 0;
+        if (current->head.writer.v != id) {
+            uint64_t state = table__state(txn->db, current->head.writer.v);
+            if (state_is_active(state)) {
+                write->verdict = WRITE_CONFLICT;
+                write->busy = current->head.writer.v;
+                return BTREE_KEEP;
+            }
+            ASSERT(state_is_committed(state));
+            observe(txn, state);
+        }
+        if (live) {
+            copy_latest(write, current);
+            write->verdict = WRITE_EXISTS;
+            return BTREE_KEEP;
+        }
+    }
+    if (!lock__row_free(txn, write->tree, write->key, TXN_LOCK_UPDATE)) {
+        write->verdict = WRITE_CONFLICT;
+        return BTREE_KEEP;
+    }
+    enum undo_kind kind = current == NULL ? UNDO_INSERT : UNDO_INSERT_OVER;
+    write->undo = undo__add(txn, kind, write->tree, write->key, current);
+    *head = (struct row_head){.writer = {id}, .undo = undo_handle(write->undo)};
+    write->verdict = WRITE_DONE;
+    return BTREE_PUT;
+}
+
+/* It is not our turn: queue for the row, then sleep until its writer has ended. */
+static enum err
+wait_turn(struct task *task, struct write *write, struct diag *diag)
+{
+    TRY(lock__row_acquire(task, write->txn, write->tree, write->key, write->mode, diag));
+    if (write->busy != 0) {
+        TRY(lock__wait_txn(task, write->txn, write->busy, diag));
+    }
+    return ERR_OK;
+}
+
+static enum err
+perform(struct task *task, struct write *write, struct slice value, btree_decide *decide,
+    enum txn_wait wait, bool *skipped, struct diag *diag)
+{
+    *skipped = false;
+    for (;;) {
+        TRY(btree_modify(task, write->txn->db->store, write->tree, write->key, value, 0, decide,
+            write, diag));
+        if (write->verdict != WRITE_CONFLICT) {
+            break;
+        }
+        if (wait == TXN_NOWAIT) {
+            return diag_set(diag, ERR_LOCK_NOT_AVAILABLE, "could not obtain lock on row");
+        }
+        if (wait == TXN_SKIP_LOCKED) {
+            *skipped = true;
+            return ERR_OK;
+        }
+        TRY(wait_turn(task, write, diag));
+    }
+    bool has_latest = write->verdict == WRITE_CHANGED || write->verdict == WRITE_EXISTS;
+    if (has_latest && (write->latest_flags & ROW_OVERFLOW) != 0) {
+        TRY(btree_value_load(task, write->txn->db->store, write->latest->value, write->into,
+            &write->latest->value, diag));
+    }
+    return ERR_OK;
+}
+
+static enum err
+outcome_of(const struct write *write, enum txn_outcome *outcome, struct diag *diag)
+{
+    switch (write->verdict) {
+    case WRITE_DONE:
+        *outcome = TXN_DONE;
+        return ERR_OK;
+    case WRITE_CHANGED:
+        *outcome = TXN_CHANGED;
+        return ERR_OK;
+    case WRITE_GONE:
+        *outcome = TXN_GONE;
+        return ERR_OK;
+    case WRITE_SELF:
+        *outcome = TXN_SELF;
+        return ERR_OK;
+    case WRITE_LATE_UPDATE:
+        return diag_set(
+            diag, ERR_SERIALIZATION, "could not serialize access due to concurrent update");
+    case WRITE_LATE_DELETE:
+        return diag_set(
+            diag, ERR_SERIALIZATION, "could not serialize access due to concurrent delete");
+    case WRITE_EXISTS:
+    case WRITE_CONFLICT:
+        break;
+    }
+    ASSERT(false);
+    return ERR_INTERNAL;
+}
+
+static struct slice
+some_value(struct slice value)
+{
+    return value.data == NULL ? slice_of("", 0) : value; /* NULL would mean: no value is put */
+}
+
+static enum err
+check_value(struct slice value, struct diag *diag)
+{
+    if (value.size > BTREE_VALUE_SIZE_MAX) {
+        return diag_set(diag, ERR_PROGRAM_LIMIT, "row is too large: %zu bytes, maximum %d",
+            value.size, BTREE_VALUE_SIZE_MAX);
+    }
+    return ERR_OK;
+}
+
+static void
+spill(struct task *task, struct txn *txn)
+{
+    if (txn->redo.size >= REDO_SPILL_SIZE) {
+        txn__spill_redo(task, txn, 0);
+    }
+}
+
+enum err
+txn_insert(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
+    struct slice value, struct arena *into, struct txn_row *existing, struct diag *diag)
+{
+    TRY(check_value(value, diag));
+    TRY(txn__start_writing(txn, diag));
+    struct write write = {
+        .txn = txn,
+        .tree = tree,
+        .key = key,
+        .mode = TXN_LOCK_UPDATE,
+        .into = into,
+        .latest = existing,
+    };
+    bool skipped = false;
+    TRY(perform(task, &write, some_value(value), decide_insert, TXN_WAIT, &skipped, diag));
+    if (write.verdict == WRITE_EXISTS) {
+        return ERR_UNIQUE;
+    }
+    redo__put(txn, tree, key, value);
+    spill(task, txn);
+    return ERR_OK;
+}
+
+enum err
+txn_update(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_id_t tree,
+    struct slice key, struct txn_version seen, struct slice value, struct arena *into,
+    struct txn_row *latest, enum txn_outcome *outcome, struct diag *diag)
+{
+    TRY(check_value(value, diag));
+    TRY(txn__start_writing(txn, diag));
+    struct write write = {
+        .txn = txn,
+        .snapshot = snapshot,
+        .tree = tree,
+        .key = key,
+        .seen = seen,
+        .kind = UNDO_UPDATE,
+        .mode = TXN_LOCK_NO_KEY_UPDATE,
+        .into = into,
+        .latest = latest,
+    };
+    bool skipped = false;
+    TRY(perform(task, &write, some_value(value), decide_write, TXN_WAIT, &skipped, diag));
+    if (write.verdict == WRITE_DONE) {
+        redo__update(txn, write.undo, value);
+        spill(task, txn);
+    }
+    return outcome_of(&write, outcome, diag);
+}
+
+enum err
+txn_remove(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_id_t tree,
+    struct slice key, struct txn_version seen, struct arena *into, struct txn_row *latest,
+    enum txn_outcome *outcome, struct diag *diag)
+{
+    TRY(txn__start_writing(txn, diag));
+    struct write write = {
+        .txn = txn,
+        .snapshot = snapshot,
+        .tree = tree,
+        .key = key,
+        .seen = seen,
+        .kind = UNDO_DELETE,
+        .mode = TXN_LOCK_UPDATE,
+        .into = into,
+        .latest = latest,
+    };
+    bool skipped = false;
+    TRY(perform(task, &write, (struct slice){0}, decide_write, TXN_WAIT, &skipped, diag));
+    if (write.verdict == WRITE_DONE) {
+        redo__delete(txn, tree, key);
+        spill(task, txn);
+    }
+    return outcome_of(&write, outcome, diag);
+}
+
+enum err
+txn_lock_row(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_id_t tree,
+    struct slice key, struct txn_version seen, enum txn_row_lock mode, enum txn_wait wait,
+    struct arena *into, struct txn_row *latest, enum txn_outcome *outcome, struct diag *diag)
+{
+    if (txn->read_only) {
+        return diag_set(diag, ERR_READ_ONLY_TRANSACTION,
+            "cannot lock rows in a read-only transaction");
+    }
+    snapshot__ensure(txn);
+    struct write write = {
+        .txn = txn,
+        .snapshot = snapshot,
+        .tree = tree,
+        .key = key,
+        .seen = seen,
+        .lock_only = true,
+        .mode = mode,
+        .into = into,
+        .latest = latest,
+    };
+    bool skipped = false;
+    TRY(perform(task, &write, (struct slice){0}, decide_write, wait, &skipped, diag));
+    if (skipped) {
+        *outcome = TXN_SKIPPED;
+        return ERR_OK;
+    }
+    return outcome_of(&write, outcome, diag);
+}
