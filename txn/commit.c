@@ -20,8 +20,8 @@ txn_new(struct txn_db *db, uint32_t owner_pid)
     txn->synchronous = true;
     arena_create(&txn->scratch, "txn");
     latch_acquire(&db->registry_latch);
-    uint32_t index = db->free_slot_count > 0 ? db->free_slots[--db->free_slot_count]
-                                             : db->slot_count;
+    uint32_t index =
+        db->free_slot_count > 0 ? db->free_slots[--db->free_slot_count] : db->slot_count;
     ASSERT(index < SLOTS_MAX);
     db->slot_count = index == db->slot_count ? index + 1 : db->slot_count;
     txn->slot = &db->slots[index];
@@ -170,8 +170,8 @@ txn__start_writing(struct txn *txn, struct diag *diag)
         return ERR_OK;
     }
     if (txn->read_only) {
-        return diag_set(diag, ERR_READ_ONLY_TRANSACTION,
-            "cannot change data in a read-only transaction");
+        return diag_set(
+            diag, ERR_READ_ONLY_TRANSACTION, "cannot change data in a read-only transaction");
     }
     snapshot__ensure(txn);
     uint64_t id = 0;

@@ -132,8 +132,7 @@ lock_directory(struct task *task, struct txn_db *db, const char *directory, stru
     char path[1024];
     TRY(world_mkdir(task, directory, diag));
     (void)snprintf(path, sizeof path, "%s/tusk.lock", directory);
-    TRY(world_file_open(
-        task, path, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &db->lock_file, diag));
+    TRY(world_file_open(task, path, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &db->lock_file, diag));
     enum err err = world_file_lock(task, db->lock_file, diag);
     if (err == ERR_OBJECT_IN_USE) {
         (void)diag_set(diag, ERR_OBJECT_IN_USE, "data directory \"%s\" is in use", directory);
@@ -157,8 +156,8 @@ read_meta(const struct btree_checkpoint_info *info, struct checkpoint_meta *meta
     memcpy(meta, info->meta, sizeof *meta);
     if (meta->magic != META_MAGIC || meta->version != META_VERSION ||
         meta->snapshot != info->snapshot.v) {
-        return diag_set(diag, ERR_CORRUPT,
-            "the checkpoint is of another version of the server, or damaged");
+        return diag_set(
+            diag, ERR_CORRUPT, "the checkpoint is of another version of the server, or damaged");
     }
     return ERR_OK;
 }
@@ -189,8 +188,8 @@ open_files(struct task *task, struct txn_db *db, const struct txn_db_options *op
 }
 
 static enum err
-open_all(struct task *task, struct txn_db *db, const struct txn_db_options *options,
-    struct diag *diag)
+open_all(
+    struct task *task, struct txn_db *db, const struct txn_db_options *options, struct diag *diag)
 {
     if (strlen(options->directory) > 900) {
         return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "data directory name is too long");
@@ -211,8 +210,7 @@ open_all(struct task *task, struct txn_db *db, const struct txn_db_options *opti
     db->is_new = !present && !any;
     uint64_t next_tree = btree_tree_last(db->store).v + 1;
     next_tree = next_tree < meta.next_tree ? meta.next_tree : next_tree;
-    atomic_store(
-        &db->next_tree, next_tree < TREE_ID_FIRST_USER ? TREE_ID_FIRST_USER : next_tree);
+    atomic_store(&db->next_tree, next_tree < TREE_ID_FIRST_USER ? TREE_ID_FIRST_USER : next_tree);
     table__create(db, last_id + 1);
     return start_tasks(task, db, diag);
 }

@@ -1,9 +1,9 @@
 /*
  * txn/deadlock.c - cycles among those who wait.
  *
- * Looked for at once whenever somebody goes to sleep, with all partitions latched. A cycle is always
- * closed by a transaction that blocks, so the one that just blocked is the victim, and nobody else
- * is part of an undetected cycle. Breadth first, each transaction once: no recursion.
+ * Looked for at once whenever somebody goes to sleep, with all partitions latched. A cycle is
+ * always closed by a transaction that blocks, so the one that just blocked is the victim, and
+ * nobody else is part of an undetected cycle. Breadth first, each transaction once: no recursion.
  *
  * A waiter waits for the holders of conflicting modes, and for conflicting ones ahead of it in the
  * queue. Ten thousand tasks in one queue would make that quadratic; so a lock remembers up to which
@@ -77,8 +77,7 @@ describe(char *to, size_t size, const struct txn *txn, const struct txn *blocker
         (void)snprintf(what, sizeof what, "%s on relation %llu", table_modes[waiter->mode],
             (unsigned long long)lock->object);
     } else if (id != 0) {
-        (void)snprintf(
-            what, sizeof what, "ShareLock on transaction %llu", (unsigned long long)id);
+        (void)snprintf(what, sizeof what, "ShareLock on transaction %llu", (unsigned long long)id);
     } else {
         (void)snprintf(what, sizeof what, "ExclusiveLock on a row of tree %llu",
             (unsigned long long)lock->object);

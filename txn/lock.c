@@ -39,8 +39,9 @@ static const uint8_t table_conflicts[] = {
     [TXN_ROW_SHARE] = FROM(TXN_EXCLUSIVE),
     [TXN_ROW_EXCLUSIVE] = FROM(TXN_SHARE),
     [TXN_SHARE_UPDATE_EXCLUSIVE] = FROM(TXN_SHARE_UPDATE_EXCLUSIVE),
-    [TXN_SHARE] = (FROM(TXN_SHARE_ROW_EXCLUSIVE) | 1 << TXN_SHARE_UPDATE_EXCLUSIVE |
-                   1 << TXN_ROW_EXCLUSIVE) & 0xFF,
+    [TXN_SHARE] =
+        (FROM(TXN_SHARE_ROW_EXCLUSIVE) | 1 << TXN_SHARE_UPDATE_EXCLUSIVE | 1 << TXN_ROW_EXCLUSIVE) &
+        0xFF,
     [TXN_SHARE_ROW_EXCLUSIVE] = FROM(TXN_ROW_EXCLUSIVE),
     [TXN_EXCLUSIVE] = FROM(TXN_ROW_SHARE),
     [TXN_ACCESS_EXCLUSIVE] = 0xFF,
@@ -70,8 +71,8 @@ conflict(enum lock_kind kind, unsigned mode, unsigned modes)
 static bool
 is_strong(unsigned mode)
 {
-    return (table_conflicts[mode] & (1 << (TXN_ROW_EXCLUSIVE + 1)) - 1) != 0 &&
-           mode > TXN_ROW_EXCLUSIVE;
+    unsigned weak = (1U << (TXN_ROW_EXCLUSIVE + 1)) - 1;
+    return (table_conflicts[mode] & weak) != 0;
 }
 
 /* ---- finding -----------------------------------------------------------------------------------
@@ -121,10 +122,9 @@ static struct lock *
 find(const struct target *target)
 {
     struct lock *lock = atomic_load_explicit(target->bucket, memory_order_relaxed);
-    while (lock != NULL &&
-           (lock->hash != target->hash || lock->kind != target->kind ||
-               lock->object != target->object ||
-               !slice_equal(slice_of(lock->key, lock->key_size), target->key))) {
+    while (lock != NULL && (lock->hash != target->hash || lock->kind != target->kind ||
+                               lock->object != target->object ||
+                               !slice_equal(slice_of(lock->key, lock->key_size), target->key))) {
         lock = lock->next;
     }
     return lock;
@@ -185,8 +185,8 @@ free_if_unused(struct txn_db *db, struct lock *lock)
 /* Could the transaction have the mode now? Those in the queue before `until` come first, unless the
  * transaction holds something here already. */
 static bool
-is_grantable(const struct lock *lock, const struct txn *txn, unsigned mode,
-    const struct list_node *until)
+is_grantable(
+    const struct lock *lock, const struct txn *txn, unsigned mode, const struct list_node *until)
 {
     bool holds = false;
     LIST_FOREACH (node, &lock->holds) {
@@ -200,7 +200,7 @@ is_grantable(const struct lock *lock, const struct txn *txn, unsigned mode,
     if (holds) {
         return true;
     }
-    for (const struct list_node *node = lock->queue.next; node != until; node = node->next) {
+    for (struct list_node *node = lock->queue.next; node != until; node = node->next) {
         const struct lock_waiter *ahead = LIST_ENTRY(node, struct lock_waiter, node);
         if (ahead->txn != txn && conflict(lock->kind, mode, 1U << ahead->mode)) {
             return false;
@@ -330,9 +330,8 @@ sleep_in_queue(struct task *task, struct lock_waiter *waiter, struct lock_partit
         atomic_fetch_add(&db->deadlocks, 1);
         return err;
     }
-    int64_t deadline = txn->lock_timeout_us == 0
-                           ? WORLD_NEVER
-                           : world_clock_us(db->world) + txn->lock_timeout_us;
+    int64_t deadline =
+        txn->lock_timeout_us == 0 ? WORLD_NEVER : world_clock_us(db->world) + txn->lock_timeout_us;
     for (;;) {
         latch_acquire(&partition->latch);
         if (waiter->granted) {
@@ -342,8 +341,7 @@ sleep_in_queue(struct task *task, struct lock_waiter *waiter, struct lock_partit
         }
         err = task_interrupted(task, diag);
         if (err == ERR_OK && deadline != WORLD_NEVER && world_clock_us(db->world) >= deadline) {
-            err = diag_set(
-                diag, ERR_LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout");
+            err = diag_set(diag, ERR_LOCK_NOT_AVAILABLE, "canceling statement due to lock timeout");
         }
         if (err != ERR_OK) {
             leave_queue(db, waiter);

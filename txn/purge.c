@@ -4,8 +4,8 @@
  * Transactions retire in the order of their ends. When the horizon has passed one, and its commit
  * is durable (so that nobody need remember having met it), its undo goes, and what only its old
  * versions held: tombstones it left, overflow pages of values it replaced, trees it dropped.
- * Committing tasks do it in small slices; large ones, and whatever creates or drops trees, go to the
- * keeper, in order: a tree goes only after everything older that may name its rows.
+ * Committing tasks do it in small slices; large ones, and whatever creates or drops trees, go to
+ * the keeper, in order: a tree goes only after everything older that may name its rows.
  */
 #include "txn/txn_internal.h"
 
@@ -34,8 +34,8 @@ sweep_tombstone(struct task *task, struct txn_db *db, const struct undo *undo, u
     if (!btree_tree_exists(db->store, (tree_id_t){undo->tree})) {
         return; /* dropped before us */
     }
-    if (btree_modify(task, db->store, (tree_id_t){undo->tree}, undo_key(undo),
-            (struct slice){0}, 0, decide_sweep, &sweep, &diag) != ERR_OK) {
+    if (btree_modify(task, db->store, (tree_id_t){undo->tree}, undo_key(undo), (struct slice){0}, 0,
+            decide_sweep, &sweep, &diag) != ERR_OK) {
         world_log(db->world, "a deleted row stays until the next start: %s", diag.message);
     }
 }
@@ -58,8 +58,8 @@ sweep_committed(struct task *task, struct txn_db *db, const struct undo_log *log
             }
         }
         /* A dropped tree took the values with it that its tombstones still named. */
-        bool gone = undo->kind == UNDO_DELETE &&
-                    !btree_tree_exists(db->store, (tree_id_t){undo->tree});
+        bool gone =
+            undo->kind == UNDO_DELETE && !btree_tree_exists(db->store, (tree_id_t){undo->tree});
         bool replaced = undo->kind == UNDO_DELETE || undo->kind == UNDO_UPDATE;
         if (replaced && !gone && (undo->prev_flags & ROW_OVERFLOW) != 0) {
             btree_value_free(task, db->store, undo_value(undo));

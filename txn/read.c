@@ -81,8 +81,7 @@ txn_scan_open(struct task *task, struct txn *txn, struct txn_snapshot snapshot, 
 {
     (void)task;
     if (!btree_tree_exists(txn->db->store, tree)) {
-        return diag_set(
-            diag, ERR_INTERNAL, "tree %llu does not exist", (unsigned long long)tree.v);
+        return diag_set(diag, ERR_INTERNAL, "tree %llu does not exist", (unsigned long long)tree.v);
     }
     struct txn_scan *scan = txn->free_scans;
     if (scan != NULL) {

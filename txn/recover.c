@@ -132,8 +132,7 @@ apply_change(struct recovery *recovery, const struct redo_change *change)
         return mismatch(recovery, change);
     }
     if (apply.had_overflow) {
-        btree_value_free(
-            recovery->task, store, slice_of(apply.reference, apply.reference_size));
+        btree_value_free(recovery->task, store, slice_of(apply.reference, apply.reference_size));
     }
     recovery->changes++;
     (void)task_breathe(recovery->task, NULL);
@@ -268,8 +267,8 @@ apply_commit(struct recovery *recovery, const struct wal_record *record, bool ap
 {
     struct commit_head head;
     memcpy(&head, record->payload.data, sizeof head);
-    struct slice redo = slice_of(
-        record->payload.data + sizeof head, record->payload.size - sizeof head);
+    struct slice redo =
+        slice_of(record->payload.data + sizeof head, record->payload.size - sizeof head);
     if (head.idempotency_size > redo.size) {
         return diag_set(recovery->diag, ERR_CORRUPT, "a commit record in the log is malformed");
     }

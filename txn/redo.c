@@ -112,8 +112,7 @@ redo__update(struct txn *txn, const struct undo *undo, struct slice value)
     }
     size_t shorter = old.size < value.size ? old.size : value.size;
     size_t prefix = common_prefix(old.data, value.data, shorter);
-    size_t suffix =
-        common_suffix(old.data + old.size, value.data + value.size, shorter - prefix);
+    size_t suffix = common_suffix(old.data + old.size, value.data + value.size, shorter - prefix);
     size_t middle = value.size - prefix - suffix;
     uint8_t *to = begin(txn, REDO_DELTA, tree, key, middle);
     to = put_varint(to, prefix);

@@ -51,16 +51,15 @@ txn_tree_drop(struct task *task, struct txn *txn, tree_id_t tree, struct diag *d
     struct txn_row row;
     bool found = false;
     arena_reset(&txn->scratch);
-    TRY(txn_get(task, txn, snapshot, (tree_id_t){SYSTEM_TREE}, key, &txn->scratch, &row, &found,
-        diag));
+    TRY(txn_get(
+        task, txn, snapshot, (tree_id_t){SYSTEM_TREE}, key, &txn->scratch, &row, &found, diag));
     enum txn_outcome outcome = TXN_GONE;
     if (found) {
         TRY(txn_remove(task, txn, snapshot, (tree_id_t){SYSTEM_TREE}, key, row.version,
             &txn->scratch, &row, &outcome, diag));
     }
     if (outcome != TXN_DONE) {
-        return diag_set(
-            diag, ERR_INTERNAL, "tree %llu does not exist", (unsigned long long)tree.v);
+        return diag_set(diag, ERR_INTERNAL, "tree %llu does not exist", (unsigned long long)tree.v);
     }
     return ERR_OK;
 }

@@ -25,8 +25,8 @@ enum {
     TABLE_CHUNK_BITS = 12,
     TABLE_CHUNK_IDS = 1 << TABLE_CHUNK_BITS,
     TABLE_CHUNKS = 1 << 16, /* a window of 268 million ids between the oldest and the newest */
-    SLOTS_MAX = 1 << 14, /* sessions */
-    SLOT_CHECKPOINT = 0, /* the checkpointer's own */
+    SLOTS_MAX = 1 << 14,    /* sessions */
+    SLOT_CHECKPOINT = 0,    /* the checkpointer's own */
 
     UNDO_BLOCK_FIRST = 2048,
     UNDO_BLOCK_MAX = 256 * 1024,
@@ -62,8 +62,8 @@ enum {
 struct table_chunk {
     _Atomic uint64_t state[TABLE_CHUNK_IDS];
     uint64_t number;
-    uint32_t purged;       /* purger's */
-    uint64_t dead_era;     /* when it left the table */
+    uint32_t purged;   /* purger's */
+    uint64_t dead_era; /* when it left the table */
     struct table_chunk *next_dead;
 };
 
@@ -153,10 +153,10 @@ struct lock {
     uint64_t object;
     enum lock_kind kind;
     uint32_t key_size;
-    struct txn *owner;       /* LOCK_TXN: who that is */
-    struct list_node holds;  /* struct hold */
-    struct list_node queue;  /* struct lock_waiter, first come first served */
-    uint64_t visit;          /* detector: last visited, up to which ticket, for which modes */
+    struct txn *owner;      /* LOCK_TXN: who that is */
+    struct list_node holds; /* struct hold */
+    struct list_node queue; /* struct lock_waiter, first come first served */
+    uint64_t visit;         /* detector: last visited, up to which ticket, for which modes */
     uint64_t visit_ticket;
     unsigned visit_modes;
     uint64_t next_ticket;
@@ -230,9 +230,9 @@ struct txn {
 
     struct undo_log *log; /* NULL until the first write */
     struct buffer redo;
-    uint64_t redo_base;        /* bytes of redo already in the log as parts */
-    uint64_t first_part;       /* LSN; 0: none */
-    struct list_node parts;    /* in db->with_parts; under commit latch */
+    uint64_t redo_base;     /* bytes of redo already in the log as parts */
+    uint64_t first_part;    /* LSN; 0: none */
+    struct list_node parts; /* in db->with_parts; under commit latch */
 
     struct savepoint *savepoints;
     uint32_t savepoint_count, savepoint_capacity;

@@ -144,9 +144,8 @@ decide_write(void *arg, const struct btree_row *current, struct row_head *head)
     } else if (!judge_foreign(write, current)) {
         return BTREE_KEEP;
     }
-    bool turn = write->lock_only
-                    ? lock__row_try(txn, write->tree, write->key, write->mode)
-                    : lock__row_free(txn, write->tree, write->key, write->mode);
+    bool turn = write->lock_only ? lock__row_try(txn, write->tree, write->key, write->mode)
+                                 : lock__row_free(txn, write->tree, write->key, write->mode);
     write->verdict = turn ? WRITE_DONE : WRITE_CONFLICT;
     if (!turn || write->lock_only) {
         return BTREE_KEEP;
@@ -213,8 +212,8 @@ perform(struct task *task, struct write *write, struct slice value, btree_decide
 {
     *skipped = false;
     for (;;) {
-        TRY(btree_modify(task, write->txn->db->store, write->tree, write->key, value, 0, decide,
-            write, diag));
+        TRY(btree_modify(
+            task, write->txn->db->store, write->tree, write->key, value, 0, decide, write, diag));
         if (write->verdict != WRITE_CONFLICT) {
             break;
         }
@@ -290,8 +289,8 @@ spill(struct task *task, struct txn *txn)
 }
 
 enum err
-txn_insert(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
-    struct slice value, struct arena *into, struct txn_row *existing, struct diag *diag)
+txn_insert(struct task *task, struct txn *txn, tree_id_t tree, struct slice key, struct slice value,
+    struct arena *into, struct txn_row *existing, struct diag *diag)
 {
     TRY(check_value(value, diag));
     TRY(txn__start_writing(txn, diag));
@@ -372,8 +371,8 @@ txn_lock_row(struct task *task, struct txn *txn, struct txn_snapshot snapshot, t
     struct arena *into, struct txn_row *latest, enum txn_outcome *outcome, struct diag *diag)
 {
     if (txn->read_only) {
-        return diag_set(diag, ERR_READ_ONLY_TRANSACTION,
-            "cannot lock rows in a read-only transaction");
+        return diag_set(
+            diag, ERR_READ_ONLY_TRANSACTION, "cannot lock rows in a read-only transaction");
     }
     snapshot__ensure(txn);
     struct write write = {

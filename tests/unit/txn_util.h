@@ -1,0 +1,194 @@
+/* Helpers of the txn_ tests: a directory, a world, a database, sessions. */
+#ifndef TESTS_UNIT_TXN_UTIL_H
+#define TESTS_UNIT_TXN_UTIL_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "txn/txn.h"
+
+#define OK(call)                                                                   \
+    do {                                                                           \
+        enum err ok_err = (call);                                                  \
+        if (ok_err != ERR_OK) {                                                    \
+            (void)fprintf(stderr, "%s:%d: %s: %s %s\n", __FILE__, __LINE__, #call, \
+                err_sqlstate(ok_err), diag.message);                               \
+            abort();                                                               \
+        }                                                                          \
+    } while (0)
+
+/* Sleep until the condition holds, or give up loudly. */
+#define AWAIT(task, condition)                                       \
+    do {                                                             \
+        for (int await_i = 0; !(condition); await_i++) {             \
+            ASSERT(await_i < 20000);                                 \
+            task_park(task, world_clock_us(task_world(task)) + 500); \
+        }                                                            \
+    } while (0)
+
+static inline struct txn_db *
+test_open(struct task *task, const char *directory)
+{
+    struct diag diag;
+    struct txn_db *db = NULL;
+    struct txn_db_options options = {
+        .directory = directory, .cache_size = 256 << 20, .wal_segment_size = 1 << 20};
+    OK(txn_db_open(task, &options, &db, &diag));
+    return db;
+}
+
+struct test_session {
+    struct task *task;
+    struct txn *txn;
+    struct arena arena;
+    struct diag diag;
+    struct txn_snapshot snapshot;
+};
+
+static inline void
+session_create(struct test_session *s, struct task *task, struct txn_db *db, uint32_t pid)
+{
+    s->task = task;
+    s->txn = txn_new(db, pid);
+    arena_create(&s->arena, "session");
+    diag_clear(&s->diag);
+}
+
+static inline void
+session_destroy(struct test_session *s)
+{
+    txn_delete(s->task, s->txn);
+    arena_destroy(&s->arena);
+}
+
+static inline void
+session_begin(struct test_session *s, enum txn_isolation isolation)
+{
+    struct diag diag;
+    OK(txn_begin(s->task, s->txn, isolation, false, &diag));
+    s->snapshot = txn_statement_begin(s->txn);
+    arena_reset(&s->arena);
+}
+
+static inline void
+session_statement(struct test_session *s)
+{
+    s->snapshot = txn_statement_begin(s->txn);
+}
+
+static inline void
+session_commit(struct test_session *s)
+{
+    struct diag diag;
+    OK(txn_commit(s->task, s->txn, &diag));
+}
+
+static inline struct slice
+text(const char *t)
+{
+    return slice_of(t, strlen(t));
+}
+
+static inline bool
+session_get(struct test_session *s, tree_id_t tree, const char *key, struct txn_row *row)
+{
+    struct diag diag;
+    bool found = false;
+    OK(txn_get(s->task, s->txn, s->snapshot, tree, text(key), &s->arena, row, &found, &diag));
+    return found;
+}
+
+/* Does the session's statement see this value under the key (NULL: nothing)? */
+static inline bool
+session_sees(struct test_session *s, tree_id_t tree, const char *key, const char *value)
+{
+    struct txn_row row;
+    bool found = session_get(s, tree, key, &row);
+    return found ? value != NULL && slice_equal(row.value, text(value)) : value == NULL;
+}
+
+static inline enum err
+session_insert(struct test_session *s, tree_id_t tree, const char *key, const char *value)
+{
+    return txn_insert(s->task, s->txn, tree, text(key), text(value), &s->arena, NULL, &s->diag);
+}
+
+/* Read, then update what was read; READ COMMITTED: again until it is done. */
+static inline enum err
+session_update(struct test_session *s, tree_id_t tree, const char *key, const char *value,
+    enum txn_outcome *outcome)
+{
+    struct txn_row row;
+    *outcome = TXN_GONE;
+    if (!session_get(s, tree, key, &row)) {
+        return ERR_OK;
+    }
+    do {
+        TRY(txn_update(s->task, s->txn, s->snapshot, tree, text(key), row.version, text(value),
+            &s->arena, &row, outcome, &s->diag));
+    } while (*outcome == TXN_CHANGED);
+    return ERR_OK;
+}
+
+static inline enum err
+session_remove(struct test_session *s, tree_id_t tree, const char *key, enum txn_outcome *outcome)
+{
+    struct txn_row row;
+    *outcome = TXN_GONE;
+    if (!session_get(s, tree, key, &row)) {
+        return ERR_OK;
+    }
+    do {
+        TRY(txn_remove(s->task, s->txn, s->snapshot, tree, text(key), row.version, &s->arena, &row,
+            outcome, &s->diag));
+    } while (*outcome == TXN_CHANGED);
+    return ERR_OK;
+}
+
+static inline size_t
+session_count(struct test_session *s, tree_id_t tree, bool backward)
+{
+    struct diag diag;
+    struct txn_scan *scan = NULL;
+    struct txn_range range = {0};
+    OK(txn_scan_open(
+        s->task, s->txn, s->snapshot, tree, &range, backward, &s->arena, &scan, &diag));
+    size_t count = 0;
+    for (;;) {
+        struct txn_row row;
+        bool found = false;
+        OK(txn_scan_next(s->task, scan, &row, &found, &diag));
+        if (!found) {
+            break;
+        }
+        count++;
+    }
+    txn_scan_close(s->task, scan);
+    return count;
+}
+
+/* Run `run(task, directory)` in a world of the operating system with a fresh directory. */
+static inline void
+test_run_os(task_main *run, unsigned workers, void *arg_of(const char *directory))
+{
+    char directory[] = "/tmp/tusk_txn_XXXXXX";
+    ASSERT(mkdtemp(directory) != NULL);
+    struct world *world = NULL;
+    struct diag diag;
+    struct world_os_options options = {.worker_count = workers};
+    OK(world_os_new(&options, &world, &diag));
+    void *arg = arg_of == NULL ? directory : arg_of(directory);
+    OK(task_spawn(world, 0, "test", run, arg, &diag));
+    world_run(world);
+    world_delete(world);
+    char command[128];
+    (void)snprintf(command, sizeof command, "rm -rf %s", directory);
+    ASSERT(system(command) == 0);
+}
+
+#endif
