@@ -285,7 +285,7 @@ parser__indirect(struct parser *p, struct ast_node *expr, struct ast_list *indir
         field->operand = expr;
         field->name = (*at)->kind == AST_NAME ? AS(name, *at)->text : NULL;
         if (field->name == NULL && *at != indirection->items[indirection->count - 1]) {
-            parser__fail(p, (*at)->location, ERR_SYNTAX, "improper use of \"*\"");
+            parser__fail_here(p, "improper use of \"*\"");
         }
         parser__above(p, field, expr);
         expr = NODE(field);
@@ -312,8 +312,7 @@ parser__column(struct parser *p, struct parser_token first, struct ast_list *ind
         column->star = true;
         used++;
         if (used < count) {
-            parser__fail(
-                p, indirection->items[used]->location, ERR_SYNTAX, "improper use of \"*\"");
+            parser__fail_here(p, "improper use of \"*\"");
             return NODE(column);
         }
     }
@@ -999,4 +998,33 @@ parser__upper(struct parser *p, const char *words)
         *c = (char)(*c >= 'a' && *c <= 'z' ? *c & ~0x20 : *c);
     }
     return upper;
+}
+
+void
+parser__need_alias(struct parser *p, const struct ast_range_subquery *range)
+{
+    if (range->alias != NULL || p->err != ERR_OK) {
+        return;
+    }
+    bool values = range->query->values != NULL;
+    parser__fail(p, range->node.location, ERR_SYNTAX, "%s in FROM must have an alias",
+        values ? "VALUES" : "subquery");
+    diag_hint(p->diag, "For example, FROM (%s ...) [AS] foo.", values ? "VALUES" : "SELECT");
+}
+
+void
+parser__role_id(struct parser *p, struct parser_token name)
+{
+    static const char *const words[] = {"current_user", "current_role", "session_user"};
+    bool quoted = p->scanner.text[name.location] == '"';
+    for (size_t i = 0; i < sizeof words / sizeof words[0] && !quoted; i++) {
+        if (strcmp(name.text, words[i]) == 0) {
+            parser__fail(p, name.location, ERR_RESERVED_NAME,
+                "%s cannot be used as a role name here", parser__upper(p, words[i]));
+        }
+    }
+    if (strcmp(name.text, "public") == 0 || (strcmp(name.text, "none") == 0 && !quoted)) {
+        parser__fail(
+            p, name.location, ERR_RESERVED_NAME, "role name \"%s\" is reserved", name.text);
+    }
 }

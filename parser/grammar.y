@@ -42,10 +42,14 @@ struct grammar_alias {
 %code {
 _Static_assert(YYSTACKDEPTH == PARSER_STACK_MAX, "a preprocessor cannot see the enum");
 
-size_t
-parser__machine_size(void)
+/* One machine a thread: parsing never sleeps, so it is never used by two tasks at once, and a parse
+ * does not have to find and return 56 KiB. */
+static _Thread_local yyParser thread_machine;
+
+void *
+parser__machine(void)
 {
-    return sizeof(yyParser);
+    return &thread_machine;
 }
 
 void
@@ -206,8 +210,8 @@ number(A) ::= FCONST(N). { A = parser__numeric(p, N); }
 select_stmt(A) ::= select_no_parens(S). [UMINUS] { A = S; }
 select_stmt(A) ::= select_with_parens(S). [UMINUS] { A = S; }
 
-select_with_parens(A) ::= LP select_no_parens(S) RP. { A = S; }
-select_with_parens(A) ::= LP select_with_parens(S) RP. { A = S; }
+select_with_parens(A) ::= LP(K) select_no_parens(S) RP. { A = S; A->paren = HERE(K); }
+select_with_parens(A) ::= LP(K) select_with_parens(S) RP. { A = S; A->paren = HERE(K); }
 
 select_no_parens(A) ::= simple_select(S). { A = S; }
 select_no_parens(A) ::= select_clause(S) sort_clause(O). { A = parser__select_clauses(p, S, NULL, O, NULL, NULL); }
@@ -541,16 +545,18 @@ table_ref(A) ::= LATERAL func_table(F) func_alias(B). {
     ((struct ast_range_function *)A)->lateral = true;
 }
 table_ref(A) ::= select_with_parens(S) opt_alias(B). {
-    struct ast_range_subquery *range = NEW(AST_RANGE_SUBQUERY, range_subquery, S->node.location);
+    struct ast_range_subquery *range = NEW(AST_RANGE_SUBQUERY, range_subquery, S->paren);
     range->query = S; A = NODE(range);
     parser__above(p, range, S);
     parser__table_alias(p, A, B.name, B.columns);
+    parser__need_alias(p, range);
 }
 table_ref(A) ::= LATERAL select_with_parens(S) opt_alias(B). {
-    struct ast_range_subquery *range = NEW(AST_RANGE_SUBQUERY, range_subquery, S->node.location);
+    struct ast_range_subquery *range = NEW(AST_RANGE_SUBQUERY, range_subquery, S->paren);
     range->query = S; range->lateral = true; A = NODE(range);
     parser__above(p, range, S);
     parser__table_alias(p, A, B.name, B.columns);
+    parser__need_alias(p, range);
 }
 table_ref(A) ::= joined_table(J). { A = J; }
 table_ref(A) ::= LP joined_table(J) RP alias(B). { A = J; parser__table_alias(p, A, B.name, B.columns); }
@@ -834,8 +840,8 @@ c_expr(A) ::= PARAM(T) opt_indirection(I). { A = parser__indirect(p, parser__par
 c_expr(A) ::= LP a_expr(E) RP opt_indirection(I). { A = parser__indirect(p, E, I); }
 c_expr(A) ::= case_expr(E). { A = E; }
 c_expr(A) ::= func_expr(E). { A = E; }
-c_expr(A) ::= select_with_parens(S). [UMINUS] { A = parser__subquery(p, S, false, S->node.location); }
-c_expr(A) ::= select_with_parens(S) indirection(I). { A = parser__indirect(p, parser__subquery(p, S, false, S->node.location), I); }
+c_expr(A) ::= select_with_parens(S). [UMINUS] { A = parser__subquery(p, S, false, S->paren); }
+c_expr(A) ::= select_with_parens(S) indirection(I). { A = parser__indirect(p, parser__subquery(p, S, false, S->paren), I); }
 c_expr(A) ::= EXISTS(K) select_with_parens(S). {
     struct ast_exists *exists = NEW(AST_EXISTS, exists, HERE(K));
     exists->query = S;
@@ -926,7 +932,7 @@ when(A) ::= WHEN(K) a_expr(C) THEN a_expr(R). {
 case_else(A) ::= . { A = NULL; }
 case_else(A) ::= ELSE a_expr(E). { A = E; }
 
-in_expr(A) ::= select_with_parens(S). { A = parser__subquery(p, S, false, S->node.location); }
+in_expr(A) ::= select_with_parens(S). { A = parser__subquery(p, S, false, S->paren); }
 in_expr(A) ::= LP(K) expr_list(L) RP. { A = parser__row(p, false, L, HERE(K)); }
 
 %type expr_list {struct ast_list *}
@@ -1278,10 +1284,10 @@ column_constraint_elem(A) ::= DEFAULT(K) mark(S) b_expr(E). {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_DEFAULT; A->expr = E;
     parser__range(p, S, (int32_t)p->prev_end, &A->expr_start, &A->expr_size);
 }
-column_constraint_elem(A) ::= GENERATED(K) generated_when(W) AS IDENTITY opt_sequence_options(L). { A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_IDENTITY; A->always = W; A->options = L; }
-column_constraint_elem(A) ::= GENERATED(K) generated_when(W) AS LP mark(S) a_expr(E) mark_end(Z) RP STORED. {
+column_constraint_elem(A) ::= GENERATED(K) mark generated_when(W) AS IDENTITY opt_sequence_options(L). { A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_IDENTITY; A->always = W; A->options = L; }
+column_constraint_elem(A) ::= GENERATED(K) mark(M) generated_when(W) AS LP mark(S) a_expr(E) mark_end(Z) RP STORED. {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_GENERATED; A->always = W; A->expr = E;
-    if (!W) parser__fail(p, HERE(K), ERR_SYNTAX, "for a generated column, GENERATED ALWAYS must be specified");
+    if (!W) parser__fail(p, M, ERR_SYNTAX, "for a generated column, GENERATED ALWAYS must be specified");
     parser__range(p, S, Z, &A->expr_start, &A->expr_size);
 }
 column_constraint_elem(A) ::= REFERENCES(K) qualified_name(T) opt_name_list(L) key_match(M) key_actions(X). {
@@ -1474,6 +1480,9 @@ role_name(A) ::= non_reserved_word(N). { A = N; }
 role_name(A) ::= CURRENT_USER(N). { A = N; }
 role_name(A) ::= CURRENT_ROLE(N). { A = N; }
 role_name(A) ::= SESSION_USER(N). { A = N; }
+/* The name of a role to be made. */
+%type role_id {struct parser_token}
+role_id(A) ::= role_name(N). { A = N; parser__role_id(p, N); }
 %type role_list {struct ast_list *}
 role_list(A) ::= role_name(R). { A = parser__list(p, parser__name(p, R)); }
 role_list(A) ::= role_list(L) COMMA role_name(R). { A = parser__append(p, L, parser__name(p, R)); }
@@ -1550,9 +1559,9 @@ boolean_or_string(A) ::= ON(T). { A = T; }
 boolean_or_string(A) ::= non_reserved_word(T). { A = T; }
 boolean_or_string(A) ::= SCONST(T). { A = T; }
 
-utility_stmt(A) ::= CREATE(K) ROLE role_name(N) opt_with role_options(L). { A = NODE(NEW(AST_CREATE_ROLE, create_role, HERE(K))); ((struct ast_create_role *)A)->name = N.text; ((struct ast_create_role *)A)->options = L; }
-utility_stmt(A) ::= CREATE(K) GROUP role_name(N) opt_with role_options(L). { A = NODE(NEW(AST_CREATE_ROLE, create_role, HERE(K))); ((struct ast_create_role *)A)->name = N.text; ((struct ast_create_role *)A)->options = L; }
-utility_stmt(A) ::= CREATE(K) USER role_name(N) opt_with role_options(L). {
+utility_stmt(A) ::= CREATE(K) ROLE role_id(N) opt_with role_options(L). { A = NODE(NEW(AST_CREATE_ROLE, create_role, HERE(K))); ((struct ast_create_role *)A)->name = N.text; ((struct ast_create_role *)A)->options = L; }
+utility_stmt(A) ::= CREATE(K) GROUP role_id(N) opt_with role_options(L). { A = NODE(NEW(AST_CREATE_ROLE, create_role, HERE(K))); ((struct ast_create_role *)A)->name = N.text; ((struct ast_create_role *)A)->options = L; }
+utility_stmt(A) ::= CREATE(K) USER role_id(N) opt_with role_options(L). {
     A = NODE(NEW(AST_CREATE_ROLE, create_role, HERE(K))); ((struct ast_create_role *)A)->name = N.text; ((struct ast_create_role *)A)->options = L;
     ((struct ast_create_role *)A)->user = true;
 }
@@ -1722,7 +1731,7 @@ utility_stmt(A) ::= ALTER(K) SEQUENCE if_exists(X) qualified_name(T) RENAME TO c
 utility_stmt(A) ::= ALTER(K) TYPE qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_TYPE, false, T, NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) SCHEMA col_id(O) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_SCHEMA, false, parser__table(p, parser__any_name(p, O)), NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) DATABASE col_id(O) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_DATABASE, false, parser__table(p, parser__any_name(p, O)), NULL, N.text, HERE(K)); }
-utility_stmt(A) ::= ALTER(K) role_word role_name(O) RENAME TO role_name(N). { A = parser__rename(p, AST_OBJECT_ROLE, false, parser__table(p, parser__any_name(p, O)), NULL, N.text, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) role_word role_name(O) RENAME TO role_id(N). { A = parser__rename(p, AST_OBJECT_ROLE, false, parser__table(p, parser__any_name(p, O)), NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) TABLE if_exists(X) relation_expr(T) RENAME opt_column col_id(O) TO col_id(N). { A = parser__rename(p, AST_OBJECT_COLUMN, X, T, O.text, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) TABLE if_exists(X) relation_expr(T) RENAME CONSTRAINT col_id(O) TO col_id(N). { A = parser__rename(p, AST_OBJECT_CONSTRAINT, X, T, O.text, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) VIEW if_exists(X) qualified_name(T) RENAME opt_column col_id(O) TO col_id(N). { A = parser__rename(p, AST_OBJECT_COLUMN, X, T, O.text, N.text, HERE(K)); }
@@ -1879,20 +1888,23 @@ temp_word ::= TEMPORARY.
 
 /* ---- COPY ------------------------------------------------------------------------------------ */
 
-utility_stmt(A) ::= COPY(K) opt_binary(B) qualified_name(T) opt_name_list(L) copy_from(F) copy_program(P) copy_file(N) copy_delimiter(D) opt_with copy_options(O) where_clause(W). {
+utility_stmt(A) ::= COPY(K) opt_binary(B) qualified_name(T) opt_name_list(L) copy_from(F) copy_program(P) copy_file(N) copy_delimiter(D) opt_with copy_options(O) copy_where(W). {
     struct ast_copy *copy = NEW(AST_COPY, copy, HERE(K));
-    copy->table = T; copy->columns = L; copy->from = F; copy->program = P; copy->file = N.text; copy->where = W;
+    copy->table = T; copy->columns = L; copy->from = F; copy->program = P; copy->file = N.text; copy->where = W.expr;
     copy->options = parser__concat(p, parser__concat(p, B, D), O);
-    if (!F && W != NULL) parser__fail(p, W->location, ERR_SYNTAX, "WHERE clause not allowed with COPY TO");
-    if (P && N.text == NULL) parser__fail(p, HERE(N), ERR_SYNTAX, "STDIN/STDOUT not allowed with PROGRAM");
+    if (!F && W.expr != NULL) parser__fail(p, W.location, ERR_SYNTAX, "WHERE clause not allowed with COPY TO");
+    if (P && N.text == NULL) parser__fail(p, -1, ERR_SYNTAX, "STDIN/STDOUT not allowed with PROGRAM");
     A = NODE(copy);
 }
 utility_stmt(A) ::= COPY(K) LP query_stmt(S) RP TO copy_program(P) copy_file(N) opt_with copy_options(O). {
     struct ast_copy *copy = NEW(AST_COPY, copy, HERE(K));
     copy->query = S; copy->program = P; copy->file = N.text; copy->options = O;
-    if (P && N.text == NULL) parser__fail(p, HERE(N), ERR_SYNTAX, "STDIN/STDOUT not allowed with PROGRAM");
+    if (P && N.text == NULL) parser__fail(p, -1, ERR_SYNTAX, "STDIN/STDOUT not allowed with PROGRAM");
     A = NODE(copy);
 }
+%type copy_where {struct {struct ast_node *expr; int32_t location;}}
+copy_where(A) ::= . { A.expr = NULL; A.location = -1; }
+copy_where(A) ::= WHERE(K) a_expr(E). { A.expr = E; A.location = HERE(K); }
 %type opt_binary {struct ast_list *}
 opt_binary(A) ::= . { A = NULL; }
 opt_binary(A) ::= BINARY(K). { A = parser__list(p, parser__option(p, "format", parser__word(p, "binary", HERE(K)), HERE(K))); }
@@ -1937,7 +1949,6 @@ copy_new_options(A) ::= copy_new_options(L) COMMA copy_new_option(O). { A = pars
 copy_new_option(A) ::= col_label(N). { A = parser__option(p, N.text, NULL, HERE(N)); }
 copy_new_option(A) ::= col_label(N) boolean_or_string(T). { A = parser__option(p, N.text, parser__word(p, T.text, HERE(T)), HERE(N)); }
 copy_new_option(A) ::= col_label(N) numeric_only(V). { A = parser__option(p, N.text, V, HERE(N)); }
-copy_new_option(A) ::= col_label(N) DEFAULT(D). { A = parser__option(p, N.text, parser__word(p, "default", HERE(D)), HERE(N)); }
 copy_new_option(A) ::= col_label(N) STAR(S). { A = parser__option(p, N.text, NULL, HERE(N)); struct ast_column *star = NEW(AST_COLUMN, column, HERE(S)); star->star = true; ((struct ast_option *)A)->list = parser__list(p, star); }
 copy_new_option(A) ::= col_label(N) LP copy_words(L) RP. { A = parser__option(p, N.text, NULL, HERE(N)); ((struct ast_option *)A)->list = L; }
 %type copy_words {struct ast_list *}

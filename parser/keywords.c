@@ -27,29 +27,52 @@ static const uint8_t sizes[] = {KEYWORDS(KEYWORD_SIZE)};
 
 static const uint16_t slots[SLOT_COUNT] = {KEYWORD_SLOTS};
 
+/* first and last eight bytes of each word: with its length, all of it but the middle of a word of
+ * seventeen */
+static const uint64_t parts[][2] = {KEYWORD_PARTS};
+
+/* Upper case letters to lower case in eight bytes at once; other bytes stay. */
+static inline uint64_t
+fold(uint64_t bytes)
+{
+    const uint64_t each = 0x0101010101010101ULL;
+    uint64_t low = bytes & (0x7F * each);
+    uint64_t above_z = low + (0x7F - 'Z') * each;
+    uint64_t from_a = low + (0x80 - 'A') * each;
+    return bytes | ((~bytes & (0x80 * each) & (from_a ^ above_z)) >> 2);
+}
+
 int
 parser__keyword_find(const char *word, uint32_t size)
 {
     if (size < 2 || size > WORD_MAX) {
         return -1;
     }
-    char folded[24] = {0};
-    for (uint32_t i = 0; i < size; i++) {
-        char c = word[i];
-        folded[i] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+    uint64_t first = 0;
+    uint64_t last = 0;
+    if (size >= 8) {
+        memcpy(&first, word, 8);
+        memcpy(&last, word + size - 8, 8);
+        first = fold(first);
+        last = fold(last);
+    } else if (size >= 4) {
+        uint32_t low;
+        uint32_t high;
+        memcpy(&low, word, 4);
+        memcpy(&high, word + size - 4, 4);
+        first = last = fold(low | (uint64_t)high << (8 * (size - 4)));
+    } else {
+        uint64_t bytes = (uint8_t)word[0] | (uint64_t)(uint8_t)word[1] << 8;
+        first = last = fold(bytes | (uint64_t)(uint8_t)word[size - 1] << (8 * (size - 1)));
     }
-    uint64_t first;
-    uint64_t last;
-    memcpy(&first, folded, sizeof first);
-    memcpy(&last, size <= 8 ? folded : folded + size - 8, sizeof last);
     uint64_t mixed = ((first ^ (last << 1 | last >> 63)) + size) * 0x9E3779B97F4A7C15ULL;
     for (uint32_t slot = (uint32_t)(mixed >> 54);; slot = (slot + 1) % SLOT_COUNT) {
         if (slots[slot] == 0) {
             return -1;
         }
         int index = slots[slot] - 1;
-        if (sizes[index] == size && memcmp(keywords[index].word, folded, size) == 0) {
-            return index;
+        if (parts[index][0] == first && parts[index][1] == last && sizes[index] == size) {
+            return size <= 16 || (word[8] | 0x20) == keywords[index].word[8] ? index : -1;
         }
     }
 }

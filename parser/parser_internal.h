@@ -63,7 +63,7 @@ enum parser_attribute {
 };
 
 /* In grammar.c. */
-size_t parser__machine_size(void);
+void *parser__machine(void); /* this thread's */
 void parser__machine_start(void *machine, struct parser *p);
 void parser__machine_feed(void *machine, int token, struct parser_token value, struct parser *p);
 
@@ -76,6 +76,8 @@ int parser__keyword_token(int index); /* grammar token; 0: an ordinary identifie
 
 void parser__fail(struct parser *p, int32_t location, enum err code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* what: "syntax error"; at or near the token being fed */
+void parser__fail_here(struct parser *p, const char *what);
 /* syntax error at or near the text there */
 void parser__fail_syntax(struct parser *p, int32_t location);
 
@@ -210,6 +212,10 @@ struct ast_node *parser__explain(
     struct parser *p, struct ast_list *options, struct ast_node *statement, int32_t location);
 struct ast_node *parser__vacuum(struct parser *p, bool vacuum, struct ast_list *options,
     struct ast_list *tables, int32_t location);
+/* A subquery in FROM without an alias is an error. */
+void parser__need_alias(struct parser *p, const struct ast_range_subquery *range);
+/* Refuses names that a new role cannot have. */
+void parser__role_id(struct parser *p, struct parser_token name);
 char *parser__upper(struct parser *p, const char *words);
 struct ast_node *parser__notify(struct parser *p, enum ast_notify_kind kind, const char *channel,
     const char *payload, int32_t location);

@@ -30,12 +30,17 @@ def code_free(text):
     return "".join(out)
 
 
-def mix(word):
-    """The hash of keywords.c: first and last eight bytes and the length."""
+def parts(word):
+    """The first and the last eight bytes, as keywords.c loads them."""
     raw = word.encode()
-    first = int.from_bytes(raw[:8].ljust(8, b"\0"), "little")
-    last = int.from_bytes(raw[-8:].ljust(8, b"\0"), "little")
-    value = (first ^ (last << 1 | last >> 63) & (2**64 - 1)) + len(raw)
+    return (int.from_bytes(raw[:8].ljust(8, b"\0"), "little"),
+            int.from_bytes(raw[-8:].ljust(8, b"\0"), "little"))
+
+
+def mix(word):
+    """The hash of keywords.c."""
+    first, last = parts(word)
+    value = (first ^ (last << 1 | last >> 63) & (2**64 - 1)) + len(word)
     return (value * 0x9E3779B97F4A7C15 & (2**64 - 1)) >> 54
 
 
@@ -68,6 +73,9 @@ def main(check):
     inc += [f'    X("{word}", {ENUM[kind]}, {"true" if bare == "t" else "false"}, '
             f'{"TK_" + word.upper() if token[word] else 0}) \\' for word, kind, bare in keywords]
     inc[-1] = inc[-1][:-2]
+    inc += ["", "#define KEYWORD_PARTS \\"]
+    inc += ["    {0x%x, 0x%x}, \\" % parts(word) for word, _, _ in keywords]
+    inc[-1] = inc[-1][:-3]
     inc += ["", "#define KEYWORD_SLOTS \\"]
     inc += ["    " + ", ".join(map(str, slots[i:i + 16])) + ", \\" for i in range(0, SLOTS, 16)]
     inc[-1] = inc[-1][:-3]
