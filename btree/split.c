@@ -25,16 +25,40 @@ bytes_used_by(const struct page *page, uint32_t slot)
     return size + LEAF_CELL_HEAD + row.value.size;
 }
 
+/* The shortest key above `left` and not above `right`: as far as they agree, and one byte more.
+ * Inner pages use the key itself: their separators are fences already. */
+static struct slice
+separator(struct slice left, struct slice right)
+{
+    size_t common = 0;
+    while (common < left.size && common < right.size && left.data[common] == right.data[common]) {
+        common++;
+    }
+    ASSERT(common < right.size);
+    return slice_of(right.data, common + 1);
+}
+
+/* The last page has no high fence, and gets one when it is split: is there room for it beside all
+ * the rows? (Without the last row there is: its key is not shorter than the fence.) */
+static bool
+fence_fits(const struct page *page, struct slice key)
+{
+    uint8_t last[BTREE_KEY_SIZE_MAX];
+    size_t size = page__full_key(page, page->h.count - 1U, last);
+    return separator(slice_of(last, size), key).size <= page__free_room(page) + page->h.garbage;
+}
+
 /* The first slot that goes right. A key behind the last row of the last page: nothing goes, so that
  * ascending inserts leave full pages behind. */
 static uint32_t
 cut_slot(const struct page *page, struct slice key)
 {
     uint32_t count = page->h.count;
+    ASSERT(count > 0); /* else any row would fit */
     bool equal = false;
     uint32_t place = page__find(page, key, &equal);
     if (place == count && !page__has_high(page) && !equal) {
-        return page->h.level == 0 ? count : count - 1;
+        return page->h.level == 0 && fence_fits(page, key) ? count : count - 1;
     }
     if (count == 1) {
         return place; /* two large rows: one each */
@@ -50,19 +74,6 @@ cut_slot(const struct page *page, struct slice key)
         cut++;
     }
     return cut;
-}
-
-/* The shortest key above `left` and not above `right`: as far as they agree, and one byte more.
- * Inner pages use the key itself: their separators are fences already. */
-static struct slice
-separator(struct slice left, struct slice right)
-{
-    size_t common = 0;
-    while (common < left.size && common < right.size && left.data[common] == right.data[common]) {
-        common++;
-    }
-    ASSERT(common < right.size);
-    return slice_of(right.data, common + 1);
 }
 
 /* ---- the two halves

@@ -1,0 +1,153 @@
+/*
+ * btree/check.c - is a tree what it should be?
+ *
+ * Level by level from the root, each from left to right: pages are sound, a page's low fence is its
+ * left sibling's high fence (B2), and an inner entry leads to a page one level down whose low fence
+ * is the entry's key. Entries may be missing (a split whose second step was not made): the right
+ * links make up for them.
+ */
+#include "base/assert.h"
+#include "base/mem.h"
+#include "btree/btree_internal.h"
+
+struct check {
+    struct btree *store;
+    const struct tree *tree;
+    struct page page, child;
+    uint8_t fence[BTREE_KEY_SIZE_MAX]; /* the next page's low fence */
+    size_t fence_size;
+    struct diag *diag;
+};
+
+static enum err
+fault_of(const struct check *check, uint64_t page_id, const char *fault)
+{
+    return diag_set(check->diag, ERR_CORRUPT, "tree %llu, page %llu: %s",
+        (unsigned long long)check->tree->id.v, (unsigned long long)page_id, fault);
+}
+
+static enum err
+copy_page(struct task *task, struct check *check, uint64_t id, struct page *to)
+{
+    for (;;) {
+        struct frame *frame = store__frame(check->store, id);
+        if (frame == NULL) {
+            TRY(store__load(task, check->store, id, check->diag));
+            continue;
+        }
+        uint64_t version = version_latch_read(&frame->latch);
+        page__copy_racy(to, store__page(check->store, frame));
+        if (version_latch_check(&frame->latch, version)) {
+            return ERR_OK;
+        }
+    }
+}
+
+static enum err
+check_children(struct task *task, struct check *check)
+{
+    const struct page *page = &check->page;
+    uint8_t key[BTREE_KEY_SIZE_MAX];
+    if (page->h.count == 0) {
+        return fault_of(check, page->h.id, "inner page without an entry");
+    }
+    for (uint32_t i = 0; i < page->h.count; i++) {
+        struct slice separator = slice_of(key, page__full_key(page, i, key));
+        uint64_t id = page__child(page, i, true, false);
+        TRY(copy_page(task, check, id, &check->child));
+        const struct page *child = &check->child;
+        if (child->h.level + 1 != page->h.level || child->h.tree != page->h.tree) {
+            return fault_of(check, id, "its parent is not one level above it");
+        }
+        if (!slice_equal(page__low(child), separator)) {
+            return fault_of(check, id, "its low fence is not the key that leads to it");
+        }
+        if (i == 0 && !slice_equal(page__low(page), separator)) {
+            return fault_of(check, page->h.id, "the first entry's key is not the low fence");
+        }
+        TRY(task_breathe(task, check->diag));
+    }
+    return ERR_OK;
+}
+
+static enum err
+check_page(struct task *task, struct check *check, uint64_t id, uint16_t level)
+{
+    TRY(copy_page(task, check, id, &check->page));
+    const struct page *page = &check->page;
+    const char *fault = page__fault(page);
+    if (fault == NULL && page->h.id != id) {
+        fault = "bears another id";
+    }
+    if (fault == NULL && page->h.tree != check->tree->id.v) {
+        fault = "belongs to another tree";
+    }
+    if (fault == NULL && page->h.level != level) {
+        fault = "is on another level than its left sibling";
+    }
+    if (fault == NULL && !slice_equal(page__low(page), slice_of(check->fence, check->fence_size))) {
+        fault = "its low fence is not its left sibling's high fence";
+    }
+    if (fault == NULL && page__has_high(page) == (page->h.right == 0)) {
+        fault = "a right link without a high fence, or a fence without a link";
+    }
+    return fault == NULL ? ERR_OK : fault_of(check, id, fault);
+}
+
+static enum err
+check_level(struct task *task, struct check *check, uint64_t first, uint16_t level)
+{
+    check->fence_size = 0;
+    uint64_t id = first;
+    while (id != 0) {
+        TRY(check_page(task, check, id, level));
+        const struct page *page = &check->page;
+        if (page->h.right != 0) {
+            struct slice high = page__high(page);
+            memcpy(check->fence, high.data, high.size);
+            check->fence_size = high.size;
+        }
+        id = page->h.right;
+        if (level > 0) {
+            TRY(check_children(task, check));
+        }
+        TRY(task_breathe(task, check->diag));
+    }
+    return ERR_OK;
+}
+
+static enum err
+check_levels(struct task *task, struct check *check)
+{
+    uint64_t first = check->tree->root.v;
+    TRY(copy_page(task, check, first, &check->page));
+    if (check->page.h.level > HEIGHT_MAX) {
+        return fault_of(check, first, "a root of impossible height");
+    }
+    uint16_t level = check->page.h.level;
+    for (;;) {
+        TRY(check_level(task, check, first, level));
+        if (level == 0) {
+            return ERR_OK;
+        }
+        TRY(copy_page(task, check, first, &check->page));
+        first = page__child(&check->page, 0, true, false);
+        level--;
+    }
+}
+
+enum err
+btree_check(struct task *task, struct btree *store, tree_id_t id, struct diag *diag)
+{
+    const struct tree *tree = store__tree(store, id);
+    if (tree == NULL) {
+        return diag_set(diag, ERR_INTERNAL, "tree %llu does not exist", (unsigned long long)id.v);
+    }
+    struct check *check = mem_alloc(sizeof *check);
+    check->store = store;
+    check->tree = tree;
+    check->diag = diag;
+    enum err err = check_levels(task, check);
+    mem_free(check);
+    return err;
+}
