@@ -8,7 +8,6 @@
  * single worker runs meanwhile, so that the copy is what a crash at that moment leaves, at most one
  * write being half done. Every copy must open as the checkpoint before or the one under way.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -239,18 +238,18 @@ copy_file(void)
         base_directory, copy_count);
     ASSERT(mkdir(copies[copy_count].directory, 0700) == 0);
     (void)snprintf(path, sizeof path, "%s/data.tusk", base_directory);
-    int from = open(path, O_RDONLY | O_CLOEXEC);
+    FILE *from = fopen(path, "rb");
     (void)snprintf(path, sizeof path, "%.63s/data.tusk", copies[copy_count].directory);
-    int to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    ASSERT(from >= 0 && to >= 0);
+    FILE *to = fopen(path, "wb");
+    ASSERT(from != NULL && to != NULL);
     uint8_t *bytes = mem_alloc(1 << 20);
-    ssize_t got = 0;
-    while ((got = read(from, bytes, 1 << 20)) > 0) {
-        ASSERT(write(to, bytes, (size_t)got) == got);
+    size_t got = 0;
+    while ((got = fread(bytes, 1, 1 << 20, from)) > 0) {
+        ASSERT(fwrite(bytes, 1, got, to) == got);
     }
     mem_free(bytes);
-    (void)close(from);
-    (void)close(to);
+    (void)fclose(from);
+    ASSERT(fclose(to) == 0);
     copies[copy_count].done = snapshot_done;
     copies[copy_count].wanted = snapshot_wanted;
     copy_count++;
