@@ -1,0 +1,605 @@
+/*
+ * sql/ddl/alter_table.c - ALTER TABLE.
+ *
+ * The actions of a statement are carried out one after the other, each on what the one before left.
+ * (PostgreSQL sorts them into passes and rewrites once; the outcome is the same.)
+ */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "sql/ddl/ddl_internal.h"
+
+/* ---- carrying out
+ * ---------------------------------------------------------------------------------- */
+
+/* What has to be done with the rows for a changed definition. */
+struct change {
+    bool rewrite;         /* into a new tree */
+    bool keys;            /* the rows' keys change: all secondary indexes are built anew */
+    bool verify;          /* look at checks and not_null (a rewrite always does) */
+    bool *stale;          /* per index of the new definition: build anew; may be NULL */
+    struct expr **values; /* as in struct ddl__rewrite */
+    struct expr **checks;
+    bool *not_null;
+};
+
+/* A new index gets its OID and claims its name. */
+static enum err
+register_index(struct ddl *ddl, const struct ddl__edit *edit, struct index *index)
+{
+    struct ddl_context *context = ddl->context;
+    bool taken;
+    TRY(catalog_new_oid(ddl->task, context->store, &index->oid, ddl->diag));
+    TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_RELATION,
+        edit->relation.schema, index->name, index->oid, &taken, ddl->diag));
+    if (taken) {
+        return diag_set(
+            ddl->diag, ERR_DUPLICATE_TABLE, "relation \"%s\" already exists", index->name);
+    }
+    return ERR_OK;
+}
+
+static enum err
+apply(struct ddl *ddl, const struct relation *from, struct ddl__edit *edit,
+    const struct change *change)
+{
+    struct ddl_context *context = ddl->context;
+    struct relation *to = &edit->relation;
+    if (change->rewrite) {
+        TRY(catalog_row_ids_settle(ddl->task, context->store, from, ddl->diag));
+    }
+    bool *build = arena_array(ddl->arena, to->index_count, sizeof *build);
+    for (uint16_t i = 0; i < to->index_count; i++) {
+        struct index *index = &edit->indexes[i];
+        if (index->oid == 0) {
+            TRY(register_index(ddl, edit, index));
+        }
+        build[i] = !index->primary && (index->tree.v == 0 || change->keys ||
+                                          (change->stale != NULL && change->stale[i]));
+    }
+    TRY(ddl__new_trees(ddl, edit, change->rewrite, build));
+    struct ddl__rewrite rewrite = {
+        .from = change->rewrite ? from : to,
+        .to = to,
+        .values = change->values,
+        .checks = change->checks,
+        .not_null = change->not_null,
+    };
+    if (change->rewrite) {
+        TRY(ddl__rewrite(ddl, &rewrite));
+    } else if (change->verify) {
+        TRY(ddl__verify(ddl, &rewrite));
+    }
+    for (uint16_t i = 0; i < to->index_count; i++) {
+        if (build[i]) {
+            TRY(ddl__build_index(ddl, to, &edit->indexes[i]));
+        }
+    }
+    return ddl__edit_store(ddl, edit);
+}
+
+static enum err
+no_such_column(struct ddl *ddl, const struct relation *table, const char *name)
+{
+    return diag_set(ddl->diag, ERR_UNDEFINED_COLUMN,
+        "column \"%s\" of relation \"%s\" does not exist", name, table->name);
+}
+
+static bool
+index_has_column(const struct index *index, int column)
+{
+    for (uint16_t i = 0; i < index->column_count; i++) {
+        if (index->columns[i] == column) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- ADD COLUMN
+ * ------------------------------------------------------------------------------------ */
+
+/* Keys and checks written at a new column. */
+static enum err
+add_column_keys(struct ddl *ddl, struct ddl__edit *edit, const struct ast_column_def *def,
+    uint16_t column, struct change *change)
+{
+    size_t checks_max = edit->relation.check_count + ast_list_count(def->constraints);
+    change->checks = arena_array(ddl->arena, checks_max, sizeof(struct expr *));
+    AST_FOREACH(at, def->constraints)
+    {
+        const struct ast_constraint *constraint = ast_as_constraint(*at);
+        struct index *added;
+        if (constraint->kind == AST_CONSTRAINT_CHECK) {
+            struct expr *expr;
+            TRY(ddl__add_check(ddl, edit, constraint, column, &expr));
+            change->checks[edit->relation.check_count - 1] = expr;
+            change->verify = true;
+        } else if (constraint->kind == AST_CONSTRAINT_PRIMARY) {
+            TRY(ddl__add_key(ddl, edit, constraint, column, &added));
+            change->rewrite = true;
+            change->keys = true;
+        } else if (constraint->kind == AST_CONSTRAINT_UNIQUE) {
+            TRY(ddl__add_key(ddl, edit, constraint, column, &added));
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+add_column(struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
+{
+    const struct ast_column_def *def = action->column;
+    if (relation_column(table, def->name) >= 0) {
+        if (action->if_exists) { /* here it means IF NOT EXISTS */
+            ddl__notice(ddl, ERR_DUPLICATE_COLUMN,
+                "column \"%s\" of relation \"%s\" already exists, skipping", def->name,
+                table->name);
+            return ERR_OK;
+        }
+        return diag_set(ddl->diag, ERR_DUPLICATE_COLUMN,
+            "column \"%s\" of relation \"%s\" already exists", def->name, table->name);
+    }
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    struct change change = {0};
+    uint16_t column;
+    bool said_null;
+    TRY(ddl__define_column(ddl, edit, def, &column));
+    TRY(ddl__column_constraints(ddl, edit, column, def, &said_null));
+    TRY(add_column_keys(ddl, edit, def, column, &change));
+
+    const struct column *added = &edit->columns[column];
+    if (added->default_text != NULL) {
+        change.rewrite = true;
+        change.values = arena_array(ddl->arena, edit->relation.column_count, sizeof(struct expr *));
+        TRY(ddl__bind(ddl, added->default_text, -1, NULL, added->type, added->typmod,
+            &change.values[column]));
+    }
+    if (added->not_null) {
+        change.verify = true;
+        change.not_null = arena_array(ddl->arena, edit->relation.column_count, sizeof(bool));
+        change.not_null[column] = true;
+    }
+    if (change.rewrite && change.values == NULL) {
+        /* Rows are encoded anew: they have one column more. */
+        change.values = arena_array(ddl->arena, edit->relation.column_count, sizeof(struct expr *));
+    }
+    return apply(ddl, table, edit, &change);
+}
+
+/* ---- DROP COLUMN
+ * ----------------------------------------------------------------------------------- */
+
+static enum err
+check_uses(struct ddl *ddl, const struct relation *table, const struct check *check, int column,
+    bool *uses)
+{
+    struct expr *expr;
+    bool *used = arena_array(ddl->arena, table->column_count, sizeof *used);
+    TRY(ddl__bind(ddl, check->text, -1, table, TYPE_BOOL, -1, &expr));
+    TRY(ddl__columns_used(ddl, expr, used));
+    *uses = used[column];
+    return ERR_OK;
+}
+
+static enum err
+drop_column(struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
+{
+    struct ddl_context *context = ddl->context;
+    int column = relation_column(table, action->name);
+    if (column < 0) {
+        if (action->if_exists) {
+            ddl__notice(ddl, ERR_OK, "column \"%s\" of relation \"%s\" does not exist, skipping",
+                action->name, table->name);
+            return ERR_OK;
+        }
+        return no_such_column(ddl, table, action->name);
+    }
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    struct change change = {0};
+    for (uint16_t i = edit->relation.index_count; i-- > 0;) {
+        if (index_has_column(&edit->indexes[i], column)) {
+            change.rewrite = change.rewrite || edit->indexes[i].primary;
+            TRY(ddl__drop_index(ddl, edit, i));
+        }
+    }
+    change.keys = change.rewrite;
+    for (uint16_t i = edit->relation.check_count; i-- > 0;) {
+        bool uses;
+        TRY(check_uses(ddl, table, &edit->checks[i], column, &uses));
+        if (uses) {
+            ddl__edit_remove_check(edit, i);
+        }
+    }
+    struct column *dropped = &edit->columns[column];
+    dropped->name = arena_printf(ddl->arena, "........pg.dropped.%d........", column + 1);
+    dropped->dropped = true;
+    dropped->not_null = false;
+    dropped->default_text = NULL;
+    TRY(catalog_comment_put(ddl->task, context->store, context->txn, CATALOG_CLASS_RELATION,
+        table->oid, column + 1, NULL, ddl->diag));
+    return apply(ddl, table, edit, &change);
+}
+
+/* ---- constraints
+ * ----------------------------------------------------------------------------------- */
+
+static enum err
+add_constraint(
+    struct ddl *ddl, const struct relation *table, const struct ast_constraint *constraint)
+{
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    struct change change = {0};
+    struct index *index;
+    switch (constraint->kind) {
+    case AST_CONSTRAINT_PRIMARY:
+        TRY(ddl__add_key(ddl, edit, constraint, -1, &index));
+        change.rewrite = true;
+        change.keys = true;
+        change.not_null = arena_array(ddl->arena, table->column_count, sizeof(bool));
+        for (uint16_t i = 0; i < index->column_count; i++) {
+            change.not_null[index->columns[i]] = true;
+        }
+        break;
+    case AST_CONSTRAINT_UNIQUE:
+        TRY(ddl__add_key(ddl, edit, constraint, -1, &index));
+        break;
+    case AST_CONSTRAINT_CHECK:
+        change.verify = true;
+        change.checks =
+            arena_array(ddl->arena, (size_t)table->check_count + 1, sizeof(struct expr *));
+        TRY(ddl__add_check(ddl, edit, constraint, -1, &change.checks[table->check_count]));
+        break;
+    case AST_CONSTRAINT_FOREIGN:
+        return ddl__unsupported(ddl, "a foreign key constraint", constraint->node.location);
+    default:
+        return ddl__unsupported(ddl, "an exclusion constraint", constraint->node.location);
+    }
+    return apply(ddl, table, edit, &change);
+}
+
+static enum err
+drop_constraint(
+    struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
+{
+    struct ddl_context *context = ddl->context;
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    struct change change = {0};
+    for (uint16_t i = 0; i < table->index_count; i++) {
+        const struct index *index = &table->indexes[i];
+        if (index->constraint && strcmp(index->name, action->name) == 0) {
+            change.rewrite = index->primary; /* by row id from now on */
+            change.keys = index->primary;
+            TRY(ddl__drop_index(ddl, edit, i));
+            return apply(ddl, table, edit, &change);
+        }
+    }
+    for (uint16_t i = 0; i < table->check_count; i++) {
+        if (strcmp(table->checks[i].name, action->name) == 0) {
+            TRY(catalog_comments_remove(ddl->task, context->store, context->txn,
+                CATALOG_CLASS_CONSTRAINT, table->checks[i].oid, ddl->diag));
+            ddl__edit_remove_check(edit, i);
+            return apply(ddl, table, edit, &change);
+        }
+    }
+    if (action->if_exists) {
+        ddl__notice(ddl, ERR_OK, "constraint \"%s\" of relation \"%s\" does not exist, skipping",
+            action->name, table->name);
+        return ERR_OK;
+    }
+    return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT,
+        "constraint \"%s\" of relation \"%s\" does not exist", action->name, table->name);
+}
+
+static enum err
+validate_constraint(
+    struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
+{
+    /* All constraints are valid: NOT VALID is refused. */
+    if (!ddl__constraint_exists(table, action->name)) {
+        return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT,
+            "constraint \"%s\" of relation \"%s\" does not exist", action->name, table->name);
+    }
+    return ERR_OK;
+}
+
+/* ---- ALTER COLUMN
+ * ---------------------------------------------------------------------------------- */
+
+static enum err
+cannot_be_cast(struct ddl *ddl, const struct column *to, bool is_default)
+{
+    char *type = type_format(ddl->arena, to->type, to->typmod);
+    enum err err = diag_set(ddl->diag, ERR_DATATYPE_MISMATCH,
+        is_default ? "default for column \"%s\" cannot be cast automatically to type %s"
+                   : "column \"%s\" cannot be cast automatically to type %s",
+        to->name, type);
+    if (!is_default) {
+        diag_hint(ddl->diag, "You might need to specify \"USING %s::%s\".",
+            parser_quote_ident(ddl->arena, to->name), type);
+    }
+    return err;
+}
+
+static bool
+is_cast_error(enum err err)
+{
+    return err == ERR_DATATYPE_MISMATCH || err == ERR_CANNOT_COERCE;
+}
+
+/* The expressions of a type change: the column's new value, its default, and all checks anew. */
+static enum err
+bind_type_change(struct ddl *ddl, const struct relation *table, struct ddl__edit *edit, int column,
+    const struct ast_alter_action *action, struct change *change)
+{
+    const struct column *to = &edit->columns[column];
+    bool is_using = action->expr != NULL;
+    const char *text = is_using ? ddl__text(ddl, action->expr_start, action->expr_size)
+                                : parser_quote_ident(ddl->arena, to->name);
+    change->values = arena_array(ddl->arena, table->column_count, sizeof(struct expr *));
+    enum err err = ddl__bind(ddl, text, is_using ? action->expr_start : -1, table, to->type,
+        to->typmod, &change->values[column]);
+    if (is_cast_error(err) && !is_using) {
+        return cannot_be_cast(ddl, to, false);
+    }
+    TRY(err);
+    if (to->default_text != NULL) {
+        struct expr *expr;
+        err = ddl__bind(ddl, to->default_text, -1, NULL, to->type, to->typmod, &expr);
+        if (is_cast_error(err)) {
+            return cannot_be_cast(ddl, to, true);
+        }
+        TRY(err);
+    }
+    change->checks = arena_array(ddl->arena, table->check_count, sizeof(struct expr *));
+    for (uint16_t i = 0; i < table->check_count; i++) {
+        TRY(ddl__bind(
+            ddl, table->checks[i].text, -1, &edit->relation, TYPE_BOOL, -1, &change->checks[i]));
+    }
+    return ERR_OK;
+}
+
+static enum err
+alter_type(struct ddl *ddl, const struct relation *table, int column,
+    const struct ast_alter_action *action)
+{
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    struct column *to = &edit->columns[column];
+    TRY(ddl__resolve_type(ddl, action->column->type, &to->type, &to->typmod));
+    TRY(ddl__check_column_type(ddl, to->name, to->type, action->node.location));
+    const struct column *was = &table->columns[column];
+    if (to->type == was->type && to->typmod == was->typmod && action->expr == NULL) {
+        return ERR_OK;
+    }
+    struct change change = {.rewrite = true};
+    TRY(bind_type_change(ddl, table, edit, column, action, &change));
+    if (to->not_null) {
+        change.not_null = arena_array(ddl->arena, table->column_count, sizeof(bool));
+        change.not_null[column] = true;
+    }
+    change.stale = arena_array(ddl->arena, table->index_count, sizeof(bool));
+    for (uint16_t i = 0; i < table->index_count; i++) {
+        if (index_has_column(&edit->indexes[i], column)) {
+            TRY(ddl__key_type(ddl, to->type, -1));
+            change.stale[i] = true;
+            change.keys = change.keys || edit->indexes[i].primary;
+        }
+    }
+    return apply(ddl, table, edit, &change);
+}
+
+static enum err
+set_default(struct ddl *ddl, const struct relation *table, int column,
+    const struct ast_alter_action *action)
+{
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    struct column *to = &edit->columns[column];
+    bool null =
+        action->kind == AST_ALTER_DROP_DEFAULT ||
+        (action->expr->kind == AST_CONST && ast_as_const(action->expr)->kind == AST_CONST_NULL);
+    to->default_text = NULL;
+    if (!null) {
+        struct expr *expr;
+        to->default_text = ddl__text(ddl, action->expr_start, action->expr_size);
+        TRY(ddl__bind(
+            ddl, to->default_text, action->expr_start, NULL, to->type, to->typmod, &expr));
+    }
+    return ddl__edit_store(ddl, edit);
+}
+
+static enum err
+set_not_null(struct ddl *ddl, const struct relation *table, int column, bool not_null)
+{
+    if (table->columns[column].not_null == not_null) {
+        return ERR_OK;
+    }
+    if (!not_null && table->primary != NULL && index_has_column(table->primary, column)) {
+        return diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,
+            "column \"%s\" is in a primary key", table->columns[column].name);
+    }
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    edit->columns[column].not_null = not_null;
+    struct change change = {.verify = not_null};
+    change.not_null = arena_array(ddl->arena, table->column_count, sizeof(bool));
+    change.not_null[column] = not_null;
+    return apply(ddl, table, edit, &change);
+}
+
+static enum err
+alter_column(struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
+{
+    int column = relation_column(table, action->name);
+    if (column < 0) {
+        return no_such_column(ddl, table, action->name);
+    }
+    switch (action->kind) {
+    case AST_ALTER_COLUMN_TYPE:
+        return alter_type(ddl, table, column, action);
+    case AST_ALTER_SET_DEFAULT:
+    case AST_ALTER_DROP_DEFAULT:
+        return set_default(ddl, table, column, action);
+    case AST_ALTER_SET_NOT_NULL:
+        return set_not_null(ddl, table, column, true);
+    default:
+        return set_not_null(ddl, table, column, false);
+    }
+}
+
+/* ---- the table itself
+ * ------------------------------------------------------------------------------ */
+
+static enum err
+set_owner(struct ddl *ddl, const struct relation *table, const char *name)
+{
+    if (strcmp(name, "current_user") == 0 || strcmp(name, "current_role") == 0) {
+        name = ddl->context->env->user;
+    } else if (strcmp(name, "session_user") == 0) {
+        name = ddl->context->env->session_user;
+    }
+    const struct role *role = catalog_role(ddl->catalog, name);
+    if (role == NULL) {
+        return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT, "role \"%s\" does not exist", name);
+    }
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    edit->relation.owner = role->oid;
+    return ddl__edit_store(ddl, edit);
+}
+
+static enum err
+move_name(struct ddl *ddl, oid_t from, oid_t to, const char *to_name, const char *name, oid_t oid)
+{
+    struct ddl_context *context = ddl->context;
+    bool taken;
+    TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_RELATION, to, name,
+        oid, &taken, ddl->diag));
+    if (taken) {
+        return diag_set(ddl->diag, ERR_DUPLICATE_TABLE,
+            "relation \"%s\" already exists in schema \"%s\"", name, to_name);
+    }
+    return catalog_name_remove(
+        ddl->task, context->store, context->txn, CATALOG_NAME_RELATION, from, name, ddl->diag);
+}
+
+static enum err
+set_schema(struct ddl *ddl, const struct relation *table, const char *name)
+{
+    const struct ast_table target = {
+        .node = {.kind = AST_TABLE, .location = -1}, .schema = name, .name = table->name};
+    oid_t schema;
+    const char *schema_name;
+    TRY(ddl__creation_schema(ddl, &target, &schema, &schema_name));
+    TRY(ddl__find_again(ddl, table->oid, &table));
+    if (schema == table->schema) {
+        return ERR_OK;
+    }
+    TRY(move_name(ddl, table->schema, schema, name, table->name, table->oid));
+    for (uint16_t i = 0; i < table->index_count; i++) {
+        TRY(move_name(
+            ddl, table->schema, schema, name, table->indexes[i].name, table->indexes[i].oid));
+    }
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    edit->relation.schema = schema;
+    return ddl__edit_store(ddl, edit);
+}
+
+/* ---- the statement
+ * --------------------------------------------------------------------------------- */
+
+static enum err
+act(struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
+{
+    switch (action->kind) {
+    case AST_ALTER_ADD_COLUMN:
+        return add_column(ddl, table, action);
+    case AST_ALTER_DROP_COLUMN:
+        return drop_column(ddl, table, action);
+    case AST_ALTER_COLUMN_TYPE:
+    case AST_ALTER_SET_DEFAULT:
+    case AST_ALTER_DROP_DEFAULT:
+    case AST_ALTER_SET_NOT_NULL:
+    case AST_ALTER_DROP_NOT_NULL:
+        return alter_column(ddl, table, action);
+    case AST_ALTER_ADD_CONSTRAINT:
+        return add_constraint(ddl, table, action->constraint);
+    case AST_ALTER_DROP_CONSTRAINT:
+        return drop_constraint(ddl, table, action);
+    case AST_ALTER_VALIDATE_CONSTRAINT:
+        return validate_constraint(ddl, table, action);
+    case AST_ALTER_SET_OPTIONS:
+    case AST_ALTER_RESET_OPTIONS:
+        return ddl__check_options(ddl, action->options, false);
+    case AST_ALTER_OWNER:
+        return set_owner(ddl, table, action->name);
+    case AST_ALTER_SET_SCHEMA:
+        return set_schema(ddl, table, action->name);
+    case AST_ALTER_SET_TABLESPACE:
+        return ddl__check_tablespace(ddl, action->name);
+    case AST_ALTER_SET_LOGGED:
+        return ERR_OK; /* every table is */
+    case AST_ALTER_SET_UNLOGGED:
+        return ddl__unsupported(ddl, "ALTER TABLE SET UNLOGGED", -1);
+    case AST_ALTER_REPLICA_IDENTITY:
+        return ddl__unsupported(ddl, "ALTER TABLE REPLICA IDENTITY", -1);
+    case AST_ALTER_CONSTRAINT:
+        return ddl__unsupported(ddl, "ALTER CONSTRAINT", -1);
+    case AST_ALTER_OTHER:
+        break;
+    }
+    return ddl__unsupported(ddl, action->name != NULL ? action->name : "this action", -1);
+}
+
+/* ALTER INDEX: storage parameters and nothing else. */
+static enum err
+alter_index(struct ddl *ddl, const struct ast_alter_table *statement)
+{
+    const struct relation *table;
+    const struct index *index;
+    ddl__in_schema(ddl, statement->table->schema, statement->table->name, &table, &index);
+    if (index == NULL) {
+        if (table == NULL && statement->if_exists) {
+            ddl__notice(
+                ddl, ERR_OK, "relation \"%s\" does not exist, skipping", statement->table->name);
+            return ERR_OK;
+        }
+        return table == NULL ? diag_set(ddl->diag, ERR_UNDEFINED_TABLE,
+                                   "relation \"%s\" does not exist", statement->table->name)
+                             : diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not an index",
+                                   statement->table->name);
+    }
+    AST_FOREACH(at, statement->actions)
+    {
+        const struct ast_alter_action *action = ast_as_alter_action(*at);
+        if (action->kind != AST_ALTER_SET_OPTIONS && action->kind != AST_ALTER_RESET_OPTIONS) {
+            return ddl__unsupported(ddl, "this form of ALTER INDEX", -1);
+        }
+        TRY(ddl__check_options(ddl, action->options, true));
+    }
+    return ERR_OK;
+}
+
+enum err
+ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
+{
+    if (statement->object == AST_OBJECT_INDEX) {
+        return alter_index(ddl, statement);
+    }
+    const struct relation *table;
+    TRY(ddl__lock_relation(
+        ddl, statement->table, TXN_ACCESS_EXCLUSIVE, statement->if_exists, &table));
+    if (table == NULL) {
+        ddl__notice(
+            ddl, ERR_OK, "relation \"%s\" does not exist, skipping", statement->table->name);
+        return ERR_OK;
+    }
+    if (statement->object != AST_OBJECT_TABLE) {
+        return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
+            statement->object == AST_OBJECT_SEQUENCE ? "sequence" : "view");
+    }
+    oid_t oid = table->oid;
+    AST_FOREACH(at, statement->actions)
+    {
+        TRY(ddl__find_again(ddl, oid, &table));
+        TRY(act(ddl, table, ast_as_alter_action(*at)));
+    }
+    return ERR_OK;
+}

@@ -1,0 +1,314 @@
+/* sql/ddl/create_table.c - CREATE TABLE, CREATE SCHEMA. */
+#include "base/assert.h"
+#include "sql/ddl/ddl_internal.h"
+
+/* ---- what is refused
+ * ------------------------------------------------------------------------------ */
+
+static enum err
+refuse(struct ddl *ddl, const struct ast_create_table *statement)
+{
+    if (statement->persistence == AST_TEMPORARY) {
+        return ddl__unsupported(ddl, "a temporary table", -1);
+    }
+    if (statement->on_commit != AST_ON_COMMIT_NONE) {
+        return diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,
+            "ON COMMIT can only be used on temporary tables");
+    }
+    if (ast_list_count(statement->inherits) > 0) {
+        return ddl__unsupported(ddl, "table inheritance", -1);
+    }
+    if (statement->partition_by != NULL) {
+        return ddl__unsupported(ddl, "table partitioning", -1);
+    }
+    if (statement->access_method != NULL && strcmp(statement->access_method, "heap") != 0) {
+        return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT, "access method \"%s\" does not exist",
+            statement->access_method);
+    }
+    TRY(ddl__check_tablespace(ddl, statement->tablespace));
+    return ddl__check_options(ddl, statement->options, false);
+}
+
+/* ---- columns
+ * ------------------------------------------------------------------------------------- */
+
+static enum err
+duplicate_column(struct ddl *ddl, const char *name, int32_t location)
+{
+    enum err err =
+        diag_set(ddl->diag, ERR_DUPLICATE_COLUMN, "column \"%s\" specified more than once", name);
+    return ddl__at(ddl, err, location);
+}
+
+static enum err
+add_column(struct ddl *ddl, struct ddl__edit *edit, const struct ast_column_def *def)
+{
+    if (relation_column(&edit->relation, def->name) >= 0) {
+        return duplicate_column(ddl, def->name, def->node.location);
+    }
+    uint16_t at;
+    bool said_null;
+    TRY(ddl__define_column(ddl, edit, def, &at));
+    return ddl__column_constraints(ddl, edit, at, def, &said_null);
+}
+
+struct like_options {
+    bool defaults, constraints;
+};
+
+static enum err
+read_like_options(struct ddl *ddl, const struct ast_like_table *like, struct like_options *options)
+{
+    *options = (struct like_options){0};
+    AST_FOREACH(at, like->options)
+    {
+        const char *option = ast_as_name(*at)->text;
+        bool including = strncmp(option, "including ", strlen("including ")) == 0;
+        const char *what = option + strlen("including "); /* "excluding " is as long */
+        bool all = strcmp(what, "all") == 0;
+        if (including && (all || strcmp(what, "indexes") == 0)) {
+            return ddl__unsupported(ddl, "LIKE INCLUDING INDEXES", like->node.location);
+        }
+        if (all || strcmp(what, "defaults") == 0) {
+            options->defaults = including;
+        }
+        if (all || strcmp(what, "constraints") == 0) {
+            options->constraints = including;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+add_like(struct ddl *ddl, struct ddl__edit *edit, const struct ast_like_table *like)
+{
+    struct like_options options;
+    const struct relation *from;
+    TRY(read_like_options(ddl, like, &options));
+    TRY(ddl__lock_relation(ddl, like->table, TXN_ACCESS_SHARE, false, &from));
+    for (uint16_t i = 0; i < from->column_count; i++) {
+        const struct column *column = &from->columns[i];
+        if (column->dropped) {
+            continue;
+        }
+        if (relation_column(&edit->relation, column->name) >= 0) {
+            return duplicate_column(ddl, column->name, like->node.location);
+        }
+        struct column *copy = ddl__edit_add_column(ddl, edit);
+        *copy = *column;
+        copy->default_text = options.defaults ? column->default_text : NULL;
+    }
+    for (uint16_t i = 0; options.constraints && i < from->check_count; i++) {
+        struct check check = from->checks[i];
+        TRY(catalog_new_oid(ddl->task, ddl->context->store, &check.oid, ddl->diag));
+        *ddl__edit_add_check(ddl, edit) = check;
+    }
+    return ERR_OK;
+}
+
+/* ---- constraints
+ * --------------------------------------------------------------------------------- */
+
+/* Every PRIMARY KEY (or: every UNIQUE and CHECK) of columns and table. */
+typedef enum err each_constraint(
+    struct ddl *ddl, struct ddl__edit *edit, const struct ast_constraint *constraint, int column);
+
+static enum err
+for_constraints(struct ddl *ddl, struct ddl__edit *edit, const struct ast_create_table *statement,
+    each_constraint *each)
+{
+    AST_FOREACH(element, statement->elements)
+    {
+        if ((*element)->kind == AST_CONSTRAINT) {
+            TRY(each(ddl, edit, ast_as_constraint(*element), -1));
+        } else if ((*element)->kind == AST_COLUMN_DEF) {
+            const struct ast_column_def *def = ast_as_column_def(*element);
+            int column = relation_column(&edit->relation, def->name);
+            AST_FOREACH(at, def->constraints)
+            {
+                TRY(each(ddl, edit, ast_as_constraint(*at), column));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+add_primary(
+    struct ddl *ddl, struct ddl__edit *edit, const struct ast_constraint *constraint, int column)
+{
+    struct index *added;
+    return constraint->kind == AST_CONSTRAINT_PRIMARY
+               ? ddl__add_key(ddl, edit, constraint, column, &added)
+               : ERR_OK;
+}
+
+/* An equal key said twice is one, as in PostgreSQL; it keeps whichever name was given. */
+static void
+merge_last_key(struct ddl__edit *edit, bool named)
+{
+    uint16_t last = (uint16_t)(edit->relation.index_count - 1);
+    const struct index *b = &edit->indexes[last];
+    for (uint16_t i = 0; i < last; i++) {
+        struct index *a = &edit->indexes[i];
+        if (a->column_count == b->column_count &&
+            memcmp(a->columns, b->columns, a->column_count * sizeof a->columns[0]) == 0) {
+            if (named) {
+                a->name = b->name;
+            }
+            ddl__edit_remove_index(edit, last);
+            return;
+        }
+    }
+}
+
+static enum err
+add_other(
+    struct ddl *ddl, struct ddl__edit *edit, const struct ast_constraint *constraint, int column)
+{
+    struct index *added;
+    struct expr *expr;
+    switch (constraint->kind) {
+    case AST_CONSTRAINT_UNIQUE:
+        TRY(ddl__add_key(ddl, edit, constraint, column, &added));
+        merge_last_key(edit, constraint->name != NULL);
+        return ERR_OK;
+    case AST_CONSTRAINT_CHECK:
+        return ddl__add_check(ddl, edit, constraint, column, &expr);
+    case AST_CONSTRAINT_FOREIGN:
+        return ddl__unsupported(ddl, "a foreign key constraint", constraint->node.location);
+    case AST_CONSTRAINT_EXCLUDE:
+        return ddl__unsupported(ddl, "an exclusion constraint", constraint->node.location);
+    default:
+        return ERR_OK;
+    }
+}
+
+/* ---- the statement
+ * ------------------------------------------------------------------------------- */
+
+static enum err
+already_exists(struct ddl *ddl, const char *name, bool if_not_exists)
+{
+    if (if_not_exists) {
+        ddl__notice(ddl, ERR_DUPLICATE_TABLE, "relation \"%s\" already exists, skipping", name);
+        return ERR_OK;
+    }
+    return diag_set(ddl->diag, ERR_DUPLICATE_TABLE, "relation \"%s\" already exists", name);
+}
+
+static enum err
+claim_name(
+    struct ddl *ddl, const struct relation *relation, const char *name, oid_t oid, bool *taken)
+{
+    struct ddl_context *context = ddl->context;
+    return catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_RELATION,
+        relation->schema, name, oid, taken, ddl->diag);
+}
+
+/* OIDs, names and trees for the edit's indexes. */
+static enum err
+make_indexes(struct ddl *ddl, struct ddl__edit *edit)
+{
+    struct ddl_context *context = ddl->context;
+    for (uint16_t i = 0; i < edit->relation.index_count; i++) {
+        struct index *index = &edit->indexes[i];
+        bool taken;
+        TRY(catalog_new_oid(ddl->task, context->store, &index->oid, ddl->diag));
+        TRY(claim_name(ddl, &edit->relation, index->name, index->oid, &taken));
+        if (taken) {
+            return already_exists(ddl, index->name, false);
+        }
+        if (!index->primary) {
+            TRY(txn_tree_create(ddl->task, context->txn, &index->tree, ddl->diag));
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement)
+{
+    struct ddl_context *context = ddl->context;
+    TRY(refuse(ddl, statement));
+    struct ddl__edit *edit = ddl__edit_new(ddl, NULL);
+    struct relation *relation = &edit->relation;
+    relation->kind = RELATION_TABLE;
+    relation->name = statement->table->name;
+    relation->owner = context->owner;
+    TRY(ddl__creation_schema(ddl, statement->table, &relation->schema, &relation->schema_name));
+
+    const struct relation *other;
+    const struct index *index;
+    ddl__in_schema(ddl, relation->schema_name, relation->name, &other, &index);
+    if (other != NULL) {
+        return already_exists(ddl, relation->name, statement->if_not_exists);
+    }
+
+    AST_FOREACH(element, statement->elements)
+    {
+        if ((*element)->kind == AST_COLUMN_DEF) {
+            TRY(add_column(ddl, edit, ast_as_column_def(*element)));
+        } else if ((*element)->kind == AST_LIKE_TABLE) {
+            TRY(add_like(ddl, edit, ast_as_like_table(*element)));
+        }
+    }
+    /* The primary key first, wherever it is written: it is the first index, and names follow. */
+    TRY(for_constraints(ddl, edit, statement, add_primary));
+    TRY(for_constraints(ddl, edit, statement, add_other));
+
+    bool taken;
+    TRY(catalog_new_oid(ddl->task, context->store, &relation->oid, ddl->diag));
+    TRY(claim_name(ddl, relation, relation->name, relation->oid, &taken));
+    if (taken) { /* committed by another session while we waited for its end */
+        return already_exists(ddl, relation->name, statement->if_not_exists);
+    }
+    TRY(txn_tree_create(ddl->task, context->txn, &relation->tree, ddl->diag));
+    TRY(make_indexes(ddl, edit));
+    TRY(txn_lock_table(ddl->task, context->txn, relation->oid, relation->name, TXN_ACCESS_EXCLUSIVE,
+        TXN_WAIT, ddl->diag));
+    ddl__edit_complete(ddl, edit);
+    return ddl__edit_store(ddl, edit);
+}
+
+/* ---- CREATE SCHEMA
+ * ------------------------------------------------------------------------------- */
+
+enum err
+ddl__create_schema(struct ddl *ddl, const struct ast_create_schema *statement)
+{
+    struct ddl_context *context = ddl->context;
+    oid_t owner = context->owner;
+    if (statement->role != NULL) {
+        const struct role *role = catalog_role(ddl->catalog, statement->role);
+        if (role == NULL) {
+            return diag_set(
+                ddl->diag, ERR_UNDEFINED_OBJECT, "role \"%s\" does not exist", statement->role);
+        }
+        owner = role->oid;
+    }
+    const char *name = statement->name != NULL ? statement->name : statement->role;
+    ASSERT(name != NULL);
+    if (strncmp(name, "pg_", 3) == 0) {
+        enum err err =
+            diag_set(ddl->diag, ERR_RESERVED_NAME, "unacceptable schema name \"%s\"", name);
+        diag_detail(ddl->diag, "The prefix \"pg_\" is reserved for system schemas.");
+        return err;
+    }
+    bool taken = catalog_schema(ddl->catalog, name) != 0;
+    oid_t oid = 0;
+    if (!taken) {
+        TRY(catalog_new_oid(ddl->task, context->store, &oid, ddl->diag));
+        TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0, name,
+            oid, &taken, ddl->diag));
+    }
+    if (taken && statement->if_not_exists) {
+        ddl__notice(ddl, ERR_DUPLICATE_SCHEMA, "schema \"%s\" already exists, skipping", name);
+        return ERR_OK;
+    }
+    if (taken) {
+        return diag_set(ddl->diag, ERR_DUPLICATE_SCHEMA, "schema \"%s\" already exists", name);
+    }
+    TRY(catalog_schema_put(ddl->task, context->store, context->txn, oid, name, owner, ddl->diag));
+    return ddl__changed(ddl);
+}

@@ -1,0 +1,195 @@
+/*
+ * sql/ddl/ddl_internal.h - what the statements of DDL share.
+ *
+ * Invariants
+ *   D1. Nothing about a relation is decided before its lock is held and the picture is known to be
+ *       current after that (ddl__lock_relation).
+ *   D2. Existing rows are read at the newest snapshot (catalog_newest_snapshot), never at the
+ *       transaction's own: a rewrite that missed a committed row would lose it.
+ *   D3. The names of a relation's indexes and its own stand in the tree of names from the statement
+ *       that made them to the one that drops them.
+ *   D4. After writing catalog rows the private picture is invalidated before anything is looked up
+ *       again (ddl__refresh).
+ *   D5. Stored texts of CHECK name columns without qualifier (ddl__column_names), so renaming a
+ *       table never breaks them and renaming a column rewrites them.
+ */
+#ifndef SQL_DDL_DDL_INTERNAL_H
+#define SQL_DDL_DDL_INTERNAL_H
+
+#include "parser/parser.h"
+#include "sql/catalog/edit.h"
+#include "sql/catalog/index_key.h"
+#include "sql/ddl/ddl.h"
+
+/* Added to a table's OID: the lock object that lets one CREATE INDEX at a time change its record.
+ */
+#define DDL__INDEX_LIST_LOCK ((uint64_t)1 << 32)
+
+/* A picture that is kept until the statement ends, because relations of it are in use. */
+struct ddl__held {
+    struct ddl__held *older;
+    struct catalog *catalog;
+};
+
+/* One statement. */
+struct ddl {
+    struct task *task;
+    struct ddl_context *context;
+    struct arena *arena;
+    struct diag *diag;
+    struct catalog *catalog; /* the newest picture */
+    struct ddl__held *held;
+};
+
+/* ---- ddl.c: pictures, names, locks, words
+ * -------------------------------------------------------- */
+
+/* Read the picture anew if it is not current. */
+enum err ddl__refresh(struct ddl *ddl);
+/* After writing catalog rows. */
+enum err ddl__changed(struct ddl *ddl);
+
+void ddl__notice(struct ddl *ddl, enum err code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Points the error just set at a place of the statement. Returns err. */
+enum err ddl__at(struct ddl *ddl, enum err err, int32_t location);
+enum err ddl__unsupported(struct ddl *ddl, const char *what, int32_t location);
+
+/* The schema an object will be created in: named, or public. Locked against DROP SCHEMA. */
+enum err ddl__creation_schema(
+    struct ddl *ddl, const struct ast_table *name, oid_t *schema, const char **schema_name);
+/* The relation of that very schema, index or table, or NULLs. */
+void ddl__in_schema(struct ddl *ddl, const char *schema, const char *name,
+    const struct relation **relation, const struct index **index);
+
+/* A table that exists, locked, seen in a current picture. If it is missing: NULL if missing_ok
+ * (nothing said), else 42P01. System catalogs are refused, and so are indexes (42809). */
+enum err ddl__lock_relation(struct ddl *ddl, const struct ast_table *name, enum txn_table_lock mode,
+    bool missing_ok, const struct relation **relation);
+/* After other locks were taken: the same relation in the newest picture; 42P01 if it has gone. */
+enum err ddl__find_again(struct ddl *ddl, oid_t oid, const struct relation **relation);
+
+/* ---- names.c -----------------------------------------------------------------------------------
+ */
+
+/* "t_a_key", cut to fit 63 bytes; parts may be NULL. */
+char *ddl__object_name(
+    struct arena *arena, const char *table, const char *columns, const char *label);
+/* The first of label, label1, label2 .. whose name is free in the schema, among the names of `edit`
+ * (its constraints and indexes) too. */
+struct ddl__edit;
+char *ddl__choose_name(struct ddl *ddl, const struct ddl__edit *edit, const char *columns,
+    const char *label, bool is_relation);
+/* "a_b" of an index's columns. */
+char *ddl__column_part(
+    struct arena *arena, const struct relation *relation, const uint16_t *columns, uint16_t count);
+
+/* ---- edit.c: a relation being made or changed
+ * ----------------------------------------------------- */
+
+struct ddl__edit {
+    struct relation relation; /* its arrays are the three below */
+    struct column *columns;
+    struct index *indexes;
+    struct check *checks;
+};
+
+/* A copy of `from` (may be NULL: an empty one) that can be changed. */
+struct ddl__edit *ddl__edit_new(struct ddl *ddl, const struct relation *from);
+struct column *ddl__edit_add_column(struct ddl *ddl, struct ddl__edit *edit);
+struct index *ddl__edit_add_index(struct ddl *ddl, struct ddl__edit *edit);
+struct check *ddl__edit_add_check(struct ddl *ddl, struct ddl__edit *edit);
+void ddl__edit_remove_index(struct ddl__edit *edit, uint16_t at);
+void ddl__edit_remove_check(struct ddl__edit *edit, uint16_t at);
+/* Make relation.primary and layout agree with the rest. Before rows are encoded. */
+void ddl__edit_complete(struct ddl *ddl, struct ddl__edit *edit);
+/* Store the record and refresh the picture. */
+enum err ddl__edit_store(struct ddl *ddl, struct ddl__edit *edit);
+bool ddl__constraint_exists(const struct relation *relation, const char *name);
+
+/* ---- types and expressions: expression.c
+ * ---------------------------------------------------------- */
+
+enum err ddl__resolve_type(
+    struct ddl *ddl, const struct ast_type *type, oid_t *oid, int32_t *typmod);
+/* A column of this type may be stored. */
+enum err ddl__check_column_type(struct ddl *ddl, const char *name, oid_t type, int32_t location);
+
+/* Bind a text; errors point into the statement if `start` (where the text stands there) is not
+ * negative. */
+enum err ddl__bind(struct ddl *ddl, const char *text, int32_t start,
+    const struct relation *relation, oid_t type, int32_t typmod, struct expr **expr);
+/* Bind a CHECK condition; *text is rewritten (D5); *single is the one column it looks at, or -1. */
+enum err ddl__bind_check(struct ddl *ddl, const struct relation *relation, int32_t start,
+    const char **text, struct expr **expr, int *single);
+/* Which columns of its relation the expression reads: used[column]. */
+enum err ddl__columns_used(struct ddl *ddl, const struct expr *expr, bool *used);
+/* The text with each column reference replaced by the column's name in `relation`. */
+enum err ddl__column_names(struct ddl *ddl, const struct relation *relation, const char *text,
+    const struct expr *expr, const char **result);
+/* The statement's text from start, as a string. */
+char *ddl__text(struct ddl *ddl, int32_t start, int32_t size);
+enum err ddl__evaluate(struct ddl *ddl, struct arena *arena, const struct expr *expr,
+    const struct datum *row, struct datum *result);
+
+/* ---- constraint.c: keys and checks from the tree to the edit
+ * --------------------------------------- */
+
+/* PRIMARY KEY or UNIQUE; column: the column it is written at, or -1. Adds an index without oid and
+ * trees; *added is NULL if an equal one made it superfluous. */
+enum err ddl__add_key(struct ddl *ddl, struct ddl__edit *edit,
+    const struct ast_constraint *constraint, int column, struct index **added);
+/* CHECK. *expr: bound. */
+enum err ddl__add_check(struct ddl *ddl, struct ddl__edit *edit,
+    const struct ast_constraint *constraint, int column, struct expr **expr);
+enum err ddl__key_type(struct ddl *ddl, oid_t type, int32_t location);
+/* WITH (..): PostgreSQL's storage parameters are accepted and mean nothing here. */
+enum err ddl__check_options(struct ddl *ddl, const struct ast_list *options, bool index);
+enum err ddl__check_tablespace(struct ddl *ddl, const char *tablespace);
+/* Column constraints of ADD COLUMN and CREATE TABLE: NOT NULL, DEFAULT, keys, checks, into edit.
+ * Keys and checks are added by the caller in a second pass (pass 2). */
+enum err ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16_t column,
+    const struct ast_column_def *def, bool *said_null);
+enum err ddl__define_column(
+    struct ddl *ddl, struct ddl__edit *edit, const struct ast_column_def *def, uint16_t *column);
+
+/* ---- rows.c: reading and writing the rows of tables
+ * ------------------------------------------------ */
+
+/* The entries of a new index from the rows of the table. 23505 on duplicates. */
+enum err ddl__build_index(
+    struct ddl *ddl, const struct relation *relation, const struct index *index);
+
+/* What becomes of each row in a rewrite. */
+struct ddl__rewrite {
+    const struct relation *from;
+    const struct relation *to;
+    struct expr **values; /* per column of `to`: over from's columns; NULL: as it was (or null) */
+    struct expr **checks; /* per check of `to` that must hold, over to's columns; NULL: not asked */
+    bool *not_null;       /* per column of `to`: no row may have null there */
+};
+/* Copy all rows of from's tree into to's (which is new and empty). */
+enum err ddl__rewrite(struct ddl *ddl, const struct ddl__rewrite *rewrite);
+/* Read all rows, changing nothing: checks and not_null of a struct with from == to. */
+enum err ddl__verify(struct ddl *ddl, const struct ddl__rewrite *rewrite);
+/* New trees for the table and the secondary indexes marked (NULL: all); old ones go at commit. */
+enum err ddl__new_trees(struct ddl *ddl, struct ddl__edit *edit, bool table, const bool *secondary);
+
+/* ---- the statements
+ * -------------------------------------------------------------------------------- */
+
+enum err ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement);
+enum err ddl__create_index(struct ddl *ddl, const struct ast_create_index *statement);
+enum err ddl__create_schema(struct ddl *ddl, const struct ast_create_schema *statement);
+enum err ddl__drop(struct ddl *ddl, const struct ast_drop *statement);
+enum err ddl__truncate(struct ddl *ddl, const struct ast_truncate *statement);
+enum err ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement);
+enum err ddl__rename(struct ddl *ddl, const struct ast_rename *statement);
+enum err ddl__comment(struct ddl *ddl, const struct ast_comment *statement);
+
+/* Drop one locked table with its trees, names and comments. */
+enum err ddl__drop_table(struct ddl *ddl, const struct relation *relation);
+/* Take an index out of the edit, with its tree (but not the table's own), name and comments. */
+enum err ddl__drop_index(struct ddl *ddl, struct ddl__edit *edit, uint16_t at);
+
+#endif /* SQL_DDL_DDL_INTERNAL_H */

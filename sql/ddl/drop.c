@@ -1,0 +1,391 @@
+/* sql/ddl/drop.c - DROP, TRUNCATE. */
+#include "base/assert.h"
+#include "sql/ddl/ddl_internal.h"
+
+/* ---- one relation, one index
+ * ---------------------------------------------------------------------- */
+
+static enum err
+release_name(struct ddl *ddl, oid_t schema, const char *name)
+{
+    struct ddl_context *context = ddl->context;
+    return catalog_name_remove(
+        ddl->task, context->store, context->txn, CATALOG_NAME_RELATION, schema, name, ddl->diag);
+}
+
+static enum err
+remove_comments(struct ddl *ddl, enum catalog_class_oid class_oid, oid_t oid)
+{
+    struct ddl_context *context = ddl->context;
+    return catalog_comments_remove(
+        ddl->task, context->store, context->txn, class_oid, oid, ddl->diag);
+}
+
+enum err
+ddl__drop_table(struct ddl *ddl, const struct relation *relation)
+{
+    struct ddl_context *context = ddl->context;
+    TRY(txn_tree_drop(ddl->task, context->txn, relation->tree, ddl->diag));
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        const struct index *index = &relation->indexes[i];
+        if (!index->primary) {
+            TRY(txn_tree_drop(ddl->task, context->txn, index->tree, ddl->diag));
+        }
+        TRY(release_name(ddl, relation->schema, index->name));
+        TRY(remove_comments(ddl, CATALOG_CLASS_RELATION, index->oid));
+        TRY(remove_comments(ddl, CATALOG_CLASS_CONSTRAINT, index->oid));
+    }
+    for (uint16_t i = 0; i < relation->check_count; i++) {
+        TRY(remove_comments(ddl, CATALOG_CLASS_CONSTRAINT, relation->checks[i].oid));
+    }
+    TRY(release_name(ddl, relation->schema, relation->name));
+    TRY(catalog_relation_remove(ddl->task, context->store, context->txn, relation->oid, ddl->diag));
+    return ddl__changed(ddl);
+}
+
+enum err
+ddl__drop_index(struct ddl *ddl, struct ddl__edit *edit, uint16_t at)
+{
+    const struct index *index = &edit->indexes[at];
+    if (!index->primary) {
+        TRY(txn_tree_drop(ddl->task, ddl->context->txn, index->tree, ddl->diag));
+    }
+    TRY(release_name(ddl, edit->relation.schema, index->name));
+    TRY(remove_comments(ddl, CATALOG_CLASS_RELATION, index->oid));
+    TRY(remove_comments(ddl, CATALOG_CLASS_CONSTRAINT, index->oid));
+    ddl__edit_remove_index(edit, at);
+    return ERR_OK;
+}
+
+/* ---- what is not there
+ * ---------------------------------------------------------------------------- */
+
+/* "table", 42P01 and so on, of an object kind. */
+static const char *
+object_word(enum ast_object object)
+{
+    switch (object) {
+    case AST_OBJECT_TABLE:
+        return "table";
+    case AST_OBJECT_INDEX:
+        return "index";
+    case AST_OBJECT_VIEW:
+        return "view";
+    case AST_OBJECT_MATERIALIZED_VIEW:
+        return "materialized view";
+    case AST_OBJECT_SEQUENCE:
+        return "sequence";
+    case AST_OBJECT_SCHEMA:
+        return "schema";
+    case AST_OBJECT_TYPE:
+        return "type";
+    case AST_OBJECT_DATABASE:
+        return "database";
+    case AST_OBJECT_ROLE:
+        return "role";
+    case AST_OBJECT_EXTENSION:
+        return "extension";
+    default:
+        return "object";
+    }
+}
+
+static enum err
+missing_code(enum ast_object object)
+{
+    switch (object) {
+    case AST_OBJECT_TABLE:
+    case AST_OBJECT_VIEW:
+    case AST_OBJECT_MATERIALIZED_VIEW:
+    case AST_OBJECT_SEQUENCE:
+        return ERR_UNDEFINED_TABLE;
+    case AST_OBJECT_SCHEMA:
+        return ERR_INVALID_SCHEMA_NAME;
+    case AST_OBJECT_DATABASE:
+        return ERR_INVALID_CATALOG_NAME;
+    default:
+        return ERR_UNDEFINED_OBJECT;
+    }
+}
+
+/* The named object does not exist: an error, or with IF EXISTS a notice. */
+static enum err
+missing(struct ddl *ddl, const struct ast_drop *statement, const struct ast_table *name)
+{
+    const char *word = object_word(statement->object);
+    const char *schema = name->schema;
+    bool schema_missing = schema != NULL && catalog_schema(ddl->catalog, schema) == 0;
+    if (statement->if_exists) {
+        if (schema_missing) {
+            ddl__notice(ddl, ERR_OK, "schema \"%s\" does not exist, skipping", schema);
+        } else {
+            ddl__notice(ddl, ERR_OK, "%s \"%s\" does not exist, skipping", word, name->name);
+        }
+        return ERR_OK;
+    }
+    if (schema_missing) {
+        return diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME, "schema \"%s\" does not exist", schema);
+    }
+    return diag_set(ddl->diag, missing_code(statement->object), "%s \"%s\" does not exist", word,
+        schema == NULL ? name->name : arena_printf(ddl->arena, "%s.%s", schema, name->name));
+}
+
+static enum err
+wrong_kind(struct ddl *ddl, enum ast_object object, const char *name, enum ast_object is)
+{
+    const char *word = object_word(object);
+    bool vowel = strchr("aeiou", word[0]) != NULL;
+    enum err err = diag_set(
+        ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not %s %s", name, vowel ? "an" : "a", word);
+    if (is == AST_OBJECT_INDEX) {
+        diag_hint(ddl->diag, "Use DROP INDEX to remove an index.");
+    } else if (is == AST_OBJECT_TABLE) {
+        diag_hint(ddl->diag, "Use DROP TABLE to remove a table.");
+    }
+    return err;
+}
+
+/* ---- DROP TABLE, DROP INDEX
+ * ------------------------------------------------------------------------ */
+
+/* What stands under a name, before any lock. */
+static void
+look(struct ddl *ddl, const struct ast_table *name, const struct relation **relation,
+    const struct index **index)
+{
+    ddl__in_schema(ddl, name->schema, name->name, relation, index);
+}
+
+static enum err
+drop_tables(struct ddl *ddl, const struct ast_drop *statement)
+{
+    /* All are locked and looked at before the first goes, as one name may be missing. */
+    uint32_t count = ast_list_count(statement->names);
+    oid_t *oids = arena_array(ddl->arena, count, sizeof *oids);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ast_table *name = ast_as_table(ast_list_at(statement->names, i));
+        const struct relation *relation;
+        const struct index *index;
+        look(ddl, name, &relation, &index);
+        if (index != NULL) {
+            return wrong_kind(ddl, AST_OBJECT_TABLE, name->name, AST_OBJECT_INDEX);
+        }
+        TRY(ddl__lock_relation(ddl, name, TXN_ACCESS_EXCLUSIVE, true, &relation));
+        if (relation == NULL) {
+            TRY(missing(ddl, statement, name));
+            continue;
+        }
+        oids[i] = relation->oid;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct relation *relation =
+            oids[i] == 0 ? NULL : catalog_relation_by_oid(ddl->catalog, oids[i]);
+        if (relation != NULL) { /* NULL: named twice */
+            TRY(ddl__drop_table(ddl, relation));
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+drop_one_index(struct ddl *ddl, const struct ast_drop *statement, const struct ast_table *name)
+{
+    oid_t locked = 0;
+    for (;;) {
+        const struct relation *table;
+        const struct index *index;
+        TRY(ddl__refresh(ddl));
+        look(ddl, name, &table, &index);
+        if (table == NULL) {
+            return missing(ddl, statement, name);
+        }
+        if (index == NULL) {
+            return wrong_kind(ddl, AST_OBJECT_INDEX, name->name, AST_OBJECT_TABLE);
+        }
+        if (index->constraint) {
+            enum err err = diag_set(ddl->diag, ERR_DEPENDENT_OBJECTS,
+                "cannot drop index %s because constraint %s on table %s requires it", index->name,
+                index->name, table->name);
+            diag_hint(ddl->diag, "You can drop constraint %s on table %s instead.", index->name,
+                table->name);
+            return err;
+        }
+        if (table->oid != locked) {
+            TRY(txn_lock_table(ddl->task, ddl->context->txn, table->oid, table->name,
+                TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
+            locked = table->oid;
+            continue; /* D1 */
+        }
+        struct ddl__edit *edit = ddl__edit_new(ddl, table);
+        TRY(ddl__drop_index(ddl, edit, (uint16_t)(index - table->indexes)));
+        return ddl__edit_store(ddl, edit);
+    }
+}
+
+/* ---- DROP SCHEMA
+ * ----------------------------------------------------------------------------------- */
+
+/* Tables of the schema, at most `max` into list; returns how many there are. */
+static size_t
+tables_of(struct ddl *ddl, oid_t schema, const struct relation **list, size_t max)
+{
+    size_t count = 0;
+    const struct relation *relation;
+    for (size_t i = 0; (relation = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
+        if (relation->schema == schema && relation->kind == RELATION_TABLE) {
+            if (count < max) {
+                list[count] = relation;
+            }
+            count++;
+        }
+    }
+    return count;
+}
+
+static enum err
+schema_in_use(struct ddl *ddl, const char *name, const struct relation **tables, size_t count)
+{
+    enum err err = diag_set(ddl->diag, ERR_DEPENDENT_OBJECTS,
+        "cannot drop schema %s because other objects depend on it", name);
+    struct buffer detail = {0};
+    for (size_t i = 0; i < count && detail.size < DIAG_TEXT_MAX; i++) {
+        buffer_printf(&detail, "%stable %s.%s depends on schema %s", i == 0 ? "" : "\n", name,
+            tables[i]->name, name);
+    }
+    diag_detail(ddl->diag, "%.*s", (int)detail.size, (const char *)detail.data);
+    diag_hint(ddl->diag, "Use DROP ... CASCADE to drop the dependent objects too.");
+    buffer_destroy(&detail);
+    return err;
+}
+
+static enum err
+drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_table *item)
+{
+    struct ddl_context *context = ddl->context;
+    const char *name = item->name;
+    oid_t schema = catalog_schema(ddl->catalog, name);
+    if (schema == 0) {
+        return missing(ddl, statement, item);
+    }
+    if (schema == NAMESPACE_PG_CATALOG || schema == NAMESPACE_INFORMATION_SCHEMA) {
+        return diag_set(ddl->diag, ERR_DEPENDENT_OBJECTS,
+            "cannot drop schema %s because it is required by the database system", name);
+    }
+    TRY(txn_lock_table(
+        ddl->task, context->txn, schema, name, TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
+    TRY(ddl__refresh(ddl));
+    if (catalog_schema(ddl->catalog, name) != schema) {
+        return missing(ddl, statement, item);
+    }
+    size_t count = tables_of(ddl, schema, NULL, 0);
+    const struct relation **tables = arena_array(ddl->arena, count, sizeof(struct relation *));
+    (void)tables_of(ddl, schema, tables, count);
+    if (count > 0 && !statement->cascade) {
+        return schema_in_use(ddl, name, tables, count);
+    }
+    if (count == 1) {
+        ddl__notice(ddl, ERR_OK, "drop cascades to table %s.%s", name, tables[0]->name);
+    } else if (count > 1) {
+        ddl__notice(ddl, ERR_OK, "drop cascades to %zu other objects", count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        TRY(txn_lock_table(ddl->task, context->txn, tables[i]->oid, tables[i]->name,
+            TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
+        TRY(ddl__refresh(ddl));
+        const struct relation *table = catalog_relation_by_oid(ddl->catalog, tables[i]->oid);
+        if (table != NULL) {
+            TRY(ddl__drop_table(ddl, table));
+        }
+    }
+    TRY(catalog_name_remove(
+        ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0, name, ddl->diag));
+    TRY(catalog_schema_remove(ddl->task, context->store, context->txn, schema, ddl->diag));
+    return ddl__changed(ddl);
+}
+
+/* ---- DROP
+ * ------------------------------------------------------------------------------------------ */
+
+/* Kinds of which there are none, or none that can be dropped. */
+static enum err
+drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_table *name)
+{
+    bool exists = false;
+    const struct relation *relation = NULL;
+    const struct index *index = NULL;
+    switch (statement->object) {
+    case AST_OBJECT_VIEW:
+    case AST_OBJECT_MATERIALIZED_VIEW:
+    case AST_OBJECT_SEQUENCE:
+        look(ddl, name, &relation, &index);
+        if (relation != NULL) {
+            return wrong_kind(ddl, statement->object, name->name,
+                index != NULL ? AST_OBJECT_INDEX : AST_OBJECT_TABLE);
+        }
+        break;
+    case AST_OBJECT_DATABASE:
+        exists = catalog_database_exists(ddl->catalog, name->name);
+        break;
+    case AST_OBJECT_ROLE:
+        exists = catalog_role(ddl->catalog, name->name) != NULL;
+        break;
+    case AST_OBJECT_TYPE:
+        exists = type_by_name(name->name) != NULL;
+        break;
+    case AST_OBJECT_EXTENSION:
+        break;
+    default:
+        return ddl__unsupported(ddl, "dropping this kind of object", -1);
+    }
+    if (exists) {
+        return diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED, "dropping a %s is not supported",
+            object_word(statement->object));
+    }
+    return missing(ddl, statement, name);
+}
+
+enum err
+ddl__drop(struct ddl *ddl, const struct ast_drop *statement)
+{
+    if (statement->object == AST_OBJECT_TABLE) {
+        return drop_tables(ddl, statement);
+    }
+    AST_FOREACH(at, statement->names)
+    {
+        const struct ast_table *name = ast_as_table(*at);
+        TRY(ddl__refresh(ddl));
+        if (statement->object == AST_OBJECT_INDEX) {
+            TRY(drop_one_index(ddl, statement, name));
+        } else if (statement->object == AST_OBJECT_SCHEMA) {
+            TRY(drop_schema(ddl, statement, name));
+        } else {
+            TRY(drop_other(ddl, statement, name));
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- TRUNCATE
+ * -------------------------------------------------------------------------------------- */
+
+enum err
+ddl__truncate(struct ddl *ddl, const struct ast_truncate *statement)
+{
+    uint32_t count = ast_list_count(statement->tables);
+    oid_t *oids = arena_array(ddl->arena, count, sizeof *oids);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct relation *relation;
+        TRY(ddl__lock_relation(ddl, ast_as_table(ast_list_at(statement->tables, i)),
+            TXN_ACCESS_EXCLUSIVE, false, &relation));
+        oids[i] = relation->oid;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct relation *relation;
+        TRY(ddl__find_again(ddl, oids[i], &relation));
+        TRY(catalog_row_ids_settle(ddl->task, ddl->context->store, relation, ddl->diag));
+        struct ddl__edit *edit = ddl__edit_new(ddl, relation);
+        TRY(ddl__new_trees(ddl, edit, true, NULL));
+        TRY(ddl__edit_store(ddl, edit));
+    }
+    return ERR_OK;
+}

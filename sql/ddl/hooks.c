@@ -1,0 +1,28 @@
+/* sql/ddl/hooks.c - expressions of definitions through the planner and the executor. In a file of
+ * its own, so that tests with hooks of their own need neither. */
+#include "sql/ddl/ddl.h"
+#include "sql/exec/exec.h"
+#include "sql/plan/plan.h"
+
+static enum err
+bind(struct task *task, struct ddl_context *context, const char *text,
+    const struct relation *relation, oid_t type, int32_t typmod, struct expr **expr)
+{
+    struct plan_context plan = {
+        .arena = context->arena,
+        .diag = context->diag,
+        .catalog = context->env->catalog,
+        .env = context->env,
+        .db = context->db,
+        .text = text,
+    };
+    return plan_bind_expression(task, &plan, text, relation, 0, type, typmod, expr);
+}
+
+static enum err
+evaluate(struct eval *eval, const struct expr *expr, const struct datum *row, struct datum *result)
+{
+    return exec_evaluate(eval, expr, row, NULL, result);
+}
+
+const struct ddl_hooks ddl_default_hooks = {.bind = bind, .evaluate = evaluate};

@@ -1,0 +1,304 @@
+/* sql/ddl/rename.c - ALTER .. RENAME, COMMENT ON. */
+#include "base/assert.h"
+#include "sql/ddl/ddl_internal.h"
+
+/* ---- names of relations
+ * ---------------------------------------------------------------------------- */
+
+static enum err
+change_name(
+    struct ddl *ddl, const struct relation *table, const char *from, const char *to, oid_t oid)
+{
+    struct ddl_context *context = ddl->context;
+    bool taken;
+    TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_RELATION,
+        table->schema, to, oid, &taken, ddl->diag));
+    if (taken) {
+        return diag_set(ddl->diag, ERR_DUPLICATE_TABLE, "relation \"%s\" already exists", to);
+    }
+    return catalog_name_remove(ddl->task, context->store, context->txn, CATALOG_NAME_RELATION,
+        table->schema, from, ddl->diag);
+}
+
+static enum err
+rename_index(struct ddl *ddl, const struct relation *table, uint16_t at, const char *name)
+{
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    struct index *index = &edit->indexes[at];
+    TRY(change_name(ddl, table, index->name, name, index->oid));
+    index->name = name;
+    return ddl__edit_store(ddl, edit);
+}
+
+static enum err
+rename_table(struct ddl *ddl, const struct relation *table, const char *name)
+{
+    TRY(change_name(ddl, table, table->name, name, table->oid));
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    edit->relation.name = name;
+    return ddl__edit_store(ddl, edit);
+}
+
+/* ---- columns and constraints
+ * ----------------------------------------------------------------------- */
+
+static enum err
+rename_column(struct ddl *ddl, const struct relation *table, const struct ast_rename *statement)
+{
+    int column = relation_column(table, statement->old_name);
+    if (column < 0) {
+        return diag_set(
+            ddl->diag, ERR_UNDEFINED_COLUMN, "column \"%s\" does not exist", statement->old_name);
+    }
+    if (relation_column(table, statement->new_name) >= 0) {
+        return diag_set(ddl->diag, ERR_DUPLICATE_COLUMN,
+            "column \"%s\" of relation \"%s\" already exists", statement->new_name, table->name);
+    }
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    edit->columns[column].name = statement->new_name;
+    for (uint16_t i = 0; i < table->check_count; i++) { /* D5 */
+        struct expr *expr;
+        TRY(ddl__bind(ddl, table->checks[i].text, -1, table, TYPE_BOOL, -1, &expr));
+        TRY(ddl__column_names(
+            ddl, &edit->relation, table->checks[i].text, expr, &edit->checks[i].text));
+        TRY(ddl__bind(ddl, edit->checks[i].text, -1, &edit->relation, TYPE_BOOL, -1, &expr));
+    }
+    return ddl__edit_store(ddl, edit);
+}
+
+static enum err
+rename_constraint(struct ddl *ddl, const struct relation *table, const struct ast_rename *statement)
+{
+    if (ddl__constraint_exists(table, statement->new_name)) {
+        return diag_set(ddl->diag, ERR_DUPLICATE_OBJECT,
+            "constraint \"%s\" for relation \"%s\" already exists", statement->new_name,
+            table->name);
+    }
+    for (uint16_t i = 0; i < table->index_count; i++) {
+        if (table->indexes[i].constraint &&
+            strcmp(table->indexes[i].name, statement->old_name) == 0) {
+            return rename_index(ddl, table, i, statement->new_name);
+        }
+    }
+    for (uint16_t i = 0; i < table->check_count; i++) {
+        if (strcmp(table->checks[i].name, statement->old_name) == 0) {
+            struct ddl__edit *edit = ddl__edit_new(ddl, table);
+            edit->checks[i].name = statement->new_name;
+            return ddl__edit_store(ddl, edit);
+        }
+    }
+    return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT,
+        "constraint \"%s\" for table \"%s\" does not exist", statement->old_name, table->name);
+}
+
+/* ---- schemas
+ * --------------------------------------------------------------------------------------- */
+
+static enum err
+rename_schema(struct ddl *ddl, const char *from, const char *to)
+{
+    struct ddl_context *context = ddl->context;
+    oid_t schema = catalog_schema(ddl->catalog, from);
+    if (schema == 0) {
+        return diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME, "schema \"%s\" does not exist", from);
+    }
+    if (schema == NAMESPACE_PG_CATALOG || schema == NAMESPACE_INFORMATION_SCHEMA) {
+        return diag_set(ddl->diag, ERR_INSUFFICIENT_PRIVILEGE,
+            "permission denied: \"%s\" is a system schema", from);
+    }
+    if (strncmp(to, "pg_", 3) == 0) {
+        enum err err =
+            diag_set(ddl->diag, ERR_RESERVED_NAME, "unacceptable schema name \"%s\"", to);
+        diag_detail(ddl->diag, "The prefix \"pg_\" is reserved for system schemas.");
+        return err;
+    }
+    TRY(txn_lock_table(
+        ddl->task, context->txn, schema, from, TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
+    TRY(ddl__refresh(ddl));
+    bool taken;
+    TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0, to,
+        schema, &taken, ddl->diag));
+    if (taken) {
+        return diag_set(ddl->diag, ERR_DUPLICATE_SCHEMA, "schema \"%s\" already exists", to);
+    }
+    TRY(catalog_name_remove(
+        ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0, from, ddl->diag));
+    struct catalog_entry entry;
+    oid_t owner = context->owner;
+    for (size_t i = 0; catalog_schema_at(ddl->catalog, i, &entry); i++) {
+        if (entry.oid == schema) {
+            owner = entry.owner;
+        }
+    }
+    TRY(catalog_schema_put(ddl->task, context->store, context->txn, schema, to, owner, ddl->diag));
+    return ddl__changed(ddl);
+}
+
+/* ---- RENAME
+ * ---------------------------------------------------------------------------------------- */
+
+/* The table of an index that is to be renamed, locked. NULL: no such index. */
+static enum err
+lock_index(struct ddl *ddl, const struct ast_table *name, const struct relation **table,
+    const struct index **index)
+{
+    oid_t locked = 0;
+    for (;;) {
+        TRY(ddl__refresh(ddl));
+        *index = catalog_index(ddl->catalog, name->schema, name->name, table);
+        if (*index == NULL || (*table)->oid == locked) {
+            return ERR_OK;
+        }
+        TRY(txn_lock_table(ddl->task, ddl->context->txn, (*table)->oid, (*table)->name,
+            TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
+        locked = (*table)->oid;
+    }
+}
+
+enum err
+ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
+{
+    const struct relation *table;
+    const struct index *index;
+    switch (statement->object) {
+    case AST_OBJECT_SCHEMA:
+        return rename_schema(ddl, statement->table->name, statement->new_name);
+    case AST_OBJECT_INDEX:
+    case AST_OBJECT_TABLE:
+        TRY(lock_index(ddl, statement->table, &table, &index));
+        if (index != NULL) {
+            return rename_index(
+                ddl, table, (uint16_t)(index - table->indexes), statement->new_name);
+        }
+        break;
+    case AST_OBJECT_COLUMN:
+    case AST_OBJECT_CONSTRAINT:
+        break;
+    default:
+        return ddl__unsupported(ddl, "renaming this kind of object", -1);
+    }
+    TRY(ddl__lock_relation(
+        ddl, statement->table, TXN_ACCESS_EXCLUSIVE, statement->if_exists, &table));
+    if (table == NULL) {
+        ddl__notice(
+            ddl, ERR_OK, "relation \"%s\" does not exist, skipping", statement->table->name);
+        return ERR_OK;
+    }
+    if (statement->object == AST_OBJECT_COLUMN) {
+        return rename_column(ddl, table, statement);
+    }
+    if (statement->object == AST_OBJECT_CONSTRAINT) {
+        return rename_constraint(ddl, table, statement);
+    }
+    return rename_table(ddl, table, statement->new_name);
+}
+
+/* ---- COMMENT
+ * --------------------------------------------------------------------------------------- */
+
+struct comment_target {
+    oid_t class_oid, oid;
+    int32_t sub;
+};
+
+static enum err
+constraint_target(
+    struct ddl *ddl, const struct relation *table, const char *name, struct comment_target *target)
+{
+    target->class_oid = CATALOG_CLASS_CONSTRAINT;
+    for (uint16_t i = 0; i < table->index_count; i++) {
+        if (table->indexes[i].constraint && strcmp(table->indexes[i].name, name) == 0) {
+            target->oid = table->indexes[i].oid;
+            return ERR_OK;
+        }
+    }
+    for (uint16_t i = 0; i < table->check_count; i++) {
+        if (strcmp(table->checks[i].name, name) == 0) {
+            target->oid = table->checks[i].oid;
+            return ERR_OK;
+        }
+    }
+    return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT,
+        "constraint \"%s\" for table \"%s\" does not exist", name, table->name);
+}
+
+static enum err
+table_target(struct ddl *ddl, const struct ast_comment *statement, struct comment_target *target)
+{
+    const struct relation *table;
+    TRY(ddl__lock_relation(ddl, statement->name, TXN_SHARE_UPDATE_EXCLUSIVE, false, &table));
+    target->class_oid = CATALOG_CLASS_RELATION;
+    target->oid = table->oid;
+    if (statement->object == AST_OBJECT_CONSTRAINT) {
+        return constraint_target(ddl, table, statement->part, target);
+    }
+    if (statement->object == AST_OBJECT_COLUMN) {
+        int column = relation_column(table, statement->part);
+        if (column < 0) {
+            return diag_set(ddl->diag, ERR_UNDEFINED_COLUMN,
+                "column \"%s\" of relation \"%s\" does not exist", statement->part, table->name);
+        }
+        target->sub = column + 1;
+    }
+    return ERR_OK;
+}
+
+static enum err
+named_target(struct ddl *ddl, const struct ast_comment *statement, struct comment_target *target)
+{
+    const char *name = statement->name->name;
+    const struct relation *table;
+    const struct index *index;
+    struct catalog_entry entry;
+    switch (statement->object) {
+    case AST_OBJECT_INDEX:
+        TRY(lock_index(ddl, statement->name, &table, &index));
+        if (index == NULL) {
+            return diag_set(ddl->diag, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", name);
+        }
+        *target = (struct comment_target){CATALOG_CLASS_RELATION, index->oid, 0};
+        return ERR_OK;
+    case AST_OBJECT_SCHEMA:
+        *target =
+            (struct comment_target){CATALOG_CLASS_SCHEMA, catalog_schema(ddl->catalog, name), 0};
+        return target->oid != 0 ? ERR_OK
+                                : diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME,
+                                      "schema \"%s\" does not exist", name);
+    case AST_OBJECT_DATABASE:
+        for (size_t i = 0; catalog_database_at(ddl->catalog, i, &entry); i++) {
+            if (strcmp(entry.name, name) == 0) {
+                *target = (struct comment_target){CATALOG_CLASS_DATABASE, entry.oid, 0};
+                return ERR_OK;
+            }
+        }
+        return diag_set(
+            ddl->diag, ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist", name);
+    case AST_OBJECT_ROLE: {
+        const struct role *role = catalog_role(ddl->catalog, name);
+        if (role == NULL) {
+            return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT, "role \"%s\" does not exist", name);
+        }
+        *target = (struct comment_target){CATALOG_CLASS_ROLE, role->oid, 0};
+        return ERR_OK;
+    }
+    default:
+        return ddl__unsupported(ddl, "a comment on this kind of object", -1);
+    }
+}
+
+enum err
+ddl__comment(struct ddl *ddl, const struct ast_comment *statement)
+{
+    struct ddl_context *context = ddl->context;
+    struct comment_target target = {0};
+    bool of_table = statement->object == AST_OBJECT_TABLE ||
+                    statement->object == AST_OBJECT_COLUMN ||
+                    statement->object == AST_OBJECT_CONSTRAINT;
+    TRY(of_table ? table_target(ddl, statement, &target) : named_target(ddl, statement, &target));
+    /* An empty text is no comment, as in PostgreSQL. */
+    const char *text =
+        statement->text != NULL && statement->text[0] != '\0' ? statement->text : NULL;
+    TRY(catalog_comment_put(ddl->task, context->store, context->txn, target.class_oid, target.oid,
+        target.sub, text, ddl->diag));
+    return ddl__changed(ddl);
+}
