@@ -1331,28 +1331,28 @@ table_constraint(A) ::= constraint_elem(C). { A = NODE(C); }
 constraint_elem(A) ::= CHECK(K) LP mark(S) a_expr(E) mark_end(Z) RP constraint_attributes(W). {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_CHECK; A->expr = E;
     parser__range(p, S, Z, &A->expr_start, &A->expr_size);
-    parser__constraint_attributes(p, A, W, HERE(K));
+    parser__constraint_attributes(p, A, W, -1);
 }
 constraint_elem(A) ::= UNIQUE(K) nulls_distinct(D) LP name_list(L) RP index_including(I) with_options(O) index_tablespace constraint_attributes(W). {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_UNIQUE; A->columns = L; A->including = I; A->options = O; A->nulls_not_distinct = D;
-    parser__constraint_attributes(p, A, W, HERE(K));
+    parser__constraint_attributes(p, A, W, -1);
 }
 constraint_elem(A) ::= UNIQUE(K) USING INDEX col_id(N) constraint_attributes(W). {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_UNIQUE; A->using_index = N.text;
-    parser__constraint_attributes(p, A, W, HERE(K));
+    parser__constraint_attributes(p, A, W, -1);
 }
 constraint_elem(A) ::= PRIMARY(K) KEY LP name_list(L) RP index_including(I) with_options(O) index_tablespace constraint_attributes(W). {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_PRIMARY; A->columns = L; A->including = I; A->options = O;
-    parser__constraint_attributes(p, A, W, HERE(K));
+    parser__constraint_attributes(p, A, W, -1);
 }
 constraint_elem(A) ::= PRIMARY(K) KEY USING INDEX col_id(N) constraint_attributes(W). {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_PRIMARY; A->using_index = N.text;
-    parser__constraint_attributes(p, A, W, HERE(K));
+    parser__constraint_attributes(p, A, W, -1);
 }
 constraint_elem(A) ::= FOREIGN(K) KEY LP name_list(C) RP REFERENCES qualified_name(T) opt_name_list(L) key_match(M) key_actions(X) constraint_attributes(W). {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_FOREIGN; A->columns = C; A->table = T; A->table_columns = L; A->match = M;
     A->on_update = (enum ast_fk_action)(X & 15); A->on_delete = (enum ast_fk_action)(X >> 4);
-    parser__constraint_attributes(p, A, W, HERE(K));
+    parser__constraint_attributes(p, A, W, -1);
 }
 constraint_elem(A) ::= EXCLUDE(K) access_method LP exclude_list RP index_including with_options index_tablespace exclude_where constraint_attributes. {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_EXCLUDE;
@@ -1664,7 +1664,7 @@ alter_action(A) ::= ALTER(K) CONSTRAINT col_id(N) constraint_attributes(W). {
     A = parser__action(p, AST_ALTER_CONSTRAINT, N.text, HERE(K));
     struct ast_constraint *constraint = NEW(AST_CONSTRAINT, constraint, HERE(N));
     constraint->kind = AST_CONSTRAINT_FOREIGN; constraint->name = N.text;
-    parser__constraint_attributes(p, constraint, W, HERE(K));
+    parser__constraint_attributes(p, constraint, W, -1);
     ((struct ast_alter_action *)A)->constraint = constraint;
 }
 alter_action(A) ::= ALTER(K) opt_column col_id(N) opt_set_data TYPE typename(T) opt_collate(C) alter_using(U). {
