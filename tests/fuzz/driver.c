@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
@@ -88,7 +90,7 @@ main(int argc, char **argv)
     static char line[INPUT_MAX];
     while (line_count < LINES_MAX && fgets(line, sizeof line, file) != NULL) {
         size_t size = strcspn(line, "\n");
-        lines[line_count] = malloc(size + 1);
+        lines[line_count] = mem_alloc(size + 1);
         memcpy(lines[line_count], line, size);
         lines[line_count++][size] = '\0';
         LLVMFuzzerTestOneInput((const uint8_t *)line, size);
@@ -104,13 +106,13 @@ main(int argc, char **argv)
             size = mutate(input, size);
         }
         /* Exactly as long as it is, so that a sanitizer sees one byte too far. */
-        uint8_t *copy = malloc(size == 0 ? 1 : size);
+        uint8_t *copy = mem_alloc(size);
         memcpy(copy, input, size);
         LLVMFuzzerTestOneInput(copy, size);
-        free(copy);
+        mem_free(copy);
     }
     for (size_t i = 0; i < line_count; i++) {
-        free(lines[i]);
+        mem_free(lines[i]);
     }
     printf("%zu lines and %ld mutations\n", line_count, count);
     return 0;

@@ -222,7 +222,7 @@ nesting_is_bounded(void **state)
         const char *head, *piece, *tail;
     } cases[] = {{"select ", "(", ""}, {"select ", "(1+", ""}, {"select ", "- ", "a"},
         {"select ", "not ", "a"}, {"select 1", " + 1", ""}, {"select ", "f(", "1"},
-        {"select a", "[1", ""}, {"select 1", " union select 1", ""},
+        {"select a", "[a", ""}, {"select 1", " union select 1", ""},
         {"select * from a", " cross join b", ""}, {"select ", "case when ", "1"},
         {"select 1", "::int", ""}, {"select ", "(select ", "1"}, {"select ", "array[", "1"},
         {"select 1 from ", "(select 1 from ", "x"}, {"", "(", "select 1"}};
