@@ -1,0 +1,22 @@
+/*
+ * server/connection.h - one client: the protocol's state machine over a socket.
+ */
+#ifndef SERVER_CONNECTION_H
+#define SERVER_CONNECTION_H
+
+#include "sql/session/session.h"
+#include "world/world.h"
+
+struct connection_options {
+    struct sql_engine *engine;
+    struct world_socket *socket;
+    char peer[64];
+    /* Called when the connection has ended, with `arg`, last of all. */
+    void (*ended)(void *arg);
+    void *arg;
+};
+
+/* Start-up to end. Takes over the socket. */
+void connection_run(struct task *task, const struct connection_options *options);
+
+#endif /* SERVER_CONNECTION_H */

@@ -1,0 +1,146 @@
+/*
+ * server/server.c - from a data directory to clients served, and back.
+ *
+ * SIGTERM: no new connections; sessions end when their statement or transaction has; then a
+ * checkpoint. SIGINT: sessions are aborted at once; then a checkpoint. A second signal after
+ * SIGTERM is as SIGINT. SIGQUIT ends at once, without a checkpoint: recovery does the rest.
+ */
+#include "server/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "server/connection.h"
+
+enum {
+    STOP_RUNNING,
+    STOP_SMART, /* SIGTERM */
+    STOP_FAST,  /* SIGINT */
+};
+
+struct server {
+    struct world *world;
+    struct sql_engine *engine;
+    struct task *task;
+    _Atomic int stop;
+    _Atomic uint32_t connections;
+};
+
+struct accepted {
+    struct server *server;
+    struct connection_options options;
+};
+
+static void
+on_signal(void *arg, int signal_number)
+{
+    struct server *server = arg;
+    if (signal_number == SIGQUIT) {
+        world_die(server->world, "received SIGQUIT: ends at once, recovery follows at next start");
+    }
+    if (signal_number != SIGTERM && signal_number != SIGINT) {
+        return;
+    }
+    int stop = server->stop;
+    server->stop = signal_number == SIGINT || stop == STOP_SMART ? STOP_FAST : STOP_SMART;
+    if (stop == STOP_RUNNING) {
+        world_log(server->world, "received %s: shutting down",
+            signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
+    }
+    task_interrupt(server->task, TASK_TERMINATE); /* ends the wait in world_accept */
+}
+
+static void
+connection_ended(void *arg)
+{
+    struct accepted *accepted = arg;
+    struct server *server = accepted->server;
+    mem_free(accepted);
+    server->connections--;
+}
+
+static void
+connection_main(struct task *task, void *arg)
+{
+    struct accepted *accepted = arg;
+    connection_run(task, &accepted->options);
+}
+
+static enum err
+serve(struct task *task, struct server *server, struct world_listener *listener, struct diag *diag)
+{
+    while (server->stop == STOP_RUNNING) {
+        struct accepted *accepted = mem_zalloc(sizeof *accepted);
+        accepted->server = server;
+        accepted->options.engine = server->engine;
+        accepted->options.ended = connection_ended;
+        accepted->options.arg = accepted;
+        enum err err =
+            world_accept(task, listener, &accepted->options.socket, accepted->options.peer, diag);
+        if (err == ERR_OK) {
+            server->connections++;
+            err = task_spawn(
+                server->world, WORLD_ANY_WORKER, "connection", connection_main, accepted, diag);
+            if (err != ERR_OK) {
+                world_log(server->world, "connection from %s refused: %s", accepted->options.peer,
+                    diag->message);
+                world_socket_close(task, accepted->options.socket);
+                server->connections--;
+                mem_free(accepted);
+            }
+            continue;
+        }
+        mem_free(accepted);
+        if (err != ERR_ADMIN_SHUTDOWN) {
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+/* Ask the sessions to end until none is left. */
+static void
+drain(struct task *task, struct server *server)
+{
+    task_interrupt_clear(task, TASK_TERMINATE);
+    while (server->connections > 0) {
+        (void)sql_engine_terminate(server->engine, server->stop == STOP_SMART);
+        task_park(task, world_clock_us(server->world) + 20000);
+        task_interrupt_clear(task, TASK_TERMINATE);
+    }
+}
+
+enum err
+server_run(struct task *task, const struct server_options *options, struct diag *diag)
+{
+    struct server server = {.world = task_world(task), .task = task};
+    struct sql_engine_options engine = {
+        .directory = options->data_directory,
+        .system_user = options->system_user,
+        .cache_size = options->cache_size,
+        .checkpoint_wal_size = options->checkpoint_wal_size,
+        .connections_max = options->connections_max,
+    };
+    TRY(sql_engine_open(task, &engine, &server.engine, diag));
+    struct world_listener *listener = NULL;
+    enum err err = world_listen(task, options->host, options->port, &listener, diag);
+    if (err == ERR_OK) {
+        world_on_signal(server.world, on_signal, &server);
+        world_log(server.world, "ready: listening on %s, port %u, data directory \"%s\"",
+            options->host, world_listener_port(listener), options->data_directory);
+        err = serve(task, &server, listener, diag);
+        world_listener_close(task, listener);
+        drain(task, &server);
+        world_on_signal(server.world, NULL, NULL);
+        struct diag checkpoint_diag;
+        if (sql_engine_checkpoint(task, server.engine, &checkpoint_diag) != ERR_OK) {
+            world_log(server.world, "the last checkpoint failed: %s", checkpoint_diag.message);
+        }
+    }
+    sql_engine_close(task, server.engine);
+    if (err == ERR_OK) {
+        world_log(server.world, "shut down");
+    }
+    return err;
+}

@@ -1,0 +1,264 @@
+/* sql/session/engine.c - what all sessions share, and the life of one. */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "sql/session/session_internal.h"
+
+enum {
+    CONNECTIONS_DEFAULT = 10000,
+};
+#define STATEMENT_MEMORY_DEFAULT ((uint64_t)1 << 30)
+
+enum err
+sql_engine_open(struct task *task, const struct sql_engine_options *options,
+    struct sql_engine **engine_out, struct diag *diag)
+{
+    struct sql_engine *engine = mem_zalloc(sizeof *engine);
+    engine->world = task_world(task);
+    engine->directory = mem_strdup(options->directory);
+    engine->connections_max =
+        options->connections_max == 0 ? CONNECTIONS_DEFAULT : options->connections_max;
+    engine->statement_memory_max = options->statement_memory_max == 0
+                                       ? STATEMENT_MEMORY_DEFAULT
+                                       : options->statement_memory_max;
+    engine->next_pid = 1;
+    list_init(&engine->sessions);
+    struct txn_db_options db = {
+        .directory = options->directory,
+        .cache_size = options->cache_size,
+        .checkpoint_wal_size = options->checkpoint_wal_size,
+        .checkpoint_automatic = true,
+    };
+    enum err err = txn_db_open(task, &db, &engine->db, diag);
+    if (err == ERR_OK) {
+        err = catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag);
+        if (err != ERR_OK) {
+            txn_db_close(task, engine->db);
+        }
+    }
+    if (err != ERR_OK) {
+        mem_free(engine->directory);
+        mem_free(engine);
+        return err;
+    }
+    *engine_out = engine;
+    return ERR_OK;
+}
+
+void
+sql_engine_close(struct task *task, struct sql_engine *engine)
+{
+    ASSERT(engine->session_count == 0);
+    catalog_close(engine->catalogs);
+    txn_db_close(task, engine->db);
+    mem_free(engine->directory);
+    mem_free(engine);
+}
+
+enum err
+sql_engine_checkpoint(struct task *task, struct sql_engine *engine, struct diag *diag)
+{
+    return txn_db_checkpoint(task, engine->db, diag);
+}
+
+void
+sql_engine_cancel(struct sql_engine *engine, uint32_t pid, uint32_t secret)
+{
+    latch_acquire(&engine->latch);
+    LIST_FOREACH (node, &engine->sessions) {
+        struct sql_session *session = LIST_ENTRY(node, struct sql_session, node);
+        if (session->pid == pid && session->secret == secret) {
+            task_interrupt(session->task, TASK_CANCEL);
+        }
+    }
+    latch_release(&engine->latch);
+}
+
+uint32_t
+sql_engine_terminate(struct sql_engine *engine, bool only_idle)
+{
+    latch_acquire(&engine->latch);
+    LIST_FOREACH (node, &engine->sessions) {
+        struct sql_session *session = LIST_ENTRY(node, struct sql_session, node);
+        bool busy = __atomic_load_n(&session->in_statement, __ATOMIC_RELAXED);
+        if (!only_idle || !busy) {
+            task_interrupt(session->task, TASK_TERMINATE);
+        }
+    }
+    uint32_t left = engine->session_count;
+    latch_release(&engine->latch);
+    return left;
+}
+
+uint32_t
+sql_engine_session_count(struct sql_engine *engine)
+{
+    latch_acquire(&engine->latch);
+    uint32_t count = engine->session_count;
+    latch_release(&engine->latch);
+    return count;
+}
+
+/* ---- a session
+ * ------------------------------------------------------------------------------------- */
+
+static enum err
+enter(struct sql_engine *engine, struct sql_session *session, struct diag *diag)
+{
+    latch_acquire(&engine->latch);
+    bool room = engine->session_count < engine->connections_max;
+    if (room) {
+        engine->session_count++;
+        session->pid = engine->next_pid++;
+        if (engine->next_pid > INT32_MAX) {
+            engine->next_pid = 1;
+        }
+        list_push_back(&engine->sessions, &session->node);
+    }
+    latch_release(&engine->latch);
+    return room ? ERR_OK
+                : diag_set(diag, ERR_TOO_MANY_CONNECTIONS, "sorry, too many clients already");
+}
+
+static void
+leave(struct sql_engine *engine, struct sql_session *session)
+{
+    latch_acquire(&engine->latch);
+    list_remove(&session->node);
+    engine->session_count--;
+    latch_release(&engine->latch);
+}
+
+/* Does the role exist, may it log in, does the database exist? */
+static enum err
+check_identity(struct task *task, struct sql_session *session, struct diag *diag)
+{
+    TRY(txn_begin(task, session->txn, TXN_READ_COMMITTED, true, diag));
+    struct catalog *catalog = NULL;
+    enum err err = catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag);
+    if (err == ERR_OK) {
+        const struct role *role = catalog_role(catalog, session->user);
+        if (role == NULL) {
+            err = diag_set(
+                diag, ERR_INVALID_AUTHORIZATION, "role \"%s\" does not exist", session->user);
+        } else if (!role->login) {
+            err = diag_set(diag, ERR_INVALID_AUTHORIZATION,
+                "role \"%s\" is not permitted to log in", session->user);
+        } else if (!catalog_database_exists(catalog, session->database)) {
+            err = diag_set(diag, ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist",
+                session->database);
+        }
+        catalog_release(catalog);
+    }
+    txn_rollback(task, session->txn);
+    return err;
+}
+
+enum err
+sql_session_new(struct task *task, struct sql_engine *engine,
+    const struct sql_session_options *options, const struct sql_sink *sink,
+    struct sql_session **session_out, struct diag *diag)
+{
+    struct sql_session *session = mem_zalloc(sizeof *session);
+    session->engine = engine;
+    session->task = task;
+    session->sink = sink;
+    session->secret = options->secret;
+    session->user = mem_strdup(options->user);
+    session->database = mem_strdup(options->database);
+    list_init(&session->statements);
+    list_init(&session->portals);
+    list_init(&session->cache_ages);
+    arena_create(&session->statement, "statement");
+    settings__create(session);
+    enum err err = enter(engine, session, diag);
+    bool entered = err == ERR_OK;
+    if (entered) {
+        session->txn = txn_new(engine->db, session->pid);
+        session->env.world = engine->world;
+        session->env.user = session->user;
+        session->env.session_user = session->user;
+        session->env.database = session->database;
+        session->env.schema = "public";
+        session->env.backend_pid = session->pid;
+        session->env.session = session;
+        err = check_identity(task, session, diag);
+    }
+    for (const char *const *at = options->settings; err == ERR_OK && at != NULL && *at != NULL;
+         at += 2) {
+        err = settings__start(session, at[0], at[1], diag);
+    }
+    if (err != ERR_OK) {
+        if (entered) {
+            sql_session_delete(task, session);
+        } else {
+            settings__destroy(session);
+            arena_destroy(&session->statement);
+            mem_free(session->user);
+            mem_free(session->database);
+            mem_free(session);
+        }
+        return err;
+    }
+    *session_out = session;
+    return ERR_OK;
+}
+
+void
+sql_session_delete(struct task *task, struct sql_session *session)
+{
+    session__rollback_all(task, session);
+    prepared__drop_all(session);
+    txn_delete(task, session->txn);
+    settings__destroy(session);
+    leave(session->engine, session);
+    arena_destroy(&session->statement);
+    buffer_destroy(&session->normalized);
+    mem_free(session->savepoints);
+    mem_free(session->user);
+    mem_free(session->database);
+    mem_free(session);
+}
+
+uint32_t
+sql_session_pid(const struct sql_session *session)
+{
+    return session->pid;
+}
+
+char
+sql_session_status(const struct sql_session *session)
+{
+    switch (session->block) {
+    case BLOCK_NONE:
+    case BLOCK_IMPLICIT:
+        return 'I';
+    case BLOCK_EXPLICIT:
+        return 'T';
+    case BLOCK_FAILED:
+        return 'E';
+    }
+    ASSERT(false);
+    return 'I';
+}
+
+struct eval_env *
+sql_session_env(struct sql_session *session)
+{
+    return &session->env;
+}
+
+const char *
+sql_session_setting(const struct sql_session *session, const char *name)
+{
+    return settings__value(session, name);
+}
+
+int64_t
+sql_session_idle_deadline(const struct sql_session *session)
+{
+    int64_t wait =
+        session->block == BLOCK_NONE ? session->idle_session_us : session->idle_in_transaction_us;
+    return wait == 0 ? WORLD_NEVER : world_clock_us(session->engine->world) + wait;
+}

@@ -1,0 +1,405 @@
+/* sql/session/prepared.c - statements: parsed once, planned when needed, planned anew when the
+ * catalog has changed. */
+#include "base/assert.h"
+#include "base/mem.h"
+#include "sql/session/session_internal.h"
+
+static bool
+is_plannable(const struct ast_statement *statement)
+{
+    switch (statement->body->kind) {
+    case AST_SELECT:
+    case AST_INSERT:
+    case AST_UPDATE:
+    case AST_DELETE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool
+prepared__is_query(const struct prepared *prepared)
+{
+    return prepared->statement != NULL && is_plannable(prepared->statement);
+}
+
+/* statement: a tree whose arena outlives this call only, or NULL: parse the text. */
+enum err
+prepared__new(struct sql_session *session, const char *name, const char *text, size_t size,
+    const struct ast_statement *statement, const oid_t *types, uint32_t type_count,
+    struct prepared **prepared_out, struct diag *diag)
+{
+    (void)session;
+    struct prepared *prepared = mem_zalloc(sizeof *prepared);
+    prepared->references = 1;
+    prepared->name = mem_strdup(name);
+    arena_create(&prepared->arena, "prepared statement");
+    arena_create(&prepared->plan_arena, "plan");
+    prepared->text = arena_strndup(&prepared->arena, text, size);
+    prepared->size = size;
+    prepared->statement = statement;
+    enum err err = ERR_OK;
+    if (statement == NULL) {
+        struct ast_list *list = NULL;
+        err = parser_parse(&prepared->arena, prepared->text, size, &list, diag);
+        if (err == ERR_OK && ast_list_count(list) > 1) {
+            err = diag_set(
+                diag, ERR_SYNTAX, "cannot insert multiple commands into a prepared statement");
+        }
+        if (err == ERR_OK && ast_list_count(list) == 1) {
+            prepared->statement = ast_as_statement(ast_list_at(list, 0));
+        }
+    }
+    if (err != ERR_OK) {
+        prepared__release(prepared);
+        return err;
+    }
+    prepared->given_count = type_count;
+    prepared->given_types = arena_copy(&prepared->arena, types, type_count * sizeof *types);
+    *prepared_out = prepared;
+    return ERR_OK;
+}
+
+static void
+drop_plan(struct prepared *prepared)
+{
+    if (prepared->catalog != NULL) {
+        catalog_release(prepared->catalog);
+        prepared->catalog = NULL;
+    }
+    prepared->plan = NULL;
+    prepared->program = NULL;
+    arena_reset(&prepared->plan_arena);
+}
+
+void
+prepared__release(struct prepared *prepared)
+{
+    ASSERT(prepared->references > 0);
+    if (--prepared->references > 0) {
+        return;
+    }
+    drop_plan(prepared);
+    arena_destroy(&prepared->plan_arena);
+    arena_destroy(&prepared->arena);
+    mem_free(prepared->name);
+    mem_free(prepared);
+}
+
+/* ---- planning
+ * ------------------------------------------------------------------------------------ */
+
+static enum err
+make_plan(struct task *task, struct sql_session *session, const struct catalog *catalog,
+    const struct ast_node *node, const char *text, const oid_t *given, uint32_t given_count,
+    uint32_t param_max, struct arena *arena, struct plan **plan, struct exec_program **program,
+    struct diag *diag)
+{
+    uint32_t count = given_count > param_max ? given_count : param_max;
+    oid_t *types = arena_array(arena, (size_t)count + 1, sizeof *types);
+    memcpy(types, given, given_count * sizeof *types);
+    session->env.catalog = catalog;
+    struct plan_context context = {
+        .arena = arena,
+        .diag = diag,
+        .catalog = catalog,
+        .env = &session->env,
+        .db = session->engine->db,
+        .text = text,
+        .param_types = types,
+        .param_count = given_count,
+        .param_max = count,
+    };
+    TRY(plan_make(task, &context, node, plan));
+    return exec_compile(arena, *plan, program, diag);
+}
+
+static enum err
+lock_tables(
+    struct task *task, struct sql_session *session, const struct plan *plan, struct diag *diag)
+{
+    for (uint32_t i = 0; i < plan->lock_count; i++) {
+        const struct plan_table_lock *lock = &plan->locks[i];
+        TRY(txn_lock_table(
+            task, session->txn, lock->relation, lock->name, lock->mode, TXN_WAIT, diag));
+    }
+    return ERR_OK;
+}
+
+/* A replanned statement must give the columns it was described with. */
+static enum err
+check_same_result(const struct plan_column *old, uint32_t old_count, bool old_rows,
+    const struct plan *plan, struct diag *diag)
+{
+    bool same = old_rows == plan->returns_rows && old_count == plan->column_count;
+    for (uint32_t i = 0; same && i < old_count; i++) {
+        same = old[i].type == plan->columns[i].type && old[i].typmod == plan->columns[i].typmod;
+    }
+    return same ? ERR_OK
+                : diag_set(
+                      diag, ERR_FEATURE_NOT_SUPPORTED, "cached plan must not change result type");
+}
+
+static void
+describe(struct prepared *prepared)
+{
+    const struct plan *plan = prepared->plan;
+    prepared->param_types =
+        arena_copy(&prepared->arena, plan->param_types, plan->param_count * sizeof(oid_t));
+    prepared->param_count = plan->param_count;
+    prepared->returns_rows = plan->returns_rows;
+    prepared->column_count = plan->column_count;
+    struct plan_column *columns =
+        arena_array(&prepared->arena, (size_t)plan->column_count + 1, sizeof *columns);
+    for (uint32_t i = 0; i < plan->column_count; i++) {
+        columns[i] = plan->columns[i];
+        columns[i].name = arena_strdup(&prepared->arena, plan->columns[i].name);
+    }
+    prepared->columns = columns;
+    prepared->described = true;
+}
+
+static enum err
+replan(struct task *task, struct sql_session *session, struct prepared *prepared,
+    struct catalog *catalog, struct diag *diag)
+{
+    /* Once described, the parameters' types stay. */
+    const oid_t *types = prepared->described ? prepared->param_types : prepared->given_types;
+    uint32_t count = prepared->described ? prepared->param_count : prepared->given_count;
+    drop_plan(prepared);
+    struct plan *plan = NULL;
+    struct exec_program *program = NULL;
+    enum err err = make_plan(task, session, catalog, prepared->statement->body, prepared->text,
+        types, count, prepared->statement->param_max, &prepared->plan_arena, &plan, &program, diag);
+    if (err == ERR_OK && prepared->described) {
+        err = check_same_result(
+            prepared->columns, prepared->column_count, prepared->returns_rows, plan, diag);
+    }
+    if (err != ERR_OK) {
+        arena_reset(&prepared->plan_arena);
+        return err;
+    }
+    prepared->plan = plan;
+    prepared->program = program;
+    prepared->catalog = catalog; /* takes the reference */
+    if (!prepared->described) {
+        describe(prepared);
+    }
+    return ERR_OK;
+}
+
+enum err
+prepared__plan(
+    struct task *task, struct sql_session *session, struct prepared *prepared, struct diag *diag)
+{
+    if (!prepared__is_query(prepared)) {
+        utility__describe(session, prepared);
+        return ERR_OK;
+    }
+    for (;;) {
+        struct catalog *catalog = NULL;
+        TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
+        if (prepared->plan != NULL &&
+            catalog_version(prepared->catalog) == catalog_version(catalog)) {
+            catalog_release(catalog);
+        } else {
+            enum err err = replan(task, session, prepared, catalog, diag);
+            if (err != ERR_OK) {
+                catalog_release(catalog);
+                return err;
+            }
+        }
+        TRY(lock_tables(task, session, prepared->plan, diag));
+        /* S4: whoever changed the tables while we waited for them has moved the schema LSN. */
+        TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
+        bool same = catalog_version(prepared->catalog) == catalog_version(catalog);
+        catalog_release(catalog);
+        if (same) {
+            return ERR_OK;
+        }
+    }
+}
+
+enum err
+planned__make(struct task *task, struct sql_session *session, const struct ast_node *node,
+    const char *text, const oid_t *types, uint32_t type_count, struct planned *planned,
+    struct diag *diag)
+{
+    *planned = (struct planned){0};
+    arena_create(&planned->arena, "plan");
+    for (;;) {
+        struct catalog *catalog = NULL;
+        enum err err = catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag);
+        if (err == ERR_OK) {
+            planned->catalog = catalog;
+            err = make_plan(task, session, catalog, node, text, types, type_count, type_count,
+                &planned->arena, &planned->plan, &planned->program, diag);
+        }
+        if (err == ERR_OK) {
+            err = lock_tables(task, session, planned->plan, diag);
+        }
+        struct catalog *again = NULL;
+        if (err == ERR_OK) {
+            err = catalog_get(task, session->engine->catalogs, session->txn, &again, diag);
+        }
+        if (err != ERR_OK) {
+            planned__destroy(planned);
+            return err;
+        }
+        bool same = catalog_version(again) == catalog_version(catalog);
+        catalog_release(again);
+        if (same) {
+            return ERR_OK;
+        }
+        catalog_release(catalog);
+        planned->catalog = NULL;
+        arena_reset(&planned->arena);
+    }
+}
+
+void
+planned__destroy(struct planned *planned)
+{
+    if (planned->catalog != NULL) {
+        catalog_release(planned->catalog);
+    }
+    arena_destroy(&planned->arena);
+}
+
+void
+session__exec_context(struct sql_session *session, const struct catalog *catalog,
+    struct arena *arena, struct diag *diag, struct exec_context *context)
+{
+    session->env.catalog = catalog;
+    *context = (struct exec_context){
+        .txn = session->txn,
+        .snapshot = txn_statement_begin(session->txn),
+        .store = session->engine->catalogs,
+        .catalog = catalog,
+        .env = &session->env,
+        .arena = arena,
+        .work_mem = session->engine->statement_memory_max,
+        .diag = diag,
+    };
+}
+
+enum err
+planned__open(struct task *task, struct sql_session *session, const struct planned *planned,
+    struct arena *arena, bool count, struct exec **exec, struct diag *diag)
+{
+    if (planned->plan->writes && txn_read_only(session->txn)) {
+        return diag_set(diag, ERR_READ_ONLY_TRANSACTION,
+            "cannot execute this statement in a read-only transaction");
+    }
+    struct exec_context context;
+    session__exec_context(session, planned->catalog, arena, diag, &context);
+    context.count = count;
+    return exec_open(task, planned->program, &context, exec);
+}
+
+/* ---- named statements and the text cache
+ * ------------------------------------------------------------ */
+
+static struct prepared *
+find(struct sql_session *session, const char *name)
+{
+    if (name[0] == '\0') {
+        return session->unnamed;
+    }
+    LIST_FOREACH (node, &session->statements) {
+        struct prepared *prepared = LIST_ENTRY(node, struct prepared, node);
+        if (strcmp(prepared->name, name) == 0) {
+            return prepared;
+        }
+    }
+    return NULL;
+}
+
+struct prepared *
+prepared__find(struct sql_session *session, const char *name, struct diag *diag)
+{
+    struct prepared *prepared = find(session, name);
+    if (prepared == NULL) {
+        if (name[0] == '\0') {
+            (void)diag_set(
+                diag, ERR_INVALID_STATEMENT_NAME, "unnamed prepared statement does not exist");
+        } else {
+            (void)diag_set(
+                diag, ERR_INVALID_STATEMENT_NAME, "prepared statement \"%s\" does not exist", name);
+        }
+    }
+    return prepared;
+}
+
+void
+prepared__drop(struct sql_session *session, const char *name)
+{
+    struct prepared *prepared = find(session, name);
+    if (prepared == NULL) {
+        return;
+    }
+    if (prepared == session->unnamed) {
+        session->unnamed = NULL;
+    } else {
+        list_remove(&prepared->node);
+    }
+    prepared__release(prepared);
+}
+
+static void
+uncache(struct sql_session *session, struct prepared *prepared)
+{
+    struct prepared **link = &session->cache[prepared->hash % CACHE_BUCKETS];
+    while (*link != prepared) {
+        link = &(*link)->chain;
+    }
+    *link = prepared->chain;
+    list_remove(&prepared->node);
+    session->cache_count--;
+    prepared__release(prepared);
+}
+
+void
+prepared__drop_all(struct sql_session *session)
+{
+    prepared__drop(session, "");
+    while (!list_empty(&session->statements)) {
+        struct prepared *prepared = LIST_ENTRY(session->statements.next, struct prepared, node);
+        list_remove(&prepared->node);
+        prepared__release(prepared);
+    }
+    while (!list_empty(&session->cache_ages)) {
+        uncache(session, LIST_ENTRY(session->cache_ages.next, struct prepared, node));
+    }
+}
+
+struct prepared *
+prepared__cached(struct sql_session *session, uint64_t hash, const char *text, size_t size,
+    const oid_t *types, uint32_t type_count)
+{
+    struct prepared *at = session->cache[hash % CACHE_BUCKETS];
+    while (at != NULL && (at->hash != hash || at->size != size || at->given_count != type_count ||
+                             memcmp(at->text, text, size) != 0 ||
+                             memcmp(at->given_types, types, type_count * sizeof *types) != 0)) {
+        at = at->chain;
+    }
+    if (at != NULL && session->cache_ages.prev != &at->node) {
+        list_remove(&at->node);
+        list_push_back(&session->cache_ages, &at->node); /* the youngest */
+    }
+    return at;
+}
+
+void
+prepared__cache(struct sql_session *session, struct prepared *prepared, uint64_t hash)
+{
+    if (session->cache_count >= CACHED_TEXTS_MAX) {
+        uncache(session, LIST_ENTRY(session->cache_ages.next, struct prepared, node));
+    }
+    prepared->hash = hash;
+    prepared->chain = session->cache[hash % CACHE_BUCKETS];
+    session->cache[hash % CACHE_BUCKETS] = prepared;
+    list_push_back(&session->cache_ages, &prepared->node);
+    session->cache_count++;
+}

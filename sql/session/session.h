@@ -1,0 +1,150 @@
+/*
+ * sql/session/session.h - a conversation in SQL: statements, portals, transactions, settings.
+ *
+ * This is what server/ sees of sql/. A struct sql_engine is one database server's shared state; a
+ * struct sql_session belongs to one connection's task. The wire's bytes are server/'s business:
+ * results leave through a struct sql_sink.
+ *
+ * Errors: a function that fails has set the session into the state PostgreSQL would be in (an
+ * explicit transaction block becomes "failed", an implicit one is rolled back); the caller only
+ * reports the diag.
+ */
+#ifndef SQL_SESSION_SESSION_H
+#define SQL_SESSION_SESSION_H
+
+#include "sql/plan/plan.h"
+
+struct sql_engine;
+struct sql_session;
+
+/* ---- the engine ---------------------------------------------------------------------------------
+ */
+
+struct sql_engine_options {
+    const char *directory;
+    const char *system_user; /* gets a superuser role in a new database */
+    uint64_t cache_size;     /* as txn_db_options */
+    uint64_t checkpoint_wal_size;
+    uint32_t connections_max;      /* 0: 10,000 */
+    uint64_t statement_memory_max; /* bytes one statement may hold; 0: 1 GiB */
+};
+
+enum err sql_engine_open(struct task *task, const struct sql_engine_options *options,
+    struct sql_engine **engine, struct diag *diag);
+/* All sessions must be gone. */
+void sql_engine_close(struct task *task, struct sql_engine *engine);
+enum err sql_engine_checkpoint(struct task *task, struct sql_engine *engine, struct diag *diag);
+
+/* Interrupt the statement of the session with this pid if the secret agrees. Any thread. */
+void sql_engine_cancel(struct sql_engine *engine, uint32_t pid, uint32_t secret);
+/* TASK_TERMINATE to every session (SIGINT: abort) or only to the idle ones outside a transaction
+ * (SIGTERM: let the others finish their statement or transaction first). Returns how many are
+ * left. */
+uint32_t sql_engine_terminate(struct sql_engine *engine, bool only_idle);
+uint32_t sql_engine_session_count(struct sql_engine *engine);
+
+/* ---- where results go
+ * ----------------------------------------------------------------------------- */
+
+struct sql_column_format {
+    bool binary;
+};
+
+struct sql_sink {
+    void *arg;
+    /* Before the first row of a simple query's statement; not called by session_execute. */
+    enum err (*describe)(struct task *task, void *arg, const struct plan_column *columns,
+        uint32_t count, struct diag *diag);
+    /* formats: per column, or NULL: all text. */
+    enum err (*row)(struct task *task, void *arg, const struct plan_column *columns,
+        const struct datum *values, uint32_t count, const bool *binary, struct diag *diag);
+    enum err (*complete)(struct task *task, void *arg, const char *tag, struct diag *diag);
+    enum err (*empty)(struct task *task, void *arg, struct diag *diag); /* EmptyQueryResponse */
+    void (*notice)(void *arg, const char *severity, const struct diag *notice);
+    void (*parameter_status)(void *arg, const char *name, const char *value);
+    /* COPY. in_read gives the next bytes the client sent (any cut), *done at CopyDone; a CopyFail
+     * is ERR_QUERY_CANCELED. */
+    enum err (*copy_in_begin)(
+        struct task *task, void *arg, uint32_t column_count, struct diag *diag);
+    enum err (*copy_in_read)(
+        struct task *task, void *arg, struct slice *bytes, bool *done, struct diag *diag);
+    enum err (*copy_out_begin)(
+        struct task *task, void *arg, uint32_t column_count, struct diag *diag);
+    enum err (*copy_out_row)(struct task *task, void *arg, struct slice bytes, struct diag *diag);
+    enum err (*copy_out_end)(struct task *task, void *arg, struct diag *diag);
+};
+
+/* ---- a session
+ * ------------------------------------------------------------------------------------- */
+
+struct sql_session_options {
+    const char *user;
+    const char *database;
+    /* Name, value pairs from the start-up message, NULL at the end: settings. */
+    const char *const *settings;
+    uint32_t secret;
+};
+
+/* Refuses unknown roles (28000), databases (3D000), settings (42704, 22023), and the connection
+ * past the limit (53300): all FATAL to a connection. */
+enum err sql_session_new(struct task *task, struct sql_engine *engine,
+    const struct sql_session_options *options, const struct sql_sink *sink,
+    struct sql_session **session, struct diag *diag);
+/* Rolls back what is open. */
+void sql_session_delete(struct task *task, struct sql_session *session);
+
+uint32_t sql_session_pid(const struct sql_session *session);
+/* 'I' idle, 'T' in a transaction block, 'E' in a failed one. */
+char sql_session_status(const struct sql_session *session);
+struct eval_env *sql_session_env(struct sql_session *session);
+const char *sql_session_setting(const struct sql_session *session, const char *name);
+/* Each reported setting through sink->parameter_status (start-up). */
+void sql_session_report_settings(struct sql_session *session);
+/* Until when the client may stay silent (idle timeouts); WORLD_NEVER. */
+int64_t sql_session_idle_deadline(const struct sql_session *session);
+
+/* The simple protocol: all statements of a string, as one implicit transaction unless they say
+ * otherwise. text[size] must be readable and NUL. */
+enum err sql_session_query(struct task *task, struct sql_session *session, const char *text,
+    size_t size, struct diag *diag);
+
+/* The extended protocol, one function a message. "" is the unnamed statement or portal. */
+enum err sql_session_parse(struct task *task, struct sql_session *session, const char *name,
+    const char *text, const oid_t *types, uint32_t type_count, struct diag *diag);
+
+struct sql_parameter {
+    struct slice bytes;
+    bool null;
+    bool binary;
+};
+enum err sql_session_bind(struct task *task, struct sql_session *session, const char *portal,
+    const char *statement, const struct sql_parameter *parameters, uint32_t parameter_count,
+    const bool *result_binary, uint32_t result_count, struct diag *diag);
+
+struct sql_description {
+    const oid_t *param_types;
+    uint32_t param_count;
+    bool returns_rows;
+    const struct plan_column *columns;
+    const bool *binary; /* of a portal; NULL for a statement */
+    uint32_t column_count;
+};
+enum err sql_session_describe_statement(struct task *task, struct sql_session *session,
+    const char *name, struct sql_description *description, struct diag *diag);
+enum err sql_session_describe_portal(struct task *task, struct sql_session *session,
+    const char *name, struct sql_description *description, struct diag *diag);
+
+/* Up to rows_max rows (0: all). *suspended: there may be more, no CommandComplete is due. The tag
+ * or the empty answer has gone to the sink otherwise. */
+enum err sql_session_execute(struct task *task, struct sql_session *session, const char *portal,
+    uint64_t rows_max, bool *suspended, struct diag *diag);
+
+void sql_session_close_statement(struct task *task, struct sql_session *session, const char *name);
+void sql_session_close_portal(struct task *task, struct sql_session *session, const char *name);
+/* End of a pipeline: commits the implicit transaction. */
+enum err sql_session_sync(struct task *task, struct sql_session *session, struct diag *diag);
+/* After an error that server/ itself found (a malformed message): same effect as a failed
+ * statement. */
+void sql_session_abort(struct task *task, struct sql_session *session);
+
+#endif /* SQL_SESSION_SESSION_H */

@@ -1,0 +1,260 @@
+/*
+ * sql/session/session_internal.h - what a session is made of.
+ *
+ * Transaction block states:
+ *     BLOCK_NONE       no transaction
+ *     BLOCK_IMPLICIT   one statement, one simple-query string, or one pipeline up to Sync
+ *     BLOCK_EXPLICIT   after BEGIN
+ *     BLOCK_FAILED     an explicit one in which something failed: only its end (or ROLLBACK TO) is
+ *                      possible. The transaction is rolled back already, to the innermost savepoint
+ *                      if there is one.
+ *
+ * Invariants
+ *   S1. txn is active in BLOCK_IMPLICIT and BLOCK_EXPLICIT; in BLOCK_FAILED exactly if there is a
+ *       savepoint.
+ *   S2. No answer that rests on what a transaction read or wrote leaves before that is durable:
+ *       commit waits, and session__fail settles before an error is reported.
+ *   S3. Portals belong to a transaction and end with it.
+ *   S4. A prepared statement's plan is used only with the catalog version it was made for, checked
+ *       after its table locks are held.
+ */
+#ifndef SQL_SESSION_SESSION_INTERNAL_H
+#define SQL_SESSION_SESSION_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "base/latch.h"
+#include "base/list.h"
+#include "parser/parser.h"
+#include "sql/exec/exec.h"
+#include "sql/session/session.h"
+
+enum {
+    PARAMETERS_MAX = 65535,
+    CACHED_TEXTS_MAX = 64,
+    CACHE_BUCKETS = 64,
+};
+
+struct sql_engine {
+    struct world *world;
+    struct txn_db *db;
+    struct catalog_store *catalogs;
+    char *directory;
+    uint32_t connections_max;
+    uint64_t statement_memory_max;
+    struct latch latch; /* the next three */
+    struct list_node sessions;
+    uint32_t session_count;
+    uint32_t next_pid;
+};
+
+enum block_state {
+    BLOCK_NONE,
+    BLOCK_IMPLICIT,
+    BLOCK_EXPLICIT,
+    BLOCK_FAILED,
+};
+
+/* A statement parsed, and planned when first needed. */
+struct prepared {
+    struct list_node node;  /* session->statements, or the text cache's age list */
+    struct prepared *chain; /* text cache bucket */
+    uint64_t hash;
+    unsigned references;
+    char *name;         /* "" for unnamed and cached ones */
+    struct arena arena; /* text, tree, types */
+    const char *text;
+    size_t size;
+    const struct ast_statement *statement; /* NULL: an empty string */
+    bool uncacheable;   /* text cache: this text could not be planned with lifted literals */
+    oid_t *given_types; /* as at Parse; 0: infer */
+    uint32_t given_count;
+
+    struct arena plan_arena;
+    struct catalog *catalog; /* a reference, while there is a plan */
+    struct plan *plan;
+    struct exec_program *program;
+    oid_t *param_types;
+    uint32_t param_count;
+    /* Utility statements that return rows (SHOW, EXPLAIN). */
+    const struct plan_column *columns;
+    uint32_t column_count;
+    bool returns_rows;
+    bool described; /* param_types, columns, returns_rows are known */
+};
+
+enum portal_state {
+    PORTAL_NEW,
+    PORTAL_OPEN,
+    PORTAL_DONE,
+};
+
+struct portal {
+    struct list_node node;
+    char *name;
+    struct prepared *prepared;
+    struct arena arena;
+    struct datum *params;
+    bool *binary; /* per result column, or NULL: all text */
+    enum portal_state state;
+    struct exec *exec;
+    struct catalog *catalog;
+    struct exec_context context;
+};
+
+struct savepoint {
+    char *name;
+    uint32_t depth; /* txn's */
+};
+
+/* One setting's value and what to go back to. */
+struct setting_value {
+    char *value;
+};
+
+struct setting_change {
+    struct setting_change *older;
+    uint32_t index;      /* of the setting; UINT32_MAX: custom, by name */
+    char *name;          /* custom */
+    char *before;        /* NULL: there was none */
+    bool local;          /* SET LOCAL: goes back at commit too */
+    uint32_t savepoints; /* how many there were */
+};
+
+struct sql_session {
+    struct list_node node; /* engine->sessions */
+    struct sql_engine *engine;
+    struct task *task;
+    const struct sql_sink *sink;
+    uint32_t pid, secret;
+    char *user, *database;
+    struct eval_env env;
+    struct arena statement; /* what one statement (or message) needs */
+
+    enum block_state block;
+    struct txn *txn;
+    struct savepoint *savepoints;
+    uint32_t savepoint_count, savepoint_capacity;
+    bool in_statement; /* busy, for SIGTERM */
+
+    struct list_node statements; /* named */
+    struct prepared *unnamed;
+    struct list_node portals;
+    struct prepared *cache[CACHE_BUCKETS];
+    struct list_node cache_ages;
+    uint32_t cache_count;
+    struct buffer normalized;
+
+    /* settings.c */
+    char **values; /* by index of the settings table; NULL: the default */
+    struct setting_custom {
+        struct setting_custom *next;
+        char *name, *value;
+    } * customs;
+    struct setting_change *changes;
+    int64_t statement_timeout_us, lock_timeout_us, idle_in_transaction_us, idle_session_us;
+    uint64_t work_mem;
+    int notice_level; /* client_min_messages */
+};
+
+/* ---- transaction.c ------------------------------------------------------------------------------
+ */
+
+enum err session__begin_implicit(struct task *task, struct sql_session *session, struct diag *diag);
+/* The implicit transaction, if there is one, commits. */
+enum err session__end_implicit(struct task *task, struct sql_session *session, struct diag *diag);
+/* After an error, before it is reported (S2). */
+void session__fail(struct task *task, struct sql_session *session);
+enum err session__transaction(struct task *task, struct sql_session *session,
+    const struct ast_transaction *statement, const char **tag, struct diag *diag);
+enum err session__set_transaction(
+    struct sql_session *session, const struct ast_set_transaction *statement, struct diag *diag);
+enum err session__set_isolation(struct sql_session *session, const char *level, struct diag *diag);
+void session__rollback_all(struct task *task, struct sql_session *session);
+void session__warn(struct sql_session *session, const char *severity, enum err code,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- settings.c
+ * ---------------------------------------------------------------------------------- */
+
+void settings__create(struct sql_session *session);
+void settings__destroy(struct sql_session *session);
+/* At start-up: as if by SET, but cannot be rolled back. */
+enum err settings__start(
+    struct sql_session *session, const char *name, const char *value, struct diag *diag);
+enum err settings__set(
+    struct sql_session *session, const struct ast_set *statement, struct diag *diag);
+enum err settings__set_value(struct sql_session *session, const char *name, const char *value,
+    bool local, struct diag *diag);
+enum err settings__reset_all(struct sql_session *session, struct diag *diag);
+/* NULL and an error for an unknown one. */
+const char *settings__get(struct sql_session *session, const char *name, struct diag *diag);
+const char *settings__value(const struct sql_session *session, const char *name);
+/* Calls each for SHOW ALL, by name. */
+void settings__each(struct sql_session *session,
+    void (*each)(void *arg, const char *name, const char *value, const char *description),
+    void *arg);
+void settings__commit(struct sql_session *session);
+void settings__rollback(struct sql_session *session, uint32_t savepoints);
+
+/* ---- prepared.c
+ * ------------------------------------------------------------------------------------ */
+
+enum err prepared__new(struct sql_session *session, const char *name, const char *text, size_t size,
+    const struct ast_statement *statement, const oid_t *types, uint32_t type_count,
+    struct prepared **prepared, struct diag *diag);
+void prepared__release(struct prepared *prepared);
+/* Make sure that there is a current plan and that its tables are locked (S4); needs an active
+ * transaction. Utility statements: types and columns only. */
+enum err prepared__plan(
+    struct task *task, struct sql_session *session, struct prepared *prepared, struct diag *diag);
+bool prepared__is_query(const struct prepared *prepared);
+struct prepared *prepared__find(struct sql_session *session, const char *name, struct diag *diag);
+void prepared__drop(struct sql_session *session, const char *name);
+void prepared__drop_all(struct sql_session *session);
+struct prepared *prepared__cached(struct sql_session *session, uint64_t hash, const char *text,
+    size_t size, const oid_t *types, uint32_t type_count);
+void prepared__cache(struct sql_session *session, struct prepared *prepared, uint64_t hash);
+
+/* ---- portal.c
+ * -------------------------------------------------------------------------------------- */
+
+void portal__create(struct portal *portal, struct prepared *prepared);
+void portal__destroy(struct task *task, struct portal *portal);
+struct portal *portal__find(struct sql_session *session, const char *name);
+void portal__close_all(struct task *task, struct sql_session *session);
+/* Run a plan or utility portal; rows_max 0: all. `describe`: tell the sink the columns first. */
+enum err portal__run(struct task *task, struct sql_session *session, struct portal *portal,
+    uint64_t rows_max, bool describe, bool *suspended, struct diag *diag);
+
+/* ---- utility.c, copy.c, explain.c
+ * ------------------------------------------------------------------ */
+
+enum err utility__run(struct task *task, struct sql_session *session, struct portal *portal,
+    bool describe, struct diag *diag);
+/* Columns of a utility statement that returns rows. */
+void utility__describe(struct sql_session *session, struct prepared *prepared);
+enum err copy__run(struct task *task, struct sql_session *session, const struct ast_copy *copy,
+    const char *text, size_t size, char *tag, size_t tag_size, struct diag *diag);
+enum err explain__run(struct task *task, struct sql_session *session,
+    const struct ast_explain *explain, struct portal *portal, struct diag *diag);
+
+/* Plan a query node outside a prepared statement (COPY, EXPLAIN): plan, lock, program. */
+struct planned {
+    struct arena arena;
+    struct catalog *catalog;
+    struct plan *plan;
+    struct exec_program *program;
+};
+enum err planned__make(struct task *task, struct sql_session *session, const struct ast_node *node,
+    const char *text, const oid_t *types, uint32_t type_count, struct planned *planned,
+    struct diag *diag);
+void planned__destroy(struct planned *planned);
+/* An execution of it in `arena`. */
+enum err planned__open(struct task *task, struct sql_session *session,
+    const struct planned *planned, struct arena *arena, bool count, struct exec **exec,
+    struct diag *diag);
+void session__exec_context(struct sql_session *session, const struct catalog *catalog,
+    struct arena *arena, struct diag *diag, struct exec_context *context);
+
+#endif /* SQL_SESSION_SESSION_INTERNAL_H */
