@@ -264,6 +264,8 @@ struct function {
 /* All functions of a name, in a contiguous run; for overload resolution (bind). */
 const struct function *function_by_name(const char *name, size_t *count);
 const struct function *function_by_oid(oid_t oid);
+/* All of them, sorted by name: for pg_proc. */
+const struct function *function_all(size_t *count);
 
 /* Operators: binary (left, right) or prefix (left == 0). */
 struct operator_def {
@@ -313,6 +315,17 @@ struct set_function {
     /* *done: no more rows. */
     enum err (*next)(struct eval *eval, void *state, struct datum *value, bool *done);
 };
+
+/* Add a table of functions to what function_by_name finds; before the first statement. The table
+ * must outlive everything. */
+void function_register(const struct function *functions, size_t count);
+
+/* What regclass needs from the catalog, which lies above: set once by catalog_open. */
+struct value_catalog_hooks {
+    enum err (*relation_oid)(struct eval *eval, struct slice name, oid_t *oid);
+    const char *(*relation_name)(const struct eval_env *env, oid_t oid); /* NULL: none */
+};
+extern const struct value_catalog_hooks *value_catalog_hooks;
 
 /* LIKE, for expressions and for the planner's prefix ranges. */
 bool like_match(struct slice text, struct slice pattern, uint8_t escape, bool fold_case);

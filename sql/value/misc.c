@@ -1,0 +1,233 @@
+/* sql/value/misc.c - session information, uuids, digests, series, booleans. */
+#include <openssl/evp.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "sql/value/value_internal.h"
+
+#define FN(name)          \
+    static enum err name( \
+        struct eval *eval, const struct datum *args, int count, struct datum *result)
+
+/* ---- who and where
+ * ------------------------------------------------------------------------------- */
+
+#define SESSION_TEXT(name, expr)                                         \
+    FN(name)                                                             \
+    {                                                                    \
+        (void)args;                                                      \
+        UNUSED_COUNT;                                                    \
+        const char *text = (expr);                                       \
+        *result = text == NULL ? datum_null() : value__text(eval, text); \
+        return ERR_OK;                                                   \
+    }
+SESSION_TEXT(current_user_, eval->env->user)
+SESSION_TEXT(session_user_, eval->env->session_user)
+SESSION_TEXT(current_database_, eval->env->database)
+SESSION_TEXT(current_schema_, eval->env->schema)
+SESSION_TEXT(version_, "PostgreSQL 15.0 (Tusk 0.1.0) on x86_64-linux-gnu, 64-bit")
+
+FN(backend_pid)
+{
+    (void)args;
+    UNUSED_COUNT;
+    *result = datum_int(eval->env->backend_pid);
+    return ERR_OK;
+}
+
+FN(pg_sleep)
+{
+    UNUSED_COUNT;
+    int64_t until =
+        world_clock_us(eval->env->world) + (int64_t)(args[0].f < 0 ? 0 : args[0].f * 1e6);
+    while (world_clock_us(eval->env->world) < until) {
+        TRY(task_interrupted(eval->task, eval->diag));
+        task_park(eval->task, until);
+    }
+    *result = datum_int(0);
+    return ERR_OK;
+}
+
+FN(random_uuid)
+{
+    (void)args;
+    UNUSED_COUNT;
+    uint8_t bytes[16];
+    world_random_bytes(eval->env->world, bytes, sizeof bytes);
+    bytes[6] = (uint8_t)((bytes[6] & 0x0F) | 0x40);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3F) | 0x80);
+    *result = value__bytes(eval, bytes, sizeof bytes);
+    return ERR_OK;
+}
+
+/* ---- digests
+ * ----------------------------------------------------------------------------------------- */
+
+static enum err
+digest(struct eval *eval, const EVP_MD *kind, struct datum value, bool hex, struct datum *result)
+{
+    uint8_t bytes[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (EVP_Digest(value.p, value.size, bytes, &size, kind, NULL) != 1) {
+        return diag_set(eval->diag, ERR_INTERNAL, "could not compute a digest");
+    }
+    if (!hex) {
+        *result = value__bytes(eval, bytes, size);
+        return ERR_OK;
+    }
+    char text[2 * EVP_MAX_MD_SIZE + 1];
+    for (unsigned i = 0; i < size; i++) {
+        (void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    }
+    *result = value__text(eval, text);
+    return ERR_OK;
+}
+
+FN(md5_)
+{
+    UNUSED_COUNT;
+    return digest(eval, EVP_md5(), args[0], true, result);
+}
+
+FN(sha256_)
+{
+    UNUSED_COUNT;
+    return digest(eval, EVP_sha256(), args[0], false, result);
+}
+
+/* ---- generate_series
+ * ----------------------------------------------------------------------------------- */
+
+struct series {
+    int64_t at, end, step;
+    bool done;
+};
+
+static enum err
+series_start(struct eval *eval, void *memory, const struct datum *args, int count)
+{
+    struct series *state = memory;
+    state->done = args[0].null || args[1].null || (count > 2 && args[2].null);
+    if (state->done) {
+        return ERR_OK;
+    }
+    *state = (struct series){.at = args[0].i, .end = args[1].i, .step = count > 2 ? args[2].i : 1};
+    if (state->step == 0) {
+        return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "step size cannot equal zero");
+    }
+    return ERR_OK;
+}
+
+static enum err
+series_next(struct eval *eval, void *memory, struct datum *value, bool *done)
+{
+    (void)eval;
+    struct series *state = memory;
+    *done = state->done || (state->step > 0 ? state->at > state->end : state->at < state->end);
+    if (!*done) {
+        *value = datum_int(state->at);
+        state->done = __builtin_add_overflow(state->at, state->step, &state->at);
+    }
+    return ERR_OK;
+}
+
+static const struct set_function int_series = {sizeof(struct series), series_start, series_next};
+
+struct numeric_series {
+    struct datum at, end, step;
+    const struct function *add;
+    struct arena *arena; /* of the state's life: the first call's */
+    bool done;
+    int sign;
+};
+
+static const struct function *
+numeric_operator(const char *name)
+{
+    size_t many = 0;
+    const struct operator_def *def = operator_by_name(name, &many);
+    for (size_t i = 0; i < many; i++) {
+        if (def[i].left == TYPE_NUMERIC && def[i].right == TYPE_NUMERIC) {
+            return def[i].function;
+        }
+    }
+    ASSERT(false);
+    return NULL;
+}
+
+static enum err
+numeric_series_start(struct eval *eval, void *memory, const struct datum *args, int count)
+{
+    struct numeric_series *state = memory;
+    state->done = args[0].null || args[1].null || (count > 2 && args[2].null);
+    if (state->done) {
+        return ERR_OK;
+    }
+    struct datum one = numeric__from_int(eval->arena, 1);
+    struct datum zero = numeric__from_int(eval->arena, 0);
+    state->at = args[0];
+    state->end = args[1];
+    state->step = count > 2 ? args[2] : one;
+    state->add = numeric_operator("+");
+    state->arena = eval->arena;
+    state->sign = numeric__compare(state->step, zero);
+    return state->sign == 0
+               ? diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "step size cannot equal zero")
+               : ERR_OK;
+}
+
+static enum err
+numeric_series_next(struct eval *eval, void *memory, struct datum *value, bool *done)
+{
+    struct numeric_series *state = memory;
+    *done = state->done || numeric__compare(state->at, state->end) * state->sign > 0;
+    if (*done) {
+        return ERR_OK;
+    }
+    *value = state->at;
+    struct eval own = *eval;
+    own.arena = state->arena;
+    struct datum args[2] = {state->at, state->step};
+    return state->add->call(&own, args, 2, &state->at);
+}
+
+static const struct set_function numeric_series_set = {
+    sizeof(struct numeric_series), numeric_series_start, numeric_series_next};
+
+#define S        FUNCTION_STRICT
+#define STABLE   (FUNCTION_STRICT | FUNCTION_STABLE)
+#define VOLATILE (FUNCTION_STRICT | FUNCTION_VOLATILE)
+#define SET      FUNCTION_SET
+#define NONE(name, result, flags, call)                     \
+    {                                                       \
+        name, 0, result, 0, 0, flags, {0}, call, NULL, NULL \
+    }
+
+static const struct function functions[] = {
+    NONE("current_user", TYPE_NAME, STABLE, current_user_),
+    NONE("current_role", TYPE_NAME, STABLE, current_user_),
+    NONE("user", TYPE_NAME, STABLE, current_user_),
+    NONE("session_user", TYPE_NAME, STABLE, session_user_),
+    NONE("current_database", TYPE_NAME, STABLE, current_database_),
+    NONE("current_catalog", TYPE_NAME, STABLE, current_database_),
+    NONE("current_schema", TYPE_NAME, STABLE, current_schema_),
+    NONE("version", TYPE_TEXT, STABLE, version_),
+    NONE("pg_backend_pid", TYPE_INT4, STABLE, backend_pid),
+    NONE("gen_random_uuid", TYPE_UUID, VOLATILE, random_uuid),
+    {"pg_sleep", 0, TYPE_VOID, 1, 1, VOLATILE, {TYPE_FLOAT8}, pg_sleep, NULL, NULL},
+    {"md5", 0, TYPE_TEXT, 1, 1, S, {TYPE_TEXT}, md5_, NULL, NULL},
+    {"md5", 0, TYPE_TEXT, 1, 1, S, {TYPE_BYTEA}, md5_, NULL, NULL},
+    {"sha256", 0, TYPE_BYTEA, 1, 1, S, {TYPE_BYTEA}, sha256_, NULL, NULL},
+    {"generate_series", 0, TYPE_INT4, 2, 2, SET, {TYPE_INT4, TYPE_INT4}, NULL, NULL, &int_series},
+    {"generate_series", 0, TYPE_INT4, 3, 3, SET, {TYPE_INT4, TYPE_INT4, TYPE_INT4}, NULL, NULL,
+        &int_series},
+    {"generate_series", 0, TYPE_INT8, 2, 2, SET, {TYPE_INT8, TYPE_INT8}, NULL, NULL, &int_series},
+    {"generate_series", 0, TYPE_INT8, 3, 3, SET, {TYPE_INT8, TYPE_INT8, TYPE_INT8}, NULL, NULL,
+        &int_series},
+    {"generate_series", 0, TYPE_NUMERIC, 2, 2, SET, {TYPE_NUMERIC, TYPE_NUMERIC}, NULL, NULL,
+        &numeric_series_set},
+    {"generate_series", 0, TYPE_NUMERIC, 3, 3, SET, {TYPE_NUMERIC, TYPE_NUMERIC, TYPE_NUMERIC},
+        NULL, NULL, &numeric_series_set},
+};
+
+const struct function_rows misc_rows = {ROWS(functions), NULL, 0, NULL, 0};

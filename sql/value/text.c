@@ -1,0 +1,949 @@
+/* sql/value/text.c - strings, bytes, LIKE, regular expressions. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "parser/parser.h"
+#include "parser/scanner.h"
+#include "sql/value/value_internal.h"
+
+#define FN(name)          \
+    static enum err name( \
+        struct eval *eval, const struct datum *args, int count, struct datum *result)
+#define TEXT_SIZE_MAX ((size_t)1 << 30)
+
+static enum err
+too_large(struct eval *eval)
+{
+    return diag_set(eval->diag, ERR_PROGRAM_LIMIT, "requested length too large");
+}
+
+/* ---- LIKE
+ * ---------------------------------------------------------------------------------------- */
+
+static size_t
+character_size(struct slice text, size_t at)
+{
+    size_t end = at + 1;
+    while (end < text.size && (text.data[end] & 0xC0) == 0x80) {
+        end++;
+    }
+    return end - at;
+}
+
+static uint8_t
+fold(uint8_t c, bool fold_case)
+{
+    return fold_case && c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+}
+
+/* The classic two-pointer match: on a mismatch go back to the last %, one character further. */
+bool
+like_match(struct slice text, struct slice pattern, uint8_t escape, bool fold_case)
+{
+    size_t t = 0;
+    size_t p = 0;
+    size_t star_p = SIZE_MAX;
+    size_t star_t = 0;
+    while (t < text.size) {
+        bool matched = false;
+        if (p < pattern.size && pattern.data[p] == '%' && pattern.data[p] != escape) {
+            star_p = ++p;
+            star_t = t;
+            continue;
+        }
+        if (p < pattern.size && pattern.data[p] == '_' && pattern.data[p] != escape) {
+            t += character_size(text, t);
+            p++;
+            matched = true;
+        } else if (p < pattern.size) {
+            size_t at = p;
+            if (escape != 0 && pattern.data[at] == escape && at + 1 < pattern.size) {
+                at++;
+            }
+            if (fold(pattern.data[at], fold_case) == fold(text.data[t], fold_case)) {
+                p = at + 1;
+                t++;
+                matched = true;
+            }
+        }
+        if (!matched) {
+            if (star_p == SIZE_MAX) {
+                return false;
+            }
+            p = star_p;
+            star_t += character_size(text, star_t);
+            t = star_t;
+        }
+    }
+    while (p < pattern.size && pattern.data[p] == '%') {
+        p++;
+    }
+    return p == pattern.size;
+}
+
+static enum err
+like(struct eval *eval, const struct datum *args, int count, bool fold_case, bool negate,
+    struct datum *result)
+{
+    uint8_t escape = '\\';
+    if (count > 2) {
+        if (utf8_length(datum_slice(args[2])) > 1) {
+            return diag_set(eval->diag, ERR_INVALID_ESCAPE_SEQUENCE, "invalid escape string");
+        }
+        escape = args[2].size == 0 ? 0 : args[2].p[0];
+    }
+    struct slice pattern = datum_slice(args[1]);
+    if (escape != 0 && pattern.size > 0 && pattern.data[pattern.size - 1] == escape) {
+        size_t escapes = 0;
+        while (escapes < pattern.size && pattern.data[pattern.size - 1 - escapes] == escape) {
+            escapes++;
+        }
+        if (escapes % 2 == 1) {
+            return diag_set(eval->diag, ERR_INVALID_ESCAPE_SEQUENCE,
+                "LIKE pattern must not end with escape character");
+        }
+    }
+    *result = datum_bool(like_match(datum_slice(args[0]), pattern, escape, fold_case) != negate);
+    return ERR_OK;
+}
+
+FN(text_like)
+{
+    return like(eval, args, count, false, false, result);
+}
+FN(text_not_like)
+{
+    return like(eval, args, count, false, true, result);
+}
+FN(text_ilike)
+{
+    return like(eval, args, count, true, false, result);
+}
+FN(text_not_ilike)
+{
+    return like(eval, args, count, true, true, result);
+}
+
+/* ---- regular expressions
+ * ----------------------------------------------------------------------------- */
+
+static enum err
+compile(struct eval *eval, struct slice pattern, uint32_t options, pcre2_code **code)
+{
+    int error = 0;
+    PCRE2_SIZE at = 0;
+    *code = pcre2_compile(pattern.data, pattern.size, PCRE2_UTF | options, &error, &at, NULL);
+    if (*code == NULL) {
+        PCRE2_UCHAR words[128];
+        (void)pcre2_get_error_message(error, words, sizeof words);
+        return diag_set(eval->diag, ERR_SYNTAX, "invalid regular expression: %s", (char *)words);
+    }
+    return ERR_OK;
+}
+
+struct regex {
+    pcre2_code *code;
+    pcre2_match_data *data;
+    pcre2_match_context *context;
+};
+
+static enum err
+regex_open(struct eval *eval, struct slice pattern, uint32_t options, struct regex *regex)
+{
+    TRY(compile(eval, pattern, options, &regex->code));
+    regex->data = pcre2_match_data_create_from_pattern(regex->code, NULL);
+    regex->context = pcre2_match_context_create(NULL);
+    (void)pcre2_set_match_limit(regex->context, 1000000);
+    (void)pcre2_set_depth_limit(regex->context, 10000);
+    return ERR_OK;
+}
+
+static void
+regex_close(struct regex *regex)
+{
+    pcre2_match_data_free(regex->data);
+    pcre2_match_context_free(regex->context);
+    pcre2_code_free(regex->code);
+}
+
+/* *found; the places are in regex->data. */
+static enum err
+regex_match(struct eval *eval, struct regex *regex, struct slice text, size_t from, bool *found)
+{
+    int matched = pcre2_match(regex->code, text.data == NULL ? (const uint8_t *)"" : text.data,
+        text.size, from, 0, regex->data, regex->context);
+    *found = matched > 0;
+    if (matched < 0 && matched != PCRE2_ERROR_NOMATCH) {
+        return diag_set(
+            eval->diag, ERR_PROGRAM_LIMIT, "regular expression is too complex for this text");
+    }
+    return ERR_OK;
+}
+
+static enum err
+regex(struct eval *eval, const struct datum *args, uint32_t options, bool negate,
+    struct datum *result)
+{
+    struct regex regex = {0};
+    TRY(regex_open(eval, datum_slice(args[1]), options, &regex));
+    bool found = false;
+    enum err err = regex_match(eval, &regex, datum_slice(args[0]), 0, &found);
+    regex_close(&regex);
+    *result = datum_bool(found != negate);
+    return err;
+}
+
+FN(text_regex)
+{
+    UNUSED_COUNT;
+    return regex(eval, args, 0, false, result);
+}
+FN(text_not_regex)
+{
+    UNUSED_COUNT;
+    return regex(eval, args, 0, true, result);
+}
+FN(text_iregex)
+{
+    UNUSED_COUNT;
+    return regex(eval, args, PCRE2_CASELESS, false, result);
+}
+FN(text_not_iregex)
+{
+    UNUSED_COUNT;
+    return regex(eval, args, PCRE2_CASELESS, true, result);
+}
+
+FN(regexp_replace)
+{
+    bool global = false;
+    uint32_t options = 0;
+    for (uint32_t i = 0; count > 3 && i < args[3].size; i++) {
+        if (args[3].p[i] == 'g') {
+            global = true;
+        } else if (args[3].p[i] == 'i') {
+            options |= PCRE2_CASELESS;
+        } else {
+            return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
+                "invalid regular expression option: \"%c\"", args[3].p[i]);
+        }
+    }
+    struct regex regex = {0};
+    TRY(regex_open(eval, datum_slice(args[1]), options, &regex));
+    struct slice text = datum_slice(args[0]);
+    struct buffer out = {0};
+    size_t at = 0;
+    enum err err = ERR_OK;
+    bool found = true;
+    while (err == ERR_OK && found && at <= text.size) {
+        err = regex_match(eval, &regex, text, at, &found);
+        if (err != ERR_OK || !found) {
+            break;
+        }
+        const PCRE2_SIZE *places = pcre2_get_ovector_pointer(regex.data);
+        uint32_t groups = pcre2_get_ovector_count(regex.data);
+        buffer_add(&out, text.data + at, places[0] - at);
+        for (uint32_t i = 0; i < args[2].size; i++) {
+            uint8_t c = args[2].p[i];
+            uint8_t next = c == '\\' && i + 1 < args[2].size ? args[2].p[i + 1] : 0;
+            uint32_t group = next == '&' ? 0 : (uint32_t)(next - '0');
+            if (next == '&' || (next >= '1' && next <= '9')) {
+                if (group < groups && places[2 * group] != PCRE2_UNSET) {
+                    buffer_add(&out, text.data + places[2 * group],
+                        places[2 * group + 1] - places[2 * group]);
+                }
+                i++;
+            } else {
+                buffer_add_u8(&out, next == '\\' ? '\\' : c);
+                i += next == '\\' ? 1 : 0;
+            }
+        }
+        if (places[1] == at && places[0] == at) { /* an empty match: step over a character */
+            size_t step = at < text.size ? character_size(text, at) : 1;
+            if (at < text.size) {
+                buffer_add(&out, text.data + at, step);
+            }
+            at += step;
+        } else {
+            at = places[1];
+        }
+        found = global;
+    }
+    if (at < text.size) {
+        buffer_add(&out, text.data + at, text.size - at);
+    }
+    *result = value__bytes(eval, out.data, out.size);
+    buffer_destroy(&out);
+    regex_close(&regex);
+    return err;
+}
+
+/* ---- pieces
+ * ---------------------------------------------------------------------------------------------- */
+
+FN(text_concat)
+{
+    UNUSED_COUNT;
+    size_t size = (size_t)args[0].size + args[1].size;
+    if (size > TEXT_SIZE_MAX) {
+        return too_large(eval);
+    }
+    uint8_t *bytes = arena_alloc_raw(eval->arena, size);
+    memcpy(bytes, args[0].p, args[0].size);
+    memcpy(bytes + args[0].size, args[1].p, args[1].size);
+    *result = datum_bytes(bytes, size);
+    return ERR_OK;
+}
+
+FN(char_length)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    *result = datum_int((int64_t)utf8_length(datum_slice(args[0])));
+    return ERR_OK;
+}
+
+FN(bpchar_length)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    struct slice text = datum_slice(args[0]);
+    while (text.size > 0 && text.data[text.size - 1] == ' ') {
+        text.size--;
+    }
+    *result = datum_int((int64_t)utf8_length(text));
+    return ERR_OK;
+}
+
+FN(octet_length)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    *result = datum_int(args[0].size);
+    return ERR_OK;
+}
+
+FN(bit_length)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    *result = datum_int((int64_t)args[0].size * 8);
+    return ERR_OK;
+}
+
+static struct datum
+map_ascii(struct eval *eval, struct datum value, uint8_t low, uint8_t high, int shift)
+{
+    uint8_t *bytes = arena_alloc_raw(eval->arena, value.size);
+    for (uint32_t i = 0; i < value.size; i++) {
+        uint8_t c = value.p[i];
+        bytes[i] = c >= low && c <= high ? (uint8_t)(c + shift) : c;
+    }
+    return datum_bytes(bytes, value.size);
+}
+
+FN(text_upper)
+{
+    UNUSED_COUNT;
+    *result = map_ascii(eval, args[0], 'a', 'z', -32);
+    return ERR_OK;
+}
+
+FN(text_lower)
+{
+    UNUSED_COUNT;
+    *result = map_ascii(eval, args[0], 'A', 'Z', 32);
+    return ERR_OK;
+}
+
+FN(text_initcap)
+{
+    UNUSED_COUNT;
+    struct datum lower = map_ascii(eval, args[0], 'A', 'Z', 32);
+    uint8_t *bytes = arena_copy(eval->arena, lower.p, lower.size);
+    bool inside = false;
+    for (uint32_t i = 0; i < lower.size; i++) {
+        uint8_t c = bytes[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
+        if (!inside && c >= 'a' && c <= 'z') {
+            bytes[i] = (uint8_t)(c - 32);
+        }
+        inside = letter;
+    }
+    *result = datum_bytes(bytes, lower.size);
+    return ERR_OK;
+}
+
+/* substring(text, from [, for]); characters count from 1, and may begin before it. */
+static enum err
+substring_of(
+    struct eval *eval, const struct datum *args, int count, bool bytes, struct datum *result)
+{
+    struct slice text = datum_slice(args[0]);
+    int64_t start = args[1].i;
+    int64_t end = INT64_MAX;
+    if (count > 2) {
+        if (args[2].i < 0) {
+            return diag_set(eval->diag, ERR_SUBSTRING, "negative substring length not allowed");
+        }
+        end = start + args[2].i;
+    }
+    int64_t first = start < 1 ? 1 : start;
+    if (end <= first) {
+        *result = datum_bytes("", 0);
+        return ERR_OK;
+    }
+    size_t from = (size_t)(first - 1);
+    size_t many = end == INT64_MAX ? SIZE_MAX : (size_t)(end - first);
+    size_t at = bytes ? (from < text.size ? from : text.size) : utf8_offset(text, from);
+    struct slice rest = slice_of(text.data + at, text.size - at);
+    size_t size = bytes ? (many < rest.size ? many : rest.size) : utf8_offset(rest, many);
+    *result = datum_bytes(rest.data, size);
+    return ERR_OK;
+}
+
+FN(text_substring)
+{
+    return substring_of(eval, args, count, false, result);
+}
+FN(bytea_substring)
+{
+    return substring_of(eval, args, count, true, result);
+}
+
+FN(text_left)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    struct slice text = datum_slice(args[0]);
+    int64_t n = args[1].i;
+    n = n < 0 ? (int64_t)utf8_length(text) + n : n;
+    *result = datum_bytes(text.data, n <= 0 ? 0 : utf8_offset(text, (size_t)n));
+    return ERR_OK;
+}
+
+FN(text_right)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    struct slice text = datum_slice(args[0]);
+    int64_t length = (int64_t)utf8_length(text);
+    int64_t skip = args[1].i < 0 ? -args[1].i : length - args[1].i;
+    size_t at = skip <= 0 ? 0 : utf8_offset(text, (size_t)skip);
+    *result = datum_bytes(text.data + at, text.size - at);
+    return ERR_OK;
+}
+
+static const uint8_t *
+find_bytes(struct slice text, struct slice what)
+{
+    return what.size == 0   ? text.data
+           : text.size == 0 ? NULL
+                            : memmem(text.data, text.size, what.data, what.size);
+}
+
+FN(text_position)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    struct slice text = datum_slice(args[0]);
+    const uint8_t *at = find_bytes(text, datum_slice(args[1]));
+    *result = datum_int(
+        at == NULL ? 0 : (int64_t)utf8_length(slice_of(text.data, (size_t)(at - text.data))) + 1);
+    return ERR_OK;
+}
+
+static bool
+in_set(struct slice set, struct slice text, size_t at, size_t size)
+{
+    for (size_t i = 0; i < set.size; i += character_size(set, i)) {
+        if (character_size(set, i) == size && memcmp(set.data + i, text.data + at, size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err
+trim(const struct datum *args, int count, bool left, bool right, struct datum *result)
+{
+    struct slice text = datum_slice(args[0]);
+    struct slice set = count > 1 ? datum_slice(args[1]) : slice_of(" ", 1);
+    while (left && text.size > 0) {
+        size_t size = character_size(text, 0);
+        if (!in_set(set, text, 0, size)) {
+            break;
+        }
+        text.data += size;
+        text.size -= size;
+    }
+    while (right && text.size > 0) {
+        size_t at = text.size - 1;
+        while (at > 0 && (text.data[at] & 0xC0) == 0x80) {
+            at--;
+        }
+        if (!in_set(set, text, at, text.size - at)) {
+            break;
+        }
+        text.size = at;
+    }
+    *result = datum_bytes(text.data, text.size);
+    return ERR_OK;
+}
+
+FN(text_btrim)
+{
+    (void)eval;
+    return trim(args, count, true, true, result);
+}
+FN(text_ltrim)
+{
+    (void)eval;
+    return trim(args, count, true, false, result);
+}
+FN(text_rtrim)
+{
+    (void)eval;
+    return trim(args, count, false, true, result);
+}
+
+static enum err
+pad(struct eval *eval, const struct datum *args, int count, bool left, struct datum *result)
+{
+    struct slice text = datum_slice(args[0]);
+    struct slice fill = count > 2 ? datum_slice(args[2]) : slice_of(" ", 1);
+    int64_t want = args[1].i < 0 ? 0 : args[1].i;
+    if ((size_t)want > TEXT_SIZE_MAX / 4) {
+        return too_large(eval);
+    }
+    size_t length = utf8_length(text);
+    if (length >= (size_t)want || fill.size == 0) {
+        *result = datum_bytes(
+            text.data, length >= (size_t)want ? utf8_offset(text, (size_t)want) : text.size);
+        return ERR_OK;
+    }
+    struct buffer out = {0};
+    if (!left) {
+        buffer_add(&out, text.data, text.size);
+    }
+    size_t at = 0;
+    for (size_t i = length; i < (size_t)want; i++) {
+        size_t size = character_size(fill, at);
+        buffer_add(&out, fill.data + at, size);
+        at = at + size >= fill.size ? 0 : at + size;
+    }
+    if (left) {
+        buffer_add(&out, text.data, text.size);
+    }
+    *result = value__bytes(eval, out.data, out.size);
+    buffer_destroy(&out);
+    return ERR_OK;
+}
+
+FN(text_lpad)
+{
+    return pad(eval, args, count, true, result);
+}
+FN(text_rpad)
+{
+    return pad(eval, args, count, false, result);
+}
+
+FN(text_replace)
+{
+    UNUSED_COUNT;
+    struct slice text = datum_slice(args[0]);
+    struct slice from = datum_slice(args[1]);
+    if (from.size == 0) {
+        *result = args[0];
+        return ERR_OK;
+    }
+    struct buffer out = {0};
+    const uint8_t *at = NULL;
+    while ((at = find_bytes(text, from)) != NULL) {
+        size_t before = (size_t)(at - text.data);
+        buffer_add(&out, text.data, before);
+        buffer_add(&out, args[2].p, args[2].size);
+        text.data += before + from.size;
+        text.size -= before + from.size;
+        if (out.size > TEXT_SIZE_MAX) {
+            buffer_destroy(&out);
+            return too_large(eval);
+        }
+    }
+    buffer_add(&out, text.data, text.size);
+    *result = value__bytes(eval, out.data, out.size);
+    buffer_destroy(&out);
+    return ERR_OK;
+}
+
+FN(text_repeat)
+{
+    UNUSED_COUNT;
+    size_t times = args[1].i < 0 ? 0 : (size_t)args[1].i;
+    if (args[0].size > 0 && times > TEXT_SIZE_MAX / args[0].size) {
+        return too_large(eval);
+    }
+    uint8_t *bytes = arena_alloc_raw(eval->arena, times * args[0].size);
+    for (size_t i = 0; i < times; i++) {
+        memcpy(bytes + i * args[0].size, args[0].p, args[0].size);
+    }
+    *result = datum_bytes(bytes, times * args[0].size);
+    return ERR_OK;
+}
+
+FN(text_reverse)
+{
+    UNUSED_COUNT;
+    struct slice text = datum_slice(args[0]);
+    uint8_t *bytes = arena_alloc_raw(eval->arena, text.size);
+    size_t at = 0;
+    while (at < text.size) {
+        size_t size = character_size(text, at);
+        memcpy(bytes + text.size - at - size, text.data + at, size);
+        at += size;
+    }
+    *result = datum_bytes(bytes, text.size);
+    return ERR_OK;
+}
+
+FN(text_split_part)
+{
+    UNUSED_COUNT;
+    struct slice text = datum_slice(args[0]);
+    struct slice by = datum_slice(args[1]);
+    int64_t n = args[2].i;
+    if (n == 0) {
+        return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "field position must not be zero");
+    }
+    int64_t fields = 1;
+    struct slice rest = text;
+    const uint8_t *at = NULL;
+    while (by.size > 0 && (at = find_bytes(rest, by)) != NULL) {
+        fields++;
+        size_t skip = (size_t)(at - rest.data) + by.size;
+        rest = slice_of(rest.data + skip, rest.size - skip);
+    }
+    n = n < 0 ? fields + n + 1 : n;
+    *result = datum_bytes("", 0);
+    rest = text;
+    for (int64_t i = 1; i <= fields && n >= 1; i++) {
+        at = by.size > 0 ? find_bytes(rest, by) : NULL;
+        size_t size = at == NULL ? rest.size : (size_t)(at - rest.data);
+        if (i == n) {
+            *result = datum_bytes(rest.data, size);
+            break;
+        }
+        size_t skip = at == NULL ? rest.size : size + by.size;
+        rest = slice_of(rest.data + skip, rest.size - skip);
+    }
+    return ERR_OK;
+}
+
+FN(text_strpos_starts)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    *result =
+        datum_bool(args[0].size >= args[1].size && memcmp(args[0].p, args[1].p, args[1].size) == 0);
+    return ERR_OK;
+}
+
+FN(text_ascii)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    const uint8_t *p = args[0].p;
+    int64_t code = 0;
+    if (args[0].size > 0) {
+        code = p[0];
+        size_t size = character_size(datum_slice(args[0]), 0);
+        if (size > 1) {
+            code = p[0] & (0xFF >> (size + 1));
+            for (size_t i = 1; i < size; i++) {
+                code = code << 6 | (p[i] & 0x3F);
+            }
+        }
+    }
+    *result = datum_int(code);
+    return ERR_OK;
+}
+
+FN(text_chr)
+{
+    UNUSED_COUNT;
+    int64_t code = args[0].i;
+    if (code == 0) {
+        return diag_set(eval->diag, ERR_PROGRAM_LIMIT, "null character not permitted");
+    }
+    if (code < 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) {
+        return diag_set(eval->diag, ERR_PROGRAM_LIMIT,
+            "requested character too large for encoding: %lld", (long long)code);
+    }
+    uint8_t bytes[4];
+    size_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (size == 1) {
+        bytes[0] = (uint8_t)code;
+    } else {
+        for (size_t i = size - 1; i > 0; i--) {
+            bytes[i] = (uint8_t)(0x80 | (code & 0x3F));
+            code >>= 6;
+        }
+        bytes[0] = (uint8_t)((0xF00 >> size & 0xFF) | code);
+    }
+    *result = value__bytes(eval, bytes, size);
+    return ERR_OK;
+}
+
+FN(text_translate)
+{
+    UNUSED_COUNT;
+    struct slice text = datum_slice(args[0]);
+    struct slice from = datum_slice(args[1]);
+    struct slice to = datum_slice(args[2]);
+    struct buffer out = {0};
+    for (size_t at = 0; at < text.size; at += character_size(text, at)) {
+        size_t size = character_size(text, at);
+        size_t position = 0;
+        size_t i = 0;
+        bool found = false;
+        for (; i < from.size && !found; i += character_size(from, i), position++) {
+            if (character_size(from, i) == size &&
+                memcmp(from.data + i, text.data + at, size) == 0) {
+                found = true;
+                break;
+            }
+        }
+        if (!found) {
+            buffer_add(&out, text.data + at, size);
+        } else {
+            size_t place = utf8_offset(to, position);
+            if (place < to.size) {
+                buffer_add(&out, to.data + place, character_size(to, place));
+            }
+        }
+    }
+    *result = value__bytes(eval, out.data, out.size);
+    buffer_destroy(&out);
+    return ERR_OK;
+}
+
+FN(to_hex)
+{
+    UNUSED_COUNT;
+    char text[32];
+    (void)snprintf(text, sizeof text, "%llx", (unsigned long long)args[0].i);
+    *result = value__text(eval, text);
+    return ERR_OK;
+}
+
+FN(to_hex4)
+{
+    UNUSED_COUNT;
+    char text[32];
+    (void)snprintf(text, sizeof text, "%x", (unsigned)args[0].i);
+    *result = value__text(eval, text);
+    return ERR_OK;
+}
+
+FN(quote_ident)
+{
+    UNUSED_COUNT;
+    *result =
+        value__text(eval, parser_quote_ident(eval->arena,
+                              arena_strndup(eval->arena, (const char *)args[0].p, args[0].size)));
+    return ERR_OK;
+}
+
+FN(quote_literal)
+{
+    UNUSED_COUNT;
+    if (args[0].null) {
+        *result = value__text(eval, "NULL");
+        return ERR_OK;
+    }
+    *result =
+        value__text(eval, parser_quote_literal(eval->arena, (const char *)args[0].p, args[0].size));
+    return ERR_OK;
+}
+
+FN(text_overlay)
+{
+    struct slice text = datum_slice(args[0]);
+    int64_t start = args[2].i;
+    int64_t many = count > 3 ? args[3].i : (int64_t)utf8_length(datum_slice(args[1]));
+    if (start <= 0) {
+        return diag_set(eval->diag, ERR_SUBSTRING, "negative substring length not allowed");
+    }
+    size_t before = utf8_offset(text, (size_t)(start - 1));
+    int64_t skip = start - 1 + many;
+    size_t after = skip <= 0 ? 0 : utf8_offset(text, (size_t)skip);
+    struct buffer out = {0};
+    buffer_add(&out, text.data, before);
+    buffer_add(&out, args[1].p, args[1].size);
+    buffer_add(&out, text.data + after, text.size - after);
+    *result = value__bytes(eval, out.data, out.size);
+    buffer_destroy(&out);
+    return ERR_OK;
+}
+
+/* concat and concat_ws get their arguments as text (bind casts them); nulls are left out. */
+FN(concat)
+{
+    struct buffer out = {0};
+    for (int i = 0; i < count; i++) {
+        if (!args[i].null) {
+            buffer_add(&out, args[i].p, args[i].size);
+        }
+    }
+    *result = value__bytes(eval, out.data, out.size);
+    buffer_destroy(&out);
+    return ERR_OK;
+}
+
+FN(concat_ws)
+{
+    struct buffer out = {0};
+    bool any = false;
+    if (args[0].null) {
+        *result = datum_null();
+        return ERR_OK;
+    }
+    for (int i = 1; i < count; i++) {
+        if (!args[i].null) {
+            if (any) {
+                buffer_add(&out, args[0].p, args[0].size);
+            }
+            buffer_add(&out, args[i].p, args[i].size);
+            any = true;
+        }
+    }
+    *result = value__bytes(eval, out.data, out.size);
+    buffer_destroy(&out);
+    return ERR_OK;
+}
+
+FN(bpchar_to_text)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    uint32_t size = args[0].size;
+    while (size > 0 && args[0].p[size - 1] == ' ') {
+        size--;
+    }
+    *result = datum_bytes(args[0].p, size);
+    return ERR_OK;
+}
+
+FN(char_to_text)
+{
+    UNUSED_COUNT;
+    uint8_t c = (uint8_t)args[0].i;
+    *result = value__bytes(eval, &c, c == 0 ? 0 : 1);
+    return ERR_OK;
+}
+
+#define T  TYPE_TEXT
+#define I4 TYPE_INT4
+#define S  FUNCTION_STRICT
+#define ONE(name, result, arg, call)                      \
+    {                                                     \
+        name, 0, result, 1, 1, S, {arg}, call, NULL, NULL \
+    }
+#define TWO(name, result, a, b, call)                      \
+    {                                                      \
+        name, 0, result, 2, 2, S, {a, b}, call, NULL, NULL \
+    }
+
+static const struct function functions[] = {
+    ONE("length", I4, T, char_length),
+    ONE("length", I4, TYPE_BPCHAR, bpchar_length),
+    ONE("length", I4, TYPE_BYTEA, octet_length),
+    ONE("char_length", I4, T, char_length),
+    ONE("char_length", I4, TYPE_BPCHAR, bpchar_length),
+    ONE("character_length", I4, T, char_length),
+    ONE("octet_length", I4, T, octet_length),
+    ONE("octet_length", I4, TYPE_BPCHAR, octet_length),
+    ONE("octet_length", I4, TYPE_BYTEA, octet_length),
+    ONE("bit_length", I4, T, bit_length),
+    ONE("upper", T, T, text_upper),
+    ONE("lower", T, T, text_lower),
+    ONE("initcap", T, T, text_initcap),
+    TWO("substring", T, T, I4, text_substring),
+    {"substring", 0, T, 3, 3, S, {T, I4, I4}, text_substring, NULL, NULL},
+    TWO("substr", T, T, I4, text_substring),
+    {"substr", 0, T, 3, 3, S, {T, I4, I4}, text_substring, NULL, NULL},
+    TWO("substring", TYPE_BYTEA, TYPE_BYTEA, I4, bytea_substring),
+    {"substring", 0, TYPE_BYTEA, 3, 3, S, {TYPE_BYTEA, I4, I4}, bytea_substring, NULL, NULL},
+    TWO("left", T, T, I4, text_left),
+    TWO("right", T, T, I4, text_right),
+    TWO("position", I4, T, T, text_position),
+    TWO("strpos", I4, T, T, text_position),
+    ONE("btrim", T, T, text_btrim),
+    TWO("btrim", T, T, T, text_btrim),
+    ONE("ltrim", T, T, text_ltrim),
+    TWO("ltrim", T, T, T, text_ltrim),
+    ONE("rtrim", T, T, text_rtrim),
+    TWO("rtrim", T, T, T, text_rtrim),
+    TWO("lpad", T, T, I4, text_lpad),
+    {"lpad", 0, T, 3, 3, S, {T, I4, T}, text_lpad, NULL, NULL},
+    TWO("rpad", T, T, I4, text_rpad),
+    {"rpad", 0, T, 3, 3, S, {T, I4, T}, text_rpad, NULL, NULL},
+    {"replace", 0, T, 3, 3, S, {T, T, T}, text_replace, NULL, NULL},
+    TWO("repeat", T, T, I4, text_repeat),
+    ONE("reverse", T, T, text_reverse),
+    {"split_part", 0, T, 3, 3, S, {T, T, I4}, text_split_part, NULL, NULL},
+    TWO("starts_with", TYPE_BOOL, T, T, text_strpos_starts),
+    ONE("ascii", I4, T, text_ascii),
+    ONE("chr", T, I4, text_chr),
+    {"translate", 0, T, 3, 3, S, {T, T, T}, text_translate, NULL, NULL},
+    ONE("to_hex", T, TYPE_INT8, to_hex),
+    ONE("to_hex", T, I4, to_hex4),
+    ONE("quote_ident", T, T, quote_ident),
+    ONE("quote_literal", T, T, quote_literal),
+    {"quote_nullable", 0, T, 1, 1, 0, {T}, quote_literal, NULL, NULL},
+    {"overlay", 0, T, 3, 3, S, {T, T, I4}, text_overlay, NULL, NULL},
+    {"overlay", 0, T, 4, 4, S, {T, T, I4, I4}, text_overlay, NULL, NULL},
+    {"concat", 0, T, 1, 0, FUNCTION_VARIADIC, {T}, concat, NULL, NULL},
+    {"concat_ws", 0, T, 2, 1, FUNCTION_VARIADIC, {T, T}, concat_ws, NULL, NULL},
+    {"regexp_replace", 0, T, 3, 3, S, {T, T, T}, regexp_replace, NULL, NULL},
+    {"regexp_replace", 0, T, 4, 4, S, {T, T, T, T}, regexp_replace, NULL, NULL},
+    TWO("like", TYPE_BOOL, T, T, text_like),
+    TWO("notlike", TYPE_BOOL, T, T, text_not_like),
+    /* LIKE .. ESCAPE: bind calls these. */
+    {"like_escape", 0, TYPE_BOOL, 3, 3, S, {T, T, T}, text_like, NULL, NULL},
+    {"ilike_escape", 0, TYPE_BOOL, 3, 3, S, {T, T, T}, text_ilike, NULL, NULL},
+};
+
+static const struct operator_row operators[] = {
+    {"||", "textcat", T, T, T, text_concat, NULL, NULL, 0},
+    {"||", "byteacat", TYPE_BYTEA, TYPE_BYTEA, TYPE_BYTEA, text_concat, NULL, NULL, 0},
+    {"~~", "textlike", T, T, TYPE_BOOL, text_like, NULL, "!~~", 0},
+    {"!~~", "textnlike", T, T, TYPE_BOOL, text_not_like, NULL, "~~", 0},
+    {"~~*", "texticlike", T, T, TYPE_BOOL, text_ilike, NULL, "!~~*", 0},
+    {"!~~*", "texticnlike", T, T, TYPE_BOOL, text_not_ilike, NULL, "~~*", 0},
+    {"~~", "bpcharlike", TYPE_BPCHAR, T, TYPE_BOOL, text_like, NULL, "!~~", 0},
+    {"!~~", "bpcharnlike", TYPE_BPCHAR, T, TYPE_BOOL, text_not_like, NULL, "~~", 0},
+    {"~", "textregexeq", T, T, TYPE_BOOL, text_regex, NULL, "!~", 0},
+    {"!~", "textregexne", T, T, TYPE_BOOL, text_not_regex, NULL, "~", 0},
+    {"~*", "texticregexeq", T, T, TYPE_BOOL, text_iregex, NULL, "!~*", 0},
+    {"!~*", "texticregexne", T, T, TYPE_BOOL, text_not_iregex, NULL, "~*", 0},
+    {"^@", "starts_with_op", T, T, TYPE_BOOL, text_strpos_starts, NULL, NULL, 0},
+};
+
+static const struct cast_row casts[] = {
+    {TYPE_VARCHAR, T, CAST_IMPLICIT, NULL},
+    {T, TYPE_VARCHAR, CAST_IMPLICIT, NULL},
+    {T, TYPE_BPCHAR, CAST_IMPLICIT, NULL},
+    {TYPE_VARCHAR, TYPE_BPCHAR, CAST_IMPLICIT, NULL},
+    {TYPE_BPCHAR, T, CAST_IMPLICIT, bpchar_to_text},
+    {TYPE_BPCHAR, TYPE_VARCHAR, CAST_IMPLICIT, bpchar_to_text},
+    {TYPE_NAME, T, CAST_IMPLICIT, NULL},
+    {TYPE_NAME, TYPE_VARCHAR, CAST_ASSIGNMENT, NULL},
+    {TYPE_CHAR, T, CAST_IMPLICIT, char_to_text},
+};
+
+const struct function_rows text_rows = {ROWS(functions), ROWS(operators), ROWS(casts)};

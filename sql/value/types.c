@@ -1,0 +1,184 @@
+/* sql/value/types.c - which types there are, what they are called, and their modifiers. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "sql/value/value_internal.h"
+
+static const struct type types[] = {
+    {TYPE_BOOL, "bool", "boolean", 1, false, true, 'B', 1000, true},
+    {TYPE_BYTEA, "bytea", "bytea", -1, true, false, 'U', 1001, true},
+    {TYPE_CHAR, "char", "\"char\"", 1, false, false, 'Z', 1002, true},
+    {TYPE_NAME, "name", "name", 64, true, false, 'S', 1003, true},
+    {TYPE_INT8, "int8", "bigint", 8, false, false, 'N', 1016, true},
+    {TYPE_INT2, "int2", "smallint", 2, false, false, 'N', 1005, true},
+    {TYPE_INT4, "int4", "integer", 4, false, false, 'N', 1007, true},
+    {TYPE_REGPROC, "regproc", "regproc", 4, false, false, 'N', 1008, true},
+    {TYPE_TEXT, "text", "text", -1, true, true, 'S', 1009, true},
+    {TYPE_OID, "oid", "oid", 4, false, true, 'N', 1028, true},
+    {TYPE_FLOAT4, "float4", "real", 4, false, false, 'N', 1021, false},
+    {TYPE_FLOAT8, "float8", "double precision", 8, false, true, 'N', 1022, false},
+    {TYPE_UNKNOWN, "unknown", "unknown", -2, true, false, 'X', 0, true},
+    {TYPE_BPCHAR, "bpchar", "character", -1, true, false, 'S', 1014, false},
+    {TYPE_VARCHAR, "varchar", "character varying", -1, true, false, 'S', 1015, true},
+    {TYPE_DATE, "date", "date", 4, false, false, 'D', 1182, true},
+    {TYPE_TIME, "time", "time without time zone", 8, false, false, 'D', 1183, true},
+    {TYPE_TIMESTAMP, "timestamp", "timestamp without time zone", 8, false, false, 'D', 1115, true},
+    {TYPE_TIMESTAMPTZ, "timestamptz", "timestamp with time zone", 8, false, true, 'D', 1185, true},
+    {TYPE_INTERVAL, "interval", "interval", 16, true, true, 'T', 1187, false},
+    {TYPE_NUMERIC, "numeric", "numeric", -1, true, false, 'N', 1231, false},
+    {TYPE_REGCLASS, "regclass", "regclass", 4, false, false, 'N', 2210, true},
+    {TYPE_REGTYPE, "regtype", "regtype", 4, false, false, 'N', 2211, true},
+    {TYPE_RECORD, "record", "record", -1, true, false, 'P', 2287, false},
+    {TYPE_ANY, "any", "\"any\"", 4, false, false, 'P', 0, false},
+    {TYPE_VOID, "void", "void", 4, false, false, 'P', 0, false},
+    {TYPE_UUID, "uuid", "uuid", 16, true, false, 'U', 2951, true},
+};
+enum {
+    TYPE_COUNT = sizeof types / sizeof types[0]
+};
+
+const struct type *
+type_by_oid(oid_t oid)
+{
+    /* Sorted by OID. */
+    size_t low = 0;
+    size_t high = TYPE_COUNT;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (types[middle].oid < oid) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < TYPE_COUNT && types[low].oid == oid ? &types[low] : NULL;
+}
+
+const struct type *
+type_by_name(const char *name)
+{
+    static const struct {
+        const char *name;
+        oid_t oid;
+    } others[] = {{"int", TYPE_INT4}, {"decimal", TYPE_NUMERIC}, {"dec", TYPE_NUMERIC},
+        {"float", TYPE_FLOAT8}, {"char varying", TYPE_VARCHAR}, {"timestamp", TYPE_TIMESTAMP},
+        {"time", TYPE_TIME}, {"char", TYPE_BPCHAR}};
+    for (size_t i = 0; i < TYPE_COUNT; i++) {
+        if (strcmp(types[i].name, name) == 0 || strcmp(types[i].sql_name, name) == 0) {
+            return &types[i];
+        }
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(others[i].name, name) == 0) {
+            return type_by_oid(others[i].oid);
+        }
+    }
+    return NULL;
+}
+
+const struct type *
+type_all(size_t *count)
+{
+    *count = TYPE_COUNT;
+    return types;
+}
+
+char *
+type_format(struct arena *arena, oid_t oid, int32_t typmod)
+{
+    const struct type *type = type_by_oid(oid);
+    if (type == NULL) {
+        /* An array of a known type is named so; they do not exist yet as values. */
+        for (size_t i = 0; i < TYPE_COUNT; i++) {
+            if (types[i].array_oid == oid && oid != 0) {
+                return arena_printf(arena, "%s[]", types[i].sql_name);
+            }
+        }
+        return arena_strdup(arena, oid == 0 ? "-" : "???");
+    }
+    if (typmod < 0) {
+        return arena_strdup(arena, oid == TYPE_BPCHAR ? "bpchar" : type->sql_name);
+    }
+    switch (oid) {
+    case TYPE_VARCHAR:
+    case TYPE_BPCHAR:
+        return arena_printf(arena, "%s(%d)", type->sql_name, typmod - 4);
+    case TYPE_NUMERIC:
+        return arena_printf(arena, "numeric(%d,%d)", (typmod - 4) >> 16 & 0xffff,
+            (((typmod - 4) & 0x7ff) ^ 1024) - 1024);
+    case TYPE_TIME:
+        return arena_printf(arena, "time(%d) without time zone", typmod);
+    case TYPE_TIMESTAMP:
+        return arena_printf(arena, "timestamp(%d) without time zone", typmod);
+    case TYPE_TIMESTAMPTZ:
+        return arena_printf(arena, "timestamp(%d) with time zone", typmod);
+    default:
+        return arena_strdup(arena, type->sql_name);
+    }
+}
+
+static enum err
+character_typmod(
+    const char *name, const int32_t *numbers, size_t count, int32_t *typmod, struct diag *diag)
+{
+    if (count != 1) {
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "invalid type modifier");
+    }
+    if (numbers[0] < 1) {
+        return diag_set(
+            diag, ERR_INVALID_PARAMETER_VALUE, "length for type %s must be at least 1", name);
+    }
+    if (numbers[0] > 10485760) {
+        return diag_set(
+            diag, ERR_INVALID_PARAMETER_VALUE, "length for type %s cannot exceed 10485760", name);
+    }
+    *typmod = numbers[0] + 4;
+    return ERR_OK;
+}
+
+static enum err
+numeric_typmod(const int32_t *numbers, size_t count, int32_t *typmod, struct diag *diag)
+{
+    if (count < 1 || count > 2) {
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "invalid NUMERIC type modifier");
+    }
+    if (numbers[0] < 1 || numbers[0] > 1000) {
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
+            "NUMERIC precision %d must be between 1 and 1000", numbers[0]);
+    }
+    int32_t scale = count == 2 ? numbers[1] : 0;
+    if (scale < -1000 || scale > 1000) {
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
+            "NUMERIC scale %d must be between -1000 and 1000", scale);
+    }
+    *typmod = (numbers[0] << 16 | (scale & 0x7ff)) + 4;
+    return ERR_OK;
+}
+
+enum err
+type_make_typmod(
+    oid_t type, const int32_t *numbers, size_t count, int32_t *typmod, struct diag *diag)
+{
+    *typmod = -1;
+    switch (type) {
+    case TYPE_VARCHAR:
+        return character_typmod("varchar", numbers, count, typmod, diag);
+    case TYPE_BPCHAR:
+        return character_typmod("char", numbers, count, typmod, diag);
+    case TYPE_NUMERIC:
+        return numeric_typmod(numbers, count, typmod, diag);
+    case TYPE_TIME:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+    case TYPE_INTERVAL:
+        if (count != 1 || numbers[0] < 0) {
+            return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "invalid type modifier");
+        }
+        *typmod = numbers[0] > 6 ? 6 : numbers[0];
+        return ERR_OK;
+    default:
+        return diag_set(diag, ERR_SYNTAX, "type modifier is not allowed for type \"%s\"",
+            type_by_oid(type) == NULL ? "?" : type_by_oid(type)->name);
+    }
+}

@@ -1,0 +1,89 @@
+/* sql/value/value_internal.h - shared by the files of sql/value. */
+#ifndef SQL_VALUE_VALUE_INTERNAL_H
+#define SQL_VALUE_VALUE_INTERNAL_H
+
+#include "sql/value/value.h"
+
+/* 22P02 in PostgreSQL's words. */
+enum err value__invalid(struct eval *eval, const char *type, struct slice text);
+enum err value__out_of_range(struct eval *eval, const char *type);
+/* Bytes into eval->arena. */
+struct datum value__bytes(struct eval *eval, const void *bytes, size_t size);
+struct datum value__text(struct eval *eval, const char *text);
+static inline struct slice
+datum_slice(struct datum value)
+{
+    return slice_of(value.p, value.size);
+}
+
+/* Without blanks at either end. */
+struct slice value__trim(struct slice text);
+size_t utf8_length(struct slice text); /* characters */
+/* The byte offset of the n-th character (or the end). */
+size_t utf8_offset(struct slice text, size_t characters);
+
+/* ---- floats ---- */
+enum err float__input(struct eval *eval, bool single, struct slice text, double *value);
+void float__output(double value, bool single, int extra_digits, struct buffer *to);
+
+/* ---- numeric.c ---- */
+enum err numeric__input(struct eval *eval, int32_t typmod, struct slice text, struct datum *value);
+void numeric__output(struct datum value, struct buffer *to);
+enum err numeric__receive(
+    struct eval *eval, int32_t typmod, struct slice bytes, struct datum *value);
+void numeric__send(struct datum value, struct buffer *to);
+int numeric__compare(struct datum a, struct datum b);
+uint64_t numeric__hash(struct datum value, uint64_t seed);
+void numeric__key_encode(struct buffer *key, struct datum value);
+enum err numeric__key_decode(
+    struct arena *arena, struct slice *key, struct datum *value, struct diag *diag);
+struct datum numeric__from_int(struct arena *arena, int64_t value);
+struct datum numeric__from_int128(struct arena *arena, __int128 value, int scale);
+enum err numeric__to_int(struct eval *eval, struct datum value, int64_t min, int64_t max,
+    const char *type, int64_t *result);
+enum err numeric__from_float(struct eval *eval, double value, bool single, struct datum *result);
+double numeric__to_float(struct datum value);
+enum err numeric__apply_typmod(
+    struct eval *eval, int32_t typmod, struct datum value, struct datum *result);
+bool numeric__is_int(struct datum value, int64_t *mantissa, int *scale); /* fits int64 mantissa */
+
+/* ---- datetime.c ---- */
+enum err datetime__input(
+    struct eval *eval, oid_t type, int32_t typmod, struct slice text, struct datum *value);
+void datetime__output(
+    const struct eval_env *env, oid_t type, struct datum value, struct buffer *to);
+
+/* ---- function tables ---- */
+
+/* An operator and the function behind it. */
+struct operator_row {
+    const char *name;
+    const char *function;
+    oid_t left, right, result;
+    function_call *call;
+    const char *commutator, *negator;
+    int flags; /* added to FUNCTION_STRICT */
+};
+
+struct cast_row {
+    oid_t from, to;
+    enum cast_context context;
+    function_call *call; /* NULL: the same bytes */
+};
+
+struct function_rows {
+    const struct function *functions;
+    size_t function_count;
+    const struct operator_row *operators;
+    size_t operator_count;
+    const struct cast_row *casts;
+    size_t cast_count;
+};
+
+extern const struct function_rows arithmetic_rows, compare_rows, numeric_rows, text_rows,
+    datetime_rows, aggregate_rows, misc_rows;
+
+#define ROWS(array)  (array), sizeof(array) / sizeof((array)[0])
+#define UNUSED_COUNT (void)count
+
+#endif /* SQL_VALUE_VALUE_INTERNAL_H */
