@@ -46,8 +46,7 @@ struct connection {
     struct diag diag;
 };
 
-/* ---- bytes in and out --------------------------------------------------------------------------
- */
+/* ---- bytes in and out -------------------------------------------------------------------- */
 
 static enum err
 flush(struct task *task, struct connection *connection, struct diag *diag)

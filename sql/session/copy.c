@@ -48,8 +48,7 @@ struct copier {
     uint32_t field_max;
 };
 
-/* ---- options -----------------------------------------------------------------------------------
- */
+/* ---- options ----------------------------------------------------------------------------- */
 
 static enum err
 single_byte(const struct ast_option *option, const char *text, char *to, const char *what,

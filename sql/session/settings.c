@@ -175,8 +175,7 @@ find_custom(const struct sql_session *session, const char *name)
     return custom;
 }
 
-/* ---- reading -----------------------------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------------------------- */
 
 static const char *
 isolation_name(enum txn_isolation isolation)

@@ -69,8 +69,7 @@ utility__describe(struct sql_session *session, struct prepared *prepared)
     }
 }
 
-/* ---- SHOW ---------------------------------------------------------------------------------------
- */
+/* ---- SHOW -------------------------------------------------------------------------------- */
 
 struct shown {
     struct task *task;

@@ -13,8 +13,7 @@
         struct eval *eval, void *memory, struct arena *group, const struct datum *args, int count)
 #define FINISH(name) static enum err name(struct eval *eval, void *memory, struct datum *result)
 
-/* ---- count -------------------------------------------------------------------------------------
- */
+/* ---- count ------------------------------------------------------------------------------- */
 
 STEP(count_step)
 {
@@ -35,8 +34,7 @@ FINISH(count_finish)
 
 static const struct aggregate count_aggregate = {sizeof(int64_t), count_step, count_finish};
 
-/* ---- sums of integers --------------------------------------------------------------------------
- */
+/* ---- sums of integers -------------------------------------------------------------------- */
 
 struct int_sum {
     int64_t high; /* the sum is high * 2^64 + low; two words: arena memory is 16-byte aligned, the

@@ -8,91 +8,101 @@
     static enum err name( \
         struct eval *eval, const struct datum *args, int count, struct datum *result)
 
-/* ---- integers ----------------------------------------------------------------------------------
- */
+/* ---- integers ---------------------------------------------------------------------------- */
 
-#define INT_OPS(type, min, max, words)                                                            \
-    static enum err type##_fit(struct eval *eval, int64_t value, struct datum *result)            \
-    {                                                                                             \
-        if (value < (min) || value > (max)) {                                                     \
-            return value__out_of_range(eval, words);                                              \
-        }                                                                                         \
-        *result = datum_int(value);                                                               \
-        return ERR_OK;                                                                            \
-    }                                                                                             \
-    FN(type##pl)                                                                                  \
-    {                                                                                             \
-        UNUSED_COUNT;                                                                             \
-        int64_t value;                                                                            \
-        return __builtin_add_overflow(args[0].i, args[1].i, &value)                               \
-                   ? value__out_of_range(eval, words)                                             \
-                   : type##_fit(eval, value, result);                                             \
-    }                                                                                             \
-    FN(type##mi)                                                                                  \
-    {                                                                                             \
-        UNUSED_COUNT;                                                                             \
-        int64_t value;                                                                            \
-        return __builtin_sub_overflow(args[0].i, args[1].i, &value)                               \
-                   ? value__out_of_range(eval, words)                                             \
-                   : type##_fit(eval, value, result);                                             \
-    }                                                                                             \
-    FN(type##mul)                                                                                 \
-    {                                                                                             \
-        UNUSED_COUNT;                                                                             \
-        int64_t value;                                                                            \
-        return __builtin_mul_overflow(args[0].i, args[1].i, &value)                               \
-                   ? value__out_of_range(eval, words)                                             \
-                   : type##_fit(eval, value, result);                                             \
-    }                                                                                             \
-    FN(type##div)                                                                                 \
-    {                                                                                             \
-        UNUSED_COUNT;                                                                             \
-        if (args[1].i == 0) {                                                                     \
-            return diag_set(eval->diag, ERR_DIVISION_BY_ZERO, "division by zero");                \
-        }                                                                                         \
-        if (args[1].i == -1) {                                                                    \
-            return args[0].i == INT64_MIN ? value__out_of_range(eval, words)                      \
-                                          : type##_fit(eval, -args[0].i, result);                 \
-        }                                                                                         \
-        return type##_fit(eval, args[0].i / args[1].i, result);                                   \
-    }                                                                                             \
-    FN(type##mod)                                                                                 \
-    {                                                                                             \
-        UNUSED_COUNT;                                                                             \
-        if (args[1].i == 0) {                                                                     \
-            return diag_set(eval->diag, ERR_DIVISION_BY_ZERO, "division by zero");                \
-        }                                                                                         \
-        *result = datum_int(args[1].i == -1 ? 0 : args[0].i % args[1].i);                         \
-        return ERR_OK;                                                                            \
-    }                                                                                             \
-    FN(type##um)                                                                                  \
-    {                                                                                             \
-        UNUSED_COUNT;                                                                             \
-        return args[0].i == INT64_MIN ? value__out_of_range(eval, words)                          \
-                                      : type##_fit(eval, -args[0].i, result);                     \
-    }                                                                                             \
-    FN(type##abs)                                                                                 \
-    {                                                                                             \
-        return args[0].i < 0 ? type##um(eval, args, count, result) : (*result = args[0], ERR_OK); \
-    }                                                                                             \
-    FN(type##_from_int)                                                                           \
-    {                                                                                             \
-        UNUSED_COUNT;                                                                             \
-        return type##_fit(eval, args[0].i, result);                                               \
-    }                                                                                             \
-    FN(type##_from_float)                                                                         \
-    {                                                                                             \
-        UNUSED_COUNT;                                                                             \
-        double value = rint(args[0].f);                                                           \
-        if (isnan(value) || value < (double)(min) || value >= (double)(max) + 1.0) {              \
-            return value__out_of_range(eval, words);                                              \
-        }                                                                                         \
-        *result = datum_int((int64_t)value);                                                      \
-        return ERR_OK;                                                                            \
+#define INT_OPS(type, min, max, words)                                                 \
+    static enum err type##_fit(struct eval *eval, int64_t value, struct datum *result) \
+    {                                                                                  \
+        if (value < (min) || value > (max)) {                                          \
+            return value__out_of_range(eval, words);                                   \
+        }                                                                              \
+        *result = datum_int(value);                                                    \
+        return ERR_OK;                                                                 \
+    }                                                                                  \
+    FN(type##pl)                                                                       \
+    {                                                                                  \
+        UNUSED_COUNT;                                                                  \
+        int64_t value;                                                                 \
+        return __builtin_add_overflow(args[0].i, args[1].i, &value)                    \
+                   ? value__out_of_range(eval, words)                                  \
+                   : type##_fit(eval, value, result);                                  \
+    }                                                                                  \
+    FN(type##mi)                                                                       \
+    {                                                                                  \
+        UNUSED_COUNT;                                                                  \
+        int64_t value;                                                                 \
+        return __builtin_sub_overflow(args[0].i, args[1].i, &value)                    \
+                   ? value__out_of_range(eval, words)                                  \
+                   : type##_fit(eval, value, result);                                  \
+    }                                                                                  \
+    FN(type##mul)                                                                      \
+    {                                                                                  \
+        UNUSED_COUNT;                                                                  \
+        int64_t value;                                                                 \
+        return __builtin_mul_overflow(args[0].i, args[1].i, &value)                    \
+                   ? value__out_of_range(eval, words)                                  \
+                   : type##_fit(eval, value, result);                                  \
+    }                                                                                  \
+    FN(type##div)                                                                      \
+    {                                                                                  \
+        UNUSED_COUNT;                                                                  \
+        if (args[1].i == 0) {                                                          \
+            return diag_set(eval->diag, ERR_DIVISION_BY_ZERO, "division by zero");     \
+        }                                                                              \
+        if (args[1].i == -1) {                                                         \
+            return args[0].i == INT64_MIN ? value__out_of_range(eval, words)           \
+                                          : type##_fit(eval, -args[0].i, result);      \
+        }                                                                              \
+        return type##_fit(eval, args[0].i / args[1].i, result);                        \
+    }                                                                                  \
+    FN(type##mod)                                                                      \
+    {                                                                                  \
+        UNUSED_COUNT;                                                                  \
+        if (args[1].i == 0) {                                                          \
+            return diag_set(eval->diag, ERR_DIVISION_BY_ZERO, "division by zero");     \
+        }                                                                              \
+        *result = datum_int(args[1].i == -1 ? 0 : args[0].i % args[1].i);              \
+        return ERR_OK;                                                                 \
+    }                                                                                  \
+    FN(type##um)                                                                       \
+    {                                                                                  \
+        UNUSED_COUNT;                                                                  \
+        return args[0].i == INT64_MIN ? value__out_of_range(eval, words)               \
+                                      : type##_fit(eval, -args[0].i, result);          \
+    }                                                                                  \
+    FN(type##abs)                                                                      \
+    {                                                                                  \
+        if (args[0].i < 0) {                                                           \
+            return type##um(eval, args, count, result);                                \
+        }                                                                              \
+        *result = args[0];                                                             \
+        return ERR_OK;                                                                 \
+    }                                                                                  \
+    FN(type##_from_float)                                                              \
+    {                                                                                  \
+        UNUSED_COUNT;                                                                  \
+        double value = rint(args[0].f);                                                \
+        if (isnan(value) || value < (double)(min) || value >= (double)(max) + 1.0) {   \
+            return value__out_of_range(eval, words);                                   \
+        }                                                                              \
+        *result = datum_int((int64_t)value);                                           \
+        return ERR_OK;                                                                 \
     }
 INT_OPS(int2, INT16_MIN, INT16_MAX, "smallint")
 INT_OPS(int4, INT32_MIN, INT32_MAX, "integer")
 INT_OPS(int8, INT64_MIN, INT64_MAX, "bigint")
+
+FN(int2_from_int)
+{
+    UNUSED_COUNT;
+    return int2_fit(eval, args[0].i, result);
+}
+
+FN(int4_from_int)
+{
+    UNUSED_COUNT;
+    return int4_fit(eval, args[0].i, result);
+}
 
 FN(keep)
 {
@@ -112,7 +122,7 @@ FN(keep)
     }
 BITS(bit_and, args[0].i &args[1].i)
 BITS(bit_or, args[0].i | args[1].i)
-BITS(bit_xor, args[0].i ^ args[1].i)
+BITS(bit_xor, (args[0].i ^ args[1].i))
 BITS(bit_not, ~args[0].i)
 BITS(shl4, (int32_t)((uint32_t)args[0].i << (args[1].i & 31)))
 BITS(shr4, (int32_t)args[0].i >> (args[1].i & 31))

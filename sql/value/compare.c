@@ -395,8 +395,7 @@ key_prefix_successor(struct buffer *key)
     return false;
 }
 
-/* ---- comparison operators -----------------------------------------------------------------------
- */
+/* ---- comparison operators ---------------------------------------------------------------- */
 
 #define COMPARE(suffix, op)                                                                     \
     static enum err int_##suffix(                                                               \

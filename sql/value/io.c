@@ -77,8 +77,7 @@ utf8_offset(struct slice text, size_t characters)
     return at;
 }
 
-/* ---- integers, booleans ------------------------------------------------------------------------
- */
+/* ---- integers, booleans ------------------------------------------------------------------ */
 
 static enum err
 integer_input(struct eval *eval, const char *type, int64_t min, int64_t max, struct slice text,
@@ -609,9 +608,7 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
     }
 }
 
-/* ---- binary
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- binary ------------------------------------------------------------------------------ */
 
 static enum err
 check_size(struct eval *eval, oid_t type, struct slice bytes, size_t size)

@@ -1305,9 +1305,7 @@ numeric_scale(struct eval *eval, const struct datum *args, int count, struct dat
     return ERR_OK;
 }
 
-/* ---- casts
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- casts ------------------------------------------------------------------------------- */
 
 static enum err
 int_to_numeric(struct eval *eval, const struct datum *args, int count, struct datum *result)
