@@ -28,7 +28,7 @@ enum {
     SLOTS_MAX = 1 << 14,    /* sessions */
     SLOT_CHECKPOINT = 0,    /* the checkpointer's own */
 
-    UNDO_BLOCK_FIRST = 2048,
+    UNDO_BLOCK_FIRST = 1024,
     UNDO_BLOCK_MAX = 256 * 1024,
     SPARE_BLOCKS_MAX = 32,
     PURGE_THRESHOLD = 16, /* retired transactions before a commit sweeps */
