@@ -1,0 +1,351 @@
+#include "shell/connection.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "shell/scram.h"
+#include "wire/wire.h"
+
+enum {
+    RECEIVE_SIZE = 16 * 1024,
+    MESSAGE_SIZE_MAX = 0x40000000,
+};
+
+enum {
+    AUTH_OK = 0,
+    AUTH_CLEARTEXT = 3,
+    AUTH_SASL = 10,
+    AUTH_SASL_CONTINUE = 11,
+    AUTH_SASL_FINAL = 12,
+};
+
+const char *
+connection_error_field(struct slice body, char field)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    for (;;) {
+        char type = (char)wire_get_u8(&reader);
+        const char *text = type == '\0' ? "" : wire_get_text(&reader);
+        if (type == '\0' || reader.failed || type == field) {
+            return reader.failed ? "" : text;
+        }
+    }
+}
+
+static void
+hang_up(struct connection *connection)
+{
+    if (connection->socket != NULL) {
+        world_socket_close(connection->task, connection->socket);
+        connection->socket = NULL;
+    }
+    connection->in.size = 0;
+    connection->in_at = 0;
+    connection->out.size = 0;
+    connection->transaction = 'I';
+}
+
+void
+connection_close(struct connection *connection)
+{
+    if (connection->socket != NULL) {
+        wire_put_empty(&connection->out, 'X');
+        (void)connection_flush(connection, NULL);
+    }
+    hang_up(connection);
+}
+
+void
+connection_destroy(struct connection *connection)
+{
+    connection_close(connection);
+    buffer_destroy(&connection->in);
+    buffer_destroy(&connection->out);
+    buffer_destroy(&connection->failure);
+}
+
+enum err
+connection_flush(struct connection *connection, struct diag *diag)
+{
+    if (connection->socket == NULL) {
+        return diag_set(diag, ERR_CONNECTION_FAILURE, "no connection to the server");
+    }
+    enum err err = ERR_OK;
+    if (connection->out.size > 0) {
+        err = world_send(
+            connection->task, connection->socket, connection->out.data, connection->out.size, diag);
+    }
+    connection->out.size = 0;
+    return err;
+}
+
+enum err
+connection_query(struct connection *connection, const char *text, size_t size, struct diag *diag)
+{
+    size_t start = wire_begin(&connection->out, 'Q');
+    buffer_add(&connection->out, text, size);
+    buffer_add_u8(&connection->out, 0);
+    wire_end(&connection->out, start);
+    return connection_flush(connection, diag);
+}
+
+/* Over a connection of its own, as the protocol wants it. */
+static void
+send_cancel(struct connection *connection)
+{
+    struct world_socket *socket = NULL;
+    if (world_connect(connection->task, connection->host, connection->port, &socket, NULL) !=
+        ERR_OK) {
+        return;
+    }
+    uint8_t request[16];
+    store_be32(request, sizeof request);
+    store_be32(request + 4, WIRE_CANCEL_REQUEST);
+    store_be32(request + 8, connection->process_id);
+    store_be32(request + 12, connection->secret);
+    (void)world_send(connection->task, socket, request, sizeof request, NULL);
+    world_socket_close(connection->task, socket);
+}
+
+/* Have at least `size` bytes of the next message in the buffer. */
+static enum err
+need(struct connection *connection, size_t size, struct diag *diag)
+{
+    struct buffer *in = &connection->in;
+    while (in->size - connection->in_at < size) {
+        if (connection->in_at > 0) {
+            buffer_consume(in, connection->in_at);
+            connection->in_at = 0;
+        }
+        size_t room = size > RECEIVE_SIZE ? size : RECEIVE_SIZE;
+        uint8_t *to = buffer_reserve(in, room);
+        size_t got = 0;
+        enum err err = world_recv(
+            connection->task, connection->socket, to, room, WORLD_NEVER, TASK_CANCEL, &got, diag);
+        if (err == ERR_QUERY_CANCELED) {
+            task_interrupt_clear(connection->task, TASK_CANCEL);
+            send_cancel(connection);
+            if (connection->on_cancel != NULL) {
+                connection->on_cancel(connection->arg);
+            }
+            continue;
+        }
+        TRY(err);
+        if (got == 0) {
+            return diag_set(
+                diag, ERR_CONNECTION_FAILURE, "server closed the connection unexpectedly");
+        }
+        in->size += got;
+    }
+    return ERR_OK;
+}
+
+static void
+note_parameter(struct connection *connection, struct slice body)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    const char *name = wire_get_text(&reader);
+    const char *value = wire_get_text(&reader);
+    if (strcmp(name, "server_version") == 0) {
+        (void)snprintf(connection->server_version, sizeof connection->server_version, "%s", value);
+    } else if (strcmp(name, "is_superuser") == 0) {
+        connection->superuser = strcmp(value, "on") == 0;
+    }
+}
+
+static enum err
+next_message(struct connection *connection, struct message *message, struct diag *diag)
+{
+    for (;;) {
+        TRY(need(connection, 5, diag));
+        const uint8_t *head = connection->in.data + connection->in_at;
+        size_t size = load_be32(head + 1);
+        if (size < 4 || size > MESSAGE_SIZE_MAX) {
+            return diag_set(diag, ERR_PROTOCOL,
+                "the server sent a message of a length that cannot be; is it one?");
+        }
+        TRY(need(connection, size + 1, diag));
+        head = connection->in.data + connection->in_at;
+        message->type = (char)head[0];
+        message->body = slice_of(head + 5, size - 4);
+        connection->in_at += size + 1;
+        switch (message->type) {
+        case 'N':
+            if (connection->on_notice != NULL) {
+                connection->on_notice(connection->arg, message->body);
+            }
+            break;
+        case 'S':
+            note_parameter(connection, message->body);
+            break;
+        case 'A':
+            break; /* NotificationResponse: nobody listens here */
+        case 'E':
+            connection->failure.size = 0;
+            buffer_add(&connection->failure, message->body.data, message->body.size);
+            return ERR_OK;
+        case 'Z':
+            connection->transaction = message->body.size == 1 ? (char)message->body.data[0] : 'I';
+            return ERR_OK;
+        default:
+            return ERR_OK;
+        }
+    }
+}
+
+enum err
+connection_next(struct connection *connection, struct message *message, struct diag *diag)
+{
+    if (connection->socket == NULL) {
+        return diag_set(diag, ERR_CONNECTION_FAILURE, "no connection to the server");
+    }
+    enum err err = next_message(connection, message, diag);
+    if (err != ERR_OK) {
+        hang_up(connection);
+    }
+    return err;
+}
+
+/* ---- start-up -------------------------------------------------------------------------------- */
+
+static void
+send_password(struct connection *connection, const void *bytes, size_t size, bool terminate)
+{
+    size_t start = wire_begin(&connection->out, 'p');
+    buffer_add(&connection->out, bytes, size);
+    if (terminate) {
+        buffer_add_u8(&connection->out, 0);
+    }
+    wire_end(&connection->out, start);
+}
+
+static enum err
+answer_sasl(struct connection *connection, struct scram *scram, uint32_t code,
+    struct wire_reader *reader, struct diag *diag)
+{
+    struct buffer answer = {0};
+    enum err err = ERR_OK;
+    if (code == AUTH_SASL) {
+        bool offered = false;
+        for (const char *name = wire_get_text(reader); name[0] != '\0';
+             name = wire_get_text(reader)) {
+            offered = offered || strcmp(name, SCRAM_MECHANISM) == 0;
+        }
+        if (!offered) {
+            return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+                "the server asks for an authentication that is not " SCRAM_MECHANISM);
+        }
+        char *password = connection->ask_password(connection->arg);
+        uint8_t nonce[18];
+        world_random_bytes(task_world(connection->task), nonce, sizeof nonce);
+        scram_begin(scram, password == NULL ? "" : password, nonce, sizeof nonce);
+        mem_free(password);
+        wire_put_text(&answer, SCRAM_MECHANISM);
+        buffer_add_be32(&answer, (uint32_t)strlen(scram->client_first));
+        buffer_add_text(&answer, scram->client_first);
+    } else {
+        size_t size = (size_t)(reader->end - reader->at);
+        const char *text = (const char *)wire_get_bytes(reader, size).data;
+        if (code == AUTH_SASL_CONTINUE) {
+            err = scram_continue(scram, text, size, &answer, diag);
+        } else {
+            err = scram_finish(scram, text, size, diag);
+        }
+    }
+    if (err == ERR_OK && code != AUTH_SASL_FINAL) {
+        send_password(connection, answer.data, answer.size, false);
+        err = connection_flush(connection, diag);
+    }
+    buffer_destroy(&answer);
+    return err;
+}
+
+static enum err
+authenticate(
+    struct connection *connection, struct scram *scram, struct slice body, struct diag *diag)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    uint32_t code = wire_get_u32(&reader);
+    char *password;
+    switch (code) {
+    case AUTH_OK:
+        return ERR_OK;
+    case AUTH_CLEARTEXT:
+        password = connection->ask_password(connection->arg);
+        if (password == NULL) {
+            return diag_set(diag, ERR_INVALID_PASSWORD, "no password supplied");
+        }
+        send_password(connection, password, strlen(password), true);
+        mem_free(password);
+        return connection_flush(connection, diag);
+    case AUTH_SASL:
+    case AUTH_SASL_CONTINUE:
+    case AUTH_SASL_FINAL:
+        return answer_sasl(connection, scram, code, &reader, diag);
+    default:
+        return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+            "authentication method %u of the server is not supported", code);
+    }
+}
+
+static void
+put_startup(struct connection *connection)
+{
+    struct buffer *out = &connection->out;
+    (void)buffer_extend(out, 4);
+    buffer_add_be32(out, WIRE_VERSION_3_0);
+    const char *const settings[] = {"user", connection->user, "database", connection->database,
+        "application_name", "tusk", "client_encoding", "UTF8"};
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        wire_put_text(out, settings[i]);
+    }
+    buffer_add_u8(out, 0);
+    store_be32(out->data, (uint32_t)out->size);
+}
+
+static enum err
+start(struct connection *connection, struct scram *scram, struct diag *diag)
+{
+    put_startup(connection);
+    TRY(connection_flush(connection, diag));
+    for (;;) {
+        struct message message;
+        TRY(next_message(connection, &message, diag));
+        struct wire_reader reader = wire_reader_of(message.body);
+        switch (message.type) {
+        case 'R':
+            TRY(authenticate(connection, scram, message.body, diag));
+            break;
+        case 'K':
+            connection->process_id = wire_get_u32(&reader);
+            connection->secret = wire_get_u32(&reader);
+            break;
+        case 'Z':
+            return ERR_OK;
+        case 'E':
+            return diag_set(diag, ERR_CONNECTION_FAILURE, "%s:  %s",
+                connection_error_field(message.body, 'S'),
+                connection_error_field(message.body, 'M'));
+        default:
+            break; /* 'v': we asked for nothing that can be negotiated away */
+        }
+    }
+}
+
+enum err
+connection_open(struct connection *connection, struct diag *diag)
+{
+    hang_up(connection);
+    connection->superuser = false;
+    TRY(world_connect(
+        connection->task, connection->host, connection->port, &connection->socket, diag));
+    struct scram *scram = mem_zalloc(sizeof *scram);
+    enum err err = start(connection, scram, diag);
+    scram_destroy(scram);
+    mem_free(scram);
+    if (err != ERR_OK) {
+        hang_up(connection);
+    }
+    return err;
+}

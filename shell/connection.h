@@ -1,0 +1,63 @@
+/*
+ * shell/connection.h - the client's end of the protocol: one session with one server.
+ *
+ * What the server says on its own (notices, parameters, the transaction's state) is taken care of
+ * here; everything else comes out of connection_next, message by message.
+ */
+#ifndef SHELL_CONNECTION_H
+#define SHELL_CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "world/world.h"
+
+enum {
+    CONNECTION_NAME_MAX = 128
+};
+
+struct connection {
+    struct task *task;
+    struct world_socket *socket; /* NULL: not connected */
+    struct buffer in, out;
+    size_t in_at; /* where the next message begins */
+    uint32_t process_id, secret;
+    char transaction; /* I, T or E */
+    bool superuser;
+    char host[CONNECTION_NAME_MAX], user[CONNECTION_NAME_MAX], database[CONNECTION_NAME_MAX];
+    uint16_t port;
+    char server_version[CONNECTION_NAME_MAX];
+    /* A NoticeResponse's body. */
+    void (*on_notice)(void *arg, struct slice body);
+    /* Ctrl-C while we waited for the server; a request to cancel was sent. */
+    void (*on_cancel)(void *arg);
+    /* Asks for a password; the result is on the heap, or NULL. */
+    char *(*ask_password)(void *arg);
+    void *arg;
+    struct buffer failure; /* body of the server's last FATAL or start-up error */
+};
+
+struct message {
+    char type;
+    struct slice body; /* until the next call */
+};
+
+/* Connect with host, port, user and database as they stand in the struct. On failure `diag` has
+ * the words; if the server itself refused, they are in `failure` as well. */
+enum err connection_open(struct connection *connection, struct diag *diag);
+void connection_close(struct connection *connection); /* says goodbye; harmless if not open */
+void connection_destroy(struct connection *connection);
+
+/* Send what is in `out`. */
+enum err connection_flush(struct connection *connection, struct diag *diag);
+/* Send a simple query; then read messages up to 'Z'. */
+enum err connection_query(
+    struct connection *connection, const char *text, size_t size, struct diag *diag);
+enum err connection_next(struct connection *connection, struct message *message, struct diag *diag);
+
+/* A field of an ErrorResponse or NoticeResponse; "" if it is not there. */
+const char *connection_error_field(struct slice body, char field);
+
+#endif /* SHELL_CONNECTION_H */

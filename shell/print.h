@@ -1,0 +1,54 @@
+/*
+ * shell/print.h - a result as text.
+ *
+ * Pure but for the stream. The looks are psql's: aligned with border 1 ("+" ends a line that goes
+ * on in the next), expanded, unaligned.
+ */
+#ifndef SHELL_PRINT_H
+#define SHELL_PRINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+
+struct print_column {
+    const char *name;
+    bool right; /* numbers */
+};
+
+/* Rows of cells; a cell with data == NULL is a NULL. All memory is the arena's. */
+struct print_table {
+    struct arena *arena;
+    const char *title; /* or NULL */
+    struct print_column *columns;
+    size_t column_count;
+    struct slice *cells; /* row by row */
+    size_t cell_count, cell_capacity;
+    size_t row_count;
+    const char **footers; /* instead of "(n rows)" */
+    size_t footer_count, footer_capacity;
+    bool no_footer;
+};
+
+struct print_options {
+    bool expanded;
+    bool unaligned;
+    bool tuples_only;
+    const char *null_text;
+    const char *separator; /* unaligned: between fields */
+};
+
+void print_add_cell(struct print_table *table, struct slice cell);
+/* A text cell; NULL is a NULL. */
+void print_add_text(struct print_table *table, const char *text);
+void print_add_footer(struct print_table *table, const char *text);
+
+void print_table(FILE *to, const struct print_table *table, const struct print_options *options);
+
+/* Columns that a character takes on a terminal, and its bytes; bad UTF-8 is one byte wide. */
+unsigned print_char_width(const uint8_t *text, size_t size, size_t *char_size);
+
+#endif /* SHELL_PRINT_H */

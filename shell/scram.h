@@ -1,0 +1,39 @@
+/*
+ * shell/scram.h - the client's half of SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel binding.
+ *
+ * Pure. client first -> server first -> client final -> server final; the last proves that the
+ * server knows the password too.
+ */
+#ifndef SHELL_SCRAM_H
+#define SHELL_SCRAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define SCRAM_MECHANISM "SCRAM-SHA-256"
+
+enum {
+    SCRAM_KEY_SIZE = 32,
+    SCRAM_PASSWORD_MAX = 1024,
+};
+
+struct scram {
+    char password[SCRAM_PASSWORD_MAX];
+    char client_first[128]; /* "n,,n=,r=..." */
+    char nonce[64];
+    uint8_t server_signature[SCRAM_KEY_SIZE];
+};
+
+/* `nonce`: random bytes, at most 30. */
+void scram_begin(struct scram *scram, const char *password, const uint8_t *nonce, size_t size);
+/* Take the server's first message, add the client's final one to `answer`. */
+enum err scram_continue(
+    struct scram *scram, const char *text, size_t size, struct buffer *answer, struct diag *diag);
+enum err scram_finish(struct scram *scram, const char *text, size_t size, struct diag *diag);
+/* Forget the password. */
+void scram_destroy(struct scram *scram);
+
+#endif /* SHELL_SCRAM_H */

@@ -1,0 +1,347 @@
+#!/usr/bin/env python3
+"""Drives tusk against a server and compares what it prints with what psql prints.
+
+    tests/shell/compare.py TUSK --host 127.0.0.1 --port 5432 --user postgres [--dbname postgres]
+
+Needs psql. Leaves nothing behind but dropped tables. Also drives the terminal (prompts, history,
+completion, Ctrl-C) through a pseudo terminal, where there is no psql to compare with.
+"""
+import argparse
+import difflib
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import tempfile
+import time
+
+SETUP = """
+drop table if exists shell_child, shell_parent, shell_other;
+create table shell_parent (id integer primary key, name text not null default 'x',
+    amount numeric(10,2), code varchar(5) unique, check (amount > 0));
+create table shell_other (a int, "Mixed Case" text);
+create index shell_other_a on shell_other (a);
+insert into shell_parent (id, name, amount, code) values
+    (1, 'one', 1.50, 'a'), (2, 'two', 22.00, null), (3, 'three', 333.33, 'ccc');
+"""
+TEARDOWN = "drop table if exists shell_child, shell_parent, shell_other"
+
+# (options, commands): each command is one -c.
+CASES = [
+    ([], ["select 1"]),
+    ([], ["select 1 as a, 'text' as b, null as c, 2.50 as d, true as e"]),
+    ([], ["select * from shell_parent order by id"]),
+    ([], ["select * from shell_parent where false"]),
+    ([], ["select id as \"a longer heading\", name from shell_parent order by 1"]),
+    ([], ["select 'line one' || chr(10) || 'two' as \"x\", 5 as n"]),
+    ([], ["select E'a\\tb' as t, E'a\\rb' as r, E'\\x01' as c, 'x' as last"]),
+    ([], ["select 'größe' as umlaut, '漢字' as wide, 'e\u0301' as combined, 1 as n"]),
+    ([], ["select 1; select 2 as two; select 'three'"]),
+    ([], ["select 1; select nothing; select 2"]),
+    ([], [""]),
+    ([], ["insert into shell_other values (1, 'x'), (2, 'y')", "select * from shell_other",
+          "update shell_other set a = a + 1", "delete from shell_other"]),
+    ([], ["insert into shell_other values (7, 'z') returning *",
+          "delete from shell_other returning a"]),
+    ([], ["begin", "select 1", "rollback"]),
+    (["-x"], ["select * from shell_parent order by id"]),
+    (["-x"], ["select 1"]),
+    (["-x"], ["select 1 where false"]),
+    (["-x"], ["select 'a' || chr(10) || 'bbbb' as x, 2 as longer_name"]),
+    (["-t"], ["select * from shell_parent order by id"]),
+    (["-t", "-x"], ["select * from shell_parent order by id"]),
+    (["-A"], ["select * from shell_parent order by id"]),
+    (["-A", "-t"], ["select * from shell_parent order by id"]),
+    (["-A", "-t", "-F", ","], ["select * from shell_parent order by id"]),
+    (["-A", "-x"], ["select * from shell_parent order by id"]),
+    (["-A", "-t", "-x"], ["select * from shell_parent order by id"]),
+    (["-q"], ["insert into shell_other values (1, 'x')", "delete from shell_other"]),
+    # errors
+    ([], ["select * from no_such_table"]),
+    ([], ["select 1 from from"]),
+    ([], ["select 1,\n  2,\n  nothing,\n  4"]),
+    ([], ["select 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', xx"]),
+    ([], ["select xx, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'"]),
+    ([], ["select 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', xx, "
+          "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'"]),
+    ([], ["select 'größe', xx"]),
+    ([], ["insert into shell_parent values (1, 'twice', 1)"]),
+    ([], ["insert into shell_parent values (9, null, 1)"]),
+    ([], ["insert into shell_parent values (9, 'x', -1)"]),
+    ([], ["select 1/0"]),
+    ([], ["drop table if exists no_such_table"]),
+    ([], ["select nothing", "select 1"]),
+    (["-v", "ON_ERROR_STOP=1"], ["select nothing", "select 1"]),
+    # commands
+    ([], ["\\d shell_parent"]),
+    ([], ["\\d shell_other"]),
+    ([], ["\\d shell_other_a"]),
+    ([], ["\\d shell_parent_pkey"]),
+    ([], ["\\d shell_parent_code_key"]),
+    ([], ["\\d no_such_table"]),
+    ([], ["\\dt"]),
+    ([], ["\\di"]),
+    ([], ["\\dt shell_p*"]),
+    ([], ["\\dt nothing*"]),
+    ([], ["\\d"]),
+    ([], ["\\dn"]),
+    ([], ["\\conninfo"]),
+    ([], ["\\echo one 'two three'"]),
+    ([], ["\\x", "select 1", "\\x off", "select 1"]),
+    ([], ["\\a", "\\t", "select 1 as a, 2 as b"]),
+    ([], ["\\pset null '(null)'", "select null as n"]),
+    ([], ["\\nosuchcommand"]),
+    ([], ["\\i /no/such/file"]),
+    ([], ["copy shell_parent to stdout"]),
+    ([], ["\\q", "select 1"]),
+]
+
+# Scripts, run by -f and from the standard input.
+SCRIPTS = [
+    "select 1;\nselect 2\n  as two;\n",
+    "select 'a;b' as a, \"max\"(1) from (select 1; -- no end here\n) x;\nselect 2;\n",
+    "-- a comment\n\n  select 1 /* ; /* nested ; */ ; */ as a; select 2;\n",
+    "select $$a;b$$ as a, $x$c;$y$;$x$ as b;\n",
+    "select E'it\\'s;' as e, 'it''s;' as q;\n",
+    "select 1\n",
+    "select 1 \\g\nselect 2 \\gx\n\\x \\\\ select 3;\n",
+    "select nothing;\nselect 1;\nselect 1 from;\n",
+    "begin;\ninsert into shell_other values (1, 'x');\nselect nothing;\nselect 1;\nrollback;\n",
+    "copy shell_other from stdin;\n1\tone\n2\t\\N\n\\.\nselect * from shell_other order by 1;\n"
+    "delete from shell_other;\n",
+    "copy shell_other from stdin;\nnot a number\tx\n\\.\nselect 1;\n",
+    "copy shell_other from stdin with (format csv);\n5,\"a,b\"\n\\.\n"
+    "copy shell_other to stdout;\ndelete from shell_other;\n",
+    "\\echo hello\n\\d shell_other\n\\nonsense\nselect 1;\n",
+    "\\pset format unaligned\nselect 1 as a, 2 as b;\n\\pset format aligned\nselect 3;\n",
+    "\\set ON_ERROR_STOP on\nselect nothing;\nselect 1;\n",
+    "select 1;\n\\q\nselect 2;\n",
+    "select 1;;\n;\nselect 2;\n",
+]
+
+
+class Runner:
+    def __init__(self, arguments):
+        self.tusk = os.path.abspath(arguments.tusk)
+        self.target = ["-h", arguments.host, "-p", str(arguments.port), "-U", arguments.user]
+        self.dbname = arguments.dbname
+        self.verbose = arguments.verbose
+        self.failures = 0
+        self.count = 0
+        self.environment = {**os.environ, "PSQLRC": "/dev/null", "TERM": "dumb", "LC_ALL": "C.UTF-8"}
+
+    def run(self, program, options, stdin=""):
+        command = [program, "-X", *self.target, "-d", self.dbname, *options]
+        result = subprocess.run(command, input=stdin.encode(), capture_output=True, timeout=60,
+                                env=self.environment)
+        error = result.stderr.decode().replace("psql:", "tusk:")
+        return f"{result.stdout.decode()}--- error\n{error}--- exit {result.returncode}\n"
+
+    def compare(self, what, options, stdin=""):
+        self.count += 1
+        expected = self.run("psql", options, stdin)
+        actual = self.run(self.tusk, options, stdin)
+        if expected != actual:
+            self.fail(what, "".join(difflib.unified_diff(
+                expected.splitlines(True), actual.splitlines(True), "psql", "tusk")))
+
+    def fail(self, what, why):
+        self.failures += 1
+        print(f"FAILED {what}\n{why}")
+
+
+def cases(runner):
+    for options, commands in CASES:
+        arguments = list(options)
+        for command in commands:
+            arguments += ["-c", command]
+        runner.compare(" ".join(arguments), arguments)
+    for script in SCRIPTS:
+        runner.compare(f"stdin {script!r}", [], script)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "script.sql")
+            with open(path, "w") as file:
+                file.write(script)
+            runner.compare(f"-f {script!r}", ["-f", path])
+            runner.compare(f"-f stop {script!r}", ["-v", "ON_ERROR_STOP=1", "-f", path])
+            runner.compare(f"\\i {script!r}", [], f"\\i {path}\nselect 'after';\n")
+
+
+class Terminal:
+    """tusk on a pseudo terminal."""
+
+    def __init__(self, runner, folder):
+        environment = {**runner.environment, "TUSK_HISTORY": os.path.join(folder, "history"),
+                       "INPUTRC": "/dev/null"}
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(runner.tusk, [runner.tusk, *runner.target, "-d", runner.dbname], environment)
+        self.seen = ""
+
+    def expect(self, pattern, seconds=10):
+        end = time.time() + seconds
+        while True:
+            match = re.search(pattern, self.seen)
+            if match:
+                self.seen = self.seen[match.end():]
+                return match
+            ready, _, _ = select.select([self.fd], [], [], max(0, end - time.time()))
+            if not ready:
+                raise AssertionError(f"no {pattern!r} in {self.seen!r}")
+            try:
+                self.seen += os.read(self.fd, 65536).decode(errors="replace").replace("\r", "")
+            except OSError:
+                raise AssertionError(f"ended before {pattern!r}: {self.seen!r}") from None
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self):
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(status)
+
+
+def terminal_session(runner, folder):
+    terminal = Terminal(runner, folder)
+    fresh = rf"{runner.dbname}=[#>] "
+    more = rf"{runner.dbname}-[#>] "
+    terminal.expect(r"Type \"\\\?\" for help\.")
+    terminal.expect(fresh)
+    terminal.type("select 1\n")
+    terminal.expect(more)
+    terminal.type("+ 41 as answer;\n")
+    terminal.expect(r" answer \n-+\n +42\n\(1 row\)\n")
+    terminal.expect(fresh)
+    for start, sign in [("select 'abc", "'"), ('select "abc', '"'), ("select (1", r"\("),
+                        ("select $$ab", r"\$"), ("select /* x", r"\*")]:
+        terminal.type(start + "\n")
+        terminal.expect(rf"{runner.dbname}{sign}[#>] ")
+        terminal.type("\x03")  # Ctrl-C forgets the statement
+        terminal.expect(fresh)
+    terminal.type("begin;\n")
+    terminal.expect(rf"{runner.dbname}=\*[#>] ")
+    terminal.type("select nothing;\n")
+    terminal.expect(r"ERROR:  column \"nothing\" does not exist\nLINE 1: select nothing;\n +\^\n")
+    terminal.expect(rf"{runner.dbname}=![#>] ")
+    terminal.type("rollback;\n")
+    terminal.expect(fresh)
+    # completion: a keyword, a table
+    terminal.type("sele\t")
+    terminal.expect("select")
+    terminal.type(" count(*) from shell_pare\t")
+    terminal.expect("shell_parent")
+    terminal.type(";\n")
+    terminal.expect(r" count \n-+\n +3\n")
+    terminal.expect(fresh)
+    # history: the line before
+    terminal.type("\x1b[A\n" if False else "\x10\n")
+    terminal.expect(r" count \n-+\n +3\n")
+    terminal.expect(fresh)
+    # Ctrl-C cancels what runs
+    if runner.can_sleep:
+        started = time.time()
+        terminal.type("select pg_sleep(30);\n")
+        time.sleep(0.5)
+        terminal.type("\x03")
+        terminal.expect("Cancel request sent")
+        terminal.expect("canceling statement due to user request")
+        terminal.expect(fresh)
+        assert time.time() - started < 10
+        terminal.type("select 'still here';\n")
+        terminal.expect(r" still here\n")
+        terminal.expect(fresh)
+    terminal.type("copy shell_other from stdin;\n")
+    terminal.expect("End with a backslash and a period")
+    terminal.expect(">> ")
+    terminal.type("1\tx\n")
+    terminal.expect(">> ")
+    terminal.type("\\.\n")
+    terminal.expect("COPY 1")
+    terminal.expect(fresh)
+    terminal.type("\\timing\n")
+    terminal.expect("Timing is on.")
+    terminal.type("delete from shell_other;\n")
+    terminal.expect(r"DELETE 1\nTime: \d+\.\d\d\d ms")
+    terminal.type("\\q\n")
+    assert terminal.end() == 0
+    with open(os.path.join(folder, "history")) as file:
+        history = file.read()
+    assert "+ 41 as answer;" in history, history
+
+    again = Terminal(runner, folder)
+    again.expect(fresh)
+    again.type("\x04")
+    again.expect(r"\\q")
+    assert again.end() == 0
+
+
+def other(runner):
+    """What psql does not have, or says in other words."""
+    def check(what, condition, seen):
+        runner.count += 1
+        if not condition:
+            runner.fail(what, seen)
+
+    def plain(*options):
+        return subprocess.run([runner.tusk, *options], capture_output=True, text=True, timeout=20)
+
+    result = plain("--version")
+    check("--version", result.returncode == 0 and result.stdout.startswith("tusk"), result.stdout)
+    result = plain("--help")
+    check("--help", result.returncode == 0 and "Usage:" in result.stdout, result.stdout)
+    result = plain("--nonsense")
+    check("--nonsense", result.returncode == 1, result.stderr)
+    result = plain("-p", "x")
+    check("bad port", result.returncode == 1 and "invalid port" in result.stderr, result.stderr)
+    result = plain("-h", "127.0.0.1", "-p", "1", "-c", "select 1")
+    check("refused", result.returncode == 2 and "Connection refused" in result.stderr,
+          result.stderr)
+    seen = runner.run(runner.tusk, ["--stop-on-error"], "select nothing;\nselect 1;\n")
+    check("--stop-on-error", seen.endswith("exit 3\n") and "1 row" not in seen, seen)
+    seen = runner.run(runner.tusk, ["-c", "\\timing", "-c", "select 1"])
+    check("\\timing", re.search(r"Timing is on\.\n(.*\n)+Time: \d+\.\d{3} ms", seen), seen)
+    seen = runner.run(runner.tusk, ["-c", "\\l"])
+    check("\\l", "List of databases" in seen and runner.dbname in seen, seen)
+    seen = runner.run(runner.tusk, ["-c", "\\du"])
+    check("\\du", "List of roles" in seen and "Superuser" in seen, seen)
+    seen = runner.run(runner.tusk, ["-c", "\\?"])
+    check("\\?", "\\timing" in seen, seen)
+    lines = "".join(f"{i}\t{'x' * 100}\n" for i in range(20000))
+    script = f"copy shell_other from stdin;\n{lines}\\.\nselect count(*) from shell_other;\n"
+    seen = runner.run(runner.tusk, ["-A", "-t"], script)
+    check("copy of 2 MB", "COPY 20000\n20000\n" in seen, seen[:500])
+    seen = runner.run(runner.tusk, ["-A", "-t", "-c", "copy shell_other to stdout"])
+    check("copy out of 2 MB", seen.count("\n") == 20002, seen[:500])
+    runner.run(runner.tusk, ["-c", "delete from shell_other"])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("tusk")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", default="5433")
+    parser.add_argument("--user", default="postgres")
+    parser.add_argument("--dbname", default="postgres")
+    parser.add_argument("--verbose", action="store_true")
+    arguments = parser.parse_args()
+    runner = Runner(arguments)
+    print(runner.run(runner.tusk, ["-q", "-v", "ON_ERROR_STOP=1"], SETUP), end="")
+    runner.can_sleep = "exit 0" in runner.run(runner.tusk, ["-c", "select pg_sleep(0)"])
+    cases(runner)
+    other(runner)
+    with tempfile.TemporaryDirectory() as folder:
+        runner.count += 1
+        try:
+            terminal_session(runner, folder)
+        except AssertionError as error:
+            runner.fail("terminal", str(error))
+    runner.run(runner.tusk, ["-q", "-c", TEARDOWN])
+    print(f"{runner.count} compared, {runner.failures} failed")
+    return 1 if runner.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
