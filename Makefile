@@ -1,10 +1,38 @@
 # A thin door to CMake. `make run` and `make test` work as the first command on a fresh Debian 12.
-.PHONY: all deps build run test bench lint
+.PHONY: all deps test-deps build run test torture bench lint clean
 all: build
 
 deps:
-	@tools/deps.sh
+	@tools/deps.sh build
+
+test-deps:
+	@tools/deps.sh test
 
 build: deps
 	@test -f build/release/build.ninja || cmake --preset release >/dev/null
-	@ninja -C build/release
+	@ninja -C build/release --quiet
+
+# The server with the shell, on ./data. Leaving the shell stops the server.
+run: build
+	@tools/run.sh
+
+# Everything: unit tests under sanitizers, golden files, torture in its short form.
+test: test-deps
+	@tests/run.py
+
+# Long forms, until interrupted.
+torture: test-deps build
+	@tests/system/kill.py --rounds 1000000
+
+# Beside PostgreSQL 15, alternately, on this machine.
+bench: test-deps build
+	@bench/pgbench.py
+
+lint: test-deps
+	@tools/tidy.py .
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
+	@test -f build/clang/build.ninja || cmake --preset clang >/dev/null
+	@ninja -C build/clang --quiet
+
+clean:
+	rm -rf build

@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""make test: builds and runs everything, and ends with a line `N passed, N failed`."""
+import os
+import re
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+os.chdir(ROOT)
+total = {"passed": 0, "failed": 0}
+
+
+def step(name, command, timeout=1800):
+    """A program whose own last line counts, or that counts as one."""
+    start = time.monotonic()
+    print(f"=== {name}: {' '.join(command)}", flush=True)
+    try:
+        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             errors="replace", timeout=timeout, check=False)
+        output, code = run.stdout, run.returncode
+    except subprocess.TimeoutExpired as error:
+        output, code = (error.stdout or b"").decode("utf-8", "replace") + "\ntimed out", 1
+    counts = re.findall(r"(\d+) passed, (\d+) failed", output)
+    ctest = re.search(r"(\d+)% tests passed, (\d+) tests failed out of (\d+)", output)
+    if ctest:
+        failed, all_tests = int(ctest.group(2)), int(ctest.group(3))
+        passed = all_tests - failed
+    elif counts:
+        passed, failed = int(counts[-1][0]), int(counts[-1][1])
+    else:
+        passed, failed = (1, 0) if code == 0 else (0, 1)
+    if code != 0 and failed == 0:
+        failed = 1
+    total["passed"] += passed
+    total["failed"] += failed
+    lines = output.strip().split("\n")
+    print("\n".join(lines[-(60 if failed else 8):]))
+    print(f"=== {name}: {passed} passed, {failed} failed in {time.monotonic() - start:.0f} s\n",
+          flush=True)
+    return failed == 0
+
+
+def build(preset):
+    if not os.path.exists(f"build/{preset}/build.ninja"):
+        subprocess.run(["cmake", "--preset", preset], stdout=subprocess.DEVNULL, check=True)
+    return step(f"build {preset}", ["ninja", "-C", f"build/{preset}", "--quiet"])
+
+
+def main():
+    build("release")
+    build("debug")
+    build("tsan")
+    step("unit tests, ASan and UBSan", ["ctest", "--test-dir", "build/debug", "-j2",
+                                        "--output-on-failure"])
+    step("multi-worker tests, TSan", ["ctest", "--test-dir", "build/tsan", "-L", "threads",
+                                      "--output-on-failure"])
+    for folder in ("golden",):
+        if os.path.isdir(f"tests/{folder}"):
+            step(f"tests/{folder}", ["tests/slt/run.py", "--spawn", "debug", f"tests/{folder}"])
+    step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
+    step("concurrency", ["tests/system/concurrency.py"])
+    step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])
+    step("kill -9", ["tests/system/kill.py", "--rounds", "5"])
+    print(f"{total['passed']} passed, {total['failed']} failed", flush=True)
+    return 1 if total["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Install what is missing of the Debian packages that building and testing need.
+set -eu
+build="gcc cmake ninja-build lemon liblz4-dev libreadline-dev libboost-context-dev libisal-dev
+libxxhash-dev libgmp-dev libssl-dev libpcre2-dev libcmocka-dev python3"
+tests="clang clang-format libclang-rt-14-dev postgresql-15 postgresql-client-15 libpg-query-dev
+libprotobuf-c-dev"
+case "${1:-build}" in
+    build) wanted=$build ;;
+    test) wanted="$build $tests" ;;
+esac
+missing=""
+for package in $wanted; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+echo "installing:$missing"
+# A server that Debian starts by itself is not wanted: the benchmark starts its own.
+export DEBIAN_FRONTEND=noninteractive
+sudo=""
+[ "$(id -u)" = 0 ] || sudo=sudo
+$sudo apt-get update -qq
+# shellcheck disable=SC2086
+$sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
