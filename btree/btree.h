@@ -136,7 +136,8 @@ typedef enum btree_verdict btree_decide(
 /* `value`: what BTREE_PUT would store; if larger than BTREE_VALUE_INLINE_MAX it goes to overflow
  * pages first (and they are freed again if the verdict is not PUT). `value_flags` is 0, or
  * ROW_OVERFLOW when `value` is itself a raw reference to be put back (rollback). A leaf too full
- * is split first, before `decide` is called. */
+ * is split first, before `decide` is called. With value.data == NULL `decide` may not say PUT, and
+ * no room is made. */
 enum err btree_modify(struct task *task, struct btree *store, tree_id_t tree, struct slice key,
     struct slice value, uint8_t value_flags, btree_decide *decide, void *arg, struct diag *diag);
 

@@ -39,6 +39,9 @@ static size_t
 room_needed(
     const struct page *page, uint32_t slot, bool exists, struct slice key, struct slice value)
 {
+    if (value.data == NULL) {
+        return 0; /* nothing will be put */
+    }
     if (exists) {
         struct btree_row current;
         page__row(page, slot, &current);
@@ -86,6 +89,7 @@ decide_and_apply(struct tree *tree, struct frame *frame, struct page *page, uint
         version_latch_release_unchanged(&frame->latch);
         return verdict;
     case BTREE_PUT:
+        ASSERT(value.data != NULL);
         head.flags = (uint8_t)((head.flags & ~ROW_OVERFLOW) | (value_flags & ROW_OVERFLOW));
         put(tree, page, slot, exists, key, value, &head);
         break;

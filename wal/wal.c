@@ -7,9 +7,11 @@
  *          0    4  size: header and payload, without padding
  *          4    4  crc32c of everything from offset 8 on
  *          8    8  the record's own start LSN: recycled bytes are never mistaken for it
- *         16    8  the durable LSN when it was appended: a bad record below it had been
- * acknowledged 24    2  type (the caller's) 26    2  format version of the payload 28    4  zero 32
- * payload, then zeroes to a multiple of 8
+ *         16    8  the durable LSN when it was appended: a bad record below it was acknowledged
+ *         24    2  type (the caller's)
+ *         26    2  format version of the payload
+ *         28    4  zero
+ *         32       payload, then zeroes to a multiple of 8
  *
  * Appends go to a ring buffer; flushes write it in blocks of 4 KiB to pre-written segments with
  * direct, durable writes. The block in which the log ends is written again by the next flush, with
@@ -23,6 +25,7 @@
  *   W5. A write or sync whose fate is unknown ends the process.
  *   W6. tail - (durable rounded down to a block) <= buffer size: what the next flush must write is
  *       still in the ring.
+ *   W7. When appending begins, nothing behind the end looks like a record of this log.
  */
 #include "wal/wal.h"
 
@@ -42,7 +45,7 @@ enum {
     RECORD_HEAD = 32,
     BLOCK = WORLD_BLOCK_SIZE,
     READ_SIZE = 1024 * 1024,
-    FLUSH_SIZE_MAX = 8 * 1024 * 1024,
+    FLUSH_SIZE_MAX = 4 * 1024 * 1024,
     OPEN_SEGMENTS = 8,
     SPARE_SEGMENTS_MAX = 4,
 };
@@ -75,6 +78,7 @@ struct wal {
     struct world_file *read_file;
     uint64_t read_segment;
     uint64_t limit;
+    uint64_t stale_end; /* what looks like records behind the end reaches to here */
 
     /* Appending. tail moves under the caller's latch. */
     uint8_t *ring;
@@ -91,7 +95,8 @@ struct wal {
     struct open_segment open[OPEN_SEGMENTS];
 
     /* Segments, by number: first kept, first not yet made. Under files_busy. */
-    uint64_t first_segment, next_segment;
+    uint64_t first_segment;
+    _Atomic uint64_t next_segment;
     bool files_busy;
     struct list_node files_waiters;
 };
@@ -305,7 +310,11 @@ judge_end(struct task *task, struct wal *wal, uint64_t bad, struct diag *diag)
         if (got < sizeof head) {
             break;
         }
-        if (load_le64(head + 8) != at || load_le64(head + 16) <= bad) {
+        if (load_le64(head + 8) != at) {
+            continue;
+        }
+        wal->stale_end = at + RECORD_HEAD;
+        if (load_le64(head + 16) <= bad) {
             continue;
         }
         bool sound = false;
@@ -518,6 +527,39 @@ wal_free_before(struct task *task, struct wal *wal, lsn_t lsn)
     files_unlock(wal);
 }
 
+/*
+ * W7. Behind the end nothing may look like a record. A flush of several blocks that a crash cut
+ * short can leave later records behind an earlier hole; when the log has grown over the hole again
+ * and ends, by chance, just where such a record begins, reading would go on into it.
+ */
+static enum err
+erase_stale(struct task *task, struct wal *wal, struct diag *diag)
+{
+    uint8_t *zeroes = mem_zalloc(READ_SIZE);
+    enum err err = ERR_OK;
+    uint64_t at = wal->read_at;
+    while (err == ERR_OK && at < wal->stale_end) {
+        uint64_t segment = at / wal->segment_size;
+        uint64_t end = (segment + 1) * wal->segment_size;
+        end = end < wal->stale_end ? end : wal->stale_end;
+        char path[4096];
+        segment_path(wal, segment, path, sizeof path);
+        struct world_file *file = NULL;
+        err = world_file_open(task, path, WORLD_FILE_WRITE, &file, diag);
+        while (err == ERR_OK && at < end) {
+            size_t size = end - at < READ_SIZE ? (size_t)(end - at) : READ_SIZE;
+            err = world_file_write(task, file, at % wal->segment_size, zeroes, size, diag);
+            at += size;
+        }
+        if (file != NULL) {
+            world_file_sync(task, file);
+            world_file_close(task, file);
+        }
+    }
+    mem_free(zeroes);
+    return err;
+}
+
 /* ---- appending
  * --------------------------------------------------------------------------------------- */
 
@@ -534,6 +576,7 @@ wal_start(struct task *task, struct wal *wal, struct diag *diag)
     TRY(read_bytes(task, wal, block, wal->ring + block % WAL_BUFFER_SIZE,
         (size_t)(wal->read_at - block), &got, diag));
     close_read_file(task, wal);
+    TRY(erase_stale(task, wal, diag));
     atomic_store(&wal->tail, wal->read_at);
     atomic_store(&wal->durable, wal->read_at);
     return make_segments(task, wal, wal->read_at / wal->segment_size, diag);

@@ -23,8 +23,8 @@
 struct wal;
 
 enum {
-    WAL_RECORD_SIZE_MAX = 64 * 1024 * 1024, /* larger ones are the caller's to split */
-    WAL_BUFFER_SIZE = 128 * 1024 * 1024,    /* address space; only what is used costs memory */
+    WAL_RECORD_SIZE_MAX = 4 * 1024 * 1024, /* larger ones are the caller's to split */
+    WAL_BUFFER_SIZE = 16 * 1024 * 1024,
 };
 /* Where a new log begins: 0 stays free to mean "before everything". */
 #define WAL_FIRST_LSN ((uint64_t)4096)
