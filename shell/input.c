@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -175,18 +176,35 @@ complete(const char *prefix, int start, int end)
 static int
 get_key(FILE *from)
 {
+    int fd = fileno(from);
     for (;;) {
-        unsigned char key;
-        ssize_t got = read(fileno(from), &key, 1);
-        if (got == 1) {
-            return key;
-        }
-        if (got == 0 || errno != EINTR) {
+        /* Blocked between the look and the wait, or a Ctrl-C there would wait for a key. */
+        sigset_t interrupt;
+        sigset_t usual;
+        (void)sigemptyset(&interrupt);
+        (void)sigaddset(&interrupt, SIGINT);
+        (void)sigprocmask(SIG_BLOCK, &interrupt, &usual);
+        bool pending = rl_pending_signal() != 0 || shell_interrupted;
+        fd_set readable;
+        FD_ZERO(&readable);
+        FD_SET(fd, &readable);
+        int ready = pending ? -1 : pselect(fd + 1, &readable, NULL, NULL, NULL, &usual);
+        bool failed = !pending && ready < 0 && errno != EINTR;
+        (void)sigprocmask(SIG_SETMASK, &usual, NULL);
+        if (failed) {
             return EOF;
         }
-        rl_check_signals();
-        if (shell_interrupted) {
-            return '\n';
+        if (ready < 0) {
+            rl_check_signals();
+            if (shell_interrupted) {
+                return '\n';
+            }
+            continue;
+        }
+        unsigned char key;
+        ssize_t got = read(fd, &key, 1);
+        if (got >= 0 || errno != EINTR) {
+            return got == 1 ? key : EOF;
         }
     }
 }

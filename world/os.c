@@ -365,6 +365,11 @@ world_os_new(const struct world_os_options *options, struct world **world, struc
     own->signal_pipe[0] = own->signal_pipe[1] = -1;
     own->helper_count = options->helper_count == 0 ? HELPERS_DEFAULT : options->helper_count;
     own->helpers = mem_array(own->helper_count, sizeof *own->helpers);
+    /* Signals are the main thread's business: it may have blocked one for a moment. */
+    sigset_t all;
+    sigset_t usual;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &usual);
     pthread_attr_t attributes;
     (void)pthread_attr_init(&attributes);
     (void)pthread_attr_setstacksize(&attributes, HELPER_STACK_SIZE);
@@ -373,6 +378,7 @@ world_os_new(const struct world_os_options *options, struct world **world, struc
         ASSERT(failed == 0);
     }
     (void)pthread_attr_destroy(&attributes);
+    (void)pthread_sigmask(SIG_SETMASK, &usual, NULL);
     TRY(start_signals(own, diag));
     *world = &own->world;
     return ERR_OK;

@@ -7,6 +7,7 @@
  * MXCSR that differs stalls.
  */
 #include <immintrin.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 #include "base/assert.h"
@@ -467,11 +468,16 @@ worker_main(void *arg)
 void
 world_run(struct world *world)
 {
+    sigset_t all;
+    sigset_t usual;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &usual); /* signals come to this thread */
     for (unsigned i = 1; i < world->worker_count; i++) {
         int failed =
             pthread_create(&world->workers[i].thread, NULL, worker_main, &world->workers[i]);
         ASSERT(failed == 0);
     }
+    (void)pthread_sigmask(SIG_SETMASK, &usual, NULL);
     run_worker(&world->workers[0]);
     for (unsigned i = 1; i < world->worker_count; i++) {
         (void)pthread_join(world->workers[i].thread, NULL);
