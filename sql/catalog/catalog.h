@@ -104,15 +104,23 @@ struct relation {
  */
 
 /* Rows of a catalog view. emit is called once per row; it copies. */
+typedef enum err virtual_scan(struct eval *eval, const struct catalog *catalog,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg);
+
 struct virtual_table {
     const char *schema; /* pg_catalog or information_schema */
     const char *name;
     oid_t oid;
+    char kind; /* what pg_class.relkind says it is in PostgreSQL: 'r' or 'v' */
     uint16_t column_count;
     const struct column *columns;
-    enum err (*scan)(struct eval *eval, const struct catalog *catalog,
-        enum err (*emit)(void *arg, const struct datum *values), void *arg);
+    virtual_scan *scan;
 };
+
+/* Where the rows of pg_settings, pg_stat_activity, pg_locks and pg_prepared_statements come from:
+ * the session's business. Empty until set; once, before the first statement. The values are in the
+ * order of the view's columns in PostgreSQL 15. */
+void catalog_set_virtual_scan(const char *table, virtual_scan *scan);
 
 struct role {
     oid_t oid;

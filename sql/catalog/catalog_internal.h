@@ -80,6 +80,7 @@ struct catalog__found {
 
 struct catalog {
     _Atomic uint32_t references;
+    struct txn_db *db; /* for sizes */
     struct arena arena;
     uint64_t version;
     lsn_t schema_lsn; /* what txn_db_schema_lsn was before its snapshot was taken */
@@ -158,6 +159,17 @@ enum err catalog__decode_named(struct arena *arena, struct slice record, const c
     oid_t *owner, uint32_t *flags, struct diag *diag);
 void catalog__encode_number(uint64_t number, struct buffer *to);
 enum err catalog__decode_number(struct slice record, uint64_t *number, struct diag *diag);
+
+/* definitions.c: what pg_get_indexdef and pg_get_constraintdef say; NULL: no such object. */
+char *catalog__index_definition(struct arena *arena, const struct relation *table,
+    const struct index *index, int column, bool pretty);
+char *catalog__key_definition(
+    struct arena *arena, const struct relation *table, const struct index *index);
+char *catalog__constraint_definition(
+    struct arena *arena, const struct catalog *catalog, oid_t constraint);
+
+/* functions.c: registers the functions that look at the catalog, and regclass. */
+void catalog__register_functions(void);
 
 /* virtual.c */
 const struct virtual_table *const *catalog__virtual_tables(size_t *count);

@@ -319,6 +319,7 @@ catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
     struct catalog *catalog = mem_zalloc(sizeof *catalog);
     atomic_init(&catalog->references, 1);
     arena_create(&catalog->arena, "catalog");
+    catalog->db = store->db;
     catalog->schema_lsn = schema_lsn;
     catalog->owner = txn_changes_schema(txn) ? txn_id(txn) : (txn_id_t){0};
     catalog->version = atomic_fetch_add_explicit(&store->version_next, 1, memory_order_relaxed);

@@ -1,0 +1,300 @@
+/*
+ * sql/catalog/virtual_information.c - the rows of information_schema.
+ *
+ * As in PostgreSQL, NOT NULL of a column is shown as a check constraint with a made-up name.
+ */
+#include "sql/catalog/virtual_internal.h"
+
+#define SET(column, value) (row->values[column] = (value))
+
+static struct datum
+yes_no(bool yes)
+{
+    return virtual__text(yes ? "YES" : "NO");
+}
+
+static struct datum
+database(const struct virtual_row *row)
+{
+    return virtual__text(row->eval->env->database == NULL ? "" : row->eval->env->database);
+}
+
+enum err
+virtual__is_tables(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        virtual__clear(row);
+        SET(is_tables_table_catalog, database(row));
+        SET(is_tables_table_schema, virtual__text(table->schema_name));
+        SET(is_tables_table_name, virtual__text(table->name));
+        SET(is_tables_table_type,
+            virtual__text(virtual__shown_kind(table) == 'r' ? "BASE TABLE" : "VIEW"));
+        SET(is_tables_is_insertable_into, yes_no(table->kind == RELATION_TABLE));
+        SET(is_tables_is_typed, yes_no(false));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+/* ---- columns --------------------------------------------------------------------------------- */
+
+static void
+set_numeric(struct virtual_row *row, int precision, int radix, int scale)
+{
+    SET(is_columns_numeric_precision, datum_int(precision));
+    SET(is_columns_numeric_precision_radix, datum_int(radix));
+    if (scale >= 0) {
+        SET(is_columns_numeric_scale, datum_int(scale));
+    }
+}
+
+/* The columns that say how wide a value of the type is. */
+static void
+set_sizes(struct virtual_row *row, const struct column *column)
+{
+    enum {
+        UTF8_BYTES_MAX = 4,
+        VARLENA_MAX = 1 << 30,
+    };
+    switch (column->type) {
+    case TYPE_BPCHAR:
+    case TYPE_VARCHAR:
+        if (column->typmod >= 4) {
+            SET(is_columns_character_maximum_length, datum_int(column->typmod - 4));
+        }
+        SET(is_columns_character_octet_length,
+            datum_int(column->typmod >= 4 ? (column->typmod - 4) * UTF8_BYTES_MAX : VARLENA_MAX));
+        break;
+    case TYPE_TEXT:
+        SET(is_columns_character_octet_length, datum_int(VARLENA_MAX));
+        break;
+    case TYPE_INT2:
+        set_numeric(row, 16, 2, 0);
+        break;
+    case TYPE_INT4:
+        set_numeric(row, 32, 2, 0);
+        break;
+    case TYPE_INT8:
+        set_numeric(row, 64, 2, 0);
+        break;
+    case TYPE_FLOAT4:
+        set_numeric(row, 24, 2, -1);
+        break;
+    case TYPE_FLOAT8:
+        set_numeric(row, 53, 2, -1);
+        break;
+    case TYPE_NUMERIC:
+        SET(is_columns_numeric_precision_radix, datum_int(10));
+        if (column->typmod >= 4) {
+            int32_t bits = column->typmod - 4;
+            set_numeric(row, bits >> 16 & 0xffff, 10, ((bits & 0x7ff) ^ 1024) - 1024);
+        }
+        break;
+    case TYPE_DATE:
+        SET(is_columns_datetime_precision, datum_int(0));
+        break;
+    case TYPE_TIME:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+    case TYPE_INTERVAL:
+        SET(is_columns_datetime_precision, datum_int(column->typmod < 0 ? 6 : column->typmod));
+        break;
+    default:
+        break;
+    }
+}
+
+static enum err
+one_column(struct virtual_row *row, const struct relation *table, int number)
+{
+    const struct column *column = &table->columns[number];
+    const struct type *type = type_by_oid(column->type);
+    virtual__clear(row);
+    SET(is_columns_table_catalog, database(row));
+    SET(is_columns_table_schema, virtual__text(table->schema_name));
+    SET(is_columns_table_name, virtual__text(table->name));
+    SET(is_columns_column_name, virtual__text(column->name));
+    SET(is_columns_ordinal_position, datum_int(number + 1));
+    if (column->default_text != NULL) {
+        SET(is_columns_column_default, virtual__text(column->default_text));
+    }
+    SET(is_columns_is_nullable, yes_no(!column->not_null));
+    SET(is_columns_data_type, virtual__text(type->sql_name));
+    set_sizes(row, column);
+    SET(is_columns_udt_catalog, database(row));
+    SET(is_columns_udt_schema, virtual__text("pg_catalog"));
+    SET(is_columns_udt_name, virtual__text(type->name));
+    SET(is_columns_dtd_identifier, virtual__text(arena_printf(row->eval->arena, "%d", number + 1)));
+    SET(is_columns_is_self_referencing, yes_no(false));
+    SET(is_columns_is_identity, yes_no(false));
+    SET(is_columns_identity_cycle, yes_no(false));
+    SET(is_columns_is_generated, virtual__text("NEVER"));
+    SET(is_columns_is_updatable, yes_no(table->kind == RELATION_TABLE));
+    return virtual__emit(row);
+}
+
+enum err
+virtual__is_columns(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (int c = 0; c < table->column_count; c++) {
+            if (!table->columns[c].dropped) {
+                TRY(one_column(row, table, c));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__is_schemata(struct virtual_row *row)
+{
+    struct catalog_entry entry;
+    for (size_t i = 0; catalog_schema_at(row->catalog, i, &entry); i++) {
+        virtual__clear(row);
+        SET(is_schemata_catalog_name, database(row));
+        SET(is_schemata_schema_name, virtual__text(entry.name));
+        SET(is_schemata_schema_owner, virtual__text(virtual__role_name(row, entry.owner)));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+/* ---- constraints ----------------------------------------------------------------------------- */
+
+static const char *
+not_null_name(const struct virtual_row *row, const struct relation *table, int column)
+{
+    return arena_printf(
+        row->eval->arena, "%u_%u_%d_not_null", table->schema, table->oid, column + 1);
+}
+
+static enum err
+table_constraint(
+    struct virtual_row *row, const struct relation *table, const char *name, const char *type)
+{
+    virtual__clear(row);
+    SET(is_table_constraints_constraint_catalog, database(row));
+    SET(is_table_constraints_constraint_schema, virtual__text(table->schema_name));
+    SET(is_table_constraints_constraint_name, virtual__text(name));
+    SET(is_table_constraints_table_catalog, database(row));
+    SET(is_table_constraints_table_schema, virtual__text(table->schema_name));
+    SET(is_table_constraints_table_name, virtual__text(table->name));
+    SET(is_table_constraints_constraint_type, virtual__text(type));
+    SET(is_table_constraints_is_deferrable, yes_no(false));
+    SET(is_table_constraints_initially_deferred, yes_no(false));
+    SET(is_table_constraints_enforced, yes_no(true));
+    if (strcmp(type, "UNIQUE") == 0) {
+        SET(is_table_constraints_nulls_distinct, yes_no(true));
+    }
+    return virtual__emit(row);
+}
+
+enum err
+virtual__is_table_constraints(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t at = 0; at < table->index_count; at++) {
+            const struct index *index = &table->indexes[at];
+            if (index->constraint) {
+                TRY(table_constraint(
+                    row, table, index->name, index->primary ? "PRIMARY KEY" : "UNIQUE"));
+            }
+        }
+        for (uint16_t at = 0; at < table->check_count; at++) {
+            TRY(table_constraint(row, table, table->checks[at].name, "CHECK"));
+        }
+        for (int c = 0; table->kind == RELATION_TABLE && c < table->column_count; c++) {
+            if (table->columns[c].not_null && !table->columns[c].dropped) {
+                TRY(table_constraint(row, table, not_null_name(row, table, c), "CHECK"));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__is_key_column_usage(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t at = 0; at < table->index_count; at++) {
+            const struct index *index = &table->indexes[at];
+            for (uint16_t c = 0; index->constraint && c < index->column_count; c++) {
+                virtual__clear(row);
+                SET(is_key_column_usage_constraint_catalog, database(row));
+                SET(is_key_column_usage_constraint_schema, virtual__text(table->schema_name));
+                SET(is_key_column_usage_constraint_name, virtual__text(index->name));
+                SET(is_key_column_usage_table_catalog, database(row));
+                SET(is_key_column_usage_table_schema, virtual__text(table->schema_name));
+                SET(is_key_column_usage_table_name, virtual__text(table->name));
+                SET(is_key_column_usage_column_name,
+                    virtual__text(table->columns[index->columns[c]].name));
+                SET(is_key_column_usage_ordinal_position, datum_int(c + 1));
+                TRY(virtual__emit(row));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+check_constraint(
+    struct virtual_row *row, const struct relation *table, const char *name, const char *clause)
+{
+    virtual__clear(row);
+    SET(is_check_constraints_constraint_catalog, database(row));
+    SET(is_check_constraints_constraint_schema, virtual__text(table->schema_name));
+    SET(is_check_constraints_constraint_name, virtual__text(name));
+    SET(is_check_constraints_check_clause, virtual__text(clause));
+    return virtual__emit(row);
+}
+
+enum err
+virtual__is_check_constraints(struct virtual_row *row)
+{
+    struct arena *arena = row->eval->arena;
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t at = 0; at < table->check_count; at++) {
+            TRY(check_constraint(row, table, table->checks[at].name,
+                arena_printf(arena, "(%s)", table->checks[at].text)));
+        }
+        for (int c = 0; table->kind == RELATION_TABLE && c < table->column_count; c++) {
+            const struct column *column = &table->columns[c];
+            if (column->not_null && !column->dropped) {
+                TRY(check_constraint(row, table, not_null_name(row, table, c),
+                    arena_printf(arena, "%s IS NOT NULL", column->name)));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__is_constraint_column_usage(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t at = 0; at < table->index_count; at++) {
+            const struct index *index = &table->indexes[at];
+            for (uint16_t c = 0; index->constraint && c < index->column_count; c++) {
+                virtual__clear(row);
+                SET(is_constraint_column_usage_table_catalog, database(row));
+                SET(is_constraint_column_usage_table_schema, virtual__text(table->schema_name));
+                SET(is_constraint_column_usage_table_name, virtual__text(table->name));
+                SET(is_constraint_column_usage_column_name,
+                    virtual__text(table->columns[index->columns[c]].name));
+                SET(is_constraint_column_usage_constraint_catalog, database(row));
+                SET(is_constraint_column_usage_constraint_schema,
+                    virtual__text(table->schema_name));
+                SET(is_constraint_column_usage_constraint_name, virtual__text(index->name));
+                TRY(virtual__emit(row));
+            }
+        }
+    }
+    return ERR_OK;
+}

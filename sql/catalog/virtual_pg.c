@@ -1,0 +1,711 @@
+/* sql/catalog/virtual_pg.c - the rows of pg_catalog. */
+#include <stdio.h>
+
+#include "parser/parser.h"
+#include "sql/catalog/virtual_internal.h"
+
+enum {
+    AM_HEAP = 2,
+    AM_BTREE = 403,
+    COLLATION_DEFAULT = 100,
+    COLLATION_C = 950,
+    LANGUAGE_INTERNAL = 12,
+    ROLE_BOOTSTRAP = 10,
+    TABLESPACE_DEFAULT = 1663,
+    ENCODING_UTF8 = 6,
+};
+
+#define SET(column, value) (row->values[column] = (value))
+
+/* ---- shared bits
+ * ----------------------------------------------------------------------------------- */
+
+static oid_t
+collation_of(oid_t type)
+{
+    switch (type) {
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+    case TYPE_BPCHAR:
+        return COLLATION_DEFAULT;
+    case TYPE_NAME:
+        return COLLATION_C;
+    default:
+        return 0;
+    }
+}
+
+static char
+align_of(const struct type *type)
+{
+    switch (type->size) {
+    case 1:
+        return 'c';
+    case 2:
+        return 's';
+    case 8:
+        return 'd';
+    case 16:
+        return type->oid == TYPE_UUID ? 'c' : 'd';
+    case 64:
+        return 'c';
+    default:
+        return 'i';
+    }
+}
+
+static char
+storage_of(const struct type *type)
+{
+    if (type->size > 0) {
+        return 'p';
+    }
+    return type->oid == TYPE_NUMERIC ? 'm' : 'x';
+}
+
+/* "1 2" of 0-based columns, or "{1,2}". */
+static struct datum
+column_numbers(struct arena *arena, const uint16_t *columns, uint16_t count, bool array)
+{
+    struct buffer to = {0};
+    buffer_add_text(&to, array ? "{" : "");
+    for (uint16_t i = 0; i < count; i++) {
+        buffer_printf(&to, "%s%d", i == 0 ? "" : array ? "," : " ", columns[i] + 1);
+    }
+    buffer_add_text(&to, array ? "}" : "");
+    void *copy = arena_copy(arena, to.data, to.size);
+    struct datum result = datum_bytes(copy, to.size);
+    buffer_destroy(&to);
+    return result;
+}
+
+/* Unique among defaults, and stable. */
+static oid_t
+default_oid(oid_t relation, uint16_t column)
+{
+    return (relation << 11) + column + 1U;
+}
+
+char
+virtual__shown_kind(const struct relation *relation)
+{
+    return relation->virtual_table != NULL ? relation->virtual_table->kind : relation->kind;
+}
+
+static int64_t
+row_estimate(const struct catalog *catalog, tree_id_t tree, int64_t *pages)
+{
+    uint64_t leaves = 0;
+    uint64_t rows = 0;
+    txn_tree_size(catalog->db, tree, &leaves, &rows);
+    *pages = (int64_t)leaves;
+    return (int64_t)rows;
+}
+
+/* ---- pg_class, pg_attribute
+ * -------------------------------------------------------------------------- */
+
+static void
+class_common(struct virtual_row *row, oid_t oid, const char *name, const struct relation *relation)
+{
+    virtual__clear(row);
+    SET(pg_class_oid, datum_int(oid));
+    SET(pg_class_relname, virtual__text(name));
+    SET(pg_class_relnamespace, datum_int(relation->schema));
+    SET(pg_class_relowner, datum_int(relation->owner));
+    SET(pg_class_relfilenode, datum_int(oid));
+    SET(pg_class_relpersistence, datum_int('p'));
+    SET(pg_class_relispopulated, datum_bool(true));
+    SET(pg_class_reltuples, datum_float(-1));
+    SET(pg_class_relfrozenxid, virtual__text("0"));
+    SET(pg_class_relminmxid, virtual__text("0"));
+}
+
+static enum err
+class_relation(struct virtual_row *row, const struct relation *relation)
+{
+    class_common(row, relation->oid, relation->name, relation);
+    char kind = virtual__shown_kind(relation);
+    SET(pg_class_relkind, datum_int(kind));
+    SET(pg_class_relam, datum_int(kind == 'r' ? AM_HEAP : 0));
+    SET(pg_class_relnatts, datum_int(relation->column_count));
+    SET(pg_class_relchecks, datum_int(relation->check_count));
+    SET(pg_class_relhasindex, datum_bool(relation->index_count > 0));
+    SET(pg_class_relhasrules, datum_bool(kind == 'v'));
+    SET(pg_class_relreplident, datum_int(relation->kind == RELATION_TABLE ? 'd' : 'n'));
+    if (relation->kind == RELATION_TABLE) {
+        int64_t pages;
+        int64_t rows = row_estimate(row->catalog, relation->tree, &pages);
+        SET(pg_class_relpages, datum_int(pages > INT32_MAX ? INT32_MAX : pages));
+        SET(pg_class_reltuples, datum_float((double)(float)rows));
+    }
+    return virtual__emit(row);
+}
+
+static enum err
+class_index(struct virtual_row *row, const struct relation *table, const struct index *index)
+{
+    class_common(row, index->oid, index->name, table);
+    SET(pg_class_relkind, datum_int(RELATION_INDEX));
+    SET(pg_class_relam, datum_int(AM_BTREE));
+    SET(pg_class_relnatts, datum_int(index->column_count));
+    SET(pg_class_relreplident, datum_int('n'));
+    int64_t pages;
+    int64_t rows = row_estimate(row->catalog, index->tree, &pages);
+    SET(pg_class_relpages, datum_int(pages > INT32_MAX ? INT32_MAX : pages));
+    SET(pg_class_reltuples, datum_float((double)(float)rows));
+    return virtual__emit(row);
+}
+
+enum err
+virtual__pg_class(struct virtual_row *row)
+{
+    const struct relation *relation;
+    for (size_t i = 0; (relation = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        TRY(class_relation(row, relation));
+        for (uint16_t at = 0; at < relation->index_count; at++) {
+            TRY(class_index(row, relation, &relation->indexes[at]));
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+attribute(struct virtual_row *row, oid_t relation, int number, const struct column *column)
+{
+    const struct type *type = type_by_oid(column->type);
+    virtual__clear(row);
+    SET(pg_attribute_attrelid, datum_int(relation));
+    SET(pg_attribute_attname, virtual__text(column->name));
+    SET(pg_attribute_atttypid, datum_int(column->dropped ? 0 : column->type));
+    SET(pg_attribute_attstattarget, datum_int(-1));
+    SET(pg_attribute_attlen, datum_int(type->size));
+    SET(pg_attribute_attnum, datum_int(number));
+    SET(pg_attribute_attcacheoff, datum_int(-1));
+    SET(pg_attribute_atttypmod, datum_int(column->typmod));
+    SET(pg_attribute_attbyval, datum_bool(!type->by_reference));
+    SET(pg_attribute_attalign, datum_int(align_of(type)));
+    SET(pg_attribute_attstorage, datum_int(storage_of(type)));
+    SET(pg_attribute_attnotnull, datum_bool(column->not_null));
+    SET(pg_attribute_atthasdef, datum_bool(column->default_text != NULL));
+    SET(pg_attribute_attisdropped, datum_bool(column->dropped));
+    SET(pg_attribute_attislocal, datum_bool(true));
+    SET(pg_attribute_attcollation, datum_int(collation_of(column->type)));
+    return virtual__emit(row);
+}
+
+enum err
+virtual__pg_attribute(struct virtual_row *row)
+{
+    const struct relation *relation;
+    for (size_t i = 0; (relation = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t c = 0; c < relation->column_count; c++) {
+            TRY(attribute(row, relation->oid, c + 1, &relation->columns[c]));
+        }
+        for (uint16_t at = 0; at < relation->index_count; at++) {
+            const struct index *index = &relation->indexes[at];
+            for (uint16_t c = 0; c < index->column_count; c++) {
+                struct column column = relation->columns[index->columns[c]];
+                column.not_null = false;
+                column.default_text = NULL;
+                TRY(attribute(row, index->oid, c + 1, &column));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_attrdef(struct virtual_row *row)
+{
+    const struct relation *relation;
+    for (size_t i = 0; (relation = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t c = 0; c < relation->column_count; c++) {
+            if (relation->columns[c].default_text == NULL) {
+                continue;
+            }
+            virtual__clear(row);
+            SET(pg_attrdef_oid, datum_int(default_oid(relation->oid, c)));
+            SET(pg_attrdef_adrelid, datum_int(relation->oid));
+            SET(pg_attrdef_adnum, datum_int(c + 1));
+            SET(pg_attrdef_adbin, virtual__text(relation->columns[c].default_text));
+            TRY(virtual__emit(row));
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- pg_namespace, pg_type, pg_proc
+ * ------------------------------------------------------------------ */
+
+enum err
+virtual__pg_namespace(struct virtual_row *row)
+{
+    struct catalog_entry entry;
+    for (size_t i = 0; catalog_schema_at(row->catalog, i, &entry); i++) {
+        virtual__clear(row);
+        SET(pg_namespace_oid, datum_int(entry.oid));
+        SET(pg_namespace_nspname, virtual__text(entry.name));
+        SET(pg_namespace_nspowner, datum_int(entry.owner));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+static void
+type_common(struct virtual_row *row, oid_t oid, const char *name, const struct type *type)
+{
+    virtual__clear(row);
+    SET(pg_type_oid, datum_int(oid));
+    SET(pg_type_typname, virtual__text(name));
+    SET(pg_type_typnamespace, datum_int(NAMESPACE_PG_CATALOG));
+    SET(pg_type_typowner, datum_int(ROLE_BOOTSTRAP));
+    SET(pg_type_typisdefined, datum_bool(true));
+    SET(pg_type_typdelim, datum_int(','));
+    SET(pg_type_typtypmod, datum_int(-1));
+    SET(pg_type_typtype, datum_int(type->category == CATEGORY_PSEUDO ? 'p' : 'b'));
+    SET(pg_type_typcollation, datum_int(collation_of(type->oid)));
+}
+
+enum err
+virtual__pg_type(struct virtual_row *row)
+{
+    size_t count;
+    const struct type *types = type_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        const struct type *type = &types[i];
+        type_common(row, type->oid, type->name, type);
+        SET(pg_type_typlen, datum_int(type->size));
+        SET(pg_type_typbyval, datum_bool(!type->by_reference));
+        SET(pg_type_typcategory, datum_int(type->category));
+        SET(pg_type_typispreferred, datum_bool(type->preferred));
+        SET(pg_type_typarray, datum_int(type->array_oid));
+        SET(pg_type_typalign, datum_int(align_of(type)));
+        SET(pg_type_typstorage, datum_int(storage_of(type)));
+        TRY(virtual__emit(row));
+        if (type->array_oid == 0) {
+            continue;
+        }
+        type_common(row, type->array_oid, arena_printf(row->eval->arena, "_%s", type->name), type);
+        SET(pg_type_typtype, datum_int('b'));
+        SET(pg_type_typlen, datum_int(-1));
+        SET(pg_type_typcategory, datum_int(CATEGORY_ARRAY));
+        SET(pg_type_typelem, datum_int(type->oid));
+        SET(pg_type_typalign, datum_int(align_of(type) == 'd' ? 'd' : 'i'));
+        SET(pg_type_typstorage, datum_int('x'));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+static char
+function_kind(const struct function *function)
+{
+    return (function->flags & FUNCTION_AGGREGATE) != 0 ? 'a' : 'f';
+}
+
+static char
+function_volatility(const struct function *function)
+{
+    if ((function->flags & FUNCTION_VOLATILE) != 0) {
+        return 'v';
+    }
+    return (function->flags & FUNCTION_STABLE) != 0 ? 's' : 'i';
+}
+
+enum err
+virtual__pg_proc(struct virtual_row *row)
+{
+    size_t count;
+    const struct function *functions = function_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        const struct function *function = &functions[i];
+        struct buffer types = {0};
+        for (uint8_t a = 0; a < function->arg_count; a++) {
+            buffer_printf(&types, "%s%u", a == 0 ? "" : " ", function->args[a]);
+        }
+        virtual__clear(row);
+        SET(pg_proc_oid, datum_int(function->oid));
+        SET(pg_proc_proname, virtual__text(function->name));
+        SET(pg_proc_pronamespace, datum_int(NAMESPACE_PG_CATALOG));
+        SET(pg_proc_proowner, datum_int(ROLE_BOOTSTRAP));
+        SET(pg_proc_prolang, datum_int(LANGUAGE_INTERNAL));
+        SET(pg_proc_procost, datum_float(1));
+        SET(pg_proc_prorows, datum_float((function->flags & FUNCTION_SET) != 0 ? 1000 : 0));
+        SET(pg_proc_prokind, datum_int(function_kind(function)));
+        SET(pg_proc_proisstrict, datum_bool((function->flags & FUNCTION_STRICT) != 0));
+        SET(pg_proc_proretset, datum_bool((function->flags & FUNCTION_SET) != 0));
+        SET(pg_proc_provolatile, datum_int(function_volatility(function)));
+        SET(pg_proc_proparallel, datum_int('s'));
+        SET(pg_proc_pronargs, datum_int(function->arg_count));
+        SET(pg_proc_pronargdefaults, datum_int(function->arg_count - function->arg_required));
+        SET(pg_proc_prorettype, datum_int(function->result));
+        SET(pg_proc_proargtypes,
+            datum_bytes(arena_copy(row->eval->arena, types.data, types.size), types.size));
+        SET(pg_proc_prosrc, virtual__text(function->name));
+        buffer_destroy(&types);
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+/* ---- pg_index, pg_constraint, pg_indexes
+ * -------------------------------------------------------------- */
+
+static struct datum
+repeated(struct arena *arena, uint16_t count, const uint8_t *flags)
+{
+    struct buffer to = {0};
+    for (uint16_t i = 0; i < count; i++) {
+        int option = 0; /* indoption: 1 descending, 2 nulls first; the same bits as ours */
+        if (flags != NULL) {
+            option = flags[i] & (KEY_DESCENDING | KEY_NULLS_FIRST);
+        }
+        buffer_printf(&to, "%s%d", i == 0 ? "" : " ", option);
+    }
+    struct datum result = datum_bytes(arena_copy(arena, to.data, to.size), to.size);
+    buffer_destroy(&to);
+    return result;
+}
+
+enum err
+virtual__pg_index(struct virtual_row *row)
+{
+    struct arena *arena = row->eval->arena;
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t at = 0; at < table->index_count; at++) {
+            const struct index *index = &table->indexes[at];
+            virtual__clear(row);
+            SET(pg_index_indexrelid, datum_int(index->oid));
+            SET(pg_index_indrelid, datum_int(table->oid));
+            SET(pg_index_indnatts, datum_int(index->column_count));
+            SET(pg_index_indnkeyatts, datum_int(index->column_count));
+            SET(pg_index_indisunique, datum_bool(index->unique));
+            SET(pg_index_indisprimary, datum_bool(index->primary));
+            SET(pg_index_indimmediate, datum_bool(true));
+            SET(pg_index_indisclustered, datum_bool(false));
+            SET(pg_index_indisvalid, datum_bool(true));
+            SET(pg_index_indisready, datum_bool(true));
+            SET(pg_index_indislive, datum_bool(true));
+            SET(pg_index_indkey, column_numbers(arena, index->columns, index->column_count, false));
+            SET(pg_index_indcollation, repeated(arena, index->column_count, NULL));
+            SET(pg_index_indclass, repeated(arena, index->column_count, NULL));
+            SET(pg_index_indoption, repeated(arena, index->column_count, index->flags));
+            TRY(virtual__emit(row));
+        }
+    }
+    return ERR_OK;
+}
+
+static void
+constraint_common(
+    struct virtual_row *row, oid_t oid, const char *name, const struct relation *table, char type)
+{
+    virtual__clear(row);
+    SET(pg_constraint_oid, datum_int(oid));
+    SET(pg_constraint_conname, virtual__text(name));
+    SET(pg_constraint_connamespace, datum_int(table->schema));
+    SET(pg_constraint_contype, datum_int(type));
+    SET(pg_constraint_convalidated, datum_bool(true));
+    SET(pg_constraint_conrelid, datum_int(table->oid));
+    SET(pg_constraint_confupdtype, datum_int(' '));
+    SET(pg_constraint_confdeltype, datum_int(' '));
+    SET(pg_constraint_confmatchtype, datum_int(' '));
+    SET(pg_constraint_conislocal, datum_bool(true));
+    SET(pg_constraint_connoinherit, datum_bool(type != 'c'));
+}
+
+enum err
+virtual__pg_constraint(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t at = 0; at < table->index_count; at++) {
+            const struct index *index = &table->indexes[at];
+            if (index->constraint) {
+                constraint_common(row, index->oid, index->name, table, index->primary ? 'p' : 'u');
+                SET(pg_constraint_conindid, datum_int(index->oid));
+                SET(pg_constraint_conkey,
+                    column_numbers(row->eval->arena, index->columns, index->column_count, true));
+                TRY(virtual__emit(row));
+            }
+        }
+        for (uint16_t at = 0; at < table->check_count; at++) {
+            const struct check *check = &table->checks[at];
+            constraint_common(row, check->oid, check->name, table, 'c');
+            SET(pg_constraint_conbin, virtual__text(check->text));
+            TRY(virtual__emit(row));
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_indexes(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t at = 0; at < table->index_count; at++) {
+            const struct index *index = &table->indexes[at];
+            virtual__clear(row);
+            SET(pg_indexes_schemaname, virtual__text(table->schema_name));
+            SET(pg_indexes_tablename, virtual__text(table->name));
+            SET(pg_indexes_indexname, virtual__text(index->name));
+            SET(pg_indexes_indexdef,
+                virtual__text(catalog__index_definition(row->eval->arena, table, index, 0, false)));
+            TRY(virtual__emit(row));
+        }
+    }
+    return ERR_OK;
+}
+
+const char *
+virtual__role_name(const struct virtual_row *row, oid_t oid)
+{
+    const struct role *role;
+    for (size_t i = 0; (role = catalog_role_at(row->catalog, i)) != NULL; i++) {
+        if (role->oid == oid) {
+            return role->name;
+        }
+    }
+    return "";
+}
+
+enum err
+virtual__pg_tables(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        if (virtual__shown_kind(table) != 'r') {
+            continue;
+        }
+        virtual__clear(row);
+        SET(pg_tables_schemaname, virtual__text(table->schema_name));
+        SET(pg_tables_tablename, virtual__text(table->name));
+        SET(pg_tables_tableowner, virtual__text(virtual__role_name(row, table->owner)));
+        SET(pg_tables_hasindexes, datum_bool(table->index_count > 0));
+        SET(pg_tables_hasrules, datum_bool(false));
+        SET(pg_tables_hastriggers, datum_bool(false));
+        SET(pg_tables_rowsecurity, datum_bool(false));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_stat_user_tables(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        if (table->kind != RELATION_TABLE) {
+            continue;
+        }
+        int64_t pages;
+        virtual__clear(row);
+        SET(pg_stat_user_tables_relid, datum_int(table->oid));
+        SET(pg_stat_user_tables_schemaname, virtual__text(table->schema_name));
+        SET(pg_stat_user_tables_relname, virtual__text(table->name));
+        SET(pg_stat_user_tables_n_live_tup,
+            datum_int(row_estimate(row->catalog, table->tree, &pages)));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+/* ---- databases, roles, comments
+ * ------------------------------------------------------------------------ */
+
+enum err
+virtual__pg_database(struct virtual_row *row)
+{
+    struct catalog_entry entry;
+    for (size_t i = 0; catalog_database_at(row->catalog, i, &entry); i++) {
+        virtual__clear(row);
+        SET(pg_database_oid, datum_int(entry.oid));
+        SET(pg_database_datname, virtual__text(entry.name));
+        SET(pg_database_datdba, datum_int(entry.owner));
+        SET(pg_database_encoding, datum_int(ENCODING_UTF8));
+        SET(pg_database_datlocprovider, datum_int('c'));
+        SET(pg_database_datallowconn, datum_bool(true));
+        SET(pg_database_datconnlimit, datum_int(-1));
+        SET(pg_database_datfrozenxid, virtual__text("0"));
+        SET(pg_database_datminmxid, virtual__text("0"));
+        SET(pg_database_dattablespace, datum_int(TABLESPACE_DEFAULT));
+        SET(pg_database_datcollate, virtual__text("C"));
+        SET(pg_database_datctype, virtual__text("C"));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_roles(struct virtual_row *row)
+{
+    const struct role *role;
+    for (size_t i = 0; (role = catalog_role_at(row->catalog, i)) != NULL; i++) {
+        virtual__clear(row);
+        SET(pg_roles_oid, datum_int(role->oid));
+        SET(pg_roles_rolname, virtual__text(role->name));
+        SET(pg_roles_rolsuper, datum_bool(role->superuser));
+        SET(pg_roles_rolinherit, datum_bool(true));
+        SET(pg_roles_rolcreaterole, datum_bool(role->superuser));
+        SET(pg_roles_rolcreatedb, datum_bool(role->superuser));
+        SET(pg_roles_rolcanlogin, datum_bool(role->login));
+        SET(pg_roles_rolreplication, datum_bool(role->superuser));
+        SET(pg_roles_rolconnlimit, datum_int(-1));
+        SET(pg_roles_rolpassword, virtual__text("********"));
+        SET(pg_roles_rolbypassrls, datum_bool(role->superuser));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_authid(struct virtual_row *row)
+{
+    const struct role *role;
+    for (size_t i = 0; (role = catalog_role_at(row->catalog, i)) != NULL; i++) {
+        virtual__clear(row);
+        SET(pg_authid_oid, datum_int(role->oid));
+        SET(pg_authid_rolname, virtual__text(role->name));
+        SET(pg_authid_rolsuper, datum_bool(role->superuser));
+        SET(pg_authid_rolinherit, datum_bool(true));
+        SET(pg_authid_rolcreaterole, datum_bool(role->superuser));
+        SET(pg_authid_rolcreatedb, datum_bool(role->superuser));
+        SET(pg_authid_rolcanlogin, datum_bool(role->login));
+        SET(pg_authid_rolreplication, datum_bool(role->superuser));
+        SET(pg_authid_rolbypassrls, datum_bool(role->superuser));
+        SET(pg_authid_rolconnlimit, datum_int(-1));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_user(struct virtual_row *row)
+{
+    const struct role *role;
+    for (size_t i = 0; (role = catalog_role_at(row->catalog, i)) != NULL; i++) {
+        if (!role->login) {
+            continue;
+        }
+        virtual__clear(row);
+        SET(pg_user_usename, virtual__text(role->name));
+        SET(pg_user_usesysid, datum_int(role->oid));
+        SET(pg_user_usecreatedb, datum_bool(role->superuser));
+        SET(pg_user_usesuper, datum_bool(role->superuser));
+        SET(pg_user_userepl, datum_bool(role->superuser));
+        SET(pg_user_usebypassrls, datum_bool(role->superuser));
+        SET(pg_user_passwd, virtual__text("********"));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+static bool
+is_shared_class(oid_t class_oid)
+{
+    return class_oid == CATALOG_CLASS_DATABASE || class_oid == CATALOG_CLASS_ROLE;
+}
+
+enum err
+virtual__pg_description(struct virtual_row *row)
+{
+    for (size_t i = 0; i < row->catalog->comment_count; i++) {
+        const struct catalog__comment *comment = &row->catalog->comments[i];
+        if (is_shared_class(comment->class_oid)) {
+            continue;
+        }
+        SET(pg_description_objoid, datum_int(comment->oid));
+        SET(pg_description_classoid, datum_int(comment->class_oid));
+        SET(pg_description_objsubid, datum_int(comment->sub));
+        SET(pg_description_description, virtual__text(comment->text));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_shdescription(struct virtual_row *row)
+{
+    for (size_t i = 0; i < row->catalog->comment_count; i++) {
+        const struct catalog__comment *comment = &row->catalog->comments[i];
+        if (!is_shared_class(comment->class_oid)) {
+            continue;
+        }
+        SET(pg_shdescription_objoid, datum_int(comment->oid));
+        SET(pg_shdescription_classoid, datum_int(comment->class_oid));
+        SET(pg_shdescription_description, virtual__text(comment->text));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+/* ---- what does not change
+ * ------------------------------------------------------------------------------- */
+
+enum err
+virtual__pg_am(struct virtual_row *row)
+{
+    static const struct {
+        oid_t oid;
+        const char *name;
+        char type;
+    } methods[] = {{AM_HEAP, "heap", 't'}, {AM_BTREE, "btree", 'i'}};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        virtual__clear(row);
+        SET(pg_am_oid, datum_int(methods[i].oid));
+        SET(pg_am_amname, virtual__text(methods[i].name));
+        SET(pg_am_amtype, datum_int(methods[i].type));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_collation(struct virtual_row *row)
+{
+    static const struct {
+        oid_t oid;
+        const char *name;
+        char provider;
+    } collations[] = {{COLLATION_DEFAULT, "default", 'd'}, {COLLATION_C, "C", 'c'},
+        {951, "POSIX", 'c'}, {12547, "ucs_basic", 'c'}};
+    for (size_t i = 0; i < sizeof collations / sizeof collations[0]; i++) {
+        virtual__clear(row);
+        SET(pg_collation_oid, datum_int(collations[i].oid));
+        SET(pg_collation_collname, virtual__text(collations[i].name));
+        SET(pg_collation_collnamespace, datum_int(NAMESPACE_PG_CATALOG));
+        SET(pg_collation_collowner, datum_int(ROLE_BOOTSTRAP));
+        SET(pg_collation_collprovider, datum_int(collations[i].provider));
+        SET(pg_collation_collisdeterministic, datum_bool(true));
+        SET(pg_collation_collencoding, datum_int(-1));
+        if (collations[i].provider == 'c') {
+            SET(pg_collation_collcollate, virtual__text("C"));
+            SET(pg_collation_collctype, virtual__text("C"));
+        }
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_tablespace(struct virtual_row *row)
+{
+    virtual__clear(row);
+    SET(pg_tablespace_oid, datum_int(TABLESPACE_DEFAULT));
+    SET(pg_tablespace_spcname, virtual__text("pg_default"));
+    SET(pg_tablespace_spcowner, datum_int(ROLE_BOOTSTRAP));
+    return virtual__emit(row);
+}
+
+enum err
+virtual__pg_language(struct virtual_row *row)
+{
+    virtual__clear(row);
+    SET(pg_language_oid, datum_int(LANGUAGE_INTERNAL));
+    SET(pg_language_lanname, virtual__text("internal"));
+    SET(pg_language_lanowner, datum_int(ROLE_BOOTSTRAP));
+    return virtual__emit(row);
+}
