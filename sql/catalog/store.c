@@ -139,6 +139,7 @@ catalog_open(struct task *task, struct txn_db *db, const char *system_user,
     list_init(&store->privates);
     atomic_init(&store->version_next, 1);
     make_virtual_relations(store);
+    catalog__register_functions();
 
     /* The first picture is read here, before any snapshot exists: see struct relation, changed. */
     struct txn *txn = txn_new(db, 0);

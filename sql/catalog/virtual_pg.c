@@ -349,6 +349,47 @@ virtual__pg_proc(struct virtual_row *row)
     return ERR_OK;
 }
 
+/* The operator of this name and these types; 0: none. */
+static oid_t
+operator_oid(const char *name, oid_t left, oid_t right)
+{
+    size_t count = 0;
+    const struct operator_def *defs = name == NULL ? NULL : operator_by_name(name, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (defs[i].left == left && defs[i].right == right) {
+            return defs[i].oid;
+        }
+    }
+    return 0;
+}
+
+enum err
+virtual__pg_operator(struct virtual_row *row)
+{
+    size_t count;
+    const struct operator_def *defs = operator_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        const struct operator_def *def = &defs[i];
+        bool equality = def->name[0] == '=' && def->name[1] == '\0';
+        virtual__clear(row);
+        SET(pg_operator_oid, datum_int(def->oid));
+        SET(pg_operator_oprname, virtual__text(def->name));
+        SET(pg_operator_oprnamespace, datum_int(NAMESPACE_PG_CATALOG));
+        SET(pg_operator_oprowner, datum_int(ROLE_BOOTSTRAP));
+        SET(pg_operator_oprkind, datum_int(def->left == 0 ? 'l' : 'b'));
+        SET(pg_operator_oprcanmerge, datum_bool(equality));
+        SET(pg_operator_oprcanhash, datum_bool(equality));
+        SET(pg_operator_oprleft, datum_int(def->left));
+        SET(pg_operator_oprright, datum_int(def->right));
+        SET(pg_operator_oprresult, datum_int(def->result));
+        SET(pg_operator_oprcom, datum_int(operator_oid(def->commutator, def->right, def->left)));
+        SET(pg_operator_oprnegate, datum_int(operator_oid(def->negator, def->left, def->right)));
+        SET(pg_operator_oprcode, datum_int(def->function->oid));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
 /* ---- pg_index, pg_constraint, pg_indexes
  * -------------------------------------------------------------- */
 

@@ -143,6 +143,8 @@ integer_size(oid_t type)
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGPROC:
+    case TYPE_REGNAMESPACE:
+    case TYPE_REGROLE:
     case TYPE_TIME:
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMPTZ:

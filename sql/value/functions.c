@@ -289,12 +289,20 @@ operator_by_name(const char *name, size_t *count)
     return end == low ? NULL : &operators[low];
 }
 
+const struct operator_def *
+operator_all(size_t *count)
+{
+    prepare();
+    *count = operator_count;
+    return operators;
+}
+
 const struct function *
 operator_compare_function(const char *name, oid_t type)
 {
     /* Types that compare as another: by their bytes or their number. */
     type = type == TYPE_VARCHAR || type == TYPE_UNKNOWN ? TYPE_TEXT : type;
-    type = type == TYPE_REGCLASS || type == TYPE_REGTYPE || type == TYPE_REGPROC ? TYPE_OID : type;
+    type = value__is_reg(type) ? TYPE_OID : type;
     size_t count = 0;
     const struct operator_def *def = operator_by_name(name, &count);
     for (size_t i = 0; i < count; i++) {

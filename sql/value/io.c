@@ -446,9 +446,9 @@ reg_input(struct eval *eval, oid_t type, struct slice text, struct datum *value)
         *value = datum_int(found->oid);
         return ERR_OK;
     }
-    if (type == TYPE_REGCLASS && value_catalog_hooks != NULL) {
+    if (type != TYPE_REGPROC && value_catalog_hooks != NULL) {
         oid_t oid = 0;
-        TRY(value_catalog_hooks->relation_oid(eval, name, &oid));
+        TRY(value_catalog_hooks->oid(eval, type, name, &oid));
         *value = datum_int(oid);
         return ERR_OK;
     }
@@ -464,11 +464,15 @@ reg_output(const struct eval_env *env, oid_t type, struct datum value, struct bu
     if (type == TYPE_REGTYPE) {
         const struct type *found = type_by_oid(oid);
         name = found == NULL ? NULL : found->sql_name;
-    } else if (type == TYPE_REGCLASS && value_catalog_hooks != NULL) {
-        name = value_catalog_hooks->relation_name(env, oid);
     } else if (type == TYPE_REGPROC) {
         const struct function *function = function_by_oid(oid);
         name = function == NULL ? NULL : function->name;
+    } else if (value_catalog_hooks != NULL) {
+        size_t before = to->size;
+        value_catalog_hooks->name(env, type, oid, to);
+        if (to->size > before) {
+            return;
+        }
     }
     if (name != NULL) {
         buffer_add_text(to, name);
@@ -509,6 +513,8 @@ type_input(struct eval *eval, oid_t type, int32_t typmod, struct slice text, str
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGPROC:
+    case TYPE_REGNAMESPACE:
+    case TYPE_REGROLE:
         return reg_input(eval, type, text, value);
     case TYPE_FLOAT4:
     case TYPE_FLOAT8: {
@@ -574,6 +580,8 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGPROC:
+    case TYPE_REGNAMESPACE:
+    case TYPE_REGROLE:
         reg_output(env, type, value, to);
         return;
     case TYPE_FLOAT4:
@@ -655,6 +663,8 @@ type_receive(struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, 
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGPROC:
+    case TYPE_REGNAMESPACE:
+    case TYPE_REGROLE:
         TRY(check_size(eval, type, bytes, 4));
         *value = datum_int(load_be32(bytes.data));
         return ERR_OK;
@@ -722,6 +732,8 @@ type_send(oid_t type, struct datum value, struct buffer *to)
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGPROC:
+    case TYPE_REGNAMESPACE:
+    case TYPE_REGROLE:
         buffer_add_be32(to, (uint32_t)value.i);
         return;
     case TYPE_INT8:

@@ -43,6 +43,8 @@ fixed_size(oid_t type)
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGPROC:
+    case TYPE_REGNAMESPACE:
+    case TYPE_REGROLE:
         return 4;
     case TYPE_INT8:
     case TYPE_FLOAT8:
@@ -152,6 +154,8 @@ get_fixed(const uint8_t *from, const struct column_place *place)
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
     case TYPE_REGPROC:
+    case TYPE_REGNAMESPACE:
+    case TYPE_REGROLE:
         return datum_int(load_le32(from));
     default:
         return datum_int((int64_t)load_le64(from));

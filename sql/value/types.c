@@ -33,6 +33,8 @@ static const struct type types[] = {
     {TYPE_ANY, "any", "\"any\"", 4, false, false, 'P', 0, false},
     {TYPE_VOID, "void", "void", 4, false, false, 'P', 0, false},
     {TYPE_UUID, "uuid", "uuid", 16, true, false, 'U', 2951, true},
+    {TYPE_REGNAMESPACE, "regnamespace", "regnamespace", 4, false, false, 'N', 4090, true},
+    {TYPE_REGROLE, "regrole", "regrole", 4, false, false, 'N', 4097, true},
 };
 enum {
     TYPE_COUNT = sizeof types / sizeof types[0]

@@ -101,6 +101,8 @@ enum type_oid {
     TYPE_ANY = 2276, /* in function tables: whatever */
     TYPE_VOID = 2278,
     TYPE_UUID = 2950,
+    TYPE_REGNAMESPACE = 4089,
+    TYPE_REGROLE = 4096,
 };
 
 enum type_category { /* PostgreSQL's typcategory letters */
@@ -276,6 +278,8 @@ struct operator_def {
     const char *commutator, *negator; /* operator names or NULL; for the planner */
 };
 const struct operator_def *operator_by_name(const char *name, size_t *count);
+/* All of them, sorted by name: for pg_operator. */
+const struct operator_def *operator_all(size_t *count);
 /* The six comparisons of two values of one type ("=", "<>", "<", "<=", ">", ">="); NULL if the type
  * has no order. */
 const struct function *operator_compare_function(const char *name, oid_t type);
@@ -320,10 +324,11 @@ struct set_function {
  * must outlive everything. */
 void function_register(const struct function *functions, size_t count);
 
-/* What regclass needs from the catalog, which lies above: set once by catalog_open. */
+/* What regclass, regnamespace and regrole need from the catalog, which lies above: set once by
+ * catalog_open. name appends nothing if there is no such object. */
 struct value_catalog_hooks {
-    enum err (*relation_oid)(struct eval *eval, struct slice name, oid_t *oid);
-    const char *(*relation_name)(const struct eval_env *env, oid_t oid); /* NULL: none */
+    enum err (*oid)(struct eval *eval, oid_t type, struct slice name, oid_t *oid);
+    void (*name)(const struct eval_env *env, oid_t type, oid_t oid, struct buffer *to);
 };
 extern const struct value_catalog_hooks *value_catalog_hooks;
 

@@ -16,6 +16,14 @@ datum_slice(struct datum value)
     return slice_of(value.p, value.size);
 }
 
+/* An OID that shows itself by name: compared, kept and sent as oid. */
+static inline bool
+value__is_reg(oid_t type)
+{
+    return type == TYPE_REGCLASS || type == TYPE_REGTYPE || type == TYPE_REGPROC ||
+           type == TYPE_REGNAMESPACE || type == TYPE_REGROLE;
+}
+
 /* Without blanks at either end. */
 struct slice value__trim(struct slice text);
 size_t utf8_length(struct slice text); /* characters */
