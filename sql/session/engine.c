@@ -23,7 +23,9 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
                                        ? STATEMENT_MEMORY_DEFAULT
                                        : options->statement_memory_max;
     engine->next_pid = 1;
+    engine->started = world_wall_us(engine->world) - EPOCH_US;
     list_init(&engine->sessions);
+    views__register();
     struct txn_db_options db = {
         .directory = options->directory,
         .cache_size = options->cache_size,
@@ -165,6 +167,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
     session->task = task;
     session->sink = sink;
     session->secret = options->secret;
+    session->started = world_wall_us(engine->world) - EPOCH_US;
     session->user = mem_strdup(options->user);
     session->database = mem_strdup(options->database);
     list_init(&session->statements);

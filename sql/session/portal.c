@@ -7,8 +7,6 @@
 #include "parser/scanner.h"
 #include "sql/session/session_internal.h"
 
-#define EPOCH_US INT64_C(946684800000000)
-
 /* ---- portals
  * --------------------------------------------------------------------------------------- */
 
@@ -351,6 +349,7 @@ static void
 statement_starts(struct sql_session *session)
 {
     __atomic_store_n(&session->in_statement, true, __ATOMIC_RELAXED);
+    atomic_store_explicit(&session->activity, ACTIVITY_ACTIVE, memory_order_relaxed);
 }
 
 static void
@@ -358,6 +357,10 @@ statement_ends(struct sql_session *session)
 {
     bool in_block = session->block != BLOCK_NONE;
     __atomic_store_n(&session->in_statement, in_block, __ATOMIC_RELAXED);
+    enum session_activity activity = session->block == BLOCK_NONE     ? ACTIVITY_IDLE
+                                     : session->block == BLOCK_FAILED ? ACTIVITY_IN_FAILED_BLOCK
+                                                                      : ACTIVITY_IN_BLOCK;
+    atomic_store_explicit(&session->activity, (uint8_t)activity, memory_order_relaxed);
     arena_reset(&session->statement);
 }
 

@@ -42,10 +42,21 @@ struct sql_engine {
     char *directory;
     uint32_t connections_max;
     uint64_t statement_memory_max;
-    struct latch latch; /* the next three */
+    int64_t started;    /* timestamptz */
+    struct latch latch; /* the next three, and application_name of sessions */
     struct list_node sessions;
     uint32_t session_count;
     uint32_t next_pid;
+};
+
+/* PostgreSQL's epoch, 2000-01-01, in microseconds since 1970. */
+#define EPOCH_US INT64_C(946684800000000)
+
+enum session_activity { /* pg_stat_activity.state */
+    ACTIVITY_IDLE,
+    ACTIVITY_ACTIVE,
+    ACTIVITY_IN_BLOCK,
+    ACTIVITY_IN_FAILED_BLOCK,
 };
 
 enum block_state {
@@ -81,6 +92,7 @@ struct prepared {
     uint32_t column_count;
     bool returns_rows;
     bool described; /* param_types, columns, returns_rows are known */
+    bool from_sql;  /* by PREPARE, not by a Parse message */
 };
 
 enum portal_state {
@@ -136,6 +148,11 @@ struct sql_session {
     struct savepoint *savepoints;
     uint32_t savepoint_count, savepoint_capacity;
     bool in_statement; /* busy, for SIGTERM */
+
+    /* For pg_stat_activity of the others. */
+    _Atomic uint8_t activity; /* enum session_activity */
+    int64_t started;          /* timestamptz; constant */
+    char application_name[NAME_MAX_BYTES + 1]; /* under engine->latch */
 
     struct list_node statements; /* named */
     struct prepared *unnamed;
@@ -194,8 +211,15 @@ const char *settings__value(const struct sql_session *session, const char *name)
 void settings__each(struct sql_session *session,
     void (*each)(void *arg, const char *name, const char *value, const char *description),
     void *arg);
+/* The rows of pg_settings. */
+virtual_scan settings__scan;
 void settings__commit(struct sql_session *session);
 void settings__rollback(struct sql_session *session, uint32_t savepoints);
+
+/* ---- views.c --------------------------------------------------------------------------------- */
+
+/* Functions and catalog views that show sessions. Before the first statement. */
+void views__register(void);
 
 /* ---- prepared.c
  * ------------------------------------------------------------------------------------ */

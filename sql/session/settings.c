@@ -264,6 +264,78 @@ settings__each(struct sql_session *session,
     }
 }
 
+static struct datum
+text_or_null(const char *text)
+{
+    return text == NULL ? datum_null() : datum_bytes(text, strlen(text));
+}
+
+/* "a|b" as the array {a,b}. */
+static struct datum
+choices_array(struct arena *arena, const char *choices)
+{
+    if (choices == NULL) {
+        return datum_null();
+    }
+    struct buffer to = {0};
+    buffer_add_text(&to, "{");
+    for (const char *at = choices; *at != '\0'; at += *at == '|' ? 1 : 0) {
+        size_t size = strcspn(at, "|");
+        bool quote = memchr(at, ' ', size) != NULL;
+        buffer_printf(&to, "%s%s%.*s%s", at == choices ? "" : ",", quote ? "\"" : "", (int)size, at,
+            quote ? "\"" : "");
+        at += size;
+    }
+    buffer_add_text(&to, "}");
+    struct datum array = datum_bytes(arena_copy(arena, to.data, to.size), to.size);
+    buffer_destroy(&to);
+    return array;
+}
+
+static struct datum
+limit_text(struct arena *arena, const struct setting *setting, int64_t limit)
+{
+    return setting->type != SETTING_INT
+               ? datum_null()
+               : text_or_null(arena_printf(arena, "%lld", (long long)limit));
+}
+
+enum err
+settings__scan(struct eval *eval, const struct catalog *catalog,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    (void)catalog;
+    static const char *const types[] = {"bool", "integer", "string", "enum"};
+    static const char *const units[] = {NULL, "ms", "kB"};
+    const struct sql_session *session = eval->env->session;
+    for (int i = 0; session != NULL && i < SETTING_COUNT; i++) {
+        const struct setting *setting = &settings[i];
+        const struct datum values[] = {
+            text_or_null(setting->name),
+            text_or_null(arena_strdup(eval->arena, value_at(session, i))),
+            text_or_null(units[setting->unit]),
+            text_or_null("Tusk"),
+            text_or_null(setting->description),
+            datum_null(),
+            text_or_null((setting->flags & SETTING_READ_ONLY) != 0 ? "internal"
+                         : (setting->flags & SETTING_SERVER) != 0  ? "postmaster"
+                                                                   : "user"),
+            text_or_null(types[setting->type]),
+            text_or_null(session->values[i] == NULL ? "default" : "session"),
+            limit_text(eval->arena, setting, setting->min),
+            limit_text(eval->arena, setting, setting->max),
+            choices_array(eval->arena, setting->choices),
+            text_or_null(setting->initial),
+            text_or_null(setting->initial),
+            datum_null(),
+            datum_null(),
+            datum_bool(false),
+        };
+        TRY(emit(arg, values));
+    }
+    return ERR_OK;
+}
+
 void
 sql_session_report_settings(struct sql_session *session)
 {
@@ -301,6 +373,10 @@ apply(struct sql_session *session, int index)
         session->env.time_zone = value;
     } else if (strcmp(name, "application_name") == 0) {
         session->env.application_name = value;
+        latch_acquire(&session->engine->latch);
+        (void)snprintf(
+            session->application_name, sizeof session->application_name, "%s", value);
+        latch_release(&session->engine->latch);
     } else if (strcmp(name, "extra_float_digits") == 0) {
         session->env.extra_float_digits = (int32_t)number;
     } else if (strcmp(name, "bytea_output") == 0) {

@@ -6,9 +6,6 @@
 #include "base/mem.h"
 #include "sql/session/session_internal.h"
 
-/* PostgreSQL's epoch, 2000-01-01, in microseconds since 1970. */
-#define EPOCH_US INT64_C(946684800000000)
-
 void
 session__warn(
     struct sql_session *session, const char *severity, enum err code, const char *fmt, ...)

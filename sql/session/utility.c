@@ -178,6 +178,7 @@ do_prepare(struct task *task, struct sql_session *session, const struct ast_prep
         prepared__release(prepared);
         return err;
     }
+    prepared->from_sql = true;
     list_push_back(&session->statements, &prepared->node);
     return ERR_OK;
 }

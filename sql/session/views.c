@@ -1,0 +1,292 @@
+/*
+ * sql/session/views.c - what of sessions is seen in SQL: pg_settings, pg_stat_activity,
+ * pg_prepared_statements, and the functions that read or change settings and sessions.
+ *
+ * Of other sessions only that may be read which stays while they are in engine->sessions (names,
+ * pid) or is made for it (struct sql_session, `activity` and below).
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "sql/session/session_internal.h"
+
+enum {
+    ACTIVITY_COLUMNS = 22,
+    PREPARED_COLUMNS = 7,
+};
+
+static struct datum
+text_datum(const char *text)
+{
+    return text == NULL ? datum_null() : datum_bytes(text, strlen(text));
+}
+
+/* ---- pg_stat_activity ------------------------------------------------------------------------ */
+
+/* Copied under the latch, shown without it: emitting may take its time. */
+struct activity {
+    uint32_t pid;
+    enum session_activity state;
+    int64_t started;
+    char user[NAME_MAX_BYTES + 1];
+    char database[NAME_MAX_BYTES + 1];
+    char application_name[NAME_MAX_BYTES + 1];
+};
+
+static void
+copy_name(char to[NAME_MAX_BYTES + 1], const char *name)
+{
+    size_t size = strnlen(name, NAME_MAX_BYTES);
+    memcpy(to, name, size);
+    to[size] = '\0';
+}
+
+static struct activity *
+copy_activities(struct sql_engine *engine, struct arena *arena, uint32_t *count)
+{
+    /* No memory is allocated under the latch; who comes in between the two is not shown. */
+    uint32_t room = sql_engine_session_count(engine);
+    struct activity *all = arena_array(arena, room, sizeof *all);
+    *count = 0;
+    latch_acquire(&engine->latch);
+    LIST_FOREACH (node, &engine->sessions) {
+        const struct sql_session *session = LIST_ENTRY(node, struct sql_session, node);
+        if (*count == room) {
+            break;
+        }
+        struct activity *activity = &all[(*count)++];
+        activity->pid = session->pid;
+        activity->state =
+            (enum session_activity)atomic_load_explicit(&session->activity, memory_order_relaxed);
+        activity->started = session->started;
+        copy_name(activity->user, session->user);
+        copy_name(activity->database, session->database);
+        copy_name(activity->application_name, session->application_name);
+    }
+    latch_release(&engine->latch);
+    return all;
+}
+
+static oid_t
+database_oid(const struct catalog *catalog, const char *name)
+{
+    struct catalog_entry entry;
+    for (size_t i = 0; catalog_database_at(catalog, i, &entry); i++) {
+        if (strcmp(entry.name, name) == 0) {
+            return entry.oid;
+        }
+    }
+    return 0;
+}
+
+static enum err
+scan_activity(struct eval *eval, const struct catalog *catalog,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    enum {
+        DATID = 0,
+        DATNAME = 1,
+        PID = 2,
+        USESYSID = 4,
+        USENAME = 5,
+        APPLICATION_NAME = 6,
+        BACKEND_START = 10,
+        STATE = 16,
+        BACKEND_TYPE = 21,
+    };
+    static const char *const states[] = {
+        "idle", "active", "idle in transaction", "idle in transaction (aborted)"};
+    if (eval->env->session == NULL) {
+        return ERR_OK;
+    }
+    uint32_t count = 0;
+    const struct activity *all = copy_activities(eval->env->session->engine, eval->arena, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct role *role = catalog_role(catalog, all[i].user);
+        struct datum values[ACTIVITY_COLUMNS];
+        for (int c = 0; c < ACTIVITY_COLUMNS; c++) {
+            values[c] = datum_null();
+        }
+        values[DATID] = datum_int(database_oid(catalog, all[i].database));
+        values[DATNAME] = text_datum(all[i].database);
+        values[PID] = datum_int(all[i].pid);
+        values[USESYSID] = role == NULL ? datum_null() : datum_int(role->oid);
+        values[USENAME] = text_datum(all[i].user);
+        values[APPLICATION_NAME] = text_datum(all[i].application_name);
+        values[BACKEND_START] = datum_int(all[i].started);
+        values[STATE] = text_datum(states[all[i].state]);
+        values[BACKEND_TYPE] = text_datum("client backend");
+        TRY(emit(arg, values));
+    }
+    return ERR_OK;
+}
+
+/* ---- pg_prepared_statements ------------------------------------------------------------------ */
+
+static enum err
+scan_prepared(struct eval *eval, const struct catalog *catalog,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    (void)catalog;
+    if (eval->env->session == NULL) {
+        return ERR_OK;
+    }
+    LIST_FOREACH (node, &eval->env->session->statements) {
+        const struct prepared *prepared = LIST_ENTRY(node, struct prepared, node);
+        struct buffer types = {0};
+        buffer_add_text(&types, "{");
+        for (uint32_t i = 0; i < prepared->param_count; i++) {
+            buffer_printf(&types, "%s%s", i == 0 ? "" : ",",
+                type_format(eval->arena, prepared->param_types[i], -1));
+        }
+        buffer_add_text(&types, "}");
+        struct datum values[PREPARED_COLUMNS] = {
+            text_datum(prepared->name),
+            datum_bytes(prepared->text, prepared->size),
+            datum_null(),
+            datum_bytes(arena_copy(eval->arena, types.data, types.size), types.size),
+            datum_bool(prepared->from_sql),
+            datum_int(prepared->plan != NULL),
+            datum_int(0),
+        };
+        buffer_destroy(&types);
+        TRY(emit(arg, values));
+    }
+    return ERR_OK;
+}
+
+/* ---- functions ------------------------------------------------------------------------------- */
+
+#define FN(name)          \
+    static enum err name( \
+        struct eval *eval, const struct datum *args, int count, struct datum *result)
+
+static char *
+argument_text(struct eval *eval, struct datum value)
+{
+    return arena_strndup(eval->arena, (const char *)value.p, value.size);
+}
+
+static enum err
+session_of(struct eval *eval, struct sql_session **session)
+{
+    *session = eval->env->session;
+    return *session != NULL
+               ? ERR_OK
+               : diag_set(eval->diag, ERR_FEATURE_NOT_SUPPORTED, "there is no session here");
+}
+
+/* current_setting(name [, missing_ok]) */
+FN(current_setting)
+{
+    struct sql_session *session;
+    TRY(session_of(eval, &session));
+    struct diag unknown;
+    const char *value = settings__get(session, argument_text(eval, args[0]), &unknown);
+    if (value == NULL && (count < 2 || args[1].i == 0)) {
+        *eval->diag = unknown;
+        return unknown.code;
+    }
+    *result = value == NULL ? datum_null() : text_datum(arena_strdup(eval->arena, value));
+    return ERR_OK;
+}
+
+/* set_config(name, value, is_local) */
+FN(set_config)
+{
+    (void)count;
+    struct sql_session *session;
+    TRY(session_of(eval, &session));
+    if (args[0].null || args[2].null) {
+        return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "%s must not be null",
+            args[0].null ? "SET requires parameter name: it" : "is_local");
+    }
+    const char *name = argument_text(eval, args[0]);
+    TRY(settings__set_value(session, name, args[1].null ? NULL : argument_text(eval, args[1]),
+        args[2].i != 0, eval->diag));
+    const char *value = settings__get(session, name, eval->diag);
+    *result = text_datum(value == NULL ? "" : arena_strdup(eval->arena, value));
+    return ERR_OK;
+}
+
+/* True if there was such a session. */
+static bool
+interrupt(struct sql_engine *engine, int64_t pid, enum task_interrupt what)
+{
+    bool found = false;
+    latch_acquire(&engine->latch);
+    LIST_FOREACH (node, &engine->sessions) {
+        struct sql_session *session = LIST_ENTRY(node, struct sql_session, node);
+        if (session->pid == pid) {
+            task_interrupt(session->task, what);
+            found = true;
+        }
+    }
+    latch_release(&engine->latch);
+    return found;
+}
+
+static enum err
+signal_session(struct eval *eval, int64_t pid, enum task_interrupt what, struct datum *result)
+{
+    struct sql_session *session;
+    TRY(session_of(eval, &session));
+    bool found = interrupt(session->engine, pid, what);
+    if (!found) {
+        session__warn(session, "WARNING", ERR_OK, "PID %lld is not a PostgreSQL server process",
+            (long long)pid);
+    }
+    *result = datum_bool(found);
+    return ERR_OK;
+}
+
+FN(cancel_backend)
+{
+    (void)count;
+    return signal_session(eval, args[0].i, TASK_CANCEL, result);
+}
+
+FN(terminate_backend)
+{
+    (void)count;
+    return signal_session(eval, args[0].i, TASK_TERMINATE, result);
+}
+
+FN(postmaster_start_time)
+{
+    (void)args;
+    (void)count;
+    struct sql_session *session;
+    TRY(session_of(eval, &session));
+    *result = datum_int(session->engine->started);
+    return ERR_OK;
+}
+
+enum {
+    STABLE = FUNCTION_STRICT | FUNCTION_STABLE,
+    VOLATILE = FUNCTION_STRICT | FUNCTION_VOLATILE,
+};
+
+static const struct function functions[] = {
+    {"current_setting", 0, TYPE_TEXT, 1, 1, STABLE, {TYPE_TEXT}, current_setting, NULL, NULL},
+    {"current_setting", 0, TYPE_TEXT, 2, 2, STABLE, {TYPE_TEXT, TYPE_BOOL}, current_setting, NULL,
+        NULL},
+    {"set_config", 0, TYPE_TEXT, 3, 3, FUNCTION_VOLATILE, {TYPE_TEXT, TYPE_TEXT, TYPE_BOOL},
+        set_config, NULL, NULL},
+    {"pg_cancel_backend", 0, TYPE_BOOL, 1, 1, VOLATILE, {TYPE_INT4}, cancel_backend, NULL, NULL},
+    {"pg_terminate_backend", 0, TYPE_BOOL, 1, 1, VOLATILE, {TYPE_INT4}, terminate_backend, NULL,
+        NULL},
+    {"pg_postmaster_start_time", 0, TYPE_TIMESTAMPTZ, 0, 0, STABLE, {0}, postmaster_start_time,
+        NULL, NULL},
+    {"pg_conf_load_time", 0, TYPE_TIMESTAMPTZ, 0, 0, STABLE, {0}, postmaster_start_time, NULL,
+        NULL},
+};
+
+void
+views__register(void)
+{
+    function_register(functions, sizeof functions / sizeof functions[0]);
+    catalog_set_virtual_scan("pg_settings", settings__scan);
+    catalog_set_virtual_scan("pg_stat_activity", scan_activity);
+    catalog_set_virtual_scan("pg_prepared_statements", scan_prepared);
+}
