@@ -57,7 +57,7 @@ def main():
                                       "--output-on-failure"])
     for folder in ("golden",):
         if os.path.isdir(f"tests/{folder}"):
-            step(f"tests/{folder}", ["tests/slt/run.py", "--spawn", "debug", f"tests/{folder}"])
+            step(f"tests/{folder}", ["tests/slt/slt.py", "--spawn", "debug", f"tests/{folder}"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])

@@ -17,12 +17,14 @@ Records, separated by blank lines, # begins a comment:
 
 TYPES: a letter a column, I integer, R real (3 decimals), T text. SORT: nosort, rowsort, valuesort.
 Expected values stand one a line (the classic form), or one row a line, values separated by tabs.
-NULL is NULL, the empty string is (empty). "N values hashing to MD5" is understood.
+NULL is NULL, the empty string is (empty), three spaces are (3 spaces). "N values hashing to MD5" is
+understood.
 `connection NAME` switches to a session of its own for the records that follow.
 
 Tables and other objects that a file creates are dropped before and after it. --rewrite replaces all
 expectations by what the server answers (run it against PostgreSQL). --known FILE lists path:line of
 records that may fail; --write-known writes it. Exit status: 0 if nothing failed that is not known.
+--spawn BUILD starts a tuskd of build/BUILD for the run; --spawn postgres a PostgreSQL 15.
 """
 import argparse
 import hashlib
@@ -34,6 +36,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
 import pgwire  # noqa: E402
+import postgres  # noqa: E402
+import server  # noqa: E402
 
 SQLSTATE = re.compile(r"^[0-9A-Z]{5}$")
 CREATE = re.compile(r"\bcreate\s+(?:or\s+replace\s+)?(?:temp\s+|temporary\s+|unlogged\s+)?"
@@ -111,6 +115,8 @@ def format_value(value, kind):
             return value
     if value == "":
         return "(empty)"
+    if not value.strip(" "):
+        return f"({len(value)} spaces)"
     return "".join(c if c in "\t" or c >= " " else {"\n": "\\n", "\r": "\\r"}.get(c, "@")
                    for c in value)
 
@@ -289,8 +295,9 @@ def main():
     parser.add_argument("--user", default="postgres")
     parser.add_argument("--database", default="postgres")
     parser.add_argument("--password")
-    parser.add_argument("--engine", default="postgresql")
+    parser.add_argument("--engine", default="postgresql", help="what skipif and onlyif mean")
     parser.add_argument("--timeout", type=float, default=60.0)
+    parser.add_argument("--spawn", help="start a server: release, debug, tsan or postgres")
     parser.add_argument("--extended", action="store_true", help="use the extended protocol")
     parser.add_argument("--rewrite", action="store_true")
     parser.add_argument("--stop", action="store_true", help="end a file at its first failure")
@@ -300,7 +307,19 @@ def main():
     parser.add_argument("--quiet", action="store_true", help="no details of failures")
     parser.add_argument("--show", type=int, default=20, help="failures shown per file")
     options = parser.parse_args()
+    if options.spawn is None:
+        return run(options)
+    if options.spawn == "postgres":
+        spawned = postgres.Postgres()
+    else:
+        spawned = server.Server(options.spawn)
+        options.engine = "tusk"
+    with spawned:
+        options.port = spawned.port
+        return run(options)
 
+
+def run(options):
     files = []
     for path in map(Path, options.paths):
         found = sorted(p for p in path.rglob("*") if p.suffix in (".slt", ".test")) \
