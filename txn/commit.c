@@ -160,12 +160,13 @@ enum err
 txn__start_writing(struct txn *txn, struct diag *diag)
 {
     ASSERT(txn->state == TXN_ACTIVE);
+    struct txn_db *db = txn->db;
+    if (atomic_load_explicit(&db->undo_bytes, memory_order_relaxed) > db->undo_size_max) {
+        (void)diag_set(diag, ERR_LIMIT, "out of memory for old row versions");
+        diag_hint(diag, "Close old transactions, or change fewer rows in one.");
+        return ERR_LIMIT;
+    }
     if (txn->log != NULL) {
-        if (atomic_load_explicit(&txn->db->undo_bytes, memory_order_relaxed) > UNDO_BYTES_MAX) {
-            (void)diag_set(diag, ERR_LIMIT, "out of memory for old row versions");
-            diag_hint(diag, "Close old transactions, or change fewer rows in one.");
-            return ERR_LIMIT;
-        }
         snapshot__ensure(txn);
         return ERR_OK;
     }
@@ -175,7 +176,7 @@ txn__start_writing(struct txn *txn, struct diag *diag)
     }
     snapshot__ensure(txn);
     uint64_t id = 0;
-    TRY(table__new_id(txn->db, &id, diag));
+    TRY(table__new_id(db, &id, diag));
     undo__begin(txn, id);
     atomic_store(&txn->id, id);
     txn->redo.size = 0;

@@ -7,6 +7,8 @@ enum {
     KEEPER_PERIOD_US = 50 * 1000,
 };
 #define CHECKPOINT_WAL_SIZE_DEFAULT ((uint64_t)1 << 30)
+#define UNDO_SIZE_MAX_DEFAULT       ((uint64_t)8 << 30)
+#define LOCKS_MAX_DEFAULT           ((uint64_t)8 << 20)
 
 /* ---- tasks -------------------------------------------------------------------------------------
  */
@@ -116,6 +118,9 @@ db_new(struct task *task, const struct txn_db_options *options)
     db->checkpoint_automatic = options->checkpoint_automatic;
     db->checkpoint_wal_size = options->checkpoint_wal_size == 0 ? CHECKPOINT_WAL_SIZE_DEFAULT
                                                                 : options->checkpoint_wal_size;
+    db->undo_size_max =
+        options->undo_size_max == 0 ? UNDO_SIZE_MAX_DEFAULT : options->undo_size_max;
+    db->locks_max = options->locks_max == 0 ? LOCKS_MAX_DEFAULT : options->locks_max;
     list_init(&db->with_parts);
     atomic_store(&db->era, 1);
     db->slots = mem_alloc_aligned(64, SLOTS_MAX * sizeof *db->slots);

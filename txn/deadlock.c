@@ -42,9 +42,12 @@ expand(struct search *search, struct txn *txn, const struct lock_waiter *waiter)
     unsigned modes = lock__conflicts(lock->kind, waiter->mode);
     LIST_FOREACH (node, &lock->holds) {
         const struct hold *hold = LIST_ENTRY(node, struct hold, node);
-        if (hold->txn != txn && (hold->modes & modes) != 0) {
+        if (hold->txn != txn && ((waiter->own ? hold->firm : hold->modes) & modes) != 0) {
             reach(search, hold->txn, txn);
         }
+    }
+    if (waiter->own) {
+        return; /* T9: nobody in the queue comes before it */
     }
     if (lock->visit == search->visit && waiter->ticket <= lock->visit_ticket &&
         (modes & ~lock->visit_modes) == 0) {

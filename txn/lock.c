@@ -183,17 +183,18 @@ free_if_unused(struct txn_db *db, struct lock *lock)
  */
 
 /* Could the transaction have the mode now? Those in the queue before `until` come first, unless the
- * transaction holds something here already. */
+ * transaction holds something here already, or is the row's writer: whoever has reserved the row
+ * waits for that one's end (T9). */
 static bool
-is_grantable(
-    const struct lock *lock, const struct txn *txn, unsigned mode, const struct list_node *until)
+is_grantable(const struct lock *lock, const struct txn *txn, unsigned mode, bool own,
+    const struct list_node *until)
 {
-    bool holds = false;
+    bool holds = own;
     LIST_FOREACH (node, &lock->holds) {
         const struct hold *hold = LIST_ENTRY(node, struct hold, node);
         if (hold->txn == txn) {
             holds = true;
-        } else if (conflict(lock->kind, mode, hold->modes)) {
+        } else if (conflict(lock->kind, mode, own ? hold->firm : hold->modes)) {
             return false;
         }
     }
@@ -232,6 +233,20 @@ grant(struct lock *lock, struct txn *txn, unsigned mode, bool transferred)
     return hold;
 }
 
+/* T9. What was a place in line, or has just been granted, is a lock from here on. */
+static void
+make_firm(struct lock *lock, const struct txn *txn, unsigned mode)
+{
+    LIST_FOREACH (node, &lock->holds) {
+        struct hold *hold = LIST_ENTRY(node, struct hold, node);
+        if (hold->txn == txn) {
+            hold->firm |= (uint16_t)(1U << mode);
+            return;
+        }
+    }
+    ASSERT(false);
+}
+
 static void
 remember(struct txn *txn, struct hold *hold)
 {
@@ -250,7 +265,7 @@ serve_queue(struct lock *lock)
         struct lock_waiter *waiter = LIST_ENTRY(node, struct lock_waiter, node);
         node = node->next;
         if (lock->kind != LOCK_TXN &&
-            is_grantable(lock, waiter->txn, waiter->mode, &waiter->node)) {
+            is_grantable(lock, waiter->txn, waiter->mode, waiter->own, &waiter->node)) {
             waiter->hold = grant(lock, waiter->txn, waiter->mode, false);
             waiter->granted = true;
             waiter->txn->waiting = NULL;
@@ -353,29 +368,30 @@ sleep_in_queue(struct task *task, struct lock_waiter *waiter, struct lock_partit
     }
 }
 
-static enum err
-out_of_locks(struct diag *diag)
+enum err
+lock__check_room(struct txn_db *db, struct diag *diag)
 {
+    if (atomic_load_explicit(&db->lock_count, memory_order_relaxed) < db->locks_max) {
+        return ERR_OK;
+    }
     (void)diag_set(diag, ERR_LIMIT, "out of memory for locks");
-    diag_hint(diag, "A transaction may lock %llu rows at most; lock the table instead.",
-        (unsigned long long)LOCKS_MAX);
+    diag_hint(diag, "There may be %llu locks at once; lock fewer rows, or the whole table.",
+        (unsigned long long)db->locks_max);
     return ERR_LIMIT;
 }
 
 /* Take the mode, or queue for it. `wait` other than TXN_WAIT: *busy instead of sleeping. */
 static enum err
-acquire(struct task *task, struct txn *txn, const struct target *target, unsigned mode,
+acquire(struct task *task, struct txn *txn, const struct target *target, unsigned mode, bool own,
     enum txn_wait wait, bool *busy, struct diag *diag)
 {
     struct txn_db *db = txn->db;
     *busy = false;
-    if (atomic_load_explicit(&db->lock_count, memory_order_relaxed) >= LOCKS_MAX) {
-        return out_of_locks(diag);
-    }
-    struct lock_waiter waiter = {.txn = txn, .task = task, .mode = mode};
+    TRY(lock__check_room(db, diag));
+    struct lock_waiter waiter = {.txn = txn, .task = task, .mode = mode, .own = own};
     latch_acquire(&target->partition->latch);
     struct lock *lock = find_or_make(db, target);
-    if (is_grantable(lock, txn, mode, &lock->queue)) {
+    if (is_grantable(lock, txn, mode, own, &lock->queue)) {
         struct hold *hold = grant(lock, txn, mode, false);
         latch_release(&target->partition->latch);
         remember(txn, hold);
@@ -395,7 +411,7 @@ acquire(struct task *task, struct txn *txn, const struct target *target, unsigne
  */
 
 bool
-lock__row_free(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode)
+lock__row_free(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode, bool own)
 {
     struct target target = target_of(txn->db, LOCK_ROW, tree.v, key);
     /* The leaf's latch orders us: who takes a row lock does so under it, or looks at the row
@@ -405,19 +421,22 @@ lock__row_free(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_l
     }
     latch_acquire(&target.partition->latch);
     const struct lock *lock = find(&target);
-    bool is_free = lock == NULL || is_grantable(lock, txn, mode, &lock->queue);
+    bool is_free = lock == NULL || is_grantable(lock, txn, mode, own, &lock->queue);
     latch_release(&target.partition->latch);
     return is_free;
 }
 
 bool
-lock__row_try(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode)
+lock__row_try(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode, bool own)
 {
     struct target target = target_of(txn->db, LOCK_ROW, tree.v, key);
     latch_acquire(&target.partition->latch);
     struct lock *lock = find_or_make(txn->db, &target);
-    bool granted = is_grantable(lock, txn, mode, &lock->queue);
+    bool granted = is_grantable(lock, txn, mode, own, &lock->queue);
     struct hold *hold = granted ? grant(lock, txn, mode, false) : NULL;
+    if (granted) {
+        make_firm(lock, txn, mode);
+    }
     latch_release(&target.partition->latch);
     remember(txn, hold);
     return granted;
@@ -425,11 +444,11 @@ lock__row_try(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lo
 
 enum err
 lock__row_acquire(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
-    enum txn_row_lock mode, struct diag *diag)
+    enum txn_row_lock mode, bool own, struct diag *diag)
 {
     struct target target = target_of(txn->db, LOCK_ROW, tree.v, key);
     bool busy = false;
-    return acquire(task, txn, &target, (unsigned)mode, TXN_WAIT, &busy, diag);
+    return acquire(task, txn, &target, (unsigned)mode, own, TXN_WAIT, &busy, diag);
 }
 
 /* ---- transactions ------------------------------------------------------------------------------
@@ -629,7 +648,7 @@ txn_lock_table(struct task *task, struct txn *txn, uint64_t object, const char *
         transfer_fast(db, &target);
     }
     bool busy = false;
-    enum err err = acquire(task, txn, &target, (unsigned)mode, wait, &busy, diag);
+    enum err err = acquire(task, txn, &target, (unsigned)mode, false, wait, &busy, diag);
     if (err == ERR_OK && busy) {
         err = diag_set(diag, ERR_LOCK_NOT_AVAILABLE, "could not obtain lock on relation \"%s\"",
             name == NULL ? "?" : name);

@@ -323,6 +323,24 @@ tell_progress(struct recovery *recovery)
         (unsigned long long)recovery->commits);
 }
 
+/* The checkpoint was written when the log was durable to its snapshot. A log that ends before it
+ * has lost records, and new ones would get LSNs that the checkpoint counts as its own. */
+static enum err
+check_end(struct recovery *recovery, uint64_t snapshot)
+{
+    lsn_t at;
+    lsn_t limit;
+    wal_progress(recovery->db->wal, &at, &limit);
+    if (at.v >= snapshot) {
+        return ERR_OK;
+    }
+    (void)diag_set(recovery->diag, ERR_CORRUPT,
+        "the log ends at %llX, before the checkpoint at %llX", (unsigned long long)at.v,
+        (unsigned long long)snapshot);
+    diag_hint(recovery->diag, "Log files are damaged or missing; restore them, or a backup.");
+    return ERR_CORRUPT;
+}
+
 static enum err
 apply_log(struct recovery *recovery, uint64_t snapshot, uint64_t *last_id)
 {
@@ -332,7 +350,7 @@ apply_log(struct recovery *recovery, uint64_t snapshot, uint64_t *last_id)
         bool end = false;
         TRY(wal_next(recovery->task, db->wal, &record, &end, recovery->diag));
         if (end) {
-            return ERR_OK;
+            return check_end(recovery, snapshot);
         }
         bool commit = record.type == RECORD_COMMIT;
         size_t head_size = commit ? sizeof(struct commit_head) : sizeof(struct part_head);

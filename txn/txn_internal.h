@@ -45,8 +45,6 @@ enum {
 
     SYSTEM_TREE = TREE_ID_FIRST_USER - 1, /* tree ids that exist; key: the id, 8 bytes */
 };
-#define LOCKS_MAX      ((uint64_t)8 << 20)
-#define UNDO_BYTES_MAX ((uint64_t)16 << 30)
 
 /* ---- the transaction table ---------------------------------------------------------------------
  */
@@ -169,6 +167,7 @@ struct hold {
     struct txn *txn;
     struct hold *older; /* the transaction's stack; NULL and unused if transferred */
     uint16_t modes;     /* bits */
+    uint16_t firm;      /* rows: those of them that are locks; the rest is a place in line (T9) */
     uint16_t strong;    /* how often it counts in db->strong */
     bool transferred;   /* from a fast slot; its owner does not know */
 };
@@ -181,6 +180,7 @@ struct lock_waiter {
     struct hold *hold; /* made when granted; not for LOCK_TXN */
     uint64_t ticket;
     unsigned mode;
+    bool own; /* the row's writer asks */
     bool granted;
 };
 
@@ -294,6 +294,7 @@ struct txn_db {
     struct latch heavy_latch; /* the next two: what the keeper purges, in order */
     struct undo_log *heavy_first, *heavy_last;
     _Atomic uint64_t undo_bytes;
+    uint64_t undo_size_max, locks_max; /* never change */
 
     /* locks */
     struct lock_partition *partitions;
@@ -432,12 +433,18 @@ bool redo__next(struct slice *bytes, struct redo_change *change, bool *bad);
 void lock__create(struct txn_db *db);
 void lock__destroy(struct txn_db *db);
 
-/* May be called under a leaf latch: is the row free for a write in this mode? */
-bool lock__row_free(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode);
-/* The same, and take it. */
-bool lock__row_try(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode);
+/* May be called under a leaf latch: is the row free for a write in this mode? `own`: the row's
+ * newest version is ours (T9). */
+bool lock__row_free(
+    struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode, bool own);
+/* The same, and lock it. */
+bool lock__row_try(
+    struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode, bool own);
+/* Reserve the row: stand in line until it is our turn. */
 enum err lock__row_acquire(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
-    enum txn_row_lock mode, struct diag *diag);
+    enum txn_row_lock mode, bool own, struct diag *diag);
+/* ERR_LIMIT if there are too many locks already. */
+enum err lock__check_room(struct txn_db *db, struct diag *diag);
 /* Sleep until the transaction has ended. */
 enum err lock__wait_txn(struct task *task, struct txn *txn, uint64_t id, struct diag *diag);
 void lock__txn_ended(struct txn_db *db, uint64_t id);

@@ -32,6 +32,7 @@ struct write {
 
     enum verdict verdict;
     uint64_t busy;     /* WRITE_CONFLICT: the active writer, or 0: only reserved */
+    bool own;          /* the newest version is ours */
     struct undo *undo; /* WRITE_DONE */
     uint8_t latest_flags;
 };
@@ -112,7 +113,7 @@ judge_foreign(struct write *write, const struct btree_row *current)
         write->verdict = deleted ? WRITE_LATE_DELETE : WRITE_LATE_UPDATE;
     } else if (deleted) {
         write->verdict = WRITE_GONE;
-    } else if (!lock__row_try(txn, write->tree, write->key, write->mode)) {
+    } else if (!lock__row_try(txn, write->tree, write->key, write->mode, false)) {
         write->verdict = WRITE_CONFLICT;
     } else {
         copy_latest(write, current);
@@ -127,25 +128,27 @@ decide_write(void *arg, const struct btree_row *current, struct row_head *head)
     struct write *write = arg;
     struct txn *txn = write->txn;
     write->busy = 0;
+    write->own = false;
     if (current == NULL) {
         write->verdict = WRITE_GONE;
         return BTREE_KEEP;
     }
     uint64_t id = atomic_load_explicit(&txn->id, memory_order_relaxed);
-    if (id != 0 && current->head.writer.v == id) {
+    write->own = id != 0 && current->head.writer.v == id;
+    if (write->own) {
         if (!is_version(current, write->seen) || (current->head.flags & ROW_DELETED) != 0) {
             write->verdict = WRITE_SELF;
             return BTREE_KEEP;
         }
-        if (write->lock_only) {
-            write->verdict = WRITE_DONE; /* being its writer is the strongest lock */
+        if (write->lock_only && write->mode != TXN_LOCK_UPDATE) {
+            write->verdict = WRITE_DONE; /* its writer keeps out everybody but FOR KEY SHARE */
             return BTREE_KEEP;
         }
     } else if (!judge_foreign(write, current)) {
         return BTREE_KEEP;
     }
-    bool turn = write->lock_only ? lock__row_try(txn, write->tree, write->key, write->mode)
-                                 : lock__row_free(txn, write->tree, write->key, write->mode);
+    bool turn = (write->lock_only ? lock__row_try : lock__row_free)(
+        txn, write->tree, write->key, write->mode, write->own);
     write->verdict = turn ? WRITE_DONE : WRITE_CONFLICT;
     if (!turn || write->lock_only) {
         return BTREE_KEEP;
@@ -166,9 +169,10 @@ decide_insert(void *arg, const struct btree_row *current, struct row_head *head)
     struct txn *txn = write->txn;
     uint64_t id = atomic_load_explicit(&txn->id, memory_order_relaxed);
     write->busy = 0;
+    write->own = current != NULL && current->head.writer.v == id;
     if (current != NULL) {
         bool live = (current->head.flags & ROW_DELETED) == 0;
-        if (current->head.writer.v != id) {
+        if (!write->own) {
             uint64_t state = table__state(txn->db, current->head.writer.v);
             if (state_is_active(state)) {
                 write->verdict = WRITE_CONFLICT;
@@ -184,7 +188,7 @@ decide_insert(void *arg, const struct btree_row *current, struct row_head *head)
             return BTREE_KEEP;
         }
     }
-    if (!lock__row_free(txn, write->tree, write->key, TXN_LOCK_UPDATE)) {
+    if (!lock__row_free(txn, write->tree, write->key, TXN_LOCK_UPDATE, write->own)) {
         write->verdict = WRITE_CONFLICT;
         return BTREE_KEEP;
     }
@@ -199,7 +203,8 @@ decide_insert(void *arg, const struct btree_row *current, struct row_head *head)
 static enum err
 wait_turn(struct task *task, struct write *write, struct diag *diag)
 {
-    TRY(lock__row_acquire(task, write->txn, write->tree, write->key, write->mode, diag));
+    TRY(lock__row_acquire(
+        task, write->txn, write->tree, write->key, write->mode, write->own, diag));
     if (write->busy != 0) {
         TRY(lock__wait_txn(task, write->txn, write->busy, diag));
     }
@@ -210,10 +215,12 @@ static enum err
 perform(struct task *task, struct write *write, struct slice value, btree_decide *decide,
     enum txn_wait wait, bool *skipped, struct diag *diag)
 {
+    struct txn *txn = write->txn;
+    struct hold *before = txn->holds;
     *skipped = false;
     for (;;) {
         TRY(btree_modify(
-            task, write->txn->db->store, write->tree, write->key, value, 0, decide, write, diag));
+            task, txn->db->store, write->tree, write->key, value, 0, decide, write, diag));
         if (write->verdict != WRITE_CONFLICT) {
             break;
         }
@@ -226,10 +233,13 @@ perform(struct task *task, struct write *write, struct slice value, btree_decide
         }
         TRY(wait_turn(task, write, diag));
     }
+    if (write->verdict != WRITE_DONE && write->verdict != WRITE_CHANGED) {
+        lock__release_to(txn, before, txn->table_lock_count); /* we do not want the row after all */
+    }
     bool has_latest = write->verdict == WRITE_CHANGED || write->verdict == WRITE_EXISTS;
     if (has_latest && (write->latest_flags & ROW_OVERFLOW) != 0) {
-        TRY(btree_value_load(task, write->txn->db->store, write->latest->value, write->into,
-            &write->latest->value, diag));
+        TRY(btree_value_load(
+            task, txn->db->store, write->latest->value, write->into, &write->latest->value, diag));
     }
     return ERR_OK;
 }
@@ -374,6 +384,7 @@ txn_lock_row(struct task *task, struct txn *txn, struct txn_snapshot snapshot, t
         return diag_set(
             diag, ERR_READ_ONLY_TRANSACTION, "cannot lock rows in a read-only transaction");
     }
+    TRY(lock__check_room(txn->db, diag));
     snapshot__ensure(txn);
     struct write write = {
         .txn = txn,

@@ -26,6 +26,7 @@
  *   W6. tail - (durable rounded down to a block) <= buffer size: what the next flush must write is
  *       still in the ring.
  *   W7. When appending begins, nothing behind the end looks like a record of this log.
+ *   W8. There is always a segment file that holds, or ends at, the place where reading must begin.
  */
 #include "wal/wal.h"
 
@@ -133,6 +134,34 @@ see_file(void *arg, const char *name)
     listing->any = true;
 }
 
+/* W8. Reading must be able to begin where it has to: there is always a file with that place, or one
+ * that ends just there. */
+static enum err
+check_listing(const struct wal *wal, const struct listing *listing,
+    const struct wal_options *options, struct diag *diag)
+{
+    enum err err = ERR_OK;
+    if (!listing->any) {
+        if (options->from.v != 0) {
+            err = diag_set(diag, ERR_CORRUPT,
+                "the log is missing, and recovery needs it from %" PRIX64, wal->read_at);
+        }
+    } else if (listing->first * wal->segment_size > wal->read_at) {
+        err = diag_set(diag, ERR_CORRUPT,
+            "the log begins at %" PRIX64 ", but recovery needs it from %" PRIX64,
+            listing->first * wal->segment_size, wal->read_at);
+    } else if (listing->next * wal->segment_size < wal->read_at) {
+        err = diag_set(diag, ERR_CORRUPT,
+            "the log ends at %" PRIX64 " at most, but recovery needs it from %" PRIX64,
+            listing->next * wal->segment_size, wal->read_at);
+    }
+    if (err != ERR_OK) {
+        diag_hint(diag, "Log files are missing from \"%s\"; restore them, or a backup.",
+            options->directory);
+    }
+    return err;
+}
+
 enum err
 wal_open(
     struct task *task, const struct wal_options *options, struct wal **wal_out, struct diag *diag)
@@ -151,13 +180,7 @@ wal_open(
     if (err == ERR_OK) {
         err = world_list_directory(task, options->directory, see_file, &listing, diag);
     }
-    if (err == ERR_OK && listing.any && listing.first * wal->segment_size > wal->read_at) {
-        err = diag_set(diag, ERR_CORRUPT,
-            "the log begins at %" PRIX64 ", but recovery needs it from %" PRIX64,
-            listing.first * wal->segment_size, wal->read_at);
-        diag_hint(diag, "Log files are missing from \"%s\"; restore them, or a backup.",
-            options->directory);
-    }
+    err = err == ERR_OK ? check_listing(wal, &listing, options, diag) : err;
     uint64_t first_needed = wal->read_at / wal->segment_size;
     wal->first_segment = listing.any ? listing.first : first_needed;
     wal->next_segment = listing.any ? listing.next : first_needed;
@@ -499,7 +522,7 @@ wal_free_before(struct task *task, struct wal *wal, lsn_t lsn)
     uint64_t keep = lsn.v / wal->segment_size;
     files_lock(task, wal);
     bool changed = false;
-    while (wal->first_segment < keep) {
+    while (wal->first_segment < keep && wal->first_segment + 1 < wal->next_segment) { /* W8 */
         char path[4096];
         struct diag diag;
         segment_path(wal, wal->first_segment, path, sizeof path);

@@ -396,6 +396,123 @@ test_row_modes(struct task *task, struct stage *stage)
     session_destroy(&b);
 }
 
+/* ---- a writer and those who wait for it --------------------------------------------------------
+ */
+
+/* Who has written a row may write it again, and lock it, whoever waits meanwhile: those wait for us
+ * and hold nothing yet, though they have reserved the row. */
+static void
+part_own(struct actor *actor)
+{
+    struct test_session *s = &actor->s;
+    struct stage *stage = actor->stage;
+    enum txn_outcome outcome;
+    session_begin(s, TXN_READ_COMMITTED);
+    if (actor->number > 0) {
+        AWAIT(actor->task, atomic_load(&stage->step) == 1);
+        atomic_fetch_add(&stage->successes, 1);
+        enum err err = actor->number == 3
+                           ? lock_row(s, stage->tree, "own", TXN_LOCK_SHARE, TXN_WAIT, &outcome)
+                       : actor->number == 2 ? session_remove(s, stage->tree, "own", &outcome)
+                                            : session_update(s, stage->tree, "own", "x", &outcome);
+        ASSERT(err == ERR_OK);
+        session_commit(s);
+        return;
+    }
+    ASSERT(session_update(s, stage->tree, "own", "1", &outcome) == ERR_OK);
+    atomic_store(&stage->step, 1);
+    AWAIT(actor->task, atomic_load(&stage->successes) == 3);
+    task_sleep(actor->task, 5000);
+    session_statement(s);
+    ASSERT(session_update(s, stage->tree, "own", "2", &outcome) == ERR_OK && outcome == TXN_DONE);
+    session_statement(s);
+    ASSERT(lock_row(s, stage->tree, "own", TXN_LOCK_UPDATE, TXN_NOWAIT, &outcome) == ERR_OK);
+    ASSERT(session_remove(s, stage->tree, "own", &outcome) == ERR_OK && outcome == TXN_DONE);
+    session_statement(s);
+    ASSERT(session_insert(s, stage->tree, "own", "3") == ERR_OK);
+    session_statement(s);
+    ASSERT(session_update(s, stage->tree, "own", "4", &outcome) == ERR_OK && outcome == TXN_DONE);
+    session_commit(s);
+}
+
+static void
+test_own(struct task *task, struct stage *stage)
+{
+    struct txn_db_stats before;
+    struct txn_db_stats after;
+    set_row(task, stage, "own", "0");
+    atomic_store(&stage->successes, 0);
+    txn_db_stats(stage->db, &before);
+    play(task, stage, 4, part_own);
+    txn_db_stats(stage->db, &after);
+    ASSERT(after.deadlocks == before.deadlocks && after.locks == 0);
+}
+
+/* FOR KEY SHARE beside our update is a lock in earnest: FOR UPDATE and a delete of ours respect
+ * it, an update need not. And the other way round, a lock for update keeps FOR KEY SHARE out. */
+static void
+test_own_shared(struct task *task, struct stage *stage)
+{
+    struct test_session a;
+    struct test_session b;
+    enum txn_outcome outcome;
+    session_create(&a, task, stage->db, 1);
+    session_create(&b, task, stage->db, 2);
+    set_row(task, stage, "own", "0");
+    session_begin(&a, TXN_READ_COMMITTED);
+    session_begin(&b, TXN_READ_COMMITTED);
+    ASSERT(session_update(&a, stage->tree, "own", "1", &outcome) == ERR_OK);
+    ASSERT(lock_row(&b, stage->tree, "own", TXN_LOCK_KEY_SHARE, TXN_NOWAIT, &outcome) == ERR_OK);
+    session_statement(&a);
+    ASSERT(session_update(&a, stage->tree, "own", "2", &outcome) == ERR_OK && outcome == TXN_DONE);
+    session_statement(&a);
+    ASSERT(lock_row(&a, stage->tree, "own", TXN_LOCK_UPDATE, TXN_NOWAIT, &outcome) ==
+           ERR_LOCK_NOT_AVAILABLE);
+    session_commit(&b);
+    ASSERT(lock_row(&a, stage->tree, "own", TXN_LOCK_UPDATE, TXN_NOWAIT, &outcome) == ERR_OK);
+    session_begin(&b, TXN_READ_COMMITTED);
+    ASSERT(lock_row(&b, stage->tree, "own", TXN_LOCK_KEY_SHARE, TXN_NOWAIT, &outcome) ==
+           ERR_LOCK_NOT_AVAILABLE);
+    txn_rollback(task, b.txn);
+    session_commit(&a);
+    session_destroy(&a);
+    session_destroy(&b);
+}
+
+/* An insert that waited and found the row taken has no lock on it. */
+static void
+part_exists(struct actor *actor)
+{
+    struct test_session *s = &actor->s;
+    struct stage *stage = actor->stage;
+    enum txn_outcome outcome;
+    session_begin(s, TXN_READ_COMMITTED);
+    if (actor->number == 0) {
+        ASSERT(session_insert(s, stage->tree, "taken", "0") == ERR_OK);
+        atomic_store(&stage->step, 1);
+        task_sleep(actor->task, 3000);
+        session_commit(s);
+        AWAIT(actor->task, atomic_load(&stage->step) == 2);
+        session_begin(s, TXN_READ_COMMITTED);
+        ASSERT(lock_row(s, stage->tree, "taken", TXN_LOCK_UPDATE, TXN_NOWAIT, &outcome) == ERR_OK);
+        ASSERT(session_remove(s, stage->tree, "taken", &outcome) == ERR_OK);
+        session_commit(s);
+        atomic_store(&stage->step, 3);
+        return;
+    }
+    AWAIT(actor->task, atomic_load(&stage->step) == 1);
+    ASSERT(session_insert(s, stage->tree, "taken", "1") == ERR_UNIQUE);
+    atomic_store(&stage->step, 2);
+    AWAIT(actor->task, atomic_load(&stage->step) == 3);
+    session_commit(s);
+}
+
+static void
+test_exists(struct task *task, struct stage *stage)
+{
+    play(task, stage, 2, part_exists);
+}
+
 /* ---- waiting for an insert, for a savepoint ----------------------------------------------------
  */
 
@@ -533,6 +650,9 @@ run(struct task *task, void *arg)
     test_deadlocks(task, stage);
     test_upgrade(task, stage);
     test_queue(task, stage);
+    test_own(task, stage);
+    test_own_shared(task, stage);
+    test_exists(task, stage);
     test_insert(task, stage);
     test_tables(task, stage);
     txn_db_close(task, stage->db);
