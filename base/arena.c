@@ -186,6 +186,13 @@ arena_reset(struct arena *arena)
     arena_rewind(arena, (struct arena_mark){0});
 }
 
+void
+arena_trim(struct arena *arena)
+{
+    mem_free(arena->spare);
+    arena->spare = NULL;
+}
+
 size_t
 arena_used(const struct arena *arena)
 {

@@ -57,6 +57,9 @@ void arena_rewind(struct arena *arena, struct arena_mark mark);
 /* Rewind to empty. */
 void arena_reset(struct arena *arena);
 
+/* Give back the spare block, for an owner that will be idle. */
+void arena_trim(struct arena *arena);
+
 size_t arena_used(const struct arena *arena);
 
 #endif /* BASE_ARENA_H */

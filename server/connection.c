@@ -11,7 +11,9 @@
  *   C3. A message's body is complete in `in` before it is looked at, and stays until the message
  *       has been dealt with (COPY data included).
  *   C4. Before a session exists nothing the client says costs more than WIRE_STARTUP_SIZE_MAX
- * bytes.
+ *       bytes and AUTHENTICATION_TIMEOUT_US.
+ *   C5. A client silent for IDLE_TRIM_US holds no memory that can be had again: buffers, cached
+ *       plans, the unused part of the stack.
  */
 #include "server/connection.h"
 
@@ -24,7 +26,9 @@
 enum {
     READ_SIZE = 8192,
     FLUSH_SIZE = 32 * 1024,
-    IDLE_KEEP_SIZE = 16 * 1024, /* larger buffers are given back between messages */
+    IDLE_KEEP_SIZE = 64 * 1024, /* larger buffers are given back between messages */
+    IDLE_READ_SIZE = 256,       /* what waits for a client that has been silent for long */
+    IDLE_TRIM_US = 10000000,
     AUTHENTICATION_TIMEOUT_US = 60000000,
     SETTINGS_MAX = 64,
     ARGUMENTS_MAX = 65535,
@@ -40,9 +44,10 @@ struct connection {
     struct buffer out;
     struct arena message; /* what dealing with one message needs */
     bool skipping;
-    bool broken; /* the socket failed: nothing more can be sent or received */
-    bool ended;  /* Terminate, or a fatal error was sent */
-    bool copying;
+    bool broken;  /* the socket failed: nothing more can be sent or received */
+    bool ended;   /* Terminate, or a fatal error was sent */
+    bool ready;   /* ReadyForQuery was the last thing said: no statement is under way */
+    bool trimmed; /* C5 */
     struct diag diag;
 };
 
@@ -81,10 +86,11 @@ tidy_input(struct connection *connection)
         buffer_consume(&connection->in, connection->consumed);
         connection->consumed = 0;
     }
-    if (connection->in.size == 0 && connection->in.capacity > IDLE_KEEP_SIZE) {
+    size_t keep = connection->trimmed ? IDLE_READ_SIZE : IDLE_KEEP_SIZE;
+    if (connection->in.size == 0 && connection->in.capacity > keep) {
         buffer_destroy(&connection->in);
     }
-    if (connection->out.size == 0 && connection->out.capacity > 4 * FLUSH_SIZE) {
+    if (connection->out.size == 0 && connection->out.capacity > keep) {
         buffer_destroy(&connection->out);
     }
 }
@@ -93,7 +99,8 @@ static enum err
 receive_more(struct task *task, struct connection *connection, size_t at_least, int64_t deadline,
     int obey, struct diag *diag)
 {
-    size_t room = at_least > READ_SIZE ? at_least : READ_SIZE;
+    size_t usual = connection->trimmed ? IDLE_READ_SIZE : READ_SIZE;
+    size_t room = at_least > usual ? at_least : usual;
     /* A large length is believed only as fast as its bytes come. */
     room = room > 1024 * 1024 ? 1024 * 1024 : room;
     uint8_t *to = buffer_reserve(&connection->in, room);
@@ -108,7 +115,32 @@ receive_more(struct task *task, struct connection *connection, size_t at_least, 
         return diag_set(diag, ERR_CONNECTION_FAILURE, "unexpected EOF on client connection");
     }
     connection->in.size += got;
+    connection->trimmed = false;
     return ERR_OK;
+}
+
+/* receive_more, and C5 for those who let us wait. Only before a message's first byte: what deals
+ * with the rest of one may count on what it has. */
+static enum err
+receive_next(struct task *task, struct connection *connection, size_t missing, int64_t deadline,
+    int obey, struct diag *diag)
+{
+    if (connection->in.size > 0 || !connection->ready) {
+        return receive_more(task, connection, missing, deadline, obey, diag);
+    }
+    int64_t trim_us = world_clock_us(connection->world) + IDLE_TRIM_US;
+    if (deadline > trim_us) {
+        enum err err = receive_more(task, connection, 0, trim_us, obey, diag);
+        if (err != ERR_IDLE_SESSION_TIMEOUT) {
+            return err;
+        }
+        sql_session_trim(connection->session);
+        arena_trim(&connection->message);
+        connection->trimmed = true;
+        tidy_input(connection);
+        task_trim_stack(task);
+    }
+    return receive_more(task, connection, 0, deadline, obey, diag);
 }
 
 /* The next whole message. Its body stays valid until the next call. */
@@ -129,7 +161,7 @@ next_message(struct task *task, struct connection *connection, int64_t deadline,
         }
         tidy_input(connection);
         size_t missing = size > 0 ? size - connection->in.size : 0;
-        TRY(receive_more(task, connection, missing, deadline, obey, diag));
+        TRY(receive_next(task, connection, missing, deadline, obey, diag));
     }
 }
 
@@ -325,7 +357,6 @@ sink_copy_in_begin(struct task *task, void *arg, uint32_t column_count, struct d
 {
     struct connection *connection = arg;
     put_copy_response(&connection->out, 'G', column_count);
-    connection->copying = true;
     return flush(task, connection, diag);
 }
 
@@ -345,11 +376,9 @@ sink_copy_in_read(struct task *task, void *arg, struct slice *bytes, bool *done,
             *done = false;
             return ERR_OK;
         case 'c':
-            connection->copying = false;
             *done = true;
             return ERR_OK;
         case 'f': {
-            connection->copying = false;
             struct wire_reader reader = wire_reader_of(body);
             const char *why = wire_get_text(&reader);
             return diag_set(diag, ERR_QUERY_CANCELED, "COPY from stdin failed: %s", why);
@@ -358,7 +387,6 @@ sink_copy_in_read(struct task *task, void *arg, struct slice *bytes, bool *done,
         case 'S': /* allowed and without meaning here (protocol, 55.2.6) */
             break;
         default:
-            connection->copying = false;
             return diag_set(diag, ERR_PROTOCOL,
                 "unexpected message type 0x%02X during COPY from stdin", (unsigned char)type);
         }
@@ -505,6 +533,7 @@ start_session(struct task *task, struct connection *connection, const struct sta
     sql_session_report_settings(connection->session);
     wire_put_backend_key(out, sql_session_pid(connection->session), secret);
     wire_put_ready(out, 'I');
+    connection->ready = true;
     return flush(task, connection, &connection->diag);
 }
 
@@ -706,6 +735,12 @@ on_execute(struct task *task, struct connection *connection, struct slice body)
 }
 
 static enum err
+on_flush(struct task *task, struct connection *connection, struct slice body)
+{
+    return body.size == 0 ? flush(task, connection, &connection->diag) : bad_format(connection);
+}
+
+static enum err
 on_close(struct task *task, struct connection *connection, struct slice body)
 {
     struct wire_reader reader = wire_reader_of(body);
@@ -732,8 +767,21 @@ static void
 ready_for_query(struct task *task, struct connection *connection)
 {
     wire_put_ready(&connection->out, sql_session_status(connection->session));
+    connection->ready = true;
     if (flush(task, connection, &connection->diag) != ERR_OK) {
         connection->ended = true;
+    }
+}
+
+/* The function call protocol. */
+static void
+on_call(struct task *task, struct connection *connection)
+{
+    enum err err = diag_set(&connection->diag, ERR_FEATURE_NOT_SUPPORTED,
+        "the function call protocol is not supported");
+    sql_session_abort(task, connection->session);
+    if (report(task, connection, err)) {
+        ready_for_query(task, connection);
     }
 }
 
@@ -754,10 +802,16 @@ on_query(struct task *task, struct connection *connection, struct slice body)
 }
 
 static void
-on_sync(struct task *task, struct connection *connection)
+on_sync(struct task *task, struct connection *connection, struct slice body)
 {
     connection->skipping = false;
-    enum err err = sql_session_sync(task, connection->session, &connection->diag);
+    enum err err = ERR_OK;
+    if (body.size == 0) {
+        err = sql_session_sync(task, connection->session, &connection->diag);
+    } else {
+        err = bad_format(connection);
+        sql_session_abort(task, connection->session);
+    }
     if (err == ERR_OK || report(task, connection, err)) {
         ready_for_query(task, connection);
     }
@@ -786,8 +840,9 @@ on_message_of(struct task *task, struct connection *connection, char type, struc
 {
     switch (type) {
     case 'Q':
-        connection->skipping = false;
-        on_query(task, connection, body);
+        if (!connection->skipping) {
+            on_query(task, connection, body);
+        }
         break;
     case 'P':
         on_extended(task, connection, on_parse, body);
@@ -805,12 +860,10 @@ on_message_of(struct task *task, struct connection *connection, char type, struc
         on_extended(task, connection, on_close, body);
         break;
     case 'S':
-        on_sync(task, connection);
+        on_sync(task, connection, body);
         break;
     case 'H':
-        if (flush(task, connection, &connection->diag) != ERR_OK) {
-            connection->ended = true;
-        }
+        on_extended(task, connection, on_flush, body);
         break;
     case 'X':
         connection->ended = true;
@@ -820,17 +873,12 @@ on_message_of(struct task *task, struct connection *connection, char type, struc
     case 'f':
         break; /* the rest of a COPY that has failed: ignored (55.2.6) */
     case 'F':
-        (void)diag_set(&connection->diag, ERR_FEATURE_NOT_SUPPORTED,
-            "the function call protocol is not supported");
-        sql_session_abort(task, connection->session);
-        if (report(task, connection, ERR_FEATURE_NOT_SUPPORTED)) {
-            ready_for_query(task, connection);
+        if (!connection->skipping) {
+            on_call(task, connection);
         }
         break;
     default:
-        (void)diag_set(&connection->diag, ERR_PROTOCOL, "invalid frontend message type %d",
-            (unsigned char)type);
-        end_with_fatal(task, connection);
+        ASSERT(false); /* wire_message_size lets no other type through */
     }
 }
 
@@ -854,8 +902,12 @@ serve(struct task *task, struct connection *connection)
             end_with_fatal(task, connection);
             break;
         }
-        /* A cancel that came between statements was for one that has ended. */
-        task_interrupt_clear(task, TASK_CANCEL);
+        /* A cancel that came between statements was for one that has ended; one that comes amid
+         * a pipeline is for what is left of it. */
+        if (connection->ready) {
+            task_interrupt_clear(task, TASK_CANCEL);
+            connection->ready = false;
+        }
         on_message_of(task, connection, type, body);
         arena_reset(&connection->message);
     }
@@ -884,6 +936,7 @@ connection_run(struct task *task, const struct connection_options *options)
     arena_create(&connection->message, "message");
 
     enum err err = start_up(task, connection);
+    options->started(options->arg);
     arena_reset(&connection->message);
     if (err != ERR_OK) {
         if (err != ERR_CONNECTION_FAILURE) {

@@ -11,7 +11,10 @@ struct connection_options {
     struct sql_engine *engine;
     struct world_socket *socket;
     char peer[64];
-    /* Called when the connection has ended, with `arg`, last of all. */
+    /* Called with `arg` when start-up is over: from now on the engine knows the session, or the
+     * client has been refused. */
+    void (*started)(void *arg);
+    /* Called when the connection has ended, last of all. */
     void (*ended)(void *arg);
     void *arg;
 };

@@ -3,13 +3,19 @@
  *
  * SIGTERM: no new connections; sessions end when their statement or transaction has; then a
  * checkpoint. SIGINT: sessions are aborted at once; then a checkpoint. A second signal after
- * SIGTERM is as SIGINT. SIGQUIT ends at once, without a checkpoint: recovery does the rest.
+ * SIGTERM is as SIGINT. SIGQUIT ends at once, without a checkpoint: recovery does the rest. Before
+ * the server listens, SIGTERM and SIGINT end it as soon as recovery looks up.
+ *
+ * Connections that have no session yet are known here only (`starting`); the engine knows the
+ * others. At the end both are told.
  */
 #include "server/server.h"
 
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/latch.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "server/connection.h"
 
@@ -17,6 +23,7 @@ enum {
     STOP_RUNNING,
     STOP_SMART, /* SIGTERM */
     STOP_FAST,  /* SIGINT */
+    STOP_DONE,  /* the sessions are gone: only SIGQUIT counts */
 };
 
 struct server {
@@ -25,11 +32,15 @@ struct server {
     struct task *task;
     _Atomic int stop;
     _Atomic uint32_t connections;
+    struct latch latch; /* the next */
+    struct list_node starting;
 };
 
 struct accepted {
     struct server *server;
     struct connection_options options;
+    struct task *task;
+    struct list_node node; /* server->starting */
 };
 
 static void
@@ -43,12 +54,24 @@ on_signal(void *arg, int signal_number)
         return;
     }
     int stop = server->stop;
+    if (stop == STOP_DONE) {
+        return;
+    }
     server->stop = signal_number == SIGINT || stop == STOP_SMART ? STOP_FAST : STOP_SMART;
     if (stop == STOP_RUNNING) {
         world_log(server->world, "received %s: shutting down",
             signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
     }
     task_interrupt(server->task, TASK_TERMINATE); /* ends the wait in world_accept */
+}
+
+static void
+connection_started(void *arg)
+{
+    struct accepted *accepted = arg;
+    latch_acquire(&accepted->server->latch);
+    list_remove(&accepted->node);
+    latch_release(&accepted->server->latch);
 }
 
 static void
@@ -64,6 +87,10 @@ static void
 connection_main(struct task *task, void *arg)
 {
     struct accepted *accepted = arg;
+    accepted->task = task;
+    latch_acquire(&accepted->server->latch);
+    list_push_back(&accepted->server->starting, &accepted->node);
+    latch_release(&accepted->server->latch);
     connection_run(task, &accepted->options);
 }
 
@@ -74,6 +101,7 @@ serve(struct task *task, struct server *server, struct world_listener *listener,
         struct accepted *accepted = mem_zalloc(sizeof *accepted);
         accepted->server = server;
         accepted->options.engine = server->engine;
+        accepted->options.started = connection_started;
         accepted->options.ended = connection_ended;
         accepted->options.arg = accepted;
         enum err err =
@@ -99,22 +127,54 @@ serve(struct task *task, struct server *server, struct world_listener *listener,
     return ERR_OK;
 }
 
+static void
+end_starting(struct server *server)
+{
+    latch_acquire(&server->latch);
+    LIST_FOREACH (node, &server->starting) {
+        task_interrupt(LIST_ENTRY(node, struct accepted, node)->task, TASK_TERMINATE);
+    }
+    latch_release(&server->latch);
+}
+
 /* Ask the sessions to end until none is left. */
 static void
 drain(struct task *task, struct server *server)
 {
     task_interrupt_clear(task, TASK_TERMINATE);
     while (server->connections > 0) {
+        end_starting(server);
         (void)sql_engine_terminate(server->engine, server->stop == STOP_SMART);
         task_park(task, world_clock_us(server->world) + 20000);
         task_interrupt_clear(task, TASK_TERMINATE);
     }
 }
 
+static enum err
+listen_and_serve(struct task *task, struct server *server, const struct server_options *options,
+    struct diag *diag)
+{
+    struct world_listener *listener = NULL;
+    TRY(world_listen(task, options->host, options->port, &listener, diag));
+    world_log(server->world, "ready: listening on %s, port %u, data directory \"%s\"",
+        options->host, world_listener_port(listener), options->data_directory);
+    enum err err = serve(task, server, listener, diag);
+    world_listener_close(task, listener);
+    drain(task, server);
+    server->stop = STOP_DONE;
+    task_interrupt_clear(task, TASK_TERMINATE);
+    struct diag checkpoint_diag;
+    if (sql_engine_checkpoint(task, server->engine, &checkpoint_diag) != ERR_OK) {
+        world_log(server->world, "the last checkpoint failed: %s", checkpoint_diag.message);
+    }
+    return err;
+}
+
 enum err
 server_run(struct task *task, const struct server_options *options, struct diag *diag)
 {
     struct server server = {.world = task_world(task), .task = task};
+    list_init(&server.starting);
     struct sql_engine_options engine = {
         .directory = options->data_directory,
         .system_user = options->system_user,
@@ -122,23 +182,16 @@ server_run(struct task *task, const struct server_options *options, struct diag 
         .checkpoint_wal_size = options->checkpoint_wal_size,
         .connections_max = options->connections_max,
     };
-    TRY(sql_engine_open(task, &engine, &server.engine, diag));
-    struct world_listener *listener = NULL;
-    enum err err = world_listen(task, options->host, options->port, &listener, diag);
+    world_on_signal(server.world, on_signal, &server);
+    enum err err = sql_engine_open(task, &engine, &server.engine, diag);
     if (err == ERR_OK) {
-        world_on_signal(server.world, on_signal, &server);
-        world_log(server.world, "ready: listening on %s, port %u, data directory \"%s\"",
-            options->host, world_listener_port(listener), options->data_directory);
-        err = serve(task, &server, listener, diag);
-        world_listener_close(task, listener);
-        drain(task, &server);
-        world_on_signal(server.world, NULL, NULL);
-        struct diag checkpoint_diag;
-        if (sql_engine_checkpoint(task, server.engine, &checkpoint_diag) != ERR_OK) {
-            world_log(server.world, "the last checkpoint failed: %s", checkpoint_diag.message);
-        }
+        err = listen_and_serve(task, &server, options, diag);
+        sql_engine_close(task, server.engine);
     }
-    sql_engine_close(task, server.engine);
+    world_on_signal(server.world, NULL, NULL);
+    if (err == ERR_ADMIN_SHUTDOWN && server.stop != STOP_RUNNING) {
+        err = ERR_OK; /* told to end while it started */
+    }
     if (err == ERR_OK) {
         world_log(server.world, "shut down");
     }

@@ -189,13 +189,35 @@ enum err
 wire_message_size(struct slice bytes, size_t *size, struct diag *diag)
 {
     *size = 0;
+    if (bytes.size == 0) {
+        return ERR_OK;
+    }
+    uint32_t limit = 0;
+    switch (bytes.data[0]) {
+    case 'B':
+    case 'F':
+    case 'P':
+    case 'Q':
+    case 'd':
+        limit = WIRE_MESSAGE_SIZE_MAX;
+        break;
+    case 'C':
+    case 'D':
+    case 'E':
+    case 'H':
+    case 'S':
+    case 'X':
+    case 'c':
+    case 'f':
+        limit = WIRE_SMALL_MESSAGE_MAX;
+        break;
+    default:
+        return diag_set(diag, ERR_PROTOCOL, "invalid frontend message type %d", bytes.data[0]);
+    }
     if (bytes.size < 5) {
         return ERR_OK;
     }
     uint32_t length = load_be32(bytes.data + 1);
-    char type = (char)bytes.data[0];
-    bool large = strchr("QPBdFEDCfXHSpc", type) == NULL || strchr("QPBdF", type) != NULL;
-    uint32_t limit = large ? WIRE_MESSAGE_SIZE_MAX : WIRE_SMALL_MESSAGE_MAX;
     if (length < 4 || length > limit) {
         return diag_set(diag, ERR_PROTOCOL, "invalid message length");
     }

@@ -63,8 +63,9 @@ const char *wire_get_text(struct wire_reader *reader); /* "" on failure; points 
 /* True if all was read and nothing was missing. */
 bool wire_reader_done(const struct wire_reader *reader);
 
-/* The size of the first message in `bytes` (type byte, length, body), or 0 if its head is not all
- * there. ERR_PROTOCOL if the length cannot be. */
+/* The size of the first of a client's messages in `bytes` (type byte, length, body), or 0 if its
+ * head is not all there. ERR_PROTOCOL if there is no such type or the length cannot be: whatever
+ * follows cannot be understood. */
 enum err wire_message_size(struct slice bytes, size_t *size, struct diag *diag);
 
 #endif /* WIRE_WIRE_H */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -114,6 +116,11 @@ os_idle(struct worker *worker, int64_t deadline_us)
     int count = deadline_us == 0
                     ? epoll_wait(worker->epoll_fd, events, EVENTS_PER_WAIT, timeout_ms)
                     : epoll_pwait2(worker->epoll_fd, events, EVENTS_PER_WAIT, wait, NULL);
+    if (count < 0 && errno == ENOSYS) { /* Linux before 5.11: whole milliseconds, rounded up */
+        int64_t left_ms = timeout.tv_sec * 1000 + (timeout.tv_nsec + 999999) / 1000000;
+        timeout_ms = wait == NULL ? -1 : left_ms > INT_MAX ? INT_MAX : (int)left_ms;
+        count = epoll_wait(worker->epoll_fd, events, EVENTS_PER_WAIT, timeout_ms);
+    }
     for (int i = 0; i < count; i++) {
         struct os_waiter *waiter = events[i].data.ptr;
         if (waiter == NULL) { /* a wake: edge-triggered, so nobody need read the eventfd */
@@ -236,13 +243,12 @@ signal_task_main(struct task *task, void *arg)
 {
     struct os_world *own = arg;
     struct os_waiter waiter = {0};
+    own->signal_task = task;
     while (task_interrupted(task, NULL) == ERR_OK) {
         unsigned char byte = 0;
-        ssize_t got = read(own->signal_pipe[0], &byte, 1);
-        if (got == 1) {
-            if (own->world.on_signal != NULL) {
-                own->world.on_signal(own->world.on_signal_arg, byte);
-            }
+        bool heard = own->world.on_signal != NULL;
+        if (heard && read(own->signal_pipe[0], &byte, 1) == 1) {
+            own->world.on_signal(own->world.on_signal_arg, byte);
             continue;
         }
         if (os__wait_fd(task, own->signal_pipe[0], &waiter, WORLD_NEVER, NULL) != ERR_OK) {
@@ -250,7 +256,35 @@ signal_task_main(struct task *task, void *arg)
             break;
         }
     }
+    own->signal_task = NULL;
     os__forget_fd(own->signal_pipe[0], &waiter);
+}
+
+static void
+os_signals_heard(struct world *world)
+{
+    struct os_world *own = (struct os_world *)(void *)world;
+    if (own->signal_task != NULL) {
+        task_unpark(own->signal_task); /* some may wait in the pipe */
+    }
+}
+
+/* Ten thousand clients are ten thousand descriptors; the usual soft limit is a thousand. */
+static unsigned
+raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return UINT_MAX;
+    }
+    if (limit.rlim_cur < limit.rlim_max) {
+        rlim_t before = limit.rlim_cur;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+            limit.rlim_cur = before;
+        }
+    }
+    return limit.rlim_cur > UINT_MAX ? UINT_MAX : (unsigned)limit.rlim_cur;
 }
 
 /* ---- life ---------------------------------------------------------------------------------------
@@ -293,6 +327,7 @@ const struct backend os_backend = {
     .offload = os__offload,
     .log = os_log,
     .die = os_die,
+    .signals_heard = os_signals_heard,
     .file_open = os__file_open,
     .file_close = os__file_close,
     .file_read = os__file_read,
@@ -347,6 +382,7 @@ world_os_new(const struct world_os_options *options, struct world **world, struc
     }
     struct os_world *own = mem_zalloc(sizeof *own);
     world__create(&own->world, &os_backend, worker_count);
+    own->descriptors_max = raise_descriptor_limit();
     uint64_t seed = 0;
     os_random_bytes(&own->world, &seed, sizeof seed);
     atomic_store(&own->world.random_state, seed);

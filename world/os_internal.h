@@ -21,7 +21,9 @@ struct os_world {
     struct os_job *jobs_head, *jobs_tail;
     bool helpers_stop;
     int signal_pipe[2];
-    struct task *signal_task;
+    struct task *signal_task; /* worker 0's */
+    unsigned descriptors_max;
+    _Atomic int64_t refused_us; /* when a connection was last refused for want of descriptors */
 };
 
 /* What an epoll event names: whoever waits for the descriptor. */

@@ -16,6 +16,7 @@
 enum {
     BACKLOG = 4096,
     SEND_PATIENCE_US = 1000000, /* how long a reader may stall before interrupts count */
+    DESCRIPTORS_KEPT = 64,      /* for files: a full house must not stop the log */
 };
 
 struct world_socket {
@@ -108,10 +109,31 @@ socket_new(int fd)
 {
     int one = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
     struct world_socket *socket = mem_zalloc(sizeof *socket);
     socket->fd = fd;
     socket->waiter.readable = true;
     return socket;
+}
+
+/* Descriptors are given lowest first, so a high one means that few are left. */
+static bool
+is_one_of_the_last(struct task *task, int fd)
+{
+    struct os_world *own = (struct os_world *)(void *)task_world(task);
+    if (own->descriptors_max < 2 * DESCRIPTORS_KEPT ||
+        (unsigned)fd < own->descriptors_max - DESCRIPTORS_KEPT) {
+        return false;
+    }
+    int64_t now = world_clock_us(&own->world);
+    int64_t last = atomic_load(&own->refused_us);
+    if (now - last > 1000000 && atomic_compare_exchange_strong(&own->refused_us, &last, now)) {
+        world_log(&own->world,
+            "could not accept a connection: of %u file descriptors (ulimit -n) only %d are left, "
+            "and those are kept for files",
+            own->descriptors_max, DESCRIPTORS_KEPT);
+    }
+    return true;
 }
 
 enum err
@@ -126,6 +148,10 @@ os__accept(struct task *task, struct world_listener *listener, struct world_sock
         struct sockaddr_storage from;
         socklen_t size = sizeof from;
         int fd = accept4(own->fd, (struct sockaddr *)&from, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0 && is_one_of_the_last(task, fd)) {
+            (void)close(fd);
+            continue;
+        }
         if (fd >= 0) {
             if (peer != NULL) {
                 char host[INET6_ADDRSTRLEN] = "?";

@@ -10,6 +10,7 @@
  * for it end; when nobody can run it jumps to the next timer.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -128,6 +129,13 @@ sim_log(struct world *world, const char *line)
 }
 
 static void
+sim_die(struct world *world)
+{
+    (void)world;
+    abort(); /* a simulated world has one node: its end is the test's */
+}
+
+static void
 sim_destroy(struct world *world)
 {
     struct sim_world *sim = (struct sim_world *)(void *)world;
@@ -145,6 +153,7 @@ static const struct backend sim_backend = {
     .tired = sim_tired,
     .offload = sim_offload,
     .log = sim_log,
+    .die = sim_die,
     .file_open = sim__file_open,
     .file_close = sim__file_close,
     .file_read = sim__file_read,

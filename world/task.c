@@ -748,6 +748,25 @@ task_breathe(struct task *task, struct diag *diag)
     return task_interrupted(task, diag);
 }
 
+void
+task_trim_stack(struct task *task)
+{
+    enum {
+        RED_ZONE = 256, /* leaf functions write below the stack pointer */
+        PAGE = 4096,
+    };
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0) - RED_ZONE;
+    uintptr_t bottom = (uintptr_t)task->stack;
+    ASSERT(here > bottom && here < bottom + STACK_SIZE && bottom % PAGE == 0);
+#ifndef HAS_ASAN /* whose shadow of the stack would not follow */
+    /* The page below ours stays: this very call needs it. */
+    uintptr_t end = here / PAGE * PAGE;
+    if (end >= bottom + 2 * PAGE) {
+        (void)madvise(task->stack, end - PAGE - bottom, MADV_DONTNEED);
+    }
+#endif
+}
+
 size_t
 task_stack_left(const struct task *task)
 {

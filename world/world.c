@@ -83,6 +83,9 @@ world_on_signal(struct world *world, void (*on_signal)(void *arg, int signal), v
 {
     world->on_signal = on_signal;
     world->on_signal_arg = arg;
+    if (on_signal != NULL && world->backend->signals_heard != NULL) {
+        world->backend->signals_heard(world);
+    }
 }
 
 #define BACKEND(task) (task_world(task)->backend)

@@ -130,6 +130,10 @@ enum err task_interrupted(struct task *task, struct diag *diag);
 /* Raise TASK_TIMEOUT when the clock reaches this; WORLD_NEVER takes it back. */
 void task_set_deadline(struct task *task, int64_t deadline_us);
 
+/* Give the pages of the stack that are not in use back to the system: for a task that will sleep
+ * long. They come back, zeroed, when touched. */
+void task_trim_stack(struct task *task);
+
 /* For long loops: yields when the time slice (about 1 ms) is over, then task_interrupted. Cheap
  * enough for every row. */
 enum err task_breathe(struct task *task, struct diag *diag);
@@ -227,8 +231,9 @@ void world_log(struct world *world, const char *fmt, ...) __attribute__((format(
 _Noreturn void world_die(struct world *world, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Signals as an event: calls on_signal(arg, signal) on a task of worker 0. SIGINT, SIGTERM, SIGHUP
- * and SIGQUIT; SIGPIPE is ignored. Nothing in the simulator. */
+/* Signals as an event: calls on_signal(arg, signal) on a task of worker 0, also for those that came
+ * before there was a handler. SIGINT, SIGTERM, SIGHUP and SIGQUIT; SIGPIPE is ignored. NULL: they
+ * are kept until there is one again. Worker 0 only. Nothing in the simulator. */
 void world_on_signal(struct world *world, void (*on_signal)(void *arg, int signal), void *arg);
 
 #endif /* WORLD_WORLD_H */

@@ -110,6 +110,7 @@ struct backend {
     void (*offload)(struct task *task, void (*fn)(void *arg), void *arg);
     void (*log)(struct world *world, const char *line);
     void (*die)(struct world *world);
+    void (*signals_heard)(struct world *world); /* there is a handler now; NULL: no signals */
 
     enum err (*file_open)(struct task *task, const char *path, int flags, struct world_file **file,
         struct diag *diag);

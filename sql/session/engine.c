@@ -224,6 +224,14 @@ sql_session_delete(struct task *task, struct sql_session *session)
     mem_free(session);
 }
 
+void
+sql_session_trim(struct sql_session *session)
+{
+    prepared__drop_cached(session);
+    arena_trim(&session->statement);
+    buffer_destroy(&session->normalized);
+}
+
 uint32_t
 sql_session_pid(const struct sql_session *session)
 {

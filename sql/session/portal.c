@@ -589,7 +589,7 @@ sql_session_execute(struct task *task, struct sql_session *session, const char *
     }
     if (portal->state == PORTAL_DONE && portal->exec == NULL) {
         return finish(task, session,
-            diag_set(diag, ERR_OBJECT_STATE, "portal \"%s\" cannot be run anymore", name));
+            diag_set(diag, ERR_OBJECT_STATE, "portal \"%s\" cannot be run", name));
     }
     /* A transaction statement closes all portals, this one too: keep what it runs alive. */
     struct prepared *prepared = portal->prepared;

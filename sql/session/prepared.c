@@ -361,6 +361,14 @@ uncache(struct sql_session *session, struct prepared *prepared)
 }
 
 void
+prepared__drop_cached(struct sql_session *session)
+{
+    while (!list_empty(&session->cache_ages)) {
+        uncache(session, LIST_ENTRY(session->cache_ages.next, struct prepared, node));
+    }
+}
+
+void
 prepared__drop_all(struct sql_session *session)
 {
     prepared__drop(session, "");
@@ -369,9 +377,7 @@ prepared__drop_all(struct sql_session *session)
         list_remove(&prepared->node);
         prepared__release(prepared);
     }
-    while (!list_empty(&session->cache_ages)) {
-        uncache(session, LIST_ENTRY(session->cache_ages.next, struct prepared, node));
-    }
+    prepared__drop_cached(session);
 }
 
 struct prepared *

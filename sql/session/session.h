@@ -93,6 +93,10 @@ enum err sql_session_new(struct task *task, struct sql_engine *engine,
 /* Rolls back what is open. */
 void sql_session_delete(struct task *task, struct sql_session *session);
 
+/* The client has been silent for long: give back what can be had again (cached plans, spare
+ * memory). Between statements only. */
+void sql_session_trim(struct sql_session *session);
+
 uint32_t sql_session_pid(const struct sql_session *session);
 /* 'I' idle, 'T' in a transaction block, 'E' in a failed one. */
 char sql_session_status(const struct sql_session *session);

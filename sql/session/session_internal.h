@@ -235,6 +235,7 @@ enum err prepared__plan(
 bool prepared__is_query(const struct prepared *prepared);
 struct prepared *prepared__find(struct sql_session *session, const char *name, struct diag *diag);
 void prepared__drop(struct sql_session *session, const char *name);
+void prepared__drop_cached(struct sql_session *session);
 void prepared__drop_all(struct sql_session *session);
 struct prepared *prepared__cached(struct sql_session *session, uint64_t hash, const char *text,
     size_t size, const oid_t *types, uint32_t type_count);

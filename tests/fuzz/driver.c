@@ -3,6 +3,8 @@
  * mutations of them. The seed is fixed, so a failure repeats.
  *
  *     parser_fuzz_short COUNT CORPUS
+ *
+ * A corpus named *.hex has its lines in hexadecimal digits.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +21,7 @@ enum {
 };
 
 static char *lines[LINES_MAX];
+static size_t line_sizes[LINES_MAX];
 static size_t line_count;
 static uint64_t state = 0x9E3779B97F4A7C15ULL;
 
@@ -65,8 +68,9 @@ mutate(uint8_t *input, size_t size)
         }
         return size;
     default: {
-        const char *other = lines[below(line_count)];
-        size_t other_size = strlen(other);
+        size_t index = below(line_count);
+        const char *other = lines[index];
+        size_t other_size = line_sizes[index];
         size_t from = below(other_size);
         length = below(other_size - from + 1);
         if (size + length > INPUT_MAX) {
@@ -79,6 +83,17 @@ mutate(uint8_t *input, size_t size)
     }
 }
 
+/* In place; returns how many bytes it is. */
+static size_t
+from_hex(char *line, size_t size)
+{
+    for (size_t i = 0; i < size / 2; i++) {
+        char digits[] = {line[2 * i], line[2 * i + 1], '\0'};
+        line[i] = (char)strtoul(digits, NULL, 16);
+    }
+    return size / 2;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -88,20 +103,23 @@ main(int argc, char **argv)
         return 2;
     }
     static char line[INPUT_MAX];
+    const char *dot = strrchr(argv[2], '.');
+    int hex = dot != NULL && strcmp(dot, ".hex") == 0;
     while (line_count < LINES_MAX && fgets(line, sizeof line, file) != NULL) {
         size_t size = strcspn(line, "\n");
+        size = hex ? from_hex(line, size) : size;
         lines[line_count] = mem_alloc(size + 1);
         memcpy(lines[line_count], line, size);
-        lines[line_count++][size] = '\0';
+        line_sizes[line_count++] = size;
         LLVMFuzzerTestOneInput((const uint8_t *)line, size);
     }
     fclose(file);
     static uint8_t input[INPUT_MAX];
     long count = strtol(argv[1], NULL, 10);
     for (long i = 0; i < count; i++) {
-        const char *from = lines[below(line_count)];
-        size_t size = strlen(from);
-        memcpy(input, from, size);
+        size_t index = below(line_count);
+        size_t size = line_sizes[index];
+        memcpy(input, lines[index], size);
         for (size_t changes = 1 + below(4); changes > 0; changes--) {
             size = mutate(input, size);
         }

@@ -1,8 +1,10 @@
 /* Tasks: permits, interrupts, timers, many workers, many tasks, stacks. On both back ends where the
  * promise is one of both. */
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -332,6 +334,105 @@ test_guard_page(void)
     ASSERT(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
 }
 
+/* ---- what idle tasks give back ------------------------------------------------------------------
+ */
+
+static __attribute__((noinline)) int
+dirty_stack(void)
+{
+    volatile char deep[TASK_STACK_SIZE / 2];
+    for (size_t i = 0; i < sizeof deep; i += 512) {
+        deep[i] = 1;
+    }
+    return deep[512];
+}
+
+/* Pages of memory in the TASK_STACK_SIZE / 2 bytes below the caller's frame. */
+static size_t
+resident_below(const void *here)
+{
+    unsigned char pages[TASK_STACK_SIZE / 2 / 4096];
+    uintptr_t start = ((uintptr_t)here - TASK_STACK_SIZE / 2) / 4096 * 4096;
+    ASSERT(mincore((void *)start, sizeof pages * 4096, pages) == 0);
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof pages; i++) {
+        count += pages[i] & 1;
+    }
+    return count;
+}
+
+static void
+test_trim_stack(struct task *task, void *arg)
+{
+    (void)arg;
+    volatile char kept[3000];
+    for (size_t i = 0; i < sizeof kept; i++) {
+        kept[i] = (char)i;
+    }
+    ASSERT(dirty_stack() == 1);
+    size_t before = resident_below(__builtin_frame_address(0));
+    task_trim_stack(task);
+    size_t after = resident_below(__builtin_frame_address(0));
+#ifdef __SANITIZE_ADDRESS__
+    (void)before; /* does nothing there */
+    (void)after;
+#else
+    ASSERT(before >= 14 && after <= 4);
+#endif
+    for (size_t i = 0; i < sizeof kept; i++) {
+        ASSERT(kept[i] == (char)i);
+    }
+    ASSERT(dirty_stack() == 1);
+}
+
+/* ---- signals ------------------------------------------------------------------------------------
+ */
+
+static _Atomic int heard;
+
+static void
+on_signal(void *arg, int signal_number)
+{
+    heard = heard * 100 + signal_number;
+    task_unpark(arg);
+}
+
+static void
+wait_for_signal(struct task *task, int wanted)
+{
+    int64_t until = world_clock_us(task_world(task)) + 5000000;
+    while (heard != wanted && world_clock_us(task_world(task)) < until) {
+        task_park(task, until);
+    }
+    ASSERT(heard == wanted);
+}
+
+static void
+test_signals(struct task *task, void *arg)
+{
+    (void)arg;
+    struct world *world = task_world(task);
+    heard = 0;
+    (void)kill(getpid(), SIGTERM); /* before anybody listens: kept */
+    task_sleep(task, 20000);
+    ASSERT(heard == 0);
+    world_on_signal(world, on_signal, task);
+    wait_for_signal(task, SIGTERM);
+    (void)kill(getpid(), SIGINT);
+    wait_for_signal(task, SIGTERM * 100 + SIGINT);
+    world_on_signal(world, NULL, NULL);
+    (void)kill(getpid(), SIGHUP);
+    task_sleep(task, 20000);
+    ASSERT(heard == SIGTERM * 100 + SIGINT);
+}
+
+static void
+test_os(struct task *task, void *arg)
+{
+    TEST(test_trim_stack(task, arg));
+    TEST(test_signals(task, arg));
+}
+
 static void
 test_all(struct task *task, void *arg)
 {
@@ -352,6 +453,7 @@ main(void)
     test_guard_page();
     (void)fprintf(stderr, "operating system\n");
     run_os(2, test_all, NULL);
+    run_os(2, test_os, NULL);
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
     int many = 1000; /* ThreadSanitizer bears some 8,000 fibers, slowly */
