@@ -1,0 +1,405 @@
+/*
+ * sql/bind/bind.h - from the syntax tree to a query whose every name and type is known.
+ *
+ * Binding gives each column of each relation, each computed target and each aggregate result a
+ * register of its own (plan.h), resolves types as PostgreSQL's chapter 10 says, and leaves a struct
+ * query: the meaning of a SELECT without any decision on how to run it. sql/plan decides.
+ *
+ * Invariants
+ *   B1. Registers are given in ascending order, and a subquery is bound whole before its parent goes
+ *       on: so all registers of a query lie in [first_reg, end_reg), and which relation of a query a
+ *       register belongs to is a comparison of ranges.
+ *   B2. An expression is never changed once another one points to it; so expressions may be shared
+ *       (BETWEEN's operand, the columns of a pulled-up subquery).
+ *   B3. Every EXPR_CALL is a struct call_expr, every EXPR_SUBPLAN's subplan a struct bound_subplan.
+ *   B4. After bind_query no expression has TYPE_UNKNOWN, no parameter lacks a type.
+ */
+#ifndef SQL_BIND_BIND_H
+#define SQL_BIND_BIND_H
+
+#include "parser/ast.h"
+#include "sql/catalog/catalog.h"
+#include "sql/plan/plan.h"
+#include "sql/value/value.h"
+
+/* ---- growing arrays in the plan's arena ------------------------------------------------------ */
+
+struct vec {
+    void **items;
+    uint32_t count, capacity;
+};
+
+struct expr_vec {
+    struct expr **items;
+    uint32_t count, capacity;
+};
+
+void expr_vec_add(struct arena *arena, struct expr_vec *vec, struct expr *expr);
+void vec_add(struct arena *arena, struct vec *vec, void *item);
+
+/* ---- bound expressions ----------------------------------------------------------------------- */
+
+struct call_expr {
+    struct expr expr;
+    const struct operator_def *op; /* written as this operator, or NULL */
+    bool cast;                     /* a cast's function; implicit ones are not shown by EXPLAIN */
+};
+
+struct query;
+
+struct bound_subplan {
+    struct subplan subplan; /* root is NULL until sql/plan makes it */
+    struct query *query;
+    uint32_t column;               /* of the query, that is the result */
+    const struct operator_def *op; /* ANY, ALL */
+};
+
+/* ---- bound queries --------------------------------------------------------------------------- */
+
+enum rel_kind {
+    REL_TABLE,
+    REL_VIRTUAL,
+    REL_QUERY,
+    REL_FUNCTION,
+};
+
+struct rel {
+    enum rel_kind kind;
+    const char *alias;
+    reg_t base;            /* its registers are base .. base + reg_count */
+    uint32_t reg_count;    /* QUERY: all registers of the query (B1) */
+    uint32_t column_count; /* TABLE, VIRTUAL */
+    const struct relation *relation;
+    bool *used; /* TABLE, VIRTUAL: columns some expression reads; no more than a guess */
+    bool identity;
+    struct query *query;
+    const struct function *function;
+    struct expr **args;
+    uint32_t arg_count;
+    bool ordinality;
+    bool modify; /* the table an UPDATE or DELETE changes */
+    struct plan_relation *planned; /* set when its scan is made */
+};
+
+enum tree_kind {
+    TREE_REL,
+    TREE_JOIN,
+    TREE_LIST, /* items joined inner; conds hold all conditions on them */
+};
+
+struct join_tree {
+    enum tree_kind kind;
+    struct rel *rel;
+    enum join_kind join;
+    struct join_tree *left, *right;
+    struct vec items; /* struct join_tree * */
+    struct expr_vec conds;
+};
+
+struct target {
+    struct expr *expr;
+    const char *name;
+    bool junk;
+    reg_t reg;    /* where the value is after the query's node */
+    bool plain;   /* expr is just register reg */
+    bool set;     /* contains a set-returning function's register */
+    oid_t table;  /* of a plain column */
+    int16_t attnum;
+};
+
+struct sort_item {
+    uint32_t target;
+    bool descending;
+    bool nulls_first;
+};
+
+struct group_item {
+    struct expr *expr; /* over the rows */
+    reg_t reg;
+};
+
+struct lock_item {
+    struct rel *rel;
+    enum txn_row_lock mode;
+    enum txn_wait wait;
+};
+
+enum query_kind {
+    QUERY_SELECT,
+    QUERY_VALUES,
+    QUERY_SET,
+};
+
+struct query {
+    enum query_kind kind;
+    reg_t first_reg, end_reg;
+    bool correlated; /* reads registers of queries around it */
+    bool has_aggregates;
+    bool has_subplans;
+    struct join_tree *from; /* a TREE_LIST, WHERE's conjuncts in its conds; NULL: no FROM */
+    struct expr_vec where;  /* conjuncts when there is no FROM */
+    struct vec rels;        /* struct rel *, of this level */
+    struct target *targets;
+    uint32_t target_count, target_capacity;
+    uint32_t column_count; /* targets that are not junk come first */
+    reg_t target_base;     /* target_count registers, for those that are not plain */
+    struct group_item *groups;
+    uint32_t group_count, group_capacity;
+    struct vec aggregates; /* struct plan_aggregate * */
+    struct expr *having;
+    struct rel *set_function; /* in the targets */
+    bool distinct;
+    uint32_t *distinct_on; /* target indexes */
+    uint32_t distinct_on_count;
+    struct sort_item *order;
+    uint32_t order_count;
+    struct expr *limit, *offset;
+    struct lock_item *locks;
+    uint32_t lock_count;
+    /* SET */
+    enum plan_set_kind set_kind;
+    bool set_all;
+    struct query *left, *right;
+    struct expr **left_exprs, **right_exprs; /* coerced columns */
+    /* VALUES: rows * column_count, the same registers as the targets */
+    struct expr **values;
+    uint32_t row_count;
+};
+
+/* An INSERT, UPDATE or DELETE. */
+struct modify {
+    enum plan_statement statement;
+    const struct relation *relation;
+    struct rel *target;    /* UPDATE, DELETE */
+    struct query *source;  /* INSERT: rows; UPDATE, DELETE: FROM and WHERE, no targets; or NULL */
+    struct expr **columns; /* the new row */
+    reg_t new_base;
+    uint16_t *changed;
+    uint32_t changed_count;
+    struct expr **checks;
+    const char **check_names;
+    uint32_t check_count;
+    struct target *returning;
+    uint32_t returning_count;
+};
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+struct merged_column {
+    const char *name;
+    struct expr *expr;
+};
+
+/* What names a FROM clause offers. A join without alias offers its sides' names. */
+struct from_item {
+    bool join;
+    const char *alias;
+    const char *schema;              /* of a table without alias: s.t.c names its column */
+    const struct relation *relation; /* a table; then register base + c is column c */
+    reg_t base;
+    struct rel *rel;
+    uint32_t column_count;
+    const char *const *names;   /* column aliases, or NULL: the relation's */
+    struct expr *const *exprs;  /* NULL: registers of the relation */
+    struct from_item *left, *right;
+    struct merged_column *merged; /* USING, NATURAL */
+    uint32_t merged_count;
+};
+
+enum clause { /* for errors: "aggregate functions are not allowed in WHERE" */
+    CLAUSE_NONE,
+    CLAUSE_TARGETS,
+    CLAUSE_WHERE,
+    CLAUSE_HAVING,
+    CLAUSE_GROUP,
+    CLAUSE_ORDER,
+    CLAUSE_DISTINCT_ON,
+    CLAUSE_LIMIT,
+    CLAUSE_OFFSET,
+    CLAUSE_ON,
+    CLAUSE_FROM_FUNCTION,
+    CLAUSE_VALUES,
+    CLAUSE_UPDATE,
+    CLAUSE_RETURNING,
+    CLAUSE_FILTER,
+    CLAUSE_CHECK,
+    CLAUSE_DEFAULT,
+};
+
+struct cte {
+    const char *name;
+    const struct ast_cte *ast;
+    struct scope *scope; /* where its query is bound */
+    struct cte *next;
+};
+
+struct scope {
+    struct scope *parent;
+    struct query *query;
+    struct vec items; /* struct from_item *, visible */
+    struct vec hidden; /* bound, but not to be seen from here: better words in errors */
+    struct cte *ctes;
+    enum clause clause;
+    bool in_aggregate;
+};
+
+struct binder {
+    struct task *task;
+    struct plan_context *context;
+    struct arena *arena;
+    struct diag *diag;
+    reg_t next_reg;
+    uint32_t depth;
+    uint32_t view_depth;
+    uint32_t rel_total;
+    const char *text; /* NULL: expressions' locations are not the client's text's */
+    size_t text_size;
+    struct plan_table_lock *locks;
+    uint32_t lock_count, lock_capacity;
+    bool writes;
+};
+
+/* ---- what the files offer each other, and sql/plan -------------------------------------------- */
+
+void bind_start(struct binder *binder, struct task *task, struct plan_context *context);
+enum err bind_select(struct binder *binder, struct scope *parent, const struct ast_select *select,
+    struct query **query);
+enum err bind_insert(
+    struct binder *binder, const struct ast_insert *insert, struct modify **modify);
+enum err bind_update(
+    struct binder *binder, const struct ast_update *update, struct modify **modify);
+enum err bind_delete(
+    struct binder *binder, const struct ast_delete *delete, struct modify **modify);
+/* Parameters nobody gave a type: 42P18. */
+enum err bind_finish_params(struct binder *binder);
+
+/* room.c: small things */
+struct expr *expr_new(
+    struct binder *binder, enum expr_kind kind, oid_t type, int32_t typmod, int32_t location);
+struct expr *expr_const(struct binder *binder, oid_t type, struct datum value, int32_t location);
+struct expr *expr_bool(struct binder *binder, bool value, int32_t location);
+struct expr *expr_register(
+    struct binder *binder, reg_t reg, oid_t type, int32_t typmod, int32_t location);
+struct expr *expr_list(struct binder *binder, enum expr_kind kind, oid_t type, int32_t location,
+    struct expr **list, uint32_t count);
+struct expr *expr_call(struct binder *binder, const struct function *function,
+    const struct operator_def *op, struct expr **list, uint32_t count, int32_t location);
+struct expr *expr_relabel(struct binder *binder, struct expr *expr, oid_t type);
+struct expr *expr_not(struct binder *binder, struct expr *expr);
+const struct operator_def *expr_operator(const struct expr *expr);
+bool expr_is_const(const struct expr *expr); /* EXPR_CONST */
+bool expr_is_null_const(const struct expr *expr);
+/* A call of an immutable function on constants becomes its value; an error stays for run time. */
+struct expr *expr_fold(struct binder *binder, struct expr *expr);
+bool expr_equal(const struct expr *a, const struct expr *b);
+bool expr_volatile(const struct expr *expr);
+bool expr_has_subplan(const struct expr *expr);
+/* Conjuncts of an AND tree, constants TRUE left out. */
+void expr_conjuncts(struct arena *arena, struct expr *expr, struct expr_vec *to);
+
+/* Calls visit for each direct child; subplans' queries are not entered. */
+enum err expr_children(
+    struct expr *expr, enum err (*visit)(void *arg, struct expr *child), void *arg);
+/* All registers an expression reads, those read by subplans' queries included. */
+void expr_reads(const struct expr *expr, void (*read)(void *arg, reg_t reg), void *arg);
+void query_reads(const struct query *query, void (*read)(void *arg, reg_t reg), void *arg);
+/* The relation of this query level a register belongs to, or NULL. */
+struct rel *query_rel(const struct query *query, reg_t reg);
+
+enum err bind_error(struct binder *binder, int32_t location, enum err code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void bind_locate(struct binder *binder, int32_t location); /* position of the error just set */
+enum err bind_unsupported(struct binder *binder, int32_t location, const char *what);
+enum err bind_check_stack(struct binder *binder);
+const char *bind_type_name(struct binder *binder, oid_t type);
+reg_t bind_registers(struct binder *binder, uint32_t count);
+void bind_lock(
+    struct binder *binder, const struct relation *relation, enum txn_table_lock mode);
+
+/* resolve.c: types */
+bool type_can_coerce(oid_t from, oid_t to, enum cast_context context);
+bool expr_is_unknown(const struct binder *binder, const struct expr *expr);
+/* *done false (ERR_OK): there is no such cast; the caller has the words. */
+enum err bind_coerce(struct binder *binder, struct expr **expr, oid_t type, int32_t typmod,
+    enum cast_context context, bool *done);
+/* With the words of an explicit cast. */
+enum err bind_cast(struct binder *binder, struct expr **expr, oid_t type, int32_t typmod,
+    int32_t location);
+/* For a column of a row to be stored. */
+enum err bind_assign(
+    struct binder *binder, struct expr **expr, const struct column *column);
+enum err bind_to_boolean(struct binder *binder, struct expr **expr, const char *where);
+enum err bind_to_bigint(struct binder *binder, struct expr **expr, const char *where);
+/* An unknown that nobody typed becomes text. */
+enum err bind_to_text_if_unknown(struct binder *binder, struct expr **expr);
+enum err bind_operator(struct binder *binder, const char *name, struct expr *left,
+    struct expr *right, int32_t location, struct expr **result);
+enum err bind_function(struct binder *binder, const char *name, struct expr **args,
+    uint32_t count, int32_t location, const struct function **function);
+/* `what` for the error: "CASE", "UNION"; NULL: *type is 0 instead of an error. */
+enum err bind_common_type(struct binder *binder, struct expr **list, uint32_t count,
+    const char *what, oid_t *type);
+/* The same over types; `at` gives error locations and may be NULL. */
+enum err bind_coerce_list(
+    struct binder *binder, struct expr **list, uint32_t count, oid_t type, const char *what);
+enum err bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_t *typmod);
+
+/* expr.c */
+enum err bind_expr(
+    struct binder *binder, struct scope *scope, const struct ast_node *node, struct expr **expr);
+enum err bind_condition(struct binder *binder, struct scope *scope, const struct ast_node *node,
+    const char *where, struct expr **expr);
+/* An expression of a text kept in the catalog, over the scope's names. */
+enum err bind_text(struct binder *binder, struct scope *scope, const char *text, enum clause clause,
+    struct expr **expr);
+const char *bind_column_name(const struct ast_node *node); /* what PostgreSQL calls a target */
+const char *clause_name(enum clause clause);
+
+/* names.c */
+enum err scope_column(struct binder *binder, struct scope *scope, const struct ast_column *column,
+    struct expr **expr);
+enum err scope_star(struct binder *binder, struct scope *scope, const struct ast_column *column,
+    struct expr_vec *exprs, struct vec *names);
+uint32_t item_find(struct binder *binder, struct from_item *item, const char *name,
+    int32_t location, struct expr **expr);
+void item_columns(
+    struct binder *binder, struct from_item *item, struct expr_vec *exprs, struct vec *names);
+struct from_item *item_for_relation(
+    struct binder *binder, struct rel *rel, const struct relation *relation, reg_t base);
+/* Tells where an expression comes from, if it is a plain column of a table. */
+void query_column_origin(
+    const struct query *query, const struct expr *expr, oid_t *table, int16_t *attnum);
+
+/* from.c */
+enum err bind_from(
+    struct binder *binder, struct scope *scope, const struct ast_list *from, struct join_tree *list);
+enum err bind_table_rel(struct binder *binder, struct query *query, const struct relation *relation,
+    const char *alias, struct rel **rel);
+enum err bind_lookup_relation(struct binder *binder, const struct ast_table *table,
+    const struct relation **relation);
+enum err scope_add_item(
+    struct binder *binder, struct scope *scope, struct from_item *item, int32_t location);
+
+/* aggregate.c */
+enum err bind_aggregate(struct binder *binder, struct scope *scope, const struct ast_call *call,
+    const struct function *function, struct expr **args, uint32_t count, struct expr **expr);
+/* Replaces grouped expressions by their registers in targets and HAVING; 42803 on others. */
+enum err bind_check_grouping(struct binder *binder, struct query *query);
+void query_add_group(struct binder *binder, struct query *query, struct expr *expr);
+
+/* select.c */
+/* keep_unknown: untyped literals among the columns stay so; the caller gives them their type. */
+enum err bind_query(struct binder *binder, struct scope *parent, const struct ast_select *select,
+    bool keep_unknown, struct query **query);
+/* Give column i, if it is still unknown, this type. */
+enum err query_type_unknown(struct binder *binder, struct query *query, uint32_t i, oid_t type);
+/* SELECT FROM query WHERE condition; the condition reads the query's columns. */
+struct query *query_filtered(struct binder *binder, struct query *query, struct expr *condition);
+/* The one column of the query, cast. */
+enum err query_cast_column(struct binder *binder, struct query **query, oid_t type);
+struct scope *scope_new(struct binder *binder, struct scope *parent, struct query *query);
+enum err bind_with(struct binder *binder, struct scope *scope, const struct ast_with *with);
+enum err bind_targets(struct binder *binder, struct scope *scope, const struct ast_list *list,
+    enum clause clause, struct target **targets, uint32_t *count);
+
+#endif /* SQL_BIND_BIND_H */

@@ -1,0 +1,696 @@
+/*
+ * sql/bind/from.c - FROM: tables, views, subqueries, functions, joins.
+ *
+ * A subquery in FROM that only selects, joins and filters is pulled up: its relations become
+ * relations of the query around it, and its columns the expressions it computed. So a view costs
+ * nothing, and conditions reach the indexes below it.
+ */
+#include "sql/bind/bind.h"
+
+#include "parser/parser.h"
+
+enum {
+    RELS_MAX = 64,           /* of one query level: sets of relations are 64 bits */
+    RELS_TOTAL_MAX = 20000,  /* WITH and views name each other: keep a bomb small */
+    VIEW_DEPTH_MAX = 64,
+};
+
+static enum err bind_from_node(struct binder *binder, struct scope *scope,
+    const struct ast_node *node, bool nullable, struct from_item **item, struct join_tree **tree);
+
+/* ---- relations ------------------------------------------------------------------------------- */
+
+static enum err
+rel_add(struct binder *binder, struct query *query, struct rel *rel)
+{
+    if (query->rels.count >= RELS_MAX) {
+        return bind_error(binder, -1, ERR_PROGRAM_LIMIT,
+            "a query level may join at most %d relations", RELS_MAX);
+    }
+    if (++binder->rel_total > RELS_TOTAL_MAX) {
+        return bind_error(
+            binder, -1, ERR_STATEMENT_TOO_COMPLEX, "statement refers to too many relations");
+    }
+    vec_add(binder->arena, &query->rels, rel);
+    return ERR_OK;
+}
+
+static struct join_tree *
+tree_of(struct binder *binder, struct rel *rel)
+{
+    struct join_tree *tree = arena_alloc(binder->arena, sizeof *tree);
+    tree->kind = TREE_REL;
+    tree->rel = rel;
+    return tree;
+}
+
+enum err
+bind_table_rel(struct binder *binder, struct query *query, const struct relation *relation,
+    const char *alias, struct rel **rel)
+{
+    struct rel *made = arena_alloc(binder->arena, sizeof *made);
+    made->kind = relation->kind == RELATION_VIRTUAL ? REL_VIRTUAL : REL_TABLE;
+    made->alias = alias != NULL ? alias : relation->name;
+    made->relation = relation;
+    made->column_count = relation->column_count;
+    made->reg_count = relation->column_count;
+    made->base = bind_registers(binder, made->reg_count);
+    made->used = arena_alloc(binder->arena, made->column_count);
+    TRY(rel_add(binder, query, made));
+    *rel = made;
+    return ERR_OK;
+}
+
+enum err
+bind_lookup_relation(
+    struct binder *binder, const struct ast_table *table, const struct relation **relation)
+{
+    int32_t location = table->node.location;
+    const struct catalog *catalog = binder->context->catalog;
+    *relation = catalog == NULL ? NULL : catalog_relation(catalog, table->schema, table->name);
+    if (*relation != NULL) {
+        return ERR_OK;
+    }
+    if (table->schema != NULL) {
+        return bind_error(binder, location, ERR_UNDEFINED_TABLE,
+            "relation \"%s.%s\" does not exist", table->schema, table->name);
+    }
+    return bind_error(
+        binder, location, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", table->name);
+}
+
+void
+bind_lock(struct binder *binder, const struct relation *relation, enum txn_table_lock mode)
+{
+    for (uint32_t i = 0; i < binder->lock_count; i++) {
+        if (binder->locks[i].relation == relation->oid) {
+            if (binder->locks[i].mode < mode) {
+                binder->locks[i].mode = mode;
+            }
+            return;
+        }
+    }
+    if (binder->lock_count == binder->lock_capacity) {
+        uint32_t wanted = binder->lock_capacity == 0 ? 4 : binder->lock_capacity * 2;
+        struct plan_table_lock *bigger =
+            arena_alloc_raw(binder->arena, wanted * sizeof *bigger);
+        if (binder->lock_count > 0) {
+            memcpy(bigger, binder->locks, binder->lock_count * sizeof *bigger);
+        }
+        binder->locks = bigger;
+        binder->lock_capacity = wanted;
+    }
+    binder->locks[binder->lock_count++] =
+        (struct plan_table_lock){.relation = relation->oid, .name = relation->name, .mode = mode};
+}
+
+/* ---- items and their column aliases ------------------------------------------------------------ */
+
+static enum err
+item_alias_columns(struct binder *binder, struct from_item *item, const struct ast_list *columns,
+    int32_t location)
+{
+    uint32_t count = ast_list_count(columns);
+    if (count == 0) {
+        return ERR_OK;
+    }
+    const char **names = arena_alloc(binder->arena, (item->column_count + 1) * sizeof *names);
+    uint32_t next = 0;
+    for (uint32_t c = 0; c < item->column_count; c++) {
+        const char *own =
+            item->names != NULL ? item->names[c] : item->relation->columns[c].name;
+        bool dropped = item->exprs == NULL && item->relation->columns[c].dropped;
+        names[c] = !dropped && next < count ? ast_as_name(ast_list_at(columns, next))->text : own;
+        next += !dropped;
+    }
+    if (count > next) {
+        return bind_error(binder, location, ERR_INVALID_COLUMN_REFERENCE,
+            "table \"%s\" has %u columns available but %u columns specified",
+            item->alias == NULL ? "unnamed" : item->alias, next, count);
+    }
+    item->names = names;
+    return ERR_OK;
+}
+
+static bool
+item_conflicts(const struct from_item *a, const struct from_item *b)
+{
+    if (a->alias == NULL || b->alias == NULL || strcmp(a->alias, b->alias) != 0) {
+        return false;
+    }
+    /* s1.t and s2.t do not conflict. */
+    return a->schema == NULL || b->schema == NULL || a->relation == b->relation;
+}
+
+static const char *
+items_conflict(const struct from_item *have, const struct from_item *item)
+{
+    if (item->join && item->alias == NULL) {
+        const char *left = items_conflict(have, item->left);
+        return left != NULL ? left : items_conflict(have, item->right);
+    }
+    if (have->join && have->alias == NULL) {
+        const char *left = items_conflict(have->left, item);
+        return left != NULL ? left : items_conflict(have->right, item);
+    }
+    return item_conflicts(have, item) ? item->alias : NULL;
+}
+
+static enum err
+check_conflict(struct binder *binder, const struct from_item *have, const struct from_item *item,
+    int32_t location)
+{
+    const char *twice = items_conflict(have, item);
+    if (twice != NULL) {
+        return bind_error(binder, location, ERR_DUPLICATE_ALIAS,
+            "table name \"%s\" specified more than once", twice);
+    }
+    return ERR_OK;
+}
+
+enum err
+scope_add_item(
+    struct binder *binder, struct scope *scope, struct from_item *item, int32_t location)
+{
+    for (uint32_t i = 0; i < scope->items.count; i++) {
+        TRY(check_conflict(binder, scope->items.items[i], item, location));
+    }
+    vec_add(binder->arena, &scope->items, item);
+    return ERR_OK;
+}
+
+/* ---- subqueries ------------------------------------------------------------------------------ */
+
+static bool
+query_pulls_up(const struct query *parent, const struct query *query, bool nullable)
+{
+    if (query->kind != QUERY_SELECT || query->from == NULL || query->group_count > 0 ||
+        query->has_aggregates || query->having != NULL || query->distinct ||
+        query->distinct_on_count > 0 || query->order_count > 0 || query->limit != NULL ||
+        query->offset != NULL || query->lock_count > 0 || query->set_function != NULL ||
+        parent->rels.count + query->rels.count > RELS_MAX || (nullable && query->correlated)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < query->column_count; i++) {
+        const struct expr *expr = query->targets[i].expr;
+        if (expr->type == TYPE_UNKNOWN || expr_volatile(expr) || expr_has_subplan(expr)) {
+            return false;
+        }
+        /* Below an outer join a computed column would have to become null as a whole. */
+        if (nullable && (expr->kind != EXPR_REGISTER || query_rel(query, expr->reg) == NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+item_for_query(struct binder *binder, struct query *query, bool shared, struct from_item *item)
+{
+    const char **names = arena_alloc(binder->arena, (query->column_count + 1) * sizeof *names);
+    struct expr **exprs = arena_alloc(binder->arena, (query->column_count + 1) * sizeof *exprs);
+    for (uint32_t i = 0; i < query->column_count; i++) {
+        const struct target *target = &query->targets[i];
+        names[i] = target->name;
+        exprs[i] = shared ? target->expr
+                          : expr_register(binder, target->reg, target->expr->type,
+                                target->expr->typmod, -1);
+    }
+    item->column_count = query->column_count;
+    item->names = names;
+    item->exprs = exprs;
+}
+
+static enum err
+place_query(struct binder *binder, struct scope *scope, struct query *query, bool nullable,
+    const char *alias, const struct ast_list *columns, int32_t location, struct from_item **item,
+    struct join_tree **tree)
+{
+    struct from_item *made = arena_alloc(binder->arena, sizeof *made);
+    made->alias = alias;
+    bool pull = query_pulls_up(scope->query, query, nullable);
+    item_for_query(binder, query, pull, made);
+    TRY(item_alias_columns(binder, made, columns, location));
+    if (pull) {
+        for (uint32_t i = 0; i < query->rels.count; i++) {
+            vec_add(binder->arena, &scope->query->rels, query->rels.items[i]);
+        }
+        *tree = query->from;
+    } else {
+        struct rel *rel = arena_alloc(binder->arena, sizeof *rel);
+        rel->kind = REL_QUERY;
+        rel->alias = alias != NULL ? alias : "subquery";
+        rel->query = query;
+        rel->base = query->first_reg;
+        rel->reg_count = query->end_reg - query->first_reg;
+        TRY(rel_add(binder, scope->query, rel));
+        made->rel = rel;
+        *tree = tree_of(binder, rel);
+    }
+    *item = made;
+    return ERR_OK;
+}
+
+/* What a subquery in FROM without LATERAL sees: the queries around its own, and WITH's names. */
+static struct scope *
+scope_without_items(struct binder *binder, const struct scope *scope)
+{
+    struct scope *outer = arena_alloc(binder->arena, sizeof *outer);
+    outer->parent = scope->parent;
+    outer->query = scope->query;
+    outer->ctes = scope->ctes;
+    outer->hidden = scope->items;
+    return outer;
+}
+
+static enum err
+bind_range_subquery(struct binder *binder, struct scope *scope,
+    const struct ast_range_subquery *range, bool nullable, struct from_item **item,
+    struct join_tree **tree)
+{
+    struct scope *parent = range->lateral ? scope : scope_without_items(binder, scope);
+    struct query *query;
+    TRY(bind_select(binder, parent, range->query, &query));
+    return place_query(binder, scope, query, nullable, range->alias, range->columns,
+        range->node.location, item, tree);
+}
+
+static enum err
+bind_view(struct binder *binder, struct scope *scope, const struct ast_table *table,
+    const struct relation *view, bool nullable, struct from_item **item, struct join_tree **tree)
+{
+    if (view->view_text == NULL) {
+        return bind_unsupported(binder, table->node.location, "this kind of relation is");
+    }
+    if (binder->view_depth >= VIEW_DEPTH_MAX) {
+        return bind_error(
+            binder, table->node.location, ERR_STATEMENT_TOO_COMPLEX, "views nest too deeply");
+    }
+    struct ast_list *statements;
+    TRY(parser_parse(
+        binder->arena, view->view_text, strlen(view->view_text), &statements, binder->diag));
+    if (ast_list_count(statements) != 1) {
+        return bind_error(binder, -1, ERR_CORRUPT, "view \"%s\" is not one query", view->name);
+    }
+    const struct ast_node *body = ast_as_statement(ast_list_at(statements, 0))->body;
+    if (body->kind != AST_SELECT) {
+        return bind_error(binder, -1, ERR_CORRUPT, "view \"%s\" is not a query", view->name);
+    }
+    const char *text = binder->text;
+    binder->text = NULL;
+    binder->view_depth++;
+    struct query *query;
+    enum err err = bind_select(binder, NULL, ast_as_select(body), &query);
+    binder->view_depth--;
+    binder->text = text;
+    TRY(err);
+    if (query->column_count == view->column_count) {
+        for (uint32_t i = 0; i < query->column_count; i++) {
+            query->targets[i].name = view->columns[i].name;
+        }
+    }
+    TRY(place_query(binder, scope, query, nullable,
+        table->alias != NULL ? table->alias : view->name, table->columns, table->node.location,
+        item, tree));
+    if (table->alias == NULL) {
+        (*item)->schema = view->schema_name;
+    }
+    return ERR_OK;
+}
+
+static enum err
+bind_cte_reference(struct binder *binder, struct scope *scope, struct scope *found,
+    const struct cte *cte, const struct ast_table *table, bool nullable, struct from_item **item,
+    struct join_tree **tree)
+{
+    if (cte->ast->query->kind != AST_SELECT) {
+        return bind_unsupported(
+            binder, cte->ast->node.location, "data-modifying statements in WITH are");
+    }
+    struct scope *inside = scope_without_items(binder, cte->scope);
+    inside->ctes = cte->next;
+    struct query *query;
+    TRY(bind_select(binder, inside, ast_as_select(cte->ast->query), &query));
+    if (query->correlated) {
+        for (struct scope *at = scope; at != NULL && at != found; at = at->parent) {
+            if (at->query != NULL) {
+                at->query->correlated = true;
+            }
+        }
+    }
+    uint32_t names = ast_list_count(cte->ast->columns);
+    if (names > query->column_count) {
+        return bind_error(binder, cte->ast->node.location, ERR_INVALID_COLUMN_REFERENCE,
+            "WITH query \"%s\" has %u columns available but %u columns specified", cte->name,
+            query->column_count, names);
+    }
+    for (uint32_t i = 0; i < names; i++) {
+        query->targets[i].name = ast_as_name(ast_list_at(cte->ast->columns, i))->text;
+    }
+    return place_query(binder, scope, query, nullable,
+        table->alias != NULL ? table->alias : cte->name, table->columns, table->node.location, item,
+        tree);
+}
+
+/* ---- tables and functions ---------------------------------------------------------------------- */
+
+static enum err
+bind_range_table(struct binder *binder, struct scope *scope, const struct ast_table *table,
+    bool nullable, struct from_item **item, struct join_tree **tree)
+{
+    if (table->sample) {
+        return bind_unsupported(binder, table->node.location, "TABLESAMPLE is");
+    }
+    if (table->schema == NULL) {
+        for (struct scope *at = scope; at != NULL; at = at->parent) {
+            for (const struct cte *cte = at->ctes; cte != NULL; cte = cte->next) {
+                if (strcmp(cte->name, table->name) == 0) {
+                    return bind_cte_reference(
+                        binder, scope, at, cte, table, nullable, item, tree);
+                }
+            }
+        }
+    }
+    const struct relation *relation;
+    TRY(bind_lookup_relation(binder, table, &relation));
+    switch (relation->kind) {
+    case RELATION_TABLE:
+        bind_lock(binder, relation, TXN_ACCESS_SHARE);
+        break;
+    case RELATION_VIRTUAL:
+        break;
+    case RELATION_VIEW:
+        return bind_view(binder, scope, table, relation, nullable, item, tree);
+    case RELATION_INDEX:
+        (void)bind_error(binder, table->node.location, ERR_WRONG_OBJECT_TYPE,
+            "cannot open relation \"%s\"", relation->name);
+        diag_detail(binder->diag, "This operation is not supported for indexes.");
+        return ERR_WRONG_OBJECT_TYPE;
+    default:
+        return bind_unsupported(
+            binder, table->node.location, "reading a sequence as a table is");
+    }
+    struct rel *rel;
+    TRY(bind_table_rel(binder, scope->query, relation, table->alias, &rel));
+    *item = item_for_relation(binder, rel, relation, rel->base);
+    if (table->alias == NULL) {
+        (*item)->schema = relation->schema_name;
+    }
+    *tree = tree_of(binder, rel);
+    return item_alias_columns(binder, *item, table->columns, table->node.location);
+}
+
+/* f(x) in FROM where f returns no set: the one row of SELECT f(x). */
+static enum err
+place_scalar(struct binder *binder, struct scope *scope, reg_t first_reg, struct expr *expr,
+    const char *name, const char *alias, const struct ast_range_function *range,
+    struct from_item **item, struct join_tree **tree)
+{
+    TRY(bind_to_text_if_unknown(binder, &expr));
+    struct query *query = arena_alloc(binder->arena, sizeof *query);
+    query->kind = QUERY_SELECT;
+    query->first_reg = first_reg;
+    query->targets = arena_alloc(binder->arena, sizeof *query->targets);
+    query->target_count = query->column_count = 1;
+    query->targets[0] =
+        (struct target){.expr = expr, .name = name, .reg = bind_registers(binder, 1)};
+    query->end_reg = binder->next_reg;
+    return place_query(binder, scope, query, true, alias, range->columns, range->node.location,
+        item, tree);
+}
+
+static enum err
+bind_range_function(struct binder *binder, struct scope *scope,
+    const struct ast_range_function *range, struct from_item **item, struct join_tree **tree)
+{
+    int32_t location = range->node.location;
+    if (range->rows_from || ast_list_count(range->calls) != 1) {
+        return bind_unsupported(binder, location, "ROWS FROM is");
+    }
+    if (ast_list_count(range->column_defs) > 0) {
+        return bind_unsupported(binder, location, "a column definition list is");
+    }
+    const struct ast_node *node = ast_list_at(range->calls, 0);
+    const char *name = bind_column_name(node);
+    const char *alias = range->alias != NULL ? range->alias : name;
+    reg_t first_reg = binder->next_reg;
+    enum clause clause = scope->clause;
+    scope->clause = CLAUSE_FROM_FUNCTION;
+    struct expr *expr = NULL;
+    const struct rel *before = scope->query->set_function;
+    enum err err = bind_expr(binder, scope, node, &expr);
+    scope->clause = clause;
+    TRY(err);
+    struct rel *rel = scope->query->set_function;
+    const char *column = range->alias != NULL ? range->alias : name;
+    if (rel == before) {
+        if (range->ordinality) {
+            return bind_unsupported(
+                binder, location, "WITH ORDINALITY of a function that returns no set is");
+        }
+        return place_scalar(
+            binder, scope, first_reg, expr, column, alias, range, item, tree);
+    }
+    scope->query->set_function = NULL;
+    if (expr->kind != EXPR_REGISTER || expr->reg != rel->base) {
+        return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
+            "set-returning functions must appear at top level of FROM");
+    }
+    rel->alias = alias;
+    rel->ordinality = range->ordinality;
+    if (range->ordinality) {
+        (void)bind_registers(binder, 1); /* the one after base (B1) */
+        rel->reg_count = 2;
+    }
+    TRY(rel_add(binder, scope->query, rel));
+    struct from_item *made = arena_alloc(binder->arena, sizeof *made);
+    made->alias = alias;
+    made->rel = rel;
+    made->column_count = rel->reg_count;
+    const char **names = arena_alloc(binder->arena, 2 * sizeof *names);
+    struct expr **exprs = arena_alloc(binder->arena, 2 * sizeof *exprs);
+    names[0] = column;
+    names[1] = "ordinality";
+    exprs[0] = expr;
+    exprs[1] = expr_register(binder, rel->base + 1, TYPE_INT8, -1, -1);
+    made->names = names;
+    made->exprs = exprs;
+    *item = made;
+    *tree = tree_of(binder, rel);
+    return item_alias_columns(binder, made, range->columns, location);
+}
+
+/* ---- joins ----------------------------------------------------------------------------------- */
+
+static enum err
+using_column(struct binder *binder, struct from_item *item, const char *name, const char *side,
+    int32_t location, struct expr **expr)
+{
+    uint32_t found = item_find(binder, item, name, -1, expr);
+    if (found == 0) {
+        return bind_error(binder, location, ERR_UNDEFINED_COLUMN,
+            "column \"%s\" specified in USING clause does not exist in %s table", name, side);
+    }
+    if (found > 1) {
+        return bind_error(binder, location, ERR_AMBIGUOUS_COLUMN,
+            "common column name \"%s\" appears more than once in %s table", name, side);
+    }
+    return ERR_OK;
+}
+
+static enum err
+merge_column(struct binder *binder, struct from_item *join, enum ast_join_kind kind,
+    const char *name, int32_t location, struct expr_vec *conds)
+{
+    for (uint32_t i = 0; i < join->merged_count; i++) {
+        if (strcmp(join->merged[i].name, name) == 0) {
+            return bind_error(binder, location, ERR_DUPLICATE_COLUMN,
+                "column name \"%s\" appears more than once in USING clause", name);
+        }
+    }
+    struct expr *sides[2], *equal;
+    TRY(using_column(binder, join->left, name, "left", location, &sides[0]));
+    TRY(using_column(binder, join->right, name, "right", location, &sides[1]));
+    TRY(bind_operator(binder, "=", sides[0], sides[1], location, &equal));
+    expr_vec_add(binder->arena, conds, equal);
+    oid_t type;
+    TRY(bind_common_type(binder, sides, 2, "JOIN/USING", &type));
+    TRY(bind_coerce_list(binder, sides, 2, type, "JOIN/USING"));
+    struct expr *merged = kind == AST_JOIN_RIGHT ? sides[1] : sides[0];
+    if (kind == AST_JOIN_FULL) {
+        struct expr **list = arena_alloc(binder->arena, 2 * sizeof *list);
+        list[0] = sides[0];
+        list[1] = sides[1];
+        merged = expr_list(binder, EXPR_COALESCE, type, -1, list, 2);
+    }
+    join->merged[join->merged_count++] = (struct merged_column){.name = name, .expr = merged};
+    return ERR_OK;
+}
+
+static enum err
+bind_join_columns(struct binder *binder, struct from_item *item, const struct ast_join *join,
+    struct expr_vec *conds)
+{
+    int32_t location = join->node.location;
+    if (!join->natural) {
+        item->merged = arena_alloc(
+            binder->arena, ast_list_count(join->using_columns) * sizeof *item->merged);
+        for (uint32_t i = 0; i < ast_list_count(join->using_columns); i++) {
+            const struct ast_name *name = ast_as_name(ast_list_at(join->using_columns, i));
+            TRY(merge_column(binder, item, join->kind, name->text, name->node.location, conds));
+        }
+        return ERR_OK;
+    }
+    struct expr_vec left = {0}, right = {0};
+    struct vec left_names = {0}, right_names = {0};
+    item_columns(binder, item->left, &left, &left_names);
+    item_columns(binder, item->right, &right, &right_names);
+    item->merged = arena_alloc(binder->arena, (left.count + 1) * sizeof *item->merged);
+    for (uint32_t l = 0; l < left.count; l++) {
+        for (uint32_t r = 0; r < right.count; r++) {
+            if (strcmp(left_names.items[l], right_names.items[r]) == 0) {
+                TRY(merge_column(
+                    binder, item, join->kind, left_names.items[l], location, conds));
+                break;
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+bind_join_condition(struct binder *binder, struct scope *scope, struct from_item *item,
+    const struct ast_node *condition, struct expr_vec *conds)
+{
+    struct vec items = scope->items, hidden = scope->hidden;
+    scope->hidden = items;
+    scope->items = (struct vec){0};
+    vec_add(binder->arena, &scope->items, item);
+    enum clause clause = scope->clause;
+    scope->clause = CLAUSE_ON;
+    struct expr *expr = NULL;
+    enum err err = bind_condition(binder, scope, condition, "JOIN/ON", &expr);
+    scope->clause = clause;
+    scope->items = items;
+    scope->hidden = hidden;
+    TRY(err);
+    expr_conjuncts(binder->arena, expr, conds);
+    return ERR_OK;
+}
+
+/* (a JOIN b ..) AS alias (..): the join's columns under one name, its tables hidden. */
+static enum err
+item_rename_join(struct binder *binder, struct from_item *item, const struct ast_join *join)
+{
+    struct expr_vec exprs = {0};
+    struct vec names = {0};
+    item_columns(binder, item, &exprs, &names);
+    item->join = false;
+    item->alias = join->alias;
+    item->column_count = exprs.count;
+    item->exprs = exprs.items;
+    item->names = (const char *const *)(void *)names.items;
+    if (exprs.count == 0) {
+        item->exprs = arena_alloc(binder->arena, sizeof *item->exprs);
+    }
+    return item_alias_columns(binder, item, join->columns, join->node.location);
+}
+
+static enum err
+bind_join(struct binder *binder, struct scope *scope, const struct ast_join *join, bool nullable,
+    struct from_item **item, struct join_tree **tree)
+{
+    if (join->using_alias != NULL) {
+        return bind_unsupported(binder, join->node.location, "an alias of USING is");
+    }
+    bool left_nullable = join->kind == AST_JOIN_RIGHT || join->kind == AST_JOIN_FULL;
+    bool right_nullable = join->kind == AST_JOIN_LEFT || join->kind == AST_JOIN_FULL;
+    struct from_item *made = arena_alloc(binder->arena, sizeof *made);
+    made->join = true;
+    struct join_tree *left, *right;
+    TRY(bind_from_node(
+        binder, scope, join->left, nullable || left_nullable, &made->left, &left));
+    uint32_t visible = scope->items.count;
+    vec_add(binder->arena, &scope->items, made->left);
+    enum err err = bind_from_node(
+        binder, scope, join->right, nullable || right_nullable, &made->right, &right);
+    scope->items.count = visible;
+    TRY(err);
+    TRY(check_conflict(binder, made->left, made->right, join->node.location));
+
+    struct join_tree *joined = arena_alloc(binder->arena, sizeof *joined);
+    if (join->natural || ast_list_count(join->using_columns) > 0) {
+        TRY(bind_join_columns(binder, made, join, &joined->conds));
+    } else if (join->condition != NULL) {
+        TRY(bind_join_condition(binder, scope, made, join->condition, &joined->conds));
+    }
+    switch (join->kind) {
+    case AST_JOIN_CROSS:
+    case AST_JOIN_INNER:
+        joined->kind = TREE_LIST;
+        vec_add(binder->arena, &joined->items, left);
+        vec_add(binder->arena, &joined->items, right);
+        break;
+    case AST_JOIN_LEFT:
+    case AST_JOIN_FULL:
+    case AST_JOIN_RIGHT:
+        joined->kind = TREE_JOIN;
+        joined->join = join->kind == AST_JOIN_FULL ? JOIN_FULL : JOIN_LEFT;
+        joined->left = join->kind == AST_JOIN_RIGHT ? right : left;
+        joined->right = join->kind == AST_JOIN_RIGHT ? left : right;
+        break;
+    }
+    if (join->alias != NULL) {
+        TRY(item_rename_join(binder, made, join));
+    }
+    *item = made;
+    *tree = joined;
+    return ERR_OK;
+}
+
+/* ---- the clause ------------------------------------------------------------------------------ */
+
+static enum err
+bind_from_node(struct binder *binder, struct scope *scope, const struct ast_node *node,
+    bool nullable, struct from_item **item, struct join_tree **tree)
+{
+    TRY(bind_check_stack(binder));
+    binder->depth++;
+    enum err err;
+    switch (node->kind) {
+    case AST_TABLE:
+        err = bind_range_table(binder, scope, ast_as_table(node), nullable, item, tree);
+        break;
+    case AST_RANGE_SUBQUERY:
+        err = bind_range_subquery(
+            binder, scope, ast_as_range_subquery(node), nullable, item, tree);
+        break;
+    case AST_RANGE_FUNCTION:
+        err = bind_range_function(binder, scope, ast_as_range_function(node), item, tree);
+        break;
+    case AST_JOIN:
+        err = bind_join(binder, scope, ast_as_join(node), nullable, item, tree);
+        break;
+    default:
+        err = bind_unsupported(binder, node->location, "this kind of FROM item is");
+        break;
+    }
+    binder->depth--;
+    return err;
+}
+
+enum err
+bind_from(struct binder *binder, struct scope *scope, const struct ast_list *from,
+    struct join_tree *list)
+{
+    list->kind = TREE_LIST;
+    AST_FOREACH(at, from)
+    {
+        struct from_item *item;
+        struct join_tree *tree;
+        TRY(bind_from_node(binder, scope, *at, false, &item, &tree));
+        TRY(scope_add_item(binder, scope, item, (*at)->location));
+        vec_add(binder->arena, &list->items, tree);
+    }
+    return ERR_OK;
+}
