@@ -245,8 +245,7 @@ check_outer_read(void *arg, reg_t reg)
     }
     if (depends_on_group(check->query, rel)) {
         group_add(check->binder, check->query,
-            expr_register(check->binder, reg,
-                rel->relation->columns[reg - rel->base].type,
+            expr_register(check->binder, reg, rel->relation->columns[reg - rel->base].type,
                 rel->relation->columns[reg - rel->base].typmod, -1),
             reg);
         return;
@@ -263,8 +262,7 @@ replace_grouped(struct binder *binder, struct query *query, struct expr **at)
         const struct group_item *group = &query->groups[i];
         if (expr_equal(expr, group->expr)) {
             if (expr->kind != EXPR_REGISTER || expr->reg != group->reg) {
-                *at = expr_register(
-                    binder, group->reg, expr->type, expr->typmod, expr->location);
+                *at = expr_register(binder, group->reg, expr->type, expr->typmod, expr->location);
             }
             return ERR_OK;
         }
@@ -303,8 +301,8 @@ replace_grouped(struct binder *binder, struct query *query, struct expr **at)
     }
     if (expr->kind == EXPR_SUBPLAN) {
         struct outer_check check = {.binder = binder, .query = query};
-        query_reads(((struct bound_subplan *)(void *)expr->subplan)->query, check_outer_read,
-            &check);
+        query_reads(
+            ((struct bound_subplan *)(void *)expr->subplan)->query, check_outer_read, &check);
         if (check.bad != NULL) {
             return bind_error(binder, expr->location, ERR_GROUPING,
                 "subquery uses ungrouped column \"%s.%s\" from outer query", check.bad->alias,

@@ -6,8 +6,8 @@
  * query: the meaning of a SELECT without any decision on how to run it. sql/plan decides.
  *
  * Invariants
- *   B1. Registers are given in ascending order, and a subquery is bound whole before its parent goes
- *       on: so all registers of a query lie in [first_reg, end_reg), and which relation of a query a
+ *   B1. Registers are given in ascending order, and a subquery is bound whole before its parent
+ * goes on: so all registers of a query lie in [first_reg, end_reg), and which relation of a query a
  *       register belongs to is a comparison of ranges.
  *   B2. An expression is never changed once another one points to it; so expressions may be shared
  *       (BETWEEN's operand, the columns of a pulled-up subquery).
@@ -77,7 +77,7 @@ struct rel {
     struct expr **args;
     uint32_t arg_count;
     bool ordinality;
-    bool modify; /* the table an UPDATE or DELETE changes */
+    bool modify;                   /* the table an UPDATE or DELETE changes */
     struct plan_relation *planned; /* set when its scan is made */
 };
 
@@ -100,10 +100,10 @@ struct target {
     struct expr *expr;
     const char *name;
     bool junk;
-    reg_t reg;    /* where the value is after the query's node */
-    bool plain;   /* expr is just register reg */
-    bool set;     /* contains a set-returning function's register */
-    oid_t table;  /* of a plain column */
+    reg_t reg;   /* where the value is after the query's node */
+    bool plain;  /* expr is just register reg */
+    bool set;    /* contains a set-returning function's register */
+    oid_t table; /* of a plain column */
     int16_t attnum;
 };
 
@@ -199,8 +199,8 @@ struct from_item {
     reg_t base;
     struct rel *rel;
     uint32_t column_count;
-    const char *const *names;   /* column aliases, or NULL: the relation's */
-    struct expr *const *exprs;  /* NULL: registers of the relation */
+    const char *const *names;  /* column aliases, or NULL: the relation's */
+    struct expr *const *exprs; /* NULL: registers of the relation */
     struct from_item *left, *right;
     struct merged_column *merged; /* USING, NATURAL */
     uint32_t merged_count;
@@ -236,7 +236,7 @@ struct cte {
 struct scope {
     struct scope *parent;
     struct query *query;
-    struct vec items; /* struct from_item *, visible */
+    struct vec items;  /* struct from_item *, visible */
     struct vec hidden; /* bound, but not to be seen from here: better words in errors */
     struct cte *ctes;
     enum clause clause;
@@ -259,7 +259,8 @@ struct binder {
     bool writes;
 };
 
-/* ---- what the files offer each other, and sql/plan -------------------------------------------- */
+/* ---- what the files offer each other, and sql/plan --------------------------------------------
+ */
 
 void bind_start(struct binder *binder, struct task *task, struct plan_context *context);
 enum err bind_select(struct binder *binder, struct scope *parent, const struct ast_select *select,
@@ -313,8 +314,7 @@ enum err bind_unsupported(struct binder *binder, int32_t location, const char *w
 enum err bind_check_stack(struct binder *binder);
 const char *bind_type_name(struct binder *binder, oid_t type);
 reg_t bind_registers(struct binder *binder, uint32_t count);
-void bind_lock(
-    struct binder *binder, const struct relation *relation, enum txn_table_lock mode);
+void bind_lock(struct binder *binder, const struct relation *relation, enum txn_table_lock mode);
 
 /* resolve.c: types */
 bool type_can_coerce(oid_t from, oid_t to, enum cast_context context);
@@ -323,22 +323,21 @@ bool expr_is_unknown(const struct binder *binder, const struct expr *expr);
 enum err bind_coerce(struct binder *binder, struct expr **expr, oid_t type, int32_t typmod,
     enum cast_context context, bool *done);
 /* With the words of an explicit cast. */
-enum err bind_cast(struct binder *binder, struct expr **expr, oid_t type, int32_t typmod,
-    int32_t location);
+enum err bind_cast(
+    struct binder *binder, struct expr **expr, oid_t type, int32_t typmod, int32_t location);
 /* For a column of a row to be stored. */
-enum err bind_assign(
-    struct binder *binder, struct expr **expr, const struct column *column);
+enum err bind_assign(struct binder *binder, struct expr **expr, const struct column *column);
 enum err bind_to_boolean(struct binder *binder, struct expr **expr, const char *where);
 enum err bind_to_bigint(struct binder *binder, struct expr **expr, const char *where);
 /* An unknown that nobody typed becomes text. */
 enum err bind_to_text_if_unknown(struct binder *binder, struct expr **expr);
 enum err bind_operator(struct binder *binder, const char *name, struct expr *left,
     struct expr *right, int32_t location, struct expr **result);
-enum err bind_function(struct binder *binder, const char *name, struct expr **args,
-    uint32_t count, int32_t location, const struct function **function);
+enum err bind_function(struct binder *binder, const char *name, struct expr **args, uint32_t count,
+    int32_t location, const struct function **function);
 /* `what` for the error: "CASE", "UNION"; NULL: *type is 0 instead of an error. */
-enum err bind_common_type(struct binder *binder, struct expr **list, uint32_t count,
-    const char *what, oid_t *type);
+enum err bind_common_type(
+    struct binder *binder, struct expr **list, uint32_t count, const char *what, oid_t *type);
 /* The same over types; `at` gives error locations and may be NULL. */
 enum err bind_coerce_list(
     struct binder *binder, struct expr **list, uint32_t count, oid_t type, const char *what);
@@ -371,12 +370,12 @@ void query_column_origin(
     const struct query *query, const struct expr *expr, oid_t *table, int16_t *attnum);
 
 /* from.c */
-enum err bind_from(
-    struct binder *binder, struct scope *scope, const struct ast_list *from, struct join_tree *list);
+enum err bind_from(struct binder *binder, struct scope *scope, const struct ast_list *from,
+    struct join_tree *list);
 enum err bind_table_rel(struct binder *binder, struct query *query, const struct relation *relation,
     const char *alias, struct rel **rel);
-enum err bind_lookup_relation(struct binder *binder, const struct ast_table *table,
-    const struct relation **relation);
+enum err bind_lookup_relation(
+    struct binder *binder, const struct ast_table *table, const struct relation **relation);
 enum err scope_add_item(
     struct binder *binder, struct scope *scope, struct from_item *item, int32_t location);
 

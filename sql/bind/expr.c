@@ -22,19 +22,17 @@ bind_const(struct binder *binder, const struct ast_const *node, struct expr **ex
         return ERR_OK;
     case AST_CONST_INTEGER: {
         bool small = node->integer >= INT32_MIN && node->integer <= INT32_MAX;
-        *expr = expr_const(
-            binder, small ? TYPE_INT4 : TYPE_INT8, datum_int(node->integer), location);
+        *expr =
+            expr_const(binder, small ? TYPE_INT4 : TYPE_INT8, datum_int(node->integer), location);
         return ERR_OK;
     }
     case AST_CONST_NUMERIC: {
         bool done;
-        *expr = expr_const(
-            binder, TYPE_UNKNOWN, datum_bytes(node->text, node->size), location);
+        *expr = expr_const(binder, TYPE_UNKNOWN, datum_bytes(node->text, node->size), location);
         return bind_coerce(binder, expr, TYPE_NUMERIC, -1, CAST_IMPLICIT, &done);
     }
     case AST_CONST_STRING:
-        *expr = expr_const(
-            binder, TYPE_UNKNOWN, datum_bytes(node->text, node->size), location);
+        *expr = expr_const(binder, TYPE_UNKNOWN, datum_bytes(node->text, node->size), location);
         return ERR_OK;
     case AST_CONST_BIT:
     case AST_CONST_HEX:
@@ -49,8 +47,8 @@ bind_param(struct binder *binder, const struct ast_param *node, struct expr **ex
     struct plan_context *context = binder->context;
     int32_t location = node->node.location;
     if (node->number == 0 || node->number > context->param_max || binder->view_depth > 0) {
-        return bind_error(binder, location, ERR_UNDEFINED_PARAMETER, "there is no parameter $%u",
-            node->number);
+        return bind_error(
+            binder, location, ERR_UNDEFINED_PARAMETER, "there is no parameter $%u", node->number);
     }
     while (context->param_count < node->number) {
         context->param_types[context->param_count++] = 0;
@@ -127,8 +125,8 @@ check_row_sizes(struct binder *binder, uint32_t left, uint32_t right, int32_t lo
             binder, location, ERR_SYNTAX, "unequal number of entries in row expressions");
     }
     if (left == 0) {
-        return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
-            "cannot compare rows of zero length");
+        return bind_error(
+            binder, location, ERR_FEATURE_NOT_SUPPORTED, "cannot compare rows of zero length");
     }
     return ERR_OK;
 }
@@ -178,7 +176,7 @@ bind_bool(
     struct expr **list;
     uint32_t count;
     TRY(bind_list(binder, scope, node->list, &list, &count));
-    const char *name = node->kind == AST_BOOL_AND ? "AND"
+    const char *name = node->kind == AST_BOOL_AND  ? "AND"
                        : node->kind == AST_BOOL_OR ? "OR"
                                                    : "NOT";
     for (uint32_t i = 0; i < count; i++) {
@@ -205,8 +203,7 @@ bind_bool(
         *expr = expr_bool(binder, neutral, node->node.location);
         return ERR_OK;
     }
-    *expr = combine(
-        binder, neutral ? EXPR_AND : EXPR_OR, list, kept, node->node.location);
+    *expr = combine(binder, neutral ? EXPR_AND : EXPR_OR, list, kept, node->node.location);
     return ERR_OK;
 }
 
@@ -302,8 +299,8 @@ call_as_cast(struct binder *binder, const struct ast_call *call, struct expr **a
 }
 
 static enum err
-call_arguments(struct binder *binder, const struct function *function, struct expr ***args,
-    uint32_t *count)
+call_arguments(
+    struct binder *binder, const struct function *function, struct expr ***args, uint32_t *count)
 {
     bool done;
     bool variadic = (function->flags & FUNCTION_VARIADIC) != 0;
@@ -314,8 +311,8 @@ call_arguments(struct binder *binder, const struct function *function, struct ex
     if (!variadic && *count < function->arg_count) {
         struct expr **all = arena_alloc(binder->arena, function->arg_count * sizeof *all);
         for (uint32_t i = 0; i < function->arg_count; i++) {
-            all[i] = i < *count ? (*args)[i]
-                                : expr_const(binder, function->args[i], datum_null(), -1);
+            all[i] =
+                i < *count ? (*args)[i] : expr_const(binder, function->args[i], datum_null(), -1);
         }
         *args = all;
         *count = function->arg_count;
@@ -343,8 +340,8 @@ bind_call(
             return bind_error(binder, location, ERR_INVALID_SCHEMA_NAME,
                 "schema \"%s\" does not exist", call->schema);
         }
-        return bind_error(binder, location, ERR_UNDEFINED_FUNCTION,
-            "function %s.%s does not exist", call->schema, call->name);
+        return bind_error(binder, location, ERR_UNDEFINED_FUNCTION, "function %s.%s does not exist",
+            call->schema, call->name);
     }
     AST_FOREACH(at, call->args)
     {
@@ -385,11 +382,11 @@ bind_call(
         TRY(call_arguments(binder, function, &args, &count));
         return bind_aggregate(binder, scope, call, function, args, count, expr);
     }
-    const char *only = call->star                      ? "(*)"
-                       : call->distinct                ? "DISTINCT"
+    const char *only = call->star                        ? "(*)"
+                       : call->distinct                  ? "DISTINCT"
                        : ast_list_count(call->order) > 0 ? "ORDER BY"
-                       : call->filter != NULL          ? "FILTER"
-                                                       : NULL;
+                       : call->filter != NULL            ? "FILTER"
+                                                         : NULL;
     if (only != NULL) {
         return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE,
             "%s specified, but %s is not an aggregate function", only, call->name);
@@ -480,8 +477,7 @@ bind_case(
         } else {
             struct expr *value;
             TRY(bind_expr(binder, scope, when->condition, &value));
-            TRY(bind_operator(
-                binder, "=", subject, value, when->node.location, &conditions[i]));
+            TRY(bind_operator(binder, "=", subject, value, when->node.location, &conditions[i]));
         }
         TRY(bind_expr(binder, scope, when->result, &values[results++]));
     }
@@ -544,8 +540,7 @@ bind_list_call(struct binder *binder, struct scope *scope, const struct ast_list
         const struct expr *null_or = list[0];
         TRY(bind_operator(binder, "=", list[0], list[1], location, &equal));
         if (equal->kind == EXPR_CALL) {
-            *expr = expr_list(
-                binder, EXPR_NULLIF, equal->list[0]->type, location, equal->list, 2);
+            *expr = expr_list(binder, EXPR_NULLIF, equal->list[0]->type, location, equal->list, 2);
             (*expr)->function = equal->function;
             (*expr)->typmod = null_or->typmod;
             return ERR_OK;
@@ -560,7 +555,7 @@ bind_list_call(struct binder *binder, struct scope *scope, const struct ast_list
     oid_t type;
     TRY(bind_common_type(binder, list, count, names[node->kind], &type));
     TRY(bind_coerce_list(binder, list, count, type, names[node->kind]));
-    enum expr_kind kind = node->kind == AST_COALESCE  ? EXPR_COALESCE
+    enum expr_kind kind = node->kind == AST_COALESCE   ? EXPR_COALESCE
                           : node->kind == AST_GREATEST ? EXPR_GREATEST
                                                        : EXPR_LEAST;
     if (kind != EXPR_COALESCE && !type_is_ordered(type)) {
@@ -685,19 +680,19 @@ make_row_in(struct binder *binder, struct expr **left, uint32_t count, struct qu
     struct expr **right = arena_alloc(binder->arena, (count + 1) * sizeof *right);
     for (uint32_t i = 0; i < count; i++) {
         const struct target *target = &query->targets[i];
-        right[i] = expr_register(
-            binder, target->reg, target->expr->type, target->expr->typmod, location);
+        right[i] =
+            expr_register(binder, target->reg, target->expr->type, target->expr->typmod, location);
     }
     struct expr *equal;
     TRY(compare_rows(binder, "=", left, right, count, location, &equal));
-    struct bound_subplan *sure = subplan_new(binder, query_filtered(binder, query, equal),
-        SUBPLAN_EXISTS);
+    struct bound_subplan *sure =
+        subplan_new(binder, query_filtered(binder, query, equal), SUBPLAN_EXISTS);
     struct expr **is_false = arena_alloc(binder->arena, sizeof *is_false);
     is_false[0] = equal;
     struct expr *maybe_test =
         expr_not(binder, expr_list(binder, EXPR_IS_FALSE, TYPE_BOOL, location, is_false, 1));
-    struct bound_subplan *maybe = subplan_new(binder, query_filtered(binder, query, maybe_test),
-        SUBPLAN_EXISTS);
+    struct bound_subplan *maybe =
+        subplan_new(binder, query_filtered(binder, query, maybe_test), SUBPLAN_EXISTS);
     struct expr **list = arena_alloc(binder->arena, 5 * sizeof *list);
     list[0] = subplan_expr(binder, sure, TYPE_BOOL, location);
     list[1] = expr_bool(binder, true, location);
@@ -709,8 +704,8 @@ make_row_in(struct binder *binder, struct expr **left, uint32_t count, struct qu
 }
 
 static enum err
-bind_in_rows(struct binder *binder, struct scope *scope, const struct ast_in *node,
-    struct expr **expr)
+bind_in_rows(
+    struct binder *binder, struct scope *scope, const struct ast_in *node, struct expr **expr)
 {
     struct expr **left;
     uint32_t width;
@@ -767,8 +762,7 @@ bind_in(struct binder *binder, struct scope *scope, const struct ast_in *node, s
 
 /* The elements of an array literal '{a,"b c",NULL}' as unknown literals. */
 static enum err
-split_array_literal(
-    struct binder *binder, const struct expr *literal, struct expr_vec *items)
+split_array_literal(struct binder *binder, const struct expr *literal, struct expr_vec *items)
 {
     const char *at = (const char *)literal->constant.p;
     const char *end = at + literal->constant.size;
@@ -862,8 +856,7 @@ bind_any(struct binder *binder, struct scope *scope, const struct ast_any *node,
         return bind_any_array(binder, scope, node, expr);
     }
     if (node->left->kind == AST_ROW && ast_list_count(ast_as_row(node->left)->list) > 1) {
-        return bind_unsupported(
-            binder, node->node.location, "ANY and ALL of rows are");
+        return bind_unsupported(binder, node->node.location, "ANY and ALL of rows are");
     }
     struct expr *left;
     struct query *query;
@@ -873,8 +866,8 @@ bind_any(struct binder *binder, struct scope *scope, const struct ast_any *node,
 }
 
 static enum err
-bind_between(struct binder *binder, struct scope *scope, const struct ast_between *node,
-    struct expr **expr)
+bind_between(
+    struct binder *binder, struct scope *scope, const struct ast_between *node, struct expr **expr)
 {
     int32_t location = node->node.location;
     struct expr *operand, *bounds[2];
@@ -971,8 +964,8 @@ bind_like(
 /* ---- IS -------------------------------------------------------------------------------------- */
 
 static enum err
-bind_is_null_row(struct binder *binder, struct scope *scope, const struct ast_is *node,
-    struct expr **expr)
+bind_is_null_row(
+    struct binder *binder, struct scope *scope, const struct ast_is *node, struct expr **expr)
 {
     struct expr **list;
     uint32_t count;
@@ -1012,8 +1005,8 @@ bind_is(struct binder *binder, struct scope *scope, const struct ast_is *node, s
             *expr = expr_bool(binder, list[0]->constant.null != node->negated, location);
             return ERR_OK;
         }
-        *expr = expr_list(binder, node->negated ? EXPR_IS_NOT_NULL : EXPR_IS_NULL, TYPE_BOOL,
-            location, list, 1);
+        *expr = expr_list(
+            binder, node->negated ? EXPR_IS_NOT_NULL : EXPR_IS_NULL, TYPE_BOOL, location, list, 1);
         return ERR_OK;
     }
     *expr = expr_list(binder, node->kind == AST_IS_TRUE ? EXPR_IS_TRUE : EXPR_IS_FALSE, TYPE_BOOL,
@@ -1052,8 +1045,8 @@ make_distinct(struct binder *binder, struct expr *left, struct expr *right, int3
 }
 
 static enum err
-bind_distinct_from(struct binder *binder, struct scope *scope,
-    const struct ast_distinct_from *node, struct expr **expr)
+bind_distinct_from(struct binder *binder, struct scope *scope, const struct ast_distinct_from *node,
+    struct expr **expr)
 {
     int32_t location = node->node.location;
     if (node->left->kind == AST_ROW && node->right->kind == AST_ROW) {
@@ -1107,8 +1100,8 @@ static enum err
 check_subquery_allowed(struct binder *binder, const struct scope *scope, int32_t location)
 {
     if (scope->clause == CLAUSE_CHECK) {
-        return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
-            "cannot use subquery in check constraint");
+        return bind_error(
+            binder, location, ERR_FEATURE_NOT_SUPPORTED, "cannot use subquery in check constraint");
     }
     if (scope->clause == CLAUSE_DEFAULT) {
         return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
@@ -1129,8 +1122,8 @@ bind_exists(
 }
 
 static enum err
-bind_scalar_subquery(struct binder *binder, struct scope *scope, const struct ast_subquery *node,
-    struct expr **expr)
+bind_scalar_subquery(
+    struct binder *binder, struct scope *scope, const struct ast_subquery *node, struct expr **expr)
 {
     int32_t location = node->node.location;
     if (node->array) {
@@ -1141,8 +1134,8 @@ bind_scalar_subquery(struct binder *binder, struct scope *scope, const struct as
     if (query->column_count != 1) {
         return bind_error(binder, location, ERR_SYNTAX, "subquery must return only one column");
     }
-    *expr = subplan_expr(binder, subplan_new(binder, query, SUBPLAN_SCALAR),
-        query->targets[0].expr->type, location);
+    *expr = subplan_expr(
+        binder, subplan_new(binder, query, SUBPLAN_SCALAR), query->targets[0].expr->type, location);
     (*expr)->typmod = query->targets[0].expr->typmod;
     return ERR_OK;
 }

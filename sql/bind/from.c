@@ -10,8 +10,8 @@
 #include "parser/parser.h"
 
 enum {
-    RELS_MAX = 64,           /* of one query level: sets of relations are 64 bits */
-    RELS_TOTAL_MAX = 20000,  /* WITH and views name each other: keep a bomb small */
+    RELS_MAX = 64,          /* of one query level: sets of relations are 64 bits */
+    RELS_TOTAL_MAX = 20000, /* WITH and views name each other: keep a bomb small */
     VIEW_DEPTH_MAX = 64,
 };
 
@@ -24,8 +24,8 @@ static enum err
 rel_add(struct binder *binder, struct query *query, struct rel *rel)
 {
     if (query->rels.count >= RELS_MAX) {
-        return bind_error(binder, -1, ERR_PROGRAM_LIMIT,
-            "a query level may join at most %d relations", RELS_MAX);
+        return bind_error(
+            binder, -1, ERR_PROGRAM_LIMIT, "a query level may join at most %d relations", RELS_MAX);
     }
     if (++binder->rel_total > RELS_TOTAL_MAX) {
         return bind_error(
@@ -92,8 +92,7 @@ bind_lock(struct binder *binder, const struct relation *relation, enum txn_table
     }
     if (binder->lock_count == binder->lock_capacity) {
         uint32_t wanted = binder->lock_capacity == 0 ? 4 : binder->lock_capacity * 2;
-        struct plan_table_lock *bigger =
-            arena_alloc_raw(binder->arena, wanted * sizeof *bigger);
+        struct plan_table_lock *bigger = arena_alloc_raw(binder->arena, wanted * sizeof *bigger);
         if (binder->lock_count > 0) {
             memcpy(bigger, binder->locks, binder->lock_count * sizeof *bigger);
         }
@@ -104,11 +103,12 @@ bind_lock(struct binder *binder, const struct relation *relation, enum txn_table
         (struct plan_table_lock){.relation = relation->oid, .name = relation->name, .mode = mode};
 }
 
-/* ---- items and their column aliases ------------------------------------------------------------ */
+/* ---- items and their column aliases ------------------------------------------------------------
+ */
 
 static enum err
-item_alias_columns(struct binder *binder, struct from_item *item, const struct ast_list *columns,
-    int32_t location)
+item_alias_columns(
+    struct binder *binder, struct from_item *item, const struct ast_list *columns, int32_t location)
 {
     uint32_t count = ast_list_count(columns);
     if (count == 0) {
@@ -117,8 +117,7 @@ item_alias_columns(struct binder *binder, struct from_item *item, const struct a
     const char **names = arena_alloc(binder->arena, (item->column_count + 1) * sizeof *names);
     uint32_t next = 0;
     for (uint32_t c = 0; c < item->column_count; c++) {
-        const char *own =
-            item->names != NULL ? item->names[c] : item->relation->columns[c].name;
+        const char *own = item->names != NULL ? item->names[c] : item->relation->columns[c].name;
         bool dropped = item->exprs == NULL && item->relation->columns[c].dropped;
         names[c] = !dropped && next < count ? ast_as_name(ast_list_at(columns, next))->text : own;
         next += !dropped;
@@ -169,8 +168,7 @@ check_conflict(struct binder *binder, const struct from_item *have, const struct
 }
 
 enum err
-scope_add_item(
-    struct binder *binder, struct scope *scope, struct from_item *item, int32_t location)
+scope_add_item(struct binder *binder, struct scope *scope, struct from_item *item, int32_t location)
 {
     for (uint32_t i = 0; i < scope->items.count; i++) {
         TRY(check_conflict(binder, scope->items.items[i], item, location));
@@ -213,8 +211,8 @@ item_for_query(struct binder *binder, struct query *query, bool shared, struct f
         const struct target *target = &query->targets[i];
         names[i] = target->name;
         exprs[i] = shared ? target->expr
-                          : expr_register(binder, target->reg, target->expr->type,
-                                target->expr->typmod, -1);
+                          : expr_register(
+                                binder, target->reg, target->expr->type, target->expr->typmod, -1);
     }
     item->column_count = query->column_count;
     item->names = names;
@@ -352,7 +350,8 @@ bind_cte_reference(struct binder *binder, struct scope *scope, struct scope *fou
         tree);
 }
 
-/* ---- tables and functions ---------------------------------------------------------------------- */
+/* ---- tables and functions ----------------------------------------------------------------------
+ */
 
 static enum err
 bind_range_table(struct binder *binder, struct scope *scope, const struct ast_table *table,
@@ -365,8 +364,7 @@ bind_range_table(struct binder *binder, struct scope *scope, const struct ast_ta
         for (struct scope *at = scope; at != NULL; at = at->parent) {
             for (const struct cte *cte = at->ctes; cte != NULL; cte = cte->next) {
                 if (strcmp(cte->name, table->name) == 0) {
-                    return bind_cte_reference(
-                        binder, scope, at, cte, table, nullable, item, tree);
+                    return bind_cte_reference(binder, scope, at, cte, table, nullable, item, tree);
                 }
             }
         }
@@ -387,8 +385,7 @@ bind_range_table(struct binder *binder, struct scope *scope, const struct ast_ta
         diag_detail(binder->diag, "This operation is not supported for indexes.");
         return ERR_WRONG_OBJECT_TYPE;
     default:
-        return bind_unsupported(
-            binder, table->node.location, "reading a sequence as a table is");
+        return bind_unsupported(binder, table->node.location, "reading a sequence as a table is");
     }
     struct rel *rel;
     TRY(bind_table_rel(binder, scope->query, relation, table->alias, &rel));
@@ -415,8 +412,8 @@ place_scalar(struct binder *binder, struct scope *scope, reg_t first_reg, struct
     query->targets[0] =
         (struct target){.expr = expr, .name = name, .reg = bind_registers(binder, 1)};
     query->end_reg = binder->next_reg;
-    return place_query(binder, scope, query, true, alias, range->columns, range->node.location,
-        item, tree);
+    return place_query(
+        binder, scope, query, true, alias, range->columns, range->node.location, item, tree);
 }
 
 static enum err
@@ -448,8 +445,7 @@ bind_range_function(struct binder *binder, struct scope *scope,
             return bind_unsupported(
                 binder, location, "WITH ORDINALITY of a function that returns no set is");
         }
-        return place_scalar(
-            binder, scope, first_reg, expr, column, alias, range, item, tree);
+        return place_scalar(binder, scope, first_reg, expr, column, alias, range, item, tree);
     }
     scope->query->set_function = NULL;
     if (expr->kind != EXPR_REGISTER || expr->reg != rel->base) {
@@ -533,8 +529,8 @@ bind_join_columns(struct binder *binder, struct from_item *item, const struct as
 {
     int32_t location = join->node.location;
     if (!join->natural) {
-        item->merged = arena_alloc(
-            binder->arena, ast_list_count(join->using_columns) * sizeof *item->merged);
+        item->merged =
+            arena_alloc(binder->arena, ast_list_count(join->using_columns) * sizeof *item->merged);
         for (uint32_t i = 0; i < ast_list_count(join->using_columns); i++) {
             const struct ast_name *name = ast_as_name(ast_list_at(join->using_columns, i));
             TRY(merge_column(binder, item, join->kind, name->text, name->node.location, conds));
@@ -549,8 +545,7 @@ bind_join_columns(struct binder *binder, struct from_item *item, const struct as
     for (uint32_t l = 0; l < left.count; l++) {
         for (uint32_t r = 0; r < right.count; r++) {
             if (strcmp(left_names.items[l], right_names.items[r]) == 0) {
-                TRY(merge_column(
-                    binder, item, join->kind, left_names.items[l], location, conds));
+                TRY(merge_column(binder, item, join->kind, left_names.items[l], location, conds));
                 break;
             }
         }
@@ -608,8 +603,7 @@ bind_join(struct binder *binder, struct scope *scope, const struct ast_join *joi
     struct from_item *made = arena_alloc(binder->arena, sizeof *made);
     made->join = true;
     struct join_tree *left, *right;
-    TRY(bind_from_node(
-        binder, scope, join->left, nullable || left_nullable, &made->left, &left));
+    TRY(bind_from_node(binder, scope, join->left, nullable || left_nullable, &made->left, &left));
     uint32_t visible = scope->items.count;
     vec_add(binder->arena, &scope->items, made->left);
     enum err err = bind_from_node(
@@ -662,8 +656,7 @@ bind_from_node(struct binder *binder, struct scope *scope, const struct ast_node
         err = bind_range_table(binder, scope, ast_as_table(node), nullable, item, tree);
         break;
     case AST_RANGE_SUBQUERY:
-        err = bind_range_subquery(
-            binder, scope, ast_as_range_subquery(node), nullable, item, tree);
+        err = bind_range_subquery(binder, scope, ast_as_range_subquery(node), nullable, item, tree);
         break;
     case AST_RANGE_FUNCTION:
         err = bind_range_function(binder, scope, ast_as_range_function(node), item, tree);
@@ -680,8 +673,8 @@ bind_from_node(struct binder *binder, struct scope *scope, const struct ast_node
 }
 
 enum err
-bind_from(struct binder *binder, struct scope *scope, const struct ast_list *from,
-    struct join_tree *list)
+bind_from(
+    struct binder *binder, struct scope *scope, const struct ast_list *from, struct join_tree *list)
 {
     list->kind = TREE_LIST;
     AST_FOREACH(at, from)

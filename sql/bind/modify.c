@@ -25,8 +25,8 @@ target_relation(struct binder *binder, const struct ast_table *table, const char
         return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE, "cannot open relation \"%s\"",
             (*relation)->name);
     default:
-        return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE,
-            "cannot change sequence \"%s\"", (*relation)->name);
+        return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE, "cannot change sequence \"%s\"",
+            (*relation)->name);
     }
 }
 
@@ -73,11 +73,10 @@ bind_checks(struct binder *binder, struct modify *modify)
     modify->check_names = arena_alloc(binder->arena, count * sizeof *modify->check_names);
     struct query none = {0};
     struct scope *scope = scope_new(binder, NULL, &none);
-    vec_add(binder->arena, &scope->items,
-        item_for_relation(binder, NULL, relation, modify->new_base));
+    vec_add(
+        binder->arena, &scope->items, item_for_relation(binder, NULL, relation, modify->new_base));
     for (uint32_t i = 0; i < count; i++) {
-        TRY(bind_text(
-            binder, scope, relation->checks[i].text, CLAUSE_CHECK, &modify->checks[i]));
+        TRY(bind_text(binder, scope, relation->checks[i].text, CLAUSE_CHECK, &modify->checks[i]));
         TRY(bind_to_boolean(binder, &modify->checks[i], "CHECK"));
         modify->check_names[i] = relation->checks[i].name;
     }
@@ -86,14 +85,14 @@ bind_checks(struct binder *binder, struct modify *modify)
 }
 
 static enum err
-bind_returning(struct binder *binder, struct scope *scope, struct modify *modify,
-    const struct ast_list *list)
+bind_returning(
+    struct binder *binder, struct scope *scope, struct modify *modify, const struct ast_list *list)
 {
     if (ast_list_count(list) == 0) {
         return ERR_OK;
     }
-    TRY(bind_targets(binder, scope, list, CLAUSE_RETURNING, &modify->returning,
-        &modify->returning_count));
+    TRY(bind_targets(
+        binder, scope, list, CLAUSE_RETURNING, &modify->returning, &modify->returning_count));
     if (scope->query->set_function != NULL) {
         return bind_error(binder, -1, ERR_FEATURE_NOT_SUPPORTED,
             "set-returning functions are not allowed in RETURNING");
@@ -131,8 +130,7 @@ insert_column_list(struct binder *binder, const struct relation *relation,
     const struct ast_insert *insert, struct insert_columns *to)
 {
     uint32_t listed = ast_list_count(insert->columns);
-    to->columns =
-        arena_alloc(binder->arena, (relation->column_count + 1U) * sizeof *to->columns);
+    to->columns = arena_alloc(binder->arena, (relation->column_count + 1U) * sizeof *to->columns);
     to->locations =
         arena_alloc(binder->arena, (relation->column_count + 1U) * sizeof *to->locations);
     if (listed == 0) {
@@ -152,7 +150,7 @@ insert_column_list(struct binder *binder, const struct relation *relation,
             return bind_unsupported(
                 binder, target->node.location, "assigning to a part of a column is");
         }
-        uint32_t column;
+        uint32_t column = 0;
         TRY(find_column(binder, relation, target->name, target->node.location, &column));
         if (seen[column]) {
             return bind_error(binder, target->node.location, ERR_DUPLICATE_COLUMN,
@@ -166,8 +164,8 @@ insert_column_list(struct binder *binder, const struct relation *relation,
 }
 
 static enum err
-check_width(struct binder *binder, const struct insert_columns *columns, uint32_t width,
-    int32_t location)
+check_width(
+    struct binder *binder, const struct insert_columns *columns, uint32_t width, int32_t location)
 {
     if (width > columns->count) {
         return bind_error(
@@ -204,16 +202,15 @@ insert_values(struct binder *binder, struct scope *scope, const struct ast_selec
         query->kind = QUERY_VALUES;
         query->first_reg = binder->next_reg;
         query->row_count = rows;
-        query->values =
-            arena_array(binder->arena, (size_t)rows * width + 1, sizeof *query->values);
+        query->values = arena_array(binder->arena, (size_t)rows * width + 1, sizeof *query->values);
     }
     scope->clause = CLAUSE_VALUES;
     for (uint32_t r = 0; r < rows; r++) {
         const struct ast_row *row = ast_as_row(ast_list_at(source->values, r));
         uint32_t its = ast_list_count(row->list);
         if (its != width) {
-            return bind_error(binder, row->node.location, ERR_SYNTAX,
-                "VALUES lists must all be the same length");
+            return bind_error(
+                binder, row->node.location, ERR_SYNTAX, "VALUES lists must all be the same length");
         }
         if (r == 0) {
             TRY(check_width(binder, columns, width,
@@ -222,8 +219,8 @@ insert_values(struct binder *binder, struct scope *scope, const struct ast_selec
         for (uint32_t i = 0; i < width; i++) {
             struct expr **to = query != NULL ? &query->values[(size_t)r * width + i]
                                              : &modify->columns[columns->columns[i]];
-            TRY(insert_value(binder, scope, relation, columns->columns[i],
-                ast_list_at(row->list, i), to));
+            TRY(insert_value(
+                binder, scope, relation, columns->columns[i], ast_list_at(row->list, i), to));
         }
     }
     scope->clause = CLAUSE_NONE;
@@ -259,8 +256,8 @@ insert_select(struct binder *binder, struct scope *scope, const struct ast_selec
         const struct column *column = &modify->relation->columns[c];
         TRY(query_type_unknown(binder, query, i, column->type));
         const struct target *target = &query->targets[i];
-        struct expr *expr = expr_register(binder, target->reg, target->expr->type,
-            target->expr->typmod, target->expr->location);
+        struct expr *expr = expr_register(
+            binder, target->reg, target->expr->type, target->expr->typmod, target->expr->location);
         TRY(bind_assign(binder, &expr, column));
         modify->columns[c] = expr;
     }
@@ -318,7 +315,8 @@ bind_insert(struct binder *binder, const struct ast_insert *insert, struct modif
     return ERR_OK;
 }
 
-/* ---- UPDATE and DELETE ------------------------------------------------------------------------- */
+/* ---- UPDATE and DELETE -------------------------------------------------------------------------
+ */
 
 /* FROM and WHERE around the target table; the scope then offers all names. */
 static enum err
@@ -380,8 +378,8 @@ bind_where(struct binder *binder, struct scope *scope, const struct ast_node *wh
 
 /* One column of (a, b) = (SELECT ..): the subquery is bound anew for each. */
 static enum err
-set_from_query(struct binder *binder, struct scope *scope, const struct ast_target *target,
-    struct expr **expr)
+set_from_query(
+    struct binder *binder, struct scope *scope, const struct ast_target *target, struct expr **expr)
 {
     int32_t location = target->value->location;
     if (target->value->kind != AST_SUBQUERY) {
@@ -399,15 +397,14 @@ set_from_query(struct binder *binder, struct scope *scope, const struct ast_targ
     bound->column = target->column;
     bound->subplan.kind = SUBPLAN_SCALAR;
     bound->subplan.correlated = query->correlated;
-    *expr = expr_new(
-        binder, EXPR_SUBPLAN, query->targets[target->column].expr->type, -1, location);
+    *expr = expr_new(binder, EXPR_SUBPLAN, query->targets[target->column].expr->type, -1, location);
     (*expr)->subplan = &bound->subplan;
     return ERR_OK;
 }
 
 static enum err
-bind_set_list(struct binder *binder, struct scope *scope, const struct ast_list *set,
-    struct modify *modify)
+bind_set_list(
+    struct binder *binder, struct scope *scope, const struct ast_list *set, struct modify *modify)
 {
     const struct relation *relation = modify->relation;
     modify->columns =
@@ -420,7 +417,7 @@ bind_set_list(struct binder *binder, struct scope *scope, const struct ast_list 
             return bind_unsupported(
                 binder, target->node.location, "assigning to a part of a column is");
         }
-        uint32_t c;
+        uint32_t c = 0;
         TRY(find_column(binder, relation, target->name, target->node.location, &c));
         if (modify->columns[c] != NULL) {
             return bind_error(binder, target->node.location, ERR_SYNTAX,
@@ -449,8 +446,8 @@ bind_set_list(struct binder *binder, struct scope *scope, const struct ast_list 
         if (modify->columns[c] != NULL) {
             modify->changed[changed++] = c;
         } else if (!column->dropped) {
-            modify->columns[c] = expr_register(
-                binder, modify->target->base + c, column->type, column->typmod, -1);
+            modify->columns[c] =
+                expr_register(binder, modify->target->base + c, column->type, column->typmod, -1);
         }
     }
     return ERR_OK;

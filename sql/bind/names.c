@@ -199,8 +199,8 @@ missing_table(struct binder *binder, struct scope *scope, const char *name, int3
             return ERR_UNDEFINED_TABLE;
         }
     }
-    return bind_error(binder, location, ERR_UNDEFINED_TABLE,
-        "missing FROM-clause entry for table \"%s\"", name);
+    return bind_error(
+        binder, location, ERR_UNDEFINED_TABLE, "missing FROM-clause entry for table \"%s\"", name);
 }
 
 /* The item that `schema.name` means, along the scopes. */
@@ -228,8 +228,8 @@ system_column(struct binder *binder, const struct from_item *item, const char *n
 }
 
 static enum err
-qualified_column(struct binder *binder, struct scope *scope, const struct ast_column *column,
-    struct expr **expr)
+qualified_column(
+    struct binder *binder, struct scope *scope, const struct ast_column *column, struct expr **expr)
 {
     int32_t location = column->node.location;
     const char *name = column->parts[column->count - 1];
@@ -242,8 +242,8 @@ qualified_column(struct binder *binder, struct scope *scope, const struct ast_co
         return ERR_OK;
     }
     if (found > 1) {
-        return bind_error(binder, location, ERR_AMBIGUOUS_COLUMN,
-            "column reference \"%s\" is ambiguous", name);
+        return bind_error(
+            binder, location, ERR_AMBIGUOUS_COLUMN, "column reference \"%s\" is ambiguous", name);
     }
     *expr = system_column(binder, item, name, location);
     if (*expr != NULL) {
@@ -254,8 +254,8 @@ qualified_column(struct binder *binder, struct scope *scope, const struct ast_co
 }
 
 enum err
-scope_column(struct binder *binder, struct scope *scope, const struct ast_column *column,
-    struct expr **expr)
+scope_column(
+    struct binder *binder, struct scope *scope, const struct ast_column *column, struct expr **expr)
 {
     if (column->count > 1) {
         return qualified_column(binder, scope, column, expr);
@@ -309,8 +309,8 @@ scope_star(struct binder *binder, struct scope *scope, const struct ast_column *
     int32_t location = column->node.location;
     if (column->count == 0) {
         if (scope->items.count == 0) {
-            return bind_error(binder, location, ERR_SYNTAX,
-                "SELECT * with no tables specified is not valid");
+            return bind_error(
+                binder, location, ERR_SYNTAX, "SELECT * with no tables specified is not valid");
         }
         for (uint32_t i = 0; i < scope->items.count; i++) {
             item_columns(binder, scope->items.items[i], exprs, names);

@@ -51,8 +51,7 @@ void
 bind_locate(struct binder *binder, int32_t location)
 {
     if (binder->text != NULL && location >= 0 && binder->diag != NULL) {
-        diag_position(
-            binder->diag, parser_position(binder->text, binder->text_size, location));
+        diag_position(binder->diag, parser_position(binder->text, binder->text_size, location));
     }
 }
 
@@ -72,8 +71,7 @@ bind_error(struct binder *binder, int32_t location, enum err code, const char *f
 enum err
 bind_unsupported(struct binder *binder, int32_t location, const char *what)
 {
-    return bind_error(
-        binder, location, ERR_FEATURE_NOT_SUPPORTED, "%s not supported", what);
+    return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED, "%s not supported", what);
 }
 
 enum err
@@ -242,8 +240,8 @@ fold_call(struct binder *binder, struct expr *expr)
     const struct function *function = expr->function;
     bool null;
     if (function->call == NULL || expr->count > FUNCTION_ARGS_MAX ||
-        (function->flags & (FUNCTION_STABLE | FUNCTION_VOLATILE | FUNCTION_SET |
-                               FUNCTION_AGGREGATE)) != 0 ||
+        (function->flags &
+            (FUNCTION_STABLE | FUNCTION_VOLATILE | FUNCTION_SET | FUNCTION_AGGREGATE)) != 0 ||
         !all_const(expr, &null)) {
         return expr;
     }
@@ -254,10 +252,8 @@ fold_call(struct binder *binder, struct expr *expr)
     for (uint32_t i = 0; i < expr->count; i++) {
         args[i] = expr->list[i]->constant;
     }
-    struct eval eval = {.task = binder->task,
-        .arena = binder->arena,
-        .diag = NULL,
-        .env = binder->context->env};
+    struct eval eval = {
+        .task = binder->task, .arena = binder->arena, .diag = NULL, .env = binder->context->env};
     struct datum result = {0};
     if (function->call(&eval, args, (int)expr->count, &result) != ERR_OK) {
         return expr; /* 1/0 is an error only where it is computed (CASE) */
@@ -445,8 +441,7 @@ tree_reads(const struct join_tree *tree, void (*read)(void *arg, reg_t reg), voi
 }
 
 static void
-list_reads(
-    struct expr **list, uint32_t count, void (*read)(void *arg, reg_t reg), void *arg)
+list_reads(struct expr **list, uint32_t count, void (*read)(void *arg, reg_t reg), void *arg)
 {
     for (uint32_t i = 0; i < count; i++) {
         expr_reads(list[i], read, arg);

@@ -32,8 +32,8 @@ coerce_literal(struct binder *binder, struct expr **expr, oid_t type)
             .arena = binder->arena,
             .diag = binder->diag,
             .env = binder->context->env};
-        enum err err = type_input(
-            &eval, type, -1, slice_of(from->constant.p, from->constant.size), &value);
+        enum err err =
+            type_input(&eval, type, -1, slice_of(from->constant.p, from->constant.size), &value);
         if (err != ERR_OK) {
             bind_locate(binder, from->location);
             return err;
@@ -71,8 +71,8 @@ coerce_typmod(struct binder *binder, struct expr **expr, int32_t typmod, bool ex
         return;
     }
     if (from->type != TYPE_BPCHAR && from->type != TYPE_VARCHAR && from->type != TYPE_NUMERIC &&
-        from->type != TYPE_TIME && from->type != TYPE_TIMESTAMP &&
-        from->type != TYPE_TIMESTAMPTZ && from->type != TYPE_INTERVAL) {
+        from->type != TYPE_TIME && from->type != TYPE_TIMESTAMP && from->type != TYPE_TIMESTAMPTZ &&
+        from->type != TYPE_INTERVAL) {
         return;
     }
     struct expr **list = arena_alloc(binder->arena, sizeof *list);
@@ -202,7 +202,8 @@ bind_to_text_if_unknown(struct binder *binder, struct expr **expr)
     return ERR_OK;
 }
 
-/* ---- choosing among candidates ---------------------------------------------------------------- */
+/* ---- choosing among candidates ----------------------------------------------------------------
+ */
 
 struct candidate {
     const struct function *function;
@@ -315,8 +316,7 @@ keep_by_category(struct candidate *candidates, uint32_t count, const oid_t *type
 
 /* Step 4.f: unknown arguments are of the type all known ones share. */
 static uint32_t
-keep_by_shared_type(
-    struct candidate *candidates, uint32_t count, const oid_t *types, uint32_t args)
+keep_by_shared_type(struct candidate *candidates, uint32_t count, const oid_t *types, uint32_t args)
 {
     oid_t shared = 0;
     for (uint32_t i = 0; i < args; i++) {
@@ -386,8 +386,8 @@ choose(struct binder *binder, struct candidate *candidates, uint32_t count, cons
         for (uint32_t i = 0; i < args; i++) {
             oid_t type = candidate_type(&candidates[c], i);
             scores[c] += types[i] != TYPE_UNKNOWN &&
-                         (type == types[i] || (type_preferred(type) && type_category(type) ==
-                                                                           type_category(types[i])));
+                         (type == types[i] || (type_preferred(type) &&
+                                                  type_category(type) == type_category(types[i])));
         }
     }
     kept = keep_best(candidates, scores, kept);
@@ -420,8 +420,8 @@ argument_types(struct binder *binder, const oid_t *types, uint32_t count)
 {
     const char *text = "";
     for (uint32_t i = 0; i < count; i++) {
-        text = arena_printf(binder->arena, "%s%s%s", text, i == 0 ? "" : ", ",
-            bind_type_name(binder, types[i]));
+        text = arena_printf(
+            binder->arena, "%s%s%s", text, i == 0 ? "" : ", ", bind_type_name(binder, types[i]));
     }
     return text;
 }
@@ -529,10 +529,9 @@ operator_choose(struct binder *binder, const char *name, const struct expr *left
         kept == 0 ? "operator does not exist: %s%s %s" : "operator is not unique: %s%s %s",
         left_name, name, bind_type_name(binder, types[1]));
     diag_hint(binder->diag, "%s You might need to add explicit type casts.",
-        kept != 0 ? "Could not choose a best candidate operator."
-        : left == NULL
-            ? "No operator matches the given name and argument type."
-            : "No operator matches the given name and argument types.");
+        kept != 0      ? "Could not choose a best candidate operator."
+        : left == NULL ? "No operator matches the given name and argument type."
+                       : "No operator matches the given name and argument types.");
     return code;
 }
 
@@ -561,8 +560,8 @@ bind_operator(struct binder *binder, const char *name, struct expr *left, struct
 /* ---- common types ---------------------------------------------------------------------------- */
 
 enum err
-bind_common_type(struct binder *binder, struct expr **list, uint32_t count, const char *what,
-    oid_t *type)
+bind_common_type(
+    struct binder *binder, struct expr **list, uint32_t count, const char *what, oid_t *type)
 {
     oid_t chosen = 0;
     for (uint32_t i = 0; i < count; i++) {

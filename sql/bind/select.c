@@ -117,9 +117,8 @@ bind_targets(struct binder *binder, struct scope *scope, const struct ast_list *
 static uint32_t
 query_add_target(struct binder *binder, struct query *query, struct expr *expr, bool junk)
 {
-    struct target_list list = {.items = query->targets,
-        .count = query->target_count,
-        .capacity = query->target_capacity};
+    struct target_list list = {
+        .items = query->targets, .count = query->target_count, .capacity = query->target_capacity};
     target_add(binder, &list, expr, "?column?")->junk = junk;
     query->targets = list.items;
     query->target_count = list.count;
@@ -127,7 +126,8 @@ query_add_target(struct binder *binder, struct query *query, struct expr *expr, 
     return list.count - 1;
 }
 
-/* ---- ORDER BY, GROUP BY, DISTINCT ON ----------------------------------------------------------- */
+/* ---- ORDER BY, GROUP BY, DISTINCT ON -----------------------------------------------------------
+ */
 
 enum {
     NO_TARGET = UINT32_MAX,
@@ -144,8 +144,7 @@ target_by_position(struct binder *binder, const struct query *query, const struc
     }
     const struct ast_const *constant = ast_as_const(node);
     if (constant->kind != AST_CONST_INTEGER) {
-        return bind_error(
-            binder, node->location, ERR_SYNTAX, "non-integer constant in %s", clause);
+        return bind_error(binder, node->location, ERR_SYNTAX, "non-integer constant in %s", clause);
     }
     if (constant->integer < 1 || constant->integer > query->column_count) {
         return bind_error(binder, node->location, ERR_INVALID_COLUMN_REFERENCE,
@@ -252,8 +251,7 @@ bind_order(
         const struct ast_sort *sort = ast_as_sort(*at);
         struct sort_item item = {0};
         TRY(sort_direction(binder, sort, &item));
-        TRY(target_for(
-            binder, scope, query, sort->expr, CLAUSE_ORDER, "ORDER BY", &item.target));
+        TRY(target_for(binder, scope, query, sort->expr, CLAUSE_ORDER, "ORDER BY", &item.target));
         TRY(check_ordered(binder, query->targets[item.target].expr->type, sort->expr->location));
         if (query->distinct && query->targets[item.target].junk) {
             return bind_error(binder, sort->expr->location, ERR_INVALID_COLUMN_REFERENCE,
@@ -362,8 +360,8 @@ bind_group(
 }
 
 static enum err
-bind_distinct(
-    struct binder *binder, struct scope *scope, struct query *query, const struct ast_select *select)
+bind_distinct(struct binder *binder, struct scope *scope, struct query *query,
+    const struct ast_select *select)
 {
     if (select->distinct == AST_DISTINCT_ROW) {
         for (uint32_t i = 0; i < query->column_count; i++) {
@@ -446,8 +444,8 @@ bind_limit_part(struct binder *binder, struct scope *scope, const struct ast_nod
 }
 
 static enum err
-bind_limit(
-    struct binder *binder, struct scope *scope, struct query *query, const struct ast_select *select)
+bind_limit(struct binder *binder, struct scope *scope, struct query *query,
+    const struct ast_select *select)
 {
     if (select->limit_with_ties) {
         return bind_unsupported(binder, select->node.location, "WITH TIES is");
@@ -456,8 +454,7 @@ bind_limit(
     if (query->limit != NULL && expr_is_null_const(query->limit)) {
         query->limit = NULL;
     }
-    return bind_limit_part(
-        binder, scope, select->offset, CLAUSE_OFFSET, "OFFSET", &query->offset);
+    return bind_limit_part(binder, scope, select->offset, CLAUSE_OFFSET, "OFFSET", &query->offset);
 }
 
 /* ---- FOR UPDATE ------------------------------------------------------------------------------ */
@@ -481,15 +478,14 @@ locking_name(enum ast_lock_strength strength)
 static enum err
 locking_allowed(struct binder *binder, const struct query *query, const char *name)
 {
-    const char *with = query->kind == QUERY_SET                         ? "UNION/INTERSECT/EXCEPT"
-                       : query->kind == QUERY_VALUES                    ? "VALUES"
+    const char *with = query->kind == QUERY_SET                          ? "UNION/INTERSECT/EXCEPT"
+                       : query->kind == QUERY_VALUES                     ? "VALUES"
                        : query->distinct || query->distinct_on_count > 0 ? "DISTINCT clause"
-                       : query->group_count > 0                         ? "GROUP BY clause"
-                       : query->having != NULL                          ? "HAVING clause"
-                       : query->has_aggregates                          ? "aggregate functions"
-                       : query->set_function != NULL
-                           ? "set-returning functions in the target list"
-                           : NULL;
+                       : query->group_count > 0                          ? "GROUP BY clause"
+                       : query->having != NULL                           ? "HAVING clause"
+                       : query->has_aggregates                           ? "aggregate functions"
+                       : query->set_function != NULL ? "set-returning functions in the target list"
+                                                     : NULL;
     if (with != NULL) {
         return bind_error(
             binder, -1, ERR_FEATURE_NOT_SUPPORTED, "%s is not allowed with %s", name, with);
@@ -539,8 +535,7 @@ lock_rel(struct binder *binder, struct query *query, struct rel *rel,
         return bind_error(binder, -1, ERR_FEATURE_NOT_SUPPORTED,
             "%s cannot be applied to the nullable side of an outer join", name);
     }
-    enum txn_row_lock mode = (enum txn_row_lock)(TXN_LOCK_KEY_SHARE +
-                                                 (int)locking->strength);
+    enum txn_row_lock mode = (enum txn_row_lock)(TXN_LOCK_KEY_SHARE + (int)locking->strength);
     enum txn_wait wait = locking->wait == AST_LOCK_NOWAIT ? TXN_NOWAIT
                          : locking->wait == AST_LOCK_SKIP ? TXN_SKIP_LOCKED
                                                           : TXN_WAIT;
@@ -557,8 +552,7 @@ lock_rel(struct binder *binder, struct query *query, struct rel *rel,
     if (query->locks == NULL) {
         query->locks = arena_alloc(binder->arena, query->rels.count * sizeof *query->locks);
     }
-    query->locks[query->lock_count++] =
-        (struct lock_item){.rel = rel, .mode = mode, .wait = wait};
+    query->locks[query->lock_count++] = (struct lock_item){.rel = rel, .mode = mode, .wait = wait};
     return ERR_OK;
 }
 
@@ -633,8 +627,8 @@ bind_plain(struct binder *binder, struct scope *scope, struct query *query,
     const struct ast_select *select, bool keep_unknown)
 {
     if (select->into != NULL) {
-        return bind_error(binder, select->node.location, ERR_SYNTAX,
-            "SELECT ... INTO is not allowed here");
+        return bind_error(
+            binder, select->node.location, ERR_SYNTAX, "SELECT ... INTO is not allowed here");
     }
     if (ast_list_count(select->windows) > 0) {
         return bind_unsupported(binder, select->node.location, "window functions are");
@@ -693,8 +687,7 @@ column_targets(struct binder *binder, struct query *query, uint32_t count)
 }
 
 static void
-column_target(
-    struct binder *binder, struct query *query, uint32_t i, oid_t type, int32_t typmod)
+column_target(struct binder *binder, struct query *query, uint32_t i, oid_t type, int32_t typmod)
 {
     struct target *target = &query->targets[i];
     target->reg = query->target_base + i;
@@ -715,12 +708,11 @@ bind_values(struct binder *binder, struct scope *scope, struct query *query,
     for (uint32_t r = 0; r < rows; r++) {
         const struct ast_row *row = ast_as_row(ast_list_at(select->values, r));
         if (ast_list_count(row->list) != width) {
-            return bind_error(binder, row->node.location, ERR_SYNTAX,
-                "VALUES lists must all be the same length");
+            return bind_error(
+                binder, row->node.location, ERR_SYNTAX, "VALUES lists must all be the same length");
         }
         for (uint32_t c = 0; c < width; c++) {
-            TRY(bind_expr(
-                binder, scope, ast_list_at(row->list, c), &query->values[r * width + c]));
+            TRY(bind_expr(binder, scope, ast_list_at(row->list, c), &query->values[r * width + c]));
         }
     }
     scope->clause = CLAUSE_NONE;
@@ -784,9 +776,8 @@ static enum err
 bind_set(struct binder *binder, struct scope *scope, struct query *query,
     const struct ast_select *select)
 {
-    static const char *const names[] = {[AST_SET_UNION] = "UNION",
-        [AST_SET_INTERSECT] = "INTERSECT",
-        [AST_SET_EXCEPT] = "EXCEPT"};
+    static const char *const names[] = {
+        [AST_SET_UNION] = "UNION", [AST_SET_INTERSECT] = "INTERSECT", [AST_SET_EXCEPT] = "EXCEPT"};
     const char *name = names[select->op];
     query->kind = QUERY_SET;
     query->set_kind = select->op == AST_SET_UNION       ? SET_UNION
@@ -811,10 +802,10 @@ bind_set(struct binder *binder, struct scope *scope, struct query *query,
         TRY(query_type_unknown(binder, query->right, i, type));
         sides[0] = query_column(binder, query->left, i);
         sides[1] = query_column(binder, query->right, i);
-        int32_t typmod = sides[0]->type == type && sides[1]->type == type &&
-                                 sides[0]->typmod == sides[1]->typmod
-                             ? sides[0]->typmod
-                             : -1;
+        int32_t typmod =
+            sides[0]->type == type && sides[1]->type == type && sides[0]->typmod == sides[1]->typmod
+                ? sides[0]->typmod
+                : -1;
         TRY(bind_coerce_list(binder, sides, 2, type, name));
         if (!(query->set_kind == SET_UNION && query->set_all) && !type_is_ordered(type)) {
             return bind_error(binder, -1, ERR_UNDEFINED_FUNCTION,
@@ -867,7 +858,8 @@ bind_select(struct binder *binder, struct scope *parent, const struct ast_select
     return bind_query(binder, parent, select, false, query);
 }
 
-/* ---- queries around queries -------------------------------------------------------------------- */
+/* ---- queries around queries --------------------------------------------------------------------
+ */
 
 struct query *
 query_filtered(struct binder *binder, struct query *query, struct expr *condition)
@@ -905,9 +897,8 @@ query_cast_column(struct binder *binder, struct query **query, oid_t type)
     bool done;
     TRY(bind_coerce(binder, &column, type, -1, CAST_IMPLICIT, &done));
     outer->targets = arena_alloc(binder->arena, sizeof *outer->targets);
-    outer->targets[0] = (struct target){.expr = column,
-        .name = (*query)->targets[0].name,
-        .reg = bind_registers(binder, 1)};
+    outer->targets[0] = (struct target){
+        .expr = column, .name = (*query)->targets[0].name, .reg = bind_registers(binder, 1)};
     outer->target_base = outer->targets[0].reg;
     outer->target_count = outer->column_count = 1;
     outer->end_reg = binder->next_reg;

@@ -1,0 +1,547 @@
+/*
+ * sql/plan/access.c - how a relation is read: whole, or through which index between which bounds.
+ *
+ * There are no statistics beyond a tree's row count, so selectivities are PostgreSQL's defaults
+ * for columns it knows nothing of. A table is taken to have at least ROWS_LEAST rows: a plan made
+ * while it was empty is kept, and must still be good when it has grown.
+ */
+#include "sql/plan/planner.h"
+
+#include "base/assert.h"
+
+enum {
+    ROWS_LEAST = 1000,
+    ROWS_VIRTUAL = 200,
+    ROWS_FUNCTION = 1000,
+    DISTINCT_DEFAULT = 200,
+};
+
+static const double COST_ROW = 1;      /* one row in the order of the tree */
+static const double COST_DESCENT = 6;  /* from a tree's root to a leaf */
+static const double COST_FILTER = 0.2; /* one predicate on one row */
+
+/* ---- estimates ------------------------------------------------------------------------------- */
+
+double
+rel_row_count(const struct level *level, const struct rel *rel)
+{
+    switch (rel->kind) {
+    case REL_VIRTUAL:
+        return ROWS_VIRTUAL;
+    case REL_FUNCTION:
+        return ROWS_FUNCTION;
+    case REL_QUERY:
+        return ROWS_LEAST;
+    case REL_TABLE:
+        break;
+    }
+    uint64_t leaves = 0, rows = 0;
+    if (level->planner->context->db != NULL) {
+        txn_tree_size(level->planner->context->db, rel->relation->tree, &leaves, &rows);
+    }
+    return rows < ROWS_LEAST ? ROWS_LEAST : (double)rows;
+}
+
+double
+rel_distinct(const struct level *level, const struct rel *rel, uint32_t column)
+{
+    double rows = rel_row_count(level, rel);
+    if (rel->kind == REL_TABLE) {
+        for (uint16_t i = 0; i < rel->relation->index_count; i++) {
+            const struct index *index = &rel->relation->indexes[i];
+            if (index->unique && index->column_count == 1 && index->columns[0] == column) {
+                return rows;
+            }
+        }
+    }
+    return rows < DISTINCT_DEFAULT ? rows : DISTINCT_DEFAULT;
+}
+
+static double
+equality_selectivity(const struct level *level, const struct expr *expr)
+{
+    for (uint32_t i = 0; i < expr->count && i < 2; i++) {
+        const struct expr *side = expr->list[i];
+        if (side->kind == EXPR_REGISTER) {
+            const struct rel *rel = query_rel(level->query, side->reg);
+            if (rel != NULL && rel->relation != NULL) {
+                return 1.0 / rel_distinct(level, rel, side->reg - rel->base);
+            }
+        }
+    }
+    return 1.0 / DISTINCT_DEFAULT;
+}
+
+double
+pred_selectivity(struct level *level, const struct expr *expr)
+{
+    switch (expr->kind) {
+    case EXPR_CONST:
+        return expr->constant.null || expr->constant.i == 0 ? 0 : 1;
+    case EXPR_IS_NULL:
+        return 0.005;
+    case EXPR_IS_NOT_NULL:
+        return 0.995;
+    case EXPR_IN: {
+        double sum = (double)(expr->count - 1) * equality_selectivity(level, expr);
+        return sum > 0.5 ? 0.5 : sum;
+    }
+    case EXPR_AND: {
+        double product = 1;
+        for (uint32_t i = 0; i < expr->count; i++) {
+            product *= pred_selectivity(level, expr->list[i]);
+        }
+        return product;
+    }
+    case EXPR_OR: {
+        double none = 1;
+        for (uint32_t i = 0; i < expr->count; i++) {
+            none *= 1 - pred_selectivity(level, expr->list[i]);
+        }
+        return 1 - none;
+    }
+    case EXPR_NOT:
+        return 1 - pred_selectivity(level, expr->list[0]);
+    case EXPR_SUBPLAN:
+        return 0.5;
+    case EXPR_CALL: {
+        const struct operator_def *op = expr_operator(expr);
+        if (op == NULL) {
+            return 1.0 / 3;
+        }
+        if (strcmp(op->name, "=") == 0) {
+            return equality_selectivity(level, expr);
+        }
+        if (strcmp(op->name, "<>") == 0) {
+            return 0.995;
+        }
+        if (strcmp(op->name, "~~") == 0 || strcmp(op->name, "~~*") == 0) {
+            return 0.01;
+        }
+        return 1.0 / 3;
+    }
+    default:
+        return 0.5;
+    }
+}
+
+/* ---- predicates an index can use ----------------------------------------------------------------
+ */
+
+enum bound_kind {
+    BOUND_NONE,
+    BOUND_EQUAL,
+    BOUND_IN,
+    BOUND_LOW,
+    BOUND_HIGH,
+};
+
+struct match {
+    enum bound_kind kind;
+    bool exclusive;
+    struct expr *value; /* of the column's type */
+};
+
+static int
+integer_width(oid_t type)
+{
+    return type == TYPE_INT2 ? 2 : type == TYPE_INT4 ? 4 : type == TYPE_INT8 ? 8 : 0;
+}
+
+static bool
+string_like(oid_t type)
+{
+    return type == TYPE_TEXT || type == TYPE_VARCHAR;
+}
+
+/* Values of `type` may be taken as the column's without changing. */
+static bool
+type_fits(oid_t type, oid_t column)
+{
+    return type == column || (string_like(type) && string_like(column)) ||
+           (integer_width(type) > 0 && integer_width(type) <= integer_width(column));
+}
+
+static bool
+is_column(const struct expr *expr, reg_t reg)
+{
+    return expr->kind == EXPR_REGISTER && expr->reg == reg;
+}
+
+struct reads_rel {
+    const struct rel *rel;
+    bool reads;
+};
+
+static void
+check_reads_rel(void *arg, reg_t reg)
+{
+    struct reads_rel *check = arg;
+    check->reads |= reg >= check->rel->base && reg - check->rel->base < check->rel->reg_count;
+}
+
+/* PL2: known before the relation is read. */
+static bool
+usable_value(const struct rel *rel, const struct expr *value)
+{
+    struct reads_rel check = {.rel = rel};
+    expr_reads(value, check_reads_rel, &check);
+    return !check.reads && !expr_volatile(value);
+}
+
+static enum bound_kind
+bound_of(const char *op, bool flipped, bool *exclusive)
+{
+    *exclusive = op[1] == '\0';
+    if (strcmp(op, "=") == 0) {
+        *exclusive = false;
+        return BOUND_EQUAL;
+    }
+    if (strcmp(op, "<") == 0 || strcmp(op, "<=") == 0) {
+        return flipped ? BOUND_LOW : BOUND_HIGH;
+    }
+    if (strcmp(op, ">") == 0 || strcmp(op, ">=") == 0) {
+        return flipped ? BOUND_HIGH : BOUND_LOW;
+    }
+    return BOUND_NONE;
+}
+
+static struct match
+match_pred(const struct rel *rel, uint32_t column, struct expr *expr)
+{
+    struct match none = {0};
+    oid_t type = rel->relation->columns[column].type;
+    reg_t reg = rel->base + column;
+    if (expr->kind == EXPR_IN) {
+        if (!is_column(expr->list[0], reg) || !type_fits(expr->list[1]->type, type)) {
+            return none;
+        }
+        for (uint32_t i = 1; i < expr->count; i++) {
+            if (!usable_value(rel, expr->list[i])) {
+                return none;
+            }
+        }
+        return (struct match){.kind = BOUND_IN, .value = expr};
+    }
+    const struct operator_def *op = expr_operator(expr);
+    if (op == NULL || expr->count != 2) {
+        return none;
+    }
+    bool flipped = !is_column(expr->list[0], reg);
+    if (flipped && !is_column(expr->list[1], reg)) {
+        return none;
+    }
+    struct expr *value = expr->list[flipped ? 0 : 1];
+    struct match match = {.value = value};
+    match.kind = bound_of(op->name, flipped, &match.exclusive);
+    if (match.kind == BOUND_NONE || !type_fits(value->type, type) || !usable_value(rel, value)) {
+        return none;
+    }
+    return match;
+}
+
+/* ---- orders ---------------------------------------------------------------------------------- */
+
+static bool
+is_bound_equal(const struct access *access, const struct index *index, uint16_t column)
+{
+    for (uint32_t i = 0; i < access->equal_count; i++) {
+        if (index->columns[i] == column) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does the index, read forward or backward, give the rows in this order? */
+static bool
+index_gives_order(const struct rel *rel, const struct index *index, const struct access *access,
+    const struct order *order, bool *backward)
+{
+    uint32_t at = access->equal_count;
+    int direction = 0; /* 1 forward, -1 backward */
+    for (uint32_t k = 0; k < order->count; k++) {
+        const struct plan_sort_key *key = &order->keys[k];
+        if (key->reg < rel->base || key->reg - rel->base >= rel->column_count) {
+            return false;
+        }
+        uint16_t column = (uint16_t)(key->reg - rel->base);
+        if (is_bound_equal(access, index, column)) {
+            continue; /* the same in all rows */
+        }
+        if (at >= index->column_count) {
+            return index->primary; /* no two rows are equal so far */
+        }
+        if (index->columns[at] != column) {
+            return false;
+        }
+        bool descending = (index->flags[at] & KEY_DESCENDING) != 0;
+        bool nulls_first = (index->flags[at] & KEY_NULLS_FIRST) != 0;
+        int wanted = key->descending == descending ? 1 : -1;
+        if (!rel->relation->columns[column].not_null) {
+            bool agrees = key->nulls_first == (wanted > 0 ? nulls_first : !nulls_first);
+            if (!agrees) {
+                return false;
+            }
+        }
+        if (direction != 0 && wanted != direction) {
+            return false;
+        }
+        direction = wanted;
+        at++;
+    }
+    *backward = direction < 0;
+    return true;
+}
+
+/* ---- choosing -------------------------------------------------------------------------------- */
+
+static bool
+covers(const struct rel *rel, const struct index *index)
+{
+    if (rel->identity) {
+        return false;
+    }
+    for (uint32_t c = 0; c < rel->column_count; c++) {
+        if (!rel->used[c]) {
+            continue;
+        }
+        bool found = false;
+        for (uint16_t i = 0; i < index->column_count && !found; i++) {
+            found = index->columns[i] == c;
+        }
+        const struct type *type = type_by_oid(rel->relation->columns[c].type);
+        if (!found || type == NULL || !type->key_lossless) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct chooser {
+    struct level *level;
+    const struct rel *rel;
+    struct pred *const *preds;
+    uint32_t pred_count;
+    rel_set available, own;
+    double rows;
+};
+
+static bool
+pred_usable(const struct chooser *chooser, uint32_t i)
+{
+    return i < 64 && (chooser->preds[i]->rels & ~(chooser->own | chooser->available)) == 0 &&
+           !expr_has_subplan(chooser->preds[i]->expr);
+}
+
+/* Bounds on one column of an index; true if the next column may be bound as well. */
+static bool
+bind_column(
+    const struct chooser *chooser, uint16_t column, struct access *access, double *selectivity)
+{
+    for (uint32_t i = 0; i < chooser->pred_count; i++) {
+        if (!pred_usable(chooser, i)) {
+            continue;
+        }
+        struct match match = match_pred(chooser->rel, column, chooser->preds[i]->expr);
+        if (match.kind == BOUND_EQUAL) {
+            access->equal[access->equal_count++] = match.value;
+            access->consumed |= UINT64_C(1) << i;
+            *selectivity /= rel_distinct(chooser->level, chooser->rel, column);
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < chooser->pred_count; i++) {
+        if (!pred_usable(chooser, i)) {
+            continue;
+        }
+        struct match match = match_pred(chooser->rel, column, chooser->preds[i]->expr);
+        uint64_t bit = UINT64_C(1) << i;
+        if (match.kind == BOUND_IN && access->low == NULL && access->high == NULL) {
+            access->in = match.value;
+            access->consumed |= bit;
+            *selectivity *= (double)(match.value->count - 1) /
+                            rel_distinct(chooser->level, chooser->rel, column);
+            return false;
+        }
+        if (match.kind == BOUND_LOW && access->low == NULL) {
+            access->low = match.value;
+            access->low_exclusive = match.exclusive;
+            access->consumed |= bit;
+            *selectivity *= access->high == NULL ? 1.0 / 3 : 0.015;
+        } else if (match.kind == BOUND_HIGH && access->high == NULL) {
+            access->high = match.value;
+            access->high_exclusive = match.exclusive;
+            access->consumed |= bit;
+            *selectivity *= access->low == NULL ? 1.0 / 3 : 0.015;
+        }
+    }
+    return false;
+}
+
+static void
+finish_cost(const struct chooser *chooser, double all_selectivity, struct access *access)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < chooser->pred_count; i++) {
+        left += i >= 64 || (access->consumed >> i & 1) == 0;
+    }
+    access->rows = chooser->rows * all_selectivity;
+    if (access->rows > access->scanned) {
+        access->rows = access->scanned;
+    }
+    if (access->rows < 1) {
+        access->rows = 1;
+    }
+    double each = COST_ROW + COST_FILTER * left;
+    double descents = 1;
+    if (access->index != NULL) {
+        descents = access->in != NULL ? (double)(access->in->count - 1) : 1;
+        if (!access->index->primary && !covers(chooser->rel, access->index)) {
+            each += COST_DESCENT;
+        }
+    }
+    access->cost = descents * COST_DESCENT + access->scanned * each;
+}
+
+static void
+try_index(const struct chooser *chooser, const struct index *index, double all_selectivity,
+    struct access *access)
+{
+    *access = (struct access){.index = index};
+    double selectivity = 1;
+    uint16_t at = 0;
+    while (at < index->column_count &&
+           bind_column(chooser, index->columns[at], access, &selectivity)) {
+        at++;
+    }
+    if (index->unique && access->equal_count == index->column_count) {
+        selectivity = 1.0 / chooser->rows;
+    }
+    access->scanned = chooser->rows * selectivity;
+    if (access->scanned < 1) {
+        access->scanned = 1;
+    }
+    finish_cost(chooser, all_selectivity, access);
+}
+
+void
+access_choose(struct level *level, const struct rel *rel, struct pred *const *preds,
+    uint32_t pred_count, rel_set available, const struct order *order, struct access *access)
+{
+    struct chooser chooser = {.level = level,
+        .rel = rel,
+        .preds = preds,
+        .pred_count = pred_count,
+        .available = available,
+        .own = rel_bit(level, rel),
+        .rows = rel_row_count(level, rel)};
+    double all_selectivity = 1;
+    for (uint32_t i = 0; i < pred_count; i++) {
+        all_selectivity *= pred_selectivity(level, preds[i]->expr);
+    }
+    *access = (struct access){.scanned = chooser.rows};
+    finish_cost(&chooser, all_selectivity, access);
+    if (order != NULL) {
+        access->cost = 1e300; /* the tree's own order counts as the primary key's below */
+    }
+    if (rel->kind != REL_TABLE) {
+        return;
+    }
+    for (uint16_t i = 0; i < rel->relation->index_count; i++) {
+        struct access tried;
+        const struct index *index = &rel->relation->indexes[i];
+        try_index(&chooser, index, all_selectivity, &tried);
+        if (order != NULL) {
+            if (tried.in != NULL ||
+                !index_gives_order(rel, index, &tried, order, &tried.backward)) {
+                continue;
+            }
+        } else if (tried.equal_count == 0 && tried.in == NULL && tried.low == NULL &&
+                   tried.high == NULL && !(covers(rel, index) && !index->primary)) {
+            continue; /* the whole index, for nothing */
+        }
+        bool exact = index->unique && tried.equal_count == index->column_count;
+        if (tried.cost < access->cost || (exact && tried.cost <= access->cost)) {
+            *access = tried;
+        }
+    }
+}
+
+/* ---- building -------------------------------------------------------------------------------- */
+
+static struct expr *
+as_type(struct planner *planner, struct expr *expr, oid_t type)
+{
+    return expr->type == type ? expr : expr_relabel(planner->binder, expr, type);
+}
+
+static void
+build_bounds(struct planner *planner, const struct rel *rel, const struct access *access,
+    struct plan_bounds *bounds)
+{
+    const struct relation *relation = rel->relation;
+    const struct index *index = access->index;
+    bounds->equal_count = access->equal_count;
+    bounds->equal = arena_alloc(planner->arena, (access->equal_count + 1) * sizeof *bounds->equal);
+    for (uint32_t i = 0; i < access->equal_count; i++) {
+        bounds->equal[i] =
+            as_type(planner, access->equal[i], relation->columns[index->columns[i]].type);
+    }
+    if (access->equal_count == index->column_count) {
+        return;
+    }
+    oid_t type = relation->columns[index->columns[access->equal_count]].type;
+    if (access->in != NULL) {
+        bounds->in_count = access->in->count - 1;
+        bounds->in_list = arena_alloc(planner->arena, bounds->in_count * sizeof *bounds->in_list);
+        for (uint32_t i = 0; i < bounds->in_count; i++) {
+            bounds->in_list[i] = as_type(planner, access->in->list[i + 1], type);
+        }
+        return;
+    }
+    if (access->low != NULL) {
+        bounds->low = as_type(planner, access->low, type);
+        bounds->low_exclusive = access->low_exclusive;
+    }
+    if (access->high != NULL) {
+        bounds->high = as_type(planner, access->high, type);
+        bounds->high_exclusive = access->high_exclusive;
+    }
+}
+
+enum err
+access_build(struct level *level, struct rel *rel, const struct access *access,
+    struct pred *const *preds, uint32_t pred_count, struct plan_node **result)
+{
+    struct planner *planner = level->planner;
+    struct expr_vec filter = {0};
+    for (uint32_t i = 0; i < pred_count; i++) {
+        if (i >= 64 || (access->consumed >> i & 1) == 0) {
+            expr_vec_add(planner->arena, &filter, preds[i]->expr);
+        }
+        TRY(plan_subplans(planner, preds[i]->expr));
+    }
+    enum plan_kind kind = rel->kind == REL_VIRTUAL ? PLAN_VIRTUAL
+                          : access->index != NULL  ? PLAN_INDEX
+                                                   : PLAN_SCAN;
+    struct plan_node *node = plan_node_new(planner, kind, access->rows, access->cost, NULL);
+    node_filter(planner, node, filter.items, filter.count);
+    struct plan_relation *to = &node->scan.relation;
+    to->relation = rel->relation;
+    to->alias = rel->alias;
+    to->base = rel->base;
+    to->identity = rel->identity;
+    if (rel->identity) {
+        to->key_reg = bind_registers(planner->binder, 2);
+        to->version_reg = to->key_reg + 1;
+    }
+    if (access->index != NULL) {
+        node->scan.index = access->index;
+        node->scan.backward = access->backward;
+        build_bounds(planner, rel, access, &node->scan.bounds);
+    }
+    rel->planned = to;
+    *result = node;
+    return ERR_OK;
+}

@@ -1,0 +1,236 @@
+/*
+ * sql/plan/plan.c - statements to plans.
+ */
+#include "base/assert.h"
+#include "sql/plan/planner.h"
+
+static void
+start(
+    struct planner *planner, struct binder *binder, struct task *task, struct plan_context *context)
+{
+    bind_start(binder, task, context);
+    *planner = (struct planner){.binder = binder,
+        .arena = context->arena,
+        .task = task,
+        .diag = context->diag,
+        .context = context};
+}
+
+/* ---- the whole --------------------------------------------------------------------------------
+ */
+
+static struct plan *
+plan_new(struct planner *planner, enum plan_statement statement)
+{
+    struct plan *plan = arena_alloc(planner->arena, sizeof *plan);
+    plan->statement = statement;
+    plan->catalog_version = catalog_version(planner->context->catalog);
+    return plan;
+}
+
+static void
+result_columns(struct planner *planner, struct plan *plan, const struct target *targets,
+    uint32_t count, reg_t base)
+{
+    struct plan_column *columns = arena_alloc(planner->arena, (count + 1) * sizeof *columns);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct target *target = &targets[i];
+        columns[i] = (struct plan_column){.name = target->name,
+            .type = target->expr->type,
+            .typmod = target->expr->typmod,
+            .table = target->table,
+            .attnum = target->attnum};
+    }
+    plan->returns_rows = true;
+    plan->result_base = base;
+    plan->column_count = count;
+    plan->columns = columns;
+}
+
+static enum err
+finish(struct planner *planner, struct plan *plan)
+{
+    struct binder *binder = planner->binder;
+    TRY(bind_finish_params(binder));
+    reg_t *wanted = arena_alloc(planner->arena, (plan->column_count + 1) * sizeof *wanted);
+    for (uint32_t i = 0; i < plan->column_count; i++) {
+        wanted[i] = plan->result_base + i;
+    }
+    plan_mark_live(planner, plan->root, wanted, plan->column_count);
+    plan->register_count = binder->next_reg;
+    plan->param_count = planner->context->param_count;
+    plan->param_types = arena_copy(planner->arena, planner->context->param_types,
+        plan->param_count * sizeof *plan->param_types);
+    plan->locks = binder->locks;
+    plan->lock_count = binder->lock_count;
+    plan->writes = binder->writes;
+    return ERR_OK;
+}
+
+/* ---- SELECT ---------------------------------------------------------------------------------- */
+
+static enum err
+plan_select(struct planner *planner, const struct ast_select *select, struct plan **result)
+{
+    struct query *query;
+    TRY(bind_select(planner->binder, NULL, select, &query));
+    struct plan *plan = plan_new(planner, STATEMENT_SELECT);
+    struct path path;
+    reg_t base;
+    TRY(plan_query(planner, query, true, &base, &path));
+    plan->root = path.node;
+    result_columns(planner, plan, query->targets, query->column_count, base);
+    TRY(finish(planner, plan));
+    *result = plan;
+    return ERR_OK;
+}
+
+/* ---- INSERT, UPDATE, DELETE ---------------------------------------------------------------------
+ */
+
+static enum err
+plan_modify_exprs(struct planner *planner, const struct modify *modify)
+{
+    for (uint32_t c = 0; modify->columns != NULL && c < modify->relation->column_count; c++) {
+        if (modify->columns[c] != NULL) {
+            TRY(plan_subplans(planner, modify->columns[c]));
+        }
+    }
+    for (uint32_t i = 0; i < modify->check_count; i++) {
+        TRY(plan_subplans(planner, modify->checks[i]));
+    }
+    for (uint32_t i = 0; i < modify->returning_count; i++) {
+        TRY(plan_subplans(planner, modify->returning[i].expr));
+    }
+    return ERR_OK;
+}
+
+/* The rows to insert. */
+static enum err
+insert_source(struct planner *planner, const struct modify *modify, struct path *path)
+{
+    if (modify->source != NULL) {
+        reg_t base;
+        return plan_query(planner, modify->source, false, &base, path);
+    }
+    *path = (struct path){.rows = 1, .cost = 0.1};
+    path->node = plan_node_new(planner, PLAN_RESULT, 1, 0.1, NULL);
+    return ERR_OK;
+}
+
+/* The rows to update or delete: FROM and WHERE with the target among the relations. */
+static enum err
+target_source(struct planner *planner, const struct modify *modify, struct expr_vec *recheck,
+    struct path *path)
+{
+    struct level level;
+    level_start(&level, planner, modify->source);
+    TRY(plan_from(&level, NULL, NULL, path));
+    level_recheck(&level, rel_bit(&level, modify->target), recheck);
+    return ERR_OK;
+}
+
+static enum err
+plan_modify(struct planner *planner, struct modify *modify, struct plan **result)
+{
+    struct plan *plan = plan_new(planner, modify->statement);
+    enum plan_kind kind = modify->statement == STATEMENT_INSERT   ? PLAN_INSERT
+                          : modify->statement == STATEMENT_UPDATE ? PLAN_UPDATE
+                                                                  : PLAN_DELETE;
+    struct path path;
+    struct expr_vec recheck = {0};
+    TRY(kind == PLAN_INSERT ? insert_source(planner, modify, &path)
+                            : target_source(planner, modify, &recheck, &path));
+    TRY(plan_modify_exprs(planner, modify));
+    struct plan_node *node =
+        plan_node_new(planner, kind, path.rows, path.cost + path.rows, path.node);
+    node->modify.relation = modify->relation;
+    node->modify.columns = modify->columns;
+    node->modify.new_base = modify->new_base;
+    node->modify.changed = modify->changed;
+    node->modify.changed_count = modify->changed_count;
+    node->modify.checks = modify->checks;
+    node->modify.check_names = modify->check_names;
+    node->modify.check_count = modify->check_count;
+    node->modify.recheck = recheck.items;
+    node->modify.recheck_count = recheck.count;
+    node->modify.returning_count = modify->returning_count;
+    node->modify.returning =
+        arena_alloc(planner->arena, (modify->returning_count + 1) * sizeof *node->modify.returning);
+    for (uint32_t i = 0; i < modify->returning_count; i++) {
+        node->modify.returning[i] = (struct plan_target){
+            .expr = modify->returning[i].expr, .reg = modify->returning[i].reg};
+    }
+    plan->root = node;
+    if (modify->returning_count > 0) {
+        result_columns(
+            planner, plan, modify->returning, modify->returning_count, modify->returning[0].reg);
+    }
+    if (kind != PLAN_INSERT) {
+        ASSERT(modify->target->planned != NULL);
+        node->modify.target = *modify->target->planned; /* the registers; its columns below */
+    }
+    TRY(finish(planner, plan));
+    if (kind != PLAN_INSERT) {
+        node->modify.target = *modify->target->planned;
+    }
+    *result = plan;
+    return ERR_OK;
+}
+
+enum err
+plan_make(struct task *task, struct plan_context *context, const struct ast_node *node,
+    struct plan **plan)
+{
+    struct binder binder;
+    struct planner planner;
+    start(&planner, &binder, task, context);
+    struct modify *modify = NULL;
+    switch (node->kind) {
+    case AST_SELECT:
+        return plan_select(&planner, ast_as_select(node), plan);
+    case AST_INSERT:
+        TRY(bind_insert(&binder, ast_as_insert(node), &modify));
+        break;
+    case AST_UPDATE:
+        TRY(bind_update(&binder, ast_as_update(node), &modify));
+        break;
+    case AST_DELETE:
+        TRY(bind_delete(&binder, ast_as_delete(node), &modify));
+        break;
+    default:
+        return diag_set(
+            context->diag, ERR_FEATURE_NOT_SUPPORTED, "this kind of statement cannot be planned");
+    }
+    return plan_modify(&planner, modify, plan);
+}
+
+/* ---- one expression ---------------------------------------------------------------------------
+ */
+
+enum err
+plan_bind_expression(struct task *task, struct plan_context *context, const char *text,
+    const struct relation *relation, reg_t base, oid_t type, int32_t typmod, struct expr **expr)
+{
+    struct binder binder;
+    struct planner planner;
+    start(&planner, &binder, task, context);
+    struct query none = {0};
+    struct scope *scope = scope_new(&binder, NULL, &none);
+    if (relation != NULL) {
+        vec_add(context->arena, &scope->items, item_for_relation(&binder, NULL, relation, base));
+        binder.next_reg = base + relation->column_count;
+    }
+    TRY(bind_text(&binder, scope, text, relation != NULL ? CLAUSE_CHECK : CLAUSE_DEFAULT, expr));
+    if (type == 0) {
+        TRY(bind_to_text_if_unknown(&binder, expr));
+    } else {
+        struct column column = {.name = "?", .type = type, .typmod = typmod};
+        TRY(bind_assign(&binder, expr, &column));
+    }
+    if (expr_has_subplan(*expr)) {
+        return diag_set(context->diag, ERR_FEATURE_NOT_SUPPORTED, "cannot use subquery in %s",
+            relation != NULL ? "check constraint" : "DEFAULT expression");
+    }
+    return ERR_OK;
+}

@@ -1,0 +1,127 @@
+/*
+ * sql/plan/planner.h - what the planner's files share.
+ *
+ * One struct level per SELECT level: conditions become predicates that know which relations of the
+ * level they read; join.c orders the joins by estimated cost, access.c chooses how a table is read,
+ * query.c puts aggregation, sorting and the rest on top, live.c finds which registers each operator
+ * must keep.
+ *
+ * Invariants
+ *   PL1. A predicate is applied exactly once on every row, at the lowest operator where all it
+ * reads is there; an outer join's ON conditions decide matches, never which outer rows come out.
+ *   PL2. A bound of an index scan reads only registers that are filled before the scan begins.
+ *   PL3. No decision depends on the value of a parameter: a plan serves every execution.
+ */
+#ifndef SQL_PLAN_PLANNER_H
+#define SQL_PLAN_PLANNER_H
+
+#include "sql/bind/bind.h"
+
+typedef uint64_t rel_set; /* bit i: relation i of the level's query->rels (at most 64) */
+
+struct planner {
+    struct binder *binder;
+    struct arena *arena;
+    struct task *task;
+    struct diag *diag;
+    struct plan_context *context;
+};
+
+struct pred {
+    struct expr *expr;
+    rel_set rels; /* of this level; those of queries around it are like constants */
+};
+
+struct level {
+    struct planner *planner;
+    struct query *query;
+    rel_set needs[64]; /* of relation i (LATERAL): relations it reads */
+};
+
+/* Keys a result should be sorted by: for choosing an index that gives the order. */
+struct order {
+    const struct plan_sort_key *keys;
+    uint32_t count;
+    double expected; /* how many rows somebody will likely ask for; 0: all */
+};
+
+struct path {
+    struct plan_node *node;
+    rel_set rels, needs;
+    double rows, cost;
+};
+
+/* How a table is read. */
+struct access {
+    const struct index *index; /* NULL: the whole table */
+    struct expr *equal[INDEX_COLUMNS_MAX];
+    uint32_t equal_count;
+    struct expr *in; /* EXPR_IN on the next column */
+    struct expr *low, *high;
+    bool low_exclusive, high_exclusive;
+    bool backward;
+    uint64_t consumed; /* predicates (by position, below 64) that the bounds stand for */
+    double rows, cost;
+    double scanned; /* rows met before the filter */
+};
+
+struct plan_node *plan_node_new(struct planner *planner, enum plan_kind kind, double rows,
+    double cost, struct plan_node *child);
+
+/* query.c. `contiguous`: the columns come in registers one after another, from *base. */
+enum err plan_query(
+    struct planner *planner, struct query *query, bool contiguous, reg_t *base, struct path *path);
+/* FROM and WHERE alone. `order`: an order that is welcome; *ordered: it is so. */
+enum err plan_from(
+    struct level *level, const struct order *order, bool *ordered, struct path *path);
+/* Plans the subqueries in an expression. */
+enum err plan_subplans(struct planner *planner, struct expr *expr);
+void level_start(struct level *level, struct planner *planner, struct query *query);
+/* All inner conditions that read these relations: what a changed row is judged by again. */
+void level_recheck(struct level *level, rel_set rels, struct expr_vec *to);
+
+/* join.c */
+enum err plan_join_tree(struct level *level, struct join_tree *tree, struct vec *preds,
+    const struct order *order, bool *ordered, struct path *path);
+struct pred *pred_new(struct level *level, struct expr *expr);
+rel_set level_rels(struct level *level, const struct expr *expr);
+rel_set rel_bit(const struct level *level, const struct rel *rel);
+void node_filter(
+    struct planner *planner, struct plan_node *node, struct expr **exprs, uint32_t count);
+
+/* access.c. preds: of this relation, and those that become usable with `available` filled. */
+void access_choose(struct level *level, const struct rel *rel, struct pred *const *preds,
+    uint32_t pred_count, rel_set available, const struct order *order, struct access *access);
+/* What the predicates not consumed filter: put by the caller. */
+enum err access_build(struct level *level, struct rel *rel, const struct access *access,
+    struct pred *const *preds, uint32_t pred_count, struct plan_node **node);
+double rel_row_count(const struct level *level, const struct rel *rel);
+double rel_distinct(const struct level *level, const struct rel *rel, uint32_t column);
+double pred_selectivity(struct level *level, const struct expr *expr);
+/* "=" of two sides that hash and sort alike. */
+bool expr_is_equality(const struct expr *expr);
+
+/* live.c */
+void plan_mark_live(
+    struct planner *planner, struct plan_node *root, const reg_t *wanted, uint32_t wanted_count);
+/* Calls read for each register this node itself reads (subqueries' included). */
+void plan_node_reads(const struct plan_node *node, void (*read)(void *arg, reg_t reg), void *arg);
+void plan_node_exprs(
+    const struct plan_node *node, void (*visit)(void *arg, struct expr *expr), void *arg);
+
+/* deparse.c: an expression as EXPLAIN shows it. */
+struct deparse_name {
+    reg_t reg;
+    const char *name;
+};
+struct deparser {
+    struct arena *arena;
+    struct deparse_name *names;
+    uint32_t name_count, name_capacity;
+    struct vec subplans; /* struct expr *: numbered in order */
+};
+void deparse_expr(struct deparser *deparser, const struct expr *expr, struct buffer *to);
+void deparse_name_add(struct deparser *deparser, reg_t reg, const char *name);
+const char *deparse_name_find(const struct deparser *deparser, reg_t reg);
+
+#endif /* SQL_PLAN_PLANNER_H */
