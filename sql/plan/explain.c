@@ -1,0 +1,512 @@
+/*
+ * sql/plan/explain.c - a plan as EXPLAIN prints it, in PostgreSQL's layout.
+ *
+ * Where Tusk has an operator that PostgreSQL has not (a catalog view, a filter over a subquery) the
+ * name says what it is. Projections are not shown, as there.
+ */
+#include "sql/plan/planner.h"
+
+#include <stdio.h>
+
+enum {
+    NONE = UINT32_MAX,
+};
+
+struct explainer {
+    struct deparser deparser;
+    struct arena *arena;
+    bool costs, qualified;
+    const struct plan_counter *counters;
+    uint32_t next_counter; /* preorder number of the next node */
+    uint32_t pending;      /* subqueries from this one on are to be shown by the next node */
+    void (*line)(void *arg, const char *text);
+    void *arg;
+    struct buffer text;
+};
+
+/* ---- names of registers ------------------------------------------------------------------------
+ */
+
+static uint32_t
+count_relations(const struct plan_node *node)
+{
+    if (node == NULL) {
+        return 0;
+    }
+    uint32_t own = node->kind == PLAN_SCAN || node->kind == PLAN_INDEX ||
+                   node->kind == PLAN_VIRTUAL || node->kind == PLAN_FUNCTION;
+    return own + count_relations(node->children[0]) + count_relations(node->children[1]);
+}
+
+static const char *
+expr_text(struct explainer *explainer, const struct expr *expr)
+{
+    struct buffer text = {0};
+    deparse_expr(&explainer->deparser, expr, &text);
+    char *copy = arena_strndup(explainer->arena, (const char *)text.data, text.size);
+    buffer_destroy(&text);
+    return copy;
+}
+
+static void
+name_targets(struct explainer *explainer, const struct plan_target *targets, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        deparse_name_add(
+            &explainer->deparser, targets[i].reg, expr_text(explainer, targets[i].expr));
+    }
+}
+
+static void
+name_relation(struct explainer *explainer, const struct plan_relation *relation)
+{
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        uint16_t c = relation->columns[i];
+        const char *name = relation->relation->columns[c].name;
+        deparse_name_add(&explainer->deparser, relation->base + c,
+            explainer->qualified ? arena_printf(explainer->arena, "%s.%s", relation->alias, name)
+                                 : name);
+    }
+}
+
+static void
+name_aggregates(struct explainer *explainer, const struct plan_node *node)
+{
+    for (uint32_t i = 0; i < node->aggregate.aggregate_count; i++) {
+        const struct plan_aggregate *aggregate = &node->aggregate.aggregates[i];
+        struct buffer text = {0};
+        buffer_printf(
+            &text, "%s(%s", aggregate->function->name, aggregate->distinct ? "DISTINCT " : "");
+        for (uint32_t a = 0; a < aggregate->arg_count; a++) {
+            buffer_add_text(&text, a > 0 ? ", " : "");
+            deparse_expr(&explainer->deparser, aggregate->args[a], &text);
+        }
+        buffer_add_text(&text, aggregate->arg_count == 0 ? "*)" : ")");
+        deparse_name_add(&explainer->deparser, aggregate->result,
+            arena_strndup(explainer->arena, (const char *)text.data, text.size));
+        buffer_destroy(&text);
+    }
+}
+
+static void
+name_node(struct explainer *explainer, const struct plan_node *node)
+{
+    if (node == NULL) {
+        return;
+    }
+    name_node(explainer, node->children[0]);
+    name_node(explainer, node->children[1]);
+    switch (node->kind) {
+    case PLAN_SCAN:
+    case PLAN_INDEX:
+    case PLAN_VIRTUAL:
+        name_relation(explainer, &node->scan.relation);
+        break;
+    case PLAN_FUNCTION:
+        deparse_name_add(
+            &explainer->deparser, node->function.result, node->function.function->name);
+        break;
+    case PLAN_VALUES:
+        for (uint32_t i = 0; i < node->values.column_count; i++) {
+            deparse_name_add(&explainer->deparser, node->values.base + i,
+                arena_printf(explainer->arena, "\"*VALUES*\".column%u", i + 1));
+        }
+        break;
+    case PLAN_RESULT:
+    case PLAN_PROJECT:
+        name_targets(explainer, node->project.targets, node->project.count);
+        break;
+    case PLAN_AGGREGATE:
+        name_targets(explainer, node->aggregate.groups, node->aggregate.group_count);
+        name_aggregates(explainer, node);
+        break;
+    case PLAN_SET:
+        for (uint32_t i = 0; i < node->set.column_count; i++) {
+            deparse_name_add(&explainer->deparser, node->set.base + i,
+                deparse_name_find(&explainer->deparser, node->set.inputs[0][i]));
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+static void
+indent(struct explainer *explainer, uint32_t depth)
+{
+    explainer->text.size = 0;
+    for (uint32_t i = 0; i < depth; i++) {
+        buffer_add_text(&explainer->text, " ");
+    }
+}
+
+static void
+end_line(struct explainer *explainer)
+{
+    buffer_add_u8(&explainer->text, 0);
+    explainer->line(explainer->arg, (const char *)explainer->text.data);
+}
+
+static void
+conditions(struct explainer *explainer, uint32_t depth, const char *title, struct expr *const *list,
+    uint32_t count)
+{
+    if (count == 0) {
+        return;
+    }
+    indent(explainer, depth);
+    buffer_printf(&explainer->text, "%s: %s", title, count > 1 ? "(" : "");
+    for (uint32_t i = 0; i < count; i++) {
+        buffer_add_text(&explainer->text, i > 0 ? " AND " : "");
+        deparse_expr(&explainer->deparser, list[i], &explainer->text);
+    }
+    buffer_add_text(&explainer->text, count > 1 ? ")" : "");
+    end_line(explainer);
+}
+
+static void
+add_bound(struct explainer *explainer, const struct plan_node *node, uint32_t column,
+    const char *op, const struct expr *value, uint32_t *count)
+{
+    const struct plan_relation *relation = &node->scan.relation;
+    const char *name = relation->relation->columns[node->scan.index->columns[column]].name;
+    buffer_printf(&explainer->text, "%s(%s %s ", *count > 0 ? " AND " : "", name, op);
+    deparse_expr(&explainer->deparser, value, &explainer->text);
+    buffer_add_text(&explainer->text, ")");
+    (*count)++;
+}
+
+static void
+index_condition(struct explainer *explainer, uint32_t depth, const struct plan_node *node)
+{
+    const struct plan_bounds *bounds = &node->scan.bounds;
+    uint32_t parts = bounds->equal_count + (bounds->in_count > 0) + (bounds->low != NULL) +
+                     (bounds->high != NULL);
+    if (parts == 0) {
+        return;
+    }
+    indent(explainer, depth);
+    buffer_printf(&explainer->text, "Index Cond: %s", parts > 1 ? "(" : "");
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < bounds->equal_count; i++) {
+        add_bound(explainer, node, i, "=", bounds->equal[i], &count);
+    }
+    uint32_t next = bounds->equal_count;
+    if (bounds->in_count > 0) {
+        const struct plan_relation *relation = &node->scan.relation;
+        buffer_printf(&explainer->text, "%s(%s = ANY (ARRAY[", count > 0 ? " AND " : "",
+            relation->relation->columns[node->scan.index->columns[next]].name);
+        for (uint32_t i = 0; i < bounds->in_count; i++) {
+            buffer_add_text(&explainer->text, i > 0 ? ", " : "");
+            deparse_expr(&explainer->deparser, bounds->in_list[i], &explainer->text);
+        }
+        buffer_add_text(&explainer->text, "]))");
+    }
+    if (bounds->low != NULL) {
+        add_bound(explainer, node, next, bounds->low_exclusive ? ">" : ">=", bounds->low, &count);
+    }
+    if (bounds->high != NULL) {
+        add_bound(explainer, node, next, bounds->high_exclusive ? "<" : "<=", bounds->high, &count);
+    }
+    buffer_add_text(&explainer->text, parts > 1 ? ")" : "");
+    end_line(explainer);
+}
+
+static void
+keys(struct explainer *explainer, uint32_t depth, const char *title,
+    const struct plan_sort_key *list, uint32_t count)
+{
+    indent(explainer, depth);
+    buffer_printf(&explainer->text, "%s: ", title);
+    for (uint32_t i = 0; i < count; i++) {
+        buffer_printf(&explainer->text, "%s%s%s%s", i > 0 ? ", " : "",
+            deparse_name_find(&explainer->deparser, list[i].reg), list[i].descending ? " DESC" : "",
+            list[i].descending == list[i].nulls_first ? ""
+            : list[i].nulls_first                     ? " NULLS FIRST"
+                                                      : " NULLS LAST");
+    }
+    end_line(explainer);
+}
+
+static void
+hash_condition(struct explainer *explainer, uint32_t depth, const struct plan_node *node)
+{
+    indent(explainer, depth);
+    uint32_t count = node->join.key_count;
+    buffer_printf(&explainer->text, "Hash Cond: %s", count > 1 ? "(" : "");
+    for (uint32_t i = 0; i < count; i++) {
+        buffer_add_text(&explainer->text, i > 0 ? " AND (" : "(");
+        deparse_expr(&explainer->deparser, node->join.outer_keys[i], &explainer->text);
+        buffer_add_text(&explainer->text, " = ");
+        deparse_expr(&explainer->deparser, node->join.inner_keys[i], &explainer->text);
+        buffer_add_text(&explainer->text, ")");
+    }
+    buffer_add_text(&explainer->text, count > 1 ? ")" : "");
+    end_line(explainer);
+}
+
+static const char *
+join_word(enum join_kind kind)
+{
+    switch (kind) {
+    case JOIN_LEFT:
+        return " Left";
+    case JOIN_FULL:
+        return " Full";
+    case JOIN_SEMI:
+        return " Semi";
+    case JOIN_ANTI:
+        return " Anti";
+    case JOIN_INNER:
+        break;
+    }
+    return "";
+}
+
+static const char *
+relation_title(struct explainer *explainer, const char *what, const struct plan_relation *relation)
+{
+    bool renamed =
+        relation->alias != NULL && strcmp(relation->alias, relation->relation->name) != 0;
+    return arena_printf(explainer->arena, "%s on %s%s%s", what, relation->relation->name,
+        renamed ? " " : "", renamed ? relation->alias : "");
+}
+
+static const char *
+scan_title(struct explainer *explainer, const struct plan_node *node)
+{
+    if (node->kind == PLAN_SCAN) {
+        return relation_title(explainer, "Seq Scan", &node->scan.relation);
+    }
+    if (node->kind == PLAN_VIRTUAL) {
+        return relation_title(explainer, "Catalog Scan", &node->scan.relation);
+    }
+    const char *what = arena_printf(explainer->arena, "Index %sScan%s using %s",
+        node->scan.index_only ? "Only " : "", node->scan.backward ? " Backward" : "",
+        node->scan.index->name);
+    return relation_title(explainer, what, &node->scan.relation);
+}
+
+static const char *
+set_title(struct explainer *explainer, const struct plan_node *node)
+{
+    if (node->set.kind == SET_UNION && node->set.all) {
+        return "Append";
+    }
+    return arena_printf(explainer->arena, "HashSetOp %s%s",
+        node->set.kind == SET_UNION       ? "Union"
+        : node->set.kind == SET_INTERSECT ? "Intersect"
+                                          : "Except",
+        node->set.all ? " All" : "");
+}
+
+static const char *
+node_title(struct explainer *explainer, const struct plan_node *node)
+{
+    switch (node->kind) {
+    case PLAN_RESULT:
+        return "Result";
+    case PLAN_VALUES:
+        return "Values Scan on \"*VALUES*\"";
+    case PLAN_SCAN:
+    case PLAN_INDEX:
+    case PLAN_VIRTUAL:
+        return scan_title(explainer, node);
+    case PLAN_FUNCTION:
+        return arena_printf(explainer->arena, "Function Scan on %s", node->function.function->name);
+    case PLAN_FILTER:
+        return "Subquery Scan";
+    case PLAN_PROJECT:
+        return "Project";
+    case PLAN_NEST_LOOP:
+        return node->join.kind == JOIN_INNER ? "Nested Loop"
+                                             : arena_printf(explainer->arena, "Nested Loop%s Join",
+                                                   join_word(node->join.kind));
+    case PLAN_HASH_JOIN:
+        return arena_printf(explainer->arena, "Hash%s Join", join_word(node->join.kind));
+    case PLAN_MERGE_JOIN:
+        return arena_printf(explainer->arena, "Merge%s Join", join_word(node->join.kind));
+    case PLAN_MATERIALIZE:
+        return "Materialize";
+    case PLAN_SORT:
+        return "Sort";
+    case PLAN_LIMIT:
+        return "Limit";
+    case PLAN_AGGREGATE:
+        return node->aggregate.group_count == 0 ? "Aggregate"
+               : node->aggregate.sorted         ? "GroupAggregate"
+                                                : "HashAggregate";
+    case PLAN_DISTINCT:
+        return node->distinct.sorted ? "Unique" : "HashAggregate";
+    case PLAN_SET:
+        return set_title(explainer, node);
+    case PLAN_LOCK:
+        return "LockRows";
+    case PLAN_INSERT:
+        return arena_printf(explainer->arena, "Insert on %s", node->modify.relation->name);
+    case PLAN_UPDATE:
+        return relation_title(explainer, "Update", &node->modify.target);
+    case PLAN_DELETE:
+        return relation_title(explainer, "Delete", &node->modify.target);
+    }
+    return "?";
+}
+
+/* What stands under the title. */
+static void
+node_details(struct explainer *explainer, const struct plan_node *node, uint32_t depth)
+{
+    const char *filter = "Filter";
+    switch (node->kind) {
+    case PLAN_RESULT:
+        filter = "One-Time Filter";
+        break;
+    case PLAN_INDEX:
+        index_condition(explainer, depth, node);
+        break;
+    case PLAN_HASH_JOIN:
+    case PLAN_MERGE_JOIN:
+        hash_condition(explainer, depth, node);
+        conditions(
+            explainer, depth, "Join Filter", node->join.condition, node->join.condition_count);
+        break;
+    case PLAN_NEST_LOOP:
+        conditions(
+            explainer, depth, "Join Filter", node->join.condition, node->join.condition_count);
+        break;
+    case PLAN_SORT:
+        keys(explainer, depth, "Sort Key", node->sort.keys, node->sort.key_count);
+        break;
+    case PLAN_DISTINCT:
+        if (!node->distinct.sorted) {
+            keys(explainer, depth, "Group Key", node->distinct.keys, node->distinct.key_count);
+        }
+        break;
+    case PLAN_AGGREGATE:
+        if (node->aggregate.group_count > 0) {
+            indent(explainer, depth);
+            buffer_add_text(&explainer->text, "Group Key: ");
+            for (uint32_t i = 0; i < node->aggregate.group_count; i++) {
+                buffer_add_text(&explainer->text, i > 0 ? ", " : "");
+                deparse_expr(
+                    &explainer->deparser, node->aggregate.groups[i].expr, &explainer->text);
+            }
+            end_line(explainer);
+        }
+        break;
+    default:
+        break;
+    }
+    conditions(explainer, depth, filter, node->filter, node->filter_count);
+}
+
+static void
+put_costs(struct explainer *explainer, const struct plan_node *node, uint32_t counter)
+{
+    if (explainer->costs) {
+        buffer_printf(&explainer->text, "  (cost=0.00..%.2f rows=%.0f width=%u)", node->cost / 100,
+            node->rows, node->live_count * 8);
+    }
+    if (explainer->counters != NULL) {
+        const struct plan_counter *counts = &explainer->counters[counter];
+        if (counts->loops == 0) {
+            buffer_add_text(&explainer->text, " (never executed)");
+        } else {
+            double loops = (double)counts->loops;
+            buffer_printf(&explainer->text, " (actual time=0.000..%.3f rows=%.0f loops=%llu)",
+                (double)counts->time_us / 1000 / loops, (double)counts->rows / loops,
+                (unsigned long long)counts->loops);
+        }
+    }
+}
+
+static void explain_node(
+    struct explainer *explainer, const struct plan_node *node, uint32_t depth, bool arrow);
+
+/* The subqueries first named since `from`. Counters are kept for the main tree alone. */
+static void
+explain_subplans(struct explainer *explainer, uint32_t from, uint32_t depth)
+{
+    const struct plan_counter *counters = explainer->counters;
+    uint32_t count = explainer->deparser.subplans.count;
+    explainer->counters = NULL;
+    for (uint32_t i = from; i < count; i++) {
+        const struct expr *expr = explainer->deparser.subplans.items[i];
+        bool once = expr->subplan->kind == SUBPLAN_SCALAR && !expr->subplan->correlated;
+        indent(explainer, depth);
+        if (once) {
+            buffer_printf(&explainer->text, "InitPlan %u (returns $%u)", i + 1, i);
+        } else {
+            buffer_printf(&explainer->text, "SubPlan %u", i + 1);
+        }
+        end_line(explainer);
+        name_node(explainer, expr->subplan->root);
+        explain_node(explainer, expr->subplan->root, depth + 2, true);
+    }
+    explainer->counters = counters;
+}
+
+static void
+note_expr(void *arg, struct expr *expr)
+{
+    struct explainer *explainer = arg;
+    (void)expr_text(explainer, expr); /* numbers its subqueries */
+}
+
+static void
+explain_node(struct explainer *explainer, const struct plan_node *node, uint32_t depth, bool arrow)
+{
+    uint32_t counter = explainer->next_counter++;
+    uint32_t subplans =
+        explainer->pending != NONE ? explainer->pending : explainer->deparser.subplans.count;
+    explainer->pending = NONE;
+    if (node->kind == PLAN_PROJECT) {
+        /* Its subqueries are shown with the node below. */
+        plan_node_exprs(node, note_expr, explainer);
+        explainer->pending = subplans;
+        explain_node(explainer, node->children[0], depth, arrow);
+        return;
+    }
+    indent(explainer, depth);
+    buffer_printf(&explainer->text, "%s%s", arrow ? "->  " : "", node_title(explainer, node));
+    put_costs(explainer, node, counter);
+    end_line(explainer);
+    uint32_t inside = depth + (arrow ? 6 : 2);
+    node_details(explainer, node, inside);
+    plan_node_exprs(node, note_expr, explainer);
+    explain_subplans(explainer, subplans, inside);
+    if (node->children[0] != NULL) {
+        explain_node(explainer, node->children[0], inside, true);
+    }
+    if (node->children[1] != NULL && node->kind == PLAN_HASH_JOIN) {
+        indent(explainer, inside);
+        buffer_add_text(&explainer->text, "->  Hash");
+        put_costs(explainer, node->children[1], explainer->next_counter);
+        end_line(explainer);
+        explain_node(explainer, node->children[1], inside + 6, true);
+    } else if (node->children[1] != NULL) {
+        explain_node(explainer, node->children[1], inside, true);
+    }
+}
+
+void
+plan_explain(const struct plan *plan, bool costs, const struct plan_counter *counters,
+    void (*line)(void *arg, const char *text), void *arg)
+{
+    struct arena arena;
+    arena_create(&arena, "explain");
+    struct explainer explainer = {.deparser = {.arena = &arena},
+        .arena = &arena,
+        .costs = costs,
+        .qualified = count_relations(plan->root) > 1,
+        .counters = counters,
+        .pending = NONE,
+        .line = line,
+        .arg = arg};
+    name_node(&explainer, plan->root);
+    explain_node(&explainer, plan->root, 0, false);
+    buffer_destroy(&explainer.text);
+    arena_destroy(&arena);
+}
