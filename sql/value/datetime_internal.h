@@ -1,0 +1,117 @@
+/* sql/value/datetime_internal.h - shared by the datetime files of sql/value. */
+#ifndef SQL_VALUE_DATETIME_INTERNAL_H
+#define SQL_VALUE_DATETIME_INTERNAL_H
+
+#include "sql/value/value_internal.h"
+
+#define USECS_PER_SECOND INT64_C(1000000)
+#define USECS_PER_MINUTE INT64_C(60000000)
+#define USECS_PER_HOUR INT64_C(3600000000)
+#define USECS_PER_DAY INT64_C(86400000000)
+#define SECONDS_PER_DAY INT64_C(86400)
+/* Seconds from 1970-01-01 to 2000-01-01. */
+#define UNIX_TO_2000 INT64_C(946684800)
+
+/* 4714-11-24 BC up to, not including, 294277-01-01. */
+#define TIMESTAMP_LEAST INT64_C(-211813488000000000)
+#define TIMESTAMP_END INT64_C(9223371331200000000)
+#define DATE_LEAST INT64_C(-2451545)
+#define DATE_END INT64_C(2145031949) /* 5874898-01-01 */
+#define JULIAN_2000 INT64_C(2451545)
+
+struct interval {
+    int64_t us;
+    int32_t days;
+    int32_t months;
+};
+
+static inline struct interval
+interval_of(struct datum value)
+{
+    return (struct interval){.us = (int64_t)load_le64(value.p),
+        .days = (int32_t)load_le32(value.p + 8),
+        .months = (int32_t)load_le32(value.p + 12)};
+}
+struct datum interval__datum(struct arena *arena, struct interval interval);
+
+/* A point in time as people write it. year is astronomical: 0 is 1 BC. */
+struct civil {
+    int64_t year;
+    int month, day;           /* from 1 */
+    int hour, minute, second; /* 24:00:00 and second 60 only while reading */
+    int us;
+};
+
+/* Days since 2000-01-01 in the proleptic Gregorian calendar, and back. */
+int64_t date__from_civil(int64_t year, int month, int day);
+void date__to_civil(int64_t date, int64_t *year, int *month, int *day);
+int date__month_days(int64_t year, int month);
+/* Of a finite timestamp. */
+void timestamp__to_civil(int64_t timestamp, struct civil *civil);
+/* False if not a timestamp's range. */
+bool timestamp__from_civil(const struct civil *civil, int64_t *timestamp);
+static inline bool
+timestamp_finite(int64_t timestamp)
+{
+    return timestamp != INT64_MIN && timestamp != INT64_MAX;
+}
+static inline bool
+timestamp_valid(int64_t timestamp)
+{
+    return timestamp >= TIMESTAMP_LEAST && timestamp < TIMESTAMP_END;
+}
+static inline bool
+date_finite(int64_t date)
+{
+    return date != INT32_MIN && date != INT32_MAX;
+}
+static inline int64_t
+floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
+}
+
+/* Monday is 1, Sunday 7. */
+int date__iso_weekday(int64_t date);
+int date__iso_week(int64_t date, int64_t *iso_year);
+
+extern const char *const month_names[12];
+extern const char *const day_names[7]; /* from Sunday */
+
+/* 22008 "timestamp out of range". */
+enum err timestamp__range(struct eval *eval);
+enum err interval__range(struct eval *eval);
+
+/* ---- zones (datetime_zone.c) ---- */
+
+struct zone;
+
+/* By name: tzdata's, a POSIX rule, a number of hours east. NULL if unknown. May sleep for its file
+ * the first time, if task is not NULL. */
+const struct zone *zone__find(struct task *task, struct slice name);
+/* The session's; UTC if there is none. */
+const struct zone *zone__session(struct task *task, const struct eval_env *env);
+/* Seconds east of Greenwich at a time given in seconds since 1970 UTC. */
+int32_t zone__offset(
+    const struct zone *zone, int64_t seconds, bool *daylight, const char **abbreviation);
+/* The same for a local time. What falls into a gap counts by the offset before it, what happens
+ * twice by the offset after the change, as PostgreSQL. */
+int32_t zone__offset_local(const struct zone *zone, int64_t local_seconds);
+/* EST, MEZ..: a fixed offset or the name of a zone that knows. */
+bool zone__abbreviation(struct slice word, int32_t *offset, const char **zone_name);
+
+/* timestamptz to local timestamp and back. False: out of range. */
+bool zone__to_local(const struct zone *zone, int64_t timestamptz, int64_t *timestamp);
+bool zone__from_local(const struct zone *zone, int64_t timestamp, int64_t *timestamptz);
+
+/* ---- reading and writing (datetime.c) ---- */
+void interval__output(struct interval interval, struct buffer *to);
+
+/* ---- to_char and friends (datetime_format.c) ---- */
+function_call datetime__to_char_timestamp;
+function_call datetime__to_char_timestamptz;
+function_call datetime__to_char_interval;
+function_call datetime__to_timestamp;
+function_call datetime__to_date;
+
+#endif /* SQL_VALUE_DATETIME_INTERNAL_H */
