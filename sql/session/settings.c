@@ -561,16 +561,12 @@ check_text(struct sql_session *session, const struct setting *setting, const cha
         return check_date_style(value, checked, diag);
     }
     if (strcmp(setting->name, "TimeZone") == 0) {
-        /* Known if a time stamp can be shown in it. */
-        struct eval_env env = session->env;
-        env.time_zone = value;
-        struct eval eval = {
-            .task = session->task, .arena = &session->statement, .diag = diag, .env = &env};
-        struct datum ignored;
-        if (type_input(&eval, TYPE_TIMESTAMPTZ, -1, slice_of("2000-01-01 00:00:00", 19),
-                &ignored) != ERR_OK) {
+        const char *name = time_zone_name(session->task, value);
+        if (name == NULL) {
             return invalid(setting, value, diag);
         }
+        *checked = mem_strdup(name);
+        return ERR_OK;
     }
     *checked = mem_strdup(value);
     return ERR_OK;

@@ -399,74 +399,54 @@ key_prefix_successor(struct buffer *key)
 
 /* ---- comparison operators ---------------------------------------------------------------- */
 
-#define COMPARE(suffix, op)                                                                     \
-    static enum err int_##suffix(                                                               \
-        struct eval *eval, const struct datum *args, int count, struct datum *result)           \
-    {                                                                                           \
-        (void)eval;                                                                             \
-        UNUSED_COUNT;                                                                           \
-        *result = datum_bool(args[0].i op args[1].i);                                           \
-        return ERR_OK;                                                                          \
-    }                                                                                           \
-    static enum err text_##suffix(                                                              \
-        struct eval *eval, const struct datum *args, int count, struct datum *result)           \
-    {                                                                                           \
-        (void)eval;                                                                             \
-        UNUSED_COUNT;                                                                           \
-        *result = datum_bool(slice_compare(datum_slice(args[0]), datum_slice(args[1])) op 0);   \
-        return ERR_OK;                                                                          \
-    }                                                                                           \
-    static enum err float_##suffix(                                                             \
-        struct eval *eval, const struct datum *args, int count, struct datum *result)           \
-    {                                                                                           \
-        (void)eval;                                                                             \
-        UNUSED_COUNT;                                                                           \
-        *result = datum_bool(compare_float(args[0].f, args[1].f) op 0);                         \
-        return ERR_OK;                                                                          \
-    }                                                                                           \
-    static enum err numeric_##suffix(                                                           \
-        struct eval *eval, const struct datum *args, int count, struct datum *result)           \
-    {                                                                                           \
-        (void)eval;                                                                             \
-        UNUSED_COUNT;                                                                           \
-        *result = datum_bool(numeric__compare(args[0], args[1]) op 0);                          \
-        return ERR_OK;                                                                          \
-    }                                                                                           \
-    static enum err bpchar_##suffix(                                                            \
-        struct eval *eval, const struct datum *args, int count, struct datum *result)           \
-    {                                                                                           \
-        (void)eval;                                                                             \
-        UNUSED_COUNT;                                                                           \
-        *result = datum_bool(datum_compare(TYPE_BPCHAR, args[0], args[1]) op 0);                \
-        return ERR_OK;                                                                          \
-    }                                                                                           \
-    static enum err interval_##suffix(                                                          \
-        struct eval *eval, const struct datum *args, int count, struct datum *result)           \
-    {                                                                                           \
-        (void)eval;                                                                             \
-        UNUSED_COUNT;                                                                           \
-        *result = datum_bool(datum_compare(TYPE_INTERVAL, args[0], args[1]) op 0);              \
-        return ERR_OK;                                                                          \
-    }                                                                                           \
-    static enum err date_stamp_##suffix(                                                        \
-        struct eval *eval, const struct datum *args, int count, struct datum *result)           \
-    {                                                                                           \
-        (void)eval;                                                                             \
-        UNUSED_COUNT;                                                                           \
-        int64_t a = args[0].i;                                                                  \
-        a = a == INT32_MIN ? INT64_MIN : a == INT32_MAX ? INT64_MAX : a * INT64_C(86400000000); \
-        *result = datum_bool(a op args[1].i);                                                   \
-        return ERR_OK;                                                                          \
-    }                                                                                           \
-    static enum err stamp_date_##suffix(                                                        \
-        struct eval *eval, const struct datum *args, int count, struct datum *result)           \
-    {                                                                                           \
-        (void)eval;                                                                             \
-        UNUSED_COUNT;                                                                           \
-        int64_t b = args[1].i;                                                                  \
-        b = b == INT32_MIN ? INT64_MIN : b == INT32_MAX ? INT64_MAX : b * INT64_C(86400000000); \
-        *result = datum_bool(args[0].i op b);                                                   \
-        return ERR_OK;                                                                          \
+#define COMPARE(suffix, op)                                                                   \
+    static enum err int_##suffix(                                                             \
+        struct eval *eval, const struct datum *args, int count, struct datum *result)         \
+    {                                                                                         \
+        (void)eval;                                                                           \
+        UNUSED_COUNT;                                                                         \
+        *result = datum_bool(args[0].i op args[1].i);                                         \
+        return ERR_OK;                                                                        \
+    }                                                                                         \
+    static enum err text_##suffix(                                                            \
+        struct eval *eval, const struct datum *args, int count, struct datum *result)         \
+    {                                                                                         \
+        (void)eval;                                                                           \
+        UNUSED_COUNT;                                                                         \
+        *result = datum_bool(slice_compare(datum_slice(args[0]), datum_slice(args[1])) op 0); \
+        return ERR_OK;                                                                        \
+    }                                                                                         \
+    static enum err float_##suffix(                                                           \
+        struct eval *eval, const struct datum *args, int count, struct datum *result)         \
+    {                                                                                         \
+        (void)eval;                                                                           \
+        UNUSED_COUNT;                                                                         \
+        *result = datum_bool(compare_float(args[0].f, args[1].f) op 0);                       \
+        return ERR_OK;                                                                        \
+    }                                                                                         \
+    static enum err numeric_##suffix(                                                         \
+        struct eval *eval, const struct datum *args, int count, struct datum *result)         \
+    {                                                                                         \
+        (void)eval;                                                                           \
+        UNUSED_COUNT;                                                                         \
+        *result = datum_bool(numeric__compare(args[0], args[1]) op 0);                        \
+        return ERR_OK;                                                                        \
+    }                                                                                         \
+    static enum err bpchar_##suffix(                                                          \
+        struct eval *eval, const struct datum *args, int count, struct datum *result)         \
+    {                                                                                         \
+        (void)eval;                                                                           \
+        UNUSED_COUNT;                                                                         \
+        *result = datum_bool(datum_compare(TYPE_BPCHAR, args[0], args[1]) op 0);              \
+        return ERR_OK;                                                                        \
+    }                                                                                         \
+    static enum err interval_##suffix(                                                        \
+        struct eval *eval, const struct datum *args, int count, struct datum *result)         \
+    {                                                                                         \
+        (void)eval;                                                                           \
+        UNUSED_COUNT;                                                                         \
+        *result = datum_bool(datum_compare(TYPE_INTERVAL, args[0], args[1]) op 0);            \
+        return ERR_OK;                                                                        \
     }
 COMPARE(eq, ==)
 COMPARE(ne, !=)
@@ -514,12 +494,6 @@ static const struct operator_row operators[] = {
     SIX("time_", TYPE_TIME, TYPE_TIME, int),
     SIX("timestamp_", TYPE_TIMESTAMP, TYPE_TIMESTAMP, int),
     SIX("timestamptz_", TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, int),
-    SIX("timestamp_timestamptz_", TYPE_TIMESTAMP, TYPE_TIMESTAMPTZ, int),
-    SIX("timestamptz_timestamp_", TYPE_TIMESTAMPTZ, TYPE_TIMESTAMP, int),
-    SIX("date_timestamp_", TYPE_DATE, TYPE_TIMESTAMP, date_stamp),
-    SIX("timestamp_date_", TYPE_TIMESTAMP, TYPE_DATE, stamp_date),
-    SIX("date_timestamptz_", TYPE_DATE, TYPE_TIMESTAMPTZ, date_stamp),
-    SIX("timestamptz_date_", TYPE_TIMESTAMPTZ, TYPE_DATE, stamp_date),
     SIX("interval_", TYPE_INTERVAL, TYPE_INTERVAL, interval),
 };
 

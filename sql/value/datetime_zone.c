@@ -4,12 +4,13 @@
  * A zone is read once from /usr/share/zoneinfo (TZif, RFC 8536; versions 2 and up, whose 64-bit
  * part and POSIX footer we use) through world/ and kept for the life of the process in a list that
  * only grows at its head; a zone in it never changes, so readers take no latch. Zones that need no
- * file: UTC, numbers of hours east ("+02", "-5.5"), POSIX rules ("EST5EDT,M3.2.0,M11.1.0").
+ * file: UTC, POSIX rules ("EST5EDT,M3.2.0,M11.1.0", "<+02>-02").
  *
  * After its last recorded change a zone follows its footer, for ever.
  */
 #include <ctype.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -63,7 +64,8 @@ static _Atomic(struct zone *) zones = &utc_zone;
 static atomic_int zone_count;
 static struct latch zones_latch;
 
-/* ---- POSIX rules -------------------------------------------------------------------------------- */
+/* ---- POSIX rules --------------------------------------------------------------------------------
+ */
 
 struct cursor {
     const char *at, *end;
@@ -124,7 +126,7 @@ read_abbreviation(struct cursor *from, char *abbreviation)
     bool quoted = take(from, '<');
     const char *start = from->at;
     while (from->at < from->end &&
-        (quoted ? *from->at != '>' : isalpha((unsigned char)*from->at) != 0)) {
+           (quoted ? *from->at != '>' : isalpha((unsigned char)*from->at) != 0)) {
         from->at++;
     }
     size_t size = (size_t)(from->at - start);
@@ -190,7 +192,7 @@ read_rule(struct slice text, struct zone_rule *rule)
         return true;
     }
     return take(&from, ',') && read_change(&from, &rule->start) && take(&from, ',') &&
-        read_change(&from, &rule->end) && from.at == from.end;
+           read_change(&from, &rule->end) && from.at == from.end;
 }
 
 /* In seconds since 1970, local time of the kind that ends. */
@@ -233,8 +235,8 @@ rule_kind(const struct zone_rule *rule, int64_t seconds)
     int64_t year = year_of(seconds + rule->standard.offset);
     int64_t start = change_local(&rule->start, year) - rule->standard.offset;
     int64_t end = change_local(&rule->end, year) - rule->summer.offset;
-    bool summer = start < end ? seconds >= start && seconds < end
-                              : seconds >= start || seconds < end;
+    bool summer =
+        start < end ? seconds >= start && seconds < end : seconds >= start || seconds < end;
     return summer ? &rule->summer : &rule->standard;
 }
 
@@ -258,7 +260,8 @@ rule_next(const struct zone_rule *rule, int64_t seconds, int64_t *next)
     return best != INT64_MAX;
 }
 
-/* ---- TZif files ----------------------------------------------------------------------------------- */
+/* ---- TZif files
+ * ----------------------------------------------------------------------------------- */
 
 /* The body of one version: counts at header + 20. Its size, or SIZE_MAX. */
 static size_t
@@ -275,7 +278,7 @@ body_size(struct slice file, size_t time_size, size_t counts[6])
     }
     /* isutcnt, isstdcnt, leapcnt, timecnt, typecnt, charcnt */
     size_t size = counts[3] * (time_size + 1) + counts[4] * 6 + counts[5] +
-        counts[2] * (time_size + 4) + counts[1] + counts[0];
+                  counts[2] * (time_size + 4) + counts[1] + counts[0];
     return size > file.size - 44 ? SIZE_MAX : size;
 }
 
@@ -334,14 +337,15 @@ read_file(struct slice file, struct zone *zone)
     if (footer.size > 2 && footer.data[0] == '\n') {
         const uint8_t *end = memchr(footer.data + 1, '\n', footer.size - 1);
         if (end != NULL && end > footer.data + 1) {
-            zone->has_rule = read_rule(
-                slice_of(footer.data + 1, (size_t)(end - footer.data - 1)), &zone->rule);
+            zone->has_rule =
+                read_rule(slice_of(footer.data + 1, (size_t)(end - footer.data - 1)), &zone->rule);
         }
     }
     return true;
 }
 
-/* ---- finding one ------------------------------------------------------------------------------------ */
+/* ---- finding one
+ * ------------------------------------------------------------------------------------ */
 
 #define ZONE_DIRECTORY "/usr/share/zoneinfo"
 
@@ -392,7 +396,7 @@ load(struct task *task, char *name, struct zone *zone)
     size_t size = strlen(name);
     for (size_t i = 0; i < size; i++) {
         bool fine = isalnum((unsigned char)name[i]) || strchr("_+-", name[i]) != NULL ||
-            (name[i] == '/' && i > 0 && name[i - 1] != '/' && i + 1 < size);
+                    (name[i] == '/' && i > 0 && name[i - 1] != '/' && i + 1 < size);
         if (!fine) {
             return false;
         }
@@ -409,41 +413,16 @@ load(struct task *task, char *name, struct zone *zone)
     uint64_t file_size = 0;
     size_t got = 0;
     uint8_t *bytes = NULL;
-    bool done = world_file_size(task, file, &file_size, NULL) == ERR_OK &&
-        file_size <= ZONE_FILE_MAX;
+    bool done =
+        world_file_size(task, file, &file_size, NULL) == ERR_OK && file_size <= ZONE_FILE_MAX;
     if (done) {
         bytes = mem_alloc(file_size + 1);
         done = world_file_read(task, file, 0, bytes, file_size, &got, NULL) == ERR_OK &&
-            read_file(slice_of(bytes, got), zone);
+               read_file(slice_of(bytes, got), zone);
     }
     world_file_close(task, file);
     mem_free(bytes);
     return done;
-}
-
-/* "+02", "-5.5", "3": hours east. */
-static bool
-read_hours(const char *name, struct zone *zone)
-{
-    if (strspn(name, "+-.0123456789") != strlen(name)) {
-        return false;
-    }
-    char *end = NULL;
-    double hours = strtod(name, &end);
-    if (*end != '\0' || hours < -168 || hours > 168) {
-        return false;
-    }
-    int32_t offset = (int32_t)(hours * 3600);
-    zone->has_rule = true;
-    zone->rule.standard.offset = offset;
-    int32_t size = offset < 0 ? -offset : offset;
-    int length = snprintf(zone->rule.standard.abbreviation, ZONE_ABBREVIATION_MAX, "%c%02d",
-        offset < 0 ? '-' : '+', size / 3600 % 1000);
-    if (size % 3600 != 0) {
-        (void)snprintf(zone->rule.standard.abbreviation + length,
-            ZONE_ABBREVIATION_MAX - (size_t)length, ":%02d", size / 60 % 60);
-    }
-    return true;
 }
 
 static void
@@ -480,16 +459,15 @@ zone__find(struct task *task, struct slice text)
     if (found != NULL || strlen(name) != text.size) {
         return strlen(name) == text.size ? found : NULL;
     }
-    if (strcasecmp(name, "GMT") == 0 || strcasecmp(name, "Etc/UTC") == 0 ||
-        strcasecmp(name, "UCT") == 0 || strcasecmp(name, "Zulu") == 0) {
-        return &utc_zone;
-    }
     if (atomic_load(&zone_count) >= ZONES_MAX) {
         return NULL;
     }
     struct zone *zone = mem_zalloc(sizeof *zone);
-    bool good = read_hours(name, zone);
-    good = good || (task != NULL && load(task, name, zone));
+    bool good = task != NULL && load(task, name, zone);
+    if (!good && (strcasecmp(name, "GMT") == 0 || strcasecmp(name, "Etc/UTC") == 0)) {
+        zone_free(zone); /* no tzdata here, but these everyone knows */
+        return &utc_zone;
+    }
     if (!good) {
         /* A file that was wrong half-way leaves nothing behind. */
         struct zone_rule rule;
@@ -530,17 +508,29 @@ zone__session(struct task *task, const struct eval_env *env)
     return zone == NULL ? &utc_zone : zone;
 }
 
-enum err
-time_zone_check(struct task *task, const char *name, struct diag *diag)
+const char *
+time_zone_name(struct task *task, const char *name)
 {
-    if (zone__find(task, slice_of(name, strlen(name))) != NULL) {
-        return ERR_OK;
+    char rule[ZONE_NAME_MAX];
+    char *end = NULL;
+    double hours = strtod(name, &end);
+    if (name[0] != '\0' && *end == '\0' && hours >= -168 && hours <= 168) {
+        /* Hours east: "2" is the rule "<+02>-02", which counts to the west. */
+        int32_t offset = (int32_t)(hours * 3600);
+        int32_t size = offset < 0 ? -offset : offset;
+        char clock[16];
+        (void)snprintf(clock, sizeof clock, size % 3600 == 0 ? "%02d" : "%02d:%02d", size / 3600,
+            size / 60 % 60);
+        (void)snprintf(rule, sizeof rule, "<%c%s>%c%s", offset < 0 ? '-' : '+', clock,
+            offset < 0 ? '+' : '-', clock);
+        name = rule;
     }
-    return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
-        "invalid value for parameter \"TimeZone\": \"%s\"", name);
+    const struct zone *zone = zone__find(task, slice_of(name, strlen(name)));
+    return zone == NULL ? NULL : zone->name;
 }
 
-/* ---- offsets --------------------------------------------------------------------------------------- */
+/* ---- offsets
+ * --------------------------------------------------------------------------------------- */
 
 /* The last change at or before `seconds`; SIZE_MAX if it is before all. */
 static size_t
@@ -563,8 +553,7 @@ static const struct zone_kind *
 kind_at(const struct zone *zone, int64_t seconds)
 {
     size_t index = change_index(zone, seconds);
-    if (zone->has_rule &&
-        (zone->change_count == 0 || index == zone->change_count - 1)) {
+    if (zone->has_rule && (zone->change_count == 0 || index == zone->change_count - 1)) {
         return rule_kind(&zone->rule, seconds);
     }
     return index == SIZE_MAX ? &zone->kinds[0] : &zone->kinds[zone->kinds_after[index]];
@@ -623,6 +612,47 @@ zone__offset_local(const struct zone *zone, int64_t local)
 }
 
 bool
+zone__is_fixed(const struct zone *zone)
+{
+    return zone->has_rule ? !zone->rule.has_summer && zone->change_count == 0
+                          : zone->kind_count == 1;
+}
+
+int32_t
+zone__offset_abbreviation(const struct zone *zone, int64_t local, const char *abbreviation)
+{
+    int32_t offset = zone__offset_local(zone, local);
+    int64_t seconds = local - offset;
+    size_t index = change_index(zone, seconds);
+    if (zone->has_rule && (zone->change_count == 0 || index == zone->change_count - 1)) {
+        const struct zone_rule *rule = &zone->rule;
+        if (strcasecmp(rule->standard.abbreviation, abbreviation) == 0) {
+            return rule->standard.offset;
+        }
+        if (rule->has_summer && strcasecmp(rule->summer.abbreviation, abbreviation) == 0) {
+            return rule->summer.offset;
+        }
+    }
+    /* The latest time at or before, then the first one after. */
+    for (size_t i = index == SIZE_MAX ? 0 : index + 1; i-- > 0;) {
+        const struct zone_kind *kind = &zone->kinds[zone->kinds_after[i]];
+        if (strcasecmp(kind->abbreviation, abbreviation) == 0) {
+            return kind->offset;
+        }
+    }
+    if (zone->kind_count > 0 && strcasecmp(zone->kinds[0].abbreviation, abbreviation) == 0) {
+        return zone->kinds[0].offset;
+    }
+    for (size_t i = index == SIZE_MAX ? 0 : index + 1; i < zone->change_count; i++) {
+        const struct zone_kind *kind = &zone->kinds[zone->kinds_after[i]];
+        if (strcasecmp(kind->abbreviation, abbreviation) == 0) {
+            return kind->offset;
+        }
+    }
+    return offset;
+}
+
+bool
 zone__to_local(const struct zone *zone, int64_t timestamptz, int64_t *timestamp)
 {
     *timestamp = timestamptz;
@@ -631,10 +661,10 @@ zone__to_local(const struct zone *zone, int64_t timestamptz, int64_t *timestamp)
     }
     bool daylight = false;
     const char *abbreviation = NULL;
-    int32_t offset = zone__offset(zone,
-        floor_div(timestamptz, USECS_PER_SECOND) + UNIX_TO_2000, &daylight, &abbreviation);
+    int32_t offset = zone__offset(
+        zone, floor_div(timestamptz, USECS_PER_SECOND) + UNIX_TO_2000, &daylight, &abbreviation);
     return !__builtin_add_overflow(timestamptz, offset * USECS_PER_SECOND, timestamp) &&
-        timestamp_valid(*timestamp);
+           timestamp_valid(*timestamp);
 }
 
 bool
@@ -647,10 +677,11 @@ zone__from_local(const struct zone *zone, int64_t timestamp, int64_t *timestampt
     int32_t offset =
         zone__offset_local(zone, floor_div(timestamp, USECS_PER_SECOND) + UNIX_TO_2000);
     return !__builtin_sub_overflow(timestamp, offset * USECS_PER_SECOND, timestamptz) &&
-        timestamp_valid(*timestamptz);
+           timestamp_valid(*timestamptz);
 }
 
-/* ---- abbreviations (PostgreSQL's set "Default"), sorted ------------------------------------------- */
+/* ---- abbreviations (PostgreSQL's set "Default"), sorted
+ * ------------------------------------------- */
 
 static const struct {
     const char *word;
@@ -658,7 +689,64 @@ static const struct {
     const char *zone;
 } abbreviations[] = {
     /* clang-format off */
-   
+    {"acdt", 37800, NULL}, {"acsst", 37800, NULL}, {"acst", 34200, NULL}, {"act", -18000, NULL},
+    {"acwst", 31500, NULL}, {"adt", -10800, NULL}, {"aedt", 39600, NULL}, {"aesst", 39600, NULL},
+    {"aest", 36000, NULL}, {"aft", 16200, NULL}, {"akdt", -28800, NULL}, {"akst", -32400, NULL},
+    {"almst", 25200, NULL}, {"almt", 21600, NULL}, {"amst", 0, "Asia/Yerevan"},
+    {"amt", -14400, NULL}, {"anast", 0, "Asia/Anadyr"}, {"anat", 0, "Asia/Anadyr"},
+    {"arst", 0, "America/Argentina/Buenos_Aires"}, {"art", 0, "America/Argentina/Buenos_Aires"},
+    {"ast", -14400, NULL}, {"awsst", 32400, NULL}, {"awst", 28800, NULL}, {"azost", 0, NULL},
+    {"azot", -3600, NULL}, {"azst", 0, "Asia/Baku"}, {"azt", 0, "Asia/Baku"},
+    {"bdst", 7200, NULL}, {"bdt", 21600, NULL}, {"bnt", 28800, NULL}, {"bort", 28800, NULL},
+    {"bot", -14400, NULL}, {"bra", -10800, NULL}, {"brst", -7200, NULL}, {"brt", -10800, NULL},
+    {"bst", 3600, NULL}, {"btt", 21600, NULL}, {"cadt", 37800, NULL}, {"cast", 34200, NULL},
+    {"cct", 28800, NULL}, {"cdt", -18000, NULL}, {"cest", 7200, NULL}, {"cet", 3600, NULL},
+    {"cetdst", 7200, NULL}, {"chadt", 49500, NULL}, {"chast", 45900, NULL},
+    {"chut", 36000, NULL}, {"ckt", 0, "Pacific/Rarotonga"}, {"clst", -10800, NULL},
+    {"clt", 0, "America/Santiago"}, {"cot", -18000, NULL}, {"cst", -21600, NULL},
+    {"cxt", 25200, NULL}, {"davt", 0, "Antarctica/Davis"}, {"ddut", 36000, NULL},
+    {"easst", 0, "Pacific/Easter"}, {"east", 0, "Pacific/Easter"}, {"eat", 10800, NULL},
+    {"edt", -14400, NULL}, {"eest", 10800, NULL}, {"eet", 7200, NULL}, {"eetdst", 10800, NULL},
+    {"egst", 0, NULL}, {"egt", -3600, NULL}, {"est", -18000, NULL}, {"fet", 10800, NULL},
+    {"fjst", 46800, NULL}, {"fjt", 43200, NULL}, {"fkst", 0, "Atlantic/Stanley"},
+    {"fkt", 0, "Atlantic/Stanley"}, {"fnst", -3600, NULL}, {"fnt", -7200, NULL},
+    {"galt", -21600, NULL}, {"gamt", -32400, NULL}, {"gest", 0, "Asia/Tbilisi"},
+    {"get", 0, "Asia/Tbilisi"}, {"gft", -10800, NULL}, {"gilt", 43200, NULL}, {"gmt", 0, NULL},
+    {"gyt", 0, "America/Guyana"}, {"hkt", 28800, NULL}, {"hst", -36000, NULL},
+    {"ict", 25200, NULL}, {"idt", 10800, NULL}, {"iot", 0, "Indian/Chagos"},
+    {"irkst", 0, "Asia/Irkutsk"}, {"irkt", 0, "Asia/Irkutsk"}, {"irt", 12600, NULL},
+    {"ist", 7200, NULL}, {"jayt", 32400, NULL}, {"jst", 32400, NULL}, {"kdt", 36000, NULL},
+    {"kgst", 21600, NULL}, {"kgt", 0, "Asia/Bishkek"}, {"kost", 0, "Pacific/Kosrae"},
+    {"krast", 0, "Asia/Krasnoyarsk"}, {"krat", 0, "Asia/Krasnoyarsk"}, {"kst", 32400, NULL},
+    {"lhdt", 0, "Australia/Lord_Howe"}, {"lhst", 37800, NULL}, {"ligt", 36000, NULL},
+    {"lint", 0, "Pacific/Kiritimati"}, {"lkt", 0, "Asia/Colombo"}, {"magst", 0, "Asia/Magadan"},
+    {"magt", 0, "Asia/Magadan"}, {"mart", -34200, NULL}, {"mawt", 0, "Antarctica/Mawson"},
+    {"mdt", -21600, NULL}, {"mest", 7200, NULL}, {"mesz", 7200, NULL}, {"met", 3600, NULL},
+    {"metdst", 7200, NULL}, {"mez", 3600, NULL}, {"mht", 43200, NULL}, {"mmt", 23400, NULL},
+    {"mpt", 36000, NULL}, {"msd", 14400, NULL}, {"msk", 0, "Europe/Moscow"},
+    {"mst", -25200, NULL}, {"must", 18000, NULL}, {"mut", 14400, NULL}, {"mvt", 18000, NULL},
+    {"myt", 28800, NULL}, {"ndt", -9000, NULL}, {"nft", -12600, NULL},
+    {"novst", 0, "Asia/Novosibirsk"}, {"novt", 0, "Asia/Novosibirsk"}, {"npt", 20700, NULL},
+    {"nst", -12600, NULL}, {"nut", 0, "Pacific/Niue"}, {"nzdt", 46800, NULL},
+    {"nzst", 43200, NULL}, {"nzt", 43200, NULL}, {"omsst", 0, "Asia/Omsk"},
+    {"omst", 0, "Asia/Omsk"}, {"pdt", -25200, NULL}, {"pet", -18000, NULL},
+    {"petst", 0, "Asia/Kamchatka"}, {"pett", 0, "Asia/Kamchatka"}, {"pgt", 36000, NULL},
+    {"pht", 28800, NULL}, {"pkst", 21600, NULL}, {"pkt", 18000, NULL}, {"pmdt", -7200, NULL},
+    {"pmst", -10800, NULL}, {"pont", 39600, NULL}, {"pst", -28800, NULL}, {"pwt", 32400, NULL},
+    {"pyst", -10800, NULL}, {"pyt", 0, "America/Asuncion"}, {"ret", 14400, NULL},
+    {"sadt", 37800, NULL}, {"sast", 7200, NULL}, {"sct", 14400, NULL},
+    {"sgt", 0, "Asia/Singapore"}, {"taht", -36000, NULL}, {"tft", 18000, NULL},
+    {"tjt", 18000, NULL}, {"tkt", 0, "Pacific/Fakaofo"}, {"tmt", 0, "Asia/Ashgabat"},
+    {"tot", 46800, NULL}, {"trut", 36000, NULL}, {"tvt", 43200, NULL}, {"uct", 0, NULL},
+    {"ulast", 32400, NULL}, {"ulat", 0, "Asia/Ulaanbaatar"}, {"ut", 0, NULL}, {"utc", 0, NULL},
+    {"uyst", -7200, NULL}, {"uyt", -10800, NULL}, {"uzst", 21600, NULL}, {"uzt", 18000, NULL},
+    {"vet", 0, "America/Caracas"}, {"vlast", 0, "Asia/Vladivostok"},
+    {"vlat", 0, "Asia/Vladivostok"}, {"volt", 0, "Europe/Volgograd"}, {"vut", 39600, NULL},
+    {"wadt", 28800, NULL}, {"wakt", 43200, NULL}, {"wast", 25200, NULL}, {"wat", 3600, NULL},
+    {"wdt", 32400, NULL}, {"wet", 0, NULL}, {"wetdst", 3600, NULL}, {"wft", 43200, NULL},
+    {"wgst", -7200, NULL}, {"wgt", -10800, NULL}, {"xjt", 21600, NULL},
+    {"yakst", 0, "Asia/Yakutsk"}, {"yakt", 0, "Asia/Yakutsk"}, {"yapt", 36000, NULL},
+    {"yekst", 21600, NULL}, {"yekt", 0, "Asia/Yekaterinburg"}, {"z", 0, NULL}, {"zulu", 0, NULL},
     /* clang-format on */
 };
 

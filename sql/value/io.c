@@ -813,6 +813,8 @@ type_apply_typmod(struct eval *eval, oid_t type, int32_t typmod, bool explicit_c
         *result = datum_int((value.i + half) / unit * unit);
         return ERR_OK;
     }
+    case TYPE_INTERVAL:
+        return interval__datum_typmod(eval, typmod, value, result);
     default:
         return ERR_OK;
     }

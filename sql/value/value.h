@@ -324,6 +324,10 @@ struct set_function {
  * must outlive everything. */
 void function_register(const struct function *functions, size_t count);
 
+/* A zone of this name in its own spelling (lives for ever); NULL: none. Reads its file the first
+ * time: may sleep. A session asks this before it puts a name into eval_env. */
+const char *time_zone_name(struct task *task, const char *name);
+
 /* What regclass, regnamespace and regrole need from the catalog, which lies above: set once by
  * catalog_open. name appends nothing if there is no such object. */
 struct value_catalog_hooks {

@@ -60,6 +60,8 @@ enum err datetime__input(
     struct eval *eval, oid_t type, int32_t typmod, struct slice text, struct datum *value);
 void datetime__output(
     const struct eval_env *env, oid_t type, struct datum value, struct buffer *to);
+enum err interval__datum_typmod(
+    struct eval *eval, int32_t typmod, struct datum value, struct datum *result);
 
 /* ---- function tables ---- */
 
@@ -89,7 +91,7 @@ struct function_rows {
 };
 
 extern const struct function_rows arithmetic_rows, compare_rows, numeric_rows, text_rows,
-    datetime_rows, aggregate_rows, misc_rows;
+    datetime_rows, datetime_format_rows, aggregate_rows, misc_rows;
 
 #define ROWS(array)  (array), sizeof(array) / sizeof((array)[0])
 #define UNUSED_COUNT (void)count
