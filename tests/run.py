@@ -58,6 +58,10 @@ def main():
     for folder in ("golden",):
         if os.path.isdir(f"tests/{folder}"):
             step(f"tests/{folder}", ["tests/slt/slt.py", "--spawn", "debug", f"tests/{folder}"])
+    step("golden files, extended protocol", ["tests/slt/slt.py", "--spawn", "release", "--extended",
+                                             "tests/golden"])
+    step("protocol, ASan", ["tests/system/protocol.py", "--build", "debug"])
+    step("differential", ["tests/system/differential.py", "--rounds", "20"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])
