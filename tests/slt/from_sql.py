@@ -4,7 +4,8 @@ comments. What each statement should answer is asked of a server (PostgreSQL 15)
 
     tests/slt/from_sql.py --port 5432 FILE.sql... --to tests/golden
 
-Rows of a query without ORDER BY are compared as a set. A line `\\connection NAME` switches sessions.
+Rows of a query without ORDER BY are compared as a set. A line `\\connection NAME` switches sessions;
+`\\onlyif ENGINE` and `\\skipif ENGINE` stand before a statement.
 """
 import argparse
 import os
@@ -22,8 +23,8 @@ def statements(text):
     for line in text.split("\n"):
         if not current and line.startswith("--"):
             yield "comment", line[2:].strip()
-        elif not current and line.startswith("\\connection"):
-            yield "connection", line.split()[1]
+        elif not current and line.startswith("\\"):
+            yield line.split()[0][1:], line.split()[1]
         elif not current and not line.strip():
             continue
         else:
@@ -60,6 +61,9 @@ def main():
                 name = part
                 output.append(f"connection {name}\n")
                 continue
+            if kind in ("onlyif", "skipif"):
+                output.append(f"{kind} {part}")
+                continue
             if name not in connections:
                 connections[name] = pgwire.connect(options.host, options.port)
             count += 1
@@ -74,7 +78,7 @@ def main():
                 continue
             rows = [[slt.format_value(value, "T") for value in row] for row in result.rows]
             head = "query " + "T" * len(result.columns)
-            if len(rows) > 1 and "order by" not in part.lower():
+            if len(rows) > 1 and "order by" not in part.lower() and not part.startswith("explain"):
                 head += " rowsort"
                 rows.sort()
             lines = [head, part, "----"] + ["\t".join(row) for row in rows]
