@@ -804,24 +804,24 @@ send_rows(struct copier *copier, const struct planned *planned, struct exec *exe
 static enum err
 copy_to(struct copier *copier, const struct ast_copy *copy, const char *text, uint64_t *rows)
 {
-    struct planned planned;
-    TRY(planned__make(copier->task, copier->session, query_of(copier, copy), text, NULL, 0,
+    struct planned *planned = NULL;
+    TRY(planned__renew(copier->task, copier->session, query_of(copier, copy), text, NULL, 0, 0,
         &planned, copier->diag));
     enum err err = ERR_OK;
-    if (!planned.plan->returns_rows) {
+    if (!planned->plan->returns_rows) {
         err = diag_set(
             copier->diag, ERR_FEATURE_NOT_SUPPORTED, "COPY query must have a RETURNING clause");
     }
     struct exec *exec = NULL;
     if (err == ERR_OK) {
-        err = planned__open(copier->task, copier->session, &planned, &copier->session->statement,
-            false, &exec, copier->diag);
+        err = planned__open(copier->task, copier->session, planned, &copier->session->statement,
+            NULL, false, &exec, copier->diag);
     }
     if (err == ERR_OK) {
-        err = send_rows(copier, &planned, exec, rows);
+        err = send_rows(copier, planned, exec, rows);
         exec_close(copier->task, exec);
     }
-    planned__destroy(&planned);
+    planned__release(planned);
     return err;
 }
 

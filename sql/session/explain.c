@@ -101,16 +101,16 @@ explain__run(struct task *task, struct sql_session *session, const struct ast_ex
         return diag_set(
             diag, ERR_FEATURE_NOT_SUPPORTED, "EXPLAIN of this kind of statement is not supported");
     }
-    struct planned planned;
-    TRY(planned__make(
-        task, session, explain->statement, portal->prepared->text, NULL, 0, &planned, diag));
+    struct planned *planned = NULL;
+    TRY(planned__renew(
+        task, session, explain->statement, portal->prepared->text, NULL, 0, 0, &planned, diag));
     struct output output = {
         .task = task, .session = session, .diag = diag, .binary = portal->binary};
     enum err err = ERR_OK;
     struct exec *exec = NULL;
     int64_t start = world_clock_us(session->engine->world);
     if (analyze) {
-        err = planned__open(task, session, &planned, &portal->arena, true, &exec, diag);
+        err = planned__open(task, session, planned, &portal->arena, NULL, true, &exec, diag);
         const struct datum *row = NULL;
         while (err == ERR_OK) {
             err = exec_next(task, exec, &row);
@@ -122,7 +122,7 @@ explain__run(struct task *task, struct sql_session *session, const struct ast_ex
     int64_t took = world_clock_us(session->engine->world) - start;
     if (err == ERR_OK) {
         plan_explain(
-            planned.plan, costs, exec == NULL ? NULL : exec_counters(exec), put_line, &output);
+            planned->plan, costs, exec == NULL ? NULL : exec_counters(exec), put_line, &output);
         if (analyze && timing) {
             char line[64];
             (void)snprintf(line, sizeof line, "Execution Time: %lld.%03lld ms",
@@ -134,6 +134,6 @@ explain__run(struct task *task, struct sql_session *session, const struct ast_ex
     if (exec != NULL) {
         exec_close(task, exec);
     }
-    planned__destroy(&planned);
+    planned__release(planned);
     return err;
 }

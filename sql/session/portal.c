@@ -24,8 +24,8 @@ portal__destroy(struct task *task, struct portal *portal)
     if (portal->exec != NULL) {
         exec_close(task, portal->exec);
     }
-    if (portal->catalog != NULL) {
-        catalog_release(portal->catalog);
+    if (portal->planned != NULL) {
+        planned__release(portal->planned);
     }
     prepared__release(portal->prepared);
     arena_destroy(&portal->arena);
@@ -100,17 +100,10 @@ static enum err
 open_portal(
     struct task *task, struct sql_session *session, struct portal *portal, struct diag *diag)
 {
-    struct prepared *prepared = portal->prepared;
-    TRY(prepared__plan(task, session, prepared, diag));
-    if (prepared->plan->writes && txn_read_only(session->txn)) {
-        return diag_set(diag, ERR_READ_ONLY_TRANSACTION,
-            "cannot execute %s in a read-only transaction",
-            prepared->plan->statement == STATEMENT_SELECT ? "SELECT FOR UPDATE"
-                                                          : statement_word(prepared->plan));
-    }
-    session__exec_context(session, prepared->catalog, &portal->arena, diag, &portal->context);
-    portal->context.params = portal->params;
-    TRY(exec_open(task, prepared->program, &portal->context, &portal->exec));
+    TRY(prepared__plan(task, session, portal->prepared, diag));
+    portal->planned = planned__hold(portal->prepared->planned);
+    TRY(planned__open(task, session, portal->planned, &portal->arena, portal->params, false,
+        &portal->exec, diag));
     portal->state = PORTAL_OPEN;
     return ERR_OK;
 }
@@ -123,7 +116,7 @@ run_plan(struct task *task, struct sql_session *session, struct portal *portal, 
     if (portal->state == PORTAL_NEW) {
         TRY(open_portal(task, session, portal, diag));
     }
-    const struct plan *plan = portal->prepared->plan;
+    const struct plan *plan = portal->planned->plan;
     if (describe && plan->returns_rows) {
         TRY(sink->describe(task, sink->arg, plan->columns, plan->column_count, diag));
     }
@@ -588,8 +581,8 @@ sql_session_execute(struct task *task, struct sql_session *session, const char *
         return finish(task, session, no_portal(name, diag));
     }
     if (portal->state == PORTAL_DONE && portal->exec == NULL) {
-        return finish(task, session,
-            diag_set(diag, ERR_OBJECT_STATE, "portal \"%s\" cannot be run", name));
+        return finish(
+            task, session, diag_set(diag, ERR_OBJECT_STATE, "portal \"%s\" cannot be run", name));
     }
     /* A transaction statement closes all portals, this one too: keep what it runs alive. */
     struct prepared *prepared = portal->prepared;

@@ -35,7 +35,6 @@ prepared__new(struct sql_session *session, const char *name, const char *text, s
     prepared->references = 1;
     prepared->name = mem_strdup(name);
     arena_create(&prepared->arena, "prepared statement");
-    arena_create(&prepared->plan_arena, "plan");
     prepared->text = arena_strndup(&prepared->arena, text, size);
     prepared->size = size;
     prepared->statement = statement;
@@ -61,18 +60,6 @@ prepared__new(struct sql_session *session, const char *name, const char *text, s
     return ERR_OK;
 }
 
-static void
-drop_plan(struct prepared *prepared)
-{
-    if (prepared->catalog != NULL) {
-        catalog_release(prepared->catalog);
-        prepared->catalog = NULL;
-    }
-    prepared->plan = NULL;
-    prepared->program = NULL;
-    arena_reset(&prepared->plan_arena);
-}
-
 void
 prepared__release(struct prepared *prepared)
 {
@@ -80,8 +67,9 @@ prepared__release(struct prepared *prepared)
     if (--prepared->references > 0) {
         return;
     }
-    drop_plan(prepared);
-    arena_destroy(&prepared->plan_arena);
+    if (prepared->planned != NULL) {
+        planned__release(prepared->planned);
+    }
     arena_destroy(&prepared->arena);
     mem_free(prepared->name);
     mem_free(prepared);
@@ -90,18 +78,43 @@ prepared__release(struct prepared *prepared)
 /* ---- planning
  * ------------------------------------------------------------------------------------ */
 
-static enum err
-make_plan(struct task *task, struct sql_session *session, const struct catalog *catalog,
-    const struct ast_node *node, const char *text, const oid_t *given, uint32_t given_count,
-    uint32_t param_max, struct arena *arena, struct plan **plan, struct exec_program **program,
-    struct diag *diag)
+struct planned *
+planned__hold(struct planned *planned)
 {
+    planned->references++;
+    return planned;
+}
+
+void
+planned__release(struct planned *planned)
+{
+    ASSERT(planned->references > 0);
+    if (--planned->references > 0) {
+        return;
+    }
+    catalog_release(planned->catalog);
+    arena_destroy(&planned->arena);
+    mem_free(planned);
+}
+
+/* Takes over the catalog's reference. */
+static enum err
+make_plan(struct task *task, struct sql_session *session, struct catalog *catalog,
+    const struct ast_node *node, const char *text, const oid_t *given, uint32_t given_count,
+    uint32_t param_max, struct planned **planned_out, struct diag *diag)
+{
+    struct planned *planned = mem_zalloc(sizeof *planned);
+    planned->references = 1;
+    planned->catalog = catalog;
+    arena_create(&planned->arena, "plan");
     uint32_t count = given_count > param_max ? given_count : param_max;
-    oid_t *types = arena_array(arena, (size_t)count + 1, sizeof *types);
-    memcpy(types, given, given_count * sizeof *types);
+    oid_t *types = arena_array(&planned->arena, (size_t)count + 1, sizeof *types);
+    if (given_count > 0) {
+        memcpy(types, given, given_count * sizeof *types);
+    }
     session->env.catalog = catalog;
     struct plan_context context = {
-        .arena = arena,
+        .arena = &planned->arena,
         .diag = diag,
         .catalog = catalog,
         .env = &session->env,
@@ -111,8 +124,16 @@ make_plan(struct task *task, struct sql_session *session, const struct catalog *
         .param_count = given_count,
         .param_max = count,
     };
-    TRY(plan_make(task, &context, node, plan));
-    return exec_compile(arena, *plan, program, diag);
+    enum err err = plan_make(task, &context, node, &planned->plan);
+    if (err == ERR_OK) {
+        err = exec_compile(&planned->arena, planned->plan, &planned->program, diag);
+    }
+    if (err != ERR_OK) {
+        planned__release(planned);
+        return err;
+    }
+    *planned_out = planned;
+    return ERR_OK;
 }
 
 static enum err
@@ -144,7 +165,7 @@ check_same_result(const struct plan_column *old, uint32_t old_count, bool old_ro
 static void
 describe(struct prepared *prepared)
 {
-    const struct plan *plan = prepared->plan;
+    const struct plan *plan = prepared->planned->plan;
     prepared->param_types =
         arena_copy(&prepared->arena, plan->param_types, plan->param_count * sizeof(oid_t));
     prepared->param_count = plan->param_count;
@@ -160,33 +181,40 @@ describe(struct prepared *prepared)
     prepared->described = true;
 }
 
-static enum err
-replan(struct task *task, struct sql_session *session, struct prepared *prepared,
-    struct catalog *catalog, struct diag *diag)
+enum err
+planned__renew(struct task *task, struct sql_session *session, const struct ast_node *node,
+    const char *text, const oid_t *types, uint32_t type_count, uint32_t param_max,
+    struct planned **planned, struct diag *diag)
 {
-    /* Once described, the parameters' types stay. */
-    const oid_t *types = prepared->described ? prepared->param_types : prepared->given_types;
-    uint32_t count = prepared->described ? prepared->param_count : prepared->given_count;
-    drop_plan(prepared);
-    struct plan *plan = NULL;
-    struct exec_program *program = NULL;
-    enum err err = make_plan(task, session, catalog, prepared->statement->body, prepared->text,
-        types, count, prepared->statement->param_max, &prepared->plan_arena, &plan, &program, diag);
-    if (err == ERR_OK && prepared->described) {
-        err = check_same_result(
-            prepared->columns, prepared->column_count, prepared->returns_rows, plan, diag);
+    struct catalog_store *store = session->engine->catalogs;
+    bool locked = false;
+    for (;;) {
+        bool current =
+            *planned != NULL && catalog_is_current((*planned)->catalog, store, session->txn);
+        if (current && locked) {
+            return ERR_OK;
+        }
+        if (!current) {
+            struct catalog *catalog = NULL;
+            TRY(catalog_get(task, store, session->txn, &catalog, diag));
+            struct planned *made = NULL;
+            TRY(make_plan(
+                task, session, catalog, node, text, types, type_count, param_max, &made, diag));
+            if (*planned != NULL) {
+                planned__release(*planned);
+            }
+            *planned = made;
+        }
+        /* S4: whoever changes the tables while we wait for them moves the schema LSN, so look
+         * again. */
+        enum err err = lock_tables(task, session, (*planned)->plan, diag);
+        if (err != ERR_OK) {
+            planned__release(*planned);
+            *planned = NULL;
+            return err;
+        }
+        locked = true;
     }
-    if (err != ERR_OK) {
-        arena_reset(&prepared->plan_arena);
-        return err;
-    }
-    prepared->plan = plan;
-    prepared->program = program;
-    prepared->catalog = catalog; /* takes the reference */
-    if (!prepared->described) {
-        describe(prepared);
-    }
-    return ERR_OK;
 }
 
 enum err
@@ -197,74 +225,40 @@ prepared__plan(
         utility__describe(session, prepared);
         return ERR_OK;
     }
-    for (;;) {
-        struct catalog *catalog = NULL;
-        TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-        if (prepared->plan != NULL &&
-            catalog_version(prepared->catalog) == catalog_version(catalog)) {
-            catalog_release(catalog);
-        } else {
-            enum err err = replan(task, session, prepared, catalog, diag);
-            if (err != ERR_OK) {
-                catalog_release(catalog);
-                return err;
-            }
-        }
-        TRY(lock_tables(task, session, prepared->plan, diag));
-        /* S4: whoever changed the tables while we waited for them has moved the schema LSN. */
-        TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-        bool same = catalog_version(prepared->catalog) == catalog_version(catalog);
-        catalog_release(catalog);
-        if (same) {
-            return ERR_OK;
-        }
+    /* Once described, the parameters' types stay. */
+    const oid_t *types = prepared->described ? prepared->param_types : prepared->given_types;
+    uint32_t count = prepared->described ? prepared->param_count : prepared->given_count;
+    const struct planned *before = prepared->planned;
+    TRY(planned__renew(task, session, prepared->statement->body, prepared->text, types, count,
+        prepared->statement->param_max, &prepared->planned, diag));
+    if (prepared->planned == before) {
+        return ERR_OK;
     }
+    if (!prepared->described) {
+        describe(prepared);
+        return ERR_OK;
+    }
+    enum err err = check_same_result(prepared->columns, prepared->column_count,
+        prepared->returns_rows, prepared->planned->plan, diag);
+    if (err != ERR_OK) {
+        planned__release(prepared->planned);
+        prepared->planned = NULL;
+    }
+    return err;
 }
 
-enum err
-planned__make(struct task *task, struct sql_session *session, const struct ast_node *node,
-    const char *text, const oid_t *types, uint32_t type_count, struct planned *planned,
-    struct diag *diag)
+/* A snapshot older than an index it would read, or than a rewritten table, must not read it. */
+static enum err
+check_snapshot(const struct planned *planned, struct txn_snapshot snapshot, struct diag *diag)
 {
-    *planned = (struct planned){0};
-    arena_create(&planned->arena, "plan");
-    for (;;) {
-        struct catalog *catalog = NULL;
-        enum err err = catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag);
-        if (err == ERR_OK) {
-            planned->catalog = catalog;
-            err = make_plan(task, session, catalog, node, text, types, type_count, type_count,
-                &planned->arena, &planned->plan, &planned->program, diag);
+    for (uint32_t i = 0; i < planned->plan->lock_count; i++) {
+        const struct relation *relation =
+            catalog_relation_by_oid(planned->catalog, planned->plan->locks[i].relation);
+        if (relation != NULL) {
+            TRY(catalog_check_snapshot(relation, snapshot, diag));
         }
-        if (err == ERR_OK) {
-            err = lock_tables(task, session, planned->plan, diag);
-        }
-        struct catalog *again = NULL;
-        if (err == ERR_OK) {
-            err = catalog_get(task, session->engine->catalogs, session->txn, &again, diag);
-        }
-        if (err != ERR_OK) {
-            planned__destroy(planned);
-            return err;
-        }
-        bool same = catalog_version(again) == catalog_version(catalog);
-        catalog_release(again);
-        if (same) {
-            return ERR_OK;
-        }
-        catalog_release(catalog);
-        planned->catalog = NULL;
-        arena_reset(&planned->arena);
     }
-}
-
-void
-planned__destroy(struct planned *planned)
-{
-    if (planned->catalog != NULL) {
-        catalog_release(planned->catalog);
-    }
-    arena_destroy(&planned->arena);
+    return ERR_OK;
 }
 
 void
@@ -284,17 +278,38 @@ session__exec_context(struct sql_session *session, const struct catalog *catalog
     };
 }
 
+static const char *
+statement_word(const struct plan *plan)
+{
+    switch (plan->statement) {
+    case STATEMENT_INSERT:
+        return "INSERT";
+    case STATEMENT_UPDATE:
+        return "UPDATE";
+    case STATEMENT_DELETE:
+        return "DELETE";
+    case STATEMENT_SELECT:
+        break;
+    }
+    return "SELECT FOR UPDATE";
+}
+
 enum err
 planned__open(struct task *task, struct sql_session *session, const struct planned *planned,
-    struct arena *arena, bool count, struct exec **exec, struct diag *diag)
+    struct arena *arena, const struct datum *params, bool count, struct exec **exec,
+    struct diag *diag)
 {
     if (planned->plan->writes && txn_read_only(session->txn)) {
         return diag_set(diag, ERR_READ_ONLY_TRANSACTION,
-            "cannot execute this statement in a read-only transaction");
+            "cannot execute %s in a read-only transaction", statement_word(planned->plan));
     }
     struct exec_context context;
     session__exec_context(session, planned->catalog, arena, diag, &context);
+    context.params = params;
     context.count = count;
+    if (txn_isolation(session->txn) != TXN_READ_COMMITTED) {
+        TRY(check_snapshot(planned, context.snapshot, diag));
+    }
     return exec_open(task, planned->program, &context, exec);
 }
 

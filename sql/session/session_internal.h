@@ -81,10 +81,7 @@ struct prepared {
     oid_t *given_types; /* as at Parse; 0: infer */
     uint32_t given_count;
 
-    struct arena plan_arena;
-    struct catalog *catalog; /* a reference, while there is a plan */
-    struct plan *plan;
-    struct exec_program *program;
+    struct planned *planned; /* a reference, or NULL */
     oid_t *param_types;
     uint32_t param_count;
     /* Utility statements that return rows (SHOW, EXPLAIN). */
@@ -109,9 +106,8 @@ struct portal {
     struct datum *params;
     bool *binary; /* per result column, or NULL: all text */
     enum portal_state state;
+    struct planned *planned; /* a reference, while open */
     struct exec *exec;
-    struct catalog *catalog;
-    struct exec_context context;
 };
 
 struct savepoint {
@@ -150,8 +146,8 @@ struct sql_session {
     bool in_statement; /* busy, for SIGTERM */
 
     /* For pg_stat_activity of the others. */
-    _Atomic uint8_t activity; /* enum session_activity */
-    int64_t started;          /* timestamptz; constant */
+    _Atomic uint8_t activity;                  /* enum session_activity */
+    int64_t started;                           /* timestamptz; constant */
     char application_name[NAME_MAX_BYTES + 1]; /* under engine->latch */
 
     struct list_node statements; /* named */
@@ -264,21 +260,26 @@ enum err copy__run(struct task *task, struct sql_session *session, const struct 
 enum err explain__run(struct task *task, struct sql_session *session,
     const struct ast_explain *explain, struct portal *portal, struct diag *diag);
 
-/* Plan a query node outside a prepared statement (COPY, EXPLAIN): plan, lock, program. */
+/* A plan ready to run. Counted, because a portal may still run one that its statement has already
+ * replaced. */
 struct planned {
+    unsigned references;
     struct arena arena;
     struct catalog *catalog;
     struct plan *plan;
     struct exec_program *program;
 };
-enum err planned__make(struct task *task, struct sql_session *session, const struct ast_node *node,
-    const char *text, const oid_t *types, uint32_t type_count, struct planned *planned,
-    struct diag *diag);
-void planned__destroy(struct planned *planned);
-/* An execution of it in `arena`. */
+/* Make *planned (NULL: none yet) a current plan of the node and lock its tables (S4). The old one
+ * is released if it is replaced; after an error *planned is as before, or released and NULL. */
+enum err planned__renew(struct task *task, struct sql_session *session, const struct ast_node *node,
+    const char *text, const oid_t *types, uint32_t type_count, uint32_t param_max,
+    struct planned **planned, struct diag *diag);
+struct planned *planned__hold(struct planned *planned);
+void planned__release(struct planned *planned);
+/* Begins a statement (its snapshot) and opens the plan in `arena`. */
 enum err planned__open(struct task *task, struct sql_session *session,
-    const struct planned *planned, struct arena *arena, bool count, struct exec **exec,
-    struct diag *diag);
+    const struct planned *planned, struct arena *arena, const struct datum *params, bool count,
+    struct exec **exec, struct diag *diag);
 void session__exec_context(struct sql_session *session, const struct catalog *catalog,
     struct arena *arena, struct diag *diag, struct exec_context *context);
 

@@ -374,8 +374,7 @@ apply(struct sql_session *session, int index)
     } else if (strcmp(name, "application_name") == 0) {
         session->env.application_name = value;
         latch_acquire(&session->engine->latch);
-        (void)snprintf(
-            session->application_name, sizeof session->application_name, "%s", value);
+        (void)snprintf(session->application_name, sizeof session->application_name, "%s", value);
         latch_release(&session->engine->latch);
     } else if (strcmp(name, "extra_float_digits") == 0) {
         session->env.extra_float_digits = (int32_t)number;

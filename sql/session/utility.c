@@ -131,11 +131,11 @@ evaluate(struct task *task, struct sql_session *session, struct ast_node *expr, 
     struct ast_select select = {
         .node = {.kind = AST_SELECT, .depth = cast.node.depth, .location = -1},
         .targets = &targets};
-    struct planned planned;
-    TRY(planned__make(task, session, &select.node, text, NULL, 0, &planned, diag));
+    struct planned *planned = NULL;
+    TRY(planned__renew(task, session, &select.node, text, NULL, 0, 0, &planned, diag));
     struct exec *exec = NULL;
     const struct datum *row = NULL;
-    enum err err = planned__open(task, session, &planned, &planned.arena, false, &exec, diag);
+    enum err err = planned__open(task, session, planned, &planned->arena, NULL, false, &exec, diag);
     if (err == ERR_OK) {
         err = exec_next(task, exec, &row);
         if (err == ERR_OK && row != NULL) {
@@ -143,7 +143,7 @@ evaluate(struct task *task, struct sql_session *session, struct ast_node *expr, 
         }
         exec_close(task, exec);
     }
-    planned__destroy(&planned);
+    planned__release(planned);
     return err;
 }
 

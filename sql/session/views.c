@@ -146,7 +146,7 @@ scan_prepared(struct eval *eval, const struct catalog *catalog,
             datum_null(),
             datum_bytes(arena_copy(eval->arena, types.data, types.size), types.size),
             datum_bool(prepared->from_sql),
-            datum_int(prepared->plan != NULL),
+            datum_int(prepared->planned != NULL),
             datum_int(0),
         };
         buffer_destroy(&types);
