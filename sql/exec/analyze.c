@@ -1,0 +1,213 @@
+/* sql/exec/analyze.c - what a plan node reads and fills. */
+#include "sql/exec/exec_internal.h"
+
+static void
+list(struct expr *const *exprs, uint32_t count, exec__visit_expr *visit, void *arg)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (exprs[i] != NULL) {
+            visit(arg, exprs[i]);
+        }
+    }
+}
+
+static void
+one(const struct expr *expr, exec__visit_expr *visit, void *arg)
+{
+    if (expr != NULL) {
+        visit(arg, expr);
+    }
+}
+
+static void
+targets(const struct plan_target *target, uint32_t count, exec__visit_expr *visit, void *arg)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        visit(arg, target[i].expr);
+    }
+}
+
+static void
+modify_exprs(const struct plan_node *node, exec__visit_expr *visit, void *arg)
+{
+    if (node->modify.columns != NULL) {
+        list(node->modify.columns, node->modify.relation->column_count, visit, arg);
+    }
+    list(node->modify.checks, node->modify.check_count, visit, arg);
+    list(node->modify.recheck, node->modify.recheck_count, visit, arg);
+    targets(node->modify.returning, node->modify.returning_count, visit, arg);
+}
+
+void
+exec__visit_exprs(const struct plan_node *node, exec__visit_expr *visit, void *arg)
+{
+    list(node->filter, node->filter_count, visit, arg);
+    switch (node->kind) {
+    case PLAN_RESULT:
+    case PLAN_PROJECT:
+        targets(node->project.targets, node->project.count, visit, arg);
+        break;
+    case PLAN_VALUES:
+        list(node->values.exprs, node->values.row_count * node->values.column_count, visit, arg);
+        break;
+    case PLAN_INDEX:
+        list(node->scan.bounds.equal, node->scan.bounds.equal_count, visit, arg);
+        list(node->scan.bounds.in_list, node->scan.bounds.in_count, visit, arg);
+        one(node->scan.bounds.low, visit, arg);
+        one(node->scan.bounds.high, visit, arg);
+        break;
+    case PLAN_FUNCTION:
+        list(node->function.args, node->function.arg_count, visit, arg);
+        break;
+    case PLAN_NEST_LOOP:
+    case PLAN_HASH_JOIN:
+    case PLAN_MERGE_JOIN:
+        list(node->join.condition, node->join.condition_count, visit, arg);
+        list(node->join.outer_keys, node->join.key_count, visit, arg);
+        list(node->join.inner_keys, node->join.key_count, visit, arg);
+        break;
+    case PLAN_SORT:
+        one(node->sort.bound, visit, arg);
+        break;
+    case PLAN_LIMIT:
+        one(node->limit.count, visit, arg);
+        one(node->limit.offset, visit, arg);
+        break;
+    case PLAN_AGGREGATE:
+        targets(node->aggregate.groups, node->aggregate.group_count, visit, arg);
+        for (uint32_t i = 0; i < node->aggregate.aggregate_count; i++) {
+            const struct plan_aggregate *aggregate = &node->aggregate.aggregates[i];
+            list(aggregate->args, aggregate->arg_count, visit, arg);
+            targets(aggregate->order_targets, aggregate->order_count, visit, arg);
+            one(aggregate->filter, visit, arg);
+        }
+        break;
+    case PLAN_LOCK:
+        list(node->lock.recheck, node->lock.recheck_count, visit, arg);
+        break;
+    case PLAN_INSERT:
+    case PLAN_UPDATE:
+    case PLAN_DELETE:
+        modify_exprs(node, visit, arg);
+        break;
+    case PLAN_SCAN:
+    case PLAN_VIRTUAL:
+    case PLAN_FILTER:
+    case PLAN_MATERIALIZE:
+    case PLAN_DISTINCT:
+    case PLAN_SET:
+        break;
+    }
+}
+
+static void
+fill_relation(const struct plan_relation *relation, exec__visit_reg *visit, void *arg)
+{
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        uint16_t column = relation->columns[i];
+        visit(arg, relation->base + column, relation->relation->columns[column].type);
+    }
+    if (relation->identity) {
+        visit(arg, relation->key_reg, TYPE_BYTEA);
+        visit(arg, relation->version_reg, TYPE_BYTEA);
+    }
+}
+
+static void
+fill_targets(const struct plan_target *target, uint32_t count, exec__visit_reg *visit, void *arg)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        visit(arg, target[i].reg, target[i].expr->type);
+    }
+}
+
+void
+exec__visit_fills(const struct plan_node *node, exec__visit_reg *visit, void *arg)
+{
+    switch (node->kind) {
+    case PLAN_RESULT:
+    case PLAN_PROJECT:
+        fill_targets(node->project.targets, node->project.count, visit, arg);
+        break;
+    case PLAN_VALUES:
+        for (uint32_t i = 0; i < node->values.column_count && node->values.row_count > 0; i++) {
+            visit(arg, node->values.base + i, node->values.exprs[i]->type);
+        }
+        break;
+    case PLAN_SCAN:
+    case PLAN_INDEX:
+    case PLAN_VIRTUAL:
+        fill_relation(&node->scan.relation, visit, arg);
+        break;
+    case PLAN_FUNCTION:
+        visit(arg, node->function.result, node->function.function->result);
+        if (node->function.has_ordinality) {
+            visit(arg, node->function.ordinality, TYPE_INT8);
+        }
+        break;
+    case PLAN_AGGREGATE:
+        fill_targets(node->aggregate.groups, node->aggregate.group_count, visit, arg);
+        for (uint32_t i = 0; i < node->aggregate.aggregate_count; i++) {
+            const struct plan_aggregate *aggregate = &node->aggregate.aggregates[i];
+            visit(arg, aggregate->result, aggregate->function->result);
+            fill_targets(aggregate->order_targets, aggregate->order_count, visit, arg);
+        }
+        break;
+    case PLAN_SET:
+        for (uint32_t i = 0; i < node->set.column_count; i++) {
+            visit(arg, node->set.base + i, node->set.types[i]);
+        }
+        break;
+    case PLAN_INSERT:
+    case PLAN_UPDATE:
+    case PLAN_DELETE:
+        if (node->modify.columns != NULL) {
+            for (uint32_t i = 0; i < node->modify.relation->column_count; i++) {
+                visit(arg, node->modify.new_base + i, node->modify.relation->columns[i].type);
+            }
+        }
+        fill_targets(node->modify.returning, node->modify.returning_count, visit, arg);
+        break;
+    case PLAN_FILTER:
+    case PLAN_NEST_LOOP:
+    case PLAN_HASH_JOIN:
+    case PLAN_MERGE_JOIN:
+    case PLAN_MATERIALIZE:
+    case PLAN_SORT:
+    case PLAN_LIMIT:
+    case PLAN_DISTINCT:
+    case PLAN_LOCK:
+        break;
+    }
+}
+
+void
+exec__visit_reads(const struct plan_node *node, exec__visit_reg *visit, void *arg)
+{
+    switch (node->kind) {
+    case PLAN_SORT:
+        for (uint32_t i = 0; i < node->sort.key_count; i++) {
+            visit(arg, node->sort.keys[i].reg, node->sort.keys[i].type);
+        }
+        break;
+    case PLAN_DISTINCT:
+        for (uint32_t i = 0; i < node->distinct.key_count; i++) {
+            visit(arg, node->distinct.keys[i].reg, node->distinct.keys[i].type);
+        }
+        break;
+    case PLAN_SET:
+        for (uint32_t i = 0; i < node->set.column_count; i++) {
+            visit(arg, node->set.inputs[0][i], node->set.types[i]);
+            visit(arg, node->set.inputs[1][i], node->set.types[i]);
+        }
+        break;
+    case PLAN_LOCK:
+        for (uint32_t i = 0; i < node->lock.lock_count; i++) {
+            visit(arg, node->lock.locks[i].relation->key_reg, TYPE_BYTEA);
+            visit(arg, node->lock.locks[i].relation->version_reg, TYPE_BYTEA);
+        }
+        break;
+    default:
+        break;
+    }
+}

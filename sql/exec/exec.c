@@ -1,0 +1,156 @@
+/* sql/exec/exec.c - executions: opening, rows, closing. */
+#include "sql/exec/exec_internal.h"
+
+enum {
+    STACK_PER_NODE = 640,      /* of a task's stack, for an operator that asks its child */
+    STACK_RESERVE = 24 * 1024, /* for what the innermost one calls */
+};
+
+static void *
+carve(uint8_t **memory, size_t size)
+{
+    void *piece = *memory;
+    *memory += (size + 15) & ~(size_t)15;
+    return piece;
+}
+
+enum err
+exec_open(struct task *task, const struct exec_program *program, const struct exec_context *context,
+    struct exec **exec)
+{
+    if (task_stack_left(task) < program->depth * (size_t)STACK_PER_NODE + STACK_RESERVE) {
+        return diag_set(context->diag, ERR_STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
+    }
+    uint8_t *memory = arena_alloc(context->arena, program->state_size);
+    struct exec *x = carve(&memory, sizeof *x);
+    x->program = program;
+    x->context = *context;
+    arena_create(&x->temp, "expressions");
+    struct datum *frame = carve(&memory, program->slot_count * sizeof *frame);
+    x->machine = (struct machine){
+        .frame = frame,
+        .eval = {.task = task, .diag = context->diag, .env = context->env},
+        .exec = x,
+    };
+    if (program->plan->param_count > 0) {
+        ASSERT(context->params != NULL);
+        memcpy(frame + program->param_slot, context->params,
+            program->plan->param_count * sizeof *frame);
+    }
+    for (uint32_t i = 0; i < program->constant_count; i++) {
+        frame[program->constants[i].slot] = program->constants[i].value;
+    }
+    x->nodes = carve(&memory, program->node_count * sizeof *x->nodes);
+    x->subplans = carve(&memory, program->subplan_count * sizeof *x->subplans);
+    for (uint32_t i = 0; i < program->node_count; i++) {
+        x->nodes[i] = carve(&memory, program->nodes[i]->kind->state_size);
+        x->nodes[i]->code = program->nodes[i];
+    }
+    for (uint32_t i = 0; i < program->node_count; i++) {
+        for (int j = 0; j < 2; j++) {
+            const struct node_code *child = program->nodes[i]->children[j];
+            x->nodes[i]->children[j] = child == NULL ? NULL : x->nodes[child->number];
+        }
+    }
+    if (context->count) {
+        x->counters =
+            arena_array(context->arena, (size_t)program->node_count + 1, sizeof *x->counters);
+    }
+    *exec = x;
+    return ERR_OK;
+}
+
+enum err
+exec__start(struct task *task, struct exec *x, struct node *node)
+{
+    if (x->counters != NULL) {
+        x->counters[node->code->number].loops++;
+    }
+    return node->code->kind->start(task, x, node);
+}
+
+/* As exec__next, for EXPLAIN ANALYZE. A RESULT's filter is its own business. */
+enum err
+exec__counted_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    const struct node_code *code = node->code;
+    struct plan_counter *counter = &x->counters[code->number];
+    struct world *world = task_world(task);
+    int64_t start = world_clock_us(world);
+    bool passes = true;
+    enum err err = ERR_OK;
+    do {
+        err = code->kind->next(task, x, node, found);
+        if (err != ERR_OK || !*found || code->filter.count == 0) {
+            break;
+        }
+        err = exec__passes(x, &code->filter, &passes);
+    } while (err == ERR_OK && !passes);
+    counter->time_us += world_clock_us(world) - start;
+    counter->rows += err == ERR_OK && *found ? 1 : 0;
+    return err;
+}
+
+enum err
+exec_next(struct task *task, struct exec *x, const struct datum **row)
+{
+    *row = NULL;
+    if (x->ended) {
+        return ERR_OK;
+    }
+    struct node *root = x->nodes[x->program->root->number];
+    bool found = false;
+    x->machine.eval.task = task;
+    if (!x->started) {
+        x->started = true;
+        TRY(exec__start(task, x, root));
+    }
+    TRY(exec__next(task, x, root, &found));
+    if (!found) {
+        x->ended = true;
+        return ERR_OK;
+    }
+    x->row_count += x->program->plan->statement == STATEMENT_SELECT ? 1 : 0;
+    *row = x->machine.frame + x->program->plan->result_base;
+    return ERR_OK;
+}
+
+uint64_t
+exec_row_count(const struct exec *exec)
+{
+    return exec->row_count;
+}
+
+const struct plan_counter *
+exec_counters(const struct exec *exec)
+{
+    return exec->counters;
+}
+
+void
+exec_close(struct task *task, struct exec *x)
+{
+    for (uint32_t i = 0; i < x->program->node_count; i++) {
+        const struct node_kind *kind = x->program->nodes[i]->kind;
+        if (kind->close != NULL) {
+            kind->close(task, x, x->nodes[i]);
+        }
+    }
+    exec__subplans_close(x);
+    arena_destroy(&x->temp);
+}
+
+enum err
+exec__check_memory(const struct exec *x, size_t size)
+{
+    if (size <= x->context.work_mem) {
+        return ERR_OK;
+    }
+    struct diag *diag = x->context.diag;
+    (void)diag_set(diag, ERR_LIMIT, "out of memory");
+    diag_detail(diag, "An operator of the statement needs more than %llu kB.",
+        (unsigned long long)(x->context.work_mem / 1024));
+    diag_hint(diag, "Sorts, hashes and kept rows do not go to disk: let the statement keep fewer "
+                    "rows, or allow statements more memory.");
+    return ERR_LIMIT;
+}

@@ -1,0 +1,583 @@
+/*
+ * sql/exec/join.c - nested loops, hash joins, merge joins.
+ *
+ * All three do the same with a pair of rows: an inner or outer join gives every pair that passes
+ * its condition, and outer rows (FULL: inner ones too) without any; SEMI and ANTI give outer rows
+ * only. The side that has no row is nulls.
+ */
+#include "sql/exec/exec_internal.h"
+
+static void
+set_nulls(struct exec *x, const struct reg_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        x->machine.frame[list->regs[i]] = datum_null();
+    }
+}
+
+/* What to do with an outer row when its last candidate has been looked at. */
+static bool
+gives_unmatched(enum join_kind kind, bool matched)
+{
+    return !matched && (kind == JOIN_LEFT || kind == JOIN_FULL || kind == JOIN_ANTI);
+}
+
+/* ---- nested loop
+ * ------------------------------------------------------------------------------------ */
+
+struct loop_state {
+    struct node node;
+    bool has_outer; /* an outer row is in its registers, the inner side is under way */
+    bool matched;
+    bool outer_done; /* FULL: only inner rows are left */
+    uint8_t *inner_matched;
+    size_t inner_capacity, inner_at;
+};
+
+static enum err
+loop_start(struct task *task, struct exec *x, struct node *node)
+{
+    struct loop_state *state = (struct loop_state *)(void *)node;
+    state->has_outer = false;
+    state->outer_done = false;
+    state->inner_at = 0;
+    if (state->inner_matched != NULL) {
+        memset(state->inner_matched, 0, state->inner_capacity);
+    }
+    return exec__start(task, x, node->children[0]);
+}
+
+static void
+mark_inner(struct loop_state *state)
+{
+    const struct materialize_state *inner =
+        (const struct materialize_state *)(const void *)state->node.children[1];
+    size_t at = inner->at - 1;
+    if (at >= state->inner_capacity) {
+        size_t capacity = at + 1 < 64 ? 64 : (at + 1) * 2;
+        state->inner_matched = mem_realloc(state->inner_matched, capacity);
+        memset(state->inner_matched + state->inner_capacity, 0, capacity - state->inner_capacity);
+        state->inner_capacity = capacity;
+    }
+    state->inner_matched[at] = 1;
+}
+
+/* FULL: the inner rows that no outer row has met. */
+static enum err
+loop_rest(struct task *task, struct exec *x, struct loop_state *state, bool *found)
+{
+    struct materialize_state *inner = (struct materialize_state *)(void *)state->node.children[1];
+    set_nulls(x, &state->node.code->nulls[0]);
+    for (;;) {
+        TRY(exec__next(task, x, &inner->node, found));
+        if (!*found) {
+            return ERR_OK;
+        }
+        size_t at = inner->at - 1;
+        if (at >= state->inner_capacity || state->inner_matched[at] == 0) {
+            return ERR_OK;
+        }
+    }
+}
+
+/* The outer row's next partner. */
+static enum err
+loop_match(struct task *task, struct exec *x, struct loop_state *state, bool *found)
+{
+    const struct node_code *code = state->node.code;
+    for (;;) {
+        TRY(exec__next(task, x, state->node.children[1], found));
+        if (!*found) {
+            return ERR_OK;
+        }
+        TRY(task_breathe(task, x->context.diag));
+        bool passes = false;
+        TRY(exec__passes(x, &code->join.condition, &passes));
+        if (passes) {
+            if (code->plan->join.kind == JOIN_FULL) {
+                mark_inner(state);
+            }
+            return ERR_OK;
+        }
+    }
+}
+
+static enum err
+loop_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    struct loop_state *state = (struct loop_state *)(void *)node;
+    enum join_kind kind = node->code->plan->join.kind;
+    while (!state->outer_done) {
+        if (!state->has_outer) {
+            TRY(exec__next(task, x, node->children[0], found));
+            if (!*found) {
+                state->outer_done = true;
+                break;
+            }
+            state->has_outer = true;
+            state->matched = false;
+            TRY(exec__start(task, x, node->children[1]));
+        }
+        bool pair = false;
+        TRY(loop_match(task, x, state, &pair));
+        if (!pair) {
+            state->has_outer = false;
+            if (gives_unmatched(kind, state->matched)) {
+                set_nulls(x, &node->code->nulls[1]);
+                *found = true;
+                return ERR_OK;
+            }
+            continue;
+        }
+        state->matched = true;
+        if (kind == JOIN_ANTI || kind == JOIN_SEMI) {
+            state->has_outer = false;
+        }
+        if (kind != JOIN_ANTI) {
+            *found = true;
+            return ERR_OK;
+        }
+    }
+    *found = false;
+    if (kind != JOIN_FULL) {
+        return ERR_OK;
+    }
+    if (state->inner_at == 0) {
+        state->inner_at = 1;
+        TRY(exec__start(task, x, node->children[1]));
+    }
+    return loop_rest(task, x, state, found);
+}
+
+static void
+loop_close(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    mem_free(((struct loop_state *)(void *)node)->inner_matched);
+}
+
+const struct node_kind exec__nest_loop = {.state_size = sizeof(struct loop_state),
+    .start = loop_start,
+    .next = loop_next,
+    .close = loop_close};
+
+/* ---- hash join
+ * -------------------------------------------------------------------------------------- */
+
+struct join_entry {
+    struct hash_entry entry;
+    struct join_entry *next_made; /* in the order they came */
+    bool matched;
+    struct datum *row;
+    struct datum keys[];
+};
+
+struct hash_state {
+    struct node node;
+    struct arena memory; /* entries */
+    struct arena keys;   /* of the outer row's */
+    struct hash_table table;
+    struct join_entry *first, **last;
+    struct join_entry *at; /* candidates of the outer row from here on; after the outer side: the
+                              inner rows left to look at */
+    uint64_t hash;
+    struct datum *outside;
+    bool built, has_outer, matched, outer_done;
+};
+
+static enum err
+hash_start(struct task *task, struct exec *x, struct node *node)
+{
+    struct hash_state *state = (struct hash_state *)(void *)node;
+    state->has_outer = false;
+    state->outer_done = false;
+    if (state->built && !exec__same_outside(x, &node->code->external, state->outside)) {
+        state->built = false;
+    }
+    if (state->built && node->code->plan->join.kind == JOIN_FULL) {
+        for (struct join_entry *entry = state->first; entry != NULL; entry = entry->next_made) {
+            entry->matched = false;
+        }
+    }
+    return exec__start(task, x, node->children[0]);
+}
+
+static bool
+any_null(const struct datum *keys, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (keys[i].null) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err
+add_entry(struct exec *x, struct hash_state *state)
+{
+    const struct node_code *code = state->node.code;
+    uint32_t count = code->plan->join.key_count;
+    arena_reset(&state->keys);
+    TRY(exec__evaluate_code(x, &code->join.inner_keys, &state->keys));
+    const struct datum *keys = &x->machine.frame[code->join.inner_slot];
+    bool null = any_null(keys, count);
+    if (null && code->plan->join.kind != JOIN_FULL) {
+        return ERR_OK;
+    }
+    struct join_entry *entry = exec__save_keys(&state->memory, offsetof(struct join_entry, keys),
+        keys, code->join.key_by_reference, count);
+    entry->next_made = NULL;
+    entry->matched = false;
+    entry->row = exec__save(&state->memory, x->machine.frame, &code->saved);
+    *state->last = entry;
+    state->last = &entry->next_made;
+    if (!null) {
+        hash_table_add(
+            &state->table, &entry->entry, exec__hash_keys(code->join.key_types, keys, count));
+    }
+    return exec__check_memory(x, arena_used(&state->memory) + hash_table_memory(&state->table));
+}
+
+static enum err
+build(struct task *task, struct exec *x, struct hash_state *state)
+{
+    arena_reset(&state->memory);
+    hash_table_clear(&state->table);
+    state->first = NULL;
+    state->last = &state->first;
+    state->outside = exec__save(&state->memory, x->machine.frame, &state->node.code->external);
+    struct node *inner = state->node.children[1];
+    TRY(exec__start(task, x, inner));
+    for (;;) {
+        bool found = false;
+        TRY(exec__next(task, x, inner, &found));
+        if (!found) {
+            state->built = true;
+            return ERR_OK;
+        }
+        TRY(add_entry(x, state));
+    }
+}
+
+/* Looks up the outer row's first candidate. */
+static enum err
+probe(struct exec *x, struct hash_state *state)
+{
+    const struct node_code *code = state->node.code;
+    uint32_t count = code->plan->join.key_count;
+    arena_reset(&state->keys);
+    TRY(exec__evaluate_code(x, &code->join.outer_keys, &state->keys));
+    const struct datum *keys = &x->machine.frame[code->join.outer_slot];
+    state->has_outer = true;
+    state->matched = false;
+    state->at = NULL;
+    if (!any_null(keys, count)) {
+        state->hash = exec__hash_keys(code->join.key_types, keys, count);
+        state->at = (struct join_entry *)(void *)hash_table_first(&state->table, state->hash);
+    }
+    return ERR_OK;
+}
+
+static enum err
+hash_match(struct task *task, struct exec *x, struct hash_state *state, bool *found)
+{
+    const struct node_code *code = state->node.code;
+    uint32_t count = code->plan->join.key_count;
+    const struct datum *keys = &x->machine.frame[code->join.outer_slot];
+    *found = false;
+    while (state->at != NULL) {
+        struct join_entry *entry = state->at;
+        state->at = (struct join_entry *)(void *)entry->entry.next;
+        if (entry->entry.hash != state->hash ||
+            !exec__equal_keys(code->join.key_types, keys, entry->keys, count)) {
+            continue;
+        }
+        TRY(task_breathe(task, x->context.diag));
+        exec__restore(x->machine.frame, &code->saved, entry->row);
+        TRY(exec__passes(x, &code->join.condition, found));
+        if (*found) {
+            entry->matched = true;
+            return ERR_OK;
+        }
+    }
+    return ERR_OK;
+}
+
+static void
+hash_rest(struct exec *x, struct hash_state *state, bool *found)
+{
+    const struct node_code *code = state->node.code;
+    while (state->at != NULL && state->at->matched) {
+        state->at = state->at->next_made;
+    }
+    *found = state->at != NULL;
+    if (*found) {
+        set_nulls(x, &code->nulls[0]);
+        exec__restore(x->machine.frame, &code->saved, state->at->row);
+        state->at = state->at->next_made;
+    }
+}
+
+static enum err
+hash_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    struct hash_state *state = (struct hash_state *)(void *)node;
+    enum join_kind kind = node->code->plan->join.kind;
+    if (!state->built) {
+        TRY(build(task, x, state));
+    }
+    while (!state->outer_done) {
+        if (!state->has_outer) {
+            TRY(exec__next(task, x, node->children[0], found));
+            if (!*found) {
+                state->outer_done = true;
+                state->at = state->first;
+                break;
+            }
+            TRY(probe(x, state));
+        }
+        bool pair = false;
+        TRY(hash_match(task, x, state, &pair));
+        if (!pair) {
+            state->has_outer = false;
+            if (gives_unmatched(kind, state->matched)) {
+                set_nulls(x, &node->code->nulls[1]);
+                *found = true;
+                return ERR_OK;
+            }
+            continue;
+        }
+        state->matched = true;
+        if (kind == JOIN_ANTI || kind == JOIN_SEMI) {
+            state->has_outer = false;
+        }
+        if (kind != JOIN_ANTI) {
+            *found = true;
+            return ERR_OK;
+        }
+    }
+    *found = false;
+    if (kind == JOIN_FULL) {
+        hash_rest(x, state, found);
+    }
+    return ERR_OK;
+}
+
+static void
+hash_close(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    struct hash_state *state = (struct hash_state *)(void *)node;
+    arena_destroy(&state->memory);
+    arena_destroy(&state->keys);
+    hash_table_destroy(&state->table);
+}
+
+const struct node_kind exec__hash_join = {.state_size = sizeof(struct hash_state),
+    .start = hash_start,
+    .next = hash_next,
+    .close = hash_close};
+
+/* ---- merge join
+ * ------------------------------------------------------------------------------------- */
+
+/*
+ * Both sides come sorted by their keys, ascending, nulls last. The inner rows of one key are kept
+ * while outer rows of that key come. FULL is not done this way (plan.h).
+ */
+struct merge_state {
+    struct node node;
+    struct arena group; /* the kept inner rows and their keys */
+    struct arena keys;  /* of the outer row's */
+    struct arena ahead; /* of the inner row's that was read too far */
+    struct datum **rows;
+    size_t count, capacity, at;
+    struct datum *group_keys;
+    struct datum *ahead_row, *ahead_keys;
+    bool inner_begun, inner_done, has_ahead;
+    bool has_outer, matched;
+};
+
+static enum err
+merge_start(struct task *task, struct exec *x, struct node *node)
+{
+    struct merge_state *state = (struct merge_state *)(void *)node;
+    state->inner_begun = false;
+    state->inner_done = false;
+    state->has_ahead = false;
+    state->has_outer = false;
+    state->count = 0;
+    state->group_keys = NULL;
+    TRY(exec__start(task, x, node->children[0]));
+    return exec__start(task, x, node->children[1]);
+}
+
+/* The next inner row without a null in its keys, put aside. */
+static enum err
+read_ahead(struct task *task, struct exec *x, struct merge_state *state)
+{
+    const struct node_code *code = state->node.code;
+    uint32_t count = code->plan->join.key_count;
+    state->has_ahead = false;
+    while (!state->inner_done) {
+        bool found = false;
+        TRY(exec__next(task, x, state->node.children[1], &found));
+        if (!found) {
+            state->inner_done = true;
+            return ERR_OK;
+        }
+        arena_reset(&state->ahead);
+        TRY(exec__evaluate_code(x, &code->join.inner_keys, &state->ahead));
+        const struct datum *keys = &x->machine.frame[code->join.inner_slot];
+        if (any_null(keys, count)) {
+            continue;
+        }
+        state->ahead_keys =
+            exec__save_keys(&state->ahead, 0, keys, code->join.key_by_reference, count);
+        state->ahead_row = exec__save(&state->ahead, x->machine.frame, &code->saved);
+        state->has_ahead = true;
+        return ERR_OK;
+    }
+    return ERR_OK;
+}
+
+static int
+compare_keys(const struct node_code *code, const struct datum *a, const struct datum *b)
+{
+    for (uint32_t i = 0; i < code->plan->join.key_count; i++) {
+        int order = datum_compare(code->join.key_types[i], a[i], b[i]);
+        if (order != 0) {
+            return order;
+        }
+    }
+    return 0;
+}
+
+static enum err
+keep_ahead(struct exec *x, struct merge_state *state)
+{
+    const struct reg_list *saved = &state->node.code->saved;
+    if (state->count == state->capacity) {
+        state->capacity = state->capacity == 0 ? 16 : state->capacity * 2;
+        state->rows = mem_realloc(state->rows, state->capacity * sizeof *state->rows);
+    }
+    exec__restore(x->machine.frame, saved, state->ahead_row);
+    state->rows[state->count++] = exec__save(&state->group, x->machine.frame, saved);
+    return exec__check_memory(x, arena_used(&state->group) + state->capacity * sizeof *state->rows);
+}
+
+/* Makes the kept group the one of the outer row's keys, if there is one. */
+static enum err
+find_group(struct task *task, struct exec *x, struct merge_state *state)
+{
+    const struct node_code *code = state->node.code;
+    uint32_t count = code->plan->join.key_count;
+    const struct datum *keys = &x->machine.frame[code->join.outer_slot];
+    state->at = 0;
+    if (state->group_keys != NULL && compare_keys(code, state->group_keys, keys) == 0) {
+        return ERR_OK;
+    }
+    state->count = 0;
+    state->group_keys = NULL;
+    arena_reset(&state->group);
+    if (!state->inner_begun) {
+        state->inner_begun = true;
+        TRY(read_ahead(task, x, state));
+    }
+    while (state->has_ahead && compare_keys(code, state->ahead_keys, keys) < 0) {
+        TRY(read_ahead(task, x, state));
+    }
+    if (!state->has_ahead || compare_keys(code, state->ahead_keys, keys) != 0) {
+        return ERR_OK;
+    }
+    state->group_keys =
+        exec__save_keys(&state->group, 0, state->ahead_keys, code->join.key_by_reference, count);
+    while (state->has_ahead && compare_keys(code, state->ahead_keys, keys) == 0) {
+        TRY(keep_ahead(x, state));
+        TRY(read_ahead(task, x, state));
+    }
+    return ERR_OK;
+}
+
+static enum err
+merge_match(struct task *task, struct exec *x, struct merge_state *state, bool *found)
+{
+    const struct node_code *code = state->node.code;
+    *found = false;
+    while (state->at < state->count && !*found) {
+        TRY(task_breathe(task, x->context.diag));
+        exec__restore(x->machine.frame, &code->saved, state->rows[state->at++]);
+        TRY(exec__passes(x, &code->join.condition, found));
+    }
+    return ERR_OK;
+}
+
+static enum err
+merge_outer(struct task *task, struct exec *x, struct merge_state *state)
+{
+    const struct node_code *code = state->node.code;
+    arena_reset(&state->keys);
+    TRY(exec__evaluate_code(x, &code->join.outer_keys, &state->keys));
+    state->has_outer = true;
+    state->matched = false;
+    if (any_null(&x->machine.frame[code->join.outer_slot], code->plan->join.key_count)) {
+        state->at = state->count; /* null is equal to nothing */
+        return ERR_OK;
+    }
+    return find_group(task, x, state);
+}
+
+static enum err
+merge_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    struct merge_state *state = (struct merge_state *)(void *)node;
+    enum join_kind kind = node->code->plan->join.kind;
+    for (;;) {
+        if (!state->has_outer) {
+            TRY(exec__next(task, x, node->children[0], found));
+            if (!*found) {
+                return ERR_OK;
+            }
+            TRY(merge_outer(task, x, state));
+        }
+        bool pair = false;
+        TRY(merge_match(task, x, state, &pair));
+        if (!pair) {
+            state->has_outer = false;
+            if (gives_unmatched(kind, state->matched)) {
+                set_nulls(x, &node->code->nulls[1]);
+                *found = true;
+                return ERR_OK;
+            }
+            continue;
+        }
+        state->matched = true;
+        if (kind == JOIN_ANTI || kind == JOIN_SEMI) {
+            state->has_outer = false;
+        }
+        if (kind != JOIN_ANTI) {
+            *found = true;
+            return ERR_OK;
+        }
+    }
+}
+
+static void
+merge_close(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    struct merge_state *state = (struct merge_state *)(void *)node;
+    arena_destroy(&state->group);
+    arena_destroy(&state->keys);
+    arena_destroy(&state->ahead);
+    mem_free(state->rows);
+}
+
+const struct node_kind exec__merge_join = {.state_size = sizeof(struct merge_state),
+    .start = merge_start,
+    .next = merge_next,
+    .close = merge_close};

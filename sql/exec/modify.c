@@ -1,0 +1,441 @@
+/*
+ * sql/exec/modify.c - INSERT, UPDATE, DELETE, and the locking of rows.
+ *
+ * The child gives rows as its snapshot sees them, never what this command has written (E4). A row
+ * that someone else has changed and committed since comes back from txn as TXN_CHANGED with its
+ * newest version (READ COMMITTED only): the WHERE is judged again over that, the new row computed
+ * again from it, and the write repeated.
+ *
+ * A statement with RETURNING runs whole before its first row is given: who asks for a few rows and
+ * goes away has still changed all of them.
+ */
+#include "sql/exec/exec_internal.h"
+
+/* ---- judging again
+ * ----------------------------------------------------------------------------------- */
+
+enum err
+exec__rejudge(struct exec *x, const struct plan_relation *relation, const struct txn_row *latest,
+    const struct code *recheck, struct arena *arena, struct kept_registers *kept, bool *passes)
+{
+    struct datum *frame = x->machine.frame;
+    if (kept->values == NULL) {
+        kept->relation = relation;
+        kept->values = arena_array(arena, (size_t)relation->column_count + 1, sizeof *kept->values);
+        for (uint32_t i = 0; i < relation->column_count; i++) {
+            kept->values[i] = frame[relation->base + relation->columns[i]];
+        }
+        kept->values[relation->column_count] = frame[relation->version_reg];
+    }
+    kept->version = latest->version;
+    frame[relation->version_reg] = datum_bytes(&kept->version, sizeof kept->version);
+    TRY(row_decode(relation->relation->layout, latest->value, relation->columns,
+        relation->column_count, frame + relation->base, x->context.diag));
+    return exec__passes(x, recheck, passes);
+}
+
+/* Before the child goes on: an outer row of a join is still in its registers. */
+void
+exec__unjudge(struct exec *x, struct kept_registers *kept)
+{
+    if (kept->values == NULL) {
+        return;
+    }
+    const struct plan_relation *relation = kept->relation;
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        x->machine.frame[relation->base + relation->columns[i]] = kept->values[i];
+    }
+    x->machine.frame[relation->version_reg] = kept->values[relation->column_count];
+    kept->values = NULL;
+}
+
+static struct txn_version
+version_of(const struct exec *x, const struct plan_relation *relation)
+{
+    struct txn_version version;
+    const struct datum *value = &x->machine.frame[relation->version_reg];
+    ASSERT(!value->null && value->size == sizeof version);
+    memcpy(&version, value->p, sizeof version);
+    return version;
+}
+
+static struct slice
+key_of(const struct exec *x, const struct plan_relation *relation)
+{
+    const struct datum *value = &x->machine.frame[relation->key_reg];
+    return slice_of(value->p, value->size);
+}
+
+/* ---- what the three have in common
+ * -------------------------------------------------------------------- */
+
+struct modify_state {
+    struct node node;
+    struct writer writer; /* its memory is that of one row's work */
+    struct kept_registers kept;
+    struct arena returned;
+    struct datum **rows;
+    size_t count, capacity, at;
+    bool created, done;
+};
+
+static enum err
+start(struct task *task, struct exec *x, struct node *node)
+{
+    struct modify_state *state = (struct modify_state *)(void *)node;
+    ASSERT(!state->created); /* a statement changes rows once */
+    state->created = true;
+    writer__create(&state->writer, &x->context, node->code->plan->modify.relation);
+    return node->children[0] == NULL ? ERR_OK : exec__start(task, x, node->children[0]);
+}
+
+static void
+close_state(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    struct modify_state *state = (struct modify_state *)(void *)node;
+    writer__destroy(&state->writer);
+    arena_destroy(&state->returned);
+    mem_free(state->rows);
+}
+
+/* The new row into its registers, checked. */
+static enum err
+make_row(struct exec *x, struct modify_state *state, const struct datum **row)
+{
+    const struct node_code *code = state->node.code;
+    const struct plan_node *plan = code->plan;
+    TRY(exec__evaluate_code(x, &code->modify.columns, &state->writer.memory));
+    *row = &x->machine.frame[plan->modify.new_base];
+    TRY(writer__check_not_null(&state->writer, *row));
+    for (uint32_t i = 0; i < plan->modify.check_count; i++) {
+        TRY(exec__evaluate_code(x, &code->modify.checks[i], &state->writer.memory));
+        const struct datum *passes = &x->machine.frame[code->modify.checks[i].result];
+        if (!passes->null && passes->i == 0) {
+            return relation_check_violation(&state->writer.memory, x->context.env,
+                plan->modify.relation, *row, plan->modify.check_names[i], x->context.diag);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+count_row(struct exec *x, struct modify_state *state)
+{
+    const struct node_code *code = state->node.code;
+    x->row_count++;
+    if (code->plan->modify.returning_count == 0) {
+        return ERR_OK;
+    }
+    TRY(exec__evaluate_code(x, &code->modify.returning, &state->writer.memory));
+    if (state->count == state->capacity) {
+        state->capacity = state->capacity == 0 ? 16 : state->capacity * 2;
+        state->rows = mem_realloc(state->rows, state->capacity * sizeof *state->rows);
+    }
+    state->rows[state->count++] = exec__save(&state->returned, x->machine.frame, &code->saved);
+    return exec__check_memory(
+        x, arena_used(&state->returned) + state->capacity * sizeof *state->rows);
+}
+
+typedef enum err modify_row(struct task *task, struct exec *x, struct modify_state *state);
+
+static enum err
+run(struct task *task, struct exec *x, struct modify_state *state, modify_row *row)
+{
+    struct node *child = state->node.children[0];
+    for (;;) {
+        bool found = child == NULL;
+        if (child != NULL) {
+            TRY(exec__next(task, x, child, &found));
+        }
+        if (!found) {
+            return ERR_OK;
+        }
+        TRY(task_breathe(task, x->context.diag));
+        arena_reset(&state->writer.memory);
+        TRY(row(task, x, state));
+        exec__unjudge(x, &state->kept);
+        if (child == NULL) {
+            return ERR_OK;
+        }
+    }
+}
+
+static enum err
+next(struct task *task, struct exec *x, struct node *node, modify_row *row, bool *found)
+{
+    struct modify_state *state = (struct modify_state *)(void *)node;
+    if (!state->done) {
+        TRY(run(task, x, state, row));
+        state->done = true;
+    }
+    *found = state->at < state->count;
+    if (*found) {
+        exec__restore(x->machine.frame, &node->code->saved, state->rows[state->at++]);
+    }
+    return ERR_OK;
+}
+
+/* Someone else was there first. *again: the row is still ours to change, in its newest version. */
+static enum err
+after_outcome(struct exec *x, struct modify_state *state, enum txn_outcome outcome,
+    const struct txn_row *latest, struct txn_version *version, bool *again)
+{
+    *again = false;
+    if (outcome == TXN_CHANGED) {
+        const struct node_code *code = state->node.code;
+        TRY(exec__rejudge(x, &code->plan->modify.target, latest, &code->modify.recheck,
+            &state->writer.memory, &state->kept, again));
+        *version = latest->version;
+    }
+    return ERR_OK;
+}
+
+/* ---- INSERT
+ * ------------------------------------------------------------------------------------------- */
+
+static enum err
+insert_row(struct task *task, struct exec *x, struct modify_state *state)
+{
+    const struct datum *row = NULL;
+    TRY(make_row(x, state, &row));
+    TRY(writer__insert(task, &state->writer, row));
+    return count_row(x, state);
+}
+
+static enum err
+insert_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    return next(task, x, node, insert_row, found);
+}
+
+const struct node_kind exec__insert = {.state_size = sizeof(struct modify_state),
+    .start = start,
+    .next = insert_next,
+    .close = close_state};
+
+/* ---- UPDATE
+ * ------------------------------------------------------------------------------------------- */
+
+/* The row keeps its key: entries whose columns have changed are moved. */
+static enum err
+update_entries(struct task *task, struct modify_state *state, const struct datum *old,
+    const struct datum *new, struct slice key)
+{
+    const struct relation *relation = state->writer.relation;
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        const struct index *index = &relation->indexes[i];
+        if (!state->node.code->modify.touched[i] || index->primary ||
+            index_same_key(relation, index, old, new)) {
+            continue;
+        }
+        TRY(writer__remove_entry(task, &state->writer, index, old, key));
+        TRY(writer__add_entry(task, &state->writer, index, new, key));
+    }
+    return ERR_OK;
+}
+
+static enum err
+remove_entries(
+    struct task *task, struct modify_state *state, const struct datum *old, struct slice key)
+{
+    const struct relation *relation = state->writer.relation;
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        if (!relation->indexes[i].primary) {
+            TRY(writer__remove_entry(task, &state->writer, &relation->indexes[i], old, key));
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+update_row(struct task *task, struct exec *x, struct modify_state *state)
+{
+    const struct node_code *code = state->node.code;
+    const struct plan_relation *target = &code->plan->modify.target;
+    const struct relation *relation = state->writer.relation;
+    struct arena *memory = &state->writer.memory;
+    const struct datum *old = &x->machine.frame[target->base];
+    struct slice key = key_of(x, target);
+    struct txn_version version = version_of(x, target);
+    for (;;) {
+        const struct datum *row = NULL;
+        struct txn_row latest = {0};
+        enum txn_outcome outcome = TXN_GONE;
+        TRY(make_row(x, state, &row));
+        bool moves =
+            code->modify.key_changes && !index_same_key(relation, relation->primary, old, row);
+        if (moves) {
+            TRY(txn_remove(task, x->context.txn, x->context.snapshot, relation->tree, key, version,
+                memory, &latest, &outcome, x->context.diag));
+        } else {
+            struct buffer *bytes = &state->writer.row;
+            bytes->size = 0;
+            row_encode(relation->layout, row, bytes);
+            TRY(txn_update(task, x->context.txn, x->context.snapshot, relation->tree, key, version,
+                slice_of(bytes->data, bytes->size), memory, &latest, &outcome, x->context.diag));
+        }
+        if (outcome == TXN_DONE) {
+            if (moves) {
+                TRY(remove_entries(task, state, old, key));
+                TRY(writer__insert(task, &state->writer, row));
+            } else {
+                TRY(update_entries(task, state, old, row, key));
+            }
+            return count_row(x, state);
+        }
+        bool again = false;
+        TRY(after_outcome(x, state, outcome, &latest, &version, &again));
+        if (!again) {
+            return ERR_OK;
+        }
+    }
+}
+
+static enum err
+update_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    return next(task, x, node, update_row, found);
+}
+
+const struct node_kind exec__update = {.state_size = sizeof(struct modify_state),
+    .start = start,
+    .next = update_next,
+    .close = close_state};
+
+/* ---- DELETE
+ * ------------------------------------------------------------------------------------------- */
+
+static enum err
+delete_row(struct task *task, struct exec *x, struct modify_state *state)
+{
+    const struct plan_relation *target = &state->node.code->plan->modify.target;
+    struct slice key = key_of(x, target);
+    struct txn_version version = version_of(x, target);
+    for (;;) {
+        struct txn_row latest = {0};
+        enum txn_outcome outcome = TXN_GONE;
+        TRY(txn_remove(task, x->context.txn, x->context.snapshot, state->writer.relation->tree, key,
+            version, &state->writer.memory, &latest, &outcome, x->context.diag));
+        if (outcome == TXN_DONE) {
+            TRY(remove_entries(task, state, &x->machine.frame[target->base], key));
+            return count_row(x, state);
+        }
+        bool again = false;
+        TRY(after_outcome(x, state, outcome, &latest, &version, &again));
+        if (!again) {
+            return ERR_OK;
+        }
+    }
+}
+
+static enum err
+delete_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    return next(task, x, node, delete_row, found);
+}
+
+const struct node_kind exec__delete = {.state_size = sizeof(struct modify_state),
+    .start = start,
+    .next = delete_next,
+    .close = close_state};
+
+/* ---- LOCK
+ * -----------------------------------------------------------------------------------------------
+ */
+
+struct lock_state {
+    struct node node;
+    struct arena memory;         /* newest versions of the current row's relations */
+    struct kept_registers *kept; /* one per lock */
+};
+
+static enum err
+lock_start(struct task *task, struct exec *x, struct node *node)
+{
+    struct lock_state *state = (struct lock_state *)(void *)node;
+    if (state->kept == NULL) {
+        state->kept = arena_array(
+            x->context.arena, (size_t)node->code->plan->lock.lock_count + 1, sizeof *state->kept);
+    }
+    for (uint32_t i = 0; i < node->code->plan->lock.lock_count; i++) {
+        state->kept[i].values = NULL;
+    }
+    return exec__start(task, x, node->children[0]);
+}
+
+static enum err
+lock_one(struct task *task, struct exec *x, struct lock_state *state, uint32_t at, bool *stays)
+{
+    const struct node_code *code = state->node.code;
+    const struct plan_lock *lock = &code->plan->lock.locks[at];
+    const struct plan_relation *relation = lock->relation;
+    if (x->machine.frame[relation->key_reg].null) {
+        return ERR_OK; /* the side of an outer join that has no row */
+    }
+    struct slice key = key_of(x, relation);
+    struct txn_version version = version_of(x, relation);
+    for (;;) {
+        struct txn_row latest = {0};
+        enum txn_outcome outcome = TXN_GONE;
+        enum err err = txn_lock_row(task, x->context.txn, x->context.snapshot,
+            relation->relation->tree, key, version, lock->mode, lock->wait, &state->memory, &latest,
+            &outcome, x->context.diag);
+        if (err == ERR_LOCK_NOT_AVAILABLE && lock->wait == TXN_NOWAIT) {
+            return diag_set(x->context.diag, ERR_LOCK_NOT_AVAILABLE,
+                "could not obtain lock on row in relation \"%s\"", relation->relation->name);
+        }
+        TRY(err);
+        if (outcome == TXN_DONE) {
+            return ERR_OK;
+        }
+        *stays = false;
+        if (outcome != TXN_CHANGED) {
+            return ERR_OK;
+        }
+        TRY(exec__rejudge(
+            x, relation, &latest, &code->lock.recheck, &state->memory, &state->kept[at], stays));
+        if (!*stays) {
+            return ERR_OK;
+        }
+        version = latest.version;
+    }
+}
+
+static enum err
+lock_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    struct lock_state *state = (struct lock_state *)(void *)node;
+    uint32_t count = node->code->plan->lock.lock_count;
+    for (;;) {
+        for (uint32_t i = count; i > 0; i--) {
+            exec__unjudge(x, &state->kept[i - 1]);
+        }
+        arena_reset(&state->memory);
+        TRY(exec__next(task, x, node->children[0], found));
+        if (!*found) {
+            return ERR_OK;
+        }
+        bool stays = true;
+        for (uint32_t i = 0; i < count && stays; i++) {
+            TRY(lock_one(task, x, state, i, &stays));
+        }
+        if (stays) {
+            return ERR_OK;
+        }
+    }
+}
+
+static void
+lock_close(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    arena_destroy(&((struct lock_state *)(void *)node)->memory);
+}
+
+const struct node_kind exec__lock = {.state_size = sizeof(struct lock_state),
+    .start = lock_start,
+    .next = lock_next,
+    .close = lock_close};

@@ -1,0 +1,280 @@
+/* sql/exec/rows.c - kept rows: copies, hash tables, order. */
+#include "sql/exec/exec_internal.h"
+
+static struct datum
+copy_into(uint8_t **bytes, struct datum value)
+{
+    if (value.size > 0) {
+        memcpy(*bytes, value.p, value.size);
+    }
+    value.p = *bytes;
+    *bytes += value.size;
+    return value;
+}
+
+struct datum *
+exec__save(struct arena *arena, const struct datum *frame, const struct reg_list *list)
+{
+    size_t size = list->count * sizeof(struct datum);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct datum *value = &frame[list->regs[i]];
+        size += list->by_reference[i] && !value->null ? value->size : 0;
+    }
+    struct datum *row = arena_alloc_raw(arena, size);
+    uint8_t *bytes = (uint8_t *)(row + list->count);
+    for (uint32_t i = 0; i < list->count; i++) {
+        row[i] = frame[list->regs[i]];
+        if (list->by_reference[i] && !row[i].null) {
+            row[i] = copy_into(&bytes, row[i]);
+        }
+    }
+    return row;
+}
+
+void *
+exec__save_keys(struct arena *arena, size_t head, const struct datum *from,
+    const bool *by_reference, uint32_t count)
+{
+    ASSERT(head % _Alignof(struct datum) == 0);
+    size_t size = head + count * sizeof(struct datum);
+    for (uint32_t i = 0; i < count; i++) {
+        size += by_reference[i] && !from[i].null ? from[i].size : 0;
+    }
+    uint8_t *memory = arena_alloc_raw(arena, size);
+    struct datum *row = (struct datum *)(void *)(memory + head);
+    uint8_t *bytes = (uint8_t *)(row + count);
+    for (uint32_t i = 0; i < count; i++) {
+        row[i] = from[i];
+        if (by_reference[i] && !row[i].null) {
+            row[i] = copy_into(&bytes, row[i]);
+        }
+    }
+    return memory;
+}
+
+/* ---- hash tables
+ * -------------------------------------------------------------------------------------- */
+
+void
+hash_table_clear(struct hash_table *table)
+{
+    if (table->buckets != NULL) {
+        memset(table->buckets, 0, (table->mask + 1) * sizeof *table->buckets);
+    }
+    table->count = 0;
+}
+
+void
+hash_table_destroy(struct hash_table *table)
+{
+    mem_free(table->buckets);
+    *table = (struct hash_table){0};
+}
+
+size_t
+hash_table_memory(const struct hash_table *table)
+{
+    return table->buckets == NULL ? 0 : (table->mask + 1) * sizeof *table->buckets;
+}
+
+static void
+grow(struct hash_table *table)
+{
+    uint64_t old_count = table->buckets == NULL ? 0 : table->mask + 1;
+    uint64_t count = old_count == 0 ? 64 : old_count * 4;
+    struct hash_entry **buckets = mem_zalloc(count * sizeof *buckets);
+    for (uint64_t i = 0; i < old_count; i++) {
+        struct hash_entry *entry = table->buckets[i];
+        while (entry != NULL) {
+            struct hash_entry *next = entry->next;
+            struct hash_entry **bucket = &buckets[entry->hash & (count - 1)];
+            entry->next = *bucket;
+            *bucket = entry;
+            entry = next;
+        }
+    }
+    mem_free(table->buckets);
+    table->buckets = buckets;
+    table->mask = count - 1;
+}
+
+void
+hash_table_add(struct hash_table *table, struct hash_entry *entry, uint64_t hash)
+{
+    if (table->buckets == NULL || table->count > table->mask) {
+        grow(table);
+    }
+    entry->hash = hash;
+    entry->next = table->buckets[hash & table->mask];
+    table->buckets[hash & table->mask] = entry;
+    table->count++;
+}
+
+uint64_t
+exec__hash_keys(const oid_t *types, const struct datum *keys, uint32_t count)
+{
+    uint64_t hash = 0x9e3779b97f4a7c15ULL;
+    for (uint32_t i = 0; i < count; i++) {
+        hash = keys[i].null ? hash * 31 + 7 : datum_hash(types[i], keys[i], hash);
+    }
+    return hash;
+}
+
+bool
+exec__equal_keys(const oid_t *types, const struct datum *a, const struct datum *b, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (a[i].null || b[i].null) {
+            if (a[i].null != b[i].null) {
+                return false;
+            }
+        } else if (datum_compare(types[i], a[i], b[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- order
+ * ------------------------------------------------------------------------------------------- */
+
+int
+exec__compare_rows(
+    const struct key_code *keys, uint32_t count, const struct datum *a, const struct datum *b)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct datum *x = &a[keys[i].slot];
+        const struct datum *y = &b[keys[i].slot];
+        if (x->null || y->null) {
+            if (x->null != y->null) {
+                return x->null == keys[i].nulls_first ? -1 : 1;
+            }
+            continue;
+        }
+        int order = datum_compare(keys[i].type, *x, *y);
+        if (order != 0) {
+            return keys[i].descending ? -order : order;
+        }
+    }
+    return 0;
+}
+
+/* The lowest bit of a value's is given up, so that values lie between both kinds of null. Different
+ * prefixes decide; equal ones decide nothing. */
+uint64_t
+exec__sort_prefix(const struct key_code *key, const struct datum *row)
+{
+    const struct datum *value = &row[key->slot];
+    if (value->null) {
+        return key->nulls_first ? 0 : UINT64_MAX;
+    }
+    uint64_t bits = 0;
+    switch (key->type) {
+    case TYPE_BOOL:
+    case TYPE_CHAR:
+    case TYPE_INT2:
+    case TYPE_INT4:
+    case TYPE_INT8:
+    case TYPE_OID:
+    case TYPE_DATE:
+    case TYPE_TIME:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+        bits = (uint64_t)value->i ^ (uint64_t)1 << 63;
+        break;
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+    case TYPE_NAME:
+    case TYPE_BYTEA:
+    case TYPE_UUID: {
+        uint8_t head[8] = {0};
+        if (value->size > 0) {
+            memcpy(head, value->p, value->size < 8 ? value->size : 8);
+        }
+        bits = load_be64(head);
+        break;
+    }
+    default:
+        break;
+    }
+    bits = key->descending ? ~bits : bits;
+    return 1 + bits / 2; /* 1 .. 2^63: between the nulls */
+}
+
+struct sorter {
+    struct task *task;
+    struct diag *diag;
+    const struct key_code *keys;
+    uint32_t key_count;
+};
+
+static inline bool
+comes_before(const struct sorter *sorter, const struct sort_item *a, const struct sort_item *b)
+{
+    if (a->prefix != b->prefix) {
+        return a->prefix < b->prefix;
+    }
+    return exec__compare_rows(sorter->keys, sorter->key_count, a->row, b->row) < 0;
+}
+
+static void
+insertion_sort(const struct sorter *sorter, struct sort_item *items, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct sort_item item = items[i];
+        size_t j = i;
+        while (j > 0 && comes_before(sorter, &item, &items[j - 1])) {
+            items[j] = items[j - 1];
+            j--;
+        }
+        items[j] = item;
+    }
+}
+
+static enum err
+merge(const struct sorter *sorter, const struct sort_item *from, size_t middle, size_t count,
+    struct sort_item *to)
+{
+    size_t left = 0;
+    size_t right = middle;
+    for (size_t i = 0; i < count; i++) {
+        if (left < middle && (right >= count || !comes_before(sorter, &from[right], &from[left]))) {
+            to[i] = from[left++];
+        } else {
+            to[i] = from[right++];
+        }
+        if (i % 64 == 63) {
+            TRY(task_breathe(sorter->task, sorter->diag));
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+exec__sort_items(struct task *task, struct sort_item *items, struct sort_item *other, size_t count,
+    const struct key_code *keys, uint32_t key_count, struct diag *diag)
+{
+    enum {
+        RUN = 8
+    };
+    struct sorter sorter = {.task = task, .diag = diag, .keys = keys, .key_count = key_count};
+    for (size_t at = 0; at < count; at += RUN) {
+        insertion_sort(&sorter, items + at, count - at < RUN ? count - at : RUN);
+        TRY(task_breathe(task, diag));
+    }
+    struct sort_item *from = items;
+    struct sort_item *to = other;
+    for (size_t width = RUN; width < count; width *= 2) {
+        for (size_t at = 0; at < count; at += 2 * width) {
+            size_t both = count - at < 2 * width ? count - at : 2 * width;
+            TRY(merge(&sorter, from + at, both < width ? both : width, both, to + at));
+        }
+        struct sort_item *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != items) {
+        memcpy(items, from, count * sizeof *items);
+    }
+    return ERR_OK;
+}

@@ -1,0 +1,318 @@
+/* sql/exec/source.c - rows that come from nowhere: RESULT, VALUES, functions, catalog views. */
+#include "sql/exec/exec_internal.h"
+
+/* ---- RESULT
+ * ------------------------------------------------------------------------------------------ */
+
+struct result_state {
+    struct node node;
+    struct arena row;
+    bool begun, ended;
+};
+
+static enum err
+result_start(struct task *task, struct exec *x, struct node *node)
+{
+    struct result_state *state = (struct result_state *)(void *)node;
+    state->begun = false;
+    state->ended = false;
+    return node->children[0] == NULL ? ERR_OK : exec__start(task, x, node->children[0]);
+}
+
+/* The filter reads nothing of a child's, so it is judged once, and before anything else. */
+static enum err
+result_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    struct result_state *state = (struct result_state *)(void *)node;
+    const struct node_code *code = node->code;
+    *found = false;
+    if (state->ended) {
+        return ERR_OK;
+    }
+    if (!state->begun) {
+        state->begun = true;
+        bool passes = false;
+        TRY(exec__passes(x, &code->project.once, &passes));
+        if (!passes) {
+            state->ended = true;
+            return ERR_OK;
+        }
+    }
+    *found = true;
+    if (node->children[0] != NULL) {
+        TRY(exec__next(task, x, node->children[0], found));
+    }
+    state->ended = node->children[0] == NULL || !*found;
+    if (!*found) {
+        return ERR_OK;
+    }
+    arena_reset(&state->row);
+    return exec__evaluate_code(x, &code->project.targets, &state->row);
+}
+
+static void
+result_close(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    arena_destroy(&((struct result_state *)(void *)node)->row);
+}
+
+const struct node_kind exec__result = {.state_size = sizeof(struct result_state),
+    .start = result_start,
+    .next = result_next,
+    .close = result_close};
+
+/* ---- VALUES
+ * ------------------------------------------------------------------------------------------ */
+
+struct values_state {
+    struct node node;
+    struct arena row;
+    uint32_t at;
+};
+
+static enum err
+values_start(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    ((struct values_state *)(void *)node)->at = 0;
+    return ERR_OK;
+}
+
+static enum err
+values_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    struct values_state *state = (struct values_state *)(void *)node;
+    const struct node_code *code = node->code;
+    *found = state->at < code->plan->values.row_count;
+    if (!*found) {
+        return ERR_OK;
+    }
+    TRY(task_breathe(task, x->context.diag));
+    arena_reset(&state->row);
+    return exec__evaluate_code(x, &code->values.exprs[state->at++], &state->row);
+}
+
+static void
+values_close(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    arena_destroy(&((struct values_state *)(void *)node)->row);
+}
+
+const struct node_kind exec__values = {.state_size = sizeof(struct values_state),
+    .start = values_start,
+    .next = values_next,
+    .close = values_close};
+
+/* ---- FUNCTION
+ * ------------------------------------------------------------------------------------------ */
+
+struct function_state {
+    struct node node;
+    struct arena memory; /* of the set's state and the values it has given */
+    void *set;
+    int64_t ordinal;
+    bool begun, ended;
+};
+
+static enum err
+function_start(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    struct function_state *state = (struct function_state *)(void *)node;
+    arena_reset(&state->memory);
+    state->ordinal = 0;
+    state->begun = false;
+    state->ended = false;
+    return ERR_OK;
+}
+
+static enum err
+begin_set(struct exec *x, struct function_state *state)
+{
+    const struct node_code *code = state->node.code;
+    const struct function *function = code->plan->function.function;
+    uint32_t count = code->plan->function.arg_count;
+    TRY(exec__evaluate_code(x, &code->function.args, &state->memory));
+    struct datum *args = arena_array(&state->memory, (size_t)count + 1, sizeof *args);
+    bool null = false;
+    for (uint32_t i = 0; i < count; i++) {
+        /* The arguments live as long as the set, not as long as the row outside. */
+        args[i] = datum_copy(&state->memory, code->plan->function.args[i]->type,
+            x->machine.frame[code->function.arg_slot + i]);
+        null = null || args[i].null;
+    }
+    state->set = args;
+    if ((function->flags & FUNCTION_STRICT) != 0 && null && function->set != NULL) {
+        state->ended = true;
+        return ERR_OK;
+    }
+    if (function->set == NULL) {
+        return ERR_OK;
+    }
+    struct eval eval = x->machine.eval;
+    eval.arena = &state->memory;
+    state->set = arena_alloc(&state->memory, function->set->state_size);
+    return function->set->start(&eval, state->set, args, (int)count);
+}
+
+/* A function that gives no set is a set of one. */
+static enum err
+call_once(struct exec *x, struct function_state *state, struct datum *value)
+{
+    const struct node_code *code = state->node.code;
+    const struct function *function = code->plan->function.function;
+    const struct datum *args = state->set;
+    *value = datum_null();
+    for (uint32_t i = 0; i < code->plan->function.arg_count; i++) {
+        if (args[i].null && (function->flags & FUNCTION_STRICT) != 0) {
+            return ERR_OK;
+        }
+    }
+    struct eval eval = x->machine.eval;
+    eval.arena = &state->memory;
+    return function->call(&eval, args, (int)code->plan->function.arg_count, value);
+}
+
+static enum err
+function_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    struct function_state *state = (struct function_state *)(void *)node;
+    const struct plan_node *plan = node->code->plan;
+    const struct function *function = plan->function.function;
+    *found = false;
+    TRY(task_breathe(task, x->context.diag));
+    if (!state->begun) {
+        state->begun = true;
+        TRY(begin_set(x, state));
+    }
+    if (state->ended) {
+        return ERR_OK;
+    }
+    struct datum value = datum_null();
+    if (function->set == NULL) {
+        TRY(call_once(x, state, &value));
+        state->ended = true;
+    } else {
+        struct eval eval = x->machine.eval;
+        eval.arena = &state->memory;
+        TRY(function->set->next(&eval, state->set, &value, &state->ended));
+        if (state->ended) {
+            return ERR_OK;
+        }
+        TRY(exec__check_memory(x, arena_used(&state->memory)));
+    }
+    x->machine.frame[plan->function.result] = value;
+    if (plan->function.has_ordinality) {
+        x->machine.frame[plan->function.ordinality] = datum_int(++state->ordinal);
+    }
+    *found = true;
+    return ERR_OK;
+}
+
+static void
+function_close(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    arena_destroy(&((struct function_state *)(void *)node)->memory);
+}
+
+const struct node_kind exec__function = {.state_size = sizeof(struct function_state),
+    .start = function_start,
+    .next = function_next,
+    .close = function_close};
+
+/* ---- VIRTUAL
+ * ------------------------------------------------------------------------------------------ */
+
+struct virtual_row {
+    struct virtual_row *next;
+    struct datum values[];
+};
+
+struct virtual_state {
+    struct node node;
+    struct arena memory; /* of the rows: made once per execution */
+    struct exec *x;
+    struct virtual_row *first, **last;
+    struct virtual_row *at;
+    bool loaded;
+};
+
+static enum err
+virtual_start(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    struct virtual_state *state = (struct virtual_state *)(void *)node;
+    state->at = state->first;
+    return ERR_OK;
+}
+
+static enum err
+keep_row(void *arg, const struct datum *values)
+{
+    struct virtual_state *state = arg;
+    const struct plan_relation *relation = &state->node.code->plan->scan.relation;
+    struct virtual_row *row = arena_alloc_raw(
+        &state->memory, sizeof *row + relation->column_count * sizeof row->values[0]);
+    row->next = NULL;
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        uint16_t column = relation->columns[i];
+        row->values[i] =
+            datum_copy(&state->memory, relation->relation->columns[column].type, values[column]);
+    }
+    *state->last = row;
+    state->last = &row->next;
+    return exec__check_memory(state->x, arena_used(&state->memory));
+}
+
+static enum err
+virtual_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    struct virtual_state *state = (struct virtual_state *)(void *)node;
+    const struct plan_relation *relation = &node->code->plan->scan.relation;
+    *found = false;
+    TRY(task_breathe(task, x->context.diag));
+    if (!state->loaded) {
+        state->loaded = true;
+        state->x = x;
+        state->last = &state->first;
+        struct arena_mark mark = arena_mark(&x->temp);
+        struct eval eval = x->machine.eval;
+        eval.arena = &x->temp;
+        enum err err =
+            relation->relation->virtual_table->scan(&eval, x->context.catalog, keep_row, state);
+        arena_rewind(&x->temp, mark);
+        TRY(err);
+        state->at = state->first;
+    }
+    if (state->at == NULL) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        x->machine.frame[relation->base + relation->columns[i]] = state->at->values[i];
+    }
+    state->at = state->at->next;
+    *found = true;
+    return ERR_OK;
+}
+
+static void
+virtual_close(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    arena_destroy(&((struct virtual_state *)(void *)node)->memory);
+}
+
+const struct node_kind exec__virtual = {.state_size = sizeof(struct virtual_state),
+    .start = virtual_start,
+    .next = virtual_next,
+    .close = virtual_close};
