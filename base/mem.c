@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,12 @@ void
 mem_free(void *memory)
 {
     free(memory);
+}
+
+void
+mem_trim(void)
+{
+    (void)malloc_trim(0);
 }
 
 char *

@@ -19,6 +19,9 @@ void *mem_realloc(void *memory, size_t size) __attribute__((alloc_size(2)));
 void *mem_alloc_aligned(size_t alignment, size_t size) __attribute__((malloc, alloc_size(2)));
 /* NULL is allowed. */
 void mem_free(void *memory);
+/* Give free pages back to the system. Takes as long as there are free pieces (milliseconds): call
+ * it where nobody waits. */
+void mem_trim(void);
 char *mem_strdup(const char *text);
 
 #endif /* BASE_MEM_H */

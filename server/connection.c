@@ -138,6 +138,7 @@ receive_next(struct task *task, struct connection *connection, size_t missing, i
         arena_trim(&connection->message);
         connection->trimmed = true;
         tidy_input(connection);
+        connection->options.trimmed(connection->options.arg);
         task_trim_stack(task);
     }
     return receive_more(task, connection, 0, deadline, obey, diag);

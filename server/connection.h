@@ -14,6 +14,8 @@ struct connection_options {
     /* Called with `arg` when start-up is over: from now on the engine knows the session, or the
      * client has been refused. */
     void (*started)(void *arg);
+    /* Called when it has given back what it could, because the client is idle (C5). */
+    void (*trimmed)(void *arg);
     /* Called when the connection has ended, last of all. */
     void (*ended)(void *arg);
     void *arg;

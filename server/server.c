@@ -20,6 +20,10 @@
 #include "server/connection.h"
 
 enum {
+    HOUSEKEEPING_US = 20000000
+};
+
+enum {
     STOP_RUNNING,
     STOP_SMART, /* SIGTERM */
     STOP_FAST,  /* SIGINT */
@@ -30,9 +34,12 @@ struct server {
     struct world *world;
     struct sql_engine *engine;
     struct task *task;
+    struct task *housekeeper; /* lives on this worker too, so it needs no care */
+    bool housekeeper_ended;
     _Atomic int stop;
     _Atomic uint32_t connections;
-    struct latch latch; /* the next */
+    _Atomic bool untidy; /* idle connections have freed memory that the heap still holds */
+    struct latch latch;  /* the next */
     struct list_node starting;
 };
 
@@ -75,6 +82,13 @@ connection_started(void *arg)
 }
 
 static void
+connection_trimmed(void *arg)
+{
+    struct accepted *accepted = arg;
+    accepted->server->untidy = true;
+}
+
+static void
 connection_ended(void *arg)
 {
     struct accepted *accepted = arg;
@@ -94,6 +108,30 @@ connection_main(struct task *task, void *arg)
     connection_run(task, &accepted->options);
 }
 
+static void
+run_mem_trim(void *arg)
+{
+    (void)arg;
+    mem_trim();
+}
+
+/* Gives what idle connections have freed back to the system, once in a while. */
+static void
+housekeeper_main(struct task *task, void *arg)
+{
+    struct server *server = arg;
+    server->housekeeper = task;
+    while (server->stop == STOP_RUNNING) {
+        task_park(task, world_clock_us(server->world) + HOUSEKEEPING_US);
+        if (server->stop == STOP_RUNNING && atomic_exchange(&server->untidy, false)) {
+            world_offload(task, run_mem_trim, NULL);
+        }
+    }
+    server->housekeeper = NULL;
+    server->housekeeper_ended = true;
+    task_unpark(server->task);
+}
+
 static enum err
 serve(struct task *task, struct server *server, struct world_listener *listener, struct diag *diag)
 {
@@ -102,6 +140,7 @@ serve(struct task *task, struct server *server, struct world_listener *listener,
         accepted->server = server;
         accepted->options.engine = server->engine;
         accepted->options.started = connection_started;
+        accepted->options.trimmed = connection_trimmed;
         accepted->options.ended = connection_ended;
         accepted->options.arg = accepted;
         enum err err =
@@ -158,10 +197,21 @@ listen_and_serve(struct task *task, struct server *server, const struct server_o
     TRY(world_listen(task, options->host, options->port, &listener, diag));
     world_log(server->world, "ready: listening on %s, port %u, data directory \"%s\"",
         options->host, world_listener_port(listener), options->data_directory);
-    enum err err = serve(task, server, listener, diag);
+    enum err err = task_spawn(
+        server->world, (int)task_worker(task), "housekeeper", housekeeper_main, server, diag);
+    bool kept = err == ERR_OK;
+    if (kept) {
+        err = serve(task, server, listener, diag);
+    }
     world_listener_close(task, listener);
     drain(task, server);
     server->stop = STOP_DONE;
+    while (kept && !server->housekeeper_ended) {
+        if (server->housekeeper != NULL) {
+            task_unpark(server->housekeeper);
+        }
+        task_park(task, world_clock_us(server->world) + 20000);
+    }
     task_interrupt_clear(task, TASK_TERMINATE);
     struct diag checkpoint_diag;
     if (sql_engine_checkpoint(task, server->engine, &checkpoint_diag) != ERR_OK) {

@@ -31,18 +31,29 @@ txn_new(struct txn_db *db, uint32_t owner_pid)
 }
 
 void
+txn_trim(struct txn *txn)
+{
+    read__free_scans(txn);
+    while (txn->spare != NULL) {
+        struct undo_block *block = txn->spare;
+        txn->spare = block->older;
+        atomic_fetch_sub_explicit(&txn->db->undo_bytes, block->size, memory_order_relaxed);
+        mem_free(block);
+    }
+    txn->spare_count = 0;
+    if (txn->state == TXN_IDLE) {
+        buffer_destroy(&txn->redo);
+    }
+    arena_trim(&txn->scratch);
+}
+
+void
 txn_delete(struct task *task, struct txn *txn)
 {
     (void)task;
     struct txn_db *db = txn->db;
     ASSERT(txn->state == TXN_IDLE && txn->holds == NULL && txn->waiting == NULL);
-    read__free_scans(txn);
-    while (txn->spare != NULL) {
-        struct undo_block *block = txn->spare;
-        txn->spare = block->older;
-        atomic_fetch_sub_explicit(&db->undo_bytes, block->size, memory_order_relaxed);
-        mem_free(block);
-    }
+    txn_trim(txn);
     latch_acquire(&db->registry_latch);
     db->old_commits += atomic_load_explicit(&txn->commits, memory_order_relaxed);
     db->old_rollbacks += atomic_load_explicit(&txn->rollbacks, memory_order_relaxed);

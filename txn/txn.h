@@ -64,6 +64,10 @@ void txn_db_stats(struct txn_db *db, struct txn_db_stats *stats);
 /* ---- transactions ------------------------------------------------------------------------------
  */
 
+enum {
+    TXN_SESSIONS_MAX = 1 << 14 /* struct txn that exist at a time */
+};
+
 enum txn_isolation {
     TXN_READ_COMMITTED, /* READ UNCOMMITTED is this too */
     TXN_REPEATABLE_READ,
@@ -79,6 +83,8 @@ enum txn_state {
  * `owner_pid`: how deadlock details name this session. */
 struct txn *txn_new(struct txn_db *db, uint32_t owner_pid);
 void txn_delete(struct task *task, struct txn *txn); /* must be idle */
+/* Give back what txn keeps for the next statement: cursors, blocks, buffers. Between statements. */
+void txn_trim(struct txn *txn);
 
 enum err txn_begin(struct task *task, struct txn *txn, enum txn_isolation isolation, bool read_only,
     struct diag *diag);

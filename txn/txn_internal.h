@@ -25,7 +25,7 @@ enum {
     TABLE_CHUNK_BITS = 12,
     TABLE_CHUNK_IDS = 1 << TABLE_CHUNK_BITS,
     TABLE_CHUNKS = 1 << 16, /* a window of 268 million ids between the oldest and the newest */
-    SLOTS_MAX = 1 << 14,    /* sessions */
+    SLOTS_MAX = TXN_SESSIONS_MAX,
     SLOT_CHECKPOINT = 0,    /* the checkpointer's own */
 
     UNDO_BLOCK_FIRST = 1024,

@@ -7,6 +7,7 @@
 
 enum {
     CONNECTIONS_DEFAULT = 10000,
+    CONNECTIONS_MAX = TXN_SESSIONS_MAX - 64, /* the server has some of its own */
 };
 #define STATEMENT_MEMORY_DEFAULT ((uint64_t)1 << 30)
 
@@ -22,6 +23,13 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
     engine->statement_memory_max = options->statement_memory_max == 0
                                        ? STATEMENT_MEMORY_DEFAULT
                                        : options->statement_memory_max;
+    if (engine->connections_max > CONNECTIONS_MAX) {
+        uint32_t asked = engine->connections_max;
+        mem_free(engine->directory);
+        mem_free(engine);
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
+            "%u connections are more than the %u that can be served", asked, CONNECTIONS_MAX);
+    }
     engine->next_pid = 1;
     engine->started = world_wall_us(engine->world) - EPOCH_US;
     list_init(&engine->sessions);
@@ -228,6 +236,7 @@ void
 sql_session_trim(struct sql_session *session)
 {
     prepared__drop_cached(session);
+    txn_trim(session->txn);
     arena_trim(&session->statement);
     buffer_destroy(&session->normalized);
 }
