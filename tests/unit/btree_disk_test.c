@@ -9,6 +9,8 @@
  *   searches  on random bytes stay within the page (AddressSanitizer watches)
  *   no room   a checkpoint that cannot write fails, harms nothing, and the next one succeeds
  *   cold      many tasks that miss the same pages read each of them once
+ *
+ * ctest: threads
  */
 #include <signal.h>
 #include <stdio.h>

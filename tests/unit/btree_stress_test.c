@@ -7,6 +7,8 @@
  *   - a value's bytes all agree with its head, and a row's counter never goes back.
  *
  * In the end the store is checkpointed, reopened, and holds what the writers remember.
+ *
+ * ctest: threads
  */
 #include <stdatomic.h>
 #include <stdio.h>

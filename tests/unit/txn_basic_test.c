@@ -1,5 +1,6 @@
 /* What txn/txn.h promises to one session after another: visibility, savepoints, tombstones,
- * large values, trees, restart. */
+ * large values, trees, restart.
+ * ctest: threads */
 #include "tests/unit/txn_util.h"
 
 static tree_id_t tree;

@@ -5,6 +5,8 @@
  * whose redo goes to the log in parts (with a savepoint rolled back in their middle), trees created
  * and dropped, and checkpoints at random moments. It tells through a pipe what was committed. The
  * parent kills it, opens the directory itself, and checks.
+ *
+ * ctest: threads
  */
 #include <signal.h>
 #include <sys/wait.h>

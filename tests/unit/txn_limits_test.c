@@ -1,4 +1,5 @@
-/* Limits are errors for whoever asks for more (P5); files that are missing are told (P7). */
+/* Limits are errors for whoever asks for more (P5); files that are missing are told (P7).
+ * ctest: threads */
 #include "tests/unit/txn_util.h"
 
 static tree_id_t tree;

@@ -1,5 +1,6 @@
 /* Waiting: write conflicts, lost updates, deadlocks, fairness, row and table locks. Each scenario
- * runs in the simulator under several seeds and on the operating system with two workers. */
+ * runs in the simulator under several seeds and on the operating system with two workers.
+ * ctest: threads */
 #include "tests/unit/txn_util.h"
 
 struct stage {

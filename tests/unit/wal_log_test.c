@@ -1,5 +1,6 @@
 /* What wal/wal.h promises: what was appended and durable is read back; a torn tail ends the log; a
- * damaged record before good ones is an error; nothing comes back from behind a hole. */
+ * damaged record before good ones is an error; nothing comes back from behind a hole.
+ * ctest: threads */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
-/* Files, on both back ends: what is written is read, what is wrong is said. */
+/* Files, on both back ends: what is written is read, what is wrong is said.
+ * ctest: threads */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
-/* Sockets, on both back ends: echo over workers, ends of streams, deadlines, interrupts. */
+/* Sockets, on both back ends: echo over workers, ends of streams, deadlines, interrupts.
+ * ctest: threads */
 #include <stdatomic.h>
 #include <string.h>
 

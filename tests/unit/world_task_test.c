@@ -1,5 +1,6 @@
 /* Tasks: permits, interrupts, timers, many workers, many tasks, stacks. On both back ends where the
- * promise is one of both. */
+ * promise is one of both.
+ * ctest: threads */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
