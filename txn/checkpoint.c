@@ -71,7 +71,8 @@ run(struct task *task, struct txn_db *db, struct diag *diag)
         task, db->store, (lsn_t){meta.snapshot}, slice_of(&meta, sizeof meta), diag);
     snapshot__drop(&db->slots[SLOT_CHECKPOINT]);
     if (err == ERR_OK) {
-        atomic_store(&db->checkpoint_redo, meta.redo_start);
+        atomic_store(&db->checkpoint_lsn, meta.snapshot);
+        atomic_fetch_add(&db->checkpoints, 1);
         wal_free_before(task, db->wal, (lsn_t){meta.redo_start});
     }
     return err;

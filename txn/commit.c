@@ -199,8 +199,8 @@ txn__start_writing(struct txn *txn, struct diag *diag)
 /* ---- the log -----------------------------------------------------------------------------------
  */
 
-static void
-append_part(struct task *task, struct txn *txn, struct slice redo)
+static enum err
+append_part(struct task *task, struct txn *txn, struct slice redo, struct diag *diag)
 {
     struct txn_db *db = txn->db;
     struct part_head head = {.id = txn->log->id, .redo_before = txn->redo_base};
@@ -208,7 +208,7 @@ append_part(struct task *task, struct txn *txn, struct slice redo)
     lsn_t start;
     lsn_t end;
     for (;;) {
-        wal_make_room(task, db->wal, sizeof head + redo.size);
+        TRY(wal_make_room(task, db->wal, sizeof head + redo.size, diag));
         latch_acquire(&db->commit_latch);
         bool done = wal_append(db->wal, RECORD_PART, RECORD_VERSION, pieces, 2, &start, &end);
         if (done && txn->first_part == 0) {
@@ -221,20 +221,25 @@ append_part(struct task *task, struct txn *txn, struct slice redo)
         }
     }
     txn->redo_base += redo.size;
+    return ERR_OK;
 }
 
-void
-txn__spill_redo(struct task *task, struct txn *txn, size_t keep)
+enum err
+txn__spill_redo(struct task *task, struct txn *txn, size_t keep, struct diag *diag)
 {
     size_t at = 0;
-    while (txn->redo.size - at > keep) {
+    enum err err = ERR_OK;
+    while (err == ERR_OK && txn->redo.size - at > keep) {
         size_t left = txn->redo.size - at;
         size_t size = left < REDO_PART_SIZE ? left : REDO_PART_SIZE;
-        append_part(task, txn, slice_of(txn->redo.data + at, size));
-        at += size;
+        err = append_part(task, txn, slice_of(txn->redo.data + at, size), diag);
+        at += err == ERR_OK ? size : 0;
         (void)task_breathe(task, NULL);
     }
-    buffer_consume(&txn->redo, at);
+    if (at > 0) {
+        buffer_consume(&txn->redo, at);
+    }
+    return err;
 }
 
 /* ---- the end -----------------------------------------------------------------------------------
@@ -380,30 +385,45 @@ txn_settle(struct task *task, struct txn *txn)
     }
 }
 
+/* Into the log, the table and the world, as soon as there is room. */
+static enum err
+commit_written(struct task *task, struct txn *txn, lsn_t *end, struct diag *diag)
+{
+    struct txn_db *db = txn->db;
+    TRY(txn__spill_redo(task, txn, REDO_PART_SIZE, diag));
+    do {
+        TRY(wal_make_room(task, db->wal, sizeof(struct commit_head) + txn->redo.size, diag));
+    } while (!try_commit(txn, world_wall_us(db->world), end));
+    return ERR_OK;
+}
+
 enum err
 txn_commit(struct task *task, struct txn *txn, struct diag *diag)
 {
-    (void)diag;
     ASSERT(txn->state == TXN_ACTIVE);
     struct txn_db *db = txn->db;
-    count(&txn->commits);
     if (txn->log == NULL) {
+        count(&txn->commits);
         finish(txn);
         txn_settle(task, txn);
         return ERR_OK;
     }
     if (txn->redo.size == 0 && txn->redo_base == 0) {
+        count(&txn->commits);
         end_aborted(task, txn); /* everything was rolled back to savepoints: nothing to say */
         txn_settle(task, txn);
         return ERR_OK;
     }
-    txn__spill_redo(task, txn, REDO_PART_SIZE);
     lsn_t end;
-    do {
-        wal_make_room(task, db->wal, sizeof(struct commit_head) + txn->redo.size);
-    } while (!try_commit(txn, world_wall_us(db->world), &end));
+    enum err err = commit_written(task, txn, &end, diag);
+    if (err != ERR_OK) {
+        txn_rollback(task, txn);
+        txn_settle(task, txn);
+        return err;
+    }
+    count(&txn->commits);
     bool checkpoint = db->checkpoint_automatic &&
-                      end.v - atomic_load_explicit(&db->checkpoint_redo, memory_order_relaxed) >
+                      end.v - atomic_load_explicit(&db->checkpoint_lsn, memory_order_relaxed) >
                           db->checkpoint_wal_size;
     finish(txn);
     if (checkpoint && !atomic_exchange(&db->checkpoint_wanted, true)) {

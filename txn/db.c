@@ -206,7 +206,7 @@ open_all(
     db->epoch = meta.epoch;
     atomic_store(&db->schema_lsn, meta.schema_lsn);
     atomic_store(&db->visible, meta.snapshot);
-    atomic_store(&db->checkpoint_redo, meta.redo_start);
+    atomic_store(&db->checkpoint_lsn, meta.snapshot);
     uint64_t last_id = meta.next_id - 1;
     bool any = false;
     TRY(recover__run(task, db, &meta, &last_id, &any, diag));
@@ -297,6 +297,7 @@ txn_db_stats(struct txn_db *db, struct txn_db_stats *stats)
         .locks = atomic_load(&db->lock_count),
         .pages_dirty = store.pages_dirty,
         .file_size = store.file_size,
+        .checkpoints = atomic_load(&db->checkpoints),
     };
     latch_acquire(&db->registry_latch);
     stats->commits = db->old_commits;

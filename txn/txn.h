@@ -57,7 +57,7 @@ lsn_t txn_db_visible_lsn(const struct txn_db *db); /* what a new snapshot would 
 
 struct txn_db_stats {
     uint64_t commits, rollbacks, deadlocks, wal_bytes, wal_flushes, undo_bytes, locks;
-    uint64_t pages_dirty, file_size;
+    uint64_t pages_dirty, file_size, checkpoints;
 };
 void txn_db_stats(struct txn_db *db, struct txn_db_stats *stats);
 

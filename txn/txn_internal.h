@@ -311,7 +311,8 @@ struct txn_db {
     _Atomic bool may_end;
     _Atomic int tasks_spawned, tasks_running;
     _Atomic bool checkpoint_busy;
-    _Atomic uint64_t checkpoint_redo; /* recovery would begin here */
+    _Atomic uint64_t checkpoint_lsn; /* snapshot of the last one */
+    _Atomic uint64_t checkpoints;
     _Atomic bool checkpoint_wanted;
     uint64_t checkpoint_wal_size;
     bool checkpoint_automatic;
@@ -463,7 +464,7 @@ bool deadlock__found(struct txn_db *db, const struct lock_waiter *waiter, struct
 /* Id, log and snapshot: whatever a write needs. */
 enum err txn__start_writing(struct txn *txn, struct diag *diag);
 /* Move redo into the log as parts until at most `keep` bytes are left. */
-void txn__spill_redo(struct task *task, struct txn *txn, size_t keep);
+enum err txn__spill_redo(struct task *task, struct txn *txn, size_t keep, struct diag *diag);
 
 /* ---- purge.c -----------------------------------------------------------------------------------
  */

@@ -290,12 +290,10 @@ check_value(struct slice value, struct diag *diag)
     return ERR_OK;
 }
 
-static void
-spill(struct task *task, struct txn *txn)
+static enum err
+spill(struct task *task, struct txn *txn, struct diag *diag)
 {
-    if (txn->redo.size >= REDO_SPILL_SIZE) {
-        txn__spill_redo(task, txn, 0);
-    }
+    return txn->redo.size < REDO_SPILL_SIZE ? ERR_OK : txn__spill_redo(task, txn, 0, diag);
 }
 
 enum err
@@ -318,8 +316,7 @@ txn_insert(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
         return ERR_UNIQUE;
     }
     redo__put(txn, tree, key, value);
-    spill(task, txn);
-    return ERR_OK;
+    return spill(task, txn, diag);
 }
 
 enum err
@@ -344,7 +341,7 @@ txn_update(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tre
     TRY(perform(task, &write, some_value(value), decide_write, TXN_WAIT, &skipped, diag));
     if (write.verdict == WRITE_DONE) {
         redo__update(txn, write.undo, value);
-        spill(task, txn);
+        TRY(spill(task, txn, diag));
     }
     return outcome_of(&write, outcome, diag);
 }
@@ -370,7 +367,7 @@ txn_remove(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tre
     TRY(perform(task, &write, (struct slice){0}, decide_write, TXN_WAIT, &skipped, diag));
     if (write.verdict == WRITE_DONE) {
         redo__delete(txn, tree, key);
-        spill(task, txn);
+        TRY(spill(task, txn, diag));
     }
     return outcome_of(&write, outcome, diag);
 }

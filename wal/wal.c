@@ -27,6 +27,8 @@
  *       still in the ring.
  *   W7. When appending begins, nothing behind the end looks like a record of this log.
  *   W8. There is always a segment file that holds, or ends at, the place where reading must begin.
+ *   W9. tail never passes the end of the last segment made: a flush does not create files.
+ *   W10. A segment file has its full size from the moment it has its name.
  */
 #include "wal/wal.h"
 
@@ -46,6 +48,7 @@ enum {
     RECORD_HEAD = 32,
     BLOCK = WORLD_BLOCK_SIZE,
     READ_SIZE = 1024 * 1024,
+    SCAN_PIECE = 64 * 1024,
     FLUSH_SIZE_MAX = 4 * 1024 * 1024,
     OPEN_SEGMENTS = 8,
     SPARE_SEGMENTS_MAX = 4,
@@ -257,8 +260,16 @@ fill_window(struct task *task, struct wal *wal, uint64_t at, struct diag *diag)
     uint64_t offset = wal->window_at - segment * wal->segment_size;
     uint64_t left = wal->segment_size - offset;
     size_t size = left < READ_SIZE ? (size_t)left : READ_SIZE;
-    return world_file_read(
-        task, wal->read_file, offset, wal->window, size, &wal->window_size, diag);
+    TRY(world_file_read(task, wal->read_file, offset, wal->window, size, &wal->window_size, diag));
+    if (wal->window_size < size) { /* W10 */
+        (void)diag_set(diag, ERR_CORRUPT,
+            "log file \"%s\" is %" PRIu64 " bytes long and should be %" PRIu64,
+            world_file_path(wal->read_file), offset + wal->window_size, wal->segment_size);
+        diag_hint(diag, "It was cut off, or written with another segment size.");
+        wal->window_size = 0;
+        return ERR_CORRUPT;
+    }
+    return ERR_OK;
 }
 
 /* Copy bytes of the log; *copied is less than size where the files end. */
@@ -321,41 +332,65 @@ describe(const struct wal *wal, uint64_t at, struct wal_record *record)
     record->payload = slice_of(bytes + RECORD_HEAD, wal->record.size - RECORD_HEAD);
 }
 
+/* A sound record at `at` says that `bad` had been durable. */
+static enum err
+accuse(const struct wal *wal, uint64_t bad, uint64_t at, struct diag *diag)
+{
+    char path[4096];
+    segment_path(wal, bad / wal->segment_size, path, sizeof path);
+    (void)diag_set(diag, ERR_CORRUPT,
+        "the log record at %" PRIX64 " (file \"%s\", offset %" PRIu64
+        ") is damaged, and it had been durable",
+        bad, path, bad % wal->segment_size);
+    diag_detail(diag, "A later record, at %" PRIX64 ", is sound and proves it.", at);
+    diag_hint(diag, "Committed transactions from there on cannot be read. Restore the "
+                    "file, or a backup; nothing was changed.");
+    return ERR_CORRUPT;
+}
+
+/* Look at every place in [at, at + size) where a record could begin. */
+static enum err
+judge_piece(struct task *task, struct wal *wal, uint64_t bad, uint64_t at, const uint8_t *bytes,
+    size_t size, struct diag *diag)
+{
+    for (size_t i = 0; i + RECORD_HEAD <= size; i += 8) {
+        if (load_le64(bytes + i + 8) != at + i) {
+            continue;
+        }
+        wal->stale_end = at + i + RECORD_HEAD;
+        if (load_le64(bytes + i + 16) <= bad) {
+            continue;
+        }
+        bool sound = false;
+        TRY(read_record(task, wal, at + i, &sound, diag));
+        if (sound) {
+            return accuse(wal, bad, at + i, diag);
+        }
+    }
+    return ERR_OK;
+}
+
 /* Nothing sound at `bad`. It is the end, unless a later record says that this was durable. */
 static enum err
 judge_end(struct task *task, struct wal *wal, uint64_t bad, struct diag *diag)
 {
     uint64_t until = bad + SCAN_AHEAD < wal->limit ? bad + SCAN_AHEAD : wal->limit;
-    for (uint64_t at = padded(bad + 1); at + RECORD_HEAD <= until; at += 8) {
-        uint8_t head[RECORD_HEAD];
+    uint8_t *piece = mem_alloc(SCAN_PIECE + RECORD_HEAD);
+    enum err err = ERR_OK;
+    for (uint64_t at = padded(bad + 1); err == ERR_OK && at < until; at += SCAN_PIECE) {
+        size_t want = SCAN_PIECE + RECORD_HEAD - 8; /* a head may begin in the last 8 bytes */
+        want = until - at < want ? (size_t)(until - at) : want;
         size_t got = 0;
-        TRY(read_bytes(task, wal, at, head, sizeof head, &got, diag));
-        if (got < sizeof head) {
+        err = read_bytes(task, wal, at, piece, want, &got, diag);
+        if (err == ERR_OK) {
+            err = judge_piece(task, wal, bad, at, piece, got, diag);
+        }
+        if (got < want) {
             break;
         }
-        if (load_le64(head + 8) != at) {
-            continue;
-        }
-        wal->stale_end = at + RECORD_HEAD;
-        if (load_le64(head + 16) <= bad) {
-            continue;
-        }
-        bool sound = false;
-        TRY(read_record(task, wal, at, &sound, diag));
-        if (sound) {
-            char path[4096];
-            segment_path(wal, bad / wal->segment_size, path, sizeof path);
-            (void)diag_set(diag, ERR_CORRUPT,
-                "the log record at %" PRIX64 " (file \"%s\", offset %" PRIu64
-                ") is damaged, and it had been durable",
-                bad, path, bad % wal->segment_size);
-            diag_detail(diag, "A later record, at %" PRIX64 ", is sound and proves it.", at);
-            diag_hint(diag, "Committed transactions from there on cannot be read. Restore the "
-                            "file, or a backup; nothing was changed.");
-            return ERR_CORRUPT;
-        }
     }
-    return ERR_OK;
+    mem_free(piece);
+    return err;
 }
 
 enum err
@@ -506,9 +541,9 @@ segment_file(struct task *task, struct wal *wal, uint64_t number)
     struct diag diag;
     char path[4096];
     segment_path(wal, number, path, sizeof path);
-    if (make_segments(task, wal, number, &diag) != ERR_OK ||
-        world_file_open(task, path, WORLD_FILE_WRITE | WORLD_FILE_DURABLE, &slot->file, &diag) !=
-            ERR_OK) {
+    ASSERT(number < atomic_load(&wal->next_segment)); /* W9 */
+    if (world_file_open(task, path, WORLD_FILE_WRITE | WORLD_FILE_DURABLE, &slot->file, &diag) !=
+        ERR_OK) {
         world_die(wal->world, "PANIC: could not write the log: %s", diag.message);
     }
     slot->number = number;
@@ -558,9 +593,12 @@ wal_free_before(struct task *task, struct wal *wal, lsn_t lsn)
 static enum err
 erase_stale(struct task *task, struct wal *wal, struct diag *diag)
 {
+    uint64_t at = wal->read_at;
+    if (at >= wal->stale_end) {
+        return ERR_OK;
+    }
     uint8_t *zeroes = mem_zalloc(READ_SIZE);
     enum err err = ERR_OK;
-    uint64_t at = wal->read_at;
     while (err == ERR_OK && at < wal->stale_end) {
         uint64_t segment = at / wal->segment_size;
         uint64_t end = (segment + 1) * wal->segment_size;
@@ -605,20 +643,33 @@ wal_start(struct task *task, struct wal *wal, struct diag *diag)
     return make_segments(task, wal, wal->read_at / wal->segment_size, diag);
 }
 
+/* W6 */
 static bool
-has_room(const struct wal *wal, uint64_t size)
+fits_ring(const struct wal *wal, uint64_t size)
 {
     uint64_t held = atomic_load(&wal->durable) / BLOCK * BLOCK;
-    return atomic_load(&wal->tail) + size + BLOCK <= held + WAL_BUFFER_SIZE; /* W6 */
+    return atomic_load(&wal->tail) + size + BLOCK <= held + WAL_BUFFER_SIZE;
 }
 
-void
-wal_make_room(struct task *task, struct wal *wal, size_t payload_size)
+/* W9 */
+static bool
+fits_files(const struct wal *wal, uint64_t size)
+{
+    return atomic_load(&wal->tail) + size <= atomic_load(&wal->next_segment) * wal->segment_size;
+}
+
+enum err
+wal_make_room(struct task *task, struct wal *wal, size_t payload_size, struct diag *diag)
 {
     ASSERT(payload_size <= WAL_RECORD_SIZE_MAX);
-    while (!has_room(wal, padded(RECORD_HEAD + payload_size))) {
+    uint64_t size = padded(RECORD_HEAD + payload_size);
+    while (!fits_files(wal, size)) {
+        TRY(make_segments(task, wal, (atomic_load(&wal->tail) + size) / wal->segment_size, diag));
+    }
+    while (!fits_ring(wal, size)) {
         wal_wait_durable(task, wal, (lsn_t){atomic_load(&wal->tail)});
     }
+    return ERR_OK;
 }
 
 static uint64_t
@@ -642,7 +693,7 @@ wal_append(struct wal *wal, uint16_t type, uint16_t version, const struct slice 
         size += pieces[i].size;
     }
     ASSERT(size - RECORD_HEAD <= WAL_RECORD_SIZE_MAX);
-    if (!has_room(wal, padded(size))) {
+    if (!fits_ring(wal, padded(size)) || !fits_files(wal, padded(size))) {
         return false;
     }
     uint64_t tail = atomic_load_explicit(&wal->tail, memory_order_relaxed);

@@ -60,8 +60,9 @@ void wal_progress(const struct wal *wal, lsn_t *at, lsn_t *limit);
 /* Reading is over: begin to append behind the last record. */
 enum err wal_start(struct task *task, struct wal *wal, struct diag *diag);
 
-/* Sleep until a record with `payload_size` bytes would fit in the buffer. */
-void wal_make_room(struct task *task, struct wal *wal, size_t payload_size);
+/* Sleep until a record with `payload_size` bytes would fit in the buffer and in files that are
+ * there already: a disk that is full is an error here, where the caller can still turn back. */
+enum err wal_make_room(struct task *task, struct wal *wal, size_t payload_size, struct diag *diag);
 /* Append a record of several pieces. Does not sleep; the caller serialises appends (its commit
  * latch). False if there is no room: wal_make_room, and try again. */
 bool wal_append(struct wal *wal, uint16_t type, uint16_t version, const struct slice *pieces,

@@ -41,6 +41,7 @@ struct transfer jump_fcontext(void *to, void *data);
 #ifdef HAS_ASAN
 void __sanitizer_start_switch_fiber(void **fake_stack, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *fake_stack, const void **bottom, size_t *size);
+void __asan_unpoison_memory_region(const volatile void *address, size_t size);
 #endif
 #ifdef HAS_TSAN
 void *__tsan_get_current_fiber(void);
@@ -97,6 +98,10 @@ stack_get(struct worker *worker)
 static void
 stack_unmap(void *stack)
 {
+#ifdef HAS_ASAN
+    /* What is mapped here next must not inherit the marks of our frames. */
+    __asan_unpoison_memory_region(stack, STACK_SIZE);
+#endif
     (void)munmap((uint8_t *)stack - GUARD_SIZE, STACK_SIZE + GUARD_SIZE);
 }
 

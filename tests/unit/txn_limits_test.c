@@ -1,5 +1,7 @@
 /* Limits are errors for whoever asks for more (P5); files that are missing are told (P7).
  * ctest: threads */
+#include <unistd.h>
+
 #include "tests/unit/txn_util.h"
 
 static tree_id_t tree;
@@ -76,6 +78,106 @@ test_locks(struct test_session *a)
     }
     ASSERT(err == ERR_LIMIT && count == 101);
     txn_rollback(a->task, a->txn);
+}
+
+/* A log that cannot get another file: commits are refused, and what they wrote is rolled back;
+ * reading goes on, and so does writing when there is room again. */
+static void
+test_no_room(struct task *task, const char *directory)
+{
+    struct txn_db *db = test_open(task, directory);
+    struct test_session a;
+    struct diag diag;
+    char path[200];
+    char *value = mem_alloc(100001);
+    memset(value, 'v', 100000);
+    value[100000] = '\0';
+    session_create(&a, task, db, 1);
+    (void)snprintf(path, sizeof path, "%s/wal/new.tmp", directory);
+    OK(world_mkdir(task, path, &diag)); /* where a new file is made */
+    enum err err = ERR_OK;
+    int count = 0;
+    for (; err == ERR_OK; count++) {
+        ASSERT(count < 100);
+        char key[16];
+        (void)snprintf(key, sizeof key, "n%02d", count);
+        session_begin(&a, TXN_READ_COMMITTED);
+        ASSERT(session_insert(&a, tree, key, value) == ERR_OK);
+        err = txn_commit(task, a.txn, &a.diag);
+        session_begin(&a, TXN_READ_COMMITTED);
+        ASSERT(session_sees(&a, tree, key, err == ERR_OK ? value : NULL));
+        session_commit(&a);
+    }
+    ASSERT(err == ERR_IO && strstr(a.diag.message, "new.tmp") != NULL && count > 5);
+    /* A large transaction finds out while it writes. */
+    session_begin(&a, TXN_READ_COMMITTED);
+    err = ERR_OK;
+    for (int i = 0; err == ERR_OK; i++) {
+        ASSERT(i < 400);
+        char key[16];
+        (void)snprintf(key, sizeof key, "o%03d", i);
+        err = session_insert(&a, tree, key, value);
+    }
+    ASSERT(err == ERR_IO);
+    txn_rollback(task, a.txn);
+    session_begin(&a, TXN_READ_COMMITTED);
+    ASSERT(session_sees(&a, tree, "o000", NULL));
+    session_commit(&a);
+    ASSERT(rmdir(path) == 0);
+    session_begin(&a, TXN_READ_COMMITTED);
+    for (int i = 0; i < count; i++) {
+        enum txn_outcome outcome;
+        char key[16];
+        (void)snprintf(key, sizeof key, "n%02d", i);
+        ASSERT(session_remove(&a, tree, key, &outcome) == ERR_OK);
+        ASSERT((outcome == TXN_DONE) == (i < count - 1));
+    }
+    session_commit(&a);
+    session_destroy(&a);
+    mem_free(value);
+    txn_db_close(task, db);
+}
+
+/* A transaction that stays open after it sent parts holds the log, not the checkpointer. */
+static void
+test_checkpoint_pace(struct task *task, const char *directory)
+{
+    struct diag diag;
+    struct txn_db *db = NULL;
+    struct txn_db_options options = {.directory = directory,
+        .cache_size = 256 << 20,
+        .wal_segment_size = 1 << 20,
+        .checkpoint_wal_size = 2 << 20,
+        .checkpoint_automatic = true};
+    OK(txn_db_open(task, &options, &db, &diag));
+    struct test_session a;
+    struct test_session b;
+    session_create(&a, task, db, 1);
+    session_create(&b, task, db, 2);
+    session_begin(&a, TXN_READ_COMMITTED);
+    char *large = mem_alloc(1000001);
+    memset(large, 'x', 1000000);
+    large[1000000] = '\0';
+    for (int i = 0; i < 18; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "q%d", i);
+        ASSERT(session_insert(&a, tree, key, large) == ERR_OK);
+    }
+    mem_free(large);
+    struct txn_db_stats stats;
+    for (int i = 0; i < 60; i++) {
+        enum txn_outcome outcome;
+        session_begin(&b, TXN_READ_COMMITTED);
+        ASSERT(session_update(&b, tree, "row", "x", &outcome) == ERR_OK);
+        session_commit(&b);
+        task_sleep(task, 5000);
+    }
+    txn_db_stats(db, &stats);
+    ASSERT(stats.checkpoints >= 1 && stats.checkpoints <= 2);
+    txn_rollback(task, a.txn);
+    session_destroy(&a);
+    session_destroy(&b);
+    txn_db_close(task, db);
 }
 
 static void
@@ -162,7 +264,7 @@ test_log_ends_early(struct task *task, const char *directory)
     large[1000000] = '\0';
     uint64_t start = txn_db_visible_lsn(db).v;
     for (int i = 0; i < 18; i++) {
-        char key[8];
+        char key[16];
         (void)snprintf(key, sizeof key, "p%d", i);
         ASSERT(session_insert(&a, tree, key, large) == ERR_OK);
     }
@@ -216,6 +318,8 @@ run(struct task *task, void *arg)
     session_destroy(&b);
     txn_db_close(task, db);
     test_missing_log(task, directory);
+    test_no_room(task, directory);
+    test_checkpoint_pace(task, directory);
     test_log_ends_early(task, directory);
     world_stop(task_world(task));
 }
