@@ -94,6 +94,7 @@ connection_ended(void *arg)
     struct accepted *accepted = arg;
     struct server *server = accepted->server;
     mem_free(accepted);
+    server->untidy = true;
     server->connections--;
 }
 
