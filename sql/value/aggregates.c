@@ -86,21 +86,6 @@ FINISH(int_sum_numeric_finish)
     return ERR_OK;
 }
 
-static enum err
-divide(struct eval *eval, struct datum sum, int64_t count, struct datum *result)
-{
-    size_t many = 0;
-    const struct operator_def *def = operator_by_name("/", &many);
-    for (size_t i = 0; i < many; i++) {
-        if (def[i].left == TYPE_NUMERIC && def[i].right == TYPE_NUMERIC) {
-            struct datum args[2] = {sum, numeric__from_int(eval->arena, count)};
-            return def[i].function->call(eval, args, 2, result);
-        }
-    }
-    ASSERT(false);
-    return ERR_INTERNAL;
-}
-
 FINISH(int_avg_finish)
 {
     const struct int_sum *state = memory;
@@ -108,8 +93,8 @@ FINISH(int_avg_finish)
         *result = datum_null();
         return ERR_OK;
     }
-    return divide(
-        eval, numeric__from_int128(eval->arena, int_sum_get(state), 0), state->count, result);
+    return numeric__divide(eval, numeric__from_int128(eval->arena, int_sum_get(state), 0),
+        numeric__from_int(eval->arena, state->count), result);
 }
 
 static const struct aggregate int_sum = {sizeof(struct int_sum), int_sum_step, int_sum_finish};
@@ -127,21 +112,6 @@ struct numeric_sum {
     int32_t scale;
     bool has_slow;
 };
-
-static enum err
-add_numerics(struct eval *eval, struct datum a, struct datum b, struct datum *sum)
-{
-    size_t many = 0;
-    const struct operator_def *def = operator_by_name("+", &many);
-    for (size_t i = 0; i < many; i++) {
-        if (def[i].left == TYPE_NUMERIC && def[i].right == TYPE_NUMERIC) {
-            struct datum args[2] = {a, b};
-            return def[i].function->call(eval, args, 2, sum);
-        }
-    }
-    ASSERT(false);
-    return ERR_INTERNAL;
-}
 
 STEP(numeric_sum_step)
 {
@@ -163,7 +133,7 @@ STEP(numeric_sum_step)
         return ERR_OK;
     }
     struct datum sum;
-    TRY(add_numerics(eval, state->slow, args[0], &sum));
+    TRY(numeric__sum(eval, state->slow, args[0], &sum));
     state->slow = datum_copy(group, TYPE_NUMERIC, sum);
     return ERR_OK;
 }
@@ -184,7 +154,7 @@ FINISH(numeric_sum_finish)
         *result = datum_copy(eval->arena, TYPE_NUMERIC, state->slow);
         return ERR_OK;
     }
-    return add_numerics(eval, fast, state->slow, result);
+    return numeric__sum(eval, fast, state->slow, result);
 }
 
 FINISH(numeric_avg_finish)
@@ -196,7 +166,7 @@ FINISH(numeric_avg_finish)
         *result = sum;
         return ERR_OK;
     }
-    return divide(eval, sum, state->count, result);
+    return numeric__divide(eval, sum, numeric__from_int(eval->arena, state->count), result);
 }
 
 static const struct aggregate numeric_sum = {

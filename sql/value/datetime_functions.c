@@ -238,41 +238,6 @@ FN(clock_timestamp)
     return ERR_OK;
 }
 
-static enum err
-with_precision(
-    struct eval *eval, oid_t type, const struct datum *args, int count, struct datum *result)
-{
-    if (count == 0) {
-        return ERR_OK;
-    }
-    if (args[0].i < 0) {
-        return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "precision must not be negative");
-    }
-    struct datum exact = *result;
-    return type_apply_typmod(
-        eval, type, args[0].i > 6 ? 6 : (int32_t)args[0].i, false, exact, result);
-}
-
-FN(current_timestamp_)
-{
-    *result = datum_int(eval->env->transaction_time);
-    return with_precision(eval, TYPE_TIMESTAMPTZ, args, count, result);
-}
-
-FN(localtimestamp_)
-{
-    *result = datum_int(0);
-    TRY(to_local(eval, eval->env->transaction_time, &result->i));
-    return with_precision(eval, TYPE_TIMESTAMP, args, count, result);
-}
-
-FN(localtime_)
-{
-    struct datum at = datum_int(eval->env->transaction_time);
-    TRY(timestamptz_to_time(eval, &at, 1, result));
-    return with_precision(eval, TYPE_TIME, args, count, result);
-}
-
 FN(current_date_)
 {
     (void)args;
@@ -852,6 +817,10 @@ shift(struct eval *eval, int64_t from, int64_t offset_us, struct datum *result)
 FN(at_zone_from_utc)
 {
     UNUSED_COUNT;
+    if (!timestamp_finite(args[1].i)) {
+        *result = args[1];
+        return ERR_OK;
+    }
     const struct zone *zone = NULL;
     int32_t offset = 0;
     TRY(find_zone(eval, args[0], args[1].i, &zone, &offset));
@@ -865,6 +834,10 @@ FN(at_zone_from_utc)
 FN(at_zone_to_utc)
 {
     UNUSED_COUNT;
+    if (!timestamp_finite(args[1].i)) {
+        *result = args[1];
+        return ERR_OK;
+    }
     const struct zone *zone = NULL;
     int32_t offset = 0;
     TRY(find_zone(eval, args[0], args[1].i, &zone, &offset));
@@ -1234,14 +1207,6 @@ static const struct function functions[] = {
     NONE("statement_timestamp", 2648, TZ, STABLE, statement_timestamp),
     NONE("clock_timestamp", 2649, TZ, S | FUNCTION_VOLATILE, clock_timestamp),
     NONE("timeofday", 274, T, S | FUNCTION_VOLATILE, timeofday_),
-    /* The SQL words; bind finds them here by the word. */
-    NONE("current_date", 0, D, STABLE, current_date_),
-    NONE("current_timestamp", 0, TZ, STABLE, current_timestamp_),
-    ONE("current_timestamp", 0, TZ, I4, STABLE, current_timestamp_),
-    NONE("localtimestamp", 0, TS, STABLE, localtimestamp_),
-    ONE("localtimestamp", 0, TS, I4, STABLE, localtimestamp_),
-    NONE("localtime", 0, TI, STABLE, localtime_),
-    ONE("localtime", 0, TI, I4, STABLE, localtime_),
     TWO("age", 2058, IV, TS, TS, S, timestamp_age),
     TWO("age", 1199, IV, TZ, TZ, STABLE, timestamptz_age),
     ONE("age", 2059, IV, TS, STABLE, timestamp_age_today),

@@ -186,11 +186,4 @@ enum err interval__input(
 enum err interval__apply_typmod(struct eval *eval, int32_t typmod, struct interval *interval);
 void interval__output(struct interval interval, struct buffer *to);
 
-/* ---- to_char and friends (datetime_format.c) ---- */
-function_call datetime__to_char_timestamp;
-function_call datetime__to_char_timestamptz;
-function_call datetime__to_char_interval;
-function_call datetime__to_timestamp;
-function_call datetime__to_date;
-
 #endif /* SQL_VALUE_DATETIME_INTERNAL_H */

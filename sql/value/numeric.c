@@ -1305,6 +1305,20 @@ numeric_scale(struct eval *eval, const struct datum *args, int count, struct dat
     return ERR_OK;
 }
 
+enum err
+numeric__sum(struct eval *eval, struct datum a, struct datum b, struct datum *result)
+{
+    struct datum args[2] = {a, b};
+    return numeric_add(eval, args, 2, result);
+}
+
+enum err
+numeric__divide(struct eval *eval, struct datum a, struct datum b, struct datum *result)
+{
+    struct datum args[2] = {a, b};
+    return numeric_div(eval, args, 2, result);
+}
+
 /* ---- casts ------------------------------------------------------------------------------- */
 
 static enum err
