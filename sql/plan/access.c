@@ -269,8 +269,11 @@ index_gives_order(const struct rel *rel, const struct index *index, const struct
         if (is_bound_equal(access, index, column)) {
             continue; /* the same in all rows */
         }
+        if (at >= index->column_count && index->primary) {
+            break; /* no two rows are equal so far */
+        }
         if (at >= index->column_count) {
-            return index->primary; /* no two rows are equal so far */
+            return false;
         }
         if (index->columns[at] != column) {
             return false;
