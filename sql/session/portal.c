@@ -165,14 +165,15 @@ portal__run(struct task *task, struct sql_session *session, struct portal *porta
             "current transaction is aborted, commands ignored until end of transaction block");
     }
     session->env.statement_time = world_wall_us(session->engine->world) - EPOCH_US;
-    if (session->statement_timeout_us > 0) {
+    bool timed = session->statement_timeout_us > 0; /* the statement may be SET statement_timeout */
+    if (timed) {
         task_set_deadline(
             task, world_clock_us(session->engine->world) + session->statement_timeout_us);
     }
     enum err err = prepared__is_query(prepared)
                        ? run_plan(task, session, portal, rows_max, describe, suspended, diag)
                        : utility__run(task, session, portal, describe, diag);
-    if (session->statement_timeout_us > 0) {
+    if (timed) {
         task_set_deadline(task, WORLD_NEVER);
         task_interrupt_clear(task, TASK_TIMEOUT);
     }
