@@ -141,6 +141,18 @@ run_plan(struct task *task, struct sql_session *session, struct portal *portal, 
     return sink->complete(task, sink->arg, tag, diag);
 }
 
+/* Text from a client. */
+static enum err
+check_encoding(const char *text, size_t size, struct diag *diag)
+{
+    size_t bad = utf8_invalid_at(text, size);
+    if (bad == size) {
+        return ERR_OK;
+    }
+    return diag_set(diag, ERR_NOT_IN_REPERTOIRE,
+        "invalid byte sequence for encoding \"UTF8\": 0x%02x", (uint8_t)text[bad]);
+}
+
 static bool
 allowed_when_failed(const struct prepared *prepared)
 {
@@ -376,7 +388,10 @@ sql_session_query(struct task *task, struct sql_session *session, const char *te
     /* A simple query destroys the unnamed portal and statement (protocol, 55.2.3). */
     sql_session_close_portal(task, session, "");
     bool done = false;
-    enum err err = run_cached(task, session, text, size, &done, diag);
+    enum err err = check_encoding(text, size, diag);
+    if (err == ERR_OK) {
+        err = run_cached(task, session, text, size, &done, diag);
+    }
     if (err == ERR_OK && !done) {
         err = run_text(task, session, text, size, diag);
         if (err == ERR_OK) {
@@ -406,8 +421,11 @@ sql_session_parse(struct task *task, struct sql_session *session, const char *na
         }
     }
     struct prepared *prepared = NULL;
-    enum err err =
-        prepared__new(session, name, text, strlen(text), NULL, types, type_count, &prepared, diag);
+    enum err err = check_encoding(text, strlen(text), diag);
+    if (err == ERR_OK) {
+        err = prepared__new(
+            session, name, text, strlen(text), NULL, types, type_count, &prepared, diag);
+    }
     if (err == ERR_OK && prepared->statement != NULL && session->block == BLOCK_FAILED &&
         !allowed_when_failed(prepared)) {
         err = diag_set(diag, ERR_IN_FAILED_TRANSACTION,
@@ -451,11 +469,7 @@ read_parameters(struct task *task, struct sql_session *session, struct portal *p
         struct slice bytes = slice_of(
             arena_copy(&portal->arena, from->bytes.data, from->bytes.size), from->bytes.size);
         if (!from->binary) {
-            size_t bad = utf8_invalid_at((const char *)bytes.data, bytes.size);
-            if (bad < bytes.size) {
-                return diag_set(diag, ERR_NOT_IN_REPERTOIRE,
-                    "invalid byte sequence for encoding \"UTF8\": 0x%02x", bytes.data[bad]);
-            }
+            TRY(check_encoding((const char *)bytes.data, bytes.size, diag));
         }
         TRY(from->binary ? type_receive(&eval, type, -1, bytes, &portal->params[i])
                          : type_input(&eval, type, -1, bytes, &portal->params[i]));
