@@ -139,6 +139,13 @@ class Runner:
             connection.close()
         self.connections = {}
 
+    def revive(self):
+        """A server of ours that has ended is a failure, and is started again for the rest."""
+        spawned = getattr(self.options, "spawned", None)
+        if spawned is not None and not spawned.alive():
+            print(spawned.tail())
+            spawned.start()
+
     def drop_all(self, records):
         """What the file creates, youngest first."""
         names = []
@@ -266,6 +273,7 @@ class Runner:
                 except (pgwire.ConnectionLost, TimeoutError) as lost:
                     failures.append((record.line, record.sql, f"connection lost: {lost}"))
                     self.close()
+                    self.revive()
                     continue
                 if wrong is None:
                     passed += 1
@@ -312,7 +320,7 @@ def main():
     if options.spawn == "postgres":
         spawned = postgres.Postgres()
     else:
-        spawned = server.Server(options.spawn)
+        spawned = options.spawned = server.Server(options.spawn)
         options.engine = "tusk"
     with spawned:
         options.port = spawned.port
