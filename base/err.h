@@ -20,6 +20,7 @@
  * Sorted by SQLSTATE. Add what you need; the names follow PostgreSQL's appendix A. */
 #define ERR_LIST(X)                                                                    \
     X(ERR_OK, "00000", "successful_completion")                                        \
+    X(ERR_WARNING, "01000", "warning")                                                 \
     X(ERR_FEATURE_NOT_SUPPORTED, "0A000", "feature_not_supported")                     \
     X(ERR_CONNECTION_FAILURE, "08006", "connection_failure")                           \
     X(ERR_PROTOCOL, "08P01", "protocol_violation")                                     \

@@ -291,7 +291,14 @@ cached_statement(struct task *task, struct sql_session *session,
     struct prepared *prepared =
         prepared__cached(session, hash, normal->text, normal->size, types, normal->literal_count);
     if (prepared != NULL) {
-        return prepared->uncacheable ? NULL : prepared;
+        if (prepared->uncacheable) {
+            return NULL;
+        }
+        if (prepared__is_current(session, prepared)) {
+            return prepared;
+        }
+        /* With another catalog the literals may be of other types: begin anew. */
+        prepared__uncache(session, prepared);
     }
     struct diag ignored;
     if (prepared__new(session, "", normal->text, normal->size, NULL, types, normal->literal_count,

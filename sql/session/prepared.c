@@ -181,6 +181,23 @@ describe(struct prepared *prepared)
     prepared->described = true;
 }
 
+static bool
+same_params(const struct prepared *prepared)
+{
+    const struct plan *plan = prepared->planned->plan;
+    return plan->param_count == prepared->param_count &&
+           memcmp(plan->param_types, prepared->param_types,
+               plan->param_count * sizeof *plan->param_types) == 0;
+}
+
+/* Is the plan made of the catalog as it is now? */
+bool
+prepared__is_current(const struct sql_session *session, const struct prepared *prepared)
+{
+    return prepared->planned != NULL && catalog_is_current(prepared->planned->catalog,
+                                            session->engine->catalogs, session->txn);
+}
+
 enum err
 planned__renew(struct task *task, struct sql_session *session, const struct ast_node *node,
     const char *text, const oid_t *types, uint32_t type_count, uint32_t param_max,
@@ -240,6 +257,11 @@ prepared__plan(
     }
     enum err err = check_same_result(prepared->columns, prepared->column_count,
         prepared->returns_rows, prepared->planned->plan, diag);
+    if (err != ERR_OK && prepared->cached && same_params(prepared)) {
+        /* A text of the simple protocol was promised to nobody: its columns may change. */
+        describe(prepared);
+        return ERR_OK;
+    }
     if (err != ERR_OK) {
         planned__release(prepared->planned);
         prepared->planned = NULL;
@@ -362,8 +384,8 @@ prepared__drop(struct sql_session *session, const char *name)
     prepared__release(prepared);
 }
 
-static void
-uncache(struct sql_session *session, struct prepared *prepared)
+void
+prepared__uncache(struct sql_session *session, struct prepared *prepared)
 {
     struct prepared **link = &session->cache[prepared->hash % CACHE_BUCKETS];
     while (*link != prepared) {
@@ -379,7 +401,7 @@ void
 prepared__drop_cached(struct sql_session *session)
 {
     while (!list_empty(&session->cache_ages)) {
-        uncache(session, LIST_ENTRY(session->cache_ages.next, struct prepared, node));
+        prepared__uncache(session, LIST_ENTRY(session->cache_ages.next, struct prepared, node));
     }
 }
 
@@ -416,8 +438,9 @@ void
 prepared__cache(struct sql_session *session, struct prepared *prepared, uint64_t hash)
 {
     if (session->cache_count >= CACHED_TEXTS_MAX) {
-        uncache(session, LIST_ENTRY(session->cache_ages.next, struct prepared, node));
+        prepared__uncache(session, LIST_ENTRY(session->cache_ages.next, struct prepared, node));
     }
+    prepared->cached = true;
     prepared->hash = hash;
     prepared->chain = session->cache[hash % CACHE_BUCKETS];
     session->cache[hash % CACHE_BUCKETS] = prepared;

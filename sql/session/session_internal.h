@@ -77,6 +77,7 @@ struct prepared {
     const char *text;
     size_t size;
     const struct ast_statement *statement; /* NULL: an empty string */
+    bool cached;        /* found by its text: its types and columns may change */
     bool uncacheable;   /* text cache: this text could not be planned with lifted literals */
     oid_t *given_types; /* as at Parse; 0: infer */
     uint32_t given_count;
@@ -231,6 +232,8 @@ enum err prepared__plan(
 bool prepared__is_query(const struct prepared *prepared);
 struct prepared *prepared__find(struct sql_session *session, const char *name, struct diag *diag);
 void prepared__drop(struct sql_session *session, const char *name);
+bool prepared__is_current(const struct sql_session *session, const struct prepared *prepared);
+void prepared__uncache(struct sql_session *session, struct prepared *prepared);
 void prepared__drop_cached(struct sql_session *session);
 void prepared__drop_all(struct sql_session *session);
 struct prepared *prepared__cached(struct sql_session *session, uint64_t hash, const char *text,

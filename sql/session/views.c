@@ -233,8 +233,8 @@ signal_session(struct eval *eval, int64_t pid, enum task_interrupt what, struct 
     TRY(session_of(eval, &session));
     bool found = interrupt(session->engine, pid, what);
     if (!found) {
-        session__warn(session, "WARNING", ERR_OK, "PID %lld is not a PostgreSQL server process",
-            (long long)pid);
+        session__warn(session, "WARNING", ERR_WARNING,
+            "PID %lld is not a PostgreSQL server process", (long long)pid);
     }
     *result = datum_bool(found);
     return ERR_OK;
