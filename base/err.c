@@ -43,6 +43,7 @@ diag_clear(struct diag *diag)
     diag->message[0] = '\0';
     diag->detail[0] = '\0';
     diag->hint[0] = '\0';
+    diag->context[0] = '\0';
     diag->schema[0] = '\0';
     diag->table[0] = '\0';
     diag->column[0] = '\0';
@@ -111,6 +112,18 @@ diag_hint(struct diag *diag, const char *fmt, ...)
     va_list args;
     va_start(args, fmt);
     format_cut(diag->hint, sizeof diag->hint, fmt, args);
+    va_end(args);
+}
+
+void
+diag_context(struct diag *diag, const char *fmt, ...)
+{
+    if (diag == NULL) {
+        return;
+    }
+    va_list args;
+    va_start(args, fmt);
+    format_cut(diag->context, sizeof diag->context, fmt, args);
     va_end(args);
 }
 

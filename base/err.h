@@ -133,6 +133,7 @@ enum ERR_MUST_USE err {
 
 enum {
     DIAG_TEXT_MAX = 512, /* bytes of message, detail and hint, the final NUL included */
+    DIAG_CONTEXT_MAX = 256,
     DIAG_NAME_MAX = 64,
 };
 
@@ -147,6 +148,7 @@ struct diag {
     char message[DIAG_TEXT_MAX];
     char detail[DIAG_TEXT_MAX]; /* "" where there is none, as all below */
     char hint[DIAG_TEXT_MAX];
+    char context[DIAG_CONTEXT_MAX]; /* where, if not in the statement's text: a line of a COPY */
     char schema[DIAG_NAME_MAX];
     char table[DIAG_NAME_MAX];
     char column[DIAG_NAME_MAX];
@@ -168,6 +170,7 @@ enum err diag_set_at(struct diag *diag, enum err code, const char *file, int lin
 /* Add to the error just set. No-ops on NULL. */
 void diag_detail(struct diag *diag, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void diag_hint(struct diag *diag, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void diag_context(struct diag *diag, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void diag_position(struct diag *diag, uint32_t position);
 /* Any may be NULL. */
 void diag_names(struct diag *diag, const char *schema, const char *table, const char *column,

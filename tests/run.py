@@ -62,6 +62,7 @@ def main():
                                              "tests/golden"])
     step("protocol, ASan", ["tests/system/protocol.py", "--build", "debug"])
     step("differential", ["tests/system/differential.py", "--rounds", "20"])
+    step("shell", ["tests/shell/compare.py", "--spawn", "release"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])

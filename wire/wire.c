@@ -107,6 +107,7 @@ wire_put_diag(struct buffer *out, char type, const char *severity, const struct 
     wire_put_text(out, diag->message);
     put_field(out, 'D', diag->detail);
     put_field(out, 'H', diag->hint);
+    put_field(out, 'W', diag->context);
     if (diag->position > 0) {
         char position[16];
         (void)snprintf(position, sizeof position, "%u", diag->position);

@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "parser/scanner.h"
+#include "sql/catalog/index_key.h"
 #include "sql/session/session_internal.h"
 
 enum {
@@ -44,6 +45,10 @@ struct copier {
     struct buffer line;   /* the record, without its line end */
     struct buffer values; /* unescaped fields, one after another */
     uint64_t line_number;
+    /* Where we are in it, for the words of an error. */
+    bool line_whole;
+    const char *column_name; /* NULL: none in particular */
+    const struct field *field;
     struct field *fields;
     uint32_t field_max;
 };
@@ -177,6 +182,7 @@ read_record(struct copier *copier, bool *end)
         TRY(next_chunk(copier));
         if (copier->chunk.size == 0) {
             *end = !any;
+            copier->line_number += any && !inside ? 1 : 0; /* a last line without its end */
             break;
         }
         any = true;
@@ -509,21 +515,26 @@ build_row(
     for (uint32_t i = 0; i < target->count; i++) {
         const struct field *field = &copier->fields[i];
         const struct column *column = &relation->columns[target->columns[i]];
+        copier->column_name = column->name;
+        copier->field = field;
         if (!field->null) {
             TRY(type_input(&eval, column->type, column->typmod, slice_of(field->text, field->size),
                 &values[target->columns[i]]));
+        }
+    }
+    copier->column_name = NULL;
+    for (uint16_t i = 0; i < relation->column_count && relation->check_count > 0; i++) {
+        if (relation->columns[i].not_null && !relation->columns[i].dropped && values[i].null) {
+            return relation_not_null_violation(
+                row, eval.env, relation, values, i, copier->diag); /* before any check */
         }
     }
     for (uint16_t i = 0; i < relation->check_count; i++) {
         struct datum passed;
         TRY(exec_evaluate(&eval, target->checks[i], values, NULL, &passed));
         if (!passed.null && passed.i == 0) {
-            (void)diag_set(copier->diag, ERR_CHECK,
-                "new row for relation \"%s\" violates check constraint \"%s\"", relation->name,
-                relation->checks[i].name);
-            diag_names(copier->diag, relation->schema_name, relation->name, NULL,
-                relation->checks[i].name);
-            return ERR_CHECK;
+            return relation_check_violation(
+                row, eval.env, relation, values, relation->checks[i].name, copier->diag);
         }
     }
     return ERR_OK;
@@ -557,10 +568,12 @@ insert_records(struct copier *copier, const struct target *target, struct exec_i
     bool header = copier->options.header;
     for (;;) {
         bool end = false;
+        copier->line_whole = false;
         TRY(read_record(copier, &end));
         if (end) {
             return ERR_OK;
         }
+        copier->line_whole = true;
         if (header) {
             header = false;
             TRY(check_header(copier, target));
@@ -579,10 +592,30 @@ insert_records(struct copier *copier, const struct target *target, struct exec_i
 static void
 add_context(struct copier *copier)
 {
-    if (copier->diag->detail[0] == '\0') {
-        diag_detail(copier->diag, "COPY %s, line %llu", copier->table_name,
-            (unsigned long long)copier->line_number);
+    enum {
+        SHOWN_MAX = 100
+    };
+    struct diag *diag = copier->diag;
+    unsigned long long line = copier->line_number;
+    if (!copier->line_whole ||
+        utf8_invalid_at((const char *)copier->line.data, copier->line.size) != copier->line.size) {
+        diag_context(diag, "COPY %s, line %llu", copier->table_name, line);
+        return;
     }
+    const char *text = (const char *)copier->line.data;
+    size_t size = copier->line.size;
+    if (copier->column_name != NULL) {
+        text = copier->field->text;
+        size = copier->field->size;
+    }
+    const char *dots = size > SHOWN_MAX ? "..." : "";
+    size = size > SHOWN_MAX ? SHOWN_MAX : size;
+    while (dots[0] != '\0' && size > 0 && ((unsigned char)text[size] & 0xC0) == 0x80) {
+        size--;
+    }
+    diag_context(diag, "COPY %s, line %llu%s%s: \"%.*s%s\"", copier->table_name, line,
+        copier->column_name == NULL ? "" : ", column ",
+        copier->column_name == NULL ? "" : copier->column_name, (int)size, text, dots);
 }
 
 /* After an error the client still sends: swallow it up to its end, so that the protocol stays in

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Drives tusk against a server and compares what it prints with what psql prints.
+"""Drives tusk and compares what it prints with what psql 15 prints on PostgreSQL 15.
 
-    tests/shell/compare.py TUSK --host 127.0.0.1 --port 5432 --user postgres [--dbname postgres]
+    tests/shell/compare.py --spawn release       # a tuskd of its own; psql's words from expected.json
+    tests/shell/compare.py --psql --port 5432    # psql and tusk on the same server, right now
+    tests/shell/compare.py --record --port 5432  # psql on PostgreSQL 15: writes expected.json anew
 
-Needs psql. Leaves nothing behind but dropped tables. Also drives the terminal (prompts, history,
-completion, Ctrl-C) through a pseudo terminal, where there is no psql to compare with.
+Leaves nothing behind but dropped tables. Also drives the terminal (prompts, history, completion,
+Ctrl-C) through a pseudo terminal, where there is no psql to compare with.
 """
 import argparse
 import difflib
+import json
 import os
 import pty
 import re
@@ -17,10 +20,17 @@ import sys
 import tempfile
 import time
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+from server import Server
+
+EXPECTED = os.path.join(HERE, "expected.json")
+FOLDER = "/tmp/tusk_shell_test"  # always the same, because error messages name files in it
+
 SETUP = """
 drop table if exists shell_child, shell_parent, shell_other;
-create table shell_parent (id integer primary key, name text not null default 'x',
-    amount numeric(10,2), code varchar(5) unique, check (amount > 0));
+create table shell_parent (id integer primary key, name text not null default 'x'::text,
+    amount numeric(10,2), code varchar(5) unique, check (amount > 0::numeric));
 create table shell_other (a int, "Mixed Case" text);
 create index shell_other_a on shell_other (a);
 insert into shell_parent (id, name, amount, code) values
@@ -86,7 +96,6 @@ CASES = [
     ([], ["\\dt shell_p*"]),
     ([], ["\\dt nothing*"]),
     ([], ["\\d"]),
-    ([], ["\\dn"]),
     ([], ["\\conninfo"]),
     ([], ["\\echo one 'two three'"]),
     ([], ["\\x", "select 1", "\\x off", "select 1"]),
@@ -124,10 +133,16 @@ SCRIPTS = [
 
 class Runner:
     def __init__(self, arguments):
-        self.tusk = os.path.abspath(arguments.tusk)
+        self.tusk = os.path.join(HERE, "..", "..", "build", arguments.build, "tusk")
+        self.tusk = os.path.abspath(self.tusk)
+        self.port = str(arguments.port)
+        self.psql, self.record = arguments.psql, arguments.record
+        self.expected = {}
+        if not self.psql and not self.record:
+            with open(EXPECTED) as file:
+                self.expected = json.load(file)
         self.target = ["-h", arguments.host, "-p", str(arguments.port), "-U", arguments.user]
         self.dbname = arguments.dbname
-        self.verbose = arguments.verbose
         self.failures = 0
         self.count = 0
         self.environment = {**os.environ, "PSQLRC": "/dev/null", "TERM": "dumb", "LC_ALL": "C.UTF-8"}
@@ -137,11 +152,16 @@ class Runner:
         result = subprocess.run(command, input=stdin.encode(), capture_output=True, timeout=60,
                                 env=self.environment)
         error = result.stderr.decode().replace("psql:", "tusk:")
-        return f"{result.stdout.decode()}--- error\n{error}--- exit {result.returncode}\n"
+        seen = f"{result.stdout.decode()}--- error\n{error}--- exit {result.returncode}\n"
+        return seen.replace(f'"{self.port}"', '"PORT"').replace(f"port {self.port} ", "port PORT ")
 
     def compare(self, what, options, stdin=""):
         self.count += 1
-        expected = self.run("psql", options, stdin)
+        if self.psql or self.record:
+            self.expected[what] = self.run("psql", options, stdin)
+        if self.record:
+            return
+        expected = self.expected[what]
         actual = self.run(self.tusk, options, stdin)
         if expected != actual:
             self.fail(what, "".join(difflib.unified_diff(
@@ -160,13 +180,12 @@ def cases(runner):
         runner.compare(" ".join(arguments), arguments)
     for script in SCRIPTS:
         runner.compare(f"stdin {script!r}", [], script)
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "script.sql")
-            with open(path, "w") as file:
-                file.write(script)
-            runner.compare(f"-f {script!r}", ["-f", path])
-            runner.compare(f"-f stop {script!r}", ["-v", "ON_ERROR_STOP=1", "-f", path])
-            runner.compare(f"\\i {script!r}", [], f"\\i {path}\nselect 'after';\n")
+        path = os.path.join(FOLDER, "script.sql")
+        with open(path, "w") as file:
+            file.write(script)
+        runner.compare(f"-f {script!r}", ["-f", path])
+        runner.compare(f"-f stop {script!r}", ["-v", "ON_ERROR_STOP=1", "-f", path])
+        runner.compare(f"\\i {script!r}", [], f"\\i {path}\nselect 'after';\n")
 
 
 class Terminal:
@@ -237,7 +256,7 @@ def terminal_session(runner, folder):
     terminal.expect(r" count \n-+\n +3\n")
     terminal.expect(fresh)
     # history: the line before
-    terminal.type("\x1b[A\n" if False else "\x10\n")
+    terminal.type("\x10\n")
     terminal.expect(r" count \n-+\n +3\n")
     terminal.expect(fresh)
     # Ctrl-C cancels what runs
@@ -307,6 +326,8 @@ def other(runner):
     check("\\l", "List of databases" in seen and runner.dbname in seen, seen)
     seen = runner.run(runner.tusk, ["-c", "\\du"])
     check("\\du", "List of roles" in seen and "Superuser" in seen, seen)
+    seen = runner.run(runner.tusk, ["-c", "\\dn"])  # the owner of "public" has another name
+    check("\\dn", "List of schemas" in seen and " public | " in seen, seen)
     seen = runner.run(runner.tusk, ["-c", "\\?"])
     check("\\?", "\\timing" in seen, seen)
     lines = "".join(f"{i}\t{'x' * 100}\n" for i in range(20000))
@@ -318,29 +339,47 @@ def other(runner):
     runner.run(runner.tusk, ["-c", "delete from shell_other"])
 
 
+def run_all(arguments):
+    os.makedirs(FOLDER, exist_ok=True)
+    runner = Runner(arguments)
+    setup = runner.run("psql" if runner.record else runner.tusk, ["-q", "-v", "ON_ERROR_STOP=1"], SETUP)
+    if "exit 0" not in setup:
+        print(setup, end="")
+    runner.can_sleep = "exit 0" in runner.run(runner.tusk, ["-c", "select pg_sleep(0)"])
+    cases(runner)
+    if runner.record:
+        with open(EXPECTED, "w") as file:
+            json.dump(runner.expected, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+    else:
+        other(runner)
+        with tempfile.TemporaryDirectory() as folder:
+            runner.count += 1
+            try:
+                terminal_session(runner, folder)
+            except AssertionError as error:
+                runner.fail("terminal", str(error))
+    runner.run(runner.tusk, ["-q", "-c", TEARDOWN])
+    print(f"{runner.count - runner.failures} passed, {runner.failures} failed")
+    return 1 if runner.failures else 0
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("tusk")
+    parser.add_argument("--spawn", metavar="BUILD", help="start build/BUILD/tuskd for it")
+    parser.add_argument("--build", default="release", help="whose tusk")
+    parser.add_argument("--psql", action="store_true")
+    parser.add_argument("--record", action="store_true")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", default="5433")
     parser.add_argument("--user", default="postgres")
     parser.add_argument("--dbname", default="postgres")
-    parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
-    runner = Runner(arguments)
-    print(runner.run(runner.tusk, ["-q", "-v", "ON_ERROR_STOP=1"], SETUP), end="")
-    runner.can_sleep = "exit 0" in runner.run(runner.tusk, ["-c", "select pg_sleep(0)"])
-    cases(runner)
-    other(runner)
-    with tempfile.TemporaryDirectory() as folder:
-        runner.count += 1
-        try:
-            terminal_session(runner, folder)
-        except AssertionError as error:
-            runner.fail("terminal", str(error))
-    runner.run(runner.tusk, ["-q", "-c", TEARDOWN])
-    print(f"{runner.count} compared, {runner.failures} failed")
-    return 1 if runner.failures else 0
+    if not arguments.spawn:
+        return run_all(arguments)
+    with Server(arguments.spawn) as server:
+        arguments.build, arguments.port = arguments.spawn, server.port
+        return run_all(arguments)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ test_diag(void **state)
     (void)diag_set(&diag, ERR_UNIQUE, "twice");
     diag_detail(&diag, "Key.");
     diag_hint(&diag, "Do not.");
+    diag_context(&diag, "line %d", 3);
     diag_position(&diag, 12);
     diag_names(&diag, "public", "t", "c", "t_pkey");
     diag.file = "x.c";
@@ -59,8 +60,9 @@ test_diag(void **state)
     wire_put_diag(&out, 'E', "ERROR", &diag);
     assert_int_equal(load_be32(out.data + 1), out.size - 1);
     buffer_consume(&out, 5);
-    assert_bytes(&out, "SERROR\0VERROR\0C23505\0Mtwice\0DKey.\0HDo not.\0P12\0spublic\0tt\0cc\0"
-                       "nt_pkey\0Fx.c\0L7\0\0");
+    assert_bytes(&out,
+        "SERROR\0VERROR\0C23505\0Mtwice\0DKey.\0HDo not.\0Wline 3\0P12\0spublic\0tt\0cc\0"
+        "nt_pkey\0Fx.c\0L7\0\0");
     /* Fields that are not there are left out, but the message always stands. */
     diag_clear(&diag);
     diag.code = ERR_INTERNAL;
