@@ -607,7 +607,7 @@ parser__table_alias(
         AS(join, range)->columns = columns;
         break;
     default:
-        ASSERT(!"only what FROM holds can have an alias");
+        ASSERT(false && "only what FROM holds can have an alias");
     }
 }
 

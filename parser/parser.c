@@ -51,12 +51,12 @@ static enum err
 fail_near(struct parser *p, const char *what, const struct scan_token *token)
 {
     if (token->start >= p->scanner.size) {
-        diag_set(p->diag, ERR_SYNTAX, "%s at end of input", what);
+        (void)diag_set(p->diag, ERR_SYNTAX, "%s at end of input", what);
     } else {
         uint32_t size = token->end - token->start;
         /* The diag cuts it anyway; do not format a megabyte for that. */
         size = size > DIAG_TEXT_MAX ? DIAG_TEXT_MAX : size;
-        diag_set(p->diag, ERR_SYNTAX, "%s at or near \"%.*s\"", what, (int)size,
+        (void)diag_set(p->diag, ERR_SYNTAX, "%s at or near \"%.*s\"", what, (int)size,
             p->scanner.text + token->start);
     }
     fail_at(p, (int32_t)token->start);
@@ -85,7 +85,7 @@ void
 parser__fail_here(struct parser *p, const char *what)
 {
     if (p->err == ERR_OK) {
-        fail_near(p, what, &p->current);
+        (void)fail_near(p, what, &p->current);
     }
 }
 
@@ -99,7 +99,7 @@ parser__fail_syntax(struct parser *p, int32_t location)
     struct scan_token token;
     again.at = (uint32_t)location;
     scanner_next(&again, &token);
-    fail_near(p, "syntax error", &token);
+    (void)fail_near(p, "syntax error", &token);
 }
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
@@ -296,11 +296,11 @@ next_token(struct parser *p, struct parser_token *value)
     case SCAN_END:
         break;
     case SCAN_ERROR:
-        fail_near(p, scan_error_text(token->error), token);
+        (void)fail_near(p, scan_error_text(token->error), token);
         return 0;
     }
     if (name == 0) {
-        fail_near(p, "syntax error", token);
+        (void)fail_near(p, "syntax error", token);
     } else if (token->kind != SCAN_SYMBOL) {
         value->text = arena_strndup(p->arena, p->scanner.text + token->start, value->size);
     }

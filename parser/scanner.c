@@ -683,29 +683,29 @@ decode_escape(const char *from, uint32_t size, char **to, struct diag *diag)
         uint32_t low;
         uint32_t used = unicode_escape(from, size, &point) + 1;
         if (used == 1) {
-            diag_set(diag, ERR_INVALID_ESCAPE_SEQUENCE, "invalid Unicode escape");
+            (void)diag_set(diag, ERR_INVALID_ESCAPE_SEQUENCE, "invalid Unicode escape");
             diag_hint(diag, "Unicode escapes must be \\uXXXX or \\UXXXXXXXX.");
             return 0;
         }
         if (point >= 0xD800 && point <= 0xDBFF) { /* the first half of a surrogate pair */
             if (size < used + 2 || from[used] != '\\' ||
                 (from[used + 1] != 'u' && from[used + 1] != 'U')) {
-                diag_set(diag, ERR_SYNTAX, "invalid Unicode surrogate pair");
+                (void)diag_set(diag, ERR_SYNTAX, "invalid Unicode surrogate pair");
                 return 0;
             }
             unsigned digits = unicode_escape(from + used + 1, size - used - 1, &low);
             if (digits == 0 || low < 0xDC00 || low > 0xDFFF) {
-                diag_set(diag, ERR_SYNTAX, "invalid Unicode surrogate pair");
+                (void)diag_set(diag, ERR_SYNTAX, "invalid Unicode surrogate pair");
                 return 0;
             }
             used += digits + 2;
             point = 0x10000 + ((point & 0x3FF) << 10) + (low & 0x3FF);
         } else if (point >= 0xDC00 && point <= 0xDFFF) {
-            diag_set(diag, ERR_SYNTAX, "invalid Unicode surrogate pair");
+            (void)diag_set(diag, ERR_SYNTAX, "invalid Unicode surrogate pair");
             return 0;
         }
         if (point == 0 || point > 0x10FFFF) {
-            diag_set(diag, ERR_SYNTAX, "invalid Unicode escape value");
+            (void)diag_set(diag, ERR_SYNTAX, "invalid Unicode escape value");
             return 0;
         }
         *to = utf8_encode(*to, point);

@@ -53,7 +53,7 @@ scan_inside(struct scanner *scanner, const char *text, size_t size)
         if (text[0] == '\\' && size > 1) {
             return 2;
         }
-        /* fall through */
+        __attribute__((fallthrough));
     case SCAN_QUOTE:
         if (text[0] == '\'') { /* a doubled quote leaves and comes back, which is the same */
             if (next == '\'') {

@@ -26,7 +26,7 @@ enum {
     TABLE_CHUNK_IDS = 1 << TABLE_CHUNK_BITS,
     TABLE_CHUNKS = 1 << 16, /* a window of 268 million ids between the oldest and the newest */
     SLOTS_MAX = TXN_SESSIONS_MAX,
-    SLOT_CHECKPOINT = 0,    /* the checkpointer's own */
+    SLOT_CHECKPOINT = 0, /* the checkpointer's own */
 
     UNDO_BLOCK_FIRST = 1024,
     UNDO_BLOCK_MAX = 256 * 1024,

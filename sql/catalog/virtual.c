@@ -76,7 +76,7 @@ catalog_set_virtual_scan(const char *table, virtual_scan *scan)
             return;
         }
     }
-    ASSERT(!"a view that the session fills");
+    ASSERT(false && "a view that the session fills");
 }
 
 static enum err

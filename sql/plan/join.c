@@ -78,7 +78,7 @@ rel_bit(const struct level *level, const struct rel *rel)
             return UINT64_C(1) << i;
         }
     }
-    ASSERT(!"relation of another level");
+    ASSERT(false && "relation of another level");
     return 0;
 }
 

@@ -194,8 +194,8 @@ same_params(const struct prepared *prepared)
 bool
 prepared__is_current(const struct sql_session *session, const struct prepared *prepared)
 {
-    return prepared->planned != NULL && catalog_is_current(prepared->planned->catalog,
-                                            session->engine->catalogs, session->txn);
+    return prepared->planned != NULL &&
+           catalog_is_current(prepared->planned->catalog, session->engine->catalogs, session->txn);
 }
 
 enum err
