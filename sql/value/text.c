@@ -826,6 +826,200 @@ FN(concat_ws)
     return ERR_OK;
 }
 
+/* ---- format -----------------------------------------------------------------------------------
+ */
+
+/* One number of a format specifier, at *at; false if there are no digits. */
+static bool
+format_number(struct slice format, size_t *at, int32_t *number)
+{
+    size_t start = *at;
+    int32_t value = 0;
+    while (*at < format.size && format.data[*at] >= '0' && format.data[*at] <= '9') {
+        if (value > (INT32_MAX - 9) / 10) {
+            return false;
+        }
+        value = value * 10 + (format.data[(*at)++] - '0');
+    }
+    *number = value;
+    return *at > start;
+}
+
+struct format_spec {
+    int32_t position; /* 0: the next argument */
+    int32_t width;
+    bool width_is_argument;
+    int32_t width_position;
+    bool left;
+    uint8_t kind;
+};
+
+static enum err
+format_unterminated(struct eval *eval)
+{
+    (void)diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "unterminated format() type specifier");
+    diag_hint(eval->diag, "For a single \"%%\" use \"%%%%\".");
+    return ERR_INVALID_PARAMETER_VALUE;
+}
+
+/* %[position$][-][width]kind, behind the %. */
+static enum err
+format_parse(struct eval *eval, struct slice format, size_t *at, struct format_spec *spec)
+{
+    *spec = (struct format_spec){0};
+    size_t back = *at;
+    if (format_number(format, at, &spec->position) && *at < format.size &&
+        format.data[*at] == '$') {
+        (*at)++;
+        if (spec->position == 0) {
+            return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
+                "format specifies argument 0, but arguments are numbered from 1");
+        }
+    } else {
+        *at = back;
+        spec->position = 0;
+    }
+    while (*at < format.size && format.data[*at] == '-') {
+        spec->left = true;
+        (*at)++;
+    }
+    if (*at < format.size && format.data[*at] == '*') {
+        (*at)++;
+        spec->width_is_argument = true;
+        if (format_number(format, at, &spec->width_position)) {
+            if (*at >= format.size || format.data[*at] != '$') {
+                return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
+                    "width argument position must be ended by \"$\"");
+            }
+            (*at)++;
+        }
+    } else {
+        (void)format_number(format, at, &spec->width);
+    }
+    if (*at >= format.size) {
+        return format_unterminated(eval);
+    }
+    spec->kind = format.data[(*at)++];
+    if (spec->kind != 's' && spec->kind != 'I' && spec->kind != 'L') {
+        return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
+            "unrecognized format() type specifier \"%c\"", spec->kind);
+    }
+    return ERR_OK;
+}
+
+static enum err
+format_argument(struct eval *eval, const struct datum *args, int count, int32_t position, int *next,
+    const struct datum **value)
+{
+    int which = position > 0 ? position : (*next)++;
+    if (position > 0) {
+        *next = position + 1;
+    }
+    if (which >= count) {
+        return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "too few arguments for format()");
+    }
+    *value = &args[which];
+    return ERR_OK;
+}
+
+static enum err
+format_width(
+    struct eval *eval, const struct datum *args, int count, int *next, struct format_spec *spec)
+{
+    if (!spec->width_is_argument) {
+        return ERR_OK;
+    }
+    const struct datum *value = NULL;
+    TRY(format_argument(eval, args, count, spec->width_position, next, &value));
+    if (!value->null) {
+        struct datum number;
+        TRY(type_input(eval, TYPE_INT4, -1, datum_slice(*value), &number));
+        int64_t width = number.i;
+        if (width < 0) {
+            spec->left = true;
+            width = -width;
+        }
+        spec->width = (int32_t)(width > INT32_MAX ? INT32_MAX : width);
+    }
+    return ERR_OK;
+}
+
+static void
+add_blanks(struct buffer *to, size_t count)
+{
+    memset(buffer_extend(to, count), ' ', count);
+}
+
+FN(text_format)
+{
+    if (args[0].null) {
+        *result = datum_null();
+        return ERR_OK;
+    }
+    struct slice format = datum_slice(args[0]);
+    struct buffer out = {0};
+    enum err err = ERR_OK;
+    int next = 1;
+    for (size_t at = 0; at < format.size && err == ERR_OK;) {
+        uint8_t byte = format.data[at++];
+        if (byte != '%') {
+            buffer_add(&out, &byte, 1);
+            continue;
+        }
+        if (at < format.size && format.data[at] == '%') {
+            buffer_add(&out, "%", 1);
+            at++;
+            continue;
+        }
+        struct format_spec spec;
+        const struct datum *value = NULL;
+        err =
+            at >= format.size ? format_unterminated(eval) : format_parse(eval, format, &at, &spec);
+        err = err == ERR_OK ? format_width(eval, args, count, &next, &spec) : err;
+        err =
+            err == ERR_OK ? format_argument(eval, args, count, spec.position, &next, &value) : err;
+        struct datum piece = err == ERR_OK ? *value : datum_null();
+        if (err == ERR_OK && spec.kind == 'I') {
+            err = piece.null ? diag_set(eval->diag, ERR_NULL_VALUE,
+                                   "null values cannot be formatted as an SQL identifier")
+                             : quote_ident(eval, &piece, 1, &piece);
+        } else if (err == ERR_OK && spec.kind == 'L') {
+            err = quote_literal(eval, &piece, 1, &piece);
+        }
+        if (err != ERR_OK) {
+            break;
+        }
+        size_t length = piece.null ? 0 : utf8_length(datum_slice(piece));
+        size_t blanks = (size_t)spec.width > length ? (size_t)spec.width - length : 0;
+        if (out.size + piece.size + blanks > TEXT_SIZE_MAX) {
+            err = too_large(eval);
+            break;
+        }
+        if (blanks > 0 && !spec.left) {
+            add_blanks(&out, blanks);
+        }
+        if (!piece.null) {
+            buffer_add(&out, piece.p, piece.size);
+        }
+        if (blanks > 0 && spec.left) {
+            add_blanks(&out, blanks);
+        }
+    }
+    if (err == ERR_OK) {
+        *result = value__bytes(eval, out.data, out.size);
+    }
+    buffer_destroy(&out);
+    return err;
+}
+
+FN(bool_to_text)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    *result = args[0].i != 0 ? datum_bytes("true", 4) : datum_bytes("false", 5);
+    return ERR_OK;
+}
+
 FN(bpchar_to_text)
 {
     (void)eval;
@@ -907,8 +1101,12 @@ static const struct function functions[] = {
     {"quote_nullable", 0, T, 1, 1, 0, {T}, quote_literal, NULL, NULL},
     {"overlay", 0, T, 3, 3, S, {T, T, I4}, text_overlay, NULL, NULL},
     {"overlay", 0, T, 4, 4, S, {T, T, I4, I4}, text_overlay, NULL, NULL},
-    {"concat", 0, T, 1, 0, FUNCTION_VARIADIC, {T}, concat, NULL, NULL},
-    {"concat_ws", 0, T, 2, 1, FUNCTION_VARIADIC, {T, T}, concat_ws, NULL, NULL},
+    {"concat", 0, T, 1, 1, FUNCTION_VARIADIC | FUNCTION_TEXT_ARGS | FUNCTION_STABLE, {TYPE_ANY},
+        concat, NULL, NULL},
+    {"concat_ws", 0, T, 2, 2, FUNCTION_VARIADIC | FUNCTION_TEXT_ARGS | FUNCTION_STABLE,
+        {T, TYPE_ANY}, concat_ws, NULL, NULL},
+    {"format", 0, T, 2, 1, FUNCTION_VARIADIC | FUNCTION_TEXT_ARGS | FUNCTION_STABLE, {T, TYPE_ANY},
+        text_format, NULL, NULL},
     {"regexp_replace", 0, T, 3, 3, S, {T, T, T}, regexp_replace, NULL, NULL},
     {"regexp_replace", 0, T, 4, 4, S, {T, T, T, T}, regexp_replace, NULL, NULL},
     TWO("like", TYPE_BOOL, T, T, text_like),
@@ -944,6 +1142,9 @@ static const struct cast_row casts[] = {
     {TYPE_NAME, T, CAST_IMPLICIT, NULL},
     {TYPE_NAME, TYPE_VARCHAR, CAST_ASSIGNMENT, NULL},
     {TYPE_CHAR, T, CAST_IMPLICIT, char_to_text},
+    {TYPE_BOOL, T, CAST_ASSIGNMENT, bool_to_text},
+    {TYPE_BOOL, TYPE_VARCHAR, CAST_ASSIGNMENT, bool_to_text},
+    {TYPE_BOOL, TYPE_BPCHAR, CAST_ASSIGNMENT, bool_to_text},
 };
 
 const struct function_rows text_rows = {ROWS(functions), ROWS(operators), ROWS(casts)};
