@@ -63,6 +63,8 @@ def main():
     step("protocol, ASan", ["tests/system/protocol.py", "--build", "debug"])
     step("differential", ["tests/system/differential.py", "--rounds", "20"])
     step("shell", ["tests/shell/compare.py", "--spawn", "release"])
+    step("lifecycle, ASan", ["tests/system/lifecycle.py", "debug"])
+    step("lifecycle", ["tests/system/lifecycle.py", "release"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])
