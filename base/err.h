@@ -27,21 +27,25 @@
     X(ERR_CARDINALITY, "21000", "cardinality_violation")                               \
     X(ERR_STRING_TRUNCATION, "22001", "string_data_right_truncation")                  \
     X(ERR_NUMERIC_RANGE, "22003", "numeric_value_out_of_range")                        \
-    X(ERR_NULL_VALUE, "22004", "null_value_not_allowed")                               \
+    X(ERR_NULL_NOT_ALLOWED, "22004", "null_value_not_allowed")                         \
     X(ERR_DATETIME_FORMAT, "22007", "invalid_datetime_format")                         \
     X(ERR_DATETIME_OVERFLOW, "22008", "datetime_field_overflow")                       \
     X(ERR_ZONE_DISPLACEMENT, "22009", "invalid_time_zone_displacement_value")          \
+    X(ERR_INVALID_ESCAPE_USE, "2200C", "invalid_use_of_escape_character")              \
     X(ERR_SUBSTRING, "22011", "substring_error")                                       \
     X(ERR_DIVISION_BY_ZERO, "22012", "division_by_zero")                               \
-    X(ERR_INVALID_LOG_ARGUMENT, "2201E", "invalid_argument_for_logarithm")             \
-    X(ERR_INVALID_POWER_ARGUMENT, "2201F", "invalid_argument_for_power_function")      \
-    X(ERR_INVALID_ROW_LIMIT, "2201W", "invalid_row_count_in_limit_clause")             \
-    X(ERR_INVALID_ROW_OFFSET, "2201X", "invalid_row_count_in_result_offset_clause")    \
     X(ERR_INTERVAL_OVERFLOW, "22015", "interval_field_overflow")                       \
     X(ERR_INVALID_ESCAPE, "22019", "invalid_escape_character")                         \
+    X(ERR_INVALID_REGEX, "2201B", "invalid_regular_expression")                        \
+    X(ERR_INVALID_LOG_ARGUMENT, "2201E", "invalid_argument_for_logarithm")             \
+    X(ERR_INVALID_POWER_ARGUMENT, "2201F", "invalid_argument_for_power_function")      \
+    X(ERR_INVALID_WIDTH_BUCKET, "2201G", "invalid_argument_for_width_bucket_function") \
+    X(ERR_INVALID_ROW_LIMIT, "2201W", "invalid_row_count_in_limit_clause")             \
+    X(ERR_INVALID_ROW_OFFSET, "2201X", "invalid_row_count_in_result_offset_clause")    \
     X(ERR_NOT_IN_REPERTOIRE, "22021", "character_not_in_repertoire")                   \
     X(ERR_INVALID_PARAMETER_VALUE, "22023", "invalid_parameter_value")                 \
     X(ERR_INVALID_ESCAPE_SEQUENCE, "22025", "invalid_escape_sequence")                 \
+    X(ERR_ARRAY_SUBSCRIPT, "2202E", "array_subscript_error")                           \
     X(ERR_INVALID_TEXT, "22P02", "invalid_text_representation")                        \
     X(ERR_INVALID_BINARY, "22P03", "invalid_binary_representation")                    \
     X(ERR_BAD_COPY_FORMAT, "22P04", "bad_copy_file_format")                            \

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 
-MARK = "\x01"
+MARK = "\x01@answer@"
 
 
 def main():

@@ -35,39 +35,6 @@ FN(backend_pid)
     return ERR_OK;
 }
 
-/* Bind adds the second argument: the type of the first. */
-FN(type_of)
-{
-    (void)eval;
-    (void)count;
-    *result = args[1];
-    return ERR_OK;
-}
-
-static int
-count_nulls(const struct datum *args, int count)
-{
-    int nulls = 0;
-    for (int i = 0; i < count; i++) {
-        nulls += args[i].null;
-    }
-    return nulls;
-}
-
-FN(num_nulls)
-{
-    (void)eval;
-    *result = datum_int(count_nulls(args, count));
-    return ERR_OK;
-}
-
-FN(num_nonnulls)
-{
-    (void)eval;
-    *result = datum_int(count - count_nulls(args, count));
-    return ERR_OK;
-}
-
 FN(pg_sleep)
 {
     UNUSED_COUNT;
@@ -127,6 +94,16 @@ FN(sha256_)
     UNUSED_COUNT;
     return digest(eval, EVP_sha256(), args[0], false, result);
 }
+
+#define SHA(bits)                                                     \
+    FN(sha##bits)                                                     \
+    {                                                                 \
+        UNUSED_COUNT;                                                 \
+        return digest(eval, EVP_sha##bits(), args[0], false, result); \
+    }
+SHA(224)
+SHA(384)
+SHA(512)
 
 /* ---- generate_series
  * ----------------------------------------------------------------------------------- */
@@ -247,13 +224,13 @@ static const struct function functions[] = {
     NONE("version", TYPE_TEXT, STABLE, version_),
     NONE("pg_backend_pid", TYPE_INT4, STABLE, backend_pid),
     NONE("gen_random_uuid", TYPE_UUID, VOLATILE, random_uuid),
-    {"pg_typeof", 1619, TYPE_REGTYPE, 2, 1, STABLE, {TYPE_ANY, TYPE_OID}, type_of, NULL, NULL},
-    {"num_nulls", 438, TYPE_INT4, 1, 1, FUNCTION_VARIADIC, {TYPE_ANY}, num_nulls, NULL, NULL},
-    {"num_nonnulls", 440, TYPE_INT4, 1, 1, FUNCTION_VARIADIC, {TYPE_ANY}, num_nonnulls, NULL, NULL},
     {"pg_sleep", 0, TYPE_VOID, 1, 1, VOLATILE, {TYPE_FLOAT8}, pg_sleep, NULL, NULL},
     {"md5", 0, TYPE_TEXT, 1, 1, S, {TYPE_TEXT}, md5_, NULL, NULL},
     {"md5", 0, TYPE_TEXT, 1, 1, S, {TYPE_BYTEA}, md5_, NULL, NULL},
     {"sha256", 0, TYPE_BYTEA, 1, 1, S, {TYPE_BYTEA}, sha256_, NULL, NULL},
+    {"sha224", 3419, TYPE_BYTEA, 1, 1, S, {TYPE_BYTEA}, sha224, NULL, NULL},
+    {"sha384", 3421, TYPE_BYTEA, 1, 1, S, {TYPE_BYTEA}, sha384, NULL, NULL},
+    {"sha512", 3422, TYPE_BYTEA, 1, 1, S, {TYPE_BYTEA}, sha512, NULL, NULL},
     {"generate_series", 0, TYPE_INT4, 2, 2, SET, {TYPE_INT4, TYPE_INT4}, NULL, NULL, &int_series},
     {"generate_series", 0, TYPE_INT4, 3, 3, SET, {TYPE_INT4, TYPE_INT4, TYPE_INT4}, NULL, NULL,
         &int_series},

@@ -1313,6 +1313,13 @@ numeric__sum(struct eval *eval, struct datum a, struct datum b, struct datum *re
 }
 
 enum err
+numeric__multiply(struct eval *eval, struct datum a, struct datum b, struct datum *result)
+{
+    struct datum args[2] = {a, b};
+    return numeric_mul(eval, args, 2, result);
+}
+
+enum err
 numeric__divide(struct eval *eval, struct datum a, struct datum b, struct datum *result)
 {
     struct datum args[2] = {a, b};

@@ -1,6 +1,4 @@
-/* sql/value/text.c - strings, bytes, LIKE, regular expressions. */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
+/* sql/value/text.c - strings, bytes, LIKE. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -127,160 +125,6 @@ FN(text_not_ilike)
     return like(eval, args, count, true, true, result);
 }
 
-/* ---- regular expressions
- * ----------------------------------------------------------------------------- */
-
-static enum err
-compile(struct eval *eval, struct slice pattern, uint32_t options, pcre2_code **code)
-{
-    int error = 0;
-    PCRE2_SIZE at = 0;
-    *code = pcre2_compile(pattern.data, pattern.size, PCRE2_UTF | options, &error, &at, NULL);
-    if (*code == NULL) {
-        PCRE2_UCHAR words[128];
-        (void)pcre2_get_error_message(error, words, sizeof words);
-        return diag_set(eval->diag, ERR_SYNTAX, "invalid regular expression: %s", (char *)words);
-    }
-    return ERR_OK;
-}
-
-struct regex {
-    pcre2_code *code;
-    pcre2_match_data *data;
-    pcre2_match_context *context;
-};
-
-static enum err
-regex_open(struct eval *eval, struct slice pattern, uint32_t options, struct regex *regex)
-{
-    TRY(compile(eval, pattern, options, &regex->code));
-    regex->data = pcre2_match_data_create_from_pattern(regex->code, NULL);
-    regex->context = pcre2_match_context_create(NULL);
-    (void)pcre2_set_match_limit(regex->context, 1000000);
-    (void)pcre2_set_depth_limit(regex->context, 10000);
-    return ERR_OK;
-}
-
-static void
-regex_close(struct regex *regex)
-{
-    pcre2_match_data_free(regex->data);
-    pcre2_match_context_free(regex->context);
-    pcre2_code_free(regex->code);
-}
-
-/* *found; the places are in regex->data. */
-static enum err
-regex_match(struct eval *eval, struct regex *regex, struct slice text, size_t from, bool *found)
-{
-    int matched = pcre2_match(regex->code, text.data == NULL ? (const uint8_t *)"" : text.data,
-        text.size, from, 0, regex->data, regex->context);
-    *found = matched > 0;
-    if (matched < 0 && matched != PCRE2_ERROR_NOMATCH) {
-        return diag_set(
-            eval->diag, ERR_PROGRAM_LIMIT, "regular expression is too complex for this text");
-    }
-    return ERR_OK;
-}
-
-static enum err
-regex(struct eval *eval, const struct datum *args, uint32_t options, bool negate,
-    struct datum *result)
-{
-    struct regex regex = {0};
-    TRY(regex_open(eval, datum_slice(args[1]), options, &regex));
-    bool found = false;
-    enum err err = regex_match(eval, &regex, datum_slice(args[0]), 0, &found);
-    regex_close(&regex);
-    *result = datum_bool(found != negate);
-    return err;
-}
-
-FN(text_regex)
-{
-    UNUSED_COUNT;
-    return regex(eval, args, 0, false, result);
-}
-FN(text_not_regex)
-{
-    UNUSED_COUNT;
-    return regex(eval, args, 0, true, result);
-}
-FN(text_iregex)
-{
-    UNUSED_COUNT;
-    return regex(eval, args, PCRE2_CASELESS, false, result);
-}
-FN(text_not_iregex)
-{
-    UNUSED_COUNT;
-    return regex(eval, args, PCRE2_CASELESS, true, result);
-}
-
-FN(regexp_replace)
-{
-    bool global = false;
-    uint32_t options = 0;
-    for (uint32_t i = 0; count > 3 && i < args[3].size; i++) {
-        if (args[3].p[i] == 'g') {
-            global = true;
-        } else if (args[3].p[i] == 'i') {
-            options |= PCRE2_CASELESS;
-        } else {
-            return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
-                "invalid regular expression option: \"%c\"", args[3].p[i]);
-        }
-    }
-    struct regex regex = {0};
-    TRY(regex_open(eval, datum_slice(args[1]), options, &regex));
-    struct slice text = datum_slice(args[0]);
-    struct buffer out = {0};
-    size_t at = 0;
-    enum err err = ERR_OK;
-    bool found = true;
-    while (err == ERR_OK && found && at <= text.size) {
-        err = regex_match(eval, &regex, text, at, &found);
-        if (err != ERR_OK || !found) {
-            break;
-        }
-        const PCRE2_SIZE *places = pcre2_get_ovector_pointer(regex.data);
-        uint32_t groups = pcre2_get_ovector_count(regex.data);
-        buffer_add(&out, text.data + at, places[0] - at);
-        for (uint32_t i = 0; i < args[2].size; i++) {
-            uint8_t c = args[2].p[i];
-            uint8_t next = c == '\\' && i + 1 < args[2].size ? args[2].p[i + 1] : 0;
-            uint32_t group = next == '&' ? 0 : (uint32_t)(next - '0');
-            if (next == '&' || (next >= '1' && next <= '9')) {
-                if (group < groups && places[2 * group] != PCRE2_UNSET) {
-                    buffer_add(&out, text.data + places[2 * group],
-                        places[2 * group + 1] - places[2 * group]);
-                }
-                i++;
-            } else {
-                buffer_add_u8(&out, next == '\\' ? '\\' : c);
-                i += next == '\\' ? 1 : 0;
-            }
-        }
-        if (places[1] == at && places[0] == at) { /* an empty match: step over a character */
-            size_t step = at < text.size ? character_size(text, at) : 1;
-            if (at < text.size) {
-                buffer_add(&out, text.data + at, step);
-            }
-            at += step;
-        } else {
-            at = places[1];
-        }
-        found = global;
-    }
-    if (at < text.size) {
-        buffer_add(&out, text.data + at, text.size - at);
-    }
-    *result = value__bytes(eval, out.data, out.size);
-    buffer_destroy(&out);
-    regex_close(&regex);
-    return err;
-}
-
 /* ---- pieces
  * ---------------------------------------------------------------------------------------------- */
 
@@ -367,7 +211,7 @@ FN(text_initcap)
     bool inside = false;
     for (uint32_t i = 0; i < lower.size; i++) {
         uint8_t c = bytes[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
+        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
         if (!inside && c >= 'a' && c <= 'z') {
             bytes[i] = (uint8_t)(c - 32);
         }
@@ -679,9 +523,13 @@ FN(text_chr)
     if (code == 0) {
         return diag_set(eval->diag, ERR_PROGRAM_LIMIT, "null character not permitted");
     }
-    if (code < 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) {
-        return diag_set(eval->diag, ERR_PROGRAM_LIMIT,
-            "requested character too large for encoding: %lld", (long long)code);
+    if (code < 0) {
+        return diag_set(
+            eval->diag, ERR_INVALID_PARAMETER_VALUE, "character number must be positive");
+    }
+    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) {
+        return diag_set(eval->diag, ERR_PROGRAM_LIMIT, "requested character %s for encoding: %lld",
+            code > 0x10FFFF ? "too large" : "not valid", (long long)code);
     }
     uint8_t bytes[4];
     size_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
@@ -790,236 +638,6 @@ FN(text_overlay)
     return ERR_OK;
 }
 
-/* concat and concat_ws get their arguments as text (bind casts them); nulls are left out. */
-FN(concat)
-{
-    struct buffer out = {0};
-    for (int i = 0; i < count; i++) {
-        if (!args[i].null) {
-            buffer_add(&out, args[i].p, args[i].size);
-        }
-    }
-    *result = value__bytes(eval, out.data, out.size);
-    buffer_destroy(&out);
-    return ERR_OK;
-}
-
-FN(concat_ws)
-{
-    struct buffer out = {0};
-    bool any = false;
-    if (args[0].null) {
-        *result = datum_null();
-        return ERR_OK;
-    }
-    for (int i = 1; i < count; i++) {
-        if (!args[i].null) {
-            if (any) {
-                buffer_add(&out, args[0].p, args[0].size);
-            }
-            buffer_add(&out, args[i].p, args[i].size);
-            any = true;
-        }
-    }
-    *result = value__bytes(eval, out.data, out.size);
-    buffer_destroy(&out);
-    return ERR_OK;
-}
-
-/* ---- format -----------------------------------------------------------------------------------
- */
-
-/* One number of a format specifier, at *at; false if there are no digits. */
-static bool
-format_number(struct slice format, size_t *at, int32_t *number)
-{
-    size_t start = *at;
-    int32_t value = 0;
-    while (*at < format.size && format.data[*at] >= '0' && format.data[*at] <= '9') {
-        if (value > (INT32_MAX - 9) / 10) {
-            return false;
-        }
-        value = value * 10 + (format.data[(*at)++] - '0');
-    }
-    *number = value;
-    return *at > start;
-}
-
-struct format_spec {
-    int32_t position; /* 0: the next argument */
-    int32_t width;
-    bool width_is_argument;
-    int32_t width_position;
-    bool left;
-    uint8_t kind;
-};
-
-static enum err
-format_unterminated(struct eval *eval)
-{
-    (void)diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "unterminated format() type specifier");
-    diag_hint(eval->diag, "For a single \"%%\" use \"%%%%\".");
-    return ERR_INVALID_PARAMETER_VALUE;
-}
-
-/* %[position$][-][width]kind, behind the %. */
-static enum err
-format_parse(struct eval *eval, struct slice format, size_t *at, struct format_spec *spec)
-{
-    *spec = (struct format_spec){0};
-    size_t back = *at;
-    if (format_number(format, at, &spec->position) && *at < format.size &&
-        format.data[*at] == '$') {
-        (*at)++;
-        if (spec->position == 0) {
-            return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
-                "format specifies argument 0, but arguments are numbered from 1");
-        }
-    } else {
-        *at = back;
-        spec->position = 0;
-    }
-    while (*at < format.size && format.data[*at] == '-') {
-        spec->left = true;
-        (*at)++;
-    }
-    if (*at < format.size && format.data[*at] == '*') {
-        (*at)++;
-        spec->width_is_argument = true;
-        if (format_number(format, at, &spec->width_position)) {
-            if (*at >= format.size || format.data[*at] != '$') {
-                return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
-                    "width argument position must be ended by \"$\"");
-            }
-            (*at)++;
-        }
-    } else {
-        (void)format_number(format, at, &spec->width);
-    }
-    if (*at >= format.size) {
-        return format_unterminated(eval);
-    }
-    spec->kind = format.data[(*at)++];
-    if (spec->kind != 's' && spec->kind != 'I' && spec->kind != 'L') {
-        return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
-            "unrecognized format() type specifier \"%c\"", spec->kind);
-    }
-    return ERR_OK;
-}
-
-static enum err
-format_argument(struct eval *eval, const struct datum *args, int count, int32_t position, int *next,
-    const struct datum **value)
-{
-    int which = position > 0 ? position : (*next)++;
-    if (position > 0) {
-        *next = position + 1;
-    }
-    if (which >= count) {
-        return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "too few arguments for format()");
-    }
-    *value = &args[which];
-    return ERR_OK;
-}
-
-static enum err
-format_width(
-    struct eval *eval, const struct datum *args, int count, int *next, struct format_spec *spec)
-{
-    if (!spec->width_is_argument) {
-        return ERR_OK;
-    }
-    const struct datum *value = NULL;
-    TRY(format_argument(eval, args, count, spec->width_position, next, &value));
-    if (!value->null) {
-        struct datum number;
-        TRY(type_input(eval, TYPE_INT4, -1, datum_slice(*value), &number));
-        int64_t width = number.i;
-        if (width < 0) {
-            spec->left = true;
-            width = -width;
-        }
-        spec->width = (int32_t)(width > INT32_MAX ? INT32_MAX : width);
-    }
-    return ERR_OK;
-}
-
-static void
-add_blanks(struct buffer *to, size_t count)
-{
-    memset(buffer_extend(to, count), ' ', count);
-}
-
-FN(text_format)
-{
-    if (args[0].null) {
-        *result = datum_null();
-        return ERR_OK;
-    }
-    struct slice format = datum_slice(args[0]);
-    struct buffer out = {0};
-    enum err err = ERR_OK;
-    int next = 1;
-    for (size_t at = 0; at < format.size && err == ERR_OK;) {
-        uint8_t byte = format.data[at++];
-        if (byte != '%') {
-            buffer_add(&out, &byte, 1);
-            continue;
-        }
-        if (at < format.size && format.data[at] == '%') {
-            buffer_add(&out, "%", 1);
-            at++;
-            continue;
-        }
-        struct format_spec spec;
-        const struct datum *value = NULL;
-        err =
-            at >= format.size ? format_unterminated(eval) : format_parse(eval, format, &at, &spec);
-        err = err == ERR_OK ? format_width(eval, args, count, &next, &spec) : err;
-        err =
-            err == ERR_OK ? format_argument(eval, args, count, spec.position, &next, &value) : err;
-        struct datum piece = err == ERR_OK ? *value : datum_null();
-        if (err == ERR_OK && spec.kind == 'I') {
-            err = piece.null ? diag_set(eval->diag, ERR_NULL_VALUE,
-                                   "null values cannot be formatted as an SQL identifier")
-                             : quote_ident(eval, &piece, 1, &piece);
-        } else if (err == ERR_OK && spec.kind == 'L') {
-            err = quote_literal(eval, &piece, 1, &piece);
-        }
-        if (err != ERR_OK) {
-            break;
-        }
-        size_t length = piece.null ? 0 : utf8_length(datum_slice(piece));
-        size_t blanks = (size_t)spec.width > length ? (size_t)spec.width - length : 0;
-        if (out.size + piece.size + blanks > TEXT_SIZE_MAX) {
-            err = too_large(eval);
-            break;
-        }
-        if (blanks > 0 && !spec.left) {
-            add_blanks(&out, blanks);
-        }
-        if (!piece.null) {
-            buffer_add(&out, piece.p, piece.size);
-        }
-        if (blanks > 0 && spec.left) {
-            add_blanks(&out, blanks);
-        }
-    }
-    if (err == ERR_OK) {
-        *result = value__bytes(eval, out.data, out.size);
-    }
-    buffer_destroy(&out);
-    return err;
-}
-
-FN(bool_to_text)
-{
-    (void)eval;
-    UNUSED_COUNT;
-    *result = args[0].i != 0 ? datum_bytes("true", 4) : datum_bytes("false", 5);
-    return ERR_OK;
-}
-
 FN(bpchar_to_text)
 {
     (void)eval;
@@ -1029,6 +647,13 @@ FN(bpchar_to_text)
         size--;
     }
     *result = datum_bytes(args[0].p, size);
+    return ERR_OK;
+}
+
+FN(bool_to_text)
+{
+    UNUSED_COUNT;
+    *result = value__text(eval, args[0].i != 0 ? "true" : "false");
     return ERR_OK;
 }
 
@@ -1071,6 +696,8 @@ static const struct function functions[] = {
     TWO("substr", T, T, I4, text_substring),
     {"substr", 0, T, 3, 3, S, {T, I4, I4}, text_substring, NULL, NULL},
     TWO("substring", TYPE_BYTEA, TYPE_BYTEA, I4, bytea_substring),
+    TWO("substr", TYPE_BYTEA, TYPE_BYTEA, I4, bytea_substring),
+    {"substr", 0, TYPE_BYTEA, 3, 3, S, {TYPE_BYTEA, I4, I4}, bytea_substring, NULL, NULL},
     {"substring", 0, TYPE_BYTEA, 3, 3, S, {TYPE_BYTEA, I4, I4}, bytea_substring, NULL, NULL},
     TWO("left", T, T, I4, text_left),
     TWO("right", T, T, I4, text_right),
@@ -1101,14 +728,6 @@ static const struct function functions[] = {
     {"quote_nullable", 0, T, 1, 1, 0, {T}, quote_literal, NULL, NULL},
     {"overlay", 0, T, 3, 3, S, {T, T, I4}, text_overlay, NULL, NULL},
     {"overlay", 0, T, 4, 4, S, {T, T, I4, I4}, text_overlay, NULL, NULL},
-    {"concat", 0, T, 1, 1, FUNCTION_VARIADIC | FUNCTION_TEXT_ARGS | FUNCTION_STABLE, {TYPE_ANY},
-        concat, NULL, NULL},
-    {"concat_ws", 0, T, 2, 2, FUNCTION_VARIADIC | FUNCTION_TEXT_ARGS | FUNCTION_STABLE,
-        {T, TYPE_ANY}, concat_ws, NULL, NULL},
-    {"format", 0, T, 2, 1, FUNCTION_VARIADIC | FUNCTION_TEXT_ARGS | FUNCTION_STABLE, {T, TYPE_ANY},
-        text_format, NULL, NULL},
-    {"regexp_replace", 0, T, 3, 3, S, {T, T, T}, regexp_replace, NULL, NULL},
-    {"regexp_replace", 0, T, 4, 4, S, {T, T, T, T}, regexp_replace, NULL, NULL},
     TWO("like", TYPE_BOOL, T, T, text_like),
     TWO("notlike", TYPE_BOOL, T, T, text_not_like),
     /* LIKE .. ESCAPE: bind calls these. */
@@ -1125,10 +744,6 @@ static const struct operator_row operators[] = {
     {"!~~*", "texticnlike", T, T, TYPE_BOOL, text_not_ilike, NULL, "~~*", 0},
     {"~~", "bpcharlike", TYPE_BPCHAR, T, TYPE_BOOL, text_like, NULL, "!~~", 0},
     {"!~~", "bpcharnlike", TYPE_BPCHAR, T, TYPE_BOOL, text_not_like, NULL, "~~", 0},
-    {"~", "textregexeq", T, T, TYPE_BOOL, text_regex, NULL, "!~", 0},
-    {"!~", "textregexne", T, T, TYPE_BOOL, text_not_regex, NULL, "~", 0},
-    {"~*", "texticregexeq", T, T, TYPE_BOOL, text_iregex, NULL, "!~*", 0},
-    {"!~*", "texticregexne", T, T, TYPE_BOOL, text_not_iregex, NULL, "~*", 0},
     {"^@", "starts_with_op", T, T, TYPE_BOOL, text_strpos_starts, NULL, NULL, 0},
 };
 

@@ -54,6 +54,7 @@ double numeric__to_float(struct datum value);
 enum err numeric__apply_typmod(
     struct eval *eval, int32_t typmod, struct datum value, struct datum *result);
 enum err numeric__sum(struct eval *eval, struct datum a, struct datum b, struct datum *result);
+enum err numeric__multiply(struct eval *eval, struct datum a, struct datum b, struct datum *result);
 enum err numeric__divide(struct eval *eval, struct datum a, struct datum b, struct datum *result);
 bool numeric__is_int(struct datum value, int64_t *mantissa, int *scale); /* fits int64 mantissa */
 
@@ -93,7 +94,8 @@ struct function_rows {
 };
 
 extern const struct function_rows arithmetic_rows, compare_rows, numeric_rows, text_rows,
-    datetime_rows, datetime_extract_rows, datetime_format_rows, aggregate_rows, misc_rows;
+    datetime_rows, datetime_extract_rows, datetime_format_rows, regex_rows, string_rows, bytes_rows,
+    aggregate_rows, misc_rows;
 
 #define ROWS(array)  (array), sizeof(array) / sizeof((array)[0])
 #define UNUSED_COUNT (void)count

@@ -46,8 +46,9 @@ read_type(struct checker *c, oid_t *type, int32_t *typmod)
     while (isalnum((unsigned char)*c->at) || *c->at == '_') {
         c->at++;
     }
+    const char *name = arena_strndup(&c->arena, start, (size_t)(c->at - start));
     const struct type *found =
-        type_by_name(arena_strndup(&c->arena, start, (size_t)(c->at - start)));
+        type_by_name(strcmp(name, "char") == 0 && *c->at == '(' ? "bpchar" : name);
     if (found == NULL) {
         return false;
     }
@@ -160,6 +161,17 @@ call(struct checker *c, const struct function *function, const struct datum *arg
     return function->call(&c->eval, args, count, value);
 }
 
+static void
+as_text(struct checker *c, oid_t type, struct datum *value)
+{
+    if (!value->null && type != TYPE_TEXT) {
+        struct buffer text = {0};
+        type_output(&c->env, type, *value, &text);
+        *value = datum_bytes(arena_copy(&c->arena, text.data, text.size), text.size);
+        buffer_destroy(&text);
+    }
+}
+
 static enum err
 evaluate_call(struct checker *c, oid_t *type, struct datum *value)
 {
@@ -195,6 +207,9 @@ evaluate_call(struct checker *c, oid_t *type, struct datum *value)
         }
         if (fits) {
             *type = f->result;
+            for (int k = 0; k < count && (f->flags & FUNCTION_TEXT_ARGS) != 0; k++) {
+                as_text(c, types[k], &args[k]);
+            }
             return call(c, f, args, count, value);
         }
     }
