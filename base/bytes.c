@@ -75,6 +75,25 @@ buffer_add_be64(struct buffer *buffer, uint64_t value)
 }
 
 void
+buffer_add_decimal(struct buffer *buffer, int64_t value)
+{
+    enum {
+        DIGITS_MAX = 20
+    };
+    uint8_t digits[DIGITS_MAX];
+    size_t at = DIGITS_MAX;
+    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    do {
+        digits[--at] = (uint8_t)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0) {
+        digits[--at] = '-';
+    }
+    buffer_add(buffer, digits + at, DIGITS_MAX - at);
+}
+
+void
 buffer_printf(struct buffer *buffer, const char *fmt, ...)
 {
     va_list args;

@@ -87,6 +87,7 @@ void buffer_add_u8(struct buffer *buffer, uint8_t value);
 void buffer_add_be16(struct buffer *buffer, uint16_t value);
 void buffer_add_be32(struct buffer *buffer, uint32_t value);
 void buffer_add_be64(struct buffer *buffer, uint64_t value);
+void buffer_add_decimal(struct buffer *buffer, int64_t value); /* as %lld, but fast */
 void buffer_printf(struct buffer *buffer, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* Forget the first `size` bytes (moves the rest down). */

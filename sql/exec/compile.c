@@ -796,9 +796,9 @@ exec_evaluate(struct eval *eval, const struct expr *expr, const struct datum *re
     for (uint32_t i = 0; i < compiler.constant_count; i++) {
         machine.frame[compiler.constants[i].slot] = compiler.constants[i].value;
     }
-    if (code.count > 0) {
-        TRY(exec__run(&machine, &code, eval->arena));
-    }
+    enum err err = code.count == 0 ? ERR_OK : exec__run(&machine, &code, eval->arena);
+    buffer_destroy(&machine.text);
+    TRY(err);
     *result = machine.frame[code.result];
     return ERR_OK;
 }

@@ -124,10 +124,10 @@ text_io(struct machine *machine, const struct ins *ins)
         return ERR_OK;
     }
     struct eval *eval = &machine->eval;
-    struct buffer buffer = {0};
-    type_output(eval->env, ins->expr->list[0]->type, value, &buffer);
-    struct slice text = slice_of(arena_copy(eval->arena, buffer.data, buffer.size), buffer.size);
-    buffer_destroy(&buffer);
+    struct buffer *buffer = &machine->text;
+    buffer->size = 0;
+    type_output(eval->env, ins->expr->list[0]->type, value, buffer);
+    struct slice text = slice_of(arena_copy(eval->arena, buffer->data, buffer->size), buffer->size);
     struct datum result = datum_null();
     TRY(type_input(eval, ins->expr->type, -1, text, &result));
     machine->frame[ins->dst] = result;

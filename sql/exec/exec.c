@@ -137,6 +137,7 @@ exec_close(struct task *task, struct exec *x)
         }
     }
     exec__subplans_close(x);
+    buffer_destroy(&x->machine.text);
     arena_destroy(&x->temp);
 }
 

@@ -84,8 +84,9 @@ struct code {
 
 struct machine {
     struct datum *frame;
-    struct eval eval;  /* its arena is that of the running program */
-    struct exec *exec; /* NULL: subplans are impossible */
+    struct eval eval;   /* its arena is that of the running program */
+    struct exec *exec;  /* NULL: subplans are impossible */
+    struct buffer text; /* of OP_TEXT_IO, kept for the next time */
     bool passed;
 };
 

@@ -479,7 +479,7 @@ reg_output(const struct eval_env *env, oid_t type, struct datum value, struct bu
     } else if (oid == 0) {
         buffer_add_u8(to, '-');
     } else {
-        buffer_printf(to, "%u", oid);
+        buffer_add_decimal(to, oid);
     }
 }
 
@@ -575,7 +575,7 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
     case TYPE_INT4:
     case TYPE_INT8:
     case TYPE_OID:
-        buffer_printf(to, "%lld", (long long)value.i);
+        buffer_add_decimal(to, value.i);
         return;
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:

@@ -75,11 +75,13 @@ digest(struct eval *eval, const EVP_MD *kind, struct datum value, bool hex, stru
         *result = value__bytes(eval, bytes, size);
         return ERR_OK;
     }
-    char text[2 * EVP_MAX_MD_SIZE + 1];
+    char text[2 * EVP_MAX_MD_SIZE];
     for (unsigned i = 0; i < size; i++) {
-        (void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+        static const char digits[] = "0123456789abcdef";
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
     }
-    *result = value__text(eval, text);
+    *result = value__bytes(eval, text, 2 * (size_t)size);
     return ERR_OK;
 }
 
