@@ -27,7 +27,7 @@
     X(ERR_CARDINALITY, "21000", "cardinality_violation")                               \
     X(ERR_STRING_TRUNCATION, "22001", "string_data_right_truncation")                  \
     X(ERR_NUMERIC_RANGE, "22003", "numeric_value_out_of_range")                        \
-    X(ERR_NULL_NOT_ALLOWED, "22004", "null_value_not_allowed")                         \
+    X(ERR_NULL_VALUE, "22004", "null_value_not_allowed")                               \
     X(ERR_DATETIME_FORMAT, "22007", "invalid_datetime_format")                         \
     X(ERR_DATETIME_OVERFLOW, "22008", "datetime_field_overflow")                       \
     X(ERR_ZONE_DISPLACEMENT, "22009", "invalid_time_zone_displacement_value")          \

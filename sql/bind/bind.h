@@ -323,8 +323,6 @@ bool expr_is_unknown(const struct binder *binder, const struct expr *expr);
 enum err bind_coerce(struct binder *binder, struct expr **expr, oid_t type, int32_t typmod,
     enum cast_context context, bool *done);
 /* With the words of an explicit cast. */
-/* What it prints as, as text: for functions with FUNCTION_TEXT_ARGS. */
-void bind_text_form(struct binder *binder, struct expr **expr);
 enum err bind_cast(
     struct binder *binder, struct expr **expr, oid_t type, int32_t typmod, int32_t location);
 /* For a column of a row to be stored. */

@@ -298,6 +298,23 @@ call_as_cast(struct binder *binder, const struct ast_call *call, struct expr **a
     return bind_cast(binder, expr, type->oid, -1, call->node.location);
 }
 
+/* What concat and format see of a value: not its cast to text (true), its text form (t). */
+static struct expr *
+expr_text_form(struct binder *binder, struct expr *from)
+{
+    switch (from->type) {
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+    case TYPE_BPCHAR:
+        return from;
+    default:
+        break;
+    }
+    struct expr **list = arena_alloc(binder->arena, sizeof *list);
+    list[0] = from;
+    return expr_list(binder, EXPR_TEXT_IO, TYPE_TEXT, from->location, list, 1);
+}
+
 static enum err
 call_arguments(
     struct binder *binder, const struct function *function, struct expr ***args, uint32_t *count)
@@ -308,7 +325,7 @@ call_arguments(
         oid_t type = function->args[i < function->arg_count ? i : function->arg_count - 1U];
         TRY(bind_coerce(binder, &(*args)[i], type, -1, CAST_IMPLICIT, &done));
         if (type == TYPE_ANY && (function->flags & FUNCTION_TEXT_ARGS) != 0) {
-            bind_text_form(binder, &(*args)[i]);
+            (*args)[i] = expr_text_form(binder, (*args)[i]);
         }
     }
     if (!variadic && *count < function->arg_count) {
@@ -376,8 +393,11 @@ bind_call(
         }
     }
     if (count == 1 && strcmp(call->name, "pg_typeof") == 0) {
-        *expr = expr_const(binder, TYPE_REGTYPE, datum_int(args[0]->type), location);
-        return ERR_OK;
+        struct expr **both = arena_alloc(binder->arena, 2 * sizeof *both);
+        both[0] = args[0];
+        both[1] = expr_const(binder, TYPE_OID, datum_int(args[0]->type), location);
+        args = both;
+        count = 2;
     }
     const struct function *function;
     TRY(bind_function(binder, call->name, args, count, location, &function));

@@ -134,17 +134,6 @@ bind_coerce(struct binder *binder, struct expr **expr, oid_t type, int32_t typmo
     return ERR_OK;
 }
 
-void
-bind_text_form(struct binder *binder, struct expr **expr)
-{
-    struct expr *from = *expr;
-    if (from->type != TYPE_TEXT) {
-        struct expr **list = arena_alloc(binder->arena, sizeof *list);
-        list[0] = from;
-        *expr = expr_list(binder, EXPR_TEXT_IO, TYPE_TEXT, from->location, list, 1);
-    }
-}
-
 enum err
 bind_cast(struct binder *binder, struct expr **expr, oid_t type, int32_t typmod, int32_t location)
 {
@@ -546,11 +535,30 @@ operator_choose(struct binder *binder, const char *name, const struct expr *left
     return code;
 }
 
+/* text || anything and anything || text: the other becomes text. */
+static enum err
+concatenated(struct binder *binder, const struct expr *with, struct expr **operand)
+{
+    const struct expr *it = *operand;
+    char category = type_category(it->type);
+    bool text = with->type == TYPE_UNKNOWN || type_category(with->type) == CATEGORY_STRING;
+    if (!text || it->type == TYPE_UNKNOWN || it->type == TYPE_BYTEA ||
+        category == CATEGORY_STRING || category == CATEGORY_ARRAY) {
+        return ERR_OK;
+    }
+    return bind_cast(binder, operand, TYPE_TEXT, -1, it->location);
+}
+
 enum err
 bind_operator(struct binder *binder, const char *name, struct expr *left, struct expr *right,
     int32_t location, struct expr **result)
 {
     const struct operator_def *op = NULL;
+    if (left != NULL && strcmp(name, "||") == 0) {
+        const struct expr *before = left;
+        TRY(concatenated(binder, right, &left));
+        TRY(concatenated(binder, before, &right));
+    }
     TRY(operator_choose(binder, name, left, right, location, &op));
     struct expr **list = arena_alloc(binder->arena, 2 * sizeof *list);
     bool done;

@@ -35,6 +35,15 @@ FN(backend_pid)
     return ERR_OK;
 }
 
+/* Bind adds the second argument: the type of the first. */
+FN(type_of)
+{
+    (void)eval;
+    (void)count;
+    *result = args[1];
+    return ERR_OK;
+}
+
 FN(pg_sleep)
 {
     UNUSED_COUNT;
@@ -226,6 +235,8 @@ static const struct function functions[] = {
     NONE("version", TYPE_TEXT, STABLE, version_),
     NONE("pg_backend_pid", TYPE_INT4, STABLE, backend_pid),
     NONE("gen_random_uuid", TYPE_UUID, VOLATILE, random_uuid),
+    {"pg_typeof", 1619, TYPE_REGTYPE, 2, 1, FUNCTION_STABLE, {TYPE_ANY, TYPE_OID}, type_of, NULL,
+        NULL},
     {"pg_sleep", 0, TYPE_VOID, 1, 1, VOLATILE, {TYPE_FLOAT8}, pg_sleep, NULL, NULL},
     {"md5", 0, TYPE_TEXT, 1, 1, S, {TYPE_TEXT}, md5_, NULL, NULL},
     {"md5", 0, TYPE_TEXT, 1, 1, S, {TYPE_BYTEA}, md5_, NULL, NULL},

@@ -190,8 +190,8 @@ put_value(struct formatting *f, uint8_t type, struct datum value, bool left, int
     struct arena *arena = f->eval->arena;
     const char *text = NULL;
     if (value.null && type == 'I') {
-        return diag_set(f->eval->diag, ERR_NULL_NOT_ALLOWED,
-            "null values cannot be formatted as an SQL identifier");
+        return diag_set(
+            f->eval->diag, ERR_NULL_VALUE, "null values cannot be formatted as an SQL identifier");
     }
     if (type == 's') {
         put_padded(f, value.null ? slice_of("", 0) : datum_slice(value), left, width);

@@ -244,7 +244,7 @@ enum function_flags {
     FUNCTION_SET = 16,     /* returns a set: see struct set_function */
     FUNCTION_AGGREGATE = 32,
     FUNCTION_INTERNAL = 64, /* casts and the like: not found by name */
-    FUNCTION_TEXT_ARGS = 128, /* arguments for TYPE_ANY arrive as the text they print as */
+    FUNCTION_TEXT_ARGS = 128, /* arguments of TYPE_ANY come in their text forms (concat) */
 };
 
 enum {
