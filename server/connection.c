@@ -767,6 +767,7 @@ on_close(struct task *task, struct connection *connection, struct slice body)
 static void
 ready_for_query(struct task *task, struct connection *connection)
 {
+    sql_session_report_changes(connection->session);
     wire_put_ready(&connection->out, sql_session_status(connection->session));
     connection->ready = true;
     if (flush(task, connection, &connection->diag) != ERR_OK) {

@@ -79,7 +79,7 @@ wire_put_negotiate(
     struct buffer *out, uint32_t minor, const char *const *options, uint32_t option_count)
 {
     size_t start = wire_begin(out, 'v');
-    buffer_add_be32(out, minor);
+    buffer_add_be32(out, WIRE_VERSION_3_0 + minor); /* as PostgreSQL sends it: the whole number */
     buffer_add_be32(out, option_count);
     for (uint32_t i = 0; i < option_count; i++) {
         wire_put_text(out, options[i]);

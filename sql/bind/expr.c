@@ -1030,7 +1030,9 @@ bind_is(struct binder *binder, struct scope *scope, const struct ast_is *node, s
         [AST_IS_FALSE] = {"IS FALSE", "IS NOT FALSE"},
         [AST_IS_UNKNOWN] = {"IS UNKNOWN", "IS NOT UNKNOWN"}};
     if (node->kind == AST_IS_NULL) {
-        TRY(bind_to_text_if_unknown(binder, &list[0]));
+        if (list[0]->kind != EXPR_PARAM) { /* of a parameter it tells no type */
+            TRY(bind_to_text_if_unknown(binder, &list[0]));
+        }
     } else {
         TRY(bind_to_boolean(binder, &list[0], names[node->kind][node->negated]));
     }

@@ -120,12 +120,17 @@ read_option(struct copier *copier, const struct ast_option *option, struct diag 
 }
 
 static enum err
-read_options(struct copier *copier, const struct ast_copy *copy, struct diag *diag)
+read_options(struct copier *copier, const struct ast_copy *copy, const char *text, size_t size,
+    struct diag *diag)
 {
     struct copy_options *options = &copier->options;
     AST_FOREACH(at, copy->options)
     {
-        TRY(read_option(copier, ast_as_option(*at), diag));
+        enum err err = read_option(copier, ast_as_option(*at), diag);
+        if (err != ERR_OK) {
+            diag_position(diag, parser_position(text, size, (*at)->location));
+            return err;
+        }
     }
     options->delimiter = options->delimiter != 0 ? options->delimiter : (options->csv ? ',' : '\t');
     options->null_text =
@@ -834,13 +839,33 @@ send_rows(struct copier *copier, const struct planned *planned, struct exec *exe
     }
 }
 
+/* The query found no such column: in the words of COPY. */
+static enum err
+column_missing(struct copier *copier, const struct ast_copy *copy)
+{
+    AST_FOREACH(at, copy->columns)
+    {
+        const char *name = ast_as_name(*at)->text;
+        char words[DIAG_TEXT_MAX];
+        (void)snprintf(words, sizeof words, "column \"%s\" does not exist", name);
+        if (strcmp(words, copier->diag->message) == 0) {
+            return diag_set(copier->diag, ERR_UNDEFINED_COLUMN,
+                "column \"%s\" of relation \"%s\" does not exist", name, copy->table->name);
+        }
+    }
+    return ERR_UNDEFINED_COLUMN;
+}
+
 static enum err
 copy_to(struct copier *copier, const struct ast_copy *copy, const char *text, uint64_t *rows)
 {
     struct planned *planned = NULL;
-    TRY(planned__renew(copier->task, copier->session, query_of(copier, copy), text, NULL, 0, 0,
-        &planned, copier->diag));
-    enum err err = ERR_OK;
+    enum err err = planned__renew(copier->task, copier->session, query_of(copier, copy),
+        copy->query == NULL ? NULL : text, NULL, 0, 0, &planned, copier->diag);
+    if (err == ERR_UNDEFINED_COLUMN && copy->query == NULL) {
+        return column_missing(copier, copy);
+    }
+    TRY(err);
     if (!planned->plan->returns_rows) {
         err = diag_set(
             copier->diag, ERR_FEATURE_NOT_SUPPORTED, "COPY query must have a RETURNING clause");
@@ -862,7 +887,6 @@ enum err
 copy__run(struct task *task, struct sql_session *session, const struct ast_copy *copy,
     const char *text, size_t size, char *tag, size_t tag_size, struct diag *diag)
 {
-    (void)size;
     if (copy->file != NULL || copy->program) {
         (void)diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
             "COPY to or from a file or program of the server is not supported");
@@ -878,7 +902,7 @@ copy__run(struct task *task, struct sql_session *session, const struct ast_copy 
     }
     struct copier copier = {.task = task, .session = session, .diag = diag, .table_name = ""};
     uint64_t rows = 0;
-    enum err err = read_options(&copier, copy, diag);
+    enum err err = read_options(&copier, copy, text, size, diag);
     if (err == ERR_OK) {
         err = copy->from ? copy_from(&copier, copy, &rows) : copy_to(&copier, copy, text, &rows);
     }

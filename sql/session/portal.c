@@ -176,6 +176,10 @@ portal__run(struct task *task, struct sql_session *session, struct portal *porta
         return diag_set(diag, ERR_IN_FAILED_TRANSACTION,
             "current transaction is aborted, commands ignored until end of transaction block");
     }
+    if (portal->state == PORTAL_DONE && !prepared->returns_rows) {
+        return diag_set(diag, ERR_OBJECT_STATE, "portal \"%s\" cannot be run",
+            portal->name == NULL ? "" : portal->name);
+    }
     session->env.statement_time = world_wall_us(session->engine->world) - EPOCH_US;
     bool timed = session->statement_timeout_us > 0; /* the statement may be SET statement_timeout */
     if (timed) {
@@ -185,6 +189,9 @@ portal__run(struct task *task, struct sql_session *session, struct portal *porta
     enum err err = prepared__is_query(prepared)
                        ? run_plan(task, session, portal, rows_max, describe, suspended, diag)
                        : utility__run(task, session, portal, describe, diag);
+    if (!prepared__is_query(prepared) && err == ERR_OK) {
+        portal->state = PORTAL_DONE;
+    }
     if (timed) {
         task_set_deadline(task, WORLD_NEVER);
         task_interrupt_clear(task, TASK_TIMEOUT);
@@ -478,8 +485,13 @@ read_parameters(struct task *task, struct sql_session *session, struct portal *p
         if (!from->binary) {
             TRY(check_encoding((const char *)bytes.data, bytes.size, diag));
         }
-        TRY(from->binary ? type_receive(&eval, type, -1, bytes, &portal->params[i])
-                         : type_input(&eval, type, -1, bytes, &portal->params[i]));
+        enum err err = from->binary ? type_receive(&eval, type, -1, bytes, &portal->params[i])
+                                    : type_input(&eval, type, -1, bytes, &portal->params[i]);
+        if (err == ERR_INVALID_BINARY && strncmp(diag->message, "incorrect", 9) == 0) {
+            return diag_set(diag, ERR_INVALID_BINARY,
+                "incorrect binary data format in bind parameter %u", i + 1);
+        }
+        TRY(err);
     }
     return ERR_OK;
 }

@@ -104,6 +104,8 @@ struct eval_env *sql_session_env(struct sql_session *session);
 const char *sql_session_setting(const struct sql_session *session, const char *name);
 /* Each reported setting through sink->parameter_status (start-up). */
 void sql_session_report_settings(struct sql_session *session);
+/* Those that have changed since they were last told; before each ReadyForQuery. */
+void sql_session_report_changes(struct sql_session *session);
 /* Until when the client may stay silent (idle timeouts); WORLD_NEVER. */
 int64_t sql_session_idle_deadline(const struct sql_session *session);
 

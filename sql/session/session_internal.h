@@ -66,6 +66,13 @@ enum block_state {
     BLOCK_FAILED,
 };
 
+/* A reported setting that the client knows in an older value. */
+struct setting_told {
+    struct setting_told *next;
+    int index;
+    char *told;
+};
+
 /* A statement parsed, and planned when first needed. */
 struct prepared {
     struct list_node node;  /* session->statements, or the text cache's age list */
@@ -166,6 +173,7 @@ struct sql_session {
         char *name, *value;
     } * customs;
     struct setting_change *changes;
+    struct setting_told *untold;
     int64_t statement_timeout_us, lock_timeout_us, idle_in_transaction_us, idle_session_us;
     uint64_t work_mem;
     int notice_level; /* client_min_messages */

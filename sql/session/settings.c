@@ -391,16 +391,48 @@ apply(struct sql_session *session, int index)
     }
 }
 
+/* A reported setting is about to change: the client hears of it with the next ReadyForQuery, if it
+ * then differs from what it was last told. */
+static void
+note_change(struct sql_session *session, int index)
+{
+    for (struct setting_told *at = session->untold; at != NULL; at = at->next) {
+        if (at->index == index) {
+            return;
+        }
+    }
+    struct setting_told *change = mem_zalloc(sizeof *change);
+    change->index = index;
+    change->told = mem_strdup(value_at(session, index));
+    change->next = session->untold;
+    session->untold = change;
+}
+
+void
+sql_session_report_changes(struct sql_session *session)
+{
+    while (session->untold != NULL) {
+        struct setting_told *change = session->untold;
+        session->untold = change->next;
+        const char *value = value_at(session, change->index);
+        if (strcmp(change->told, value) != 0) {
+            session->sink->parameter_status(
+                session->sink->arg, settings[change->index].name, value);
+        }
+        mem_free(change->told);
+        mem_free(change);
+    }
+}
+
 static void
 put(struct sql_session *session, int index, char *value)
 {
+    if ((settings[index].flags & SETTING_REPORT) != 0) {
+        note_change(session, index);
+    }
     mem_free(session->values[index]);
     session->values[index] = value;
     apply(session, index);
-    if ((settings[index].flags & SETTING_REPORT) != 0) {
-        session->sink->parameter_status(
-            session->sink->arg, settings[index].name, value_at(session, index));
-    }
 }
 
 static void
@@ -540,6 +572,21 @@ check_date_style(const char *value, char **checked, struct diag *diag)
     return ERR_OK;
 }
 
+/* PostgreSQL's other encodings, by how their names begin: known, though not spoken here. */
+static bool
+is_encoding(const char *name)
+{
+    static const char *const begins[] = {"latin", "iso", "win", "koi8", "euc", "sjis", "shift",
+        "big5", "gb", "uhc", "johab", "mule", "tcvn", "abc", "vscii", "alt", "unicode", "utf",
+        "mskanji"};
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+        if (strncasecmp(name, begins[i], strlen(begins[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Settings whose words need more than a type. */
 static enum err
 check_text(struct sql_session *session, const struct setting *setting, const char *value,
@@ -548,6 +595,10 @@ check_text(struct sql_session *session, const struct setting *setting, const cha
     if (strcmp(setting->name, "client_encoding") == 0) {
         if (strcasecmp(value, "UTF8") != 0 && strcasecmp(value, "UTF-8") != 0 &&
             strcasecmp(value, "UNICODE") != 0 && strcasecmp(value, "SQL_ASCII") != 0) {
+            if (!is_encoding(value)) {
+                return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
+                    "invalid value for parameter \"client_encoding\": \"%s\"", value);
+            }
             (void)diag_set(
                 diag, ERR_FEATURE_NOT_SUPPORTED, "client encoding \"%s\" is not supported", value);
             diag_hint(diag, "Use UTF8.");
@@ -844,6 +895,12 @@ settings__destroy(struct sql_session *session)
         mem_free(session->values[i]);
     }
     mem_free(session->values);
+    while (session->untold != NULL) {
+        struct setting_told *told = session->untold;
+        session->untold = told->next;
+        mem_free(told->told);
+        mem_free(told);
+    }
     while (session->customs != NULL) {
         struct setting_custom *custom = session->customs;
         session->customs = custom->next;

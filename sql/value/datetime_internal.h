@@ -64,6 +64,11 @@ timestamp_valid(int64_t timestamp)
     return timestamp >= TIMESTAMP_LEAST && timestamp < TIMESTAMP_END;
 }
 static inline bool
+date_valid(int64_t date)
+{
+    return date >= DATE_LEAST && date < DATE_END;
+}
+static inline bool
 date_finite(int64_t date)
 {
     return date != INT32_MIN && date != INT32_MAX;

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "parser/scanner.h"
+#include "sql/value/datetime_internal.h"
 #include "sql/value/value_internal.h"
 
 enum err
@@ -621,7 +622,9 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
 static enum err
 check_size(struct eval *eval, oid_t type, struct slice bytes, size_t size)
 {
-    (void)type;
+    if (bytes.size == 0 && type == TYPE_BOOL) {
+        return diag_set(eval->diag, ERR_PROTOCOL, "no data left in message");
+    }
     return bytes.size == size ? ERR_OK
            : bytes.size < size
                ? diag_set(eval->diag, ERR_PROTOCOL, "insufficient data left in message")
@@ -655,10 +658,15 @@ type_receive(struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, 
         *value = datum_int((int16_t)load_be16(bytes.data));
         return ERR_OK;
     case TYPE_INT4:
-    case TYPE_DATE:
         TRY(check_size(eval, type, bytes, 4));
         *value = datum_int((int32_t)load_be32(bytes.data));
         return ERR_OK;
+    case TYPE_DATE:
+        TRY(check_size(eval, type, bytes, 4));
+        *value = datum_int((int32_t)load_be32(bytes.data));
+        return !date_finite(value->i) || date_valid(value->i)
+                   ? ERR_OK
+                   : diag_set(eval->diag, ERR_DATETIME_OVERFLOW, "date out of range");
     case TYPE_OID:
     case TYPE_REGCLASS:
     case TYPE_REGTYPE:
@@ -676,6 +684,10 @@ type_receive(struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, 
         *value = datum_int((int64_t)load_be64(bytes.data));
         if (type == TYPE_TIME && (value->i < 0 || value->i > INT64_C(86400000000))) {
             return diag_set(eval->diag, ERR_DATETIME_OVERFLOW, "time out of range");
+        }
+        if ((type == TYPE_TIMESTAMP || type == TYPE_TIMESTAMPTZ) && timestamp_finite(value->i) &&
+            !timestamp_valid(value->i)) {
+            return diag_set(eval->diag, ERR_DATETIME_OVERFLOW, "timestamp out of range");
         }
         return ERR_OK;
     case TYPE_FLOAT4: {

@@ -416,9 +416,20 @@ numeric__receive(struct eval *eval, int32_t typmod, struct slice bytes, struct d
                                                             : KIND_MINUS_INFINITY);
         return ERR_OK;
     }
-    if ((sign != 0 && sign != 0x4000) || scale > SCALE_MAX || bytes.size != 8 + 2 * (size_t)count) {
+    if (sign != 0 && sign != 0x4000) {
         return diag_set(
-            eval->diag, ERR_INVALID_BINARY, "invalid sign or scale in external \"numeric\" value");
+            eval->diag, ERR_INVALID_BINARY, "invalid sign in external \"numeric\" value");
+    }
+    if (scale > SCALE_MAX) {
+        return diag_set(
+            eval->diag, ERR_INVALID_BINARY, "invalid scale in external \"numeric\" value");
+    }
+    if (bytes.size < 8 + 2 * (size_t)count) {
+        return diag_set(eval->diag, ERR_PROTOCOL, "insufficient data left in message");
+    }
+    if (bytes.size > 8 + 2 * (size_t)count) {
+        return diag_set(
+            eval->diag, ERR_INVALID_BINARY, "incorrect binary data format in bind parameter");
     }
     mpz_t z;
     mpz_init(z);
@@ -453,7 +464,7 @@ numeric__send(struct datum value, struct buffer *to)
         buffer_add_be16(to, 0);
         buffer_add_be16(to, 0);
         buffer_add_be16(to, signs[kind_of(value)]);
-        buffer_add_be16(to, 0);
+        buffer_add_be16(to, kind_of(value) == KIND_NAN ? 0 : 0x20); /* as PostgreSQL has it */
         return;
     }
     struct buffer text = {0};

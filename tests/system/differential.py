@@ -427,7 +427,7 @@ def numbered(sql):
 
 
 # Where equal values meet, any of them may stand for all: 1.5 or 1.50.
-MERGING = re.compile(r"\b(distinct|union|intersect|except|group by|min|max|greatest|least)\b")
+MERGING = re.compile(r"\b(distinct|union|intersect|except|group by|order by|min|max|greatest|least)\b")
 
 
 def canonical(answered):
