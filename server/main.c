@@ -1,4 +1,5 @@
 /* server/main.c - tuskd: the command line. */
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@ static const char help[] =
     "  -D, --data DIR             data directory; created if it does not exist\n"
     "  -p, --port N               port to listen on (default 5433; 0: any free one)\n"
     "  -h, --host ADDRESS         address to listen on (default 127.0.0.1); only loopback\n"
-    "                             addresses, because there are no passwords yet\n"
+    "                             addresses, because clients need no password\n"
     "      --workers N            worker threads (default: one per processor)\n"
     "      --cache-size SIZE      page cache, e.g. 512MB (default 1GB)\n"
     "      --checkpoint-log SIZE  start a checkpoint after so much log (default 1GB)\n"
@@ -79,8 +80,16 @@ bad_value(const char *option, const char *value)
 static bool
 is_loopback(const char *host)
 {
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-           strcmp(host, "localhost") == 0;
+    /* Addresses, not names: "127.example.org" can be anybody. */
+    struct in_addr address;
+    struct in6_addr address6;
+    if (inet_pton(AF_INET, host, &address) == 1) {
+        return ntohl(address.s_addr) >> 24 == 127;
+    }
+    if (inet_pton(AF_INET6, host, &address6) == 1) {
+        return IN6_IS_ADDR_LOOPBACK(&address6);
+    }
+    return strcmp(host, "localhost") == 0;
 }
 
 /* 0: go on; else exit with status - 1. */
@@ -124,7 +133,7 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
         case 'h':
             if (!is_loopback(optarg)) {
                 (void)fprintf(stderr,
-                    "tuskd: refusing to listen on \"%s\": there are no passwords yet, so only "
+                    "tuskd: refusing to listen on \"%s\": clients need no password, so only "
                     "loopback addresses are safe\n",
                     optarg);
                 return 1 + 2;

@@ -129,6 +129,7 @@ static const char help_text[] =
     "\n"
     "Input\n"
     "  \\i FILE                execute statements from a file\n"
+    "  \\copy ...              COPY from or to a file here\n"
     "  \\echo [STRING]         write a string\n"
     "\n"
     "Information\n"
@@ -434,6 +435,11 @@ run_command(struct command *command)
             return false;
         }
         return shell_run_file(shell, path) == EXIT_FINE;
+    }
+    if (strcmp(name, "copy") == 0) {
+        size_t from = command->at;
+        command->at = command->size;
+        return shell_copy(shell, command->line + from, command->size - from);
     }
     if (strcmp(name, "c") == 0 || strcmp(name, "connect") == 0) {
         return run_connect(command);

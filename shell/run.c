@@ -311,10 +311,47 @@ send_copy_chunk(struct shell *shell, struct buffer *data, struct diag *diag)
     return connection_flush(&shell->connection, diag);
 }
 
+static enum err
+end_copy(struct shell *shell, const char *failure, struct diag *diag)
+{
+    struct buffer *out = &shell->connection.out;
+    size_t start = wire_begin(out, failure != NULL ? 'f' : 'c');
+    if (failure != NULL) {
+        wire_put_text(out, failure);
+    }
+    wire_end(out, start);
+    return connection_flush(&shell->connection, diag);
+}
+
+/* \copy: a file as it is; the server knows where it ends. */
+static enum err
+send_copy_file(struct shell *shell, struct diag *diag)
+{
+    struct buffer data = {0};
+    enum err err = ERR_OK;
+    for (;;) {
+        data.size =
+            fread(buffer_reserve(&data, COPY_CHUNK_SIZE), 1, COPY_CHUNK_SIZE, shell->copy_file);
+        if (data.size == 0 || shell_interrupted || err != ERR_OK) {
+            break;
+        }
+        err = send_copy_chunk(shell, &data, diag);
+    }
+    buffer_destroy(&data);
+    const char *failure = shell_interrupted          ? "canceled by user"
+                          : ferror(shell->copy_file) ? "could not read the file"
+                                                     : NULL;
+    shell_interrupted = 0; /* it ended the data; there is nothing else to cancel */
+    return err != ERR_OK ? err : end_copy(shell, failure, diag);
+}
+
 /* Lines of the source, up to \. or the end. */
 static enum err
 send_copy(struct shell *shell, struct diag *diag)
 {
+    if (shell->copy_file != NULL) {
+        return send_copy_file(shell, diag);
+    }
     struct source standard = {.file = stdin, .outer = shell->source};
     struct source *from = shell->source != NULL ? shell->source : &standard;
     struct source *saved = shell->source;
@@ -355,16 +392,7 @@ send_copy(struct shell *shell, struct diag *diag)
     shell->source = saved;
     shell->copying = false;
     shell_interrupted = 0; /* it ended the data; there is nothing else to cancel */
-    if (err == ERR_OK) {
-        struct buffer *out = &shell->connection.out;
-        size_t start = wire_begin(out, failed ? 'f' : 'c');
-        if (failed) {
-            wire_put_text(out, "canceled by user");
-        }
-        wire_end(out, start);
-        err = connection_flush(&shell->connection, diag);
-    }
-    return err;
+    return err != ERR_OK ? err : end_copy(shell, failed ? "canceled by user" : NULL, diag);
 }
 
 /* Take one message; *done at the end of all. */
@@ -395,10 +423,11 @@ run_message(struct run *run, const struct message *message, bool *done, struct d
     case 'G':
         return send_copy(run->shell, diag);
     case 'H':
-        run->copied_out = true; /* its tag would be taken for a row */
+        run->copied_out = run->shell->copy_file == NULL; /* its tag would be taken for a row */
         break;
     case 'd':
-        (void)fwrite(message->body.data, 1, message->body.size, stdout);
+        (void)fwrite(message->body.data, 1, message->body.size,
+            run->shell->copy_file != NULL ? run->shell->copy_file : stdout);
         break;
     case 'Z':
         *done = true;

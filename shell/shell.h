@@ -42,6 +42,7 @@ struct shell {
     bool quiet;
     bool stop_on_error;
     bool no_readline;
+    FILE *copy_file;   /* \copy: where a COPY's data come from or go to; NULL: as usual */
     bool copying;      /* lines are data: no editing, where a tab would complete */
     bool echo_queries; /* -a */
     struct source *source;
@@ -70,6 +71,11 @@ bool shell_fetch(struct shell *shell, const char *text, struct arena *arena,
     struct print_table *table, bool silent);
 /* "tusk: error: ..." or, in a script, "tusk:FILE:LINE: error: ..." */
 void shell_error(struct shell *shell, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- copy.c ---------------------------------------------------------------------------------- */
+
+/* The rest of a line that begins with \copy. */
+bool shell_copy(struct shell *shell, const char *line, size_t size);
 
 /* ---- input.c --------------------------------------------------------------------------------- */
 

@@ -859,6 +859,14 @@ column_missing(struct copier *copier, const struct ast_copy *copy)
 static enum err
 copy_to(struct copier *copier, const struct ast_copy *copy, const char *text, uint64_t *rows)
 {
+    if (copy->table != NULL) { /* in the words for a table, not for the query it becomes */
+        struct target target = {0};
+        enum err found = find_target(copier, copy, &target);
+        if (target.catalog != NULL) {
+            catalog_release(target.catalog);
+        }
+        TRY(found);
+    }
     struct planned *planned = NULL;
     enum err err = planned__renew(copier->task, copier->session, query_of(copier, copy),
         copy->query == NULL ? NULL : text, NULL, 0, 0, &planned, copier->diag);

@@ -104,6 +104,16 @@ CASES = [
     ([], ["\\nosuchcommand"]),
     ([], ["\\i /no/such/file"]),
     ([], ["copy shell_parent to stdout"]),
+    ([], [f"\\copy shell_parent to '{FOLDER}/out.txt'", f"\\copy shell_parent to {FOLDER}/out.csv csv",
+          f"\\copy (select 1 as to, 'it''s; \\d' as \"from\") to '{FOLDER}/it''s' (format csv, header)",
+          "create table shell_copied (like shell_parent)",
+          f"\\copy shell_copied from '{FOLDER}/out.txt'", f"\\copy shell_copied from {FOLDER}/out.csv csv",
+          f"\\copy shell_copied (id, name) from '{FOLDER}/no such file'",
+          f"\\copy shell_copied (id) from '{FOLDER}/out.txt'",
+          f"\\copy shell_copied to '/no/such/folder'", "select * from shell_copied order by 1",
+          "\\copy shell_copied to stdout", "drop table shell_copied"]),
+    ([], ["\\copy"]), ([], ["\\copy shell_parent"]), ([], ["\\copy shell_parent from"]),
+    ([], ["\\copy no_such_table to stdout"]), ([], ["\\copy shell_parent to stdout nonsense"]),
     ([], ["\\q", "select 1"]),
 ]
 
@@ -128,6 +138,7 @@ SCRIPTS = [
     "\\set ON_ERROR_STOP on\nselect nothing;\nselect 1;\n",
     "select 1;\n\\q\nselect 2;\n",
     "select 1;;\n;\nselect 2;\n",
+    "\\copy shell_other from stdin\n1\tone\n\\.\n\\copy shell_other to stdout\ndelete from shell_other;\n",
 ]
 
 
@@ -279,6 +290,18 @@ def terminal_session(runner, folder):
     terminal.expect(">> ")
     terminal.type("\\.\n")
     terminal.expect("COPY 1")
+    terminal.expect(fresh)
+    terminal.type("\\d shell_other\n")
+    terminal.expect(r"Table \"public.shell_other\"\n")
+    terminal.expect(fresh)
+    terminal.type("\\copy shell_other to stdout\n")
+    terminal.expect(r"\n1\tx\n")
+    terminal.expect(fresh)
+    terminal.type("select 1 +;\n")
+    terminal.expect(r"ERROR:  syntax error at or near \";\"\nLINE 1: select 1 \+;\n +\^\n")
+    terminal.expect(fresh)
+    terminal.type("\\nonsense\n")
+    terminal.expect(r"invalid command \\nonsense\nTry \\\? for help\.")
     terminal.expect(fresh)
     terminal.type("\\timing\n")
     terminal.expect("Timing is on.")
