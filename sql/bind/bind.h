@@ -343,6 +343,30 @@ enum err bind_coerce_list(
     struct binder *binder, struct expr **list, uint32_t count, oid_t type, const char *what);
 enum err bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_t *typmod);
 
+/* array.c */
+bool array_can_coerce(oid_t from, oid_t to, enum cast_context context);
+/* Given that they can. */
+void bind_array_coerce(
+    struct binder *binder, struct expr **expr, oid_t type, enum cast_context context);
+/* What anyelement stands for, by the arguments' types. */
+enum err bind_element_type(struct binder *binder, const oid_t *declared, struct expr *const *args,
+    uint32_t count, oid_t *element);
+/* If the function is over anyarray or anyelement: one with the real types instead. */
+enum err bind_polymorphic(struct binder *binder, const struct function **function,
+    struct expr ***args, uint32_t *count, int32_t location);
+/* left || right; *done false: neither is an array. */
+enum err bind_array_concat(struct binder *binder, struct expr *left, struct expr *right,
+    int32_t location, bool *done, struct expr **result);
+/* ARRAY[..]; element 0: the common type of the items. */
+enum err bind_array(struct binder *binder, struct scope *scope, const struct ast_array *node,
+    oid_t element, int32_t typmod, struct expr **expr);
+enum err bind_array_subquery(struct binder *binder, struct scope *scope,
+    const struct ast_subquery *node, struct expr **expr);
+enum err bind_subscript(struct binder *binder, struct scope *scope,
+    const struct ast_subscript *node, struct expr **expr);
+enum err bind_any_of_array(struct binder *binder, struct expr *left, struct expr *array,
+    const struct ast_any *node, struct expr **expr);
+
 /* expr.c */
 enum err bind_expr(
     struct binder *binder, struct scope *scope, const struct ast_node *node, struct expr **expr);

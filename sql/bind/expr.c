@@ -401,6 +401,7 @@ bind_call(
     }
     const struct function *function;
     TRY(bind_function(binder, call->name, args, count, location, &function));
+    TRY(bind_polymorphic(binder, &function, &args, &count, location));
     if ((function->flags & FUNCTION_AGGREGATE) != 0) {
         if (count == 0 && !call->star) {
             return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE,
@@ -432,6 +433,7 @@ call_named(struct binder *binder, const char *name, struct expr **args, uint32_t
 {
     const struct function *function;
     TRY(bind_function(binder, name, args, count, location, &function));
+    TRY(bind_polymorphic(binder, &function, &args, &count, location));
     TRY(call_arguments(binder, function, &args, &count));
     *expr = expr_call(binder, function, NULL, args, count, location);
     return ERR_OK;
@@ -849,7 +851,9 @@ bind_any_array(
         TRY(bind_expr(binder, scope, array, &literal));
         TRY(split_array_literal(binder, literal, &items));
     } else {
-        return bind_unsupported(binder, location, "ANY and ALL of this kind of array are");
+        struct expr *value;
+        TRY(bind_expr(binder, scope, node->array, &value));
+        return bind_any_of_array(binder, left, value, node, expr);
     }
     if (cast != NULL && cast->array_dimensions > 0) {
         struct ast_type element = *cast;
@@ -1116,6 +1120,10 @@ bind_cast_node(
     oid_t type;
     int32_t typmod;
     TRY(bind_type(binder, node->type, &type, &typmod));
+    if (node->operand->kind == AST_ARRAY && type_element(type) != 0) {
+        return bind_array(
+            binder, scope, ast_as_array(node->operand), type_element(type), typmod, expr);
+    }
     TRY(bind_expr(binder, scope, node->operand, expr));
     return bind_cast(binder, expr, type, typmod, node->node.location);
 }
@@ -1163,7 +1171,7 @@ bind_scalar_subquery(
 {
     int32_t location = node->node.location;
     if (node->array) {
-        return bind_unsupported(binder, location, "array types are");
+        return bind_array_subquery(binder, scope, node, expr);
     }
     struct query *query;
     TRY(bind_select(binder, scope, node->query, &query));
@@ -1241,8 +1249,9 @@ bind_by_kind(
         }
         return bind_unsupported(binder, node->location, "row values outside comparisons are");
     case AST_ARRAY:
+        return bind_array(binder, scope, ast_as_array(node), 0, -1, expr);
     case AST_SUBSCRIPT:
-        return bind_unsupported(binder, node->location, "array types are");
+        return bind_subscript(binder, scope, ast_as_subscript(node), expr);
     case AST_COLLATE:
         return bind_collate(binder, scope, ast_as_collate(node), expr);
     case AST_FIELD:
@@ -1331,9 +1340,14 @@ bind_column_name(const struct ast_node *node)
         return ast_as_field(node)->name == NULL ? "?column?" : ast_as_field(node)->name;
     case AST_SUBSCRIPT:
         return bind_column_name(ast_as_subscript(node)->operand);
-    case AST_CAST:
-        inner = bind_column_name(ast_as_cast(node)->operand);
+    case AST_CAST: {
+        const struct ast_node *operand = ast_as_cast(node)->operand;
+        while (operand->kind == AST_CAST) {
+            operand = ast_as_cast(operand)->operand;
+        }
+        inner = bind_column_name(operand);
         return strcmp(inner, "?column?") == 0 ? ast_as_cast(node)->type->name : inner;
+    }
     case AST_SUBQUERY: {
         const struct ast_select *query = ast_as_subquery(node)->query;
         while (query->op != AST_SET_NONE) {

@@ -302,6 +302,13 @@ datum_same(oid_t type, struct datum a, struct datum b)
     return a.i == b.i;
 }
 
+/* Copies with real types (bind_polymorphic) are the same function if their types are. */
+static bool
+same_function(const struct function *a, const struct function *b)
+{
+    return a == b || (a != NULL && b != NULL && a->oid == b->oid && a->result == b->result);
+}
+
 bool
 expr_equal(const struct expr *a, const struct expr *b)
 {
@@ -323,7 +330,7 @@ expr_equal(const struct expr *a, const struct expr *b)
     default:
         break;
     }
-    if (a->function != b->function || a->count != b->count ||
+    if (!same_function(a->function, b->function) || a->count != b->count ||
         (a->kind == EXPR_TYPMOD && a->typmod != b->typmod)) {
         return false;
     }

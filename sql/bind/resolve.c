@@ -11,8 +11,12 @@ type_can_coerce(oid_t from, oid_t to, enum cast_context context)
     if (from == to || to == TYPE_ANY || from == TYPE_UNKNOWN) {
         return true;
     }
+    if (to == TYPE_ANYARRAY || to == TYPE_ANYELEMENT) {
+        return to == TYPE_ANYELEMENT || type_element(from) != 0;
+    }
     const struct function *function;
-    return cast_find(from, to, context, &function) != CAST_NONE;
+    return cast_find(from, to, context, &function) != CAST_NONE ||
+           array_can_coerce(from, to, context);
 }
 
 bool
@@ -72,7 +76,7 @@ coerce_typmod(struct binder *binder, struct expr **expr, int32_t typmod, bool ex
     }
     if (from->type != TYPE_BPCHAR && from->type != TYPE_VARCHAR && from->type != TYPE_NUMERIC &&
         from->type != TYPE_TIME && from->type != TYPE_TIMESTAMP && from->type != TYPE_TIMESTAMPTZ &&
-        from->type != TYPE_INTERVAL) {
+        from->type != TYPE_INTERVAL && type_element(from->type) == 0) {
         return;
     }
     struct expr **list = arena_alloc(binder->arena, sizeof *list);
@@ -101,6 +105,8 @@ bind_coerce(struct binder *binder, struct expr **expr, oid_t type, int32_t typmo
             *done = false;
             return ERR_OK;
         }
+    } else if (from->type != type && array_can_coerce(from->type, type, context)) {
+        bind_array_coerce(binder, expr, type, context);
     } else if (from->type != type) {
         const struct function *function = NULL;
         switch (cast_find(from->type, type, context, &function)) {
@@ -555,21 +561,33 @@ bind_operator(struct binder *binder, const char *name, struct expr *left, struct
 {
     const struct operator_def *op = NULL;
     if (left != NULL && strcmp(name, "||") == 0) {
+        bool concatenated_arrays;
+        TRY(bind_array_concat(binder, left, right, location, &concatenated_arrays, result));
+        if (concatenated_arrays) {
+            return ERR_OK;
+        }
         const struct expr *before = left;
         TRY(concatenated(binder, right, &left));
         TRY(concatenated(binder, before, &right));
     }
     TRY(operator_choose(binder, name, left, right, location, &op));
+    oid_t types[2] = {op->left, op->right};
+    if (types[0] == TYPE_ANYARRAY && types[1] == TYPE_ANYARRAY) {
+        struct expr *const both[2] = {left, right};
+        oid_t element;
+        TRY(bind_element_type(binder, types, both, 2, &element));
+        types[0] = types[1] = type_by_oid(element)->array_oid;
+    }
     struct expr **list = arena_alloc(binder->arena, 2 * sizeof *list);
     bool done;
     uint32_t count = 0;
     if (left != NULL) {
         list[count] = left;
-        TRY(bind_coerce(binder, &list[count], op->left, -1, CAST_IMPLICIT, &done));
+        TRY(bind_coerce(binder, &list[count], types[0], -1, CAST_IMPLICIT, &done));
         count++;
     }
     list[count] = right;
-    TRY(bind_coerce(binder, &list[count], op->right, -1, CAST_IMPLICIT, &done));
+    TRY(bind_coerce(binder, &list[count], types[1], -1, CAST_IMPLICIT, &done));
     count++;
     *result = expr_call(binder, op->function, op, list, count, location);
     (*result)->type = op->result;
@@ -634,9 +652,6 @@ enum err
 bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_t *typmod)
 {
     int32_t location = ast->node.location;
-    if (ast->array_dimensions > 0) {
-        return bind_unsupported(binder, location, "array types are");
-    }
     if (ast->setof || ast->percent_type) {
         return bind_unsupported(binder, location, "SETOF and %TYPE are");
     }
@@ -651,6 +666,13 @@ bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_
     }
     *type = info->oid;
     *typmod = -1;
+    if (ast->array_dimensions > 0) {
+        *type = info->element != 0 ? 0 : info->array_oid;
+        if (*type == 0) {
+            return bind_error(binder, location, ERR_UNDEFINED_OBJECT,
+                "type \"%s[]\" does not exist", ast->name);
+        }
+    }
     uint32_t count = ast_list_count(ast->modifiers);
     if (count == 0) {
         return ERR_OK;

@@ -17,6 +17,8 @@ virtual__clear(struct virtual_row *row)
         const struct type *type = type_by_oid(column->type);
         if (!column->not_null) {
             row->values[i] = datum_null();
+        } else if (type->element != 0) {
+            row->values[i] = array_make(row->eval->arena, type->element, false, NULL, 0);
         } else if (type->by_reference) {
             row->values[i] = virtual__text("");
         } else {

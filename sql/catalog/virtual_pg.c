@@ -63,20 +63,15 @@ storage_of(const struct type *type)
     return type->oid == TYPE_NUMERIC ? 'm' : 'x';
 }
 
-/* "1 2" of 0-based columns, or "{1,2}". */
+/* Of 0-based columns: an int2vector, or smallint[]. */
 static struct datum
 column_numbers(struct arena *arena, const uint16_t *columns, uint16_t count, bool array)
 {
-    struct buffer to = {0};
-    buffer_add_text(&to, array ? "{" : "");
+    struct datum numbers[INDEX_COLUMNS_MAX];
     for (uint16_t i = 0; i < count; i++) {
-        buffer_printf(&to, "%s%d", i == 0 ? "" : array ? "," : " ", columns[i] + 1);
+        numbers[i] = datum_int(columns[i] + 1);
     }
-    buffer_add_text(&to, array ? "}" : "");
-    void *copy = arena_copy(arena, to.data, to.size);
-    struct datum result = datum_bytes(copy, to.size);
-    buffer_destroy(&to);
-    return result;
+    return array_make(arena, TYPE_INT2, !array, numbers, count);
 }
 
 /* Unique among defaults, and stable. */
@@ -252,21 +247,6 @@ virtual__pg_namespace(struct virtual_row *row)
     return ERR_OK;
 }
 
-static void
-type_common(struct virtual_row *row, oid_t oid, const char *name, const struct type *type)
-{
-    virtual__clear(row);
-    SET(pg_type_oid, datum_int(oid));
-    SET(pg_type_typname, virtual__text(name));
-    SET(pg_type_typnamespace, datum_int(NAMESPACE_PG_CATALOG));
-    SET(pg_type_typowner, datum_int(ROLE_BOOTSTRAP));
-    SET(pg_type_typisdefined, datum_bool(true));
-    SET(pg_type_typdelim, datum_int(','));
-    SET(pg_type_typtypmod, datum_int(-1));
-    SET(pg_type_typtype, datum_int(type->category == CATEGORY_PSEUDO ? 'p' : 'b'));
-    SET(pg_type_typcollation, datum_int(collation_of(type->oid)));
-}
-
 enum err
 virtual__pg_type(struct virtual_row *row)
 {
@@ -274,25 +254,25 @@ virtual__pg_type(struct virtual_row *row)
     const struct type *types = type_all(&count);
     for (size_t i = 0; i < count; i++) {
         const struct type *type = &types[i];
-        type_common(row, type->oid, type->name, type);
+        bool array = type->element != 0 && type->array_oid == 0;
+        virtual__clear(row);
+        SET(pg_type_oid, datum_int(type->oid));
+        SET(pg_type_typname, virtual__text(type->name));
+        SET(pg_type_typnamespace, datum_int(NAMESPACE_PG_CATALOG));
+        SET(pg_type_typowner, datum_int(ROLE_BOOTSTRAP));
+        SET(pg_type_typisdefined, datum_bool(true));
+        SET(pg_type_typdelim, datum_int(','));
+        SET(pg_type_typtypmod, datum_int(-1));
+        SET(pg_type_typtype, datum_int(type->category == CATEGORY_PSEUDO ? 'p' : 'b'));
+        SET(pg_type_typcollation, datum_int(collation_of(array ? type->element : type->oid)));
         SET(pg_type_typlen, datum_int(type->size));
         SET(pg_type_typbyval, datum_bool(!type->by_reference));
         SET(pg_type_typcategory, datum_int(type->category));
         SET(pg_type_typispreferred, datum_bool(type->preferred));
+        SET(pg_type_typelem, datum_int(type->element));
         SET(pg_type_typarray, datum_int(type->array_oid));
         SET(pg_type_typalign, datum_int(align_of(type)));
         SET(pg_type_typstorage, datum_int(storage_of(type)));
-        TRY(virtual__emit(row));
-        if (type->array_oid == 0) {
-            continue;
-        }
-        type_common(row, type->array_oid, arena_printf(row->eval->arena, "_%s", type->name), type);
-        SET(pg_type_typtype, datum_int('b'));
-        SET(pg_type_typlen, datum_int(-1));
-        SET(pg_type_typcategory, datum_int(CATEGORY_ARRAY));
-        SET(pg_type_typelem, datum_int(type->oid));
-        SET(pg_type_typalign, datum_int(align_of(type) == 'd' ? 'd' : 'i'));
-        SET(pg_type_typstorage, datum_int('x'));
         TRY(virtual__emit(row));
     }
     return ERR_OK;
@@ -320,9 +300,9 @@ virtual__pg_proc(struct virtual_row *row)
     const struct function *functions = function_all(&count);
     for (size_t i = 0; i < count; i++) {
         const struct function *function = &functions[i];
-        struct buffer types = {0};
+        struct datum types[FUNCTION_ARGS_MAX];
         for (uint8_t a = 0; a < function->arg_count; a++) {
-            buffer_printf(&types, "%s%u", a == 0 ? "" : " ", function->args[a]);
+            types[a] = datum_int(function->args[a]);
         }
         virtual__clear(row);
         SET(pg_proc_oid, datum_int(function->oid));
@@ -341,9 +321,8 @@ virtual__pg_proc(struct virtual_row *row)
         SET(pg_proc_pronargdefaults, datum_int(function->arg_count - function->arg_required));
         SET(pg_proc_prorettype, datum_int(function->result));
         SET(pg_proc_proargtypes,
-            datum_bytes(arena_copy(row->eval->arena, types.data, types.size), types.size));
+            array_make(row->eval->arena, TYPE_OID, true, types, function->arg_count));
         SET(pg_proc_prosrc, virtual__text(function->name));
-        buffer_destroy(&types);
         TRY(virtual__emit(row));
     }
     return ERR_OK;
@@ -393,20 +372,24 @@ virtual__pg_operator(struct virtual_row *row)
 /* ---- pg_index, pg_constraint, pg_indexes
  * -------------------------------------------------------------- */
 
+/* indoption: 1 descending, 2 nulls first; the same bits as ours. */
 static struct datum
-repeated(struct arena *arena, uint16_t count, const uint8_t *flags)
+index_options(struct arena *arena, const struct index *index)
 {
-    struct buffer to = {0};
-    for (uint16_t i = 0; i < count; i++) {
-        int option = 0; /* indoption: 1 descending, 2 nulls first; the same bits as ours */
-        if (flags != NULL) {
-            option = flags[i] & (KEY_DESCENDING | KEY_NULLS_FIRST);
-        }
-        buffer_printf(&to, "%s%d", i == 0 ? "" : " ", option);
+    struct datum options[INDEX_COLUMNS_MAX];
+    for (uint16_t i = 0; i < index->column_count; i++) {
+        options[i] = datum_int(index->flags[i] & (KEY_DESCENDING | KEY_NULLS_FIRST));
     }
-    struct datum result = datum_bytes(arena_copy(arena, to.data, to.size), to.size);
-    buffer_destroy(&to);
-    return result;
+    return array_make(arena, TYPE_INT2, true, options, index->column_count);
+}
+
+/* As many zeros as the index has columns: there are no operator classes. */
+static struct datum
+no_oids(struct arena *arena, const struct index *index)
+{
+    struct datum zeros[INDEX_COLUMNS_MAX];
+    memset(zeros, 0, sizeof zeros);
+    return array_make(arena, TYPE_OID, true, zeros, index->column_count);
 }
 
 enum err
@@ -430,9 +413,9 @@ virtual__pg_index(struct virtual_row *row)
             SET(pg_index_indisready, datum_bool(true));
             SET(pg_index_indislive, datum_bool(true));
             SET(pg_index_indkey, column_numbers(arena, index->columns, index->column_count, false));
-            SET(pg_index_indcollation, repeated(arena, index->column_count, NULL));
-            SET(pg_index_indclass, repeated(arena, index->column_count, NULL));
-            SET(pg_index_indoption, repeated(arena, index->column_count, index->flags));
+            SET(pg_index_indcollation, no_oids(arena, index));
+            SET(pg_index_indclass, no_oids(arena, index));
+            SET(pg_index_indoption, index_options(arena, index));
             TRY(virtual__emit(row));
         }
     }

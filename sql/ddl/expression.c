@@ -64,9 +64,6 @@ ddl__resolve_type(struct ddl *ddl, const struct ast_type *type, oid_t *oid, int3
     if (type->percent_type) {
         return ddl__unsupported(ddl, "%TYPE", type->node.location);
     }
-    if (type->array_dimensions > 0) {
-        return ddl__unsupported(ddl, "an array type", type->node.location);
-    }
     bool plain = type->schema == NULL || strcmp(type->schema, "pg_catalog") == 0;
     if (type->schema == NULL && is_serial(type->name)) {
         enum err err = diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
@@ -84,6 +81,12 @@ ddl__resolve_type(struct ddl *ddl, const struct ast_type *type, oid_t *oid, int3
     }
     if (ast_list_count(type->modifiers) > 0) {
         TRY(resolve_modifiers(ddl, type, found->oid, typmod));
+    }
+    if (type->array_dimensions > 0) {
+        if (found->element != 0 || found->array_oid == 0) {
+            return undefined_type(ddl, type);
+        }
+        *oid = found->array_oid;
     }
     if (type->setof) {
         enum err err =

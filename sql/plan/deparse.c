@@ -102,6 +102,20 @@ put_const(struct writer *writer, const struct expr *expr)
     put_type(writer, expr->type, expr->typmod);
 }
 
+/* The name of the operator this is the function of. */
+static const char *
+operator_name(const struct function *function)
+{
+    size_t count;
+    const struct operator_def *all = operator_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (all[i].function == function) {
+            return all[i].name;
+        }
+    }
+    return function->name;
+}
+
 static void
 put_call(struct writer *writer, const struct expr *expr)
 {
@@ -116,6 +130,33 @@ put_call(struct writer *writer, const struct expr *expr)
         buffer_printf(writer->to, "(%s ", op->name);
         put(writer, expr->list[0]);
         put_text(writer, ")");
+    } else if (strcmp(expr->function->name, "array_any") == 0 ||
+               strcmp(expr->function->name, "array_all") == 0) {
+        const struct function *inner =
+            (const struct function *)(intptr_t)expr->list[0]->constant.i;
+        put_text(writer, "(");
+        put(writer, expr->list[1]);
+        buffer_printf(writer->to, " %s %s (", operator_name(inner),
+            strcmp(expr->function->name, "array_any") == 0 ? "ANY" : "ALL");
+        put(writer, expr->list[2]);
+        put_text(writer, "))");
+    } else if (strcmp(expr->function->name, "array_build") == 0 ||
+               strcmp(expr->function->name, "array_stack") == 0) {
+        put_text(writer, "ARRAY[");
+        put_list(writer, expr->list + 1, expr->count - 1, ", ");
+        put_text(writer, "]");
+    } else if (strcmp(expr->function->name, "array_cast") == 0) {
+        put_text(writer, "(");
+        put(writer, expr->list[2]);
+        put_text(writer, ")::");
+        put_type(writer, expr->type, expr->typmod);
+    } else if (strcmp(expr->function->name, "array_get") == 0) {
+        put(writer, expr->list[0]);
+        for (uint32_t i = 1; i < expr->count; i++) {
+            put_text(writer, "[");
+            put(writer, expr->list[i]);
+            put_text(writer, "]");
+        }
     } else if (((const struct call_expr *)(const void *)expr)->cast) {
         put_text(writer, "(");
         put(writer, expr->list[0]);

@@ -274,22 +274,18 @@ text_or_null(const char *text)
 static struct datum
 choices_array(struct arena *arena, const char *choices)
 {
-    if (choices == NULL) {
-        return datum_null();
-    }
-    struct buffer to = {0};
-    buffer_add_text(&to, "{");
-    for (const char *at = choices; *at != '\0'; at += *at == '|' ? 1 : 0) {
+    enum {
+        CHOICES_MAX = 16,
+    };
+    struct datum items[CHOICES_MAX];
+    uint32_t count = 0;
+    for (const char *at = choices; at != NULL && *at != '\0'; at += *at == '|' ? 1 : 0) {
         size_t size = strcspn(at, "|");
-        bool quote = memchr(at, ' ', size) != NULL;
-        buffer_printf(&to, "%s%s%.*s%s", at == choices ? "" : ",", quote ? "\"" : "", (int)size, at,
-            quote ? "\"" : "");
+        ASSERT(count < CHOICES_MAX);
+        items[count++] = datum_bytes(at, size);
         at += size;
     }
-    buffer_add_text(&to, "}");
-    struct datum array = datum_bytes(arena_copy(arena, to.data, to.size), to.size);
-    buffer_destroy(&to);
-    return array;
+    return choices == NULL ? datum_null() : array_make(arena, TYPE_TEXT, false, items, count);
 }
 
 static struct datum

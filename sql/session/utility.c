@@ -168,7 +168,7 @@ do_prepare(struct task *task, struct sql_session *session, const struct ast_prep
         if (type == NULL) {
             return diag_set(diag, ERR_UNDEFINED_OBJECT, "type \"%s\" does not exist", name->name);
         }
-        types[count++] = type->oid;
+        types[count++] = name->array_dimensions > 0 ? type->array_oid : type->oid;
     }
     struct prepared *prepared = NULL;
     TRY(prepared__new(session, statement->name, text + statement->statement_start,

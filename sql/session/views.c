@@ -133,23 +133,19 @@ scan_prepared(struct eval *eval, const struct catalog *catalog,
     }
     LIST_FOREACH (node, &eval->env->session->statements) {
         const struct prepared *prepared = LIST_ENTRY(node, struct prepared, node);
-        struct buffer types = {0};
-        buffer_add_text(&types, "{");
+        struct datum *types = arena_array(eval->arena, prepared->param_count + 1U, sizeof *types);
         for (uint32_t i = 0; i < prepared->param_count; i++) {
-            buffer_printf(&types, "%s%s", i == 0 ? "" : ",",
-                type_format(eval->arena, prepared->param_types[i], -1));
+            types[i] = datum_int(prepared->param_types[i]);
         }
-        buffer_add_text(&types, "}");
         struct datum values[PREPARED_COLUMNS] = {
             text_datum(prepared->name),
             datum_bytes(prepared->text, prepared->size),
             datum_null(),
-            datum_bytes(arena_copy(eval->arena, types.data, types.size), types.size),
+            array_make(eval->arena, TYPE_REGTYPE, false, types, prepared->param_count),
             datum_bool(prepared->from_sql),
             datum_int(prepared->planned != NULL),
             datum_int(0),
         };
-        buffer_destroy(&types);
         TRY(emit(arg, values));
     }
     return ERR_OK;

@@ -16,7 +16,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
-#include "sql/value/value_internal.h"
+#include "sql/value/array.h"
 
 enum {
     MARK_NULL_FIRST = 0,
@@ -76,16 +76,25 @@ datum_compare(oid_t type, struct datum a, struct datum b)
         __int128 y = interval_span(b);
         return (x > y) - (x < y);
     }
-    default:
+    case TYPE_BOOL:
+    case TYPE_INT2:
+    case TYPE_INT4:
+    case TYPE_INT8:
+    case TYPE_OID:
+    case TYPE_DATE:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
         return (a.i > b.i) - (a.i < b.i);
+    default:
+        return type_element(type) != 0 ? array__compare(a, b) : (a.i > b.i) - (a.i < b.i);
     }
 }
 
 bool
 type_is_ordered(oid_t type)
 {
-    return type != TYPE_VOID && type != TYPE_ANY && type != TYPE_RECORD &&
-           type_by_oid(type) != NULL;
+    const struct type *known = type_by_oid(type);
+    return known != NULL && known->category != CATEGORY_PSEUDO;
 }
 
 uint64_t
@@ -117,8 +126,18 @@ datum_hash(oid_t type, struct datum value, uint64_t seed)
         __int128 span = interval_span(value);
         return hash64(&span, sizeof span, seed);
     }
-    default:
+    case TYPE_BOOL:
+    case TYPE_INT2:
+    case TYPE_INT4:
+    case TYPE_INT8:
+    case TYPE_OID:
+    case TYPE_DATE:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
         return hash_u64((uint64_t)value.i ^ seed);
+    default:
+        return type_element(type) != 0 ? array__hash(value, seed)
+                                       : hash_u64((uint64_t)value.i ^ seed);
     }
 }
 
@@ -217,6 +236,27 @@ put_bytes(struct buffer *key, const uint8_t *bytes, size_t size)
     end[1] = 0;
 }
 
+/* Its elements' keys, a 0 (less than any key's first byte), the dimensions; all that as bytes. */
+static void
+put_array(struct buffer *key, struct datum value)
+{
+    struct array_reader reader;
+    struct datum element;
+    struct buffer inner = {0};
+    (void)array__open(value, &reader);
+    while (array__next(&reader, &element)) {
+        key_encode(&inner, reader.element, element, 0);
+    }
+    buffer_add_u8(&inner, 0);
+    buffer_add_u8(&inner, (uint8_t)reader.dimensions);
+    for (uint32_t d = 0; d < reader.dimensions; d++) {
+        put_integer(&inner, 4, reader.sizes[d]);
+        put_integer(&inner, 4, reader.lower[d]);
+    }
+    put_bytes(key, inner.data, inner.size);
+    buffer_destroy(&inner);
+}
+
 static void
 put_payload(struct buffer *key, oid_t type, struct datum value)
 {
@@ -246,7 +286,17 @@ put_payload(struct buffer *key, oid_t type, struct datum value)
     case TYPE_BPCHAR:
         put_bytes(key, value.p, without_blanks(value));
         return;
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+    case TYPE_BYTEA:
+    case TYPE_NAME:
+        put_bytes(key, value.p, value.size);
+        return;
     default:
+        if (type_element(type) != 0) {
+            put_array(key, value);
+            return;
+        }
         put_bytes(key, value.p, value.size);
     }
 }
@@ -332,6 +382,37 @@ key_skip(struct slice *key, oid_t type, int flags, struct diag *diag)
     return ERR_OK;
 }
 
+/* The array that put_array made *value of. */
+static enum err
+get_array(struct arena *arena, oid_t element_type, struct datum *value, struct diag *diag)
+{
+    struct array_maker maker = {.element = element_type};
+    struct slice key = datum_slice(*value);
+    while (key.size > 0 && key.data[0] != 0) {
+        struct datum element;
+        TRY(key_decode(arena, &key, element_type, 0, &element, diag));
+        array__add(&maker, arena, element);
+    }
+    maker.dimensions = key.size < 2 ? UINT32_MAX : key.data[1];
+    if (maker.dimensions > ARRAY_DIMENSIONS_MAX || key.size != 2 + (size_t)8 * maker.dimensions) {
+        return bad_key(diag);
+    }
+    uint64_t count = maker.dimensions == 0 ? 0 : 1;
+    for (uint32_t d = 0; d < maker.dimensions; d++) {
+        maker.sizes[d] = (int32_t)get_integer(key.data + 2 + (size_t)8 * d, 4);
+        maker.lower[d] = (int32_t)get_integer(key.data + 6 + (size_t)8 * d, 4);
+        count *= maker.sizes[d] <= 0 ? 0 : (uint64_t)maker.sizes[d];
+        if (count > maker.count) {
+            return bad_key(diag);
+        }
+    }
+    if (count != maker.count) {
+        return bad_key(diag);
+    }
+    *value = array__make(arena, &maker);
+    return ERR_OK;
+}
+
 enum err
 key_decode(struct arena *arena, struct slice *key, oid_t type, int flags, struct datum *value,
     struct diag *diag)
@@ -379,7 +460,7 @@ key_decode(struct arena *arena, struct slice *key, oid_t type, int flags, struct
             i += payload.data[i] == 0 ? 1 : 0;
         }
         *value = datum_bytes(bytes, size);
-        return ERR_OK;
+        return type_element(type) == 0 ? ERR_OK : get_array(arena, type_element(type), value, diag);
     }
     }
 }

@@ -41,7 +41,7 @@ static size_t cast_count;
 
 static const struct function_rows *const tables[] = {&arithmetic_rows, &compare_rows, &numeric_rows,
     &text_rows, &datetime_rows, &datetime_extract_rows, &datetime_format_rows, &regex_rows,
-    &string_rows, &bytes_rows, &aggregate_rows, &misc_rows};
+    &string_rows, &bytes_rows, &aggregate_rows, &array_rows, &misc_rows};
 enum {
     TABLE_COUNT = sizeof tables / sizeof tables[0]
 };
@@ -304,6 +304,7 @@ operator_compare_function(const char *name, oid_t type)
     /* Types that compare as another: by their bytes or their number. */
     type = type == TYPE_VARCHAR || type == TYPE_UNKNOWN ? TYPE_TEXT : type;
     type = value__is_reg(type) ? TYPE_OID : type;
+    type = type_element(type) != 0 ? TYPE_ANYARRAY : type;
     size_t count = 0;
     const struct operator_def *def = operator_by_name(name, &count);
     for (size_t i = 0; i < count; i++) {

@@ -7,8 +7,8 @@
 
 #include "base/assert.h"
 #include "parser/scanner.h"
+#include "sql/value/array.h"
 #include "sql/value/datetime_internal.h"
-#include "sql/value/value_internal.h"
 
 enum err
 value__invalid(struct eval *eval, const char *type, struct slice text)
@@ -559,6 +559,9 @@ type_input(struct eval *eval, oid_t type, int32_t typmod, struct slice text, str
     case TYPE_INTERVAL:
         return datetime__input(eval, type, typmod, text, value);
     default:
+        if (type_element(type) != 0) {
+            return array__input(eval, type, typmod, text, value);
+        }
         return diag_set(eval->diag, ERR_FEATURE_NOT_SUPPORTED, "cannot accept a value of type %s",
             type_by_oid(type) == NULL ? "?" : type_by_oid(type)->sql_name);
     }
@@ -612,7 +615,18 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
         return;
     case TYPE_VOID:
         return;
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+    case TYPE_BPCHAR:
+    case TYPE_NAME:
+    case TYPE_UNKNOWN:
+        buffer_add(to, value.p, value.size);
+        return;
     default:
+        if (type_element(type) != 0) {
+            array__output(env, type, value, to);
+            return;
+        }
         buffer_add(to, value.p, value.size);
     }
 }
@@ -723,6 +737,9 @@ type_receive(struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, 
         *value = value__bytes(eval, bytes.data, bytes.size);
         return ERR_OK;
     default:
+        if (type_element(type) != 0) {
+            return array__receive(eval, type, typmod, bytes, value);
+        }
         return receive_text(eval, type, typmod, bytes, value);
     }
 }
@@ -778,6 +795,10 @@ type_send(oid_t type, struct datum value, struct buffer *to)
     case TYPE_VOID:
         return;
     default:
+        if (type_element(type) != 0) {
+            array__send(value, to);
+            return;
+        }
         buffer_add(to, value.p, value.size);
     }
 }
@@ -828,6 +849,8 @@ type_apply_typmod(struct eval *eval, oid_t type, int32_t typmod, bool explicit_c
     case TYPE_INTERVAL:
         return interval__datum_typmod(eval, typmod, value, result);
     default:
-        return ERR_OK;
+        return type_element(type) == 0
+                   ? ERR_OK
+                   : array__apply_typmod(eval, typmod, explicit_cast, value, result);
     }
 }

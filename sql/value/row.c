@@ -162,6 +162,26 @@ get_fixed(const uint8_t *from, const struct column_place *place)
     }
 }
 
+void
+value__store(oid_t type, struct datum value, struct buffer *to)
+{
+    struct column_place place = {.type = type, .size = fixed_size(type)};
+    place.reference = place.size == 16;
+    if (place.size > 0) {
+        put_fixed(buffer_extend(to, place.size), &place, value);
+    } else {
+        buffer_add(to, value.p, value.size);
+    }
+}
+
+struct datum
+value__load(oid_t type, struct slice bytes)
+{
+    struct column_place place = {.type = type, .size = fixed_size(type)};
+    place.reference = place.size == 16;
+    return place.size > 0 ? get_fixed(bytes.data, &place) : datum_bytes(bytes.data, bytes.size);
+}
+
 static enum err
 damaged(struct diag *diag)
 {

@@ -6,35 +6,68 @@
 #include "sql/value/value_internal.h"
 
 static const struct type types[] = {
-    {TYPE_BOOL, "bool", "boolean", 1, false, true, 'B', 1000, true},
-    {TYPE_BYTEA, "bytea", "bytea", -1, true, false, 'U', 1001, true},
-    {TYPE_CHAR, "char", "\"char\"", 1, false, false, 'Z', 1002, true},
-    {TYPE_NAME, "name", "name", 64, true, false, 'S', 1003, true},
-    {TYPE_INT8, "int8", "bigint", 8, false, false, 'N', 1016, true},
-    {TYPE_INT2, "int2", "smallint", 2, false, false, 'N', 1005, true},
-    {TYPE_INT4, "int4", "integer", 4, false, false, 'N', 1007, true},
-    {TYPE_REGPROC, "regproc", "regproc", 4, false, false, 'N', 1008, true},
-    {TYPE_TEXT, "text", "text", -1, true, true, 'S', 1009, true},
-    {TYPE_OID, "oid", "oid", 4, false, true, 'N', 1028, true},
-    {TYPE_FLOAT4, "float4", "real", 4, false, false, 'N', 1021, false},
-    {TYPE_FLOAT8, "float8", "double precision", 8, false, true, 'N', 1022, false},
-    {TYPE_UNKNOWN, "unknown", "unknown", -2, true, false, 'X', 0, true},
-    {TYPE_BPCHAR, "bpchar", "character", -1, true, false, 'S', 1014, false},
-    {TYPE_VARCHAR, "varchar", "character varying", -1, true, false, 'S', 1015, true},
-    {TYPE_DATE, "date", "date", 4, false, false, 'D', 1182, true},
-    {TYPE_TIME, "time", "time without time zone", 8, false, false, 'D', 1183, true},
-    {TYPE_TIMESTAMP, "timestamp", "timestamp without time zone", 8, false, false, 'D', 1115, true},
-    {TYPE_TIMESTAMPTZ, "timestamptz", "timestamp with time zone", 8, false, true, 'D', 1185, true},
-    {TYPE_INTERVAL, "interval", "interval", 16, true, true, 'T', 1187, false},
-    {TYPE_NUMERIC, "numeric", "numeric", -1, true, false, 'N', 1231, false},
-    {TYPE_REGCLASS, "regclass", "regclass", 4, false, false, 'N', 2210, true},
-    {TYPE_REGTYPE, "regtype", "regtype", 4, false, false, 'N', 2211, true},
-    {TYPE_RECORD, "record", "record", -1, true, false, 'P', 2287, false},
-    {TYPE_ANY, "any", "\"any\"", 4, false, false, 'P', 0, false},
-    {TYPE_VOID, "void", "void", 4, false, false, 'P', 0, false},
-    {TYPE_UUID, "uuid", "uuid", 16, true, false, 'U', 2951, true},
-    {TYPE_REGNAMESPACE, "regnamespace", "regnamespace", 4, false, false, 'N', 4090, true},
-    {TYPE_REGROLE, "regrole", "regrole", 4, false, false, 'N', 4097, true},
+    {TYPE_BOOL, "bool", "boolean", 1, false, true, 'B', 1000, true, 0},
+    {TYPE_BYTEA, "bytea", "bytea", -1, true, false, 'U', 1001, true, 0},
+    {TYPE_CHAR, "char", "\"char\"", 1, false, false, 'Z', 1002, true, 0},
+    {TYPE_NAME, "name", "name", 64, true, false, 'S', 1003, true, 0},
+    {TYPE_INT8, "int8", "bigint", 8, false, false, 'N', 1016, true, 0},
+    {TYPE_INT2, "int2", "smallint", 2, false, false, 'N', 1005, true, 0},
+    {TYPE_INT2VECTOR, "int2vector", "int2vector", -1, true, false, 'A', 1006, false, TYPE_INT2},
+    {TYPE_INT4, "int4", "integer", 4, false, false, 'N', 1007, true, 0},
+    {TYPE_REGPROC, "regproc", "regproc", 4, false, false, 'N', 1008, true, 0},
+    {TYPE_TEXT, "text", "text", -1, true, true, 'S', 1009, true, 0},
+    {TYPE_OID, "oid", "oid", 4, false, true, 'N', 1028, true, 0},
+    {TYPE_OIDVECTOR, "oidvector", "oidvector", -1, true, false, 'A', 1013, false, TYPE_OID},
+    {TYPE_FLOAT4, "float4", "real", 4, false, false, 'N', 1021, false, 0},
+    {TYPE_FLOAT8, "float8", "double precision", 8, false, true, 'N', 1022, false, 0},
+    {TYPE_UNKNOWN, "unknown", "unknown", -2, true, false, 'X', 0, true, 0},
+    {1000, "_bool", "boolean[]", -1, true, false, 'A', 0, false, TYPE_BOOL},
+    {1001, "_bytea", "bytea[]", -1, true, false, 'A', 0, false, TYPE_BYTEA},
+    {1002, "_char", "\"char\"[]", -1, true, false, 'A', 0, false, TYPE_CHAR},
+    {1003, "_name", "name[]", -1, true, false, 'A', 0, false, TYPE_NAME},
+    {1005, "_int2", "smallint[]", -1, true, false, 'A', 0, false, TYPE_INT2},
+    {1007, "_int4", "integer[]", -1, true, false, 'A', 0, false, TYPE_INT4},
+    {1008, "_regproc", "regproc[]", -1, true, false, 'A', 0, false, TYPE_REGPROC},
+    {1009, "_text", "text[]", -1, true, false, 'A', 0, false, TYPE_TEXT},
+    {1014, "_bpchar", "character[]", -1, true, false, 'A', 0, false, TYPE_BPCHAR},
+    {1015, "_varchar", "character varying[]", -1, true, false, 'A', 0, false, TYPE_VARCHAR},
+    {1016, "_int8", "bigint[]", -1, true, false, 'A', 0, false, TYPE_INT8},
+    {1021, "_float4", "real[]", -1, true, false, 'A', 0, false, TYPE_FLOAT4},
+    {1022, "_float8", "double precision[]", -1, true, false, 'A', 0, false, TYPE_FLOAT8},
+    {1028, "_oid", "oid[]", -1, true, false, 'A', 0, false, TYPE_OID},
+    {TYPE_BPCHAR, "bpchar", "character", -1, true, false, 'S', 1014, false, 0},
+    {TYPE_VARCHAR, "varchar", "character varying", -1, true, false, 'S', 1015, true, 0},
+    {TYPE_DATE, "date", "date", 4, false, false, 'D', 1182, true, 0},
+    {TYPE_TIME, "time", "time without time zone", 8, false, false, 'D', 1183, true, 0},
+    {TYPE_TIMESTAMP, "timestamp", "timestamp without time zone", 8, false, false, 'D', 1115, true,
+        0},
+    {1115, "_timestamp", "timestamp without time zone[]", -1, true, false, 'A', 0, false,
+        TYPE_TIMESTAMP},
+    {1182, "_date", "date[]", -1, true, false, 'A', 0, false, TYPE_DATE},
+    {1183, "_time", "time without time zone[]", -1, true, false, 'A', 0, false, TYPE_TIME},
+    {TYPE_TIMESTAMPTZ, "timestamptz", "timestamp with time zone", 8, false, true, 'D', 1185, true,
+        0},
+    {1185, "_timestamptz", "timestamp with time zone[]", -1, true, false, 'A', 0, false,
+        TYPE_TIMESTAMPTZ},
+    {TYPE_INTERVAL, "interval", "interval", 16, true, true, 'T', 1187, false, 0},
+    {1187, "_interval", "interval[]", -1, true, false, 'A', 0, false, TYPE_INTERVAL},
+    {1231, "_numeric", "numeric[]", -1, true, false, 'A', 0, false, TYPE_NUMERIC},
+    {TYPE_NUMERIC, "numeric", "numeric", -1, true, false, 'N', 1231, false, 0},
+    {TYPE_REGCLASS, "regclass", "regclass", 4, false, false, 'N', 2210, true, 0},
+    {TYPE_REGTYPE, "regtype", "regtype", 4, false, false, 'N', 2211, true, 0},
+    {2210, "_regclass", "regclass[]", -1, true, false, 'A', 0, false, TYPE_REGCLASS},
+    {2211, "_regtype", "regtype[]", -1, true, false, 'A', 0, false, TYPE_REGTYPE},
+    {TYPE_RECORD, "record", "record", -1, true, false, 'P', 2287, false, 0},
+    {TYPE_ANY, "any", "\"any\"", 4, false, false, 'P', 0, false, 0},
+    {TYPE_ANYARRAY, "anyarray", "anyarray", -1, true, false, 'P', 0, false, 0},
+    {TYPE_VOID, "void", "void", 4, false, false, 'P', 0, false, 0},
+    {TYPE_ANYELEMENT, "anyelement", "anyelement", 4, false, false, 'P', 0, false, 0},
+    {TYPE_UUID, "uuid", "uuid", 16, true, false, 'U', 2951, true, 0},
+    {2951, "_uuid", "uuid[]", -1, true, false, 'A', 0, false, TYPE_UUID},
+    {TYPE_REGNAMESPACE, "regnamespace", "regnamespace", 4, false, false, 'N', 4090, true, 0},
+    {4090, "_regnamespace", "regnamespace[]", -1, true, false, 'A', 0, false, TYPE_REGNAMESPACE},
+    {TYPE_REGROLE, "regrole", "regrole", 4, false, false, 'N', 4097, true, 0},
+    {4097, "_regrole", "regrole[]", -1, true, false, 'A', 0, false, TYPE_REGROLE},
 };
 enum {
     TYPE_COUNT = sizeof types / sizeof types[0]
@@ -79,6 +112,13 @@ type_by_name(const char *name)
     return NULL;
 }
 
+oid_t
+type_element(oid_t oid)
+{
+    const struct type *type = type_by_oid(oid);
+    return type == NULL ? 0 : type->element;
+}
+
 const struct type *
 type_all(size_t *count)
 {
@@ -91,13 +131,10 @@ type_format(struct arena *arena, oid_t oid, int32_t typmod)
 {
     const struct type *type = type_by_oid(oid);
     if (type == NULL) {
-        /* An array of a known type is named so; they do not exist yet as values. */
-        for (size_t i = 0; i < TYPE_COUNT; i++) {
-            if (types[i].array_oid == oid && oid != 0) {
-                return arena_printf(arena, "%s[]", types[i].sql_name);
-            }
-        }
         return arena_strdup(arena, oid == 0 ? "-" : "???");
+    }
+    if (type->element != 0 && type->array_oid == 0) {
+        return arena_printf(arena, "%s[]", type_format(arena, type->element, typmod));
     }
     if (typmod < 0) {
         return arena_strdup(arena, oid == TYPE_BPCHAR ? "bpchar" : type->sql_name);

@@ -12,6 +12,7 @@
  *                                                              padded with blanks to n characters)
  *     numeric                                               p, size: own form, see numeric.c
  *     uuid                                                  p, size 16
+ *     arrays, int2vector, oidvector                         p, size: see array.c
  *
  * Text is UTF-8, compared by bytes (C collation). All memory that p points to is immutable and
  * lives in an arena or a page copy named by whoever handed the datum out.
@@ -80,13 +81,20 @@ enum type_oid {
     TYPE_NAME = 19,
     TYPE_INT8 = 20,
     TYPE_INT2 = 21,
+    TYPE_INT2VECTOR = 22,
     TYPE_INT4 = 23,
     TYPE_REGPROC = 24,
     TYPE_TEXT = 25,
     TYPE_OID = 26,
+    TYPE_OIDVECTOR = 30,
     TYPE_FLOAT4 = 700,
     TYPE_FLOAT8 = 701,
     TYPE_UNKNOWN = 705, /* an untyped literal or parameter before resolution */
+    TYPE_CHAR_ARRAY = 1002,
+    TYPE_INT2_ARRAY = 1005,
+    TYPE_INT4_ARRAY = 1007,
+    TYPE_TEXT_ARRAY = 1009,
+    TYPE_OID_ARRAY = 1028,
     TYPE_BPCHAR = 1042,
     TYPE_VARCHAR = 1043,
     TYPE_DATE = 1082,
@@ -97,9 +105,12 @@ enum type_oid {
     TYPE_NUMERIC = 1700,
     TYPE_REGCLASS = 2205,
     TYPE_REGTYPE = 2206,
+    TYPE_REGTYPE_ARRAY = 2211,
     TYPE_RECORD = 2249,
     TYPE_ANY = 2276, /* in function tables: whatever */
+    TYPE_ANYARRAY = 2277, /* in function tables: an array of any type, and .. */
     TYPE_VOID = 2278,
+    TYPE_ANYELEMENT = 2283, /* .. the type of its elements; the binder makes them one type */
     TYPE_UUID = 2950,
     TYPE_REGNAMESPACE = 4089,
     TYPE_REGROLE = 4096,
@@ -130,12 +141,15 @@ struct type {
     /* Two equal values have the same bytes and the key encoding can be turned back into exactly
      * this value (not so: numeric's scale, -0.0, char(n)'s blanks): index-only scans may use it. */
     bool key_lossless;
+    oid_t element; /* of an array type, else 0 */
 };
 
 /* NULL if unknown. */
 const struct type *type_by_oid(oid_t oid);
 /* By any accepted name, lower case: int4, integer, int, "timestamp with time zone", varchar... */
 const struct type *type_by_name(const char *name);
+/* Of an array type: the type of its elements; else 0. */
+oid_t type_element(oid_t type);
 /* All, for pg_type. */
 const struct type *type_all(size_t *count);
 /* "character varying(10)", "numeric(10,2)"; -1: no modifier. */
@@ -191,6 +205,10 @@ void type_send(oid_t type, struct datum value, struct buffer *to);
 /* Deep copy into an arena. */
 struct datum datum_copy(struct arena *arena, oid_t type, struct datum value);
 
+/* An array of one dimension. vector: int2vector or oidvector, whose first subscript is 0. */
+struct datum array_make(
+    struct arena *arena, oid_t element, bool vector, const struct datum *elements, uint32_t count);
+
 /* ---- comparing, hashing, keys ---------------------------------------------------------------- */
 
 /* Total btree order of non-null values of one type: <0, 0, >0 (NaN above all, as PostgreSQL). */
@@ -245,6 +263,7 @@ enum function_flags {
     FUNCTION_AGGREGATE = 32,
     FUNCTION_INTERNAL = 64, /* casts and the like: not found by name */
     FUNCTION_TEXT_ARGS = 128, /* arguments of TYPE_ANY come in their text forms (concat) */
+    FUNCTION_ELEMENT = 256, /* wants the OID of what anyelement stands for as one more argument */
 };
 
 enum {

@@ -34,6 +34,11 @@ size_t utf8_offset(struct slice text, size_t characters);
 enum err float__input(struct eval *eval, bool single, struct slice text, double *value);
 void float__output(double value, bool single, int extra_digits, struct buffer *to);
 
+/* ---- row.c ---- */
+/* A value that is not null in the bytes a row would hold. load points into them. */
+void value__store(oid_t type, struct datum value, struct buffer *to);
+struct datum value__load(oid_t type, struct slice bytes);
+
 /* ---- numeric.c ---- */
 enum err numeric__input(struct eval *eval, int32_t typmod, struct slice text, struct datum *value);
 void numeric__output(struct datum value, struct buffer *to);
@@ -95,7 +100,7 @@ struct function_rows {
 
 extern const struct function_rows arithmetic_rows, compare_rows, numeric_rows, text_rows,
     datetime_rows, datetime_extract_rows, datetime_format_rows, regex_rows, string_rows, bytes_rows,
-    aggregate_rows, misc_rows;
+    aggregate_rows, misc_rows, array_rows;
 
 #define ROWS(array)  (array), sizeof(array) / sizeof((array)[0])
 #define UNUSED_COUNT (void)count
