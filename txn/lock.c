@@ -146,7 +146,10 @@ find_or_make(struct txn_db *db, const struct target *target)
         list_init(&lock->holds);
         list_init(&lock->queue);
         lock->next = atomic_load_explicit(target->bucket, memory_order_relaxed);
-        atomic_fetch_add(&db->lock_count, 1); /* before it can be found: see lock__row_free */
+        atomic_fetch_add_explicit(&db->lock_count, 1, memory_order_relaxed);
+        if (lock->kind == LOCK_ROW) {
+            atomic_fetch_add(&db->row_lock_count, 1); /* before it can be found: lock__row_free */
+        }
         atomic_store(target->bucket, lock);
     }
     return lock;
@@ -174,6 +177,9 @@ free_if_unused(struct txn_db *db, struct lock *lock)
             at = at->next;
         }
         at->next = lock->next;
+    }
+    if (lock->kind == LOCK_ROW) {
+        atomic_fetch_sub_explicit(&db->row_lock_count, 1, memory_order_relaxed);
     }
     mem_free(lock);
     atomic_fetch_sub_explicit(&db->lock_count, 1, memory_order_relaxed);
@@ -413,8 +419,8 @@ acquire(struct task *task, struct txn *txn, const struct target *target, unsigne
 bool
 lock__row_free(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lock mode, bool own)
 {
-    if (atomic_load(&txn->db->lock_count) == 0) {
-        return true; /* no lock of any kind: spares the hash and a cold line of the table */
+    if (atomic_load(&txn->db->row_lock_count) == 0) {
+        return true; /* no row is locked: spares the hash and a cold line of the table */
     }
     struct target target = target_of(txn->db, LOCK_ROW, tree.v, key);
     /* The leaf's latch orders us: who takes a row lock does so under it, or looks at the row

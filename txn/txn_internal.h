@@ -300,6 +300,7 @@ struct txn_db {
     struct lock_partition *partitions;
     _Atomic uint32_t strong[STRONG_COUNTERS]; /* strong table locks wanted or held */
     _Atomic uint64_t lock_count;
+    _Atomic uint64_t row_lock_count; /* of them, on rows */
     _Atomic uint64_t deadlocks;
     uint64_t visit; /* detector, under all latches */
 
