@@ -75,10 +75,20 @@ bind_checks(struct binder *binder, struct modify *modify)
     struct scope *scope = scope_new(binder, NULL, &none);
     vec_add(
         binder->arena, &scope->items, item_for_relation(binder, NULL, relation, modify->new_base));
+    /* In the order of their names: which one a bad row is told of should not depend on history. */
+    const struct check **sorted = arena_alloc_raw(binder->arena, count * sizeof *sorted);
     for (uint32_t i = 0; i < count; i++) {
-        TRY(bind_text(binder, scope, relation->checks[i].text, CLAUSE_CHECK, &modify->checks[i]));
+        uint32_t at = i;
+        while (at > 0 && strcmp(sorted[at - 1]->name, relation->checks[i].name) > 0) {
+            sorted[at] = sorted[at - 1];
+            at--;
+        }
+        sorted[at] = &relation->checks[i];
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(bind_text(binder, scope, sorted[i]->text, CLAUSE_CHECK, &modify->checks[i]));
         TRY(bind_to_boolean(binder, &modify->checks[i], "CHECK"));
-        modify->check_names[i] = relation->checks[i].name;
+        modify->check_names[i] = sorted[i]->name;
     }
     modify->check_count = count;
     return ERR_OK;

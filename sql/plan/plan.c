@@ -224,6 +224,8 @@ plan_bind_expression(struct task *task, struct plan_context *context, const char
     TRY(bind_text(&binder, scope, text, relation != NULL ? CLAUSE_CHECK : CLAUSE_DEFAULT, expr));
     if (type == 0) {
         TRY(bind_to_text_if_unknown(&binder, expr));
+    } else if (relation != NULL && type == TYPE_BOOL) {
+        TRY(bind_to_boolean(&binder, expr, "CHECK"));
     } else {
         struct column column = {.name = "?", .type = type, .typmod = typmod};
         TRY(bind_assign(&binder, expr, &column));

@@ -176,7 +176,8 @@ struct sql_session {
     struct setting_told *untold;
     int64_t statement_timeout_us, lock_timeout_us, idle_in_transaction_us, idle_session_us;
     uint64_t work_mem;
-    int notice_level; /* client_min_messages */
+    bool read_uncommitted; /* the transaction's level as it was asked for */
+    int notice_level;      /* client_min_messages */
 };
 
 /* ---- transaction.c ------------------------------------------------------------------------------

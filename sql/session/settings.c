@@ -191,7 +191,8 @@ value_at(const struct sql_session *session, int index)
     const char *name = settings[index].name;
     if (session->txn != NULL && txn_state(session->txn) == TXN_ACTIVE) {
         if (strcmp(name, "transaction_isolation") == 0) {
-            return isolation_name(txn_isolation(session->txn));
+            return session->read_uncommitted ? "read uncommitted"
+                                             : isolation_name(txn_isolation(session->txn));
         }
         if (strcmp(name, "transaction_read_only") == 0) {
             return txn_read_only(session->txn) ? "on" : "off";
@@ -503,7 +504,10 @@ check_int(const struct setting *setting, const char *value, char **checked, stru
     }
     if (number < (double)setting->min || number > (double)setting->max) {
         return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
-            "%s is outside the valid range for parameter \"%s\" (%lld .. %lld)", value,
+            "%.0f%s is outside the valid range for parameter \"%s\" (%lld .. %lld)", number,
+            setting->unit == UNIT_NONE ? ""
+            : setting->unit == UNIT_MS ? " ms"
+                                       : " kB",
             setting->name, (long long)setting->min, (long long)setting->max);
     }
     char text[32];

@@ -38,6 +38,7 @@ begin(struct task *task, struct sql_session *session, enum block_state block, st
         session->txn, strcmp(settings__value(session, "synchronous_commit"), "off") != 0);
     txn_set_lock_timeout(session->txn, session->lock_timeout_us);
     session->block = block;
+    session->read_uncommitted = false;
     session->env.transaction_time = world_wall_us(session->engine->world) - EPOCH_US;
     session->env.statement_time = session->env.transaction_time;
     return ERR_OK;
@@ -146,6 +147,7 @@ apply_modes(
             }
             TRY(txn_set_isolation(session->txn, isolation, diag));
         }
+        session->read_uncommitted = modes->isolation == AST_ISOLATION_READ_UNCOMMITTED;
     }
     if (modes->read_only >= 0) {
         if (modes->read_only == 0 && txn_read_only(session->txn) &&

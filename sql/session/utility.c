@@ -241,10 +241,6 @@ static enum err
 run_ddl(struct task *task, struct sql_session *session, const struct ast_node *node,
     const char *text, size_t size, const char **tag, struct diag *diag)
 {
-    if (txn_read_only(session->txn)) {
-        return diag_set(diag, ERR_READ_ONLY_TRANSACTION,
-            "cannot execute a schema change in a read-only transaction");
-    }
     struct catalog *catalog = NULL;
     TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
     const struct role *role = catalog_role(catalog, session->user);

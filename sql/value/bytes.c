@@ -320,7 +320,8 @@ FN(convert_to)
             buffer_destroy(&shown);
             return err;
         }
-        bytes[size++] = c < 0x80 ? c : (uint8_t)((c & 3) << 6 | (args[0].p[++i] & 0x3F));
+        unsigned low = c < 0x80 ? 0 : args[0].p[++i];
+        bytes[size++] = (uint8_t)(c < 0x80 ? c : (unsigned)((c & 3) << 6) | (low & 0x3F));
     }
     *result = datum_bytes(bytes, size);
     return ERR_OK;

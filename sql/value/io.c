@@ -342,7 +342,8 @@ bytea_input(struct eval *eval, struct slice text, struct datum *value)
                 bytes[size++] = (uint8_t)((c[1] - '0') << 6 | (c[2] - '0') << 3 | (c[3] - '0'));
                 at += 3;
             } else {
-                return value__invalid(eval, "bytea", text);
+                return diag_set(
+                    eval->diag, ERR_INVALID_TEXT, "invalid input syntax for type bytea");
             }
         }
     }
