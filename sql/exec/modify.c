@@ -249,13 +249,51 @@ remove_entries(
     return ERR_OK;
 }
 
+/* A changed unique key is what FOR KEY SHARE holds fast, so the row must be locked more strongly
+ * than txn_update does. */
+static bool
+changes_unique(const struct modify_state *state, const struct datum *old, const struct datum *new)
+{
+    const struct relation *relation = state->writer.relation;
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        const struct index *index = &relation->indexes[i];
+        if (index->unique && !index->primary && state->node.code->modify.touched[i] &&
+            !index_same_key(relation, index, old, new)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Writes the new row in place of the version seen; entries are the caller's. */
+static enum err
+replace_row(struct task *task, struct exec *x, struct modify_state *state, bool locks,
+    struct txn_version version, const struct datum *row, struct txn_row *latest,
+    enum txn_outcome *outcome)
+{
+    const struct relation *relation = state->writer.relation;
+    struct arena *memory = &state->writer.memory;
+    struct slice key = key_of(x, &state->node.code->plan->modify.target);
+    if (locks) {
+        TRY(txn_lock_row(task, x->context.txn, x->context.snapshot, relation->tree, key, version,
+            TXN_LOCK_UPDATE, TXN_WAIT, memory, latest, outcome, x->context.diag));
+        if (*outcome != TXN_DONE) {
+            return ERR_OK;
+        }
+    }
+    struct buffer *bytes = &state->writer.row;
+    bytes->size = 0;
+    row_encode(relation->layout, row, bytes);
+    return txn_update(task, x->context.txn, x->context.snapshot, relation->tree, key, version,
+        slice_of(bytes->data, bytes->size), memory, latest, outcome, x->context.diag);
+}
+
 static enum err
 update_row(struct task *task, struct exec *x, struct modify_state *state)
 {
     const struct node_code *code = state->node.code;
     const struct plan_relation *target = &code->plan->modify.target;
     const struct relation *relation = state->writer.relation;
-    struct arena *memory = &state->writer.memory;
     const struct datum *old = &x->machine.frame[target->base];
     struct slice key = key_of(x, target);
     struct txn_version version = version_of(x, target);
@@ -268,13 +306,10 @@ update_row(struct task *task, struct exec *x, struct modify_state *state)
             code->modify.key_changes && !index_same_key(relation, relation->primary, old, row);
         if (moves) {
             TRY(txn_remove(task, x->context.txn, x->context.snapshot, relation->tree, key, version,
-                memory, &latest, &outcome, x->context.diag));
+                &state->writer.memory, &latest, &outcome, x->context.diag));
         } else {
-            struct buffer *bytes = &state->writer.row;
-            bytes->size = 0;
-            row_encode(relation->layout, row, bytes);
-            TRY(txn_update(task, x->context.txn, x->context.snapshot, relation->tree, key, version,
-                slice_of(bytes->data, bytes->size), memory, &latest, &outcome, x->context.diag));
+            TRY(replace_row(
+                task, x, state, changes_unique(state, old, row), version, row, &latest, &outcome));
         }
         if (outcome == TXN_DONE) {
             if (moves) {
