@@ -649,8 +649,8 @@ compile_node(struct compiler *compiler, const struct plan_node *node, bool main_
     return ERR_OK;
 }
 
-static bool
-is_equality(const struct function *function)
+bool
+compile__is_equality(const struct function *function)
 {
     if (function == NULL || function->args[0] != function->args[1]) {
         return false;
@@ -676,7 +676,8 @@ compile__subplan(struct compiler *compiler, const struct expr *expr, struct subp
     TRY(err);
     if ((plan->kind == SUBPLAN_ANY || plan->kind == SUBPLAN_ALL)) {
         code->type = expr->function->args[1];
-        if (plan->kind == SUBPLAN_ANY && !plan->correlated && is_equality(expr->function)) {
+        if (plan->kind == SUBPLAN_ANY && !plan->correlated &&
+            compile__is_equality(expr->function)) {
             code->hash_type = expr->function->args[0];
         }
     }

@@ -63,6 +63,8 @@ enum err compile__targets(struct compiler *compiler, const struct plan_target *t
 enum err compile__filter(
     struct compiler *compiler, struct expr *const *exprs, uint32_t count, struct code *code);
 
+/* Equality of two values of one type: datum_hash and datum_compare agree with it. */
+bool compile__is_equality(const struct function *function);
 enum err compile__subplan(
     struct compiler *compiler, const struct expr *expr, struct subplan_code **code);
 enum err compile__check_depth(struct compiler *compiler);

@@ -304,6 +304,20 @@ run(struct machine *machine, const struct code *code)
             }
             break;
         }
+        case OP_IN_STEP_INT: {
+            const struct datum *a = &frame[ins->a];
+            const struct datum *b = &frame[ins->b];
+            if (a->null || b->null) {
+                frame[ins->dst] = datum_null();
+            } else if (a->i == b->i) {
+                frame[ins->dst] = datum_bool(true);
+                ins = code->ins + ins->jump - 1;
+            }
+            break;
+        }
+        case OP_IN_LIST:
+            frame[ins->dst] = exec__in_list(machine->exec, ins->in, frame[ins->a]);
+            break;
         case OP_TYPMOD:
             err = apply_typmod(machine, ins);
             break;

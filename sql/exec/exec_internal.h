@@ -54,6 +54,8 @@ enum opcode {
     OP_BEST,          /* dst = the greater (count 1) or lesser (0) of dst and a; nulls lose */
     OP_DISTINCT,      /* a IS DISTINCT FROM b */
     OP_IN_STEP,       /* dst (false or null) becomes true and jumps if a = b */
+    OP_IN_STEP_INT,
+    OP_IN_LIST, /* a is in a long list of known values */
     OP_TYPMOD,
     OP_TEXT_IO,
     OP_SUBPLAN,
@@ -70,6 +72,7 @@ struct ins {
         function_call *call;
         const struct expr *expr;
         const struct subplan_code *subplan;
+        const struct in_code *in;
     };
 };
 _Static_assert(sizeof(struct ins) == 32, "two instructions a cache line");
@@ -214,6 +217,14 @@ struct subplan_code {
     oid_t hash_type; /* ANY by equality of one type: hashed; 0: not */
 };
 
+/* IN over many constants and parameters: put into a hash table at the first use. */
+struct in_code {
+    uint32_t number; /* of its state, among those of subplans */
+    const slot_t *items;
+    uint32_t count;
+    oid_t type;
+};
+
 struct constant {
     slot_t slot;
     struct datum value;
@@ -224,8 +235,7 @@ struct exec_program {
     struct node_code *root;
     struct node_code **nodes; /* by number */
     uint32_t node_count, main_count;
-    const struct subplan_code **subplans;
-    uint32_t subplan_count;
+    uint32_t subplan_count; /* those of subplans and of long IN lists */
     const struct constant *constants;
     uint32_t constant_count;
     slot_t param_slot;
@@ -325,6 +335,7 @@ exec__evaluate_code(struct exec *x, const struct code *code, struct arena *arena
 
 enum err exec__subplan(
     struct exec *x, const struct subplan_code *code, struct arena *arena, struct datum *result);
+struct datum exec__in_list(struct exec *x, const struct in_code *code, struct datum value);
 void exec__subplans_close(struct exec *x);
 
 /* ERR_LIMIT if an operator keeps more than work_mem. */

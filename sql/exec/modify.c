@@ -421,6 +421,10 @@ lock_one(struct task *task, struct exec *x, struct lock_state *state, uint32_t a
             return diag_set(x->context.diag, ERR_LOCK_NOT_AVAILABLE,
                 "could not obtain lock on row in relation \"%s\"", relation->relation->name);
         }
+        if (err == ERR_SERIALIZATION) { /* PostgreSQL's words here, for a deleted row as well */
+            return diag_set(x->context.diag, ERR_SERIALIZATION,
+                "could not serialize access due to concurrent update");
+        }
         TRY(err);
         if (outcome == TXN_DONE) {
             return ERR_OK;

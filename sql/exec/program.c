@@ -376,19 +376,60 @@ greatest(struct compiler *compiler, const struct expr *expr, slot_t dst)
     return ERR_OK;
 }
 
+enum {
+    IN_LIST_MIN = 10, /* items from which on a hash table is made */
+};
+
+static bool
+is_long_list(const struct compiler *compiler, const struct expr *expr)
+{
+    if (compiler->plan == NULL || expr->count <= IN_LIST_MIN ||
+        !compile__is_equality(expr->function)) {
+        return false;
+    }
+    for (uint32_t i = 1; i < expr->count; i++) {
+        if (expr->list[i]->kind != EXPR_CONST && expr->list[i]->kind != EXPR_PARAM) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+long_list(struct compiler *compiler, const struct expr *expr, slot_t value, slot_t dst)
+{
+    struct in_code *code = arena_alloc(compiler->arena, sizeof *code);
+    slot_t *items = arena_array(compiler->arena, expr->count, sizeof *items);
+    for (uint32_t i = 1; i < expr->count; i++) {
+        bool stands = standing(compiler, expr->list[i], &items[i - 1]);
+        ASSERT(stands);
+    }
+    code->number = compiler->program->subplan_count++;
+    code->items = items;
+    code->count = expr->count - 1;
+    code->type = expr->function->args[0];
+    compile__emit(compiler, OP_IN_LIST, dst, value, 0)->in = code;
+}
+
 static enum err
 in_list(struct compiler *compiler, const struct expr *expr, slot_t dst)
 {
     uint32_t end = NOWHERE;
     slot_t value = 0;
     TRY(compile__operand(compiler, expr->list[0], &value));
+    if (is_long_list(compiler, expr)) {
+        long_list(compiler, expr, value, dst);
+        return ERR_OK;
+    }
+    bool ints = opcode_of(expr->function) == OP_EQ_INT;
     (void)compile__emit(compiler, OP_MOVE, dst, constant(compiler, datum_bool(false)), 0);
     for (uint32_t i = 1; i < expr->count; i++) {
         uint32_t mark = compiler->builder.temp_at;
         slot_t item = 0;
         TRY(compile__operand(compiler, expr->list[i], &item));
         compiler->builder.temp_at = mark;
-        struct ins *ins = compile__emit(compiler, OP_IN_STEP, dst, value, item);
+        struct ins *ins =
+            compile__emit(compiler, ints ? OP_IN_STEP_INT : OP_IN_STEP, dst, value, item);
         ins->call = expr->function->call;
         jump_later(compiler, ins, &end);
     }

@@ -1,5 +1,5 @@
 /*
- * sql/exec/subplan.c - subqueries inside expressions.
+ * sql/exec/subplan.c - subqueries inside expressions, and long lists of values.
  *
  * A correlated one runs anew at each call. One that is not runs once per execution: its answer, or
  * for ANY and ALL its values, are kept.
@@ -223,6 +223,48 @@ exec__subplan(
         state->done = true;
     }
     return ERR_OK;
+}
+
+/* ---- long lists of values
+ * --------------------------------------------------------------------------- */
+
+/* Constants and parameters stay where they are as long as the execution: only their places are
+ * copied. */
+static void
+load_list(struct exec *x, const struct in_code *code, struct subplan_state *state)
+{
+    state->table = arena_alloc(&state->memory, sizeof *state->table);
+    state->done = true;
+    state->has_any = code->count > 0;
+    for (uint32_t i = 0; i < code->count; i++) {
+        struct datum item = x->machine.frame[code->items[i]];
+        if (item.null) {
+            state->has_null = true;
+            continue;
+        }
+        uint64_t hash = datum_hash(code->type, item, 0);
+        if (!is_known(state, code->type, item, hash)) {
+            struct value_entry *entry = arena_alloc_raw(&state->memory, sizeof *entry);
+            entry->value = item;
+            hash_table_add(state->table, &entry->entry, hash);
+        }
+    }
+}
+
+struct datum
+exec__in_list(struct exec *x, const struct in_code *code, struct datum value)
+{
+    struct subplan_state *state = &x->subplans[code->number];
+    if (!state->done) {
+        load_list(x, code, state);
+    }
+    if (value.null) {
+        return state->has_any ? datum_null() : datum_bool(false);
+    }
+    if (is_known(state, code->type, value, datum_hash(code->type, value, 0))) {
+        return datum_bool(true);
+    }
+    return state->has_null ? datum_null() : datum_bool(false);
 }
 
 void
