@@ -20,10 +20,12 @@ txn_new(struct txn_db *db, uint32_t owner_pid)
     txn->synchronous = true;
     arena_create(&txn->scratch, "txn");
     latch_acquire(&db->registry_latch);
-    uint32_t index =
-        db->free_slot_count > 0 ? db->free_slots[--db->free_slot_count] : db->slot_count;
+    uint32_t count = atomic_load(&db->slot_count);
+    uint32_t index = db->free_slot_count > 0 ? db->free_slots[--db->free_slot_count] : count;
     ASSERT(index < SLOTS_MAX);
-    db->slot_count = index == db->slot_count ? index + 1 : db->slot_count;
+    if (index == count) {
+        atomic_store(&db->slot_count, count + 1);
+    }
     txn->slot = &db->slots[index];
     txn->slot->txn = txn;
     latch_release(&db->registry_latch);
@@ -258,14 +260,13 @@ retire(struct txn_db *db, struct undo_log *log, uint64_t lsn)
         db->retired_last->next = log;
     }
     db->retired_last = log;
-    atomic_fetch_add_explicit(&db->retired_count, 1, memory_order_relaxed);
+    atomic_fetch_add(&db->retired_count, 1); /* before the look at keeper_idle */
 }
 
 static void
 wake_keeper(struct txn_db *db)
 {
-    if (atomic_load_explicit(&db->keeper_idle, memory_order_relaxed) &&
-        atomic_exchange(&db->keeper_idle, false)) {
+    if (atomic_load(&db->keeper_idle) && atomic_exchange(&db->keeper_idle, false)) {
         task_unpark(db->keeper);
     }
 }

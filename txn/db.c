@@ -123,9 +123,10 @@ db_new(struct task *task, const struct txn_db_options *options)
     db->locks_max = options->locks_max == 0 ? LOCKS_MAX_DEFAULT : options->locks_max;
     list_init(&db->with_parts);
     atomic_store(&db->era, 1);
+    atomic_store(&db->purge_at, PURGE_THRESHOLD);
     db->slots = mem_alloc_aligned(64, SLOTS_MAX * sizeof *db->slots);
     memset(db->slots, 0, SLOTS_MAX * sizeof *db->slots);
-    db->slot_count = SLOT_CHECKPOINT + 1;
+    atomic_store(&db->slot_count, SLOT_CHECKPOINT + 1);
     db->free_slots = mem_array(SLOTS_MAX, sizeof *db->free_slots);
     lock__create(db);
     return db;

@@ -175,11 +175,19 @@ slice_of_work(struct task *task, struct txn_db *db, struct txn *txn, unsigned li
 void
 purge__step(struct task *task, struct txn_db *db, struct txn *txn)
 {
-    if (atomic_load_explicit(&db->retired_count, memory_order_relaxed) < PURGE_THRESHOLD ||
+    if (atomic_load_explicit(&db->retired_count, memory_order_relaxed) <
+            atomic_load_explicit(&db->purge_at, memory_order_relaxed) ||
         atomic_exchange(&db->purging, true)) {
         return;
     }
-    (void)slice_of_work(task, db, txn, PURGE_SLICE);
+    unsigned taken = slice_of_work(task, db, txn, PURGE_SLICE);
+    /* Looking for the horizon costs a line of cache for each session; if it is an old snapshot that
+     * holds things up, looking again at the next commit will not help. */
+    uint64_t pause =
+        PURGE_THRESHOLD + atomic_load_explicit(&db->slot_count, memory_order_relaxed) / 16;
+    uint64_t left = atomic_load_explicit(&db->retired_count, memory_order_relaxed);
+    atomic_store_explicit(
+        &db->purge_at, taken == PURGE_SLICE ? pause : left + pause, memory_order_relaxed);
     atomic_store(&db->purging, false);
 }
 

@@ -116,9 +116,7 @@ uint64_t
 snapshot__horizon(struct txn_db *db)
 {
     uint64_t horizon = atomic_load(&db->era);
-    latch_acquire(&db->registry_latch);
-    uint32_t count = db->slot_count;
-    latch_release(&db->registry_latch);
+    uint32_t count = atomic_load(&db->slot_count); /* who comes later takes a later LSN */
     for (uint32_t i = 0; i < count; i++) {
         uint64_t era = atomic_load(&db->slots[i].era);
         if (era != 0 && era < horizon) {

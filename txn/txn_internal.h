@@ -31,7 +31,7 @@ enum {
     UNDO_BLOCK_FIRST = 1024,
     UNDO_BLOCK_MAX = 256 * 1024,
     SPARE_BLOCKS_MAX = 32,
-    PURGE_THRESHOLD = 16, /* retired transactions before a commit sweeps */
+    PURGE_THRESHOLD = 16, /* retired transactions before a commit sweeps, at least */
     PURGE_SLICE = 48,     /* how many it takes at most */
     PURGE_INLINE_WORK = 64,
 
@@ -273,6 +273,7 @@ struct txn_db {
     struct undo_log *retired_first, *retired_last;
     struct list_node with_parts;
     _Atomic uint64_t retired_count;
+    _Atomic uint64_t purge_at; /* that many, and a commit sweeps */
     _Atomic uint64_t schema_lsn;
     _Atomic uint64_t commits;
     uint64_t epoch;
@@ -282,7 +283,7 @@ struct txn_db {
 
     struct slot *slots;
     struct latch registry_latch; /* the next three */
-    uint32_t slot_count;
+    _Atomic uint32_t slot_count; /* grows under the latch */
     uint32_t *free_slots;
     uint32_t free_slot_count;
     uint64_t old_commits, old_rollbacks; /* of transactions deleted since */
@@ -300,8 +301,8 @@ struct txn_db {
     struct lock_partition *partitions;
     _Atomic uint32_t strong[STRONG_COUNTERS]; /* strong table locks wanted or held */
     _Atomic uint64_t lock_count;
-    _Atomic uint64_t row_lock_count; /* of them, on rows */
-    _Atomic uint64_t deadlocks;
+    _Alignas(64) _Atomic uint64_t row_lock_count; /* of them, on rows; every writer looks (T7) */
+    _Alignas(64) _Atomic uint64_t deadlocks;
     uint64_t visit; /* detector, under all latches */
 
     /* background */

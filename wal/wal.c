@@ -51,7 +51,8 @@ enum {
     SCAN_PIECE = 64 * 1024,
     FLUSH_SIZE_MAX = 4 * 1024 * 1024,
     OPEN_SEGMENTS = 8,
-    SPARE_SEGMENTS_MAX = 4,
+    SPARE_SEGMENTS_MIN = 4,
+    SPARE_SEGMENTS_MAX = 64,
 };
 #define SEGMENT_SIZE_DEFAULT ((uint64_t)64 << 20)
 #define SCAN_AHEAD           ((uint64_t)2 * WAL_BUFFER_SIZE)
@@ -557,13 +558,19 @@ wal_free_before(struct task *task, struct wal *wal, lsn_t lsn)
     uint64_t keep = lsn.v / wal->segment_size;
     files_lock(task, wal);
     bool changed = false;
+    /* As many files go into reserve as the log has grown by since the last time: making a new one
+     * costs more than writing it. */
+    uint64_t spare = atomic_load(&wal->tail) / wal->segment_size - wal->first_segment;
+    spare = spare < SPARE_SEGMENTS_MIN   ? SPARE_SEGMENTS_MIN
+            : spare > SPARE_SEGMENTS_MAX ? SPARE_SEGMENTS_MAX
+                                         : spare;
     while (wal->first_segment < keep && wal->first_segment + 1 < wal->next_segment) { /* W8 */
         char path[4096];
         struct diag diag;
         segment_path(wal, wal->first_segment, path, sizeof path);
         enum err err = ERR_OK;
         uint64_t current = atomic_load(&wal->tail) / wal->segment_size;
-        if (wal->next_segment <= current + SPARE_SEGMENTS_MAX) {
+        if (wal->next_segment <= current + spare) {
             /* W1 does not cover it any more: reuse. Old records in it carry old LSNs. */
             char next[4096];
             segment_path(wal, wal->next_segment, next, sizeof next);

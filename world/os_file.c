@@ -131,19 +131,34 @@ static int
 do_preallocate(struct call *call)
 {
     /* Written zeroes, not only fallocate: an unwritten extent would be converted by each write's
-     * sync, which costs as much as a growing file. */
+     * sync, which costs as much as a growing file. Past the page cache where the file system can:
+     * nobody will read them. */
     enum {
         CHUNK = 1024 * 1024
     };
+    int fd = call->file->fd;
+    int flags = fcntl(fd, F_GETFL);
+    bool direct = call->offset % WORLD_BLOCK_SIZE == 0 && flags >= 0 &&
+                  fcntl(fd, F_SETFL, flags | O_DIRECT) == 0;
     void *zeroes = mem_alloc_aligned(WORLD_BLOCK_SIZE, CHUNK);
     memset(zeroes, 0, CHUNK);
     int error = 0;
-    for (uint64_t at = 0; at < call->offset && error == 0; at += CHUNK) {
+    uint64_t at = 0;
+    while (at < call->offset && error == 0) {
         size_t size = call->offset - at < CHUNK ? (size_t)(call->offset - at) : CHUNK;
-        ssize_t put = pwrite(call->file->fd, zeroes, size, (off_t)at);
+        ssize_t put = pwrite(fd, zeroes, size, (off_t)at);
+        if (put < 0 && errno == EINVAL && direct) {
+            direct = false;
+            error = fcntl(fd, F_SETFL, flags) < 0 ? errno : 0;
+            continue;
+        }
         error = put < 0 ? errno : (size_t)put < size ? ENOSPC : 0;
+        at += size;
     }
     mem_free(zeroes);
+    if (direct && fcntl(fd, F_SETFL, flags) < 0 && error == 0) {
+        error = errno;
+    }
     if (error == 0 && fsync(call->file->fd) != 0) {
         error = errno;
     }
