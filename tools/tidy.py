@@ -26,8 +26,8 @@ ROOMS = {
 # Everything that would let the outside in unseen has one door: world/. Memory has base/.
 BANNED = [
     (r"\b(time|gettimeofday|clock_gettime|rand|random|getrandom)\s*\(", {"world"}),
-    (r"\b(fsync|fdatasync|pread|pwrite|open|socket|accept4?|epoll_wait)\s*\(", {"world"}),
-    (r"\bpthread_\w+\s*\(", {"world"}),
+    (r"\b(fsync|fdatasync|pread|pwrite|open|socket|accept4?|epoll_wait)\s*\(", {"world", "tests"}),
+    (r"\bpthread_\w+\s*\(", {"world", "tests"}),
     (r"\b(malloc|calloc|realloc|free|strdup)\s*\(", {"base"}),
     (r"\b(strcpy|strcat|sprintf|gets|strtok)\s*\(", {"tests"}),
     (r"\b(FIXME|XXX)\b", set()),
