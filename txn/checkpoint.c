@@ -1,9 +1,9 @@
 /*
  * txn/checkpoint.c - a snapshot on disk, and the log before it let go.
  *
- * S is announced like any snapshot, so undo for it stays. It must be durable in the log before the
- * store may name it: a checkpoint of commits that a crash takes back would have no log to follow.
- * The log is kept from S on, or from the oldest part of a transaction that was open at S.
+ * T10. S is announced like any snapshot, so undo for it stays. It must be durable in the log before
+ * the store may name it: a checkpoint of commits that a crash takes back would have no log to
+ * follow. The log is kept from S on, or from the oldest part of a transaction that was open at S.
  */
 #include "txn/txn_internal.h"
 

@@ -1,9 +1,9 @@
 /*
  * txn/recover.c - the log after S, applied.
  *
- * Nothing uncommitted is in the log but parts, and those count only with their commit record. Parts
- * are remembered by position and read again when it comes, so memory is bounded by the number of
- * parts, whatever their size. All rows are written with empty heads: no snapshot survived.
+ * T11. Nothing uncommitted is in the log but parts, and those count only with their commit record.
+ * Parts are remembered by position and read again when it comes, so memory is bounded by the number
+ * of parts, whatever their size. All rows are written with empty heads: no snapshot survived.
  */
 #include "txn/txn_internal.h"
 
