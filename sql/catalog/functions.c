@@ -269,7 +269,7 @@ FN(to_regclass)
 FN(to_regtype)
 {
     (void)count;
-    const struct type *type = type_by_name(argument_text(eval, args[0]));
+    const struct type *type = type_by_sql_name(eval->arena, argument_text(eval, args[0]));
     *result = type == NULL ? datum_null() : datum_int(type->oid);
     return ERR_OK;
 }

@@ -55,6 +55,7 @@ enum err virtual__pg_constraint(struct virtual_row *row);
 enum err virtual__pg_attrdef(struct virtual_row *row);
 enum err virtual__pg_proc(struct virtual_row *row);
 enum err virtual__pg_operator(struct virtual_row *row);
+enum err virtual__pg_cast(struct virtual_row *row);
 enum err virtual__pg_am(struct virtual_row *row);
 enum err virtual__pg_database(struct virtual_row *row);
 enum err virtual__pg_roles(struct virtual_row *row);

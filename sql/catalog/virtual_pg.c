@@ -12,6 +12,8 @@ enum {
     LANGUAGE_INTERNAL = 12,
     ROLE_BOOTSTRAP = 10,
     TABLESPACE_DEFAULT = 1663,
+    TABLESPACE_GLOBAL = 1664,
+    OID_CASTS = 12300, /* and on: as many as there are */
     ENCODING_UTF8 = 6,
 };
 
@@ -369,6 +371,25 @@ virtual__pg_operator(struct virtual_row *row)
     return ERR_OK;
 }
 
+enum err
+virtual__pg_cast(struct virtual_row *row)
+{
+    struct cast_def cast;
+    for (size_t i = 0; cast_at(i, &cast); i++) {
+        virtual__clear(row);
+        SET(pg_cast_oid, datum_int(OID_CASTS + (int64_t)i));
+        SET(pg_cast_castsource, datum_int(cast.from));
+        SET(pg_cast_casttarget, datum_int(cast.to));
+        SET(pg_cast_castfunc, datum_int(cast.function == NULL ? 0 : cast.function->oid));
+        SET(pg_cast_castcontext, datum_int(cast.context == CAST_IMPLICIT     ? 'i'
+                                           : cast.context == CAST_ASSIGNMENT ? 'a'
+                                                                             : 'e'));
+        SET(pg_cast_castmethod, datum_int(cast.function == NULL ? 'b' : 'f'));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
 /* ---- pg_index, pg_constraint, pg_indexes
  * -------------------------------------------------------------- */
 
@@ -717,11 +738,18 @@ virtual__pg_collation(struct virtual_row *row)
 enum err
 virtual__pg_tablespace(struct virtual_row *row)
 {
-    virtual__clear(row);
-    SET(pg_tablespace_oid, datum_int(TABLESPACE_DEFAULT));
-    SET(pg_tablespace_spcname, virtual__text("pg_default"));
-    SET(pg_tablespace_spcowner, datum_int(ROLE_BOOTSTRAP));
-    return virtual__emit(row);
+    static const struct {
+        oid_t oid;
+        const char *name;
+    } tablespaces[] = {{TABLESPACE_DEFAULT, "pg_default"}, {TABLESPACE_GLOBAL, "pg_global"}};
+    for (size_t i = 0; i < sizeof tablespaces / sizeof tablespaces[0]; i++) {
+        virtual__clear(row);
+        SET(pg_tablespace_oid, datum_int(tablespaces[i].oid));
+        SET(pg_tablespace_spcname, virtual__text(tablespaces[i].name));
+        SET(pg_tablespace_spcowner, datum_int(ROLE_BOOTSTRAP));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
 }
 
 enum err

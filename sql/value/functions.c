@@ -32,11 +32,7 @@ static struct operator_def *operators;
 static size_t operator_count;
 static struct function *operator_functions;
 static struct function *cast_functions;
-static struct {
-    oid_t from, to;
-    enum cast_context context;
-    const struct function *function;
-} * casts;
+static struct cast_def *casts;
 static size_t cast_count;
 
 static const struct function_rows *const tables[] = {&arithmetic_rows, &compare_rows, &numeric_rows,
@@ -313,6 +309,17 @@ operator_compare_function(const char *name, oid_t type)
         }
     }
     return NULL;
+}
+
+bool
+cast_at(size_t position, struct cast_def *cast)
+{
+    prepare();
+    if (position >= cast_count) {
+        return false;
+    }
+    *cast = casts[position];
+    return true;
 }
 
 enum cast_method

@@ -425,6 +425,24 @@ uuid_output(struct datum value, struct buffer *to)
 const struct value_catalog_hooks *value_catalog_hooks;
 
 static enum err
+regproc_input(struct eval *eval, struct slice name, struct datum *value)
+{
+    char *text = arena_strndup(eval->arena, (const char *)name.data, name.size);
+    const char *plain = strncmp(text, "pg_catalog.", 11) == 0 ? text + 11 : text;
+    size_t count = 0;
+    const struct function *found = function_by_name(plain, &count);
+    if (count == 0) {
+        return diag_set(eval->diag, ERR_UNDEFINED_FUNCTION, "function \"%s\" does not exist", text);
+    }
+    if (count > 1) {
+        return diag_set(
+            eval->diag, ERR_AMBIGUOUS_FUNCTION, "more than one function named \"%s\"", text);
+    }
+    *value = datum_int(found->oid);
+    return ERR_OK;
+}
+
+static enum err
 reg_input(struct eval *eval, oid_t type, struct slice text, struct datum *value)
 {
     struct slice name = value__trim(text);
@@ -439,8 +457,8 @@ reg_input(struct eval *eval, oid_t type, struct slice text, struct datum *value)
         return ERR_OK;
     }
     if (type == TYPE_REGTYPE) {
-        const struct type *found =
-            type_by_name(arena_strndup(eval->arena, (const char *)name.data, name.size));
+        const struct type *found = type_by_sql_name(
+            eval->arena, arena_strndup(eval->arena, (const char *)name.data, name.size));
         if (found == NULL) {
             return diag_set(eval->diag, ERR_UNDEFINED_OBJECT, "type \"%.*s\" does not exist",
                 (int)name.size, (const char *)name.data);
@@ -448,7 +466,10 @@ reg_input(struct eval *eval, oid_t type, struct slice text, struct datum *value)
         *value = datum_int(found->oid);
         return ERR_OK;
     }
-    if (type != TYPE_REGPROC && value_catalog_hooks != NULL) {
+    if (type == TYPE_REGPROC) {
+        return regproc_input(eval, name, value);
+    }
+    if (value_catalog_hooks != NULL) {
         oid_t oid = 0;
         TRY(value_catalog_hooks->oid(eval, type, name, &oid));
         *value = datum_int(oid);

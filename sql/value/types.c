@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "parser/parser.h"
 #include "sql/value/value_internal.h"
 
 static const struct type types[] = {
@@ -110,6 +111,19 @@ type_by_name(const char *name)
         }
     }
     return NULL;
+}
+
+const struct type *
+type_by_sql_name(struct arena *arena, const char *text)
+{
+    struct ast_type *ast = NULL;
+    struct diag ignored;
+    if (parser_parse_type(arena, text, strlen(text), &ast, &ignored) != ERR_OK ||
+        (ast->schema != NULL && strcmp(ast->schema, "pg_catalog") != 0)) {
+        return NULL;
+    }
+    const struct type *type = type_by_name(ast->name);
+    return type == NULL || ast->array_dimensions == 0 ? type : type_by_oid(type->array_oid);
 }
 
 oid_t

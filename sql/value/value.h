@@ -94,6 +94,7 @@ enum type_oid {
     TYPE_INT2_ARRAY = 1005,
     TYPE_INT4_ARRAY = 1007,
     TYPE_TEXT_ARRAY = 1009,
+    TYPE_FLOAT4_ARRAY = 1021,
     TYPE_OID_ARRAY = 1028,
     TYPE_BPCHAR = 1042,
     TYPE_VARCHAR = 1043,
@@ -148,6 +149,8 @@ struct type {
 const struct type *type_by_oid(oid_t oid);
 /* By any accepted name, lower case: int4, integer, int, "timestamp with time zone", varchar... */
 const struct type *type_by_name(const char *name);
+/* By its name in SQL, as regtype reads it: "varchar(10)", "pg_catalog.int4[]". NULL: none. */
+const struct type *type_by_sql_name(struct arena *arena, const char *text);
 /* Of an array type: the type of its elements; else 0. */
 oid_t type_element(oid_t type);
 /* All, for pg_type. */
@@ -309,6 +312,14 @@ enum cast_context {
     CAST_ASSIGNMENT,
     CAST_EXPLICIT,
 };
+/* Casts there are beside those through text, for pg_cast; false at the end. function NULL: the same
+ * bytes. */
+struct cast_def {
+    oid_t from, to;
+    enum cast_context context;
+    const struct function *function;
+};
+bool cast_at(size_t position, struct cast_def *cast);
 /* How a value of one type becomes another. */
 enum cast_method {
     CAST_NONE,    /* not possible in this context */
