@@ -140,7 +140,12 @@ name_copy(char *to, const char *from)
 {
     if (from != NULL) {
         size_t length = strlen(from);
-        length = length < DIAG_NAME_MAX ? length : DIAG_NAME_MAX - 1;
+        if (length >= DIAG_NAME_MAX) {
+            length = DIAG_NAME_MAX - 1;
+            while (length > 0 && ((unsigned char)from[length] & 0xC0) == 0x80) {
+                length--;
+            }
+        }
         memcpy(to, from, length);
         to[length] = '\0';
     }
