@@ -124,6 +124,8 @@ BITS(bit_and, args[0].i &args[1].i)
 BITS(bit_or, args[0].i | args[1].i)
 BITS(bit_xor, (args[0].i ^ args[1].i))
 BITS(bit_not, ~args[0].i)
+BITS(shl2, (int16_t)((uint32_t)args[0].i << (args[1].i & 31)))
+BITS(shr2, (int16_t)args[0].i >> (args[1].i & 31))
 BITS(shl4, (int32_t)((uint32_t)args[0].i << (args[1].i & 31)))
 BITS(shr4, (int32_t)args[0].i >> (args[1].i & 31))
 BITS(shl8, (int64_t)((uint64_t)args[0].i << (args[1].i & 63)))
@@ -158,14 +160,47 @@ FN(int8lcm)
     int64_t value = 0;
     if (args[0].i != 0 && args[1].i != 0) {
         int64_t gcd = gcd_of(args[0].i, args[1].i);
-        if (gcd == -1 || __builtin_mul_overflow(args[0].i / gcd, args[1].i, &value) ||
-            value == INT64_MIN) {
+        int64_t part = gcd == -1 ? args[0].i : args[0].i / gcd; /* only its size matters */
+        if (__builtin_mul_overflow(part, args[1].i, &value) || value == INT64_MIN) {
             return value__out_of_range(eval, "bigint");
         }
     }
     *result = datum_int(value < 0 ? -value : value);
     return ERR_OK;
 }
+
+FN(int4_to_oid)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    *result = datum_int((uint32_t)args[0].i);
+    return ERR_OK;
+}
+
+FN(int8_to_oid)
+{
+    UNUSED_COUNT;
+    *result = args[0];
+    return args[0].i < 0 || args[0].i > UINT32_MAX ? value__out_of_range(eval, "OID") : ERR_OK;
+}
+
+FN(oid_to_int4)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    *result = datum_int((int32_t)args[0].i);
+    return ERR_OK;
+}
+
+#define FIT4(name, call)                                                                     \
+    FN(name)                                                                                 \
+    {                                                                                        \
+        enum err err = call(eval, args, count, result);                                      \
+        return err != ERR_OK || result->i > INT32_MAX ? value__out_of_range(eval, "integer") \
+                                                      : ERR_OK;                              \
+    }
+FIT4(int4gcd, int8gcd)
+FIT4(int4lcm, int8lcm)
 
 /* ---- floats
  * ---------------------------------------------------------------------------------------- */
@@ -229,102 +264,6 @@ FLOAT_OPS(float8, false)
     }
 MATH(float_neg, -x)
 MATH(float_abs, fabs(x))
-MATH(float_floor, floor(x))
-MATH(float_ceil, ceil(x))
-MATH(float_round, rint(x))
-MATH(float_trunc, trunc(x))
-MATH(float_sign, (x > 0) - (x < 0))
-MATH(float_cbrt, cbrt(x))
-MATH(float_sin, sin(x))
-MATH(float_cos, cos(x))
-MATH(float_tan, tan(x))
-MATH(float_atan, atan(x))
-MATH(float_degrees, x *(180.0 / M_PI))
-MATH(float_radians, x *(M_PI / 180.0))
-MATH(float_atan2, atan2(x, args[1].f))
-MATH(float_exp, exp(x))
-
-#define MATH_DOMAIN(name, fn)                                                        \
-    FN(name)                                                                         \
-    {                                                                                \
-        UNUSED_COUNT;                                                                \
-        if (args[0].f < -1 || args[0].f > 1) {                                       \
-            return diag_set(eval->diag, ERR_NUMERIC_RANGE, "input is out of range"); \
-        }                                                                            \
-        *result = datum_float(fn(args[0].f));                                        \
-        return ERR_OK;                                                               \
-    }
-MATH_DOMAIN(float_asin, asin)
-MATH_DOMAIN(float_acos, acos)
-
-FN(float_sqrt)
-{
-    UNUSED_COUNT;
-    if (args[0].f < 0) {
-        return diag_set(
-            eval->diag, ERR_INVALID_POWER_ARGUMENT, "cannot take square root of a negative number");
-    }
-    *result = datum_float(sqrt(args[0].f));
-    return ERR_OK;
-}
-
-FN(float_power)
-{
-    UNUSED_COUNT;
-    double x = args[0].f;
-    double y = args[1].f;
-    if (x == 0 && y < 0) {
-        return diag_set(
-            eval->diag, ERR_INVALID_POWER_ARGUMENT, "zero raised to a negative power is undefined");
-    }
-    if (x < 0 && floor(y) != y) {
-        return diag_set(eval->diag, ERR_INVALID_POWER_ARGUMENT,
-            "a negative number raised to a non-integer power yields a complex result");
-    }
-    return float_fit(eval, pow(x, y), isinf(x) || isinf(y), true, false, result);
-}
-
-static enum err
-log_domain(struct eval *eval, double x)
-{
-    return x == 0  ? diag_set(eval->diag, ERR_INVALID_LOG_ARGUMENT, "cannot take logarithm of zero")
-           : x < 0 ? diag_set(eval->diag, ERR_INVALID_LOG_ARGUMENT,
-                         "cannot take logarithm of a negative number")
-                   : ERR_OK;
-}
-
-FN(float_ln)
-{
-    UNUSED_COUNT;
-    TRY(log_domain(eval, args[0].f));
-    *result = datum_float(log(args[0].f));
-    return ERR_OK;
-}
-
-FN(float_log10)
-{
-    UNUSED_COUNT;
-    TRY(log_domain(eval, args[0].f));
-    *result = datum_float(log10(args[0].f));
-    return ERR_OK;
-}
-
-FN(float_pi)
-{
-    (void)eval;
-    (void)args;
-    UNUSED_COUNT;
-    *result = datum_float(M_PI);
-    return ERR_OK;
-}
-
-FN(random_float)
-{
-    (void)args;
-    UNUSED_COUNT;
-    *result = datum_float((double)(world_random(eval->env->world) >> 11) * 0x1p-53);
-    return ERR_OK;
-}
 
 FN(int_to_float)
 {
@@ -365,34 +304,9 @@ static const struct function functions[] = {
     {"mod", 0, I4, 2, 2, S, {I4, I4}, int4mod, NULL, NULL},
     {"mod", 0, I8, 2, 2, S, {I8, I8}, int8mod, NULL, NULL},
     {"gcd", 0, I8, 2, 2, S, {I8, I8}, int8gcd, NULL, NULL},
-    {"gcd", 0, I4, 2, 2, S, {I4, I4}, int8gcd, NULL, NULL},
+    {"gcd", 0, I4, 2, 2, S, {I4, I4}, int4gcd, NULL, NULL},
     {"lcm", 0, I8, 2, 2, S, {I8, I8}, int8lcm, NULL, NULL},
-    {"lcm", 0, I4, 2, 2, S, {I4, I4}, int8lcm, NULL, NULL},
-    {"floor", 0, F8, 1, 1, S, {F8}, float_floor, NULL, NULL},
-    {"ceil", 0, F8, 1, 1, S, {F8}, float_ceil, NULL, NULL},
-    {"ceiling", 0, F8, 1, 1, S, {F8}, float_ceil, NULL, NULL},
-    {"round", 0, F8, 1, 1, S, {F8}, float_round, NULL, NULL},
-    {"trunc", 0, F8, 1, 1, S, {F8}, float_trunc, NULL, NULL},
-    {"sign", 0, F8, 1, 1, S, {F8}, float_sign, NULL, NULL},
-    {"sqrt", 0, F8, 1, 1, S, {F8}, float_sqrt, NULL, NULL},
-    {"cbrt", 0, F8, 1, 1, S, {F8}, float_cbrt, NULL, NULL},
-    {"power", 0, F8, 2, 2, S, {F8, F8}, float_power, NULL, NULL},
-    {"pow", 0, F8, 2, 2, S, {F8, F8}, float_power, NULL, NULL},
-    {"exp", 0, F8, 1, 1, S, {F8}, float_exp, NULL, NULL},
-    {"ln", 0, F8, 1, 1, S, {F8}, float_ln, NULL, NULL},
-    {"log", 0, F8, 1, 1, S, {F8}, float_log10, NULL, NULL},
-    {"log10", 0, F8, 1, 1, S, {F8}, float_log10, NULL, NULL},
-    {"sin", 0, F8, 1, 1, S, {F8}, float_sin, NULL, NULL},
-    {"cos", 0, F8, 1, 1, S, {F8}, float_cos, NULL, NULL},
-    {"tan", 0, F8, 1, 1, S, {F8}, float_tan, NULL, NULL},
-    {"asin", 0, F8, 1, 1, S, {F8}, float_asin, NULL, NULL},
-    {"acos", 0, F8, 1, 1, S, {F8}, float_acos, NULL, NULL},
-    {"atan", 0, F8, 1, 1, S, {F8}, float_atan, NULL, NULL},
-    {"atan2", 0, F8, 2, 2, S, {F8, F8}, float_atan2, NULL, NULL},
-    {"degrees", 0, F8, 1, 1, S, {F8}, float_degrees, NULL, NULL},
-    {"radians", 0, F8, 1, 1, S, {F8}, float_radians, NULL, NULL},
-    {"pi", 0, F8, 0, 0, S, {0}, float_pi, NULL, NULL},
-    {"random", 0, F8, 0, 0, S | FUNCTION_VOLATILE, {0}, random_float, NULL, NULL},
+    {"lcm", 0, I4, 2, 2, S, {I4, I4}, int4lcm, NULL, NULL},
 };
 
 #define INT_ROWS(t, T)                                                                           \
@@ -436,10 +350,10 @@ static const struct operator_row operators[] = {
     {"-", "float8um", 0, F8, F8, float_neg, NULL, NULL, 0},
     {"+", "float4up", 0, F4, F4, keep, NULL, NULL, 0},
     {"+", "float8up", 0, F8, F8, keep, NULL, NULL, 0},
+    {"@", "float4abs", 0, F4, F4, float_abs, NULL, NULL, 0},
     {"@", "float8abs", 0, F8, F8, float_abs, NULL, NULL, 0},
-    {"^", "dpow", F8, F8, F8, float_power, NULL, NULL, 0},
-    {"|/", "dsqrt", 0, F8, F8, float_sqrt, NULL, NULL, 0},
-    {"||/", "dcbrt", 0, F8, F8, float_cbrt, NULL, NULL, 0},
+    {"<<", "int2shl", I2, I4, I2, shl2, NULL, NULL, 0},
+    {">>", "int2shr", I2, I4, I2, shr2, NULL, NULL, 0},
     {"<<", "int4shl", I4, I4, I4, shl4, NULL, NULL, 0},
     {">>", "int4shr", I4, I4, I4, shr4, NULL, NULL, 0},
     {"<<", "int8shl", I8, I4, I8, shl8, NULL, NULL, 0},
@@ -469,10 +383,10 @@ static const struct cast_row casts[] = {
     {F8, I8, CAST_ASSIGNMENT, int8_from_float},
     {I4, TYPE_BOOL, CAST_EXPLICIT, bool_from_int},
     {TYPE_BOOL, I4, CAST_EXPLICIT, NULL},
-    {I2, TYPE_OID, CAST_IMPLICIT, NULL},
-    {I4, TYPE_OID, CAST_IMPLICIT, NULL},
-    {I8, TYPE_OID, CAST_IMPLICIT, NULL},
-    {TYPE_OID, I4, CAST_ASSIGNMENT, NULL},
+    {I2, TYPE_OID, CAST_IMPLICIT, int4_to_oid},
+    {I4, TYPE_OID, CAST_IMPLICIT, int4_to_oid},
+    {I8, TYPE_OID, CAST_IMPLICIT, int8_to_oid},
+    {TYPE_OID, I4, CAST_ASSIGNMENT, oid_to_int4},
     {TYPE_OID, I8, CAST_ASSIGNMENT, NULL},
     {TYPE_REGCLASS, TYPE_OID, CAST_IMPLICIT, NULL},
     {TYPE_OID, TYPE_REGCLASS, CAST_IMPLICIT, NULL},

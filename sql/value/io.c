@@ -168,6 +168,23 @@ float__input(struct eval *eval, bool single, struct slice text, double *value)
     return ERR_OK;
 }
 
+/* Not if the digits lie just between two numbers, even if reading prefers this one. */
+static bool
+reads_back(const char *text, double value, bool single)
+{
+    if (single) {
+        double read = strtod(text, NULL);
+        float next = nextafterf((float)value, read > value ? INFINITY : -INFINITY);
+        return strtof(text, NULL) == (float)value && read * 2 != value + (double)next;
+    }
+    if (strtod(text, NULL) != value) {
+        return false;
+    }
+    long double read = strtold(text, NULL);
+    double next = nextafter(value, read > (long double)value ? HUGE_VAL : -HUGE_VAL);
+    return read * 2 != (long double)value + (long double)next;
+}
+
 /* The shortest digits that read back as the same value. */
 void
 float__output(double value, bool single, int extra_digits, struct buffer *to)
@@ -195,7 +212,7 @@ float__output(double value, bool single, int extra_digits, struct buffer *to)
         /* Most values need few digits or nearly all; try from both likely ends. */
         for (int p = single ? 6 : 15; p <= most; p++) {
             (void)snprintf(text, sizeof text, "%.*e", p - 1, value);
-            bool same = single ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value;
+            bool same = reads_back(text, value, single);
             if (same) {
                 precision = p;
                 break;
@@ -203,7 +220,7 @@ float__output(double value, bool single, int extra_digits, struct buffer *to)
         }
         while (precision > 1 && precision <= (single ? 6 : 15)) {
             (void)snprintf(text, sizeof text, "%.*e", precision - 2, value);
-            bool same = single ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value;
+            bool same = reads_back(text, value, single);
             if (!same) {
                 break;
             }

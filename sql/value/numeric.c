@@ -12,7 +12,6 @@
  * and observed: + - max of both, * sum, / select_div_scale over base-10000 weights. Rounding is
  * half away from zero.
  */
-#include <gmp.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,39 +19,15 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
-#include "sql/value/value_internal.h"
-
-enum {
-    KIND_FINITE,
-    KIND_NAN,
-    KIND_INFINITY,
-    KIND_MINUS_INFINITY,
-    HEAD = 4,
-    DIGITS_BEFORE_MAX = 131072,
-    SCALE_MAX = 16383,
-    DIV_DIGITS_MIN = 16, /* NUMERIC_MIN_SIG_DIGITS */
-    DISPLAY_SCALE_MAX = 1000,
-};
+#include "sql/value/numeric_internal.h"
 
 typedef __int128 int128;
-
-static int
-kind_of(struct datum value)
-{
-    return value.p[0];
-}
-
-static int
-scale_of(struct datum value)
-{
-    return load_le16(value.p + 2);
-}
 
 bool
 numeric__is_int(struct datum value, int64_t *mantissa, int *scale)
 {
     size_t size = value.size - HEAD;
-    if (kind_of(value) != KIND_FINITE || size > 8) {
+    if (numeric__kind(value) != KIND_FINITE || size > 8) {
         return false;
     }
     uint64_t magnitude = 0;
@@ -61,12 +36,12 @@ numeric__is_int(struct datum value, int64_t *mantissa, int *scale)
         return false;
     }
     *mantissa = value.p[1] != 0 ? -(int64_t)magnitude : (int64_t)magnitude;
-    *scale = scale_of(value);
+    *scale = numeric__scale(value);
     return true;
 }
 
-static struct datum
-make_special(struct arena *arena, int kind)
+struct datum
+numeric__special(struct arena *arena, int kind)
 {
     uint8_t *bytes = arena_alloc(arena, HEAD);
     bytes[0] = (uint8_t)kind;
@@ -97,8 +72,8 @@ numeric__from_int(struct arena *arena, int64_t value)
     return numeric__from_int128(arena, value, 0);
 }
 
-static void
-to_mpz(struct datum value, mpz_t z)
+void
+numeric__to_mpz(struct datum value, mpz_t z)
 {
     mpz_import(z, value.size - HEAD, -1, 1, 0, 0, value.p + HEAD);
     if (value.p[1] != 0) {
@@ -106,8 +81,8 @@ to_mpz(struct datum value, mpz_t z)
     }
 }
 
-static struct datum
-from_mpz(struct arena *arena, const mpz_t z, int scale)
+struct datum
+numeric__from_mpz(struct arena *arena, const mpz_t z, int scale)
 {
     size_t size = mpz_sgn(z) == 0 ? 0 : (mpz_sizeinbase(z, 2) + 7) / 8;
     uint8_t *bytes = arena_alloc_raw(arena, HEAD + size);
@@ -127,23 +102,24 @@ digits_bound(struct datum value)
     return (size_t)((double)(value.size - HEAD) * 2.41) + 1;
 }
 
-static enum err
-overflow(struct eval *eval)
+enum err
+numeric__overflow(struct eval *eval)
 {
     return diag_set(eval->diag, ERR_NUMERIC_RANGE, "value overflows numeric format");
 }
 
 /* Too many digits before the point? */
-static enum err
-check_finite(struct eval *eval, struct datum value)
+enum err
+numeric__check(struct eval *eval, struct datum value)
 {
     size_t digits = digits_bound(value);
-    size_t scale = (size_t)scale_of(value);
-    return digits > scale && digits - scale > DIGITS_BEFORE_MAX + 8 ? overflow(eval) : ERR_OK;
+    size_t scale = (size_t)numeric__scale(value);
+    return digits > scale && digits - scale > DIGITS_BEFORE_MAX + 8 ? numeric__overflow(eval)
+                                                                    : ERR_OK;
 }
 
-static void
-pow10_mpz(mpz_t z, unsigned long exponent)
+void
+numeric__pow10(mpz_t z, unsigned long exponent)
 {
     mpz_ui_pow_ui(z, 10, exponent);
 }
@@ -160,14 +136,14 @@ pow10_int(int n)
 }
 
 /* z / 10^n, half away from zero. */
-static void
-shift_down(mpz_t z, unsigned long n)
+void
+numeric__shift_down(mpz_t z, unsigned long n)
 {
     mpz_t power;
     mpz_t half;
     mpz_init(power);
     mpz_init(half);
-    pow10_mpz(power, n);
+    numeric__pow10(power, n);
     mpz_tdiv_q_2exp(half, power, 1);
     if (mpz_sgn(z) < 0) {
         mpz_sub(z, z, half);
@@ -180,26 +156,26 @@ shift_down(mpz_t z, unsigned long n)
 }
 
 /* z at scale `from` to scale `to`. */
-static void
-rescale_mpz(mpz_t z, int from, int to)
+void
+numeric__rescale(mpz_t z, int from, int to)
 {
     if (to > from) {
         mpz_t power;
         mpz_init(power);
-        pow10_mpz(power, (unsigned long)(to - from));
+        numeric__pow10(power, (unsigned long)(to - from));
         mpz_mul(z, z, power);
         mpz_clear(power);
     } else if (to < from) {
-        shift_down(z, (unsigned long)(from - to));
+        numeric__shift_down(z, (unsigned long)(from - to));
     }
 }
 
 /* To another scale, rounding; to may be negative (then the result's scale is 0). */
-static struct datum
-round_to(struct arena *arena, struct datum value, int to)
+struct datum
+numeric__round(struct arena *arena, struct datum value, int to)
 {
-    int from = scale_of(value);
-    if (kind_of(value) != KIND_FINITE || from == to) {
+    int from = numeric__scale(value);
+    if (numeric__kind(value) != KIND_FINITE || from == to) {
         return value;
     }
     int64_t mantissa = 0;
@@ -216,16 +192,16 @@ round_to(struct arena *arena, struct datum value, int to)
     }
     mpz_t z;
     mpz_init(z);
-    to_mpz(value, z);
-    rescale_mpz(z, from, to);
+    numeric__to_mpz(value, z);
+    numeric__rescale(z, from, to);
     if (to < 0) {
         mpz_t power;
         mpz_init(power);
-        pow10_mpz(power, (unsigned long)-to);
+        numeric__pow10(power, (unsigned long)-to);
         mpz_mul(z, z, power);
         mpz_clear(power);
     }
-    struct datum result = from_mpz(arena, z, to < 0 ? 0 : to);
+    struct datum result = numeric__from_mpz(arena, z, to < 0 ? 0 : to);
     mpz_clear(z);
     return result;
 }
@@ -258,7 +234,7 @@ numeric__input(struct eval *eval, int32_t typmod, struct slice text, struct datu
     struct slice t = value__trim(text);
     int kind = 0;
     if (special_word(t, &kind)) {
-        *value = make_special(eval->arena, kind);
+        *value = numeric__special(eval->arena, kind);
         return numeric__apply_typmod(eval, typmod, *value, value);
     }
     char *digits = arena_alloc_raw(eval->arena, t.size + 2);
@@ -299,7 +275,7 @@ numeric__input(struct eval *eval, int32_t typmod, struct slice text, struct datu
         while (at < t.size && t.data[at] >= '0' && t.data[at] <= '9') {
             exponent = exponent * 10 + (t.data[at++] - '0');
             if (exponent > 1000000) {
-                return overflow(eval);
+                return numeric__overflow(eval);
             }
         }
         if (at == start) {
@@ -311,7 +287,7 @@ numeric__input(struct eval *eval, int32_t typmod, struct slice text, struct datu
         return value__invalid(eval, "numeric", text);
     }
     if ((int64_t)count - scale > DIGITS_BEFORE_MAX || scale > 1000000) {
-        return overflow(eval);
+        return numeric__overflow(eval);
     }
     mpz_t z;
     mpz_init(z);
@@ -329,13 +305,13 @@ numeric__input(struct eval *eval, int32_t typmod, struct slice text, struct datu
         mpz_neg(z, z);
     }
     if (scale < 0) {
-        rescale_mpz(z, 0, (int)-scale);
+        numeric__rescale(z, 0, (int)-scale);
         scale = 0;
     } else if (scale > SCALE_MAX) {
-        rescale_mpz(z, (int)scale, SCALE_MAX);
+        numeric__rescale(z, (int)scale, SCALE_MAX);
         scale = SCALE_MAX;
     }
-    *value = from_mpz(eval->arena, z, (int)scale);
+    *value = numeric__from_mpz(eval->arena, z, (int)scale);
     mpz_clear(z);
     return numeric__apply_typmod(eval, typmod, *value, value);
 }
@@ -355,14 +331,14 @@ decimal(struct datum value, struct buffer *to)
     }
     mpz_t z;
     mpz_init(z);
-    to_mpz(value, z);
+    numeric__to_mpz(value, z);
     mpz_abs(z, z);
     size_t bound = mpz_sizeinbase(z, 10) + 2;
     char *text = (char *)buffer_reserve(to, bound);
     (void)mpz_get_str(text, 10, z);
     size_t size = strlen(text);
     mpz_clear(z);
-    size_t least = (size_t)scale_of(value) + 1;
+    size_t least = (size_t)numeric__scale(value) + 1;
     if (size >= least) {
         to->size += size;
         return size;
@@ -379,15 +355,15 @@ void
 numeric__output(struct datum value, struct buffer *to)
 {
     static const char *const words[] = {"", "NaN", "Infinity", "-Infinity"};
-    if (kind_of(value) != KIND_FINITE) {
-        buffer_add_text(to, words[kind_of(value)]);
+    if (numeric__kind(value) != KIND_FINITE) {
+        buffer_add_text(to, words[numeric__kind(value)]);
         return;
     }
     if (value.p[1] != 0) {
         buffer_add_u8(to, '-');
     }
     size_t size = decimal(value, to);
-    size_t scale = (size_t)scale_of(value);
+    size_t scale = (size_t)numeric__scale(value);
     if (scale > 0) {
         (void)size;
         (void)buffer_extend(to, 1);
@@ -411,9 +387,9 @@ numeric__receive(struct eval *eval, int32_t typmod, struct slice bytes, struct d
     uint16_t sign = load_be16(bytes.data + 4);
     uint16_t scale = load_be16(bytes.data + 6);
     if (sign == 0xC000 || sign == 0xD000 || sign == 0xF000) {
-        *value = make_special(eval->arena, sign == 0xC000   ? KIND_NAN
-                                           : sign == 0xD000 ? KIND_INFINITY
-                                                            : KIND_MINUS_INFINITY);
+        *value = numeric__special(eval->arena, sign == 0xC000   ? KIND_NAN
+                                               : sign == 0xD000 ? KIND_INFINITY
+                                                                : KIND_MINUS_INFINITY);
         return ERR_OK;
     }
     if (sign != 0 && sign != 0x4000) {
@@ -448,28 +424,28 @@ numeric__receive(struct eval *eval, int32_t typmod, struct slice bytes, struct d
     }
     /* The last digit stands for 10000^(weight - count + 1). */
     int32_t have = -4 * (weight - (int32_t)count + 1); /* scale of z */
-    rescale_mpz(z, have, scale);
-    *value = from_mpz(eval->arena, z, scale);
+    numeric__rescale(z, have, scale);
+    *value = numeric__from_mpz(eval->arena, z, scale);
     mpz_clear(z);
     TRY(err);
-    TRY(check_finite(eval, *value));
+    TRY(numeric__check(eval, *value));
     return numeric__apply_typmod(eval, typmod, *value, value);
 }
 
 void
 numeric__send(struct datum value, struct buffer *to)
 {
-    if (kind_of(value) != KIND_FINITE) {
+    if (numeric__kind(value) != KIND_FINITE) {
         static const uint16_t signs[] = {0, 0xC000, 0xD000, 0xF000};
         buffer_add_be16(to, 0);
         buffer_add_be16(to, 0);
-        buffer_add_be16(to, signs[kind_of(value)]);
-        buffer_add_be16(to, kind_of(value) == KIND_NAN ? 0 : 0x20); /* as PostgreSQL has it */
+        buffer_add_be16(to, signs[numeric__kind(value)]);
+        buffer_add_be16(to, numeric__kind(value) == KIND_NAN ? 0 : 0x20); /* as PostgreSQL has it */
         return;
     }
     struct buffer text = {0};
     size_t size = decimal(value, &text);
-    size_t scale = (size_t)scale_of(value);
+    size_t scale = (size_t)numeric__scale(value);
     size_t before = size - scale;
     /* Pad to whole base-10000 digits on both sides of the point. */
     size_t lead = (4 - before % 4) % 4;
@@ -510,13 +486,13 @@ static int
 rank(struct datum value)
 {
     static const int ranks[] = {1, 3, 2, 0};
-    return ranks[kind_of(value)];
+    return ranks[numeric__kind(value)];
 }
 
 int
 numeric__compare(struct datum a, struct datum b)
 {
-    if (kind_of(a) != KIND_FINITE || kind_of(b) != KIND_FINITE) {
+    if (numeric__kind(a) != KIND_FINITE || numeric__kind(b) != KIND_FINITE) {
         return rank(a) - rank(b);
     }
     int64_t x = 0;
@@ -533,11 +509,11 @@ numeric__compare(struct datum a, struct datum b)
     mpz_t zb;
     mpz_init(za);
     mpz_init(zb);
-    to_mpz(a, za);
-    to_mpz(b, zb);
-    int scale = scale_of(a) > scale_of(b) ? scale_of(a) : scale_of(b);
-    rescale_mpz(za, scale_of(a), scale);
-    rescale_mpz(zb, scale_of(b), scale);
+    numeric__to_mpz(a, za);
+    numeric__to_mpz(b, zb);
+    int scale = numeric__scale(a) > numeric__scale(b) ? numeric__scale(a) : numeric__scale(b);
+    numeric__rescale(za, numeric__scale(a), scale);
+    numeric__rescale(zb, numeric__scale(b), scale);
     int order = mpz_cmp(za, zb);
     mpz_clear(za);
     mpz_clear(zb);
@@ -553,7 +529,7 @@ significant(struct datum value, struct buffer *text, size_t *start, int32_t *exp
     while (first < size && text->data[first] == '0') {
         first++;
     }
-    *exponent = (int32_t)(size - first) - scale_of(value);
+    *exponent = (int32_t)(size - first) - numeric__scale(value);
     while (size > first && text->data[size - 1] == '0') {
         size--;
     }
@@ -564,8 +540,8 @@ significant(struct datum value, struct buffer *text, size_t *start, int32_t *exp
 uint64_t
 numeric__hash(struct datum value, uint64_t seed)
 {
-    if (kind_of(value) != KIND_FINITE) {
-        return hash_u64(seed + (uint64_t)kind_of(value));
+    if (numeric__kind(value) != KIND_FINITE) {
+        return hash_u64(seed + (uint64_t)numeric__kind(value));
     }
     int64_t mantissa = 0;
     int scale = 0;
@@ -597,8 +573,8 @@ void
 numeric__key_encode(struct buffer *key, struct datum value)
 {
     static const uint8_t kinds[] = {0, 6, 5, 1};
-    if (kind_of(value) != KIND_FINITE) {
-        buffer_add_u8(key, kinds[kind_of(value)]);
+    if (numeric__kind(value) != KIND_FINITE) {
+        buffer_add_u8(key, kinds[numeric__kind(value)]);
         return;
     }
     if (value.size == HEAD) {
@@ -635,7 +611,7 @@ numeric__key_decode(struct arena *arena, struct slice *key, struct datum *value,
         return ERR_OK;
     }
     if (kind == 1 || kind == 5 || kind == 6) {
-        *value = make_special(arena, specials[kind]);
+        *value = numeric__special(arena, specials[kind]);
         return ERR_OK;
     }
     if ((kind != 2 && kind != 4) || key->size < 6) {
@@ -659,7 +635,7 @@ numeric__key_decode(struct arena *arena, struct slice *key, struct datum *value,
     }
     int scale = (int)(digits - exponent);
     if (scale < 0) {
-        rescale_mpz(z, 0, -scale);
+        numeric__rescale(z, 0, -scale);
         scale = 0;
     } else {
         while (scale > 0 && mpz_divisible_ui_p(z, 10) != 0) {
@@ -670,7 +646,7 @@ numeric__key_decode(struct arena *arena, struct slice *key, struct datum *value,
     if (flip != 0) {
         mpz_neg(z, z);
     }
-    *value = from_mpz(arena, z, scale);
+    *value = numeric__from_mpz(arena, z, scale);
     mpz_clear(z);
     return ERR_OK;
 }
@@ -682,11 +658,11 @@ enum err
 numeric__to_int(struct eval *eval, struct datum value, int64_t min, int64_t max, const char *type,
     int64_t *result)
 {
-    if (kind_of(value) != KIND_FINITE) {
+    if (numeric__kind(value) != KIND_FINITE) {
         return diag_set(eval->diag, ERR_FEATURE_NOT_SUPPORTED, "cannot convert %s to %s",
-            kind_of(value) == KIND_NAN ? "NaN" : "infinity", type);
+            numeric__kind(value) == KIND_NAN ? "NaN" : "infinity", type);
     }
-    struct datum whole = round_to(eval->arena, value, 0);
+    struct datum whole = numeric__round(eval->arena, value, 0);
     int scale = 0;
     if (!numeric__is_int(whole, result, &scale)) {
         bool least = whole.size == HEAD + 8 && whole.p[1] != 0 &&
@@ -703,8 +679,8 @@ double
 numeric__to_float(struct datum value)
 {
     static const double specials[] = {0, (double)NAN, (double)INFINITY, -(double)INFINITY};
-    if (kind_of(value) != KIND_FINITE) {
-        return specials[kind_of(value)];
+    if (numeric__kind(value) != KIND_FINITE) {
+        return specials[numeric__kind(value)];
     }
     struct buffer text = {0};
     numeric__output(value, &text);
@@ -731,12 +707,12 @@ numeric__apply_typmod(struct eval *eval, int32_t typmod, struct datum value, str
     }
     int precision = (typmod - 4) >> 16 & 0xffff;
     int scale = (((typmod - 4) & 0x7ff) ^ 1024) - 1024;
-    if (kind_of(value) == KIND_NAN) {
+    if (numeric__kind(value) == KIND_NAN) {
         return ERR_OK;
     }
-    bool fits = kind_of(value) == KIND_FINITE;
+    bool fits = numeric__kind(value) == KIND_FINITE;
     if (fits) {
-        *result = round_to(eval->arena, value, scale);
+        *result = numeric__round(eval->arena, value, scale);
         struct buffer text = {0};
         size_t start = 0;
         int32_t exponent = 0;
@@ -746,7 +722,7 @@ numeric__apply_typmod(struct eval *eval, int32_t typmod, struct datum value, str
     }
     if (!fits) {
         (void)diag_set(eval->diag, ERR_NUMERIC_RANGE, "numeric field overflow");
-        if (kind_of(value) != KIND_FINITE) {
+        if (numeric__kind(value) != KIND_FINITE) {
             diag_detail(eval->diag,
                 "A field with precision %d, scale %d cannot hold an infinite value.", precision,
                 scale);
@@ -771,20 +747,20 @@ static enum err
 add_or_subtract(
     struct eval *eval, struct datum a, struct datum b, bool subtract, struct datum *result)
 {
-    if (kind_of(a) != KIND_FINITE || kind_of(b) != KIND_FINITE) {
-        double x = kind_of(a) == KIND_FINITE ? 0 : numeric__to_float(a);
-        double y = kind_of(b) == KIND_FINITE ? 0 : numeric__to_float(b);
+    if (numeric__kind(a) != KIND_FINITE || numeric__kind(b) != KIND_FINITE) {
+        double x = numeric__kind(a) == KIND_FINITE ? 0 : numeric__to_float(a);
+        double y = numeric__kind(b) == KIND_FINITE ? 0 : numeric__to_float(b);
         double sum = subtract ? x - y : x + y;
-        *result = make_special(eval->arena, isnan(sum) ? KIND_NAN
-                                            : sum > 0  ? KIND_INFINITY
-                                                       : KIND_MINUS_INFINITY);
+        *result = numeric__special(eval->arena, isnan(sum) ? KIND_NAN
+                                                : sum > 0  ? KIND_INFINITY
+                                                           : KIND_MINUS_INFINITY);
         return ERR_OK;
     }
     int64_t x = 0;
     int64_t y = 0;
     int xs = 0;
     int ys = 0;
-    int scale = scale_of(a) > scale_of(b) ? scale_of(a) : scale_of(b);
+    int scale = numeric__scale(a) > numeric__scale(b) ? numeric__scale(a) : numeric__scale(b);
     if (numeric__is_int(a, &x, &xs) && numeric__is_int(b, &y, &ys) && scale - xs <= 18 &&
         scale - ys <= 18) {
         int128 left = (int128)x * pow10_int(scale - xs);
@@ -796,19 +772,19 @@ add_or_subtract(
     mpz_t zb;
     mpz_init(za);
     mpz_init(zb);
-    to_mpz(a, za);
-    to_mpz(b, zb);
-    rescale_mpz(za, scale_of(a), scale);
-    rescale_mpz(zb, scale_of(b), scale);
+    numeric__to_mpz(a, za);
+    numeric__to_mpz(b, zb);
+    numeric__rescale(za, numeric__scale(a), scale);
+    numeric__rescale(zb, numeric__scale(b), scale);
     if (subtract) {
         mpz_sub(za, za, zb);
     } else {
         mpz_add(za, za, zb);
     }
-    *result = from_mpz(eval->arena, za, scale);
+    *result = numeric__from_mpz(eval->arena, za, scale);
     mpz_clear(za);
     mpz_clear(zb);
-    return check_finite(eval, *result);
+    return numeric__check(eval, *result);
 }
 
 static enum err
@@ -831,11 +807,11 @@ numeric_mul(struct eval *eval, const struct datum *args, int count, struct datum
     UNUSED_COUNT;
     struct datum a = args[0];
     struct datum b = args[1];
-    if (kind_of(a) != KIND_FINITE || kind_of(b) != KIND_FINITE) {
+    if (numeric__kind(a) != KIND_FINITE || numeric__kind(b) != KIND_FINITE) {
         double product = numeric__to_float(a) * numeric__to_float(b);
-        *result = make_special(eval->arena, isnan(product) ? KIND_NAN
-                                            : product > 0  ? KIND_INFINITY
-                                                           : KIND_MINUS_INFINITY);
+        *result = numeric__special(eval->arena, isnan(product) ? KIND_NAN
+                                                : product > 0  ? KIND_INFINITY
+                                                               : KIND_MINUS_INFINITY);
         return ERR_OK;
     }
     int64_t x = 0;
@@ -847,70 +823,66 @@ numeric_mul(struct eval *eval, const struct datum *args, int count, struct datum
         return ERR_OK;
     }
     if (digits_bound(a) + digits_bound(b) > 2 * (DIGITS_BEFORE_MAX + SCALE_MAX)) {
-        return overflow(eval);
+        return numeric__overflow(eval);
     }
     mpz_t za;
     mpz_t zb;
     mpz_init(za);
     mpz_init(zb);
-    to_mpz(a, za);
-    to_mpz(b, zb);
+    numeric__to_mpz(a, za);
+    numeric__to_mpz(b, zb);
     mpz_mul(za, za, zb);
-    int scale = scale_of(a) + scale_of(b);
+    int scale = numeric__scale(a) + numeric__scale(b);
     if (scale > SCALE_MAX) {
-        rescale_mpz(za, scale, SCALE_MAX);
+        numeric__rescale(za, scale, SCALE_MAX);
         scale = SCALE_MAX;
     }
-    *result = from_mpz(eval->arena, za, scale);
+    *result = numeric__from_mpz(eval->arena, za, scale);
     mpz_clear(za);
     mpz_clear(zb);
-    return check_finite(eval, *result);
+    return numeric__check(eval, *result);
 }
 
-/* Weight of the first base-10000 digit and that digit. */
-static void
-base10000(struct datum value, int *weight, int *first)
+/* PostgreSQL's digits are base 10000: the weight of the first, and the first two. */
+void
+numeric__leading(struct datum value, int *weight, int digits[2])
 {
     struct buffer text = {0};
     size_t start = 0;
     int32_t exponent = 0;
     size_t size = significant(value, &text, &start, &exponent);
     *weight = 0;
-    *first = 0;
+    digits[0] = 0;
+    digits[1] = 0;
     if (size > 0) {
         /* digits before the point: exponent. weight = floor((exponent - 1) / 4) */
         int e = exponent - 1;
         *weight = e >= 0 ? e / 4 : -((-e + 3) / 4);
-        int digits = exponent - 4 * *weight; /* 1..4 of them are in the first */
-        for (int i = 0; i < digits; i++) {
-            *first =
-                *first * 10 + ((size_t)i < size ? (int)(text.data[start + (size_t)i] - '0') : 0);
+        size_t first = (size_t)(exponent - 4 * *weight); /* 1..4 of them are in the first */
+        for (size_t i = 0; i < first + 4; i++) {
+            int digit = i < size ? (int)(text.data[start + i] - '0') : 0;
+            int *to = &digits[i < first ? 0 : 1];
+            *to = *to * 10 + digit;
         }
     }
     buffer_destroy(&text);
 }
 
-static int
-division_scale(struct datum a, struct datum b)
+int
+numeric__division_scale(struct datum a, struct datum b)
 {
     int weight1 = 0;
     int weight2 = 0;
-    int first1 = 0;
-    int first2 = 0;
-    base10000(a, &weight1, &first1);
-    base10000(b, &weight2, &first2);
-    int weight = weight1 - weight2 - (first1 <= first2 ? 1 : 0);
+    int first1[2];
+    int first2[2];
+    numeric__leading(a, &weight1, first1);
+    numeric__leading(b, &weight2, first2);
+    int weight = weight1 - weight2 - (first1[0] <= first2[0] ? 1 : 0);
     int scale = DIV_DIGITS_MIN - weight * 4;
-    scale = scale < scale_of(a) ? scale_of(a) : scale;
-    scale = scale < scale_of(b) ? scale_of(b) : scale;
+    scale = scale < numeric__scale(a) ? numeric__scale(a) : scale;
+    scale = scale < numeric__scale(b) ? numeric__scale(b) : scale;
     scale = scale < 0 ? 0 : scale;
     return scale > DISPLAY_SCALE_MAX ? DISPLAY_SCALE_MAX : scale;
-}
-
-static bool
-is_zero(struct datum value)
-{
-    return kind_of(value) == KIND_FINITE && value.size == HEAD;
 }
 
 static enum err
@@ -920,20 +892,20 @@ division_by_zero(struct eval *eval)
 }
 
 /* a / b at a scale: rounded, or cut towards zero. */
-static struct datum
-divide_at(struct arena *arena, struct datum a, struct datum b, int scale, bool cut)
+struct datum
+numeric__divide_at(struct arena *arena, struct datum a, struct datum b, int scale, bool cut)
 {
     mpz_t za;
     mpz_t zb;
     mpz_init(za);
     mpz_init(zb);
-    to_mpz(a, za);
-    to_mpz(b, zb);
+    numeric__to_mpz(a, za);
+    numeric__to_mpz(b, zb);
     /* a/10^sa / (b/10^sb) * 10^scale = a * 10^(scale + sb - sa) / b */
-    int shift = scale + scale_of(b) - scale_of(a);
+    int shift = scale + numeric__scale(b) - numeric__scale(a);
     mpz_t power;
     mpz_init(power);
-    pow10_mpz(power, (unsigned long)(shift < 0 ? -shift : shift));
+    numeric__pow10(power, (unsigned long)(shift < 0 ? -shift : shift));
     if (shift >= 0) {
         mpz_mul(za, za, power);
     } else {
@@ -953,7 +925,7 @@ divide_at(struct arena *arena, struct datum a, struct datum b, int scale, bool c
     } else {
         mpz_tdiv_q(za, za, zb);
     }
-    struct datum result = from_mpz(arena, za, scale);
+    struct datum result = numeric__from_mpz(arena, za, scale);
     mpz_clear(power);
     mpz_clear(za);
     mpz_clear(zb);
@@ -963,21 +935,21 @@ divide_at(struct arena *arena, struct datum a, struct datum b, int scale, bool c
 static enum err
 divide_special(struct eval *eval, struct datum a, struct datum b, struct datum *result)
 {
-    if (kind_of(a) == KIND_NAN || kind_of(b) == KIND_NAN) {
-        *result = make_special(eval->arena, KIND_NAN);
+    if (numeric__kind(a) == KIND_NAN || numeric__kind(b) == KIND_NAN) {
+        *result = numeric__special(eval->arena, KIND_NAN);
         return ERR_OK;
     }
-    if (is_zero(b)) {
+    if (numeric__is_zero(b)) {
         return division_by_zero(eval);
     }
-    if (kind_of(a) == KIND_FINITE) {
+    if (numeric__kind(a) == KIND_FINITE) {
         *result = numeric__from_int(eval->arena, 0);
         return ERR_OK;
     }
     double quotient = numeric__to_float(a) / numeric__to_float(b);
-    *result = make_special(eval->arena, isnan(quotient) ? KIND_NAN
-                                        : quotient > 0  ? KIND_INFINITY
-                                                        : KIND_MINUS_INFINITY);
+    *result = numeric__special(eval->arena, isnan(quotient) ? KIND_NAN
+                                            : quotient > 0  ? KIND_INFINITY
+                                                            : KIND_MINUS_INFINITY);
     return ERR_OK;
 }
 
@@ -985,27 +957,28 @@ static enum err
 numeric_div(struct eval *eval, const struct datum *args, int count, struct datum *result)
 {
     UNUSED_COUNT;
-    if (kind_of(args[0]) != KIND_FINITE || kind_of(args[1]) != KIND_FINITE) {
+    if (numeric__kind(args[0]) != KIND_FINITE || numeric__kind(args[1]) != KIND_FINITE) {
         return divide_special(eval, args[0], args[1], result);
     }
-    if (is_zero(args[1])) {
+    if (numeric__is_zero(args[1])) {
         return division_by_zero(eval);
     }
-    *result = divide_at(eval->arena, args[0], args[1], division_scale(args[0], args[1]), false);
-    return check_finite(eval, *result);
+    *result = numeric__divide_at(
+        eval->arena, args[0], args[1], numeric__division_scale(args[0], args[1]), false);
+    return numeric__check(eval, *result);
 }
 
 static enum err
 numeric_div_trunc(struct eval *eval, const struct datum *args, int count, struct datum *result)
 {
     UNUSED_COUNT;
-    if (kind_of(args[0]) != KIND_FINITE || kind_of(args[1]) != KIND_FINITE) {
+    if (numeric__kind(args[0]) != KIND_FINITE || numeric__kind(args[1]) != KIND_FINITE) {
         return divide_special(eval, args[0], args[1], result);
     }
-    if (is_zero(args[1])) {
+    if (numeric__is_zero(args[1])) {
         return division_by_zero(eval);
     }
-    *result = divide_at(eval->arena, args[0], args[1], 0, true);
+    *result = numeric__divide_at(eval->arena, args[0], args[1], 0, true);
     return ERR_OK;
 }
 
@@ -1015,30 +988,30 @@ numeric_mod(struct eval *eval, const struct datum *args, int count, struct datum
     UNUSED_COUNT;
     struct datum a = args[0];
     struct datum b = args[1];
-    if (kind_of(a) != KIND_FINITE || kind_of(b) != KIND_FINITE) {
-        if (kind_of(a) == KIND_FINITE && kind_of(b) != KIND_NAN) {
+    if (numeric__kind(a) != KIND_FINITE || numeric__kind(b) != KIND_FINITE) {
+        if (numeric__kind(a) == KIND_FINITE && numeric__kind(b) != KIND_NAN) {
             *result = a;
-        } else if (is_zero(b)) {
+        } else if (numeric__is_zero(b) && numeric__kind(a) != KIND_NAN) {
             return division_by_zero(eval);
         } else {
-            *result = make_special(eval->arena, KIND_NAN);
+            *result = numeric__special(eval->arena, KIND_NAN);
         }
         return ERR_OK;
     }
-    if (is_zero(b)) {
+    if (numeric__is_zero(b)) {
         return division_by_zero(eval);
     }
-    int scale = scale_of(a) > scale_of(b) ? scale_of(a) : scale_of(b);
+    int scale = numeric__scale(a) > numeric__scale(b) ? numeric__scale(a) : numeric__scale(b);
     mpz_t za;
     mpz_t zb;
     mpz_init(za);
     mpz_init(zb);
-    to_mpz(a, za);
-    to_mpz(b, zb);
-    rescale_mpz(za, scale_of(a), scale);
-    rescale_mpz(zb, scale_of(b), scale);
+    numeric__to_mpz(a, za);
+    numeric__to_mpz(b, zb);
+    numeric__rescale(za, numeric__scale(a), scale);
+    numeric__rescale(zb, numeric__scale(b), scale);
     mpz_tdiv_r(za, za, zb);
-    *result = from_mpz(eval->arena, za, scale);
+    *result = numeric__from_mpz(eval->arena, za, scale);
     mpz_clear(za);
     mpz_clear(zb);
     return ERR_OK;
@@ -1048,9 +1021,9 @@ static struct datum
 with_sign(struct arena *arena, struct datum value, bool flip)
 {
     uint8_t *bytes = arena_copy(arena, value.p, value.size);
-    if (kind_of(value) == KIND_INFINITY && flip) {
+    if (numeric__kind(value) == KIND_INFINITY && flip) {
         bytes[0] = KIND_MINUS_INFINITY;
-    } else if (kind_of(value) == KIND_MINUS_INFINITY) {
+    } else if (numeric__kind(value) == KIND_MINUS_INFINITY) {
         bytes[0] = KIND_INFINITY;
     } else if (value.size > HEAD) {
         bytes[1] = flip ? !bytes[1] : 0;
@@ -1087,12 +1060,13 @@ static enum err
 numeric_sign(struct eval *eval, const struct datum *args, int count, struct datum *result)
 {
     UNUSED_COUNT;
-    *result = kind_of(args[0]) == KIND_NAN
-                  ? args[0]
-                  : numeric__from_int(eval->arena, kind_of(args[0]) == KIND_INFINITY         ? 1
-                                                   : kind_of(args[0]) == KIND_MINUS_INFINITY ? -1
-                                                   : is_zero(args[0])                        ? 0
-                                                   : args[0].p[1] != 0                       ? -1
+    *result =
+        numeric__kind(args[0]) == KIND_NAN
+            ? args[0]
+            : numeric__from_int(eval->arena, numeric__kind(args[0]) == KIND_INFINITY         ? 1
+                                             : numeric__kind(args[0]) == KIND_MINUS_INFINITY ? -1
+                                             : numeric__is_zero(args[0])                     ? 0
+                                             : args[0].p[1] != 0                             ? -1
                                                                                              : 1);
     return ERR_OK;
 }
@@ -1106,7 +1080,7 @@ clamp_scale(int64_t scale)
 static enum err
 numeric_round(struct eval *eval, const struct datum *args, int count, struct datum *result)
 {
-    *result = round_to(eval->arena, args[0], count > 1 ? clamp_scale(args[1].i) : 0);
+    *result = numeric__round(eval->arena, args[0], count > 1 ? clamp_scale(args[1].i) : 0);
     return ERR_OK;
 }
 
@@ -1114,16 +1088,16 @@ numeric_round(struct eval *eval, const struct datum *args, int count, struct dat
 static struct datum
 cut_to(struct arena *arena, struct datum value, int scale, int direction)
 {
-    int from = scale_of(value);
-    if (kind_of(value) != KIND_FINITE || from <= scale) {
+    int from = numeric__scale(value);
+    if (numeric__kind(value) != KIND_FINITE || from <= scale) {
         return value;
     }
     mpz_t z;
     mpz_t power;
     mpz_init(z);
     mpz_init(power);
-    to_mpz(value, z);
-    pow10_mpz(power, (unsigned long)(from - scale));
+    numeric__to_mpz(value, z);
+    numeric__pow10(power, (unsigned long)(from - scale));
     if (direction < 0) {
         mpz_fdiv_q(z, z, power);
     } else if (direction > 0) {
@@ -1132,10 +1106,10 @@ cut_to(struct arena *arena, struct datum value, int scale, int direction)
         mpz_tdiv_q(z, z, power);
     }
     if (scale < 0) {
-        pow10_mpz(power, (unsigned long)-scale);
+        numeric__pow10(power, (unsigned long)-scale);
         mpz_mul(z, z, power);
     }
-    struct datum result = from_mpz(arena, z, scale < 0 ? 0 : scale);
+    struct datum result = numeric__from_mpz(arena, z, scale < 0 ? 0 : scale);
     mpz_clear(z);
     mpz_clear(power);
     return result;
@@ -1146,8 +1120,8 @@ numeric_trunc(struct eval *eval, const struct datum *args, int count, struct dat
 {
     int scale = count > 1 ? clamp_scale(args[1].i) : 0;
     *result = cut_to(eval->arena, args[0], scale, 0);
-    if (scale > scale_of(*result) && kind_of(*result) == KIND_FINITE) {
-        *result = round_to(eval->arena, *result, scale);
+    if (scale > numeric__scale(*result) && numeric__kind(*result) == KIND_FINITE) {
+        *result = numeric__round(eval->arena, *result, scale);
     }
     return ERR_OK;
 }
@@ -1169,150 +1143,12 @@ numeric_ceil(struct eval *eval, const struct datum *args, int count, struct datu
 }
 
 static enum err
-numeric_sqrt(struct eval *eval, const struct datum *args, int count, struct datum *result)
-{
-    UNUSED_COUNT;
-    struct datum value = args[0];
-    if (kind_of(value) == KIND_MINUS_INFINITY ||
-        (kind_of(value) == KIND_FINITE && value.p[1] != 0)) {
-        return diag_set(
-            eval->diag, ERR_INVALID_POWER_ARGUMENT, "cannot take square root of a negative number");
-    }
-    if (kind_of(value) != KIND_FINITE) {
-        *result = value;
-        return ERR_OK;
-    }
-    int weight = 0;
-    int first = 0;
-    base10000(value, &weight, &first);
-    int sweight = weight >= 0 ? (weight + 1) * 4 / 2 - 1 : -((-(weight + 1) * 4 + 1) / 2) - 1;
-    int scale = DIV_DIGITS_MIN - sweight - 1;
-    scale = scale < scale_of(value) ? scale_of(value) : scale;
-    scale = scale < 0 ? 0 : scale > DISPLAY_SCALE_MAX ? DISPLAY_SCALE_MAX : scale;
-    mpz_t z;
-    mpz_init(z);
-    to_mpz(value, z);
-    rescale_mpz(z, scale_of(value), 2 * scale + 2); /* one digit more, to round by */
-    mpz_sqrt(z, z);
-    shift_down(z, 1);
-    *result = from_mpz(eval->arena, z, scale);
-    mpz_clear(z);
-    return ERR_OK;
-}
-
-/* exp, ln, log, power: through doubles with PostgreSQL's result scale of 16 digits. Results agree
- * to the precision of a double, not to the last digit of PostgreSQL's: README, Limits. */
-static enum err
-from_double(struct eval *eval, double value, struct datum *result)
-{
-    if (isnan(value) || isinf(value)) {
-        *result = make_special(eval->arena, isnan(value) ? KIND_NAN
-                                            : value > 0  ? KIND_INFINITY
-                                                         : KIND_MINUS_INFINITY);
-        return isinf(value) ? overflow(eval) : ERR_OK;
-    }
-    int digits = value == 0 ? 1 : (int)floor(log10(fabs(value))) + 1;
-    int scale = DIV_DIGITS_MIN - (digits > 0 ? digits : 0);
-    scale = scale < 0 ? 0 : scale;
-    char text[512];
-    (void)snprintf(text, sizeof text, "%.*f", scale, value);
-    return numeric__input(eval, -1, slice_of(text, strlen(text)), result);
-}
-
-static enum err
-numeric_power(struct eval *eval, const struct datum *args, int count, struct datum *result)
-{
-    UNUSED_COUNT;
-    /* A whole exponent that stays small is exact. */
-    int64_t exponent = 0;
-    int scale = 0;
-    struct datum base = args[0];
-    if (kind_of(base) == KIND_FINITE && numeric__is_int(args[1], &exponent, &scale)) {
-        while (scale > 0 && exponent % 10 == 0) {
-            exponent /= 10;
-            scale--;
-        }
-        if (scale == 0 && exponent >= 0 && exponent <= 10000 &&
-            digits_bound(base) * (uint64_t)exponent < 4000) {
-            mpz_t z;
-            mpz_init(z);
-            to_mpz(base, z);
-            mpz_pow_ui(z, z, (unsigned long)exponent);
-            int have = scale_of(base) * (int)exponent;
-            mpz_t abs_z;
-            mpz_init(abs_z);
-            mpz_abs(abs_z, z);
-            int digits = (int)mpz_sizeinbase(abs_z, 10) - have;
-            mpz_clear(abs_z);
-            int want = DIV_DIGITS_MIN - (digits > 0 ? digits : 0);
-            want = want < scale_of(base) ? scale_of(base) : want;
-            want = want < 0 ? 0 : want;
-            rescale_mpz(z, have, want);
-            *result = from_mpz(eval->arena, z, want);
-            mpz_clear(z);
-            return ERR_OK;
-        }
-    }
-    double x = numeric__to_float(base);
-    double y = numeric__to_float(args[1]);
-    if (x == 0 && y < 0) {
-        return diag_set(
-            eval->diag, ERR_INVALID_POWER_ARGUMENT, "zero raised to a negative power is undefined");
-    }
-    if (x < 0 && y != floor(y)) {
-        return diag_set(eval->diag, ERR_INVALID_POWER_ARGUMENT,
-            "a negative number raised to a non-integer power yields a complex result");
-    }
-    return from_double(eval, pow(x, y), result);
-}
-
-static enum err
-numeric_exp(struct eval *eval, const struct datum *args, int count, struct datum *result)
-{
-    UNUSED_COUNT;
-    return from_double(eval, exp(numeric__to_float(args[0])), result);
-}
-
-static enum err
-check_log(struct eval *eval, struct datum value)
-{
-    double x = numeric__to_float(value);
-    if (x == 0) {
-        return diag_set(eval->diag, ERR_INVALID_LOG_ARGUMENT, "cannot take logarithm of zero");
-    }
-    if (x < 0) {
-        return diag_set(
-            eval->diag, ERR_INVALID_LOG_ARGUMENT, "cannot take logarithm of a negative number");
-    }
-    return ERR_OK;
-}
-
-static enum err
-numeric_ln(struct eval *eval, const struct datum *args, int count, struct datum *result)
-{
-    UNUSED_COUNT;
-    TRY(check_log(eval, args[0]));
-    return from_double(eval, log(numeric__to_float(args[0])), result);
-}
-
-static enum err
-numeric_log(struct eval *eval, const struct datum *args, int count, struct datum *result)
-{
-    TRY(check_log(eval, args[0]));
-    if (count == 1) {
-        return from_double(eval, log10(numeric__to_float(args[0])), result);
-    }
-    TRY(check_log(eval, args[1]));
-    return from_double(
-        eval, log(numeric__to_float(args[1])) / log(numeric__to_float(args[0])), result);
-}
-
-static enum err
 numeric_scale(struct eval *eval, const struct datum *args, int count, struct datum *result)
 {
     (void)eval;
     UNUSED_COUNT;
-    *result = kind_of(args[0]) == KIND_FINITE ? datum_int(scale_of(args[0])) : datum_null();
+    *result =
+        numeric__kind(args[0]) == KIND_FINITE ? datum_int(numeric__scale(args[0])) : datum_null();
     return ERR_OK;
 }
 
@@ -1366,7 +1202,7 @@ numeric_to_float8(struct eval *eval, const struct datum *args, int count, struct
 {
     UNUSED_COUNT;
     double value = numeric__to_float(args[0]);
-    if (isinf(value) && kind_of(args[0]) == KIND_FINITE) {
+    if (isinf(value) && numeric__kind(args[0]) == KIND_FINITE) {
         return value__out_of_range(eval, "value");
     }
     *result = datum_float(value);
@@ -1376,8 +1212,17 @@ numeric_to_float8(struct eval *eval, const struct datum *args, int count, struct
 static enum err
 numeric_to_float4(struct eval *eval, const struct datum *args, int count, struct datum *result)
 {
-    TRY(numeric_to_float8(eval, args, count, result));
-    result->f = (double)(float)result->f;
+    UNUSED_COUNT;
+    double value = (double)(float)numeric__to_float(args[0]);
+    if (isinf(value) && numeric__kind(args[0]) == KIND_FINITE) {
+        struct buffer text = {0};
+        numeric__output(args[0], &text);
+        enum err err = diag_set(eval->diag, ERR_NUMERIC_RANGE,
+            "\"%.*s\" is out of range for type real", (int)text.size, (const char *)text.data);
+        buffer_destroy(&text);
+        return err;
+    }
+    *result = datum_float(value);
     return ERR_OK;
 }
 
@@ -1406,14 +1251,6 @@ static const struct function functions[] = {
     {"floor", 0, N, 1, 1, FUNCTION_STRICT, {N}, numeric_floor, NULL, NULL},
     {"ceil", 0, N, 1, 1, FUNCTION_STRICT, {N}, numeric_ceil, NULL, NULL},
     {"ceiling", 0, N, 1, 1, FUNCTION_STRICT, {N}, numeric_ceil, NULL, NULL},
-    {"sqrt", 0, N, 1, 1, FUNCTION_STRICT, {N}, numeric_sqrt, NULL, NULL},
-    {"power", 0, N, 2, 2, FUNCTION_STRICT, {N, N}, numeric_power, NULL, NULL},
-    {"pow", 0, N, 2, 2, FUNCTION_STRICT, {N, N}, numeric_power, NULL, NULL},
-    {"exp", 0, N, 1, 1, FUNCTION_STRICT, {N}, numeric_exp, NULL, NULL},
-    {"ln", 0, N, 1, 1, FUNCTION_STRICT, {N}, numeric_ln, NULL, NULL},
-    {"log", 0, N, 1, 1, FUNCTION_STRICT, {N}, numeric_log, NULL, NULL},
-    {"log", 0, N, 2, 2, FUNCTION_STRICT, {N, N}, numeric_log, NULL, NULL},
-    {"log10", 0, N, 1, 1, FUNCTION_STRICT, {N}, numeric_log, NULL, NULL},
     {"mod", 0, N, 2, 2, FUNCTION_STRICT, {N, N}, numeric_mod, NULL, NULL},
     {"div", 0, N, 2, 2, FUNCTION_STRICT, {N, N}, numeric_div_trunc, NULL, NULL},
     {"scale", 0, TYPE_INT4, 1, 1, FUNCTION_STRICT, {N}, numeric_scale, NULL, NULL},
@@ -1425,7 +1262,6 @@ static const struct operator_row operators[] = {
     {"*", "numeric_mul", N, N, N, numeric_mul, "*", NULL, 0},
     {"/", "numeric_div", N, N, N, numeric_div, NULL, NULL, 0},
     {"%", "numeric_mod", N, N, N, numeric_mod, NULL, NULL, 0},
-    {"^", "numeric_power", N, N, N, numeric_power, NULL, NULL, 0},
     {"-", "numeric_uminus", 0, N, N, numeric_neg, NULL, NULL, 0},
     {"+", "numeric_uplus", 0, N, N, numeric_plus, NULL, NULL, 0},
     {"@", "numeric_abs", 0, N, N, numeric_abs, NULL, NULL, 0},

@@ -264,7 +264,7 @@ enum function_flags {
     FUNCTION_VARIADIC = 8, /* the last argument type repeats (concat, format) */
     FUNCTION_SET = 16,     /* returns a set: see struct set_function */
     FUNCTION_AGGREGATE = 32,
-    FUNCTION_INTERNAL = 64, /* casts and the like: not found by name */
+    FUNCTION_INTERNAL = 64,   /* casts and the like: not found by name */
     FUNCTION_TEXT_ARGS = 128, /* arguments of TYPE_ANY come in their text forms (concat) */
     FUNCTION_ELEMENT = 256, /* wants the OID of what anyelement stands for as one more argument */
 };
