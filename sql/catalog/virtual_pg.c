@@ -271,7 +271,7 @@ virtual__pg_type(struct virtual_row *row)
         SET(pg_type_typbyval, datum_bool(!type->by_reference));
         SET(pg_type_typcategory, datum_int(type->category));
         SET(pg_type_typispreferred, datum_bool(type->preferred));
-        SET(pg_type_typelem, datum_int(type->element));
+        SET(pg_type_typelem, datum_int(type->oid == TYPE_NAME ? TYPE_CHAR : type->element));
         SET(pg_type_typarray, datum_int(type->array_oid));
         SET(pg_type_typalign, datum_int(align_of(type)));
         SET(pg_type_typstorage, datum_int(storage_of(type)));

@@ -983,6 +983,21 @@ FN(array_prepend)
     return ERR_OK;
 }
 
+/* Do the dimensions of b from `from` on equal those of a from `skip` on? */
+static bool
+inner_match(
+    const struct array_reader *a, uint32_t skip, const struct array_reader *b, uint32_t from)
+{
+    for (uint32_t d = 0; skip + d < a->dimensions; d++) {
+        if (a->sizes[skip + d] != b->sizes[from + d] || a->lower[skip + d] != b->lower[from + d]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Arrays of as many dimensions one behind the other, or one as the last (first) item of the other
+ * that has one dimension more. */
 FN(array_cat)
 {
     UNUSED_COUNT;
@@ -990,14 +1005,31 @@ FN(array_cat)
         *result = args[0].null ? args[1] : args[0];
         return ERR_OK;
     }
-    struct array_reader reader;
-    struct array_maker maker = {0};
-    for (int i = 0; i < 2; i++) {
-        TRY(one_dimension(eval, args[i]));
-        (void)array__open(args[i], &reader);
-        maker.element = reader.element;
-        add_all(eval, &maker, args[i]);
+    struct array_reader a, b;
+    (void)array__open(args[0], &a);
+    (void)array__open(args[1], &b);
+    if (a.count == 0 || b.count == 0) {
+        *result = a.count == 0 ? args[1] : args[0];
+        return ERR_OK;
     }
+    struct array_maker maker = {.element = a.element};
+    take_bounds(&maker, a.dimensions >= b.dimensions ? &a : &b);
+    bool match;
+    if (a.dimensions == b.dimensions) {
+        match = inner_match(&a, 1, &b, 1);
+        maker.sizes[0] += b.sizes[0];
+    } else if (a.dimensions == b.dimensions + 1) {
+        match = inner_match(&a, 1, &b, 0);
+        maker.sizes[0]++;
+    } else {
+        match = b.dimensions == a.dimensions + 1 && inner_match(&b, 1, &a, 0);
+        maker.sizes[0]++;
+    }
+    if (!match) {
+        return diag_set(eval->diag, ERR_ARRAY_SUBSCRIPT, "cannot concatenate incompatible arrays");
+    }
+    add_all(eval, &maker, args[0]);
+    add_all(eval, &maker, args[1]);
     *result = array__make(eval->arena, &maker);
     return ERR_OK;
 }
