@@ -633,9 +633,9 @@ compile_node(struct compiler *compiler, const struct plan_node *node, bool main_
     code->plan = node;
     code->number = main_tree ? compiler->next_main++ : compiler->next_sub++;
     add_node(compiler, code);
-    compiler->depth++;
-    if (compiler->depth > compiler->program->depth) {
-        compiler->program->depth = compiler->depth;
+    compiler->stack += STACK_OF_NODE;
+    if (compiler->stack > compiler->program->stack_size) {
+        compiler->program->stack_size = compiler->stack;
     }
     for (int i = 0; i < 2; i++) {
         if (node->children[i] != NULL) {
@@ -644,7 +644,7 @@ compile_node(struct compiler *compiler, const struct plan_node *node, bool main_
     }
     TRY(compile__filter(compiler, node->filter, node->filter_count, &code->filter));
     TRY(compile_kind(compiler, node, code));
-    compiler->depth--;
+    compiler->stack -= STACK_OF_NODE;
     *code_out = code;
     return ERR_OK;
 }
@@ -671,7 +671,9 @@ compile__subplan(struct compiler *compiler, const struct expr *expr, struct subp
     code->number = program->subplan_count++;
     /* The program around this expression waits meanwhile. */
     struct builder before = compile__begin(compiler);
+    compiler->stack += STACK_OF_SUBPLAN;
     enum err err = compile_node(compiler, plan->root, false, &code->root);
+    compiler->stack -= STACK_OF_SUBPLAN;
     (void)compile__end(compiler, before, 0);
     TRY(err);
     if ((plan->kind == SUBPLAN_ANY || plan->kind == SUBPLAN_ALL)) {

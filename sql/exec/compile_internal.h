@@ -32,11 +32,21 @@ struct compiler {
     struct constant *constants;
     uint32_t constant_count, constant_capacity;
     uint32_t next_main, next_sub; /* node numbers */
-    uint32_t depth;
+    size_t stack; /* that the nodes around the one being compiled use when they run */
 };
 
+/* Of a task's stack: what compiling expressions and nodes within each other may take; and what
+ * running them does take, measured with -fstack-usage and rounded up. ASan makes frames larger, and
+ * stacks so much larger that task_stack_left counts a part. */
 enum {
-    COMPILE_STACK_MAX = 48 * 1024, /* of the task's stack, for expressions within each other */
+    COMPILE_STACK_MAX = 48 * 1024,
+    STACK_OF_NODE = 352,
+    STACK_OF_SUBPLAN = 704,
+#ifdef __SANITIZE_ADDRESS__
+    STACK_SCALE = 4,
+#else
+    STACK_SCALE = 1,
+#endif
 };
 
 /* items has room for one more; elements are plain memory. */

@@ -2,8 +2,7 @@
 #include "sql/exec/exec_internal.h"
 
 enum {
-    STACK_PER_NODE = 640,      /* of a task's stack, for an operator that asks its child */
-    STACK_RESERVE = 24 * 1024, /* for what the innermost one calls */
+    STACK_RESERVE = 24 * 1024, /* for what the innermost operator calls */
 };
 
 static void *
@@ -18,7 +17,8 @@ enum err
 exec_open(struct task *task, const struct exec_program *program, const struct exec_context *context,
     struct exec **exec)
 {
-    if (task_stack_left(task) < program->depth * (size_t)STACK_PER_NODE + STACK_RESERVE) {
+    size_t stack = context->count ? 2 * program->stack_size : program->stack_size;
+    if (task_stack_left(task) < stack + STACK_RESERVE) {
         return diag_set(context->diag, ERR_STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
     }
     uint8_t *memory = arena_alloc(context->arena, program->state_size);

@@ -240,7 +240,7 @@ struct exec_program {
     uint32_t constant_count;
     slot_t param_slot;
     uint32_t slot_count;
-    uint32_t depth;    /* of nodes within each other, subplans included */
+    size_t stack_size; /* what nodes that ask one another need of a task's stack */
     size_t state_size; /* of an execution, frame and all */
 };
 

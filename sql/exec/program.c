@@ -176,7 +176,7 @@ compile__check_depth(struct compiler *compiler)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     uintptr_t used = compiler->stack_start > here ? compiler->stack_start - here : 0;
-    return used > COMPILE_STACK_MAX
+    return used / STACK_SCALE > COMPILE_STACK_MAX
                ? diag_set(compiler->diag, ERR_STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
                : ERR_OK;
 }
