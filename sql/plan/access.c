@@ -330,11 +330,29 @@ struct chooser {
     double rows;
 };
 
+/* Subqueries in it, if any, give one value that stays the same for the whole execution. */
+static bool
+subplans_run_once(const struct expr *expr)
+{
+    if (!expr_has_subplan(expr)) {
+        return true;
+    }
+    if (expr->kind == EXPR_SUBPLAN) {
+        return expr->subplan->kind == SUBPLAN_SCALAR && !expr->subplan->correlated;
+    }
+    for (uint32_t i = 0; i < expr->count; i++) {
+        if (!subplans_run_once(expr->list[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool
 pred_usable(const struct chooser *chooser, uint32_t i)
 {
     return i < 64 && (chooser->preds[i]->rels & ~(chooser->own | chooser->available)) == 0 &&
-           !expr_has_subplan(chooser->preds[i]->expr);
+           subplans_run_once(chooser->preds[i]->expr);
 }
 
 /* Bounds on one column of an index; true if the next column may be bound as well. */
