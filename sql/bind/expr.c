@@ -1160,8 +1160,22 @@ bind_exists(
 {
     struct query *query;
     TRY(bind_select(binder, scope, node->query, &query));
-    *expr = subplan_expr(
-        binder, subplan_new(binder, query, SUBPLAN_EXISTS), TYPE_BOOL, node->node.location);
+    int32_t location = node->node.location;
+    struct expr *outer, *tie;
+    if (query_untie(binder, query, &outer, &tie)) {
+        struct bound_subplan *bound = subplan_new(binder, query, SUBPLAN_ANY);
+        bound->op = expr_operator(tie);
+        struct expr *any = subplan_expr(binder, bound, TYPE_BOOL, location);
+        any->function = tie->function;
+        any->list = arena_alloc(binder->arena, sizeof *any->list);
+        any->list[0] = outer;
+        any->count = 1;
+        struct expr **list = arena_alloc(binder->arena, sizeof *list);
+        list[0] = any;
+        *expr = expr_list(binder, EXPR_IS_TRUE, TYPE_BOOL, location, list, 1);
+        return ERR_OK;
+    }
+    *expr = subplan_expr(binder, subplan_new(binder, query, SUBPLAN_EXISTS), TYPE_BOOL, location);
     return ERR_OK;
 }
 

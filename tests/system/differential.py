@@ -229,6 +229,10 @@ class Generator:
         table, inner = self.table_scope()
         column = self.column(kind, inner)
         where = self.condition(inner + (scope if self.maybe(0.5) else []), depth - 2)
+        outer = self.column(kind, scope)
+        if column and outer and self.maybe(0.4):
+            where = self.one(f"{column} = {outer}", f"{outer} = {column}",
+                             f"{column} = {outer} and {self.condition(inner, 0)}")
         if shape < 0.93 or not column:
             return f"{self.one('', 'not ')}exists (select 1 from {table} where {where})"
         left = self.column(kind, scope) or self.literal(kind)
