@@ -418,9 +418,11 @@ enum err bind_query(struct binder *binder, struct scope *parent, const struct as
 enum err query_type_unknown(struct binder *binder, struct query *query, uint32_t i, oid_t type);
 /* SELECT FROM query WHERE condition; the condition reads the query's columns. */
 struct query *query_filtered(struct binder *binder, struct query *query, struct expr *condition);
-/* EXISTS of query, tied to what is around it by one equality only, becomes IN: *tie is taken out of the
- * query, whose one column is now the inner side; *outer is the other. False: it is not of that form. */
-bool query_untie(struct binder *binder, struct query *query, struct expr **outer, struct expr **tie);
+/* EXISTS of query, tied to what is around it by one equality only, becomes IN: *tie is taken out of
+ * the query, whose one column is now the inner side; *outer is the other. False: it is not of that
+ * form. */
+bool query_untie(
+    struct binder *binder, struct query *query, struct expr **outer, struct expr **tie);
 /* The one column of the query, cast. */
 enum err query_cast_column(struct binder *binder, struct query **query, oid_t type);
 struct scope *scope_new(struct binder *binder, struct scope *parent, struct query *query);

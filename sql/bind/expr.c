@@ -574,10 +574,15 @@ bind_list_call(struct binder *binder, struct scope *scope, const struct ast_list
             (*expr)->typmod = null_or->typmod;
             return ERR_OK;
         }
-        /* Two constants: decided. */
+        /* Two constants: decided. The first is of the type that the equality compares. */
         struct expr *value = list[0];
-        TRY(bind_to_text_if_unknown(binder, &value));
         bool same = !equal->constant.null && equal->constant.i != 0;
+        if (list[1]->type != TYPE_UNKNOWN) {
+            struct expr *any = expr_register(binder, 0, list[1]->type, -1, location);
+            TRY(bind_operator(binder, "=", value, any, location, &equal));
+            value = equal->list[0];
+        }
+        TRY(bind_to_text_if_unknown(binder, &value));
         *expr = same ? expr_const(binder, value->type, datum_null(), location) : value;
         return ERR_OK;
     }
