@@ -80,12 +80,18 @@ fixture_create(struct fixture *f, struct task *task, const char *directory)
 }
 
 static inline void
-fixture_destroy(struct fixture *f)
+fixture_close(struct fixture *f)
 {
     txn_delete(f->task, f->txn);
     catalog_close(f->store);
     txn_db_close(f->task, f->db);
     arena_destroy(&f->arena);
+}
+
+static inline void
+fixture_destroy(struct fixture *f)
+{
+    fixture_close(f);
     world_stop(task_world(f->task));
 }
 
