@@ -10,8 +10,8 @@ enum {
 
 static _Thread_local unsigned held_count;
 
-static void
-spin_once(unsigned *spins)
+void
+latch_spin(unsigned *spins)
 {
     if (++*spins % SPINS_BEFORE_YIELD == 0) {
         (void)sched_yield();
@@ -37,7 +37,7 @@ latch_acquire(struct latch *latch)
 {
     unsigned spins = 0;
     while (!latch_try(latch)) {
-        spin_once(&spins);
+        latch_spin(&spins);
     }
 }
 
@@ -69,7 +69,7 @@ version_latch_acquire(struct version_latch *latch)
 {
     unsigned spins = 0;
     while (!version_latch_try(latch)) {
-        spin_once(&spins);
+        latch_spin(&spins);
     }
 }
 
@@ -104,7 +104,7 @@ version_latch_read(const struct version_latch *latch)
         if ((version & 1) == 0) {
             return version;
         }
-        spin_once(&spins);
+        latch_spin(&spins);
     }
 }
 

@@ -27,6 +27,8 @@ struct version_latch {
 void latch_acquire(struct latch *latch);
 bool latch_try(struct latch *latch);
 void latch_release(struct latch *latch);
+/* One turn of a loop that waits for another thread to take its next few steps. */
+void latch_spin(unsigned *spins);
 
 void version_latch_acquire(struct version_latch *latch);
 bool version_latch_try(struct version_latch *latch);

@@ -52,11 +52,18 @@ copy_latest(struct write *write, const struct btree_row *current)
     write->latest_flags = current->head.flags;
 }
 
+/* T1. Nobody acts on a commit before new snapshots see it, or his next statement might not: the
+ * committer is between two stores. */
 static void
 observe(struct txn *txn, uint64_t state)
 {
-    if (state > txn->observed) {
-        txn->observed = state;
+    if (state == STATE_OLD || state <= txn->observed) {
+        return;
+    }
+    txn->observed = state;
+    unsigned spins = 0;
+    while (atomic_load(&txn->db->visible) < state) {
+        latch_spin(&spins);
     }
 }
 
