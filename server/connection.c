@@ -144,14 +144,22 @@ receive_next(struct task *task, struct connection *connection, size_t missing, i
     return receive_more(task, connection, 0, deadline, obey, diag);
 }
 
+static struct slice
+pending_input(const struct connection *connection)
+{
+    const struct buffer *in = &connection->in;
+    return in->size == 0
+               ? (struct slice){0}
+               : slice_of(in->data + connection->consumed, in->size - connection->consumed);
+}
+
 /* The next whole message. Its body stays valid until the next call. */
 static enum err
 next_message(struct task *task, struct connection *connection, int64_t deadline, int obey,
     char *type, struct slice *body, struct diag *diag)
 {
     for (;;) {
-        struct slice pending = slice_of(
-            connection->in.data + connection->consumed, connection->in.size - connection->consumed);
+        struct slice pending = pending_input(connection);
         size_t size = 0;
         TRY(wire_message_size(pending, &size, diag));
         if (size > 0 && pending.size >= size) {
@@ -438,16 +446,15 @@ next_startup_packet(
     struct task *task, struct connection *connection, int64_t deadline, struct slice *body)
 {
     for (;;) {
-        size_t pending = connection->in.size - connection->consumed;
-        const uint8_t *at = connection->in.data + connection->consumed;
-        if (pending >= 4) {
-            uint32_t length = load_be32(at);
+        struct slice pending = pending_input(connection);
+        if (pending.size >= 4) {
+            uint32_t length = load_be32(pending.data);
             if (length < 8 || length > WIRE_STARTUP_SIZE_MAX) {
                 return diag_set(
                     &connection->diag, ERR_PROTOCOL, "invalid length of startup packet");
             }
-            if (pending >= length) {
-                *body = slice_of(at + 4, length - 4);
+            if (pending.size >= length) {
+                *body = slice_of(pending.data + 4, length - 4);
                 connection->consumed += length;
                 return ERR_OK;
             }

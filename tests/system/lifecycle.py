@@ -301,6 +301,12 @@ def many(checks, build, long):
             connection.query("select count(*), min(b) from t where a < 10 group by a % 2")
         each = (resident_kib(server) - before) / IDLE_CONNECTIONS
         print(f"after two queries each: {each:.1f} KiB each", flush=True)
+        worker.query("begin")
+        worker.parse("select a from t order by a")
+        worker.bind(portal="c")
+        worker.execute_portal("c", 10)
+        worker.sync()
+        worker.until_ready()
         if long:
             time.sleep(40)
             each = (resident_kib(server) - before) / IDLE_CONNECTIONS
@@ -309,6 +315,11 @@ def many(checks, build, long):
                          each <= IDLE_KIB_MAX or build != "release", f"{each:.1f} KiB")
         good = sum(connection.query("select 1")[0].rows == [("1",)] for connection in idle)
         checks.check("all still answer", good == IDLE_CONNECTIONS, f"{good}")
+        worker.execute_portal("c", 2)
+        worker.sync()
+        rows = [pgwire.parse_data_row(m.body) for m in worker.until_ready() if m.type == "D"]
+        checks.check("a portal goes on where it was", rows == [("11",), ("12",)], f"{rows}")
+        worker.query("commit")
         start = time.monotonic()
         status = server.stop(signal.SIGTERM, 30)
         checks.check("and end quickly", status == 0 and time.monotonic() - start < 15)
