@@ -75,61 +75,41 @@ add_equal(struct exec *x, const struct node_code *code, struct buffer *key, bool
     return ERR_OK;
 }
 
-static int
-sort_key_order(const void *a, const void *b, oid_t type)
-{
-    return datum_compare(type, *(const struct datum *)a, *(const struct datum *)b);
-}
-
-/* Insertion into a sorted list; lists are what someone has typed. */
-static void
-add_in_value(struct scan_state *state, struct datum value, oid_t type)
-{
-    uint32_t low = 0;
-    uint32_t high = state->in_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        int order = sort_key_order(&state->in_values[middle], &value, type);
-        if (order == 0) {
-            return;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    memmove(
-        &state->in_values[low + 1], &state->in_values[low], (state->in_count - low) * sizeof value);
-    state->in_values[low] = datum_copy(&state->bounds, type, value);
-    state->in_count++;
-}
-
+/* Sorted in the order of the scan, without nulls and duplicates. */
 static enum err
-gather_in_values(struct exec *x, struct scan_state *state)
+gather_in_values(struct task *task, struct exec *x, struct scan_state *state)
 {
     const struct node_code *code = state->node.code;
     const struct plan_bounds *bounds = &code->plan->scan.bounds;
     const struct index *index = code->scan.index;
     uint16_t column = index->columns[bounds->equal_count];
     oid_t type = code->plan->scan.relation.relation->columns[column].type;
-    state->in_values =
-        arena_array(&state->bounds, (size_t)bounds->in_count + 1, sizeof(struct datum));
-    state->in_count = 0;
-    state->in_at = 0;
+    bool falling = (index->flags[bounds->equal_count] & KEY_DESCENDING) != 0;
+    const struct key_code key = {.type = type, .descending = falling != code->plan->scan.backward};
+    size_t count = 0;
+    struct datum *values =
+        arena_array(&state->bounds, (size_t)bounds->in_count + 1, sizeof *values);
+    struct sort_item *items =
+        arena_array(&state->bounds, 2 * (size_t)bounds->in_count + 1, sizeof *items);
     for (uint32_t i = 0; i < bounds->in_count; i++) {
         struct datum value;
         TRY(bound_value(x, &code->scan.in_list[i], &value));
         if (!value.null) {
-            add_in_value(state, value, type);
+            values[count] = datum_copy(&state->bounds, type, value);
+            items[count].row = &values[count];
+            items[count].prefix = exec__sort_prefix(&key, &values[count]);
+            count++;
         }
     }
-    bool falling = (index->flags[bounds->equal_count] & KEY_DESCENDING) != 0;
-    if (falling != code->plan->scan.backward) {
-        for (uint32_t i = 0; i < state->in_count / 2; i++) {
-            struct datum swap = state->in_values[i];
-            state->in_values[i] = state->in_values[state->in_count - 1 - i];
-            state->in_values[state->in_count - 1 - i] = swap;
+    TRY(exec__sort_items(task, items, items + count, count, &key, 1, x->context.diag));
+    state->in_values = arena_array(&state->bounds, count + 1, sizeof *state->in_values);
+    state->in_count = 0;
+    state->in_at = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct datum *last =
+            state->in_count == 0 ? NULL : &state->in_values[state->in_count - 1];
+        if (last == NULL || datum_compare(type, *last, *items[i].row) != 0) {
+            state->in_values[state->in_count++] = *items[i].row;
         }
     }
     return ERR_OK;
@@ -185,7 +165,7 @@ add_limits(struct exec *x, struct scan_state *state, bool *none)
 
 /* The next range into low and high; every range is [low, high). */
 static enum err
-make_range(struct exec *x, struct scan_state *state, bool *more)
+make_range(struct task *task, struct exec *x, struct scan_state *state, bool *more)
 {
     const struct node_code *code = state->node.code;
     const struct plan_bounds *bounds = &code->plan->scan.bounds;
@@ -199,7 +179,7 @@ make_range(struct exec *x, struct scan_state *state, bool *more)
     }
     if (bounds->in_count > 0) {
         if (!state->begun) {
-            TRY(gather_in_values(x, state));
+            TRY(gather_in_values(task, x, state));
         }
         if (state->in_at == state->in_count) {
             *more = false;
@@ -239,7 +219,7 @@ next_range(struct task *task, struct exec *x, struct scan_state *state, bool *mo
     struct txn_range range = {0};
     if (code->scan.index != NULL) {
         struct arena_mark mark = arena_mark(&x->temp);
-        enum err err = make_range(x, state, more);
+        enum err err = make_range(task, x, state, more);
         arena_rewind(&x->temp, mark);
         TRY(err);
         range.low = slice_of(state->low.data, state->low.size);
