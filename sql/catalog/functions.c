@@ -815,9 +815,25 @@ static const struct function functions[] = {
     F0("pg_client_encoding", TYPE_NAME, encoding),
 };
 
+/* The functions behind types' text and binary forms: drivers tell arrays by them. Nobody can call
+ * them: their arguments' types do not exist in SQL. */
+#define TYPE_FUNCTION(name, oid, result)                                                          \
+    {                                                                                             \
+        name, oid, result, 1, 1, FUNCTION_STRICT | FUNCTION_INTERNAL, {TYPE_UNKNOWN}, NULL, NULL, \
+            NULL                                                                                  \
+    }
+#define TYPE_FUNCTIONS(type, in, in_name, out, out_name, receive, receive_name, send, send_name) \
+    TYPE_FUNCTION(in_name, in, type), TYPE_FUNCTION(out_name, out, TYPE_UNKNOWN),                \
+        TYPE_FUNCTION(receive_name, receive, type), TYPE_FUNCTION(send_name, send, TYPE_BYTEA),
+static const struct function type_functions[] = {
+#include "sql/catalog/type_functions.inc"
+};
+#undef TYPE_FUNCTIONS
+
 void
 catalog__register_functions(void)
 {
+    function_register(type_functions, sizeof type_functions / sizeof type_functions[0]);
     value_catalog_hooks = &hooks;
     function_register(functions, sizeof functions / sizeof functions[0]);
 }

@@ -249,6 +249,29 @@ virtual__pg_namespace(struct virtual_row *row)
     return ERR_OK;
 }
 
+static void
+set_type_functions(struct virtual_row *row, const struct type *type)
+{
+#define TYPE_FUNCTIONS(type, in, in_name, out, out_name, receive, receive_name, send, send_name) \
+    {type, {in, out, receive, send}},
+    static const struct {
+        oid_t type;
+        oid_t functions[4];
+    } known[] = {
+#include "sql/catalog/type_functions.inc"
+    };
+#undef TYPE_FUNCTIONS
+    bool array = type->element != 0 && type->array_oid == 0;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (known[i].type == (array ? (oid_t)TYPE_ANYARRAY : type->oid)) {
+            SET(pg_type_typinput, datum_int(known[i].functions[0]));
+            SET(pg_type_typoutput, datum_int(known[i].functions[1]));
+            SET(pg_type_typreceive, datum_int(known[i].functions[2]));
+            SET(pg_type_typsend, datum_int(known[i].functions[3]));
+        }
+    }
+}
+
 enum err
 virtual__pg_type(struct virtual_row *row)
 {
@@ -275,6 +298,7 @@ virtual__pg_type(struct virtual_row *row)
         SET(pg_type_typarray, datum_int(type->array_oid));
         SET(pg_type_typalign, datum_int(align_of(type)));
         SET(pg_type_typstorage, datum_int(storage_of(type)));
+        set_type_functions(row, type);
         TRY(virtual__emit(row));
     }
     return ERR_OK;
@@ -302,6 +326,9 @@ virtual__pg_proc(struct virtual_row *row)
     const struct function *functions = function_all(&count);
     for (size_t i = 0; i < count; i++) {
         const struct function *function = &functions[i];
+        if ((function->flags & FUNCTION_INTERNAL) != 0 && function->call != NULL) {
+            continue;
+        }
         struct datum types[FUNCTION_ARGS_MAX];
         for (uint8_t a = 0; a < function->arg_count; a++) {
             types[a] = datum_int(function->args[a]);

@@ -99,6 +99,8 @@ static const struct setting settings[] = {
         "Sets the maximum number of concurrent connections."},
     {"max_identifier_length", SETTING_INT, 0, SETTING_READ_ONLY, "63", 63, 63, NULL,
         "Shows the maximum identifier length."},
+    {"max_index_keys", SETTING_INT, 0, SETTING_READ_ONLY, "32", 32, 32, NULL,
+        "Shows the maximum number of index keys."},
     {"row_security", SETTING_BOOL, 0, 0, "on", 0, 0, NULL,
         "Has no effect: there is no row security yet."},
     {"search_path", SETTING_TEXT, 0, 0, "\"$user\", public", 0, 0, NULL,
