@@ -54,6 +54,17 @@ world_offload(struct task *task, void (*fn)(void *arg), void *arg)
     task_world(task)->backend->offload(task, fn, arg);
 }
 
+/* One line stays one, whatever a client put into a name that we quote. */
+static void
+blank_controls(char *line)
+{
+    for (; *line != '\0'; line++) {
+        if ((unsigned char)*line < ' ' || *line == 0x7f) {
+            *line = ' ';
+        }
+    }
+}
+
 void
 world_log(struct world *world, const char *fmt, ...)
 {
@@ -62,6 +73,7 @@ world_log(struct world *world, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
+    blank_controls(line);
     world->backend->log(world, line);
 }
 

@@ -194,6 +194,11 @@ def ends(checks, build):
 
 def timeouts_and_limits(checks, build):
     with Server(build, ["--max-connections", "5"]) as server:
+        error = fails(lambda: pgwire.connect(port=server.port, user="x\nFATAL: forged"))
+        checks.check("a role that is not there is 28000", error is not None
+                     and error.sqlstate == "28000", str(error))
+        checks.check("names do not forge lines of the log", "\nFATAL: forged" not in server.tail(50),
+                     server.tail(3))
         connections = [connect(server) for _ in range(5)]
         error = fails(lambda: connect(server))
         checks.check("one too many is 53300", error is not None and error.sqlstate == "53300",
