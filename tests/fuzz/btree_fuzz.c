@@ -1,6 +1,6 @@
 /*
  * Any bytes in the place of a page: words about what is wrong, or a page that can be searched and
- * walked, and that comes back from its own image as it is. short run: 60000
+ * walked, and that comes back from its own image as it is. short run: 30000
  *
  * The input is a little program: the first bytes choose a sound page, the rest damages it, so that
  * the damage stands behind checksums and lengths that are right.

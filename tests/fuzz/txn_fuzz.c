@@ -1,6 +1,6 @@
 /*
  * Any sound records in the log, with any content: recovery refuses them in words, or opens a
- * database that works, opens again as it was, and again after a checkpoint. short run: 300
+ * database that works, opens again as it was, and again after a checkpoint. short run: 40
  *
  * And redo__next on the bytes themselves: what it takes in one piece it takes in two.
  */

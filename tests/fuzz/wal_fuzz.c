@@ -1,7 +1,7 @@
 /*
  * Any bytes in the place of the log: an error in words, or records that a sound log could have,
  * and then a log that goes on: what is appended behind them is read back, and nothing else.
- * short run: 2000
+ * short run: 1000
  *
  * The input damages a sound log: a few records in segments of 64 KiB, of which the input may
  * change, zero or copy pieces, with checksums that agree if it wishes, or leave files away.
