@@ -107,10 +107,10 @@ static const struct aggregate int_avg = {sizeof(struct int_sum), int_sum_step, i
 
 struct numeric_sum {
     struct int_sum fast; /* of mantissas at `scale`, while they fit */
-    struct datum slow;   /* everything that did not, already added up */
+    uint8_t *slow;       /* everything that did not, added up: changed in place */
+    uint32_t slow_size, slow_capacity;
     int64_t count;
     int32_t scale;
-    bool has_slow;
 };
 
 STEP(numeric_sum_step)
@@ -127,14 +127,16 @@ STEP(numeric_sum_step)
         return int_sum_step(eval, &state->fast, group, &value, 1);
     }
     state->count++;
-    if (!state->has_slow) {
-        state->slow = datum_copy(group, TYPE_NUMERIC, args[0]);
-        state->has_slow = true;
-        return ERR_OK;
+    struct datum sum = args[0];
+    if (state->slow_size > 0) {
+        TRY(numeric__sum(eval, datum_bytes(state->slow, state->slow_size), args[0], &sum));
     }
-    struct datum sum;
-    TRY(numeric__sum(eval, state->slow, args[0], &sum));
-    state->slow = datum_copy(group, TYPE_NUMERIC, sum);
+    if (sum.size > state->slow_capacity) {
+        state->slow_capacity = 2 * sum.size;
+        state->slow = arena_alloc_raw(group, state->slow_capacity);
+    }
+    memcpy(state->slow, sum.p, sum.size);
+    state->slow_size = sum.size;
     return ERR_OK;
 }
 
@@ -146,15 +148,16 @@ FINISH(numeric_sum_finish)
         return ERR_OK;
     }
     struct datum fast = numeric__from_int128(eval->arena, int_sum_get(&state->fast), state->scale);
-    if (!state->has_slow) {
+    if (state->slow_size == 0) {
         *result = fast;
         return ERR_OK;
     }
+    struct datum slow = datum_bytes(state->slow, state->slow_size);
     if (state->fast.count == 0) {
-        *result = datum_copy(eval->arena, TYPE_NUMERIC, state->slow);
+        *result = datum_copy(eval->arena, TYPE_NUMERIC, slow);
         return ERR_OK;
     }
-    return numeric__sum(eval, fast, state->slow, result);
+    return numeric__sum(eval, fast, slow, result);
 }
 
 FINISH(numeric_avg_finish)
@@ -174,43 +177,38 @@ static const struct aggregate numeric_sum = {
 static const struct aggregate numeric_avg = {
     sizeof(struct numeric_sum), numeric_sum_step, numeric_avg_finish};
 
-/* ---- floats: sum, avg, variance (Youngs and Cramer's update)
- * --------------------------------------- */
+/* ---- sums of floats ---------------------------------------------------------------------- */
 
 struct float_state {
     int64_t count;
-    double sum, squares; /* sum of squared distances from the mean */
+    double sum;
 };
 
 STEP(float_step)
 {
-    (void)eval;
-    (void)group;
     UNUSED_COUNT;
+    (void)group;
     struct float_state *state = memory;
-    double x = args[0].f;
+    double before = state->sum;
     state->count++;
-    state->sum += x;
-    if (state->count > 1) {
-        double n = (double)state->count;
-        double d = x * n - state->sum;
-        state->squares += d * d / (n * (n - 1));
-    } else if (isnan(x) || isinf(x)) {
-        state->squares = (double)NAN;
-    }
-    return ERR_OK;
+    state->sum += args[0].f;
+    return isinf(state->sum) && !isinf(args[0].f) && !isinf(before)
+               ? diag_set(eval->diag, ERR_NUMERIC_RANGE, "value out of range: overflow")
+               : ERR_OK;
 }
 
-STEP(int_float_step)
+/* The sum of reals is a real after every row. */
+STEP(float4_step)
 {
-    struct datum value = datum_float((double)args[0].i);
-    return float_step(eval, memory, group, &value, count);
-}
-
-STEP(numeric_float_step)
-{
-    struct datum value = datum_float(numeric__to_float(args[0]));
-    return float_step(eval, memory, group, &value, count);
+    UNUSED_COUNT;
+    (void)group;
+    struct float_state *state = memory;
+    double before = state->sum;
+    state->count++;
+    state->sum = (double)((float)state->sum + (float)args[0].f);
+    return isinf(state->sum) && !isinf(args[0].f) && !isinf(before)
+               ? diag_set(eval->diag, ERR_NUMERIC_RANGE, "value out of range: overflow")
+               : ERR_OK;
 }
 
 FINISH(float_sum_finish)
@@ -218,15 +216,6 @@ FINISH(float_sum_finish)
     (void)eval;
     const struct float_state *state = memory;
     *result = state->count == 0 ? datum_null() : datum_float(state->sum);
-    return ERR_OK;
-}
-
-FINISH(float4_sum_finish)
-{
-    TRY(float_sum_finish(eval, memory, result));
-    if (!result->null) {
-        result->f = (double)(float)result->f;
-    }
     return ERR_OK;
 }
 
@@ -238,49 +227,10 @@ FINISH(float_avg_finish)
     return ERR_OK;
 }
 
-static bool
-variance(const struct float_state *state, bool sample, bool root, double *value)
-{
-    if (state->count < (sample ? 2 : 1)) {
-        return false;
-    }
-    *value = state->squares / (double)(sample ? state->count - 1 : state->count);
-    *value = root ? sqrt(*value) : *value;
-    return true;
-}
-
-#define VARIANCE(name, sample, root)                                                          \
-    FINISH(name##_finish)                                                                     \
-    {                                                                                         \
-        (void)eval;                                                                           \
-        double value = 0;                                                                     \
-        *result = variance(memory, sample, root, &value) ? datum_float(value) : datum_null(); \
-        return ERR_OK;                                                                        \
-    }                                                                                         \
-    FINISH(name##_numeric_finish)                                                             \
-    {                                                                                         \
-        double value = 0;                                                                     \
-        if (!variance(memory, sample, root, &value)) {                                        \
-            *result = datum_null();                                                           \
-            return ERR_OK;                                                                    \
-        }                                                                                     \
-        return numeric__from_float(eval, value, false, result);                               \
-    }                                                                                         \
-    static const struct aggregate name##_float = {                                            \
-        sizeof(struct float_state), float_step, name##_finish};                               \
-    static const struct aggregate name##_int = {                                              \
-        sizeof(struct float_state), int_float_step, name##_numeric_finish};                   \
-    static const struct aggregate name##_numeric = {                                          \
-        sizeof(struct float_state), numeric_float_step, name##_numeric_finish};
-VARIANCE(var_samp, true, false)
-VARIANCE(var_pop, false, false)
-VARIANCE(stddev_samp, true, true)
-VARIANCE(stddev_pop, false, true)
-
 static const struct aggregate float8_sum = {
     sizeof(struct float_state), float_step, float_sum_finish};
 static const struct aggregate float4_sum = {
-    sizeof(struct float_state), float_step, float4_sum_finish};
+    sizeof(struct float_state), float4_step, float_sum_finish};
 static const struct aggregate float_avg = {
     sizeof(struct float_state), float_step, float_avg_finish};
 
@@ -434,13 +384,6 @@ static const struct aggregate string_agg = {
     }
 #define MIN_MAX(type, state) \
     AGG("min", type, type, state##_min), AGG("max", type, type, state##_max)
-#define SPREAD(name, state)                                     \
-    AGG(name, TYPE_NUMERIC, TYPE_INT2, state##_int),            \
-        AGG(name, TYPE_NUMERIC, TYPE_INT4, state##_int),        \
-        AGG(name, TYPE_NUMERIC, TYPE_INT8, state##_int),        \
-        AGG(name, TYPE_NUMERIC, TYPE_NUMERIC, state##_numeric), \
-        AGG(name, TYPE_FLOAT8, TYPE_FLOAT4, state##_float),     \
-        AGG(name, TYPE_FLOAT8, TYPE_FLOAT8, state##_float)
 
 static const struct function functions[] = {
     {"count", 2803, TYPE_INT8, 0, 0, A, {0}, NULL, &count_aggregate, NULL},
@@ -474,6 +417,9 @@ static const struct function functions[] = {
     AGG("bool_and", TYPE_BOOL, TYPE_BOOL, fold_and),
     AGG("every", TYPE_BOOL, TYPE_BOOL, fold_and),
     AGG("bool_or", TYPE_BOOL, TYPE_BOOL, fold_or),
+    AGG("bit_and", TYPE_INT2, TYPE_INT2, fold_and),
+    AGG("bit_or", TYPE_INT2, TYPE_INT2, fold_or),
+    AGG("bit_xor", TYPE_INT2, TYPE_INT2, fold_xor),
     AGG("bit_and", TYPE_INT4, TYPE_INT4, fold_and),
     AGG("bit_and", TYPE_INT8, TYPE_INT8, fold_and),
     AGG("bit_or", TYPE_INT4, TYPE_INT4, fold_or),
@@ -482,12 +428,6 @@ static const struct function functions[] = {
     AGG("bit_xor", TYPE_INT8, TYPE_INT8, fold_xor),
     {"string_agg", 0, TYPE_TEXT, 2, 2, A, {TYPE_TEXT, TYPE_TEXT}, NULL, &string_agg, NULL},
     {"string_agg", 0, TYPE_BYTEA, 2, 2, A, {TYPE_BYTEA, TYPE_BYTEA}, NULL, &string_agg, NULL},
-    SPREAD("var_samp", var_samp),
-    SPREAD("variance", var_samp),
-    SPREAD("var_pop", var_pop),
-    SPREAD("stddev", stddev_samp),
-    SPREAD("stddev_samp", stddev_samp),
-    SPREAD("stddev_pop", stddev_pop),
 };
 
 const struct function_rows aggregate_rows = {ROWS(functions), NULL, 0, NULL, 0};

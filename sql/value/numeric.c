@@ -1159,6 +1159,49 @@ numeric__sum(struct eval *eval, struct datum a, struct datum b, struct datum *re
     return numeric_add(eval, args, 2, result);
 }
 
+struct datum
+numeric__at_scale(struct arena *arena, struct datum value, int scale)
+{
+    return numeric__round(arena, value, scale);
+}
+
+const char *
+numeric__scientific(struct eval *eval, struct datum value, int digits)
+{
+    struct buffer text = {0};
+    size_t start = 0;
+    int32_t before = 0; /* digits before the point */
+    size_t size = significant(value, &text, &start, &before);
+    buffer_destroy(&text);
+    /* One digit before the point: round there, which may make one more. */
+    int exponent = size == 0 ? 0 : before - 1;
+    struct datum rounded =
+        size == 0 ? value : numeric__round(eval->arena, value, digits - exponent);
+    struct buffer digit_text = {0};
+    size = significant(rounded, &digit_text, &start, &before);
+    exponent = size == 0 ? 0 : before - 1;
+    struct buffer out = {0};
+    for (int i = 0; i <= digits; i++) {
+        buffer_add_u8(&out, (size_t)i < size ? digit_text.data[start + (size_t)i] : '0');
+        if (i == 0 && digits > 0) {
+            buffer_add_u8(&out, '.');
+        }
+    }
+    const char *result =
+        arena_printf(eval->arena, "%s%.*se%c%02d", numeric__is_negative(value) ? "-" : "",
+            (int)out.size, (const char *)out.data, exponent < 0 ? '-' : '+', abs(exponent));
+    buffer_destroy(&digit_text);
+    buffer_destroy(&out);
+    return result;
+}
+
+enum err
+numeric__difference(struct eval *eval, struct datum a, struct datum b, struct datum *result)
+{
+    struct datum args[2] = {a, b};
+    return numeric_sub(eval, args, 2, result);
+}
+
 enum err
 numeric__multiply(struct eval *eval, struct datum a, struct datum b, struct datum *result)
 {

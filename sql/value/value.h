@@ -108,7 +108,7 @@ enum type_oid {
     TYPE_REGTYPE = 2206,
     TYPE_REGTYPE_ARRAY = 2211,
     TYPE_RECORD = 2249,
-    TYPE_ANY = 2276, /* in function tables: whatever */
+    TYPE_ANY = 2276,      /* in function tables: whatever */
     TYPE_ANYARRAY = 2277, /* in function tables: an array of any type, and .. */
     TYPE_VOID = 2278,
     TYPE_ANYELEMENT = 2283, /* .. the type of its elements; the binder makes them one type */
@@ -266,7 +266,7 @@ enum function_flags {
     FUNCTION_AGGREGATE = 32,
     FUNCTION_INTERNAL = 64,   /* casts and the like: not found by name */
     FUNCTION_TEXT_ARGS = 128, /* arguments of TYPE_ANY come in their text forms (concat) */
-    FUNCTION_ELEMENT = 256, /* wants the OID of what anyelement stands for as one more argument */
+    FUNCTION_ELEMENT = 256,   /* wants the OID of what anyelement stands for as one more argument */
 };
 
 enum {

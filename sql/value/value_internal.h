@@ -59,8 +59,13 @@ double numeric__to_float(struct datum value);
 enum err numeric__apply_typmod(
     struct eval *eval, int32_t typmod, struct datum value, struct datum *result);
 enum err numeric__sum(struct eval *eval, struct datum a, struct datum b, struct datum *result);
+enum err numeric__difference(
+    struct eval *eval, struct datum a, struct datum b, struct datum *result);
 enum err numeric__multiply(struct eval *eval, struct datum a, struct datum b, struct datum *result);
 enum err numeric__divide(struct eval *eval, struct datum a, struct datum b, struct datum *result);
+/* Of a finite value: rounded to a scale; "1.23e+04" with so many digits behind the point. */
+struct datum numeric__at_scale(struct arena *arena, struct datum value, int scale);
+const char *numeric__scientific(struct eval *eval, struct datum value, int digits);
 bool numeric__is_int(struct datum value, int64_t *mantissa, int *scale); /* fits int64 mantissa */
 
 /* ---- datetime.c ---- */
@@ -100,7 +105,8 @@ struct function_rows {
 
 extern const struct function_rows arithmetic_rows, compare_rows, numeric_rows, numeric_math_rows,
     float_math_rows, text_rows, datetime_rows, datetime_extract_rows, datetime_format_rows,
-    regex_rows, string_rows, bytes_rows, aggregate_rows, misc_rows, array_rows;
+    number_format_rows, regex_rows, string_rows, bytes_rows, aggregate_rows, spread_rows, misc_rows,
+    array_rows;
 
 #define ROWS(array)  (array), sizeof(array) / sizeof((array)[0])
 #define UNUSED_COUNT (void)count
