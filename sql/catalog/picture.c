@@ -167,7 +167,7 @@ changed_at(const struct reading *reading, const struct catalog__stored *stored)
     const struct relation *old = catalog_relation_by_oid(reading->before, stored->relation.oid);
     if (reading->catalog->owner.v != 0) {
         /* A private picture differs from the shared one by the transaction's own changes, which it
-         * sees whatever its snapshot is. */
+         * sees whatever its snapshot is (and DDL made sure that they hold no rows it does not). */
         return old == NULL ? (lsn_t){0} : old->changed;
     }
     if (old != NULL) {

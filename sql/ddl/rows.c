@@ -67,6 +67,45 @@ pass_close(struct pass *pass)
     arena_destroy(&pass->arena);
 }
 
+/* In REPEATABLE READ: what is built from the newest rows (D2) would show the transaction rows that
+ * its snapshot does not have, or entries without their rows. So both must be the same rows. */
+static enum err
+check_own_snapshot(struct ddl *ddl, const struct relation *relation)
+{
+    struct txn *txn = ddl->context->txn;
+    if (txn_isolation(txn) == TXN_READ_COMMITTED) {
+        return ERR_OK;
+    }
+    struct pass newest;
+    struct txn_scan *own = NULL;
+    struct txn_range all = {0};
+    enum err err = pass_open(&newest, ddl, relation);
+    if (err == ERR_OK) {
+        err = txn_scan_open(ddl->task, txn, txn_statement_begin(txn), relation->tree, &all, false,
+            &newest.arena, &own, ddl->diag);
+    }
+    bool found = true;
+    while (err == ERR_OK && found) {
+        struct txn_row row, seen;
+        bool also = false;
+        err = pass_next(&newest, &row, &found);
+        if (err == ERR_OK) {
+            err = txn_scan_next(ddl->task, own, &seen, &also, ddl->diag);
+        }
+        if (err == ERR_OK &&
+            (found != also || (found && (!slice_equal(row.key, seen.key) ||
+                                            !slice_equal(row.value, seen.value))))) {
+            err = diag_set(ddl->diag, ERR_SERIALIZATION,
+                "could not serialize access due to concurrent update");
+        }
+    }
+    if (own != NULL) {
+        txn_scan_close(ddl->task, own);
+    }
+    pass_close(&newest);
+    return err;
+}
+
 static void
 want_all(struct pass *pass)
 {
@@ -261,6 +300,7 @@ enum err
 ddl__build_index(struct ddl *ddl, const struct relation *relation, const struct index *index)
 {
     ASSERT(!index->primary);
+    TRY(check_own_snapshot(ddl, relation));
     struct pass pass;
     struct buffer key = {0};
     struct builder builder = {.ddl = ddl, .relation = relation, .index = index};
@@ -405,6 +445,7 @@ rewrite_row(struct pass *pass, const struct ddl__rewrite *rewrite, bool same_byt
 enum err
 ddl__rewrite(struct ddl *ddl, const struct ddl__rewrite *rewrite)
 {
+    TRY(check_own_snapshot(ddl, rewrite->from));
     struct pass pass;
     struct buffer key = {0};
     struct buffer value = {0};

@@ -160,6 +160,56 @@ run_snapshots(struct fixture *f)
     fixture_run(f, "DROP TABLE c");
 }
 
+/* A row of one integer, committed by somebody else. */
+static void
+insert_row(struct fixture *f, const char *table, int64_t x)
+{
+    struct diag diag;
+    uint64_t id;
+    uint8_t key[8];
+    struct buffer row = {0};
+    struct datum value = datum_int(x);
+    struct txn *txn = txn_new(f->db, 4);
+    struct catalog *catalog = NULL;
+    OK(txn_begin(f->task, txn, TXN_READ_COMMITTED, false, &diag));
+    OK(catalog_get(f->task, f->store, txn, &catalog, &diag));
+    const struct relation *relation = catalog_relation(catalog, NULL, table);
+    OK(catalog_next_row_id(f->task, f->store, relation, &id, &diag));
+    store_be64(key, id);
+    row_encode(relation->layout, &value, &row);
+    (void)txn_statement_begin(txn);
+    OK(txn_insert(f->task, txn, relation->tree, slice_of(key, 8), slice_of(row.data, row.size),
+        &f->arena, NULL, &diag));
+    OK(txn_commit(f->task, txn, &diag));
+    catalog_release(catalog);
+    txn_delete(f->task, txn);
+    buffer_destroy(&row);
+}
+
+/* An index built in REPEATABLE READ has the rows that its transaction sees, or is refused. */
+static void
+run_own_snapshot(struct fixture *f)
+{
+    struct diag diag;
+    static const char *const statements[] = {"CREATE INDEX k_x ON k (x)",
+        "ALTER TABLE k ADD UNIQUE (x)",
+        "ALTER TABLE k ALTER COLUMN x SET NOT NULL, ADD PRIMARY KEY (x)"};
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        for (int late = 0; late < 2; late++) {
+            fixture_run(f, "CREATE TABLE k (x int)");
+            insert_row(f, "k", 1);
+            OK(txn_begin(f->task, f->txn, TXN_REPEATABLE_READ, false, &diag));
+            (void)txn_statement_begin(f->txn);
+            if (late == 1) {
+                insert_row(f, "k", 2);
+            }
+            SAME(fixture_ddl(f, statements[i]), late == 1 ? ERR_SERIALIZATION : ERR_OK);
+            fixture_rollback(f);
+            fixture_run(f, "DROP TABLE k");
+        }
+    }
+}
+
 /* ---- refusals -------------------------------------------------------------------------------- */
 
 static void
@@ -289,6 +339,7 @@ run(struct task *task, void *arg)
     run_transactional(&fixture);
     run_names(&fixture);
     run_snapshots(&fixture);
+    run_own_snapshot(&fixture);
     run_errors(&fixture);
     run_restart(&fixture, task, arg);
     fixture_destroy(&fixture);
