@@ -68,11 +68,16 @@ struct btree_owner {
      * set to true if the row's newest version is one that the snapshot does not see. */
     bool (*version_at)(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
         uint8_t *flags, bool *newer);
+    /* Does every snapshot, now and later, see what this writer wrote? Then the store may forget the
+     * head: a page that left memory comes back with writer 0 there, and without the tombstone. May
+     * say false for long. NULL: always false. */
+    bool (*is_settled)(void *arg, txn_id_t writer);
 };
 
 struct btree_options {
     const char *directory; /* holds data.tusk; must exist */
-    uint64_t cache_size;   /* bytes of frames; 0: 1 GiB. Address space until touched. */
+    uint64_t cache_size;   /* bytes of frames; 0: 1 GiB; 1 MiB at least. Never more is used for
+                              pages; address space until touched. */
     struct btree_owner owner;
 };
 
@@ -188,6 +193,9 @@ enum err btree_checkpoint(
 
 struct btree_stats {
     uint64_t frames_used, frames_max, pages_dirty, pages_read, pages_written, file_size;
+    uint64_t pages_evicted; /* frames that changed hands */
+    uint64_t pages_spilled; /* written in their running form */
+    uint64_t run_size;      /* bytes of running forms on disk */
 };
 void btree_stats(struct btree *store, struct btree_stats *stats);
 

@@ -32,15 +32,20 @@
  *   B3. A page changes only under its frame's exclusive latch; who reads without it believes
  *       nothing before version_latch_check.
  *   B4. A root's page id never changes; when it splits its content moves to two new children.
- *   B5. A frame holds one page from the page's loading or birth to its freeing. The id in the
- * header of a frame that holds none is 0. B6. A page in epoch E with `pending` set has not been
- * changed in structure since the gate. B10. `dirty` is set under the page's latch and only on a
- * formatted page, so that who finds it set and gets the latch finds a page. (B7-B9: checkpoint.c)
+ *   B5. A frame holds one page from the page's loading or birth to its freeing or leaving. The id
+ *       in the header of a frame that holds none is 0.
+ *   B6. A page in epoch E with `pending` set has not been changed in structure since the gate.
+ *   B10. `dirty` is set under the page's latch and only on a formatted page, so that who finds it
+ *       set and gets the latch finds a page. (B7-B9: checkpoint.c)
  *   B11. While a checkpoint runs no page id is given out again and no tree's pages are freed: what
  *       an image was taken of still bears its id when the image finds its place.
+ *   B13. A page leaves memory only if it can come back as it is: its image on disk says the same
+ *       and every snapshot sees it, or its running form is saved. One that is `placed` stays.
+ *   B14. `dirty` and `pending` outlive memory: a page that leaves takes them along as its
+ *       run_epoch, and gets them back from it.
  *
  * Latch order: gate (as a split) - page latches, a child before its parent, left before right, at
- * most a page and its newborn siblings at once - frames_latch - space_latch; trees_latch and
+ * most a page and its newborn siblings at once - frames_latch - latches of space; trees_latch and
  * captures_latch come last and alone. Nothing sleeps under any.
  */
 #ifndef BTREE_BTREE_INTERNAL_H
@@ -109,18 +114,26 @@ struct frame {
     struct version_latch latch;
     _Atomic bool dirty;   /* since its last image; set under the latch */
     _Atomic bool pending; /* its image for the running checkpoint is due */
+    _Atomic bool used;    /* looked at since the clock's hand last came by */
+    bool saved;           /* under the latch: its running form on disk is what is in memory */
+    bool leaving;         /* under the latch: an eviction is writing its running form */
     uint32_t next_free;
 };
 
+/* Of a page; under frames_latch. Its frame stands in map_chunk. */
 struct map_entry {
-    _Atomic uint32_t frame; /* index + 1; 0: not in memory */
-    bool loading;           /* under frames_latch */
-    bool used;              /* under frames_latch: the id names a page */
-    uint64_t extent;        /* first block << 16 | blocks; 0: never written. Checkpoint task only,
-                               and the one who frees the page */
+    bool used;          /* the id names a page */
+    bool loading;       /* somebody reads it from disk */
+    bool placed;        /* its image is rendered but not yet written (B13) */
+    uint32_t run_crc;   /* of the running form */
+    uint32_t run_epoch; /* not in memory: 0, or changed since its image, in this epoch (B14) */
+    uint64_t run;       /* its running form: place in the run file, from 1; 0: none */
+    uint64_t extent;    /* its image: first block << 16 | blocks; 0: none */
 };
+_Static_assert(sizeof(struct map_entry) == 32, "a few MiB for a few GiB");
 
 struct map_chunk {
+    _Atomic uint32_t frames[MAP_CHUNK_ENTRIES]; /* index + 1; 0: not in memory */
     struct map_entry entries[MAP_CHUNK_ENTRIES];
     uint64_t extent; /* of the chunk itself on disk */
     _Atomic bool dirty;
@@ -159,17 +172,33 @@ struct load_waiter {
     bool done;
 };
 
+/* Who sleeps until frames are free. */
+struct frame_waiter {
+    struct list_node node;
+    struct task *task;
+    bool done;
+};
+
+/* Room in a file, a bit per unit. All under its latch. */
+struct space {
+    struct latch latch;
+    uint8_t *used;
+    uint64_t count, capacity, hint;
+    uint64_t taken;
+};
+
 struct btree {
     struct world *world;
     struct btree_owner owner;
     struct world_file *file;
+    struct world_file *run_file; /* pages in their running form (evict.c) */
     char *directory;
 
     struct page *pages; /* frame i's page is pages[i] */
     struct frame *frames;
     uint32_t frame_count;
 
-    struct latch frames_latch; /* the next six */
+    struct latch frames_latch; /* the next ones */
     uint32_t frames_used;      /* frames ever handed out */
     uint32_t frame_free;       /* list through next_free; UINT32_MAX: empty */
     uint32_t frames_live;
@@ -177,6 +206,15 @@ struct btree {
     struct numbers free_ids;
     struct numbers free_ids_late; /* freed while a checkpoint runs (B11) */
     struct list_node load_waiters;
+    struct list_node frame_waiters;
+    bool evicting;             /* one at a time; who set it has the next three */
+    uint32_t hand;             /* the clock's */
+    struct eviction *eviction; /* its buffers */
+    uint32_t *cold;            /* ring: frames that scans loaded, oldest first (evict.c) */
+    uint32_t cold_first, cold_count, cold_keep, cold_capacity;
+    uint32_t epoch;         /* changes in the gate only: checkpoints so far, from 1 */
+    uint32_t pending_below; /* changes in the gate only: pages that were evicted dirty in an
+                               epoch below this are due (B14); 0: no checkpoint runs */
 
     _Atomic(struct map_chunk *) *map; /* MAP_CHUNKS_MAX of them */
     _Atomic(_Atomic(struct tree *) *) *trees;
@@ -196,15 +234,14 @@ struct btree {
     struct latch captures_latch;
     struct capture *captures;
 
-    struct latch space_latch;
-    uint8_t *blocks_used; /* a bit per block of the file */
-    uint64_t block_count, block_capacity, block_hint;
-    uint64_t file_blocks; /* at open */
-    struct numbers freed; /* extents to free when the superblock is durable */
+    struct space space;     /* blocks of the data file */
+    struct space run_space; /* pages of the run file */
+    uint64_t file_blocks;   /* at open */
+    struct numbers freed;   /* under space.latch: extents to free when the superblock is durable */
     uint64_t checkpoint_number;
     uint64_t directory_extent, trees_extent;
 
-    _Atomic uint64_t pages_read, pages_written;
+    _Atomic uint64_t pages_read, pages_written, pages_evicted, pages_spilled;
 };
 
 /* ---- page.c: one page, no latches --------------------------------------------------------------
@@ -245,6 +282,7 @@ const char *page__fault(const struct page *page);
  * page__goes_right. */
 void page__copy_racy(struct page *to, const struct page *from);
 uint16_t page__level_racy(const struct page *page);
+uint64_t page__id_racy(const struct page *page);
 uint64_t page__right_racy(const struct page *page);
 uint32_t page__count_racy(const struct page *page);
 /* Of `from` only the header, the fences and the slots [first, limit) with their cells, all at their
@@ -258,25 +296,43 @@ bool page__row_racy(
 /* ---- store.c: frames, ids, loading -------------------------------------------------------------
  */
 
+static inline struct map_chunk *
+store__chunk_of(struct btree *store, uint64_t page_id)
+{
+    return page_id / MAP_CHUNK_ENTRIES >= MAP_CHUNKS_MAX
+               ? NULL
+               : atomic_load_explicit(
+                     &store->map[page_id / MAP_CHUNK_ENTRIES], memory_order_acquire);
+}
+
 static inline struct map_entry *
 store__entry(struct btree *store, uint64_t page_id)
 {
-    if (page_id / MAP_CHUNK_ENTRIES >= MAP_CHUNKS_MAX) {
-        return NULL;
-    }
-    struct map_chunk *chunk =
-        atomic_load_explicit(&store->map[page_id / MAP_CHUNK_ENTRIES], memory_order_acquire);
+    struct map_chunk *chunk = store__chunk_of(store, page_id);
     return chunk == NULL ? NULL : &chunk->entries[page_id % MAP_CHUNK_ENTRIES];
 }
 
 struct map_chunk *store__chunk(struct btree *store, uint64_t page_id); /* made if missing */
-/* The frame of a page in memory, or NULL. */
+/* The frame of a page in memory, or NULL. Its page may leave at any moment: whoever looks at it
+ * notes the version, then sees whether the header bears the id (B5), and believes nothing before
+ * the version is checked. */
 static inline struct frame *
 store__frame(struct btree *store, uint64_t page_id)
 {
-    struct map_entry *entry = store__entry(store, page_id);
-    uint32_t index = entry == NULL ? 0 : atomic_load_explicit(&entry->frame, memory_order_acquire);
+    struct map_chunk *chunk = store__chunk_of(store, page_id);
+    uint32_t index = chunk == NULL
+                         ? 0
+                         : atomic_load_explicit(
+                               &chunk->frames[page_id % MAP_CHUNK_ENTRIES], memory_order_acquire);
     return index == 0 ? NULL : &store->frames[index - 1];
+}
+
+/* Under frames_latch. */
+static inline void
+store__set_frame(struct btree *store, uint64_t page_id, uint32_t index_and_one)
+{
+    atomic_store_explicit(&store__chunk_of(store, page_id)->frames[page_id % MAP_CHUNK_ENTRIES],
+        index_and_one, memory_order_release);
 }
 
 static inline struct page *
@@ -285,24 +341,42 @@ store__page(struct btree *store, const struct frame *frame)
     return &store->pages[frame - store->frames];
 }
 
-/* A new page id with a frame; not latched, known to nobody. The caller formats it under its latch
- * and then calls store__page_set_dirty (B10). ERR_LIMIT if the cache is full. */
-enum err store__page_new(
-    struct btree *store, uint64_t *page_id, struct frame **frame, struct diag *diag);
+static inline void
+store__touch(struct frame *frame)
+{
+    if (!atomic_load_explicit(&frame->used, memory_order_relaxed)) {
+        atomic_store_explicit(&frame->used, true, memory_order_relaxed);
+    }
+}
+
+/* A new page id for a frame that was taken; not latched, known to nobody. The caller formats it
+ * under its latch and then calls store__page_set_dirty (B10). */
+struct frame *store__page_new(struct btree *store, uint32_t index, uint64_t *page_id);
 static inline void
 store__page_set_dirty(struct frame *frame)
 {
+    frame->saved = false;
     atomic_store_explicit(&frame->dirty, true, memory_order_relaxed);
 }
 /* The page's id, frame and (after the next checkpoint) extent are free. */
-void store__page_free(struct btree *store, uint64_t page_id);
+void store__page_free(struct task *task, struct btree *store, uint64_t page_id);
+/* Copy a page, loading it if need be. It may have changed since. */
+enum err store__page_copy(
+    struct task *task, struct btree *store, uint64_t page_id, struct page *to, struct diag *diag);
+/* Under frames_latch: a frame that holds nothing is free. */
+void store__frame_give(struct btree *store, uint32_t index);
+/* Under frames_latch, which it releases: sleep until the page is no longer being read. */
+void store__wait_for_loader(struct task *task, struct btree *store, uint64_t page_id);
+void store__wake_loaders(struct btree *store, uint64_t page_id); /* under frames_latch */
 void store__numbers_add(struct numbers *numbers, uint64_t number);
 /* Frees the trees that were dropped while a checkpoint ran, and lets drops go on. */
 void store__drops_resume(struct task *task, struct btree *store);
 /* Sleeps until no drop runs; those that come later are put off. */
 void store__drops_stop(struct task *task, struct btree *store);
-/* Read a page that is not in memory; several may ask at once. */
-enum err store__load(struct task *task, struct btree *store, uint64_t page_id, struct diag *diag);
+/* Read a page that is not in memory; several may ask at once. It may be gone again on return.
+ * `cold`: it will be looked at once and hardly again. */
+enum err store__load(
+    struct task *task, struct btree *store, uint64_t page_id, bool cold, struct diag *diag);
 struct tree *store__tree(struct btree *store, tree_id_t id);
 enum err store__tree_add(struct btree *store, tree_id_t id, uint64_t root, int64_t leaf_count,
     int64_t row_count, struct diag *diag);
@@ -347,10 +421,13 @@ void checkpoint__capture(struct btree *store, struct frame *frame);
 /* ---- space.c
  * ---------------------------------------------------------------------------------------- */
 
-uint64_t space__allocate(struct btree *store, uint32_t blocks); /* returns the first block */
+uint64_t space__allocate(struct space *space, uint32_t units); /* returns the first */
+/* As many as there are in a row, at most `units`. */
+uint64_t space__allocate_some(struct space *space, uint32_t units, uint32_t *got);
 /* At open: false if the extent is empty, beyond `block_limit`, or overlaps another. */
 bool space__claim(struct btree *store, uint64_t extent, uint64_t block_limit);
 void space__free(struct btree *store, uint64_t extent);
+void space__free_unit(struct space *space, uint64_t unit);
 void space__free_later(struct btree *store, uint64_t extent);
 
 static inline uint64_t
@@ -358,6 +435,25 @@ extent_of(uint64_t block, uint32_t blocks)
 {
     return block << 16 | blocks;
 }
+
+/* ---- evict.c: memory that is full, the run file
+ * ------------------------------------------------------------------------- */
+
+void evict__create(struct btree *store);
+void evict__destroy(struct task *task, struct btree *store);
+/* At open: what a run before left is nobody's. */
+enum err evict__discard(struct task *task, struct btree *store, struct diag *diag);
+/* Take `count` frames at once, making others leave if need be. ERR_LIMIT if that does not help for
+ * long; errors of writing. */
+enum err evict__take_frames(
+    struct task *task, struct btree *store, uint32_t count, uint32_t *frames, struct diag *diag);
+/* Under frames_latch: a scan has loaded a page into this frame. */
+void evict__note_cold(struct btree *store, uint32_t index);
+/* Read a running form; the entry says `loading`. */
+enum err evict__read(struct task *task, struct btree *store, uint64_t page_id, uint64_t run,
+    uint32_t crc, struct page *to, struct diag *diag);
+/* Under frames_latch: the running form is no longer needed. */
+void evict__forget(struct btree *store, struct map_entry *entry);
 
 /* ---- image.c: pages on disk
  * ------------------------------------------------------------------------- */

@@ -27,23 +27,6 @@ fault_of(const struct check *check, uint64_t page_id, const char *fault)
 }
 
 static enum err
-copy_page(struct task *task, struct check *check, uint64_t id, struct page *to)
-{
-    for (;;) {
-        struct frame *frame = store__frame(check->store, id);
-        if (frame == NULL) {
-            TRY(store__load(task, check->store, id, check->diag));
-            continue;
-        }
-        uint64_t version = version_latch_read(&frame->latch);
-        page__copy_racy(to, store__page(check->store, frame));
-        if (version_latch_check(&frame->latch, version)) {
-            return ERR_OK;
-        }
-    }
-}
-
-static enum err
 check_children(struct task *task, struct check *check)
 {
     const struct page *page = &check->page;
@@ -54,7 +37,7 @@ check_children(struct task *task, struct check *check)
     for (uint32_t i = 0; i < page->h.count; i++) {
         struct slice separator = slice_of(key, page__full_key(page, i, key));
         uint64_t id = page__child(page, i, true, false);
-        TRY(copy_page(task, check, id, &check->child));
+        TRY(store__page_copy(task, check->store, id, &check->child, check->diag));
         const struct page *child = &check->child;
         if (child->h.level + 1 != page->h.level || child->h.tree != page->h.tree) {
             return fault_of(check, id, "its parent is not one level above it");
@@ -73,7 +56,7 @@ check_children(struct task *task, struct check *check)
 static enum err
 check_page(struct task *task, struct check *check, uint64_t id, uint16_t level)
 {
-    TRY(copy_page(task, check, id, &check->page));
+    TRY(store__page_copy(task, check->store, id, &check->page, check->diag));
     const struct page *page = &check->page;
     const char *fault = page__fault(page);
     if (fault == NULL && page->h.id != id) {
@@ -120,7 +103,7 @@ static enum err
 check_levels(struct task *task, struct check *check)
 {
     uint64_t first = check->tree->root.v;
-    TRY(copy_page(task, check, first, &check->page));
+    TRY(store__page_copy(task, check->store, first, &check->page, check->diag));
     if (check->page.h.level > HEIGHT_MAX) {
         return fault_of(check, first, "a root of impossible height");
     }
@@ -130,7 +113,7 @@ check_levels(struct task *task, struct check *check)
         if (level == 0) {
             return ERR_OK;
         }
-        TRY(copy_page(task, check, first, &check->page));
+        TRY(store__page_copy(task, check->store, first, &check->page, check->diag));
         first = page__child(&check->page, 0, true, false);
         level--;
     }

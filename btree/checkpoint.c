@@ -87,27 +87,131 @@ list_trees(struct btree *store, struct buffer *trees)
     latch_release(&store->trees_latch);
 }
 
-static uint32_t
-close_gate_and_mark(struct btree *store)
+static void
+close_gate(struct btree *store)
 {
     atomic_store(&store->gate_closed, 1);
     while (atomic_load(&store->splits_inside) > 0) {
         __builtin_ia32_pause();
     }
+}
+
+static void
+open_gate(struct btree *store)
+{
+    atomic_store(&store->gate_closed, 0);
+}
+
+/* All that is dirty is due: pages in memory by their frames, the others by their epoch (B14).
+ * Returns what all their ids are below. */
+static uint64_t
+mark(struct btree *store)
+{
+    close_gate(store);
     latch_acquire(&store->frames_latch);
     uint32_t used = store->frames_used;
+    uint64_t id_limit = store->next_page_id;
     latch_release(&store->frames_latch);
+    store->epoch++;
+    store->pending_below = store->epoch;
     for (uint32_t i = 0; i < used; i++) {
         if (atomic_load(&store->frames[i].dirty)) {
             atomic_store(&store->frames[i].pending, true);
         }
     }
-    atomic_store(&store->gate_closed, 0);
-    return used;
+    open_gate(store);
+    return id_limit;
+}
+
+/* Nothing is due any more. After a failure much may still be marked (B9): it stays dirty. */
+static void
+unmark(struct btree *store, bool failed)
+{
+    close_gate(store);
+    store->pending_below = 0;
+    if (failed) {
+        latch_acquire(&store->frames_latch);
+        uint32_t used = store->frames_used;
+        latch_release(&store->frames_latch);
+        for (uint32_t i = 0; i < used; i++) {
+            atomic_store(&store->frames[i].pending, false);
+        }
+    }
+    open_gate(store);
 }
 
 /* ---- placing and writing images ----------------------------------------------------------------
  */
+
+/* The images are written: the mapping in memory names them, and what it named before is free once
+ * the superblock is durable. Pages freed meanwhile keep nothing. */
+static void
+apply_batch(struct run *run)
+{
+    struct btree *store = run->store;
+    latch_acquire(&store->frames_latch);
+    for (size_t i = run->batch_first; i < run->placed_count; i++) {
+        const struct placed *placed = &run->placed[i];
+        struct map_chunk *chunk = store__chunk(store, placed->page_id);
+        struct map_entry *entry = &chunk->entries[placed->page_id % MAP_CHUNK_ENTRIES];
+        if (!entry->used) {
+            add_old(run, placed->new_extent); /* nobody's */
+            continue;
+        }
+        add_old(run, entry->extent);
+        entry->extent = placed->new_extent;
+        entry->placed = false;
+        atomic_store(&chunk->dirty, true);
+    }
+    latch_release(&store->frames_latch);
+}
+
+/* The page differs from its image: the next one is due. It may be gone. */
+static void
+stay_dirty(struct btree *store, uint64_t page_id)
+{
+    for (;;) {
+        struct frame *frame = store__frame(store, page_id);
+        if (frame != NULL) {
+            version_latch_acquire(&frame->latch);
+            bool found = store__page(store, frame)->h.id == page_id;
+            if (found) {
+                atomic_store(&frame->dirty, true);
+            }
+            version_latch_release_unchanged(&frame->latch);
+            if (found) {
+                return;
+            }
+            continue;
+        }
+        latch_acquire(&store->frames_latch);
+        struct map_entry *entry = store__entry(store, page_id);
+        bool away = store__frame(store, page_id) == NULL;
+        if (away && entry->used) {
+            entry->run_epoch = store->epoch;
+        }
+        latch_release(&store->frames_latch);
+        if (away) {
+            return;
+        }
+    }
+}
+
+/* B9. What is in the batch has found no place. */
+static void
+drop_batch(struct run *run)
+{
+    struct btree *store = run->store;
+    for (size_t i = run->batch_first; i < run->placed_count; i++) {
+        uint64_t page_id = run->placed[i].page_id;
+        stay_dirty(store, page_id);
+        latch_acquire(&store->frames_latch);
+        store__entry(store, page_id)->placed = false;
+        latch_release(&store->frames_latch);
+    }
+    run->placed_count = run->batch_first;
+    run->batch.size = 0;
+}
 
 static enum err
 write_batch(struct task *task, struct run *run)
@@ -115,19 +219,28 @@ write_batch(struct task *task, struct run *run)
     if (run->batch.size == 0) {
         return ERR_OK;
     }
+    struct btree *store = run->store;
     uint32_t blocks = (uint32_t)(run->batch.size / BLOCK_SIZE);
-    uint64_t first = space__allocate(run->store, blocks);
+    uint64_t first = space__allocate(&store->space, blocks);
     uint64_t at = first;
     for (size_t i = run->batch_first; i < run->placed_count; i++) {
         uint32_t size = (uint32_t)run->placed[i].new_extent; /* so far: its blocks */
         run->placed[i].new_extent = extent_of(at, size);
         at += size;
     }
-    run->batch_first = run->placed_count;
     enum err err = world_file_write(
-        task, run->store->file, first * BLOCK_SIZE, run->batch.data, run->batch.size, run->diag);
+        task, store->file, first * BLOCK_SIZE, run->batch.data, run->batch.size, run->diag);
+    if (err != ERR_OK) {
+        for (size_t i = run->batch_first; i < run->placed_count; i++) {
+            space__free(store, run->placed[i].new_extent);
+        }
+        drop_batch(run);
+        return err;
+    }
+    apply_batch(run);
+    run->batch_first = run->placed_count;
     run->batch.size = 0;
-    return err;
+    return ERR_OK;
 }
 
 static enum err
@@ -141,7 +254,10 @@ place(struct task *task, struct run *run, struct image *image)
         (struct placed){.page_id = image->page_id, .new_extent = image->size / BLOCK_SIZE};
     buffer_add(&run->batch, image->bytes, image->size);
     mem_free(image);
-    return run->batch.size >= BATCH_SIZE ? write_batch(task, run) : ERR_OK;
+    /* Pages wait in memory for this (B13): not too many. */
+    bool enough = run->batch.size >= BATCH_SIZE ||
+                  run->placed_count - run->batch_first >= run->store->frame_count / 8;
+    return enough ? write_batch(task, run) : ERR_OK;
 }
 
 static struct capture *
@@ -174,50 +290,139 @@ place_captured(struct task *task, struct run *run)
     return err;
 }
 
-/* Something in the page was newer than the snapshot: its next image is due. It may be gone. */
+/* B13: until its image is written, the page stays in memory or keeps its running form. Under
+ * frames_latch. */
 static void
-stay_dirty(struct btree *store, struct frame *frame, uint64_t page_id)
+set_placed(struct btree *store, uint64_t page_id)
 {
-    version_latch_acquire(&frame->latch);
-    if (store__page(store, frame)->h.id == page_id) {
-        store__page_set_dirty(frame);
-    }
-    version_latch_release_unchanged(&frame->latch);
+    store__entry(store, page_id)->placed = true;
 }
 
+/* A page in memory that is due. It may have been captured or freed, or have left. */
 static enum err
-place_page(struct task *task, struct run *run, struct frame *frame)
+place_frame(struct task *task, struct run *run, struct frame *frame, uint64_t page_id)
 {
     struct btree *store = run->store;
     version_latch_acquire(&frame->latch);
-    bool is_due = atomic_load(&frame->pending);
+    bool is_due =
+        store__page(store, frame)->h.id == page_id && atomic_load(&frame->pending); /* B10 */
     if (is_due) {
         memcpy(run->copy, store__page(store, frame), sizeof *run->copy);
         atomic_store(&frame->pending, false);
         atomic_store(&frame->dirty, false);
+        latch_acquire(&store->frames_latch);
+        set_placed(store, page_id);
+        latch_release(&store->frames_latch);
     }
     version_latch_release_unchanged(&frame->latch);
     if (!is_due) {
         return ERR_OK;
     }
-    ASSERT(run->copy->h.id != 0); /* B10 */
     bool newer = false;
     struct image *image = image__render(store, run->copy, store->checkpoint_snapshot, &newer);
     if (newer) {
-        stay_dirty(store, frame, run->copy->h.id);
+        stay_dirty(store, page_id);
     }
     return place(task, run, image);
 }
 
+/* A page in its running form that is due; its entry says `loading`, so that it stays there. */
 static enum err
-place_pages(struct task *task, struct run *run, uint32_t used)
+place_run(struct task *task, struct run *run, uint64_t page_id)
 {
     struct btree *store = run->store;
-    for (uint32_t i = 0; i < used; i++) {
-        if (!atomic_load_explicit(&store->frames[i].pending, memory_order_relaxed)) {
-            continue;
+    latch_acquire(&store->frames_latch);
+    struct map_entry *entry = store__entry(store, page_id);
+    uint64_t place_of = entry->run;
+    uint32_t crc = entry->run_crc;
+    latch_release(&store->frames_latch);
+    struct image *image = NULL;
+    bool newer = false;
+    enum err err = evict__read(task, store, page_id, place_of, crc, run->copy, run->diag);
+    if (err == ERR_OK) {
+        image = image__render(store, run->copy, store->checkpoint_snapshot, &newer);
+    }
+    latch_acquire(&store->frames_latch);
+    if (err == ERR_OK) {
+        entry->run_epoch = newer ? store->epoch : 0;
+        set_placed(store, page_id);
+    }
+    entry->loading = false;
+    store__wake_loaders(store, page_id);
+    latch_release(&store->frames_latch);
+    return err == ERR_OK ? place(task, run, image) : err;
+}
+
+/* Who reads it may wait for frames, and these for our images to be written (B13): write first. */
+static enum err
+wait_until_loaded(struct task *task, struct run *run, uint64_t id)
+{
+    struct btree *store = run->store;
+    TRY(write_batch(task, run));
+    latch_acquire(&store->frames_latch);
+    if (store__entry(store, id)->loading) {
+        store__wait_for_loader(task, store, id);
+    } else {
+        latch_release(&store->frames_latch);
+    }
+    return ERR_OK;
+}
+
+/* The next page from *id on that is due or may be; its frame, or NULL if it is in the run file and
+ * now says `loading`. *id is the limit: there is none. */
+static enum err
+next_due(struct task *task, struct run *run, uint64_t *id, uint64_t limit, struct frame **frame)
+{
+    struct btree *store = run->store;
+    enum {
+        AT_ONCE = 64,
+    };
+    while (*id < limit) {
+        bool is_loading = false;
+        latch_acquire(&store->frames_latch);
+        for (int i = 0; i < AT_ONCE && *id < limit; i++, (*id)++) {
+            struct map_entry *entry = store__entry(store, *id);
+            if (entry == NULL || !entry->used) {
+                continue;
+            }
+            if (entry->loading) {
+                is_loading = true;
+                break;
+            }
+            *frame = store__frame(store, *id);
+            bool is_due = *frame != NULL
+                              ? atomic_load(&(*frame)->pending)
+                              : entry->run_epoch != 0 && entry->run_epoch < store->pending_below;
+            if (is_due) {
+                entry->loading = *frame == NULL;
+                latch_release(&store->frames_latch);
+                return ERR_OK;
+            }
         }
-        TRY(place_page(task, run, &store->frames[i]));
+        latch_release(&store->frames_latch);
+        if (is_loading) {
+            TRY(wait_until_loaded(task, run, *id));
+        }
+        (void)task_breathe(task, NULL);
+    }
+    return ERR_OK;
+}
+
+static enum err
+place_pages(struct task *task, struct run *run, uint64_t id_limit)
+{
+    uint64_t id = 1;
+    struct frame *frame = NULL;
+    for (;;) {
+        TRY(next_due(task, run, &id, id_limit, &frame));
+        if (id == id_limit) {
+            break;
+        }
+        if (frame != NULL) { /* if it leaves before we get there, it is due where it went */
+            TRY(place_frame(task, run, frame, id));
+        } else {
+            TRY(place_run(task, run, id));
+        }
         TRY(place_captured(task, run));
         /* Interrupts are not for us: a checkpoint half done helps nobody. */
         (void)task_breathe(task, NULL);
@@ -228,27 +433,6 @@ place_pages(struct task *task, struct run *run, uint32_t used)
 
 /* ---- the mapping
  * ------------------------------------------------------------------------------------- */
-
-/* The pages' new places, in memory. Pages freed meanwhile keep nothing. */
-static void
-apply_places(struct run *run)
-{
-    struct btree *store = run->store;
-    latch_acquire(&store->frames_latch);
-    for (size_t i = 0; i < run->placed_count; i++) {
-        struct placed *placed = &run->placed[i];
-        struct map_chunk *chunk = store__chunk(store, placed->page_id);
-        struct map_entry *entry = &chunk->entries[placed->page_id % MAP_CHUNK_ENTRIES];
-        if (!entry->used) {
-            add_old(run, placed->new_extent); /* nobody's */
-            continue;
-        }
-        add_old(run, entry->extent);
-        entry->extent = placed->new_extent;
-        atomic_store(&chunk->dirty, true);
-    }
-    latch_release(&store->frames_latch);
-}
 
 static enum err
 write_extent(struct task *task, struct btree *store, const void *bytes, size_t size,
@@ -262,7 +446,7 @@ write_extent(struct task *task, struct btree *store, const void *bytes, size_t s
     uint8_t *copy = mem_zalloc(padded);
     memcpy(copy, bytes, size);
     uint32_t blocks = (uint32_t)(padded / BLOCK_SIZE);
-    uint64_t first = space__allocate(store, blocks);
+    uint64_t first = space__allocate(&store->space, blocks);
     *extent = extent_of(first, blocks);
     enum err err = world_file_write(task, store->file, first * BLOCK_SIZE, copy, padded, diag);
     mem_free(copy);
@@ -347,10 +531,10 @@ free_old(struct run *run, size_t freed_before)
     for (size_t at = 0; at < run->old.size; at += sizeof(uint64_t)) {
         space__free(store, load_le64(run->old.data + at));
     }
-    latch_acquire(&store->space_latch);
+    latch_acquire(&store->space.latch);
     struct numbers all = store->freed;
     store->freed = (struct numbers){0};
-    latch_release(&store->space_latch);
+    latch_release(&store->space.latch);
     for (size_t i = 0; i < all.count; i++) {
         if (i < freed_before) {
             space__free(store, all.at[i]);
@@ -361,21 +545,11 @@ free_old(struct run *run, size_t freed_before)
     mem_free(all.at);
 }
 
-/* B9. Everything that was to be written is to be written again. */
+/* B9. What was captured has changed since, and is dirty. */
 static void
-mark_dirty_again(struct run *run, uint32_t used)
+drop_captured(struct run *run)
 {
-    struct btree *store = run->store;
-    for (size_t i = 0; i < run->placed_count; i++) {
-        struct frame *frame = store__frame(store, run->placed[i].page_id);
-        if (frame != NULL) {
-            stay_dirty(store, frame, run->placed[i].page_id);
-        }
-    }
-    for (uint32_t i = 0; i < used; i++) {
-        atomic_store(&store->frames[i].pending, false); /* it is still dirty */
-    }
-    struct capture *capture = take_captured(store);
+    struct capture *capture = take_captured(run->store);
     while (capture != NULL) {
         struct capture *next = capture->next;
         mem_free(capture);
@@ -383,27 +557,18 @@ mark_dirty_again(struct run *run, uint32_t used)
     }
 }
 
-/* B9. Images that found no place in the mapping are nobody's. */
-static void
-free_placed(struct run *run)
-{
-    for (size_t i = 0; i < run->batch_first; i++) {
-        space__free(run->store, run->placed[i].new_extent);
-    }
-}
-
 /* B9. The mapping in memory has moved on, and whether the superblock is on disk is not known: both
- * old and new stay until the next checkpoint is durable. */
+ * old and new stay until the next checkpoint is durable. `block` NULL: there is no new one. */
 static void
 free_old_later(struct run *run, const struct superblock *block)
 {
     for (size_t at = 0; at < run->old.size; at += sizeof(uint64_t)) {
         space__free_later(run->store, load_le64(run->old.data + at));
     }
-    if (block->directory_extent != 0) {
+    if (block != NULL && block->directory_extent != 0) {
         space__free_later(run->store, block->directory_extent);
     }
-    if (block->trees_extent != 0) {
+    if (block != NULL && block->trees_extent != 0) {
         space__free_later(run->store, block->trees_extent);
     }
 }
@@ -413,10 +578,9 @@ static enum err
 switch_over(struct task *task, struct run *run, lsn_t snapshot, struct slice meta)
 {
     struct btree *store = run->store;
-    apply_places(run);
-    latch_acquire(&store->space_latch);
+    latch_acquire(&store->space.latch);
     size_t freed_before = store->freed.count;
-    latch_release(&store->space_latch);
+    latch_release(&store->space.latch);
     struct superblock *block = mem_alloc_aligned(BLOCK_SIZE, sizeof *block);
     memset(block, 0, sizeof *block);
     enum err err = write_mapping(task, run, block);
@@ -471,15 +635,15 @@ btree_checkpoint(
     struct run run = {.store = store, .diag = diag, .copy = mem_alloc(sizeof *run.copy)};
 
     list_trees(store, &run.trees);
-    uint32_t used = close_gate_and_mark(store);
-    enum err err = place_pages(task, &run, used);
-    if (err != ERR_OK) {
-        free_placed(&run);
-    } else {
+    uint64_t id_limit = mark(store);
+    enum err err = place_pages(task, &run, id_limit);
+    unmark(store, err != ERR_OK);
+    if (err == ERR_OK) {
         err = switch_over(task, &run, snapshot, meta);
-    }
-    if (err != ERR_OK) {
-        mark_dirty_again(&run, used);
+    } else {
+        drop_batch(&run);
+        drop_captured(&run);
+        free_old_later(&run, NULL);
     }
     release_ids(store);
     store__drops_resume(task, store);

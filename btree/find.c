@@ -35,6 +35,10 @@ descend(struct btree *store, const struct tree *tree, uint16_t level, struct sli
     uint32_t right_moves = 0;
     for (;;) {
         const struct page *page = store__page(store, frame);
+        if (page__id_racy(page) != page_id) {
+            return STEP_AGAIN; /* B5: the frame has changed hands */
+        }
+        store__touch(frame);
         uint16_t here = page__level_racy(page);
         uint64_t next = 0;
         /* No key data: the largest of all is wanted. */
@@ -75,7 +79,7 @@ descend(struct btree *store, const struct tree *tree, uint16_t level, struct sli
         }
         uint64_t next_version = version_latch_read(&next_frame->latch);
         if (!version_latch_check(&frame->latch, version)) {
-            return STEP_AGAIN; /* the frame we looked up may belong to another page by now */
+            return STEP_AGAIN;
         }
         frame = next_frame;
         version = next_version;
@@ -94,7 +98,7 @@ find__page(struct task *task, struct btree *store, const struct tree *tree, uint
         case STEP_AGAIN:
             break;
         case STEP_MISS:
-            TRY(store__load(task, store, position->page_id, diag));
+            TRY(store__load(task, store, position->page_id, false, diag));
             break;
         case STEP_DAMAGED:
             return diag_set(diag, ERR_CORRUPT, "tree %llu is damaged at page %llu of file \"%s\"",

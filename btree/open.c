@@ -28,6 +28,7 @@ store_new(struct task *task, const struct btree_options *options)
     store->frame_free = UINT32_MAX;
     store->next_page_id = 1;
     list_init(&store->load_waiters);
+    evict__create(store);
     /* Address space until used: calloc of this size is fresh zero pages. */
     store->map = mem_array(MAP_CHUNKS_MAX, sizeof *store->map);
     store->trees = mem_array(TREE_CHUNKS_MAX, sizeof *store->trees);
@@ -215,6 +216,9 @@ btree_open(struct task *task, const struct btree_options *options, struct btree 
     if (err == ERR_OK) {
         err = world_file_open(task, path, WORLD_FILE_WRITE, &store->file, diag);
     }
+    if (err == ERR_OK) {
+        err = evict__discard(task, store, diag);
+    }
     uint64_t size = 0;
     if (err == ERR_OK) {
         err = world_file_size(task, store->file, &size, diag);
@@ -238,6 +242,7 @@ btree_close(struct task *task, struct btree *store)
     if (store->file != NULL) {
         world_file_close(task, store->file);
     }
+    evict__destroy(task, store);
     for (uint64_t i = 0; i < MAP_CHUNKS_MAX; i++) {
         struct map_chunk *chunk = atomic_load(&store->map[i]);
         if (chunk == NULL && i * MAP_CHUNK_ENTRIES > store->next_page_id) {
@@ -258,7 +263,7 @@ btree_close(struct task *task, struct btree *store)
     mem_free(store->trees);
     mem_free(store->free_ids.at);
     mem_free(store->free_ids_late.at);
-    mem_free(store->blocks_used);
+    mem_free(store->space.used);
     mem_free(store->freed.at);
     mem_free(store->directory);
     mem_free(store);

@@ -1,11 +1,32 @@
 #include "btree/overflow.h"
 
 #include "base/assert.h"
+#include "base/mem.h"
 
 static uint8_t *
 data_of(struct page *page)
 {
     return (uint8_t *)page + OVERFLOW_DATA_AT;
+}
+
+/* A new overflow page. */
+static uint64_t
+write_page(struct btree *store, uint32_t index, tree_id_t tree, struct slice part, uint64_t next)
+{
+    uint64_t id = 0;
+    struct frame *frame = store__page_new(store, index, &id);
+    version_latch_acquire(&frame->latch);
+    struct page *page = store__page(store, frame);
+    memset(&page->h, 0, sizeof page->h);
+    page->h.id = id;
+    page->h.tree = tree.v;
+    page->h.level = PAGE_OVERFLOW;
+    store_le64(page->body, next);
+    store_le32(page->body + 8, (uint32_t)part.size);
+    memcpy(data_of(page), part.data, part.size);
+    store__page_set_dirty(frame);
+    version_latch_release(&frame->latch);
+    return id;
 }
 
 enum err
@@ -22,46 +43,49 @@ overflow__store(struct task *task, struct btree *store, tree_id_t tree, struct s
     for (size_t i = pages; i > 0; i--) {
         size_t at = (i - 1) * OVERFLOW_DATA_MAX;
         size_t size = value.size - at < OVERFLOW_DATA_MAX ? value.size - at : OVERFLOW_DATA_MAX;
-        uint64_t id = 0;
-        struct frame *frame = NULL;
-        enum err err = store__page_new(store, &id, &frame, diag);
+        uint32_t index = 0;
+        enum err err = evict__take_frames(task, store, 1, &index, diag);
         if (err != ERR_OK) {
             store_le32(reference, (uint32_t)(value.size - at));
             store_le64(reference + 4, next);
             btree_value_free(task, store, slice_of(reference, OVERFLOW_REFERENCE_SIZE));
             return err;
         }
-        version_latch_acquire(&frame->latch);
-        struct page *page = store__page(store, frame);
-        memset(&page->h, 0, sizeof page->h);
-        page->h.id = id;
-        page->h.tree = tree.v;
-        page->h.level = PAGE_OVERFLOW;
-        store_le64(page->body, next);
-        store_le32(page->body + 8, (uint32_t)size);
-        memcpy(data_of(page), value.data + at, size);
-        store__page_set_dirty(frame);
-        version_latch_release(&frame->latch);
-        next = id;
+        next = write_page(store, index, tree, slice_of(value.data + at, size), next);
     }
     store_le32(reference, (uint32_t)value.size);
     store_le64(reference + 4, next);
     return ERR_OK;
 }
 
-/* The frame of an overflow page, loaded if need be. Overflow pages never change. */
+/* A copy of an overflow page. They never change, but they may leave memory. */
 static enum err
 overflow_page(
-    struct task *task, struct btree *store, uint64_t id, struct page **page, struct diag *diag)
+    struct task *task, struct btree *store, uint64_t id, struct page *page, struct diag *diag)
 {
-    struct frame *frame = NULL;
-    while ((frame = store__frame(store, id)) == NULL) {
-        TRY(store__load(task, store, id, diag));
-    }
-    *page = store__page(store, frame);
-    if ((*page)->h.level != PAGE_OVERFLOW || (*page)->h.id != id) {
+    TRY(store__page_copy(task, store, id, page, diag));
+    if (page->h.level != PAGE_OVERFLOW) {
         return diag_set(diag, ERR_CORRUPT, "page %llu is not the overflow page it should be",
             (unsigned long long)id);
+    }
+    return ERR_OK;
+}
+
+static enum err
+load_parts(struct task *task, struct btree *store, uint64_t id, uint8_t *bytes, size_t size,
+    struct page *page, struct diag *diag)
+{
+    size_t done = 0;
+    while (done < size) {
+        TRY(overflow_page(task, store, id, page, diag));
+        size_t part = load_le32(page->body + 8);
+        if (part == 0 || part > OVERFLOW_DATA_MAX || part > size - done) {
+            return diag_set(
+                diag, ERR_CORRUPT, "overflow page %llu has a wrong length", (unsigned long long)id);
+        }
+        memcpy(bytes + done, data_of(page), part);
+        done += part;
+        id = load_le64(page->body);
     }
     return ERR_OK;
 }
@@ -74,23 +98,12 @@ btree_value_load(struct task *task, struct btree *store, struct slice reference,
         return diag_set(diag, ERR_CORRUPT, "invalid overflow reference");
     }
     size_t size = load_le32(reference.data);
-    uint64_t id = load_le64(reference.data + 4);
     uint8_t *bytes = arena_alloc_raw(into, size);
-    size_t done = 0;
-    while (done < size) {
-        struct page *page = NULL;
-        TRY(overflow_page(task, store, id, &page, diag));
-        size_t part = load_le32(page->body + 8);
-        if (part == 0 || part > OVERFLOW_DATA_MAX || part > size - done) {
-            return diag_set(
-                diag, ERR_CORRUPT, "overflow page %llu has a wrong length", (unsigned long long)id);
-        }
-        memcpy(bytes + done, data_of(page), part);
-        done += part;
-        id = load_le64(page->body);
-    }
+    struct page *page = mem_alloc(sizeof *page);
+    enum err err = load_parts(task, store, load_le64(reference.data + 4), bytes, size, page, diag);
+    mem_free(page);
     *value = slice_of(bytes, size);
-    return ERR_OK;
+    return err;
 }
 
 void
@@ -98,15 +111,15 @@ btree_value_free(struct task *task, struct btree *store, struct slice reference)
 {
     ASSERT(reference.size == OVERFLOW_REFERENCE_SIZE);
     uint64_t id = load_le64(reference.data + 4);
+    struct page *page = mem_alloc(sizeof *page);
     while (id != 0) {
-        struct page *page = NULL;
         struct diag diag;
-        if (overflow_page(task, store, id, &page, &diag) != ERR_OK) {
+        if (overflow_page(task, store, id, page, &diag) != ERR_OK) {
             world_log(store->world, "overflow pages stay allocated: %s", diag.message);
-            return;
+            break;
         }
-        uint64_t next = load_le64(page->body);
-        store__page_free(store, id);
-        id = next;
+        store__page_free(task, store, id);
+        id = load_le64(page->body);
     }
+    mem_free(page);
 }

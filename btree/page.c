@@ -184,6 +184,12 @@ page__level_racy(const struct page *page)
 }
 
 RACY uint64_t
+page__id_racy(const struct page *page)
+{
+    return page->h.id;
+}
+
+RACY uint64_t
 page__right_racy(const struct page *page)
 {
     return page->h.right;

@@ -129,26 +129,18 @@ insert_into_parent(struct task *task, struct btree *store, struct tree *tree, ui
 
 /* The frame is latched and lacks room. Cuts it; on return the latch is released and *middle (in
  * `key_memory`) must go into the parent with *right_id, unless *right_id is 0 (a root has grown).
- */
-static enum err
-split_page(struct btree *store, struct tree *tree, struct frame *frame, struct slice key,
-    uint8_t *key_memory, struct slice *middle, uint64_t *right_id, struct diag *diag)
+ * `spare`: two free frames; a root needs both. */
+static void
+split_page(struct btree *store, struct tree *tree, struct frame *frame, const uint32_t spare[2],
+    struct slice key, uint8_t *key_memory, struct slice *middle, uint64_t *right_id)
 {
     struct page *page = store__page(store, frame);
     bool is_root = page->h.id == tree->root.v;
-    struct frame *right_frame = NULL;
+    struct frame *right_frame = store__page_new(store, spare[0], right_id);
     struct frame *left_frame = NULL;
     uint64_t left_id = page->h.id;
-    enum err err = store__page_new(store, right_id, &right_frame, diag);
-    if (err == ERR_OK && is_root) {
-        err = store__page_new(store, &left_id, &left_frame, diag);
-        if (err != ERR_OK) {
-            store__page_free(store, *right_id);
-        }
-    }
-    if (err != ERR_OK) {
-        version_latch_release_unchanged(&frame->latch);
-        return err;
+    if (is_root) {
+        left_frame = store__page_new(store, spare[1], &left_id);
     }
     checkpoint__capture(store, frame);
     struct page *old = mem_alloc(sizeof *old);
@@ -192,7 +184,32 @@ split_page(struct btree *store, struct tree *tree, struct frame *frame, struct s
         atomic_fetch_add(&tree->leaf_count, 1);
     }
     mem_free(old);
-    return ERR_OK;
+}
+
+/* In the gate: cut the page if it still is what was found. Gives back the spare frames it does not
+ * need. */
+static void
+split_found(struct btree *store, struct tree *tree, const struct position *position, uint16_t level,
+    struct slice key, size_t room, const uint32_t spare[2], uint8_t *key_memory,
+    struct slice *middle, uint64_t *right_id)
+{
+    uint32_t needed = 0;
+    store__gate_enter(store);
+    version_latch_acquire(&position->frame->latch);
+    const struct page *page = store__page(store, position->frame);
+    if (page->h.id == position->page_id && page->h.level == level &&
+        !page__goes_right(page, key, false) && page__free_room(page) + page->h.garbage < room) {
+        needed = page->h.id == tree->root.v ? 2 : 1;
+        split_page(store, tree, position->frame, spare, key, key_memory, middle, right_id);
+    } else {
+        version_latch_release_unchanged(&position->frame->latch); /* the caller looks again */
+    }
+    latch_acquire(&store->frames_latch);
+    for (uint32_t i = needed; i < 2; i++) {
+        store__frame_give(store, spare[i]);
+    }
+    latch_release(&store->frames_latch);
+    store__gate_leave(store);
 }
 
 enum err
@@ -214,25 +231,16 @@ split__make_room(struct task *task, struct btree *store, struct tree *tree, uint
         version_latch_release(&position.frame->latch);
         return ERR_OK;
     }
-    /* The gate comes first in the latch order: let go, enter, and look again. */
+    /* The gate comes first in the latch order, and free frames before all: let go, get them, and
+     * look again. */
     version_latch_release_unchanged(&position.frame->latch);
+    uint32_t spare[2];
+    TRY(evict__take_frames(task, store, 2, spare, diag));
     uint8_t *key_memory = mem_alloc(BTREE_KEY_SIZE_MAX);
     struct slice middle = {0};
     uint64_t right_id = 0;
-    enum err err = find__page(task, store, tree, level, key, false, &position, diag);
-    if (err == ERR_OK) {
-        store__gate_enter(store);
-        version_latch_acquire(&position.frame->latch);
-        page = store__page(store, position.frame);
-        if (page->h.id == position.page_id && page->h.level == level &&
-            !page__goes_right(page, key, false) && page__free_room(page) + page->h.garbage < room) {
-            err =
-                split_page(store, tree, position.frame, key, key_memory, &middle, &right_id, diag);
-        } else {
-            version_latch_release_unchanged(&position.frame->latch); /* the caller looks again */
-        }
-        store__gate_leave(store);
-    }
+    split_found(store, tree, &position, level, key, room, spare, key_memory, &middle, &right_id);
+    enum err err = ERR_OK;
     if (err == ERR_OK && right_id != 0) {
         err = insert_into_parent(task, store, tree, (uint16_t)(level + 1), middle, right_id, diag);
     }

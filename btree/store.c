@@ -18,58 +18,29 @@ store__chunk(struct btree *store, uint64_t page_id)
     return chunk;
 }
 
-/* Under frames_latch. UINT32_MAX: none. */
-static uint32_t
-frame_take(struct btree *store)
-{
-    uint32_t index = store->frame_free;
-    if (index != UINT32_MAX) {
-        store->frame_free = store->frames[index].next_free;
-    } else if (store->frames_used < store->frame_count) {
-        index = store->frames_used++;
-    } else {
-        return UINT32_MAX;
-    }
-    store->frames_live++;
-    return index;
-}
-
-static void
-frame_give(struct btree *store, uint32_t index)
+void
+store__frame_give(struct btree *store, uint32_t index)
 {
     store->frames[index].next_free = store->frame_free;
     store->frame_free = index;
     store->frames_live--;
 }
 
-static enum err
-cache_full(struct diag *diag)
-{
-    (void)diag_set(diag, ERR_LIMIT, "the page cache is full");
-    diag_hint(diag, "Raise --cache-size; pages are not evicted in this version.");
-    return ERR_LIMIT;
-}
-
-enum err
-store__page_new(struct btree *store, uint64_t *page_id, struct frame **frame, struct diag *diag)
+struct frame *
+store__page_new(struct btree *store, uint32_t index, uint64_t *page_id)
 {
     latch_acquire(&store->frames_latch);
-    uint32_t index = frame_take(store);
-    if (index == UINT32_MAX) {
-        latch_release(&store->frames_latch);
-        return cache_full(diag);
-    }
     uint64_t id = store->free_ids.count > 0 ? store->free_ids.at[--store->free_ids.count]
                                             : store->next_page_id++;
     struct map_chunk *chunk = store__chunk(store, id);
     struct map_entry *entry = &chunk->entries[id % MAP_CHUNK_ENTRIES];
-    ASSERT(!entry->used && atomic_load(&entry->frame) == 0); /* B5 */
-    entry->used = true;
-    atomic_store_explicit(&entry->frame, index + 1, memory_order_release);
+    ASSERT(!entry->used && store__frame(store, id) == NULL); /* B5 */
+    ASSERT(entry->run == 0 && entry->extent == 0);
+    *entry = (struct map_entry){.used = true};
+    store__set_frame(store, id, index + 1);
     latch_release(&store->frames_latch);
-    *frame = &store->frames[index];
     *page_id = id;
-    return ERR_OK;
+    return &store->frames[index];
 }
 
 void
@@ -82,45 +53,61 @@ store__numbers_add(struct numbers *numbers, uint64_t number)
     numbers->at[numbers->count++] = number;
 }
 
-/* Under its latch, so that a checkpoint which is copying the page comes before or after, and that
- * a reader who still looks at it notices. */
+/* Under frames_latch. */
 static void
-frame_clear(struct btree *store, uint32_t index)
+free_entry(struct btree *store, uint64_t page_id)
 {
-    struct frame *frame = &store->frames[index];
-    version_latch_acquire(&frame->latch);
-    store->pages[index].h.id = 0; /* B5 */
-    atomic_store(&frame->dirty, false);
-    atomic_store(&frame->pending, false);
-    version_latch_release(&frame->latch);
-}
-
-void
-store__page_free(struct btree *store, uint64_t page_id)
-{
-    struct frame *cleared = store__frame(store, page_id);
-    if (cleared != NULL) {
-        frame_clear(store, (uint32_t)(cleared - store->frames));
-    }
-    latch_acquire(&store->frames_latch);
     struct map_chunk *chunk = store__chunk(store, page_id);
     struct map_entry *entry = &chunk->entries[page_id % MAP_CHUNK_ENTRIES];
     ASSERT(entry->used && !entry->loading);
-    uint32_t frame = atomic_load(&entry->frame);
-    if (frame != 0) {
-        ASSERT(cleared == &store->frames[frame - 1]);
-        frame_give(store, frame - 1);
-    }
-    atomic_store(&entry->frame, 0);
-    entry->used = false;
+    store__set_frame(store, page_id, 0);
+    evict__forget(store, entry);
     if (entry->extent != 0) {
         space__free_later(store, entry->extent);
-        entry->extent = 0;
     }
+    *entry = (struct map_entry){0};
     atomic_store(&chunk->dirty, true);
     store__numbers_add(
         atomic_load(&store->checkpointing) ? &store->free_ids_late : &store->free_ids, page_id);
-    latch_release(&store->frames_latch);
+}
+
+void
+store__page_free(struct task *task, struct btree *store, uint64_t page_id)
+{
+    for (;;) {
+        /* The frame goes under its latch, so that a checkpoint which is copying the page comes
+         * before or after, and that a reader who still looks at it notices. */
+        struct frame *frame = store__frame(store, page_id);
+        if (frame != NULL) {
+            version_latch_acquire(&frame->latch);
+            if (store__page(store, frame)->h.id != page_id) {
+                version_latch_release_unchanged(&frame->latch);
+                continue; /* it has just left */
+            }
+            latch_acquire(&store->frames_latch);
+            free_entry(store, page_id);
+            store__page(store, frame)->h.id = 0; /* B5 */
+            atomic_store(&frame->dirty, false);
+            atomic_store(&frame->pending, false);
+            store__frame_give(store, (uint32_t)(frame - store->frames));
+            latch_release(&store->frames_latch);
+            version_latch_release(&frame->latch);
+            return;
+        }
+        latch_acquire(&store->frames_latch);
+        if (store__entry(store, page_id)->loading) {
+            store__wait_for_loader(task, store, page_id);
+            continue;
+        }
+        bool away = store__frame(store, page_id) == NULL;
+        if (away) {
+            free_entry(store, page_id);
+        }
+        latch_release(&store->frames_latch);
+        if (away) {
+            return;
+        }
+    }
 }
 
 /* ---- the gate ----------------------------------------------------------------------------------
@@ -178,63 +165,111 @@ read_image(struct task *task, struct btree *store, uint64_t page_id, uint64_t ex
     return err;
 }
 
-/* Fill the frame, and new right siblings for what does not fit (their parent does not know them;
- * the right links do). */
+/* What an image becomes: one page, or more if the snapshot saw rows that shorter ones had replaced.
+ * The ids of the second and all others are given when they get their frames; their parent does not
+ * know them, the right links do. */
+struct loaded {
+    struct page *pages;
+    uint32_t *frames;
+    uint32_t count;
+    bool is_run; /* a running form */
+};
+
+static void
+loaded_destroy(struct loaded *loaded)
+{
+    mem_free(loaded->pages);
+    mem_free(loaded->frames);
+}
+
+static struct page *
+loaded_add(struct loaded *loaded)
+{
+    loaded->count++;
+    loaded->pages = mem_realloc(loaded->pages, loaded->count * sizeof *loaded->pages);
+    loaded->frames = mem_realloc(loaded->frames, loaded->count * sizeof *loaded->frames);
+    return &loaded->pages[loaded->count - 1];
+}
+
 static enum err
-fill_frames(struct btree *store, uint64_t page_id, uint32_t index, const uint8_t *raw,
-    size_t raw_size, struct diag *diag)
+fill_pages(struct btree *store, uint64_t page_id, const uint8_t *raw, size_t raw_size,
+    struct loaded *loaded, struct diag *diag)
 {
     size_t at = 0;
     bool all = false;
-    uint64_t id = page_id;
-    struct frame *frame = &store->frames[index];
-    for (;;) {
-        uint64_t right_id = 0;
-        struct frame *right = NULL;
-        if (!image__fits(raw, raw_size, at)) {
-            TRY(store__page_new(store, &right_id, &right, diag));
-        }
-        version_latch_acquire(&frame->latch);
+    while (!all) {
+        uint64_t some_id = image__fits(raw, raw_size, at) ? 0 : UINT64_MAX;
         const char *fault =
-            image__fill(raw, raw_size, &at, store__page(store, frame), id, right_id, &all);
-        if (fault == NULL) {
-            atomic_store(&frame->dirty, id != page_id || !all);
-        }
-        version_latch_release(&frame->latch);
-        if (right != NULL && (all || fault != NULL)) {
-            store__page_free(store, right_id);
-        }
+            image__fill(raw, raw_size, &at, loaded_add(loaded), page_id, some_id, &all);
         if (fault != NULL) {
             return diag_set(diag, ERR_CORRUPT, "invalid page %llu of file \"%s\": %s",
                 (unsigned long long)page_id, world_file_path(store->file), fault);
         }
-        if (all) {
-            return ERR_OK;
-        }
-        frame = right;
-        id = right_id;
     }
+    return ERR_OK;
 }
 
+/* The entry says `loading`. */
 static enum err
-read_page(struct task *task, struct btree *store, uint64_t page_id, uint64_t extent, uint32_t index,
-    struct diag *diag)
+read_pages(struct task *task, struct btree *store, uint64_t page_id, const struct map_entry *entry,
+    struct loaded *loaded, struct diag *diag)
 {
+    if (entry->run != 0) {
+        loaded->is_run = true;
+        return evict__read(
+            task, store, page_id, entry->run, entry->run_crc, loaded_add(loaded), diag);
+    }
     uint8_t *raw = NULL;
     size_t raw_size = 0;
-    TRY(read_image(task, store, page_id, extent, &raw, &raw_size, diag));
-    /* A page that becomes several is a change of structure. */
-    store__gate_enter(store);
-    enum err err = fill_frames(store, page_id, index, raw, raw_size, diag);
-    store__gate_leave(store);
+    TRY(read_image(task, store, page_id, entry->extent, &raw, &raw_size, diag));
+    enum err err = fill_pages(store, page_id, raw, raw_size, loaded, diag);
     mem_free(raw);
     return err;
 }
 
+/* The pages' frames are taken; in they go, the first one last. */
 static void
-wait_for_loader(struct task *task, struct btree *store, uint64_t page_id)
+publish(struct btree *store, uint64_t page_id, struct loaded *loaded, bool cold)
 {
-    /* frames_latch is held on entry. */
+    store__gate_enter(store); /* a page that becomes several is a change of structure; B14 */
+    for (uint32_t i = 1; i < loaded->count; i++) {
+        uint64_t id = 0;
+        (void)store__page_new(store, loaded->frames[i], &id);
+        loaded->pages[i].h.id = id;
+        loaded->pages[i - 1].h.right = id;
+    }
+    for (uint32_t i = loaded->count; i-- > 0;) {
+        struct frame *frame = &store->frames[loaded->frames[i]];
+        version_latch_acquire(&frame->latch);
+        memcpy(store__page(store, frame), &loaded->pages[i], sizeof loaded->pages[i]);
+        atomic_store(&frame->used, !cold);
+        if (i > 0) {
+            store__page_set_dirty(frame);
+            version_latch_release(&frame->latch);
+            continue;
+        }
+        latch_acquire(&store->frames_latch);
+        struct map_entry *entry = store__entry(store, page_id);
+        bool dirty = loaded->is_run ? entry->run_epoch != 0 : loaded->count > 1;
+        frame->saved = loaded->is_run;
+        atomic_store(&frame->dirty, dirty);
+        atomic_store(
+            &frame->pending, dirty && loaded->is_run && entry->run_epoch < store->pending_below);
+        entry->loading = false;
+        store__set_frame(store, page_id, loaded->frames[0] + 1);
+        if (cold) {
+            evict__note_cold(store, loaded->frames[0]);
+        }
+        store__wake_loaders(store, page_id);
+        latch_release(&store->frames_latch);
+        version_latch_release(&frame->latch);
+    }
+    store__gate_leave(store);
+}
+
+void
+store__wait_for_loader(struct task *task, struct btree *store, uint64_t page_id)
+{
     struct load_waiter waiter = {.task = task, .page_id = page_id};
     list_push_back(&store->load_waiters, &waiter.node);
     latch_release(&store->frames_latch);
@@ -249,10 +284,9 @@ wait_for_loader(struct task *task, struct btree *store, uint64_t page_id)
     }
 }
 
-static void
-wake_waiters(struct btree *store, uint64_t page_id)
+void
+store__wake_loaders(struct btree *store, uint64_t page_id)
 {
-    /* frames_latch is held. */
     struct list_node *node = store->load_waiters.next;
     while (node != &store->load_waiters) {
         struct load_waiter *waiter = LIST_ENTRY(node, struct load_waiter, node);
@@ -266,46 +300,60 @@ wake_waiters(struct btree *store, uint64_t page_id)
 }
 
 enum err
-store__load(struct task *task, struct btree *store, uint64_t page_id, struct diag *diag)
+store__load(struct task *task, struct btree *store, uint64_t page_id, bool cold, struct diag *diag)
 {
     latch_acquire(&store->frames_latch);
     struct map_entry *entry = store__entry(store, page_id);
-    if (entry == NULL || !entry->used || (entry->extent == 0 && atomic_load(&entry->frame) == 0)) {
+    if (store__frame(store, page_id) != NULL) {
+        latch_release(&store->frames_latch);
+        return ERR_OK;
+    }
+    if (entry == NULL || !entry->used || (entry->extent == 0 && entry->run == 0)) {
         latch_release(&store->frames_latch);
         return diag_set(diag, ERR_CORRUPT, "page %llu of file \"%s\" does not exist",
             (unsigned long long)page_id, world_file_path(store->file));
     }
-    if (atomic_load(&entry->frame) != 0) {
-        latch_release(&store->frames_latch);
-        return ERR_OK;
-    }
     if (entry->loading) {
-        wait_for_loader(task, store, page_id);
+        store__wait_for_loader(task, store, page_id);
         return ERR_OK; /* the caller looks again */
     }
-    uint32_t index = frame_take(store);
-    if (index == UINT32_MAX) {
-        latch_release(&store->frames_latch);
-        return cache_full(diag);
-    }
     entry->loading = true;
-    uint64_t extent = entry->extent;
+    struct map_entry was = *entry;
     latch_release(&store->frames_latch);
 
-    enum err err = read_page(task, store, page_id, extent, index, diag);
-    if (err != ERR_OK) {
-        frame_clear(store, index);
-    }
-    latch_acquire(&store->frames_latch);
-    entry->loading = false;
+    struct loaded loaded = {0};
+    enum err err = read_pages(task, store, page_id, &was, &loaded, diag);
     if (err == ERR_OK) {
-        atomic_store_explicit(&entry->frame, index + 1, memory_order_release);
-    } else {
-        frame_give(store, index);
+        err = evict__take_frames(task, store, loaded.count, loaded.frames, diag);
     }
-    wake_waiters(store, page_id);
-    latch_release(&store->frames_latch);
+    if (err == ERR_OK) {
+        publish(store, page_id, &loaded, cold);
+    } else {
+        latch_acquire(&store->frames_latch);
+        entry->loading = false;
+        store__wake_loaders(store, page_id);
+        latch_release(&store->frames_latch);
+    }
+    loaded_destroy(&loaded);
     return err;
+}
+
+enum err
+store__page_copy(
+    struct task *task, struct btree *store, uint64_t page_id, struct page *to, struct diag *diag)
+{
+    for (;;) {
+        struct frame *frame = store__frame(store, page_id);
+        if (frame == NULL) {
+            TRY(store__load(task, store, page_id, true, diag));
+            continue;
+        }
+        uint64_t version = version_latch_read(&frame->latch);
+        page__copy_racy(to, store__page(store, frame));
+        if (version_latch_check(&frame->latch, version) && to->h.id == page_id) {
+            return ERR_OK;
+        }
+    }
 }
 
 /* ---- trees
@@ -357,10 +405,10 @@ store__tree_add(struct btree *store, tree_id_t id, uint64_t root, int64_t leaf_c
 enum err
 btree_tree_create(struct task *task, struct btree *store, tree_id_t id, struct diag *diag)
 {
-    (void)task;
     uint64_t root = 0;
-    struct frame *frame = NULL;
-    TRY(store__page_new(store, &root, &frame, diag));
+    uint32_t index = 0;
+    TRY(evict__take_frames(task, store, 1, &index, diag));
+    struct frame *frame = store__page_new(store, index, &root);
     struct slice none = {0};
     version_latch_acquire(&frame->latch);
     page__format(store__page(store, frame), root, id, 0, none, none, false);
@@ -368,7 +416,7 @@ btree_tree_create(struct task *task, struct btree *store, tree_id_t id, struct d
     version_latch_release(&frame->latch);
     enum err err = store__tree_add(store, id, root, 1, 0, diag);
     if (err != ERR_OK) {
-        store__page_free(store, root);
+        store__page_free(task, store, root);
     }
     return err;
 }
@@ -388,10 +436,23 @@ btree_tree_last(struct btree *store)
     return last;
 }
 
+static void
+free_values(struct task *task, struct btree *store, const struct page *page)
+{
+    for (uint32_t i = 0; i < page->h.count; i++) {
+        struct btree_row row;
+        page__row(page, i, &row);
+        if ((row.head.flags & ROW_OVERFLOW) != 0) {
+            btree_value_free(task, store, row.value);
+        }
+    }
+}
+
 /* Frees a subtree level by level along the right links: no recursion, any height. */
 static void
 free_pages(struct task *task, struct btree *store, const struct tree *tree)
 {
+    struct page *page = mem_alloc(sizeof *page);
     uint64_t level_first = tree->root.v;
     while (level_first != 0) {
         uint64_t at = level_first;
@@ -399,35 +460,24 @@ free_pages(struct task *task, struct btree *store, const struct tree *tree)
         bool first = true;
         while (at != 0) {
             struct diag diag;
-            struct frame *frame = store__frame(store, at);
-            if (frame == NULL) {
-                if (store__load(task, store, at, &diag) != ERR_OK) {
-                    world_log(store->world, "pages of dropped tree %llu stay allocated: %s",
-                        (unsigned long long)tree->id.v, diag.message);
-                    break;
-                }
-                continue;
+            if (store__page_copy(task, store, at, page, &diag) != ERR_OK) {
+                world_log(store->world, "pages of dropped tree %llu stay allocated: %s",
+                    (unsigned long long)tree->id.v, diag.message);
+                break;
             }
-            struct page *page = store__page(store, frame);
             if (first && page->h.level > 0) {
                 level_first = page__child(page, 0, false, true);
             }
             first = false;
-            uint64_t right = page->h.right;
             if (page->h.level == 0) {
-                for (uint32_t i = 0; i < page->h.count; i++) {
-                    struct btree_row row;
-                    page__row(page, i, &row);
-                    if ((row.head.flags & ROW_OVERFLOW) != 0) {
-                        btree_value_free(task, store, row.value);
-                    }
-                }
+                free_values(task, store, page);
             }
-            store__page_free(store, at);
-            at = right;
+            store__page_free(task, store, at);
+            at = page->h.right;
             task_yield(task);
         }
     }
+    mem_free(page);
 }
 
 void
@@ -511,7 +561,12 @@ btree_stats(struct btree *store, struct btree_stats *stats)
     }
     stats->pages_read = atomic_load(&store->pages_read);
     stats->pages_written = atomic_load(&store->pages_written);
-    latch_acquire(&store->space_latch);
-    stats->file_size = store->block_count * BLOCK_SIZE;
-    latch_release(&store->space_latch);
+    stats->pages_evicted = atomic_load(&store->pages_evicted);
+    stats->pages_spilled = atomic_load(&store->pages_spilled);
+    latch_acquire(&store->space.latch);
+    stats->file_size = store->space.count * BLOCK_SIZE;
+    latch_release(&store->space.latch);
+    latch_acquire(&store->run_space.latch);
+    stats->run_size = store->run_space.count * BTREE_PAGE_SIZE;
+    latch_release(&store->run_space.latch);
 }

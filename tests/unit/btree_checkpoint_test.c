@@ -24,6 +24,8 @@ enum {
     WRITERS = 3,
     ROUNDS = 12,
     COPIES = 16,
+    LARGE_CACHE = 256 << 20,
+    SMALL_CACHE = 1 << 20, /* much less than the tree: pages leave and come back all the time */
 };
 
 static const tree_id_t TREE = {3};
@@ -45,6 +47,7 @@ static uint64_t lsn_last, random_seed, snapshot_done, snapshot_wanted;
 static uint32_t keys_open; /* the key space grows, so that pages split all the time */
 static bool stopping, last_round;
 static int writers_left;
+static uint64_t cache_size;
 static struct btree *store;
 static char base_directory[] = "/tmp/tusk_btree_XXXXXX";
 
@@ -88,6 +91,14 @@ version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice 
     return true;
 }
 
+/* What the last checkpoint saw is all there is: nobody holds an older snapshot. */
+static bool
+is_settled(void *arg, txn_id_t writer)
+{
+    (void)arg;
+    return writer.v <= snapshot_done;
+}
+
 struct change {
     struct version *version;
     uint32_t number;
@@ -99,15 +110,18 @@ decide(void *arg, const struct btree_row *current, struct row_head *head)
 {
     struct change *change = arg;
     struct version *older = newest[change->number];
-    ASSERT((current == NULL) == (older == NULL));
-    if (older != NULL) {
+    /* A settled tombstone may have gone with its page. */
+    ASSERT((current == NULL) == (older == NULL) ||
+           (current == NULL && older->deleted && older->lsn <= snapshot_done));
+    if (current == NULL && change->erase) {
+        return BTREE_KEEP;
+    }
+    if (current != NULL) {
         mem_free(older->raw); /* from before a restart */
         older->raw = mem_alloc(current->value.size);
         memcpy(older->raw, current->value.data, current->value.size);
         older->raw_size = current->value.size;
         older->raw_flags = current->head.flags;
-    } else if (change->erase) {
-        return BTREE_KEEP;
     }
     struct version *version = change->version;
     version->lsn = ++lsn_last;
@@ -210,7 +224,10 @@ open_at(struct task *task, const char *directory, struct btree **at, uint64_t *s
 {
     struct diag diag;
     struct btree_options options = {
-        .directory = directory, .cache_size = 256 << 20, .owner = {.version_at = version_at}};
+        .directory = directory,
+        .cache_size = cache_size,
+        .owner = {.version_at = version_at, .is_settled = is_settled},
+    };
     struct btree_checkpoint_info info;
     if (btree_open(task, &options, at, &info, &diag) != ERR_OK) {
         (void)fprintf(stderr, "%s: %s\n", directory, diag.message);
@@ -374,6 +391,7 @@ run(struct task *task, void *arg)
     (void)arg;
     struct diag diag;
     uint64_t snapshot = 0;
+    cache_size = LARGE_CACHE;
     open_at(task, base_directory, &store, &snapshot);
     ASSERT(btree_tree_create(task, store, TREE, &diag) == ERR_OK);
     keys_open = 1000;
@@ -383,10 +401,17 @@ run(struct task *task, void *arg)
         check_copies(task);
         struct btree_stats stats;
         btree_stats(store, &stats);
-        (void)printf("%llu pages written, file %llu kB, lsn %llu\n",
+        (void)printf(
+            "%llu pages written, file %llu kB, lsn %llu; %llu of %llu frames, %llu evicted, "
+            "%llu spilled, run file %llu kB\n",
             (unsigned long long)stats.pages_written, (unsigned long long)stats.file_size / 1024,
-            (unsigned long long)lsn_last);
+            (unsigned long long)lsn_last, (unsigned long long)stats.frames_used,
+            (unsigned long long)stats.frames_max, (unsigned long long)stats.pages_evicted,
+            (unsigned long long)stats.pages_spilled, (unsigned long long)stats.run_size / 1024);
+        ASSERT(stats.frames_max == cache_size / BTREE_PAGE_SIZE);
+        ASSERT((stats.pages_evicted > 1000) == (cache_size == SMALL_CACHE));
         btree_close(task, store);
+        cache_size = restart % 2 == 0 ? SMALL_CACHE : LARGE_CACHE;
         open_at(task, base_directory, &store, &snapshot);
         ASSERT(snapshot == snapshot_done);
         check_store(task, store, snapshot);
