@@ -25,8 +25,8 @@
 
 enum {
     BATCH = 32,      /* pages written at once */
-    GOAL = 32,       /* frames to make free at once */
     SLICE = 256,     /* steps of the hand in one stay in the gate */
+    GOAL_SHARE = 16, /* one frame in so many is made free at once, at most BATCH */
     COLD_SHARE = 16, /* scans keep to one frame in so many */
     COLD_KEEP_MAX = 256,
     PAUSE_US = 1000,

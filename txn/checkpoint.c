@@ -38,6 +38,15 @@ checkpoint__version_at(void *arg, const struct btree_row *row, lsn_t snapshot, s
     return (version_flags & ROW_DELETED) == 0;
 }
 
+/* What is below the floor, every snapshot sees; no more need be known here, where perhaps no
+ * snapshot is announced (T4). */
+bool
+checkpoint__is_settled(void *arg, txn_id_t writer)
+{
+    const struct txn_db *db = arg;
+    return writer.v < atomic_load_explicit(&db->floor, memory_order_acquire);
+}
+
 static void
 choose(struct txn_db *db, struct checkpoint_meta *meta)
 {

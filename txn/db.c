@@ -177,7 +177,9 @@ open_files(struct task *task, struct txn_db *db, const struct txn_db_options *op
     struct btree_options store_options = {
         .directory = options->directory,
         .cache_size = options->cache_size,
-        .owner = {.arg = db, .version_at = checkpoint__version_at},
+        .owner = {.arg = db,
+            .version_at = checkpoint__version_at,
+            .is_settled = checkpoint__is_settled},
     };
     enum err err = btree_open(task, &store_options, &db->store, info, diag);
     err = err == ERR_OK ? read_meta(info, meta, present, diag) : err;

@@ -553,6 +553,7 @@ enum err recover__run(struct task *task, struct txn_db *db, const struct checkpo
 void checkpoint__serve(struct task *task, struct txn_db *db);
 bool checkpoint__version_at(void *arg, const struct btree_row *row, lsn_t snapshot,
     struct slice *value, uint8_t *flags, bool *newer);
+bool checkpoint__is_settled(void *arg, txn_id_t writer);
 
 static inline struct slice
 tree_key(uint8_t memory[8], tree_id_t tree)

@@ -67,10 +67,12 @@ observe(struct txn *txn, uint64_t state)
     }
 }
 
+/* A page that has left memory and come back may have forgotten its rows' heads. Then they were old
+ * to every snapshot, so also to the one that saw this row: there is no newer version. */
 static bool
-is_version(const struct btree_row *current, struct txn_version version)
+is_version(uint64_t writer, uint64_t undo, struct txn_version version)
 {
-    return current->head.writer.v == version.writer && current->head.undo == version.undo;
+    return writer == 0 || (writer == version.writer && undo == version.undo);
 }
 
 /* FOR KEY SHARE goes together with an update in progress, as long as it is an update of the version
@@ -93,7 +95,7 @@ shares_key(const struct write *write, const struct btree_row *current)
         writer = undo->prev_writer;
         handle = undo->prev_undo;
     }
-    return writer == write->seen.writer && handle == write->seen.undo;
+    return is_version(writer, handle, write->seen);
 }
 
 /* Somebody else's row. Returns true if it is the version seen and free of active writers. */
@@ -113,7 +115,7 @@ judge_foreign(struct write *write, const struct btree_row *current)
     ASSERT(state_is_committed(state)); /* T5: an aborted one has restored its rows before */
     observe(txn, state);
     bool deleted = (current->head.flags & ROW_DELETED) != 0;
-    if (is_version(current, write->seen) && !deleted) {
+    if (is_version(current->head.writer.v, current->head.undo, write->seen) && !deleted) {
         return true;
     }
     if (txn->isolation != TXN_READ_COMMITTED) {
@@ -143,7 +145,8 @@ decide_write(void *arg, const struct btree_row *current, struct row_head *head)
     uint64_t id = atomic_load_explicit(&txn->id, memory_order_relaxed);
     write->own = id != 0 && current->head.writer.v == id;
     if (write->own) {
-        if (!is_version(current, write->seen) || (current->head.flags & ROW_DELETED) != 0) {
+        if (!is_version(current->head.writer.v, current->head.undo, write->seen) ||
+            (current->head.flags & ROW_DELETED) != 0) {
             write->verdict = WRITE_SELF;
             return BTREE_KEEP;
         }
