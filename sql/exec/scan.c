@@ -86,21 +86,32 @@ gather_in_values(struct task *task, struct exec *x, struct scan_state *state)
     oid_t type = code->plan->scan.relation.relation->columns[column].type;
     bool falling = (index->flags[bounds->equal_count] & KEY_DESCENDING) != 0;
     const struct key_code key = {.type = type, .descending = falling != code->plan->scan.backward};
-    size_t count = 0;
-    struct datum *values =
-        arena_array(&state->bounds, (size_t)bounds->in_count + 1, sizeof *values);
-    struct sort_item *items =
-        arena_array(&state->bounds, 2 * (size_t)bounds->in_count + 1, sizeof *items);
-    for (uint32_t i = 0; i < bounds->in_count; i++) {
-        struct datum value;
-        TRY(bound_value(x, &code->scan.in_list[i], &value));
-        if (!value.null) {
-            values[count] = datum_copy(&state->bounds, type, value);
-            items[count].row = &values[count];
-            items[count].prefix = exec__sort_prefix(&key, &values[count]);
-            count++;
+    size_t count = bounds->in_count;
+    struct datum *values = NULL;
+    if (bounds->in_array) {
+        struct datum array;
+        TRY(bound_value(x, &code->scan.in_list[0], &array));
+        count = 0;
+        if (!array.null) {
+            array = datum_copy(&state->bounds, TYPE_BYTEA, array);
+            count = array_elements(&state->bounds, array, &values);
+        }
+    } else {
+        values = arena_array(&state->bounds, count + 1, sizeof *values);
+        for (uint32_t i = 0; i < count; i++) {
+            TRY(bound_value(x, &code->scan.in_list[i], &values[i]));
+            values[i] = datum_copy(&state->bounds, type, values[i]);
         }
     }
+    struct sort_item *items = arena_array(&state->bounds, 2 * count + 1, sizeof *items);
+    size_t some = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!values[i].null) {
+            items[some].row = &values[i];
+            items[some++].prefix = exec__sort_prefix(&key, &values[i]);
+        }
+    }
+    count = some;
     TRY(exec__sort_items(task, items, items + count, count, &key, 1, x->context.diag));
     state->in_values = arena_array(&state->bounds, count + 1, sizeof *state->in_values);
     state->in_count = 0;

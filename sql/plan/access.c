@@ -57,6 +57,10 @@ rel_distinct(const struct level *level, const struct rel *rel, uint32_t column)
     return rows < DISTINCT_DEFAULT ? rows : DISTINCT_DEFAULT;
 }
 
+enum {
+    ARRAY_COUNT_DEFAULT = 10, /* values in an array that is not known yet */
+};
+
 static double
 equality_selectivity(const struct level *level, const struct expr *expr)
 {
@@ -106,6 +110,11 @@ pred_selectivity(struct level *level, const struct expr *expr)
         return 0.5;
     case EXPR_CALL: {
         const struct operator_def *op = expr_operator(expr);
+        if (strcmp(expr->function->name, "array_any") == 0) {
+            const struct expr side = {.kind = EXPR_IN, .list = &expr->list[1], .count = 1};
+            double sum = ARRAY_COUNT_DEFAULT * equality_selectivity(level, &side);
+            return sum > 0.5 ? 0.5 : sum;
+        }
         if (op == NULL) {
             return 1.0 / 3;
         }
@@ -206,6 +215,33 @@ bound_of(const char *op, bool flipped, bool *exclusive)
     return BOUND_NONE;
 }
 
+/* The array in column = ANY (array), whose elements may be taken as the column's; else NULL. */
+static struct expr *
+any_of_array(const struct expr *expr, reg_t reg, oid_t column)
+{
+    if (expr->kind != EXPR_CALL || expr->count != 3 ||
+        strcmp(expr->function->name, "array_any") != 0 || !is_column(expr->list[1], reg)) {
+        return NULL;
+    }
+    const struct function *function = (const struct function *)(intptr_t)expr->list[0]->constant.i;
+    struct expr *array = expr->list[2];
+    size_t count = 0;
+    const struct operator_def *equal = operator_by_name("=", &count);
+    for (size_t i = 0; i < count; i++) {
+        if (equal[i].function == function && type_element(array->type) != 0 &&
+            type_fits(type_element(array->type), column)) {
+            return array;
+        }
+    }
+    return NULL;
+}
+
+static double
+in_count(const struct expr *in)
+{
+    return in->kind == EXPR_IN ? (double)(in->count - 1) : ARRAY_COUNT_DEFAULT;
+}
+
 static struct match
 match_pred(const struct rel *rel, uint32_t column, struct expr *expr)
 {
@@ -222,6 +258,10 @@ match_pred(const struct rel *rel, uint32_t column, struct expr *expr)
             }
         }
         return (struct match){.kind = BOUND_IN, .value = expr};
+    }
+    struct expr *array = any_of_array(expr, reg, type);
+    if (array != NULL) {
+        return usable_value(rel, array) ? (struct match){.kind = BOUND_IN, .value = expr} : none;
     }
     const struct operator_def *op = expr_operator(expr);
     if (op == NULL || expr->count != 2) {
@@ -381,8 +421,8 @@ bind_column(
         if (match.kind == BOUND_IN && access->low == NULL && access->high == NULL) {
             access->in = match.value;
             access->consumed |= bit;
-            *selectivity *= (double)(match.value->count - 1) /
-                            rel_distinct(chooser->level, chooser->rel, column);
+            *selectivity *=
+                in_count(match.value) / rel_distinct(chooser->level, chooser->rel, column);
             return false;
         }
         if (match.kind == BOUND_LOW && access->low == NULL) {
@@ -417,7 +457,7 @@ finish_cost(const struct chooser *chooser, double all_selectivity, struct access
     double each = COST_ROW + COST_FILTER * left;
     double descents = 1;
     if (access->index != NULL) {
-        descents = access->in != NULL ? (double)(access->in->count - 1) : 1;
+        descents = access->in != NULL ? in_count(access->in) : 1;
         if (!access->index->primary && !covers(chooser->rel, access->index)) {
             each += COST_DESCENT;
         }
@@ -513,6 +553,12 @@ build_bounds(struct planner *planner, const struct rel *rel, const struct access
         return;
     }
     oid_t type = relation->columns[index->columns[access->equal_count]].type;
+    if (access->in != NULL && access->in->kind == EXPR_CALL) {
+        bounds->in_array = true;
+        bounds->in_count = 1;
+        bounds->in_list = &access->in->list[2];
+        return;
+    }
     if (access->in != NULL) {
         bounds->in_count = access->in->count - 1;
         bounds->in_list = arena_alloc(planner->arena, bounds->in_count * sizeof *bounds->in_list);

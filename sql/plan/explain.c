@@ -196,13 +196,14 @@ index_condition(struct explainer *explainer, uint32_t depth, const struct plan_n
     uint32_t next = bounds->equal_count;
     if (bounds->in_count > 0) {
         const struct plan_relation *relation = &node->scan.relation;
-        buffer_printf(&explainer->text, "%s(%s = ANY (ARRAY[", count > 0 ? " AND " : "",
-            relation->relation->columns[node->scan.index->columns[next]].name);
+        buffer_printf(&explainer->text, "%s(%s = ANY (%s", count > 0 ? " AND " : "",
+            relation->relation->columns[node->scan.index->columns[next]].name,
+            bounds->in_array ? "" : "ARRAY[");
         for (uint32_t i = 0; i < bounds->in_count; i++) {
             buffer_add_text(&explainer->text, i > 0 ? ", " : "");
             deparse_expr(&explainer->deparser, bounds->in_list[i], &explainer->text);
         }
-        buffer_add_text(&explainer->text, "]))");
+        buffer_add_text(&explainer->text, bounds->in_array ? "))" : "]))");
     }
     if (bounds->low != NULL) {
         add_bound(explainer, node, next, bounds->low_exclusive ? ">" : ">=", bounds->low, &count);

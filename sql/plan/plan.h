@@ -166,6 +166,7 @@ struct plan_bounds {
     uint32_t in_count;       /* probed in sorted order without duplicates; then no low/high */
     struct expr *low, *high; /* on column equal_count; NULL: open */
     bool low_exclusive, high_exclusive;
+    bool in_array; /* in_list is one expr, an array of the values; a null array matches nothing */
 };
 
 struct plan_lock {

@@ -120,6 +120,18 @@ array_make(
     return array__make(arena, &maker);
 }
 
+uint32_t
+array_elements(struct arena *arena, struct datum array, struct datum **elements)
+{
+    struct array_reader reader;
+    uint32_t count = array__open(array, &reader);
+    *elements = arena_array(arena, count + 1U, sizeof **elements);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)array__next(&reader, &(*elements)[i]);
+    }
+    return count;
+}
+
 /* The same dimensions as another array's. */
 static void
 take_bounds(struct array_maker *maker, const struct array_reader *reader)

@@ -212,6 +212,9 @@ struct datum datum_copy(struct arena *arena, oid_t type, struct datum value);
 struct datum array_make(
     struct arena *arena, oid_t element, bool vector, const struct datum *elements, uint32_t count);
 
+/* The elements of an array in order, whatever its dimensions; they point into it. */
+uint32_t array_elements(struct arena *arena, struct datum array, struct datum **elements);
+
 /* ---- comparing, hashing, keys ---------------------------------------------------------------- */
 
 /* Total btree order of non-null values of one type: <0, 0, >0 (NaN above all, as PostgreSQL). */
