@@ -69,24 +69,13 @@ txn_delete(struct task *task, struct txn *txn)
     mem_free(txn);
 }
 
-static enum err
-refuse_serializable(struct diag *diag)
-{
-    (void)diag_set(
-        diag, ERR_FEATURE_NOT_SUPPORTED, "isolation level SERIALIZABLE is not supported yet");
-    diag_hint(diag, "Use REPEATABLE READ, or lock the rows that were read.");
-    return ERR_FEATURE_NOT_SUPPORTED;
-}
-
 enum err
 txn_begin(struct task *task, struct txn *txn, enum txn_isolation isolation, bool read_only,
     struct diag *diag)
 {
     (void)task;
-    ASSERT(txn->state == TXN_IDLE);
-    if (isolation == TXN_SERIALIZABLE) {
-        return refuse_serializable(diag);
-    }
+    (void)diag;
+    ASSERT(txn->state == TXN_IDLE && txn->sx == NULL);
     txn->state = TXN_ACTIVE;
     txn->isolation = isolation;
     txn->read_only = read_only;
@@ -125,10 +114,8 @@ txn_set_read_only(struct txn *txn, bool read_only)
 enum err
 txn_set_isolation(struct txn *txn, enum txn_isolation isolation, struct diag *diag)
 {
+    (void)diag;
     ASSERT(!txn->has_snapshot);
-    if (isolation == TXN_SERIALIZABLE) {
-        return refuse_serializable(diag);
-    }
     txn->isolation = isolation;
     return ERR_OK;
 }
@@ -191,6 +178,9 @@ txn__start_writing(struct txn *txn, struct diag *diag)
     uint64_t id = 0;
     TRY(table__new_id(db, &id, diag));
     undo__begin(txn, id);
+    if (txn->sx != NULL) {
+        ssi__set_id(txn, id);
+    }
     atomic_store(&txn->id, id);
     txn->redo.size = 0;
     txn->redo_base = 0;
@@ -333,11 +323,17 @@ txn_rollback(struct task *task, struct txn *txn)
 {
     ASSERT(txn->state == TXN_ACTIVE);
     count(&txn->rollbacks);
-    if (txn->log != NULL) {
+    bool wrote = txn->log != NULL;
+    if (wrote) {
         end_aborted(task, txn);
-        purge__step(task, txn->db, txn);
     } else {
         finish(txn);
+    }
+    if (txn->sx != NULL) {
+        ssi__rolled_back(txn);
+    }
+    if (wrote) {
+        purge__step(task, txn->db, txn);
     }
 }
 
@@ -398,20 +394,38 @@ commit_written(struct task *task, struct txn *txn, lsn_t *end, struct diag *diag
     return ERR_OK;
 }
 
+static void
+end_serializable(struct txn *txn, uint64_t lsn)
+{
+    if (txn->sx != NULL) {
+        ssi__committed(txn, lsn);
+    }
+}
+
 enum err
 txn_commit(struct task *task, struct txn *txn, struct diag *diag)
 {
     ASSERT(txn->state == TXN_ACTIVE);
     struct txn_db *db = txn->db;
+    if (txn->sx != NULL) {
+        enum err err = ssi__prepare(txn, diag);
+        if (err != ERR_OK) {
+            txn_rollback(task, txn);
+            txn_settle(task, txn);
+            return err;
+        }
+    }
     if (txn->log == NULL) {
         count(&txn->commits);
         finish(txn);
+        end_serializable(txn, atomic_load(&db->visible));
         txn_settle(task, txn);
         return ERR_OK;
     }
     if (txn->redo.size == 0 && txn->redo_base == 0) {
         count(&txn->commits);
         end_aborted(task, txn); /* everything was rolled back to savepoints: nothing to say */
+        end_serializable(txn, atomic_load(&db->visible));
         txn_settle(task, txn);
         return ERR_OK;
     }
@@ -423,6 +437,7 @@ txn_commit(struct task *task, struct txn *txn, struct diag *diag)
         return err;
     }
     count(&txn->commits);
+    end_serializable(txn, end.v);
     bool checkpoint = db->checkpoint_automatic &&
                       end.v - atomic_load_explicit(&db->checkpoint_lsn, memory_order_relaxed) >
                           db->checkpoint_wal_size;

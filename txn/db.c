@@ -128,6 +128,7 @@ db_new(struct task *task, const struct txn_db_options *options)
     memset(db->slots, 0, SLOTS_MAX * sizeof *db->slots);
     atomic_store(&db->slot_count, SLOT_CHECKPOINT + 1);
     db->free_slots = mem_array(SLOTS_MAX, sizeof *db->free_slots);
+    db->ssi = ssi__create();
     lock__create(db);
     return db;
 }
@@ -258,6 +259,7 @@ txn_db_close(struct task *task, struct txn_db *db)
         world_file_close(task, db->lock_file);
     }
     lock__destroy(db);
+    ssi__destroy(db->ssi);
     mem_free(db->slots);
     mem_free(db->free_slots);
     mem_free(db);

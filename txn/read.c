@@ -15,17 +15,22 @@ struct txn_scan {
     tree_id_t tree;
     struct txn_range range;
     struct arena values; /* of overflow pages; reset at each row */
+    struct arena *range_arena;
     bool backward;
     bool started;
     bool ended;
+    struct txn_filter *filter; /* for ssi; or NULL */
+    struct ssi_scan reading;   /* tracked if reading.reads is not NULL */
 };
 
 /* Find the version that the snapshot sees. row->value and row->head change to it (memory of the
- * row or of undo). False: none, or a deleted one. */
+ * row or of undo). False: none, or a deleted one. *newer: who wrote the version after it, if the
+ * snapshot does not see that; else unchanged. */
 static bool
-find_version(struct txn *txn, struct txn_snapshot snapshot, struct btree_row *row)
+find_version(struct txn *txn, struct txn_snapshot snapshot, struct btree_row *row, uint64_t *newer)
 {
     while (!snapshot__sees(txn, snapshot, row->head.writer.v, row->head.undo)) {
+        *newer = row->head.writer.v;
         const struct undo *undo = undo_at(row->head.undo);
         if (undo->kind == UNDO_INSERT) {
             return false;
@@ -43,13 +48,21 @@ txn_get(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_i
     struct slice key, struct arena *into, struct txn_row *row, bool *found, struct diag *diag)
 {
     struct btree_row raw;
+    bool tracked = txn__tracks(txn, tree);
+    if (tracked) {
+        TRY(ssi__read_key(txn, tree, key, diag));
+    }
     TRY(btree_get(task, txn->db->store, tree, key, into, &raw, found, diag));
     if (!*found) {
         return ERR_OK;
     }
     const uint8_t *newest = raw.value.data;
-    if (!find_version(txn, snapshot, &raw)) {
-        *found = false;
+    uint64_t newer = 0;
+    *found = find_version(txn, snapshot, &raw, &newer);
+    if (tracked && newer != 0) {
+        TRY(ssi__saw_newer(txn, newer, tree, key, diag));
+    }
+    if (!*found) {
         return ERR_OK;
     }
     row->key = key;
@@ -97,6 +110,9 @@ txn_scan_open(struct task *task, struct txn *txn, struct txn_snapshot snapshot, 
     scan->backward = backward;
     scan->started = false;
     scan->ended = false;
+    scan->filter = NULL;
+    scan->reading.reads = NULL;
+    scan->range_arena = arena;
     scan->range = *range;
     if (range->has_low) {
         scan->range.low = copy_slice(arena, range->low);
@@ -150,11 +166,41 @@ static enum err
 step(struct task *task, struct txn_scan *scan, struct diag *diag)
 {
     if (!scan->started) {
+        if (txn__tracks(scan->txn, scan->tree)) {
+            TRY(ssi__scan_begin(scan->txn, scan->tree, &scan->range, scan->range_arena,
+                scan->filter, &scan->reading, diag));
+        }
         scan->started = true;
         return seek(task, scan, diag);
     }
     return scan->backward ? btree_cursor_prev(task, scan->cursor, diag)
                           : btree_cursor_next(task, scan->cursor, diag);
+}
+
+void
+txn_scan_set_filter(struct txn_scan *scan, struct txn_filter *filter)
+{
+    ASSERT(!scan->started && scan->filter == NULL);
+    scan->filter = filter;
+}
+
+/* Somebody concurrent has written a row in the range. With a filter it matters only if the row
+ * passes, as we see it or as it is now. */
+static enum err
+met_newer(struct txn_scan *scan, uint64_t newer, const struct btree_row *now,
+    const struct btree_row *seen, struct diag *diag)
+{
+    if (scan->filter != NULL) {
+        bool now_deleted = (now->head.flags & ROW_DELETED) != 0;
+        bool large = (now->head.flags & ROW_OVERFLOW) != 0 ||
+                     (seen != NULL && (seen->head.flags & ROW_OVERFLOW) != 0);
+        bool passes = large || (!now_deleted && scan->filter->passes(scan->filter, now->value)) ||
+                      (seen != NULL && scan->filter->passes(scan->filter, seen->value));
+        if (!passes && now->head.writer.v == newer) { /* no versions between */
+            return ERR_OK;
+        }
+    }
+    return ssi__saw_newer(scan->txn, newer, scan->tree, now->key, diag);
 }
 
 enum err
@@ -170,7 +216,12 @@ txn_scan_next(
             break;
         }
         struct btree_row raw = *at;
-        if (!find_version(scan->txn, scan->snapshot, &raw)) {
+        uint64_t newer = 0;
+        bool visible = find_version(scan->txn, scan->snapshot, &raw, &newer);
+        if (newer != 0 && scan->reading.reads != NULL) {
+            TRY(met_newer(scan, newer, at, visible ? &raw : NULL, diag));
+        }
+        if (!visible) {
             continue;
         }
         row->key = raw.key;
@@ -192,6 +243,14 @@ void
 txn_scan_close(struct task *task, struct txn_scan *scan)
 {
     (void)task;
+    if (scan->reading.reads != NULL) {
+        const struct btree_row *at = scan->ended ? NULL : btree_cursor_row(scan->cursor);
+        ssi__scan_end(scan->txn, &scan->reading, scan->ended, scan->backward,
+            at == NULL ? (struct slice){0} : at->key);
+    }
+    if (scan->filter != NULL) {
+        txn_filter_release(scan->filter);
+    }
     arena_reset(&scan->values);
     scan->next_free = scan->txn->free_scans;
     scan->txn->free_scans = scan;

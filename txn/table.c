@@ -141,7 +141,8 @@ txn_statement_begin(struct txn *txn)
     ASSERT(txn->command < UINT32_MAX - 2);
     txn->command++;
     if (txn->isolation == TXN_READ_COMMITTED || !txn->has_snapshot) {
-        txn->snapshot_lsn = snapshot__take(txn->db, txn->slot);
+        bool tracked = txn->isolation == TXN_SERIALIZABLE;
+        txn->snapshot_lsn = tracked ? ssi__begin(txn) : snapshot__take(txn->db, txn->slot);
         txn->has_snapshot = true;
     }
     return (struct txn_snapshot){.lsn = {txn->snapshot_lsn}, .command = txn->command};

@@ -44,6 +44,9 @@ enum err
 txn_tree_drop(struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag)
 {
     TRY(txn__start_writing(txn, diag));
+    if (txn__tracks(txn, tree)) {
+        TRY(ssi__wrote_tree(txn, tree, diag));
+    }
     /* Its creation may be of this very command. */
     struct txn_snapshot snapshot = {.lsn = {atomic_load(&txn->db->visible)}, .command = UINT32_MAX};
     uint8_t memory[8];

@@ -5,13 +5,14 @@
  * (undo, transaction table, lock table). sql/ sees only this header: trees of rows under snapshots.
  *
  * Guarantees: DESIGN.md, P1-P3. Isolation levels: READ COMMITTED, REPEATABLE READ (snapshot
- * isolation, first updater wins). SERIALIZABLE is refused by txn_begin with 0A000 until it is real.
+ * isolation, first updater wins), SERIALIZABLE (precise SSI: ssi.h).
  *
  * Threads: a struct txn belongs to one session task; a txn_db to everybody.
  */
 #ifndef TXN_TXN_H
 #define TXN_TXN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -260,6 +261,50 @@ enum err txn_lock_table(struct task *task, struct txn *txn, uint64_t object, con
 
 /* lock_timeout of the session, 0: none. */
 void txn_set_lock_timeout(struct txn *txn, int64_t timeout_us);
+
+/* ---- serializable transactions -----------------------------------------------------------------
+ *
+ * Nothing more is needed to be serializable than to begin so. Any read, write, or the commit may
+ * give ERR_SERIALIZATION, with DETAIL that names the transactions, rows and statements.
+ */
+
+/* A condition on rows of one tree that a scan applies: a write to a row that does not pass, before
+ * or after, is no conflict. Pure and quick; called with any thread's latches held. */
+struct txn_filter {
+    _Atomic uint32_t references;
+    bool (*passes)(const struct txn_filter *filter, struct slice value);
+    void (*destroy)(struct txn_filter *filter);
+};
+struct txn_filter *txn_filter_hold(struct txn_filter *filter);
+void txn_filter_release(struct txn_filter *filter);
+
+/* Is it worth to make a filter? */
+bool txn_tracks_reads(const struct txn *txn);
+/* Before the scan's first row. Takes over the caller's reference. */
+void txn_scan_set_filter(struct txn_scan *scan, struct txn_filter *filter);
+
+/* SERIALIZABLE READ ONLY DEFERRABLE, before the first statement: sleeps until there is a snapshot
+ * that needs no tracking, and takes it. */
+enum err txn_wait_for_safe_snapshot(struct task *task, struct txn *txn, struct diag *diag);
+
+/* The statement now running, for DETAIL. */
+void txn_note_statement(struct txn *txn, const char *text, size_t size);
+
+/* Names a key of a tree for DETAIL: "table t (id)=(7)". Set once, by the catalog. */
+typedef void txn_namer(void *arg, tree_id_t tree, struct slice key, char *to, size_t size);
+void txn_db_set_namer(struct txn_db *db, txn_namer *namer, void *arg);
+
+enum {
+    TXN_FAILURE_DETAIL_MAX = DIAG_TEXT_MAX
+};
+struct txn_failure {
+    int64_t time_us; /* since 1970 */
+    uint32_t pid;
+    const char *detail;
+};
+/* The most recent ones, newest first. */
+void txn_serialization_failures(
+    struct txn_db *db, void (*each)(void *arg, const struct txn_failure *failure), void *arg);
 
 /* ---- trees -------------------------------------------------------------------------------------
  */

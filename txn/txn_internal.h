@@ -18,6 +18,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "btree/btree.h"
+#include "txn/ssi.h"
 #include "txn/txn.h"
 #include "wal/wal.h"
 
@@ -228,6 +229,7 @@ struct txn {
     uint64_t snapshot_lsn; /* of REPEATABLE READ, or the latest */
     uint64_t observed;     /* newest commit met */
 
+    struct sxact *sx; /* SERIALIZABLE, from its first snapshot on; NULL: reads are not tracked */
     struct undo_log *log; /* NULL until the first write */
     struct buffer redo;
     uint64_t redo_base;     /* bytes of redo already in the log as parts */
@@ -296,6 +298,8 @@ struct txn_db {
     struct undo_log *heavy_first, *heavy_last;
     _Atomic uint64_t undo_bytes;
     uint64_t undo_size_max, locks_max; /* never change */
+
+    struct ssi *ssi;
 
     /* locks */
     struct lock_partition *partitions;
@@ -368,6 +372,13 @@ void snapshot__drop(struct slot *slot);
 /* Every snapshot sees all that ended in this era or before. */
 uint64_t snapshot__horizon(struct txn_db *db);
 void snapshot__ensure(struct txn *txn);
+
+/* Does serializability concern this tree? Not the catalog's, which has locks. */
+static inline bool
+txn__tracks(const struct txn *txn, tree_id_t tree)
+{
+    return txn->sx != NULL && tree.v >= TREE_ID_FIRST_USER;
+}
 
 /* Does the transaction see what `writer` wrote as undo record `handle`? Notes what it met. */
 static inline bool

@@ -33,6 +33,7 @@ struct write {
     enum verdict verdict;
     uint64_t busy;     /* WRITE_CONFLICT: the active writer, or 0: only reserved */
     bool own;          /* the newest version is ours */
+    uint64_t exists;   /* WRITE_EXISTS: whose row it is */
     struct undo *undo; /* WRITE_DONE */
     uint8_t latest_flags;
 };
@@ -194,6 +195,7 @@ decide_insert(void *arg, const struct btree_row *current, struct row_head *head)
         }
         if (live) {
             copy_latest(write, current);
+            write->exists = current->head.writer.v;
             write->verdict = WRITE_EXISTS;
             return BTREE_KEEP;
         }
@@ -306,6 +308,31 @@ spill(struct task *task, struct txn *txn, struct diag *diag)
     return txn->redo.size < REDO_SPILL_SIZE ? ERR_OK : txn__spill_redo(task, txn, 0, diag);
 }
 
+/* A serializable transaction has written a row. */
+static enum err
+note_write(const struct write *write, struct slice value, struct diag *diag)
+{
+    const struct undo *undo = write->undo;
+    bool had = undo->kind == UNDO_UPDATE || undo->kind == UNDO_DELETE;
+    bool known = !had || (undo->prev_flags & ROW_OVERFLOW) == 0;
+    return ssi__wrote(write->txn, write->tree, write->key,
+        had ? undo_value(undo) : (struct slice){0}, value, known, diag);
+}
+
+/* A key is taken. Who has read that it was free, or reads now that it is not, may be part of a
+ * structure: that is the better answer, because a retry helps (PostgreSQL does the same). */
+static enum err
+note_exists(const struct write *write, struct slice value, struct diag *diag)
+{
+    struct txn *txn = write->txn;
+    uint64_t state = table__state(txn->db, write->exists);
+    TRY(ssi__read_key(txn, write->tree, write->key, diag));
+    if (state_is_committed(state) && state != STATE_OLD && state > txn->snapshot_lsn) {
+        TRY(ssi__saw_newer(txn, write->exists, write->tree, write->key, diag));
+    }
+    return ssi__wrote(txn, write->tree, write->key, (struct slice){0}, value, true, diag);
+}
+
 enum err
 txn_insert(struct task *task, struct txn *txn, tree_id_t tree, struct slice key, struct slice value,
     struct arena *into, struct txn_row *existing, struct diag *diag)
@@ -322,10 +349,17 @@ txn_insert(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
     };
     bool skipped = false;
     TRY(perform(task, &write, some_value(value), decide_insert, TXN_WAIT, &skipped, diag));
+    bool tracked = txn__tracks(txn, tree);
     if (write.verdict == WRITE_EXISTS) {
+        if (tracked) {
+            TRY(note_exists(&write, some_value(value), diag));
+        }
         return ERR_UNIQUE;
     }
     redo__put(txn, tree, key, value);
+    if (tracked) {
+        TRY(note_write(&write, some_value(value), diag));
+    }
     return spill(task, txn, diag);
 }
 
@@ -351,6 +385,9 @@ txn_update(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tre
     TRY(perform(task, &write, some_value(value), decide_write, TXN_WAIT, &skipped, diag));
     if (write.verdict == WRITE_DONE) {
         redo__update(txn, write.undo, value);
+        if (txn__tracks(txn, tree)) {
+            TRY(note_write(&write, some_value(value), diag));
+        }
         TRY(spill(task, txn, diag));
     }
     return outcome_of(&write, outcome, diag);
@@ -377,6 +414,9 @@ txn_remove(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tre
     TRY(perform(task, &write, (struct slice){0}, decide_write, TXN_WAIT, &skipped, diag));
     if (write.verdict == WRITE_DONE) {
         redo__delete(txn, tree, key);
+        if (txn__tracks(txn, tree)) {
+            TRY(note_write(&write, (struct slice){0}, diag));
+        }
         TRY(spill(task, txn, diag));
     }
     return outcome_of(&write, outcome, diag);

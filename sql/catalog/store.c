@@ -1,10 +1,13 @@
 /*
  * sql/catalog/store.c - the shared picture, private pictures, bootstrap, and hidden row ids.
  */
+#include <stdio.h>
+
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "sql/catalog/catalog_internal.h"
+#include "sql/catalog/index_key.h"
 
 enum {
     ROLE_POSTGRES = 10, /* PostgreSQL's OIDs of the bootstrap superuser and of "postgres" */
@@ -126,6 +129,8 @@ make_virtual_relations(struct catalog_store *store)
     }
 }
 
+static txn_namer name_key;
+
 enum err
 catalog_open(struct task *task, struct txn_db *db, const char *system_user,
     struct catalog_store **store_out, struct diag *diag)
@@ -139,6 +144,7 @@ catalog_open(struct task *task, struct txn_db *db, const char *system_user,
     list_init(&store->privates);
     atomic_init(&store->version_next, 1);
     make_virtual_relations(store);
+    txn_db_set_namer(db, name_key, store);
     catalog__register_functions();
 
     /* The first picture is read here, before any snapshot exists: see struct relation, changed. */
@@ -437,4 +443,62 @@ catalog_next_row_id(struct task *task, struct catalog_store *store, const struct
     }
     *row_id = atomic_fetch_add_explicit(&relation->row_ids->next, 1, memory_order_relaxed);
     return ERR_OK;
+}
+
+/* ---- keys in words ----------------------------------------------------------------------------
+ */
+
+/* The index whose tree this is; NULL for a table without primary key. */
+static const struct relation *
+relation_of_tree(const struct catalog *catalog, tree_id_t tree, const struct index **index)
+{
+    const struct relation *relation;
+    for (size_t i = 0; (relation = catalog_relation_at(catalog, i)) != NULL; i++) {
+        if (relation->kind != RELATION_TABLE) {
+            continue;
+        }
+        for (uint16_t k = 0; k < relation->index_count; k++) {
+            if (relation->indexes[k].tree.v == tree.v) {
+                *index = &relation->indexes[k];
+                return relation;
+            }
+        }
+        if (relation->tree.v == tree.v) {
+            *index = NULL;
+            return relation;
+        }
+    }
+    return NULL;
+}
+
+/* txn_namer: what a serialization failure says of a key. */
+static void
+name_key(void *arg, tree_id_t tree, struct slice key, char *to, size_t size)
+{
+    struct catalog_store *store = arg;
+    latch_acquire(&store->latch);
+    struct catalog *catalog = store->current == NULL ? NULL : reference(store->current);
+    latch_release(&store->latch);
+    if (catalog == NULL) {
+        return;
+    }
+    const struct index *index = NULL;
+    const struct relation *relation = relation_of_tree(catalog, tree, &index);
+    if (relation != NULL) {
+        struct arena arena;
+        struct diag ignored;
+        arena_create(&arena, "key in words");
+        struct eval_env env = {.time_zone = "UTC", .extra_float_digits = 1};
+        struct datum *row = arena_array(&arena, relation->column_count, sizeof *row);
+        bool decoded = index != NULL && key.size > 0;
+        for (uint16_t i = 0; decoded && i < index->column_count; i++) {
+            uint16_t c = index->columns[i];
+            decoded = key_decode(&arena, &key, relation->columns[c].type, index->flags[i], &row[c],
+                          &ignored) == ERR_OK;
+        }
+        (void)snprintf(to, size, "%s %s%s", relation->name, decoded ? "row " : "",
+            decoded ? index_key_text(&arena, &env, relation, index, row) : "");
+        arena_destroy(&arena);
+    }
+    catalog_release(catalog);
 }

@@ -67,6 +67,7 @@ static struct {
     {.table = "pg_stat_activity"},
     {.table = "pg_locks"},
     {.table = "pg_prepared_statements"},
+    {.table = "tusk_serialization_failures"},
 };
 
 void

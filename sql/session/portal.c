@@ -104,6 +104,7 @@ open_portal(
     portal->planned = planned__hold(portal->prepared->planned);
     TRY(planned__open(task, session, portal->planned, &portal->arena, portal->params, false,
         &portal->exec, diag));
+    txn_note_statement(session->txn, portal->prepared->text, portal->prepared->size);
     portal->state = PORTAL_OPEN;
     return ERR_OK;
 }

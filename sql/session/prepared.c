@@ -325,6 +325,11 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
         return diag_set(diag, ERR_READ_ONLY_TRANSACTION,
             "cannot execute %s in a read-only transaction", statement_word(planned->plan));
     }
+    struct txn *txn = session->txn;
+    if (session->deferrable && !txn_has_snapshot(txn) && txn_read_only(txn) &&
+        txn_isolation(txn) == TXN_SERIALIZABLE) {
+        TRY(txn_wait_for_safe_snapshot(task, txn, diag));
+    }
     struct exec_context context;
     session__exec_context(session, planned->catalog, arena, diag, &context);
     context.params = params;

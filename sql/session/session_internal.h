@@ -177,6 +177,7 @@ struct sql_session {
     int64_t statement_timeout_us, lock_timeout_us, idle_in_transaction_us, idle_session_us;
     uint64_t work_mem;
     bool read_uncommitted; /* the transaction's level as it was asked for */
+    bool deferrable;       /* SERIALIZABLE READ ONLY: wait for a snapshot that needs no tracking */
     int notice_level;      /* client_min_messages */
 };
 

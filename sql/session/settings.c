@@ -196,6 +196,9 @@ value_at(const struct sql_session *session, int index)
             return session->read_uncommitted ? "read uncommitted"
                                              : isolation_name(txn_isolation(session->txn));
         }
+        if (strcmp(name, "transaction_deferrable") == 0) {
+            return session->deferrable ? "on" : "off";
+        }
         if (strcmp(name, "transaction_read_only") == 0) {
             return txn_read_only(session->txn) ? "on" : "off";
         }
@@ -703,6 +706,11 @@ change(
                 session__set_isolation(session, checked == NULL ? "read committed" : checked, diag);
             mem_free(checked);
             return err;
+        }
+        if (strcmp(setting->name, "transaction_deferrable") == 0) {
+            session->deferrable = checked != NULL && strcmp(checked, "on") == 0;
+            mem_free(checked);
+            return ERR_OK;
         }
         if (strcmp(setting->name, "transaction_read_only") == 0) {
             txn_set_read_only(session->txn, checked != NULL && strcmp(checked, "on") == 0);

@@ -39,6 +39,8 @@ begin(struct task *task, struct sql_session *session, enum block_state block, st
     txn_set_lock_timeout(session->txn, session->lock_timeout_us);
     session->block = block;
     session->read_uncommitted = false;
+    session->deferrable =
+        strcmp(settings__value(session, "default_transaction_deferrable"), "on") == 0;
     session->env.transaction_time = world_wall_us(session->engine->world) - EPOCH_US;
     session->env.statement_time = session->env.transaction_time;
     return ERR_OK;
@@ -69,6 +71,7 @@ static enum err
 commit(struct task *task, struct sql_session *session, struct diag *diag)
 {
     portal__close_all(task, session);
+    txn_note_statement(session->txn, "COMMIT", strlen("COMMIT"));
     enum err err = txn_commit(task, session->txn, diag);
     if (err == ERR_OK) {
         settings__commit(session);
@@ -156,6 +159,13 @@ apply_modes(
                 "transaction read-write mode must be set before any query");
         }
         txn_set_read_only(session->txn, modes->read_only == 1);
+    }
+    if (modes->deferrable >= 0) {
+        if (txn_has_snapshot(session->txn)) {
+            return diag_set(diag, ERR_ACTIVE_TRANSACTION,
+                "SET TRANSACTION [NOT] DEFERRABLE must be called before any query");
+        }
+        session->deferrable = modes->deferrable == 1;
     }
     return ERR_OK;
 }

@@ -29,7 +29,6 @@ STATEMENTS = [
     ("select repeat('x', 2000000000)", "54000"),
     ("insert into pg_class values (1)", None),
     ("commit prepared 'x'", "0A000"),
-    ("begin isolation level serializable", "0A000"),
 ]
 
 

@@ -231,7 +231,6 @@ static void
 test_refusals(struct test_session *a, struct txn_db *db, const char *directory)
 {
     struct diag diag;
-    ASSERT(txn_begin(a->task, a->txn, TXN_SERIALIZABLE, false, &diag) == ERR_FEATURE_NOT_SUPPORTED);
     OK(txn_begin(a->task, a->txn, TXN_READ_COMMITTED, true, &diag));
     a->snapshot = txn_statement_begin(a->txn);
     ASSERT(session_insert(a, tree, "ro", "x") == ERR_READ_ONLY_TRANSACTION);

@@ -1,0 +1,1125 @@
+/*
+ * txn/ssi.c - serializable snapshot isolation: ranges read, conflicts, dangerous structures. ssi.h
+ * has the theory and the invariants.
+ */
+#include "txn/ssi.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "txn/txn_internal.h"
+
+enum {
+    RANGES_MAX = 2048,    /* of one transaction in one tree, before neighbours merge */
+    FILTERED_MAX = 16,    /* ranges with a filter */
+    TREES_BUCKETS = 16,   /* of a partition */
+    COMMITTED_MAX = 4096, /* remembered; older ones are summarised */
+    EDGES_MAX = 1 << 20,
+};
+
+/* [low, high) */
+struct range {
+    uint8_t *low, *high; /* high NULL: to the end */
+    uint32_t low_size, high_size;
+    struct txn_filter *filter; /* counted, or NULL */
+};
+
+struct ssi_tree {
+    struct ssi_tree *next; /* in the bucket */
+    tree_id_t id;
+    struct list_node reads; /* struct ssi_reads */
+};
+
+/* What one transaction has read in one tree. */
+struct ssi_reads {
+    struct list_node node;  /* in ssi_tree->reads; under the partition's latch */
+    struct ssi_reads *next; /* of the transaction */
+    struct sxact *owner;
+    struct ssi_tree *tree;
+    struct list_node scans; /* the rest under owner->latch */
+    struct range *ranges;   /* ascending, apart from each other */
+    uint32_t count, capacity;
+    struct range filtered[FILTERED_MAX];
+    uint32_t filtered_count;
+};
+
+struct edge {
+    struct list_node out; /* in reader->out */
+    struct list_node in;  /* in writer->in */
+    struct sxact *reader, *writer;
+    tree_id_t tree;
+    uint8_t key_size;
+    uint8_t key[SSI_KEY_MAX];
+    char statement[SSI_STATEMENT_MAX]; /* of whoever found it */
+};
+
+struct structure;
+
+struct sxact {
+    struct list_node node; /* in ssi->active or ssi->committed (by end) */
+    struct sxact *chain;   /* by id */
+    uint64_t id;           /* 0: has written nothing */
+    uint64_t snapshot;     /* LSN */
+    uint64_t end;          /* LSN: its commit, or what was visible when it ended without writing */
+    uint64_t order;        /* of commits, from the check at commit on; 0: none yet */
+    /* The earliest committed transaction it has an edge to, among those already forgotten. */
+    uint64_t out_order, out_lsn;
+    struct list_node out, in;
+    bool read_only; /* declared, or found at the end */
+    bool doomed;
+    bool prepared;
+    bool committed;
+    bool forgotten;     /* out of the graph, soon freed */
+    bool summary_in;    /* someone unknown, committed, has an edge to it */
+    struct latch latch; /* its ranges */
+    struct ssi_reads *reads;
+    struct arena memory;   /* bytes of keys; under latch */
+    struct structure *why; /* it is doomed; or NULL */
+    /* A read-only one's snapshot is safe when all that wrote beside it have committed and none had
+     * an edge to one in the snapshot (Ports and Grittner, 4.2). */
+    struct list_node watches; /* struct watch: as the watched */
+    struct list_node watched; /* struct watch: as the read-only one */
+    bool safe, unsafe;
+    struct task *sleeper; /* waits for a safe snapshot */
+    uint32_t pid;
+    char statement[SSI_STATEMENT_MAX];
+};
+
+struct watch {
+    struct list_node watches; /* in writer->watches */
+    struct list_node watched; /* in reader->watched */
+    struct sxact *writer, *reader;
+};
+
+struct ssi_partition {
+    _Alignas(64) struct latch latch;
+    struct ssi_tree *buckets[TREES_BUCKETS];
+};
+
+struct failure {
+    int64_t time_us;
+    uint32_t pid;
+    char detail[TXN_FAILURE_DETAIL_MAX];
+};
+
+struct ssi {
+    struct ssi_partition partitions[SSI_TREE_PARTITIONS];
+    _Alignas(64) _Atomic uint64_t readers; /* sxacts that may have ranges */
+    _Alignas(64) struct latch graph;       /* the rest */
+    struct list_node active, committed;
+    uint32_t committed_count;
+    struct sxact *ids[SSI_ID_BUCKETS];
+    uint64_t next_order;
+    uint64_t edge_count;
+    /* Summarised: whoever overlaps them has conflicts with somebody unknown (SS5). */
+    uint64_t summary_end;
+    struct failure failures[SSI_FAILURES_KEPT];
+    uint64_t failure_count;
+    txn_namer *namer;
+    void *namer_arg;
+};
+
+struct ssi *
+ssi__create(void)
+{
+    struct ssi *ssi = mem_alloc_aligned(64, sizeof *ssi);
+    memset(ssi, 0, sizeof *ssi);
+    list_init(&ssi->active);
+    list_init(&ssi->committed);
+    ssi->next_order = 1;
+    return ssi;
+}
+
+/* ---- ranges ---------------------------------------------------------------------------------- */
+
+static bool
+below_high(const struct range *range, struct slice key)
+{
+    return range->high == NULL || slice_compare(key, slice_of(range->high, range->high_size)) < 0;
+}
+
+static bool
+holds(const struct range *range, struct slice key)
+{
+    return slice_compare(slice_of(range->low, range->low_size), key) <= 0 && below_high(range, key);
+}
+
+/* The first range that ends behind `key`. */
+static uint32_t
+first_behind(const struct ssi_reads *reads, struct slice key)
+{
+    uint32_t low = 0;
+    uint32_t high = reads->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (below_high(&reads->ranges[middle], key)) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
+static uint8_t *
+keep(struct sxact *sx, struct slice key, bool successor)
+{
+    uint8_t *bytes = arena_alloc_raw(&sx->memory, key.size + successor);
+    if (key.size > 0) {
+        memcpy(bytes, key.data, key.size);
+    }
+    if (successor) {
+        bytes[key.size] = 0; /* the least key above it */
+    }
+    return bytes;
+}
+
+/* Each range takes in the gap behind it, every second one (SS5). */
+static void
+merge_neighbours(struct ssi_reads *reads)
+{
+    uint32_t to = 0;
+    for (uint32_t i = 0; i < reads->count; i += 2) {
+        struct range range = reads->ranges[i];
+        if (i + 1 < reads->count) {
+            range.high = reads->ranges[i + 1].high;
+            range.high_size = reads->ranges[i + 1].high_size;
+        }
+        reads->ranges[to++] = range;
+    }
+    reads->count = to;
+}
+
+/* Under the owner's latch. high.data NULL: to the end; `successors`: high means the key behind it.
+ */
+static void
+add_range(struct ssi_reads *reads, struct slice low, struct slice high, bool successor)
+{
+    uint32_t at = first_behind(reads, low);
+    if (at < reads->count && high.data != NULL && holds(&reads->ranges[at], low) &&
+        below_high(&reads->ranges[at], high)) {
+        if (successor || reads->ranges[at].high == NULL) {
+            return; /* all of it is there: [low, high] lies inside */
+        }
+    }
+    /* The range before may end exactly where this one begins. */
+    if (at > 0) {
+        const struct range *before = &reads->ranges[at - 1];
+        if (slice_compare(slice_of(before->high, before->high_size), low) == 0) {
+            at--;
+        }
+    }
+    struct range range = {0};
+    if (high.data != NULL) {
+        range.high = keep(reads->owner, high, successor);
+        range.high_size = (uint32_t)(high.size + successor);
+    }
+    uint32_t end = at;
+    struct range *first = &reads->ranges[at];
+    bool joins =
+        at < reads->count && slice_compare(slice_of(first->low, first->low_size), low) <= 0;
+    if (joins) {
+        range.low = first->low;
+        range.low_size = first->low_size;
+    } else {
+        range.low = keep(reads->owner, low, false);
+        range.low_size = (uint32_t)low.size;
+    }
+    while (end < reads->count) {
+        const struct range *next = &reads->ranges[end];
+        bool touches = range.high == NULL || slice_compare(slice_of(next->low, next->low_size),
+                                                 slice_of(range.high, range.high_size)) <= 0;
+        if (!touches) {
+            break;
+        }
+        if (range.high != NULL &&
+            (next->high == NULL || slice_compare(slice_of(range.high, range.high_size),
+                                       slice_of(next->high, next->high_size)) < 0)) {
+            range.high = next->high;
+            range.high_size = next->high_size;
+        }
+        end++;
+    }
+    if (end == at) {
+        if (reads->count == reads->capacity) {
+            reads->capacity = reads->capacity == 0 ? 8 : reads->capacity * 2;
+            reads->ranges = mem_realloc(reads->ranges, reads->capacity * sizeof *reads->ranges);
+        }
+        memmove(&reads->ranges[at + 1], &reads->ranges[at],
+            (reads->count - at) * sizeof *reads->ranges);
+        reads->count++;
+    } else {
+        memmove(&reads->ranges[at + 1], &reads->ranges[end],
+            (reads->count - end) * sizeof *reads->ranges);
+        reads->count -= end - at - 1;
+    }
+    reads->ranges[at] = range;
+    if (reads->count > RANGES_MAX) {
+        merge_neighbours(reads);
+    }
+}
+
+/* A row before and after a write; NULL data: there was none. */
+struct images {
+    struct slice old, new;
+    bool known; /* else every filter lets it pass */
+};
+
+static bool
+passes(const struct txn_filter *filter, const struct images *images)
+{
+    struct slice old = images->old;
+    struct slice new = images->new;
+    return filter == NULL || !images->known || (old.data != NULL && filter->passes(filter, old)) ||
+           (new.data != NULL && filter->passes(filter, new));
+}
+
+/* Did the owner read what is written here? Under its latch. */
+static bool
+has_read(const struct ssi_reads *reads, struct slice key, const struct images *images)
+{
+    uint32_t at = first_behind(reads, key);
+    if (at < reads->count && holds(&reads->ranges[at], key)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < reads->filtered_count; i++) {
+        const struct range *range = &reads->filtered[i];
+        if (holds(range, key) && passes(range->filter, images)) {
+            return true;
+        }
+    }
+    LIST_FOREACH (node, &reads->scans) {
+        const struct ssi_scan *scan = LIST_ENTRY(node, struct ssi_scan, node);
+        if (slice_compare(scan->low, key) <= 0 &&
+            (!scan->has_high || slice_compare(key, scan->high) < 0) &&
+            passes(scan->filter, images)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- trees ----------------------------------------------------------------------------------- */
+
+static struct ssi_partition *
+partition_of(struct ssi *ssi, tree_id_t tree, struct ssi_tree ***bucket)
+{
+    uint64_t hash = hash_u64(tree.v);
+    struct ssi_partition *partition = &ssi->partitions[hash % SSI_TREE_PARTITIONS];
+    *bucket = &partition->buckets[hash / SSI_TREE_PARTITIONS % TREES_BUCKETS];
+    return partition;
+}
+
+static struct ssi_tree *
+find_tree(struct ssi_tree *const *bucket, tree_id_t id)
+{
+    struct ssi_tree *tree = *bucket;
+    while (tree != NULL && tree->id.v != id.v) {
+        tree = tree->next;
+    }
+    return tree;
+}
+
+/* The transaction's reads in this tree, entered where writers will look. */
+static struct ssi_reads *
+reads_of(struct txn *txn, tree_id_t id)
+{
+    struct sxact *sx = txn->sx;
+    for (struct ssi_reads *reads = sx->reads; reads != NULL; reads = reads->next) {
+        if (reads->tree->id.v == id.v) {
+            return reads;
+        }
+    }
+    struct ssi_reads *reads = mem_zalloc(sizeof *reads);
+    reads->owner = sx;
+    list_init(&reads->scans);
+    struct ssi_tree **bucket;
+    struct ssi_partition *partition = partition_of(txn->db->ssi, id, &bucket);
+    latch_acquire(&partition->latch);
+    struct ssi_tree *tree = find_tree(bucket, id);
+    if (tree == NULL) {
+        tree = mem_zalloc(sizeof *tree);
+        tree->id = id;
+        list_init(&tree->reads);
+        tree->next = *bucket;
+        *bucket = tree;
+    }
+    reads->tree = tree;
+    list_push_back(&tree->reads, &reads->node);
+    latch_release(&partition->latch);
+    reads->next = sx->reads;
+    sx->reads = reads;
+    return reads;
+}
+
+/* Nobody finds them afterwards. */
+static void
+free_reads(struct ssi *ssi, struct sxact *sx)
+{
+    while (sx->reads != NULL) {
+        struct ssi_reads *reads = sx->reads;
+        sx->reads = reads->next;
+        struct ssi_tree **bucket;
+        struct ssi_tree *tree = reads->tree;
+        struct ssi_partition *partition = partition_of(ssi, tree->id, &bucket);
+        latch_acquire(&partition->latch);
+        list_remove(&reads->node);
+        if (list_empty(&tree->reads)) {
+            struct ssi_tree **link = bucket;
+            while (*link != tree) {
+                link = &(*link)->next;
+            }
+            *link = tree->next;
+            mem_free(tree);
+        }
+        latch_release(&partition->latch);
+        for (uint32_t i = 0; i < reads->filtered_count; i++) {
+            txn_filter_release(reads->filtered[i].filter);
+        }
+        mem_free(reads->ranges);
+        mem_free(reads);
+    }
+}
+
+/* ---- the graph ------------------------------------------------------------------------------- */
+
+static void
+remove_edge(struct ssi *ssi, struct edge *edge)
+{
+    list_remove(&edge->out);
+    list_remove(&edge->in);
+    ssi->edge_count--;
+    mem_free(edge);
+}
+
+/* Edges go; what readers must remember of a committed writer stays with them. */
+static void
+disconnect(struct ssi *ssi, struct sxact *sx)
+{
+    while (!list_empty(&sx->out)) {
+        remove_edge(ssi, LIST_ENTRY(sx->out.next, struct edge, out));
+    }
+    while (!list_empty(&sx->in)) {
+        struct edge *edge = LIST_ENTRY(sx->in.next, struct edge, in);
+        struct sxact *reader = edge->reader;
+        if (sx->committed && (reader->out_order == 0 || sx->order < reader->out_order)) {
+            reader->out_order = sx->order;
+            reader->out_lsn = sx->end;
+        }
+        remove_edge(ssi, edge);
+    }
+}
+
+static void
+remove_watch(struct watch *watch)
+{
+    list_remove(&watch->watches);
+    list_remove(&watch->watched);
+    mem_free(watch);
+}
+
+/* Who has an edge to a transaction that committed within the snapshot makes it unsafe. */
+static bool
+makes_unsafe(const struct sxact *writer, uint64_t snapshot)
+{
+    if (!writer->committed) {
+        return false;
+    }
+    if (writer->out_order != 0 && writer->out_lsn <= snapshot) {
+        return true;
+    }
+    LIST_FOREACH (node, &writer->out) {
+        const struct sxact *t3 = LIST_ENTRY(node, struct edge, out)->writer;
+        if (t3->committed && t3->end <= snapshot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* It has ended: its watchers know more. */
+static void
+settle_watches(struct sxact *sx)
+{
+    while (!list_empty(&sx->watches)) {
+        struct watch *watch = LIST_ENTRY(sx->watches.next, struct watch, watches);
+        struct sxact *reader = watch->reader;
+        reader->unsafe |= makes_unsafe(sx, reader->snapshot);
+        remove_watch(watch);
+        reader->safe = list_empty(&reader->watched) && !reader->unsafe;
+        if (reader->sleeper != NULL && (reader->safe || reader->unsafe)) {
+            task_unpark(reader->sleeper);
+        }
+    }
+}
+
+static void
+forget_id(struct ssi *ssi, struct sxact *sx)
+{
+    if (sx->id == 0) {
+        return;
+    }
+    struct sxact **link = &ssi->ids[hash_u64(sx->id) % SSI_ID_BUCKETS];
+    while (*link != sx) {
+        link = &(*link)->chain;
+    }
+    *link = sx->chain;
+}
+
+/* Takes it out of the graph; the caller frees what is left with sxact_free, without the latch. */
+static void
+forget(struct ssi *ssi, struct sxact *sx)
+{
+    settle_watches(sx);
+    while (!list_empty(&sx->watched)) {
+        remove_watch(LIST_ENTRY(sx->watched.next, struct watch, watched));
+    }
+    disconnect(ssi, sx);
+    forget_id(ssi, sx);
+    list_remove(&sx->node);
+    sx->forgotten = true; /* a writer may still find its ranges */
+}
+
+static void
+sxact_free(struct ssi *ssi, struct sxact *sx)
+{
+    free_reads(ssi, sx);
+    atomic_fetch_sub(&ssi->readers, 1);
+    arena_destroy(&sx->memory);
+    mem_free(sx->why);
+    mem_free(sx);
+}
+
+void
+ssi__destroy(struct ssi *ssi)
+{
+    ASSERT(list_empty(&ssi->active));
+    while (!list_empty(&ssi->committed)) {
+        struct sxact *sx = LIST_ENTRY(ssi->committed.next, struct sxact, node);
+        forget(ssi, sx);
+        sxact_free(ssi, sx);
+    }
+    mem_free(ssi);
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+/* Copied under the graph latch, spelt out without it. */
+struct structure {
+    uint32_t pid[3];
+    bool known[2];
+    bool committed[3];
+    tree_id_t tree[2];
+    uint8_t key_size[2];
+    uint8_t key[2][SSI_KEY_MAX];
+    char statement[2][SSI_STATEMENT_MAX];
+};
+
+static void
+note_edge(struct structure *to, int i, const struct edge *edge)
+{
+    to->pid[i] = edge->reader->pid;
+    to->pid[i + 1] = edge->writer->pid;
+    to->committed[i] = edge->reader->committed;
+    to->committed[i + 1] = edge->writer->committed;
+    to->known[i] = true;
+    to->tree[i] = edge->tree;
+    to->key_size[i] = edge->key_size;
+    memcpy(to->key[i], edge->key, edge->key_size);
+    memcpy(to->statement[i], edge->statement, sizeof edge->statement);
+}
+
+static void
+describe_edge(
+    const struct ssi *ssi, const struct structure *structure, int i, char *to, size_t size)
+{
+    if (!structure->known[i]) {
+        (void)snprintf(to, size, "an earlier transaction that is no longer remembered");
+        return;
+    }
+    char what[80] = "a row";
+    if (ssi->namer != NULL) {
+        ssi->namer(ssi->namer_arg, structure->tree[i],
+            slice_of(structure->key[i], structure->key_size[i]), what, sizeof what);
+    }
+    (void)snprintf(to, size, "process %u%s read %s, which process %u%s changed (found in: %s)",
+        structure->pid[i], structure->committed[i] ? " (committed)" : "", what,
+        structure->pid[i + 1], structure->committed[i + 1] ? " (committed)" : "",
+        structure->statement[i][0] == '\0' ? "COMMIT" : structure->statement[i]);
+}
+
+/* 40001 in PostgreSQL's words; why, in DETAIL. Without latches. */
+static enum err
+fail(struct txn *txn, const struct structure *structure, struct diag *diag)
+{
+    struct ssi *ssi = txn->db->ssi;
+    char first[230], second[230], detail[TXN_FAILURE_DETAIL_MAX];
+    describe_edge(ssi, structure, 0, first, sizeof first);
+    describe_edge(ssi, structure, 1, second, sizeof second);
+    (void)snprintf(detail, sizeof detail, "T1 -rw-> T2 -rw-> T3: %s; and %s.", first, second);
+    (void)diag_set(diag, ERR_SERIALIZATION,
+        "could not serialize access due to read/write dependencies among transactions");
+    diag_detail(diag, "%s", detail);
+    diag_hint(diag, "The transaction might succeed if retried.");
+    latch_acquire(&ssi->graph);
+    struct failure *failure = &ssi->failures[ssi->failure_count++ % SSI_FAILURES_KEPT];
+    failure->time_us = world_wall_us(txn->db->world);
+    failure->pid = txn->owner_pid;
+    memcpy(failure->detail, detail, sizeof detail);
+    latch_release(&ssi->graph);
+    return ERR_SERIALIZATION;
+}
+
+void
+txn_serialization_failures(
+    struct txn_db *db, void (*each)(void *arg, const struct txn_failure *failure), void *arg)
+{
+    struct ssi *ssi = db->ssi;
+    for (uint64_t i = 0; i < SSI_FAILURES_KEPT; i++) {
+        struct failure copy;
+        latch_acquire(&ssi->graph);
+        bool have = i < ssi->failure_count;
+        if (have) {
+            copy = ssi->failures[(ssi->failure_count - 1 - i) % SSI_FAILURES_KEPT];
+        }
+        latch_release(&ssi->graph);
+        if (!have) {
+            return;
+        }
+        each(arg,
+            &(struct txn_failure){.time_us = copy.time_us, .pid = copy.pid, .detail = copy.detail});
+    }
+}
+
+void
+txn_db_set_namer(struct txn_db *db, txn_namer *namer, void *arg)
+{
+    db->ssi->namer = namer;
+    db->ssi->namer_arg = arg;
+}
+
+struct txn_filter *
+txn_filter_hold(struct txn_filter *filter)
+{
+    atomic_fetch_add_explicit(&filter->references, 1, memory_order_relaxed);
+    return filter;
+}
+
+void
+txn_filter_release(struct txn_filter *filter)
+{
+    if (atomic_fetch_sub(&filter->references, 1) == 1) {
+        filter->destroy(filter);
+    }
+}
+
+bool
+txn_tracks_reads(const struct txn *txn)
+{
+    return txn->sx != NULL;
+}
+
+void
+txn_note_statement(struct txn *txn, const char *text, size_t size)
+{
+    struct sxact *sx = txn->sx;
+    if (sx == NULL) {
+        return;
+    }
+    size = size < SSI_STATEMENT_MAX - 1 ? size : SSI_STATEMENT_MAX - 1;
+    latch_acquire(&txn->db->ssi->graph);
+    memcpy(sx->statement, text, size);
+    sx->statement[size] = '\0';
+    latch_release(&txn->db->ssi->graph);
+}
+
+/* ---- dangerous structures ----------------------------------------------------------------------
+ */
+
+/* Did one that commits at `order` (0: not yet) do so after T3? */
+static bool
+ends_after(uint64_t order, uint64_t t3_order)
+{
+    return order == 0 || order > t3_order;
+}
+
+/* T1 read-only: T3 must have been in its snapshot. */
+static bool
+may_see(const struct sxact *t1, uint64_t t3_lsn)
+{
+    return !t1->read_only || (t3_lsn != 0 && t3_lsn <= t1->snapshot);
+}
+
+/* A new edge reader -rw-> writer. True if it closes a dangerous structure. Both edges of it are
+ * noted for the words. */
+static bool
+is_dangerous(const struct edge *edge, struct structure *structure)
+{
+    const struct sxact *reader = edge->reader;
+    const struct sxact *writer = edge->writer;
+    /* The writer as T2: an edge of its own to a T3 that commits before both. */
+    uint64_t order = writer->out_order;
+    if (order != 0 && ends_after(writer->order, order) && ends_after(reader->order, order) &&
+        may_see(reader, writer->out_lsn)) {
+        note_edge(structure, 0, edge);
+        return true;
+    }
+    LIST_FOREACH (node, &writer->out) {
+        const struct edge *out = LIST_ENTRY(node, struct edge, out);
+        const struct sxact *t3 = out->writer;
+        if (t3->order != 0 && (t3 == reader || ends_after(reader->order, t3->order)) &&
+            ends_after(writer->order, t3->order) &&
+            (t3 == reader || may_see(reader, t3->committed ? t3->end : 0))) {
+            note_edge(structure, 0, edge);
+            note_edge(structure, 1, out);
+            return true;
+        }
+    }
+    /* The reader as T2, the writer as T3. */
+    if (writer->order == 0 || !ends_after(reader->order, writer->order)) {
+        return false;
+    }
+    if (reader->summary_in) {
+        note_edge(structure, 1, edge);
+        return true;
+    }
+    LIST_FOREACH (node, &reader->in) {
+        const struct edge *in = LIST_ENTRY(node, struct edge, in);
+        const struct sxact *t1 = in->reader;
+        if (!t1->doomed && (t1 == writer || ends_after(t1->order, writer->order)) &&
+            may_see(t1, writer->committed ? writer->end : 0)) {
+            note_edge(structure, 0, in);
+            note_edge(structure, 1, edge);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+doom(struct sxact *sx, const struct structure *structure)
+{
+    sx->doomed = true;
+    sx->why = mem_alloc(sizeof *structure);
+    *sx->why = *structure;
+}
+
+/* Enters reader -rw-> writer, found by `self`, one of them. Under the graph latch. True: self must
+ * end. The other may have been doomed instead. */
+static bool
+add_edge(struct ssi *ssi, struct sxact *reader, struct sxact *writer, struct sxact *self,
+    tree_id_t tree, struct slice key, struct structure *structure)
+{
+    if (reader->doomed || writer->doomed) {
+        return self->doomed;
+    }
+    LIST_FOREACH (node, &self->out) {
+        if (LIST_ENTRY(node, struct edge, out)->writer == writer && self == reader) {
+            return false;
+        }
+    }
+    LIST_FOREACH (node, &self->in) {
+        if (LIST_ENTRY(node, struct edge, in)->reader == reader && self == writer) {
+            return false;
+        }
+    }
+    struct edge *edge = mem_zalloc(sizeof *edge);
+    edge->reader = reader;
+    edge->writer = writer;
+    edge->tree = tree;
+    edge->key_size = (uint8_t)(key.size < SSI_KEY_MAX ? key.size : SSI_KEY_MAX);
+    memcpy(edge->key, key.data, edge->key_size);
+    memcpy(edge->statement, self->statement, sizeof edge->statement);
+    list_push_back(&reader->out, &edge->out);
+    list_push_back(&writer->in, &edge->in);
+    ssi->edge_count++;
+    if (!is_dangerous(edge, structure)) {
+        return false;
+    }
+    /* As PostgreSQL: the pivot if it can still be aborted, else whoever found it (SS4). */
+    if (self == reader && writer->order == 0) {
+        doom(writer, structure);
+        return false;
+    }
+    doom(self, structure);
+    return true;
+}
+
+/* ---- what transactions do ----------------------------------------------------------------------
+ */
+
+static void
+watch_writers(struct ssi *ssi, struct sxact *reader)
+{
+    LIST_FOREACH (node, &ssi->active) {
+        struct sxact *writer = LIST_ENTRY(node, struct sxact, node);
+        if (!writer->read_only) {
+            struct watch *watch = mem_zalloc(sizeof *watch);
+            watch->writer = writer;
+            watch->reader = reader;
+            list_push_back(&writer->watches, &watch->watches);
+            list_push_back(&reader->watched, &watch->watched);
+        }
+    }
+    reader->safe = list_empty(&reader->watched);
+}
+
+uint64_t
+ssi__begin(struct txn *txn)
+{
+    struct ssi *ssi = txn->db->ssi;
+    struct sxact *sx = mem_zalloc(sizeof *sx);
+    list_init(&sx->out);
+    list_init(&sx->in);
+    list_init(&sx->watches);
+    list_init(&sx->watched);
+    arena_create(&sx->memory, "read ranges");
+    sx->read_only = txn->read_only;
+    sx->pid = txn->owner_pid;
+    atomic_fetch_add(&ssi->readers, 1); /* before it reads anything (SS1) */
+    latch_acquire(&ssi->graph);
+    sx->snapshot = snapshot__take(txn->db, txn->slot);
+    if (sx->read_only) {
+        watch_writers(ssi, sx);
+    }
+    list_push_back(&ssi->active, &sx->node);
+    sx->summary_in = sx->snapshot < ssi->summary_end;
+    latch_release(&ssi->graph);
+    txn->sx = sx;
+    return sx->snapshot;
+}
+
+void
+ssi__set_id(struct txn *txn, uint64_t id)
+{
+    struct ssi *ssi = txn->db->ssi;
+    latch_acquire(&ssi->graph);
+    txn->sx->id = id;
+    struct sxact **bucket = &ssi->ids[hash_u64(id) % SSI_ID_BUCKETS];
+    txn->sx->chain = *bucket;
+    *bucket = txn->sx;
+    latch_release(&ssi->graph);
+}
+
+enum err
+ssi__check(struct txn *txn, struct diag *diag)
+{
+    struct ssi *ssi = txn->db->ssi;
+    latch_acquire(&ssi->graph);
+    bool doomed = txn->sx->doomed;
+    latch_release(&ssi->graph);
+    return doomed ? fail(txn, txn->sx->why, diag) : ERR_OK;
+}
+
+enum err
+txn_wait_for_safe_snapshot(struct task *task, struct txn *txn, struct diag *diag)
+{
+    ASSERT(txn->isolation == TXN_SERIALIZABLE && txn->read_only && !txn->has_snapshot);
+    struct ssi *ssi = txn->db->ssi;
+    for (;;) {
+        (void)txn_statement_begin(txn);
+        struct sxact *sx = txn->sx;
+        enum err err = ERR_OK;
+        for (;;) {
+            latch_acquire(&ssi->graph);
+            bool decided = sx->safe || sx->unsafe;
+            bool safe = sx->safe;
+            sx->sleeper = decided || err != ERR_OK ? NULL : task;
+            latch_release(&ssi->graph);
+            if (decided || err != ERR_OK) {
+                if (safe || err != ERR_OK) {
+                    ssi__rolled_back(txn); /* nothing to track, or nothing at all */
+                    return err;
+                }
+                break;
+            }
+            task_park(task, WORLD_NEVER);
+            err = task_interrupted(task, diag);
+        }
+        ssi__rolled_back(txn);
+        snapshot__drop(txn->slot);
+        txn->has_snapshot = false;
+    }
+}
+
+enum err
+ssi__read_key(struct txn *txn, tree_id_t tree, struct slice key, struct diag *diag)
+{
+    TRY(ssi__check(txn, diag));
+    struct ssi_reads *reads = reads_of(txn, tree);
+    latch_acquire(&txn->sx->latch);
+    add_range(reads, key, key, true);
+    latch_release(&txn->sx->latch);
+    return ERR_OK;
+}
+
+static struct slice
+successor_of(struct arena *arena, struct slice key)
+{
+    uint8_t *bytes = arena_alloc_raw(arena, key.size + 1);
+    memcpy(bytes, key.data, key.size);
+    bytes[key.size] = 0;
+    return slice_of(bytes, key.size + 1);
+}
+
+enum err
+ssi__scan_begin(struct txn *txn, tree_id_t tree, const struct txn_range *range, struct arena *arena,
+    struct txn_filter *filter, struct ssi_scan *scan, struct diag *diag)
+{
+    TRY(ssi__check(txn, diag));
+    *scan = (struct ssi_scan){.reads = reads_of(txn, tree), .low = slice_of("", 0)};
+    if (range->has_low) {
+        scan->low = range->low_exclusive ? successor_of(arena, range->low) : range->low;
+    }
+    if (range->has_high) {
+        scan->has_high = true;
+        scan->high = range->high_exclusive ? range->high : successor_of(arena, range->high);
+    }
+    scan->filter = filter;
+    latch_acquire(&txn->sx->latch);
+    list_push_back(&scan->reads->scans, &scan->node);
+    latch_release(&txn->sx->latch);
+    return ERR_OK;
+}
+
+void
+ssi__scan_end(struct txn *txn, struct ssi_scan *scan, bool all, bool backward, struct slice last)
+{
+    struct ssi_reads *reads = scan->reads;
+    struct slice low = scan->low;
+    struct slice high = scan->has_high ? scan->high : (struct slice){0};
+    bool successor = false;
+    if (!all && backward) {
+        low = last;
+    } else if (!all) {
+        high = last;
+        successor = true;
+    }
+    latch_acquire(&txn->sx->latch);
+    list_remove(&scan->node);
+    bool empty = (!all && last.data == NULL) ||
+                 (high.data != NULL && !successor && slice_compare(low, high) >= 0);
+    if (empty) {
+        /* nothing was looked at */
+    } else if (scan->filter != NULL && reads->filtered_count < FILTERED_MAX) {
+        struct range *range = &reads->filtered[reads->filtered_count++];
+        *range = (struct range){.low = keep(txn->sx, low, false),
+            .low_size = (uint32_t)low.size,
+            .filter = txn_filter_hold(scan->filter)};
+        if (high.data != NULL) {
+            range->high = keep(txn->sx, high, successor);
+            range->high_size = (uint32_t)(high.size + successor);
+        }
+    } else {
+        add_range(reads, low, high, successor);
+    }
+    latch_release(&txn->sx->latch);
+}
+
+enum err
+ssi__saw_newer(
+    struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key, struct diag *diag)
+{
+    struct ssi *ssi = txn->db->ssi;
+    struct structure structure = {0};
+    bool ends = false;
+    latch_acquire(&ssi->graph);
+    struct sxact *other = ssi->ids[hash_u64(writer) % SSI_ID_BUCKETS];
+    while (other != NULL && other->id != writer) {
+        other = other->chain;
+    }
+    if (other != NULL && other != txn->sx) {
+        ends = add_edge(ssi, txn->sx, other, txn->sx, tree, key, &structure);
+    }
+    latch_release(&ssi->graph);
+    return ends ? fail(txn, txn->sx->why != NULL ? txn->sx->why : &structure, diag) : ERR_OK;
+}
+
+/* Is the reader's end in the writer's snapshot? Then they follow one another. */
+static bool
+is_over(const struct sxact *reader, const struct sxact *writer)
+{
+    return reader->committed && reader->end <= writer->snapshot;
+}
+
+/* images NULL: the whole tree. */
+static enum err
+wrote(
+    struct txn *txn, tree_id_t id, struct slice key, const struct images *images, struct diag *diag)
+{
+    struct ssi *ssi = txn->db->ssi;
+    struct sxact *sx = txn->sx;
+    TRY(ssi__check(txn, diag));
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load(&ssi->readers) <= 1) {
+        return ERR_OK; /* none but this one */
+    }
+    struct ssi_tree **bucket;
+    struct ssi_partition *partition = partition_of(ssi, id, &bucket);
+    struct structure structure = {0};
+    bool ends = false;
+    latch_acquire(&partition->latch);
+    const struct ssi_tree *tree = find_tree(bucket, id);
+    if (tree != NULL) {
+        LIST_FOREACH (node, &tree->reads) {
+            struct ssi_reads *reads = LIST_ENTRY(node, struct ssi_reads, node);
+            struct sxact *owner = reads->owner;
+            if (owner == sx) {
+                continue;
+            }
+            latch_acquire(&owner->latch);
+            bool read = images == NULL || has_read(reads, key, images);
+            latch_release(&owner->latch);
+            if (!read) {
+                continue;
+            }
+            latch_acquire(&ssi->graph);
+            ends = !owner->forgotten && !is_over(owner, sx) &&
+                   add_edge(ssi, owner, sx, sx, id, key, &structure);
+            latch_release(&ssi->graph);
+            if (ends) {
+                break;
+            }
+        }
+    }
+    latch_release(&partition->latch);
+    return ends ? fail(txn, sx->why, diag) : ERR_OK;
+}
+
+enum err
+ssi__wrote(struct txn *txn, tree_id_t tree, struct slice key, struct slice old, struct slice new,
+    bool known, struct diag *diag)
+{
+    struct images images = {.old = old, .new = new, .known = known};
+    return wrote(txn, tree, key, &images, diag);
+}
+
+enum err
+ssi__wrote_tree(struct txn *txn, tree_id_t tree, struct diag *diag)
+{
+    return wrote(txn, tree, slice_of("", 0), NULL, diag);
+}
+
+/* ---- ends ------------------------------------------------------------------------------------ */
+
+/* This one is about to be T3, first of the three: is there a T2 that may not commit after it? */
+static void
+doom_pivots(struct sxact *sx)
+{
+    LIST_FOREACH (near_node, &sx->in) {
+        const struct edge *near = LIST_ENTRY(near_node, struct edge, in);
+        struct sxact *pivot = near->reader;
+        if (pivot->order != 0 || pivot->doomed) {
+            continue;
+        }
+        struct structure structure = {0};
+        bool dangerous = pivot->summary_in;
+        LIST_FOREACH (far_node, &pivot->in) {
+            const struct edge *far = LIST_ENTRY(far_node, struct edge, in);
+            const struct sxact *t1 = far->reader;
+            if (t1 == sx || (t1->order == 0 && !t1->read_only && !t1->doomed)) {
+                note_edge(&structure, 0, far);
+                dangerous = true;
+                break;
+            }
+        }
+        if (dangerous) {
+            note_edge(&structure, 1, near);
+            doom(pivot, &structure);
+        }
+    }
+}
+
+enum err
+ssi__prepare(struct txn *txn, struct diag *diag)
+{
+    struct ssi *ssi = txn->db->ssi;
+    struct sxact *sx = txn->sx;
+    latch_acquire(&ssi->graph);
+    bool doomed = sx->doomed;
+    if (!doomed) {
+        if (txn->log == NULL) {
+            sx->read_only = true;
+        } else {
+            doom_pivots(sx);
+        }
+        sx->order = ssi->next_order++;
+    }
+    latch_release(&ssi->graph);
+    return doomed ? fail(txn, sx->why, diag) : ERR_OK;
+}
+
+/* SS3: those that no active one overlaps any more. They are chained for the caller. */
+static struct sxact *
+take_forgotten(struct ssi *ssi)
+{
+    uint64_t oldest = UINT64_MAX;
+    LIST_FOREACH (node, &ssi->active) {
+        const struct sxact *sx = LIST_ENTRY(node, struct sxact, node);
+        oldest = sx->snapshot < oldest ? sx->snapshot : oldest;
+    }
+    struct sxact *chain = NULL;
+    while (!list_empty(&ssi->committed)) {
+        struct sxact *sx = LIST_ENTRY(ssi->committed.next, struct sxact, node);
+        bool over = sx->end <= oldest;
+        if (!over && ssi->committed_count <= COMMITTED_MAX) {
+            break;
+        }
+        if (!over) {
+            /* SS5: whoever overlaps it is taken to have an edge from it. */
+            ssi->summary_end = sx->end > ssi->summary_end ? sx->end : ssi->summary_end;
+            LIST_FOREACH (node, &ssi->active) {
+                struct sxact *other = LIST_ENTRY(node, struct sxact, node);
+                other->summary_in |= other->snapshot < sx->end;
+            }
+        }
+        forget(ssi, sx);
+        ssi->committed_count--;
+        sx->chain = chain;
+        chain = sx;
+    }
+    return chain;
+}
+
+static void
+free_chain(struct ssi *ssi, struct sxact *chain)
+{
+    while (chain != NULL) {
+        struct sxact *next = chain->chain;
+        sxact_free(ssi, chain);
+        chain = next;
+    }
+}
+
+void
+ssi__committed(struct txn *txn, uint64_t lsn)
+{
+    struct ssi *ssi = txn->db->ssi;
+    struct sxact *sx = txn->sx;
+    txn->sx = NULL;
+    latch_acquire(&ssi->graph);
+    sx->end = lsn;
+    sx->committed = true;
+    settle_watches(sx);
+    list_remove(&sx->node);
+    list_push_back(&ssi->committed, &sx->node);
+    ssi->committed_count++;
+    struct sxact *forgotten = take_forgotten(ssi);
+    latch_release(&ssi->graph);
+    free_chain(ssi, forgotten);
+}
+
+void
+ssi__rolled_back(struct txn *txn)
+{
+    struct ssi *ssi = txn->db->ssi;
+    struct sxact *sx = txn->sx;
+    txn->sx = NULL;
+    latch_acquire(&ssi->graph);
+    forget(ssi, sx);
+    struct sxact *forgotten = take_forgotten(ssi);
+    latch_release(&ssi->graph);
+    sxact_free(ssi, sx);
+    free_chain(ssi, forgotten);
+}

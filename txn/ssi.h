@@ -1,0 +1,89 @@
+/*
+ * txn/ssi.h - serializable snapshot isolation.
+ *
+ * Cahill, Röhm and Fekete, "Serializable Isolation for Snapshot Databases" (2008), with the
+ * refinements of Ports and Grittner, "Serializable Snapshot Isolation in PostgreSQL" (2012): an
+ * execution under snapshot isolation can be wrong only if it has a dangerous structure
+ *
+ *     T1 -rw-> T2 -rw-> T3      T3 commits first of the three (T1 and T3 may be the same)
+ *                               and, if T1 writes nothing, before T1's snapshot
+ *
+ * where T -rw-> U says: T read a version of something that U, concurrent with it, replaced.
+ *
+ * What is ours: a transaction remembers what it read as half-open ranges of encoded keys of each
+ * tree, [low, high), gaps included; ranges that touch are one. A range may carry the scan's filter:
+ * then a write conflicts with it only if the row passes, before or after.
+ *
+ * Invariants
+ *   SS1. A range is entered before its rows are read, and a row is written before the ranges over
+ * it are looked at; both under or ordered by the tree's latch. So of a reader and a writer at least
+ * one sees the other: the writer the range, or the reader the newer version. SS2. Edges, flags and
+ * the order of commits change under the graph latch only. A structure becomes dangerous by an edge
+ * or by T3's commit; both look for it, before they happen. SS3. A committed transaction and its
+ * ranges stay until every serializable transaction that overlapped it has ended. SS4. Whoever is
+ * past its check at commit is no longer aborted by others: they abort themselves. SS5. Merging
+ * ranges, dropping filters and summarising old transactions only add conflicts.
+ *
+ * Latch order: a leaf's latch, or none - tree partition - a transaction's ranges - graph. Nothing
+ * sleeps under any of them.
+ */
+#ifndef TXN_SSI_H
+#define TXN_SSI_H
+
+#include "base/latch.h"
+#include "base/list.h"
+#include "txn/txn.h"
+
+struct ssi;
+struct sxact;
+
+enum {
+    SSI_TREE_PARTITIONS = 64,
+    SSI_ID_BUCKETS = 1024,
+    SSI_STATEMENT_MAX = 80,
+    SSI_KEY_MAX = 64, /* bytes of a key kept for the words of an error */
+    SSI_FAILURES_KEPT = 100,
+};
+
+/* A scan that is going on: everything from where it began to where it might go counts as read. It
+ * is part of a txn_scan; its slices are the scan's. */
+struct ssi_scan {
+    struct list_node node; /* in ssi_reads->scans; linked while the scan is open */
+    struct ssi_reads *reads;
+    struct slice low, high; /* [low, high) */
+    bool has_high;
+    struct txn_filter *filter; /* or NULL; counted */
+};
+
+struct ssi *ssi__create(void);
+void ssi__destroy(struct ssi *ssi);
+
+/* The first snapshot of a serializable transaction: taken and entered in one. */
+uint64_t ssi__begin(struct txn *txn);
+/* Before anybody can meet a version of this id. */
+void ssi__set_id(struct txn *txn, uint64_t id);
+
+/* Before a row, or a range, is read (SS1). */
+enum err ssi__read_key(struct txn *txn, tree_id_t tree, struct slice key, struct diag *diag);
+enum err ssi__scan_begin(struct txn *txn, tree_id_t tree, const struct txn_range *range,
+    struct arena *arena, struct txn_filter *filter, struct ssi_scan *scan, struct diag *diag);
+/* What was read in the end: all, or up to and with `last` (NULL data: nothing). */
+void ssi__scan_end(
+    struct txn *txn, struct ssi_scan *scan, bool all, bool backward, struct slice last);
+/* A version was passed over because `writer` is not in the snapshot. */
+enum err ssi__saw_newer(
+    struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key, struct diag *diag);
+/* After a row was written (SS1). NULL data: no such value. Not `known`: do not ask filters. */
+enum err ssi__wrote(struct txn *txn, tree_id_t tree, struct slice key, struct slice old,
+    struct slice new, bool known, struct diag *diag);
+/* The whole tree was. */
+enum err ssi__wrote_tree(struct txn *txn, tree_id_t tree, struct diag *diag);
+/* Has somebody chosen this one as the victim? */
+enum err ssi__check(struct txn *txn, struct diag *diag);
+
+/* Before the commit record; after it succeeded nobody aborts this one any more (SS4). */
+enum err ssi__prepare(struct txn *txn, struct diag *diag);
+void ssi__committed(struct txn *txn, uint64_t lsn);
+void ssi__rolled_back(struct txn *txn);
+
+#endif /* TXN_SSI_H */
