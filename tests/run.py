@@ -62,7 +62,7 @@ def main():
                                              "tests/golden"])
     step("protocol, ASan", ["tests/system/protocol.py", "--build", "debug"])
     step("differential", ["tests/system/differential.py", "--rounds", "20"])
-    step("shell", ["tests/shell/compare.py", "--spawn", "release"])
+    step("shell, ASan", ["tests/shell/compare.py", "--spawn", "debug"])
     step("lifecycle, ASan", ["tests/system/lifecycle.py", "debug"])
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
