@@ -67,7 +67,11 @@ bind_lookup_relation(
 {
     int32_t location = table->node.location;
     const struct catalog *catalog = binder->context->catalog;
-    *relation = catalog == NULL ? NULL : catalog_relation(catalog, table->schema, table->name);
+    const struct eval_env *env = binder->context->env;
+    *relation = catalog == NULL
+                    ? NULL
+                    : catalog_relation_on(catalog, env == NULL ? NULL : env->search_path,
+                          table->schema, table->name);
     if (*relation != NULL) {
         return ERR_OK;
     }

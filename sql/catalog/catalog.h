@@ -163,6 +163,13 @@ void catalog_transaction_ended(struct catalog_store *store, struct txn *txn);
 /* schema == NULL: along the path pg_catalog, then public. NULL if there is none. */
 const struct relation *catalog_relation(
     const struct catalog *catalog, const char *schema, const char *name);
+/* The same along a search path (eval_env's; pg_catalog first unless it is named there). */
+const struct relation *catalog_relation_on(const struct catalog *catalog,
+    const char *const *search_path, const char *schema, const char *name);
+const struct index *catalog_index_on(const struct catalog *catalog, const char *const *search_path,
+    const char *schema, const char *name, const struct relation **table);
+/* The first schema of the path that exists: where things are created. NULL: none does. */
+const char *catalog_creation_schema(const struct catalog *catalog, const char *const *search_path);
 const struct relation *catalog_relation_by_oid(const struct catalog *catalog, oid_t oid);
 /* The index of this name and its table. */
 const struct index *catalog_index(const struct catalog *catalog, const char *schema,

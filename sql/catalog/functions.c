@@ -101,13 +101,15 @@ find_relation(struct eval *eval, struct slice name, oid_t *oid)
             (const char *)name.data);
     }
     const char *schema = count == 1 ? NULL : parts[count - 2];
-    const struct relation *relation = catalog_relation(catalog, schema, parts[count - 1]);
-    const struct index *index = catalog_index(catalog, schema, parts[count - 1], &relation);
+    const char *const *path = eval->env->search_path;
+    const struct relation *relation = NULL;
+    const struct index *index =
+        catalog_index_on(catalog, path, schema, parts[count - 1], &relation);
     if (index != NULL) {
         *oid = index->oid;
         return ERR_OK;
     }
-    relation = catalog_relation(catalog, schema, parts[count - 1]);
+    relation = catalog_relation_on(catalog, path, schema, parts[count - 1]);
     *oid = relation == NULL ? 0 : relation->oid;
     return ERR_OK;
 }
@@ -153,14 +155,16 @@ find_object(const struct catalog *catalog, oid_t oid)
 
 /* True if its name alone leads to it. */
 static bool
-is_visible(const struct catalog *catalog, const struct object *object)
+is_visible(const struct eval_env *env, const struct object *object)
 {
+    const struct catalog *catalog = env->catalog;
     const struct relation *table;
-    const struct index *index = catalog_index(catalog, NULL, object->name, &table);
+    const struct index *index =
+        catalog_index_on(catalog, env->search_path, NULL, object->name, &table);
     if (object->index != NULL || index != NULL) {
         return index == object->index;
     }
-    return catalog_relation(catalog, NULL, object->name) == object->relation;
+    return catalog_relation_on(catalog, env->search_path, NULL, object->name) == object->relation;
 }
 
 static void
@@ -172,7 +176,7 @@ relation_name(const struct eval_env *env, oid_t oid, struct buffer *to)
     }
     struct arena arena;
     arena_create(&arena, "regclass");
-    if (!is_visible(env->catalog, &object)) {
+    if (!is_visible(env, &object)) {
         buffer_printf(to, "%s.", parser_quote_ident(&arena, object.relation->schema_name));
     }
     buffer_add_text(to, parser_quote_ident(&arena, object.name));
@@ -289,12 +293,49 @@ FN(to_regnamespace)
 
 /* ---- visibility, privileges ------------------------------------------------------------------ */
 
+FN(current_schema)
+{
+    (void)args;
+    (void)count;
+    const struct eval_env *env = eval->env;
+    const char *name =
+        env->catalog == NULL ? NULL : catalog_creation_schema(env->catalog, env->search_path);
+    *result = name == NULL ? datum_null() : datum_bytes(name, strlen(name));
+    return ERR_OK;
+}
+
+/* current_schemas(with the implicit ones) */
+FN(current_schemas)
+{
+    (void)count;
+    const struct eval_env *env = eval->env;
+    static const char *const only_public[] = {"public", NULL};
+    const char *const *path = env->search_path == NULL ? only_public : env->search_path;
+    uint32_t room = 1;
+    bool named = false;
+    for (const char *const *at = path; *at != NULL; at++) {
+        room++;
+        named |= strcmp(*at, "pg_catalog") == 0;
+    }
+    struct datum *names = arena_array(eval->arena, room, sizeof *names);
+    uint32_t used = 0;
+    if (args[0].i != 0 && !named) {
+        names[used++] = datum_bytes("pg_catalog", strlen("pg_catalog"));
+    }
+    for (const char *const *at = path; *at != NULL; at++) {
+        if (env->catalog != NULL && catalog_schema(env->catalog, *at) != 0) {
+            names[used++] = datum_bytes(*at, strlen(*at));
+        }
+    }
+    *result = array_make(eval->arena, TYPE_NAME, false, names, used);
+    return ERR_OK;
+}
+
 FN(table_is_visible)
 {
     (void)count;
     struct object object = find_object(eval->env->catalog, (oid_t)args[0].i);
-    *result = object.relation == NULL ? datum_null()
-                                      : datum_bool(is_visible(eval->env->catalog, &object));
+    *result = object.relation == NULL ? datum_null() : datum_bool(is_visible(eval->env, &object));
     return ERR_OK;
 }
 
@@ -741,6 +782,8 @@ static const struct function functions[] = {
     F1("to_regclass", TYPE_REGCLASS, TYPE_TEXT, to_regclass),
     F1("to_regtype", TYPE_REGTYPE, TYPE_TEXT, to_regtype),
     F1("to_regnamespace", TYPE_REGNAMESPACE, TYPE_TEXT, to_regnamespace),
+    {"current_schema", 1402, TYPE_NAME, 0, 0, STABLE, {0}, current_schema, NULL, NULL},
+    {"current_schemas", 1403, 1003, 1, 1, STABLE, {TYPE_BOOL}, current_schemas, NULL, NULL},
     F1("pg_table_is_visible", TYPE_BOOL, TYPE_OID, table_is_visible),
     F1("pg_type_is_visible", TYPE_BOOL, TYPE_OID, always_true),
     F1("pg_function_is_visible", TYPE_BOOL, TYPE_OID, always_true),

@@ -297,14 +297,34 @@ find_oid(const struct catalog *catalog, oid_t oid)
 }
 
 static struct catalog__found
-find_path(const struct catalog *catalog, const char *schema, const char *name)
+find_in(const struct catalog *catalog, const char *schema, const char *name)
+{
+    oid_t oid = catalog_schema(catalog, schema);
+    return oid == 0 ? (struct catalog__found){0} : find_name(catalog, oid, name);
+}
+
+static struct catalog__found
+find_path(
+    const struct catalog *catalog, const char *const *path, const char *schema, const char *name)
 {
     if (schema != NULL) {
-        oid_t oid = catalog_schema(catalog, schema);
-        return oid == 0 ? (struct catalog__found){0} : find_name(catalog, oid, name);
+        return find_in(catalog, schema, name);
     }
-    struct catalog__found found = find_name(catalog, NAMESPACE_PG_CATALOG, name);
-    return found.relation != NULL ? found : find_name(catalog, NAMESPACE_PUBLIC, name);
+    bool named = false;
+    for (const char *const *at = path; at != NULL && *at != NULL; at++) {
+        named |= strcmp(*at, "pg_catalog") == 0;
+    }
+    struct catalog__found found = {0};
+    if (!named) {
+        found = find_name(catalog, NAMESPACE_PG_CATALOG, name);
+    }
+    if (path == NULL) {
+        return found.relation != NULL ? found : find_name(catalog, NAMESPACE_PUBLIC, name);
+    }
+    for (const char *const *at = path; found.relation == NULL && *at != NULL; at++) {
+        found = find_in(catalog, *at, name);
+    }
+    return found;
 }
 
 /* ---- the whole
@@ -381,8 +401,29 @@ catalog_version(const struct catalog *catalog)
 const struct relation *
 catalog_relation(const struct catalog *catalog, const char *schema, const char *name)
 {
-    struct catalog__found found = find_path(catalog, schema, name);
+    return catalog_relation_on(catalog, NULL, schema, name);
+}
+
+const struct relation *
+catalog_relation_on(const struct catalog *catalog, const char *const *search_path,
+    const char *schema, const char *name)
+{
+    struct catalog__found found = find_path(catalog, search_path, schema, name);
     return found.index == NULL ? found.relation : NULL;
+}
+
+const char *
+catalog_creation_schema(const struct catalog *catalog, const char *const *search_path)
+{
+    if (search_path == NULL) {
+        return "public";
+    }
+    for (const char *const *at = search_path; *at != NULL; at++) {
+        if (catalog_schema(catalog, *at) != 0) {
+            return *at;
+        }
+    }
+    return NULL;
 }
 
 const struct relation *
@@ -396,7 +437,14 @@ const struct index *
 catalog_index(const struct catalog *catalog, const char *schema, const char *name,
     const struct relation **table)
 {
-    struct catalog__found found = find_path(catalog, schema, name);
+    return catalog_index_on(catalog, NULL, schema, name, table);
+}
+
+const struct index *
+catalog_index_on(const struct catalog *catalog, const char *const *search_path, const char *schema,
+    const char *name, const struct relation **table)
+{
+    struct catalog__found found = find_path(catalog, search_path, schema, name);
     *table = found.index == NULL ? NULL : found.relation;
     return found.index;
 }

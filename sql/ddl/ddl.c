@@ -88,11 +88,13 @@ ddl__creation_schema(
 {
     struct ddl_context *context = ddl->context;
     TRY(check_database(ddl, name));
-    *schema_name = name->schema != NULL ? name->schema : "public";
     oid_t locked = 0;
     for (;;) {
         TRY(ddl__refresh(ddl));
-        *schema = catalog_schema(ddl->catalog, *schema_name);
+        *schema_name = name->schema != NULL
+                           ? name->schema
+                           : catalog_creation_schema(ddl->catalog, context->env->search_path);
+        *schema = *schema_name == NULL ? 0 : catalog_schema(ddl->catalog, *schema_name);
         if (*schema == 0) {
             enum err err = name->schema != NULL ? diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME,
                                                       "schema \"%s\" does not exist", *schema_name)
@@ -119,9 +121,10 @@ void
 ddl__in_schema(struct ddl *ddl, const char *schema, const char *name,
     const struct relation **relation, const struct index **index)
 {
-    *index = catalog_index(ddl->catalog, schema, name, relation);
+    const char *const *path = ddl->context->env->search_path;
+    *index = catalog_index_on(ddl->catalog, path, schema, name, relation);
     if (*index == NULL) {
-        *relation = catalog_relation(ddl->catalog, schema, name);
+        *relation = catalog_relation_on(ddl->catalog, path, schema, name);
     }
 }
 

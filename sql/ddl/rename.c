@@ -145,7 +145,8 @@ lock_index(struct ddl *ddl, const struct ast_table *name, const struct relation 
     oid_t locked = 0;
     for (;;) {
         TRY(ddl__refresh(ddl));
-        *index = catalog_index(ddl->catalog, name->schema, name->name, table);
+        *index = catalog_index_on(
+            ddl->catalog, ddl->context->env->search_path, name->schema, name->name, table);
         if (*index == NULL || (*table)->oid == locked) {
             return ERR_OK;
         }

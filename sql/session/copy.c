@@ -412,8 +412,8 @@ find_target(struct copier *copier, const struct ast_copy *copy, struct target *t
     for (;;) {
         TRY(catalog_get(
             copier->task, session->engine->catalogs, session->txn, &target->catalog, diag));
-        target->relation =
-            catalog_relation(target->catalog, copy->table->schema, copy->table->name);
+        target->relation = catalog_relation_on(
+            target->catalog, session->env.search_path, copy->table->schema, copy->table->name);
         if (target->relation == NULL) {
             return diag_set(
                 diag, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", copy->table->name);

@@ -191,7 +191,6 @@ sql_session_new(struct task *task, struct sql_engine *engine,
         session->env.user = session->user;
         session->env.session_user = session->user;
         session->env.database = session->database;
-        session->env.schema = "public";
         session->env.backend_pid = session->pid;
         session->env.session = session;
         err = check_identity(task, session, diag);

@@ -106,6 +106,7 @@ make_plan(struct task *task, struct sql_session *session, struct catalog *catalo
     struct planned *planned = mem_zalloc(sizeof *planned);
     planned->references = 1;
     planned->catalog = catalog;
+    planned->path_generation = session->path_generation;
     arena_create(&planned->arena, "plan");
     uint32_t count = given_count > param_max ? given_count : param_max;
     oid_t *types = arena_array(&planned->arena, (size_t)count + 1, sizeof *types);
@@ -195,6 +196,7 @@ bool
 prepared__is_current(const struct sql_session *session, const struct prepared *prepared)
 {
     return prepared->planned != NULL &&
+           prepared->planned->path_generation == session->path_generation &&
            catalog_is_current(prepared->planned->catalog, session->engine->catalogs, session->txn);
 }
 
@@ -206,8 +208,9 @@ planned__renew(struct task *task, struct sql_session *session, const struct ast_
     struct catalog_store *store = session->engine->catalogs;
     bool locked = false;
     for (;;) {
-        bool current =
-            *planned != NULL && catalog_is_current((*planned)->catalog, store, session->txn);
+        bool current = *planned != NULL &&
+                       (*planned)->path_generation == session->path_generation &&
+                       catalog_is_current((*planned)->catalog, store, session->txn);
         if (current && locked) {
             return ERR_OK;
         }

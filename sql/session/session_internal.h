@@ -174,6 +174,8 @@ struct sql_session {
     } * customs;
     struct setting_change *changes;
     struct setting_told *untold;
+    char **search_path;       /* what search_path says, NULL at the end; or NULL: public */
+    uint32_t path_generation; /* counts its changes */
     int64_t statement_timeout_us, lock_timeout_us, idle_in_transaction_us, idle_session_us;
     uint64_t work_mem;
     bool read_uncommitted; /* the transaction's level as it was asked for */
@@ -279,6 +281,7 @@ struct planned {
     unsigned references;
     struct arena arena;
     struct catalog *catalog;
+    uint32_t path_generation; /* the session's when it was made */
     struct plan *plan;
     struct exec_program *program;
 };

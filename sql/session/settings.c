@@ -5,6 +5,7 @@
  * its type, bounds and effect. Changes are remembered in a list until the transaction ends: rolling
  * back walks it, and so does commit for SET LOCAL.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -353,6 +354,49 @@ sql_session_report_settings(struct sql_session *session)
  * ------------------------------------------------------------------------------------- */
 
 static void
+free_path(struct sql_session *session)
+{
+    for (char **at = session->search_path; at != NULL && *at != NULL; at++) {
+        mem_free(*at);
+    }
+    mem_free(session->search_path);
+    session->search_path = NULL;
+}
+
+/* a, "B c", "$user": names in order, folded to lower case outside quotes. */
+static void
+set_path(struct sql_session *session, const char *value)
+{
+    free_path(session);
+    session->path_generation++;
+    size_t room = 2;
+    for (const char *at = value; *at != '\0'; at++) {
+        room += *at == ',';
+    }
+    session->search_path = mem_zalloc(room * sizeof *session->search_path);
+    session->env.search_path = (const char *const *)session->search_path;
+    size_t count = 0;
+    char *name = mem_alloc(strlen(value) + 1);
+    for (const char *at = value; *at != '\0';) {
+        size_t size = 0;
+        for (bool inside = false; *at != '\0' && (inside || *at != ','); at++) {
+            if (*at == '"') {
+                inside = !inside;
+            } else if (inside || *at != ' ') {
+                name[size++] = inside ? *at : (char)tolower((unsigned char)*at);
+            }
+        }
+        name[size] = '\0';
+        at += *at == ',';
+        if (size > 0) {
+            session->search_path[count++] =
+                mem_strdup(strcmp(name, "$user") == 0 ? session->user : name);
+        }
+    }
+    mem_free(name);
+}
+
+static void
 apply(struct sql_session *session, int index)
 {
     const char *name = settings[index].name;
@@ -373,6 +417,8 @@ apply(struct sql_session *session, int index)
         session->work_mem = (uint64_t)number * 1024;
     } else if (strcmp(name, "TimeZone") == 0) {
         session->env.time_zone = value;
+    } else if (strcmp(name, "search_path") == 0) {
+        set_path(session, value);
     } else if (strcmp(name, "application_name") == 0) {
         session->env.application_name = value;
         latch_acquire(&session->engine->latch);
@@ -737,9 +783,10 @@ settings__set_value(
 }
 
 static const char *
-join_values(struct sql_session *session, const struct ast_list *values)
+join_values(struct sql_session *session, const char *name, const struct ast_list *values)
 {
     const char *joined = "";
+    bool names = strcasecmp(name, "search_path") == 0; /* each element is an identifier */
     AST_FOREACH(at, values)
     {
         const struct ast_node *node = *at;
@@ -753,6 +800,9 @@ join_values(struct sql_session *session, const struct ast_list *values)
         const char *text = constant->kind == AST_CONST_BOOL ? (constant->boolean ? "on" : "off")
                            : constant->text == NULL         ? ""
                                                             : constant->text;
+        if (names) {
+            text = parser_quote_ident(&session->statement, text);
+        }
         joined =
             joined[0] == '\0' ? text : arena_printf(&session->statement, "%s, %s", joined, text);
     }
@@ -766,14 +816,14 @@ settings__set(struct sql_session *session, const struct ast_set *statement, stru
     case AST_SET_VALUE:
         if (strcmp(statement->name, "role") == 0 ||
             strcmp(statement->name, "session_authorization") == 0) {
-            const char *role = join_values(session, statement->values);
+            const char *role = join_values(session, statement->name, statement->values);
             if (strcmp(role, session->user) == 0 || strcmp(role, "none") == 0) {
                 return ERR_OK;
             }
             return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED, "changing the role is not supported");
         }
-        return change(session, statement->name, join_values(session, statement->values),
-            statement->local, diag);
+        return change(session, statement->name,
+            join_values(session, statement->name, statement->values), statement->local, diag);
     case AST_SET_DEFAULT:
     case AST_SET_RESET:
         return change(session, statement->name, NULL, statement->local, diag);
@@ -905,6 +955,7 @@ settings__destroy(struct sql_session *session)
         mem_free(session->values[i]);
     }
     mem_free(session->values);
+    free_path(session);
     while (session->untold != NULL) {
         struct setting_told *told = session->untold;
         session->untold = told->next;

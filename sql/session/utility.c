@@ -282,7 +282,8 @@ lock_tables(struct task *task, struct sql_session *session, const struct ast_loc
         const struct ast_table *name = ast_as_table(*at);
         struct catalog *catalog = NULL;
         TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-        const struct relation *relation = catalog_relation(catalog, name->schema, name->name);
+        const struct relation *relation =
+            catalog_relation_on(catalog, session->env.search_path, name->schema, name->name);
         enum err err = relation == NULL ? diag_set(diag, ERR_UNDEFINED_TABLE,
                                               "relation \"%s\" does not exist", name->name)
                                         : ERR_OK;
@@ -323,7 +324,8 @@ vacuum(struct task *task, struct sql_session *session, const struct ast_vacuum *
         const struct ast_table *name = ast_as_table(*at);
         struct catalog *catalog = NULL;
         TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-        bool exists = catalog_relation(catalog, name->schema, name->name) != NULL;
+        bool exists = catalog_relation_on(
+                          catalog, session->env.search_path, name->schema, name->name) != NULL;
         catalog_release(catalog);
         if (!exists) {
             return diag_set(

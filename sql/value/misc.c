@@ -24,22 +24,7 @@
 SESSION_TEXT(current_user_, eval->env->user)
 SESSION_TEXT(session_user_, eval->env->session_user)
 SESSION_TEXT(current_database_, eval->env->database)
-SESSION_TEXT(current_schema_, eval->env->schema)
 SESSION_TEXT(version_, "PostgreSQL 15.0 (Tusk 0.1.0) on x86_64-linux-gnu, 64-bit")
-
-/* current_schemas(with the implicit ones) */
-FN(current_schemas)
-{
-    UNUSED_COUNT;
-    const char *schema = eval->env->schema;
-    struct datum names[2] = {datum_bytes("pg_catalog", strlen("pg_catalog"))};
-    uint32_t at = args[0].i != 0 ? 1 : 0;
-    if (schema != NULL) {
-        names[at++] = datum_bytes(schema, strlen(schema));
-    }
-    *result = array_make(eval->arena, TYPE_NAME, false, names, at);
-    return ERR_OK;
-}
 
 FN(backend_pid)
 {
@@ -245,8 +230,6 @@ static const struct function functions[] = {
     NONE("session_user", TYPE_NAME, STABLE, session_user_),
     NONE("current_database", TYPE_NAME, STABLE, current_database_),
     NONE("current_catalog", TYPE_NAME, STABLE, current_database_),
-    NONE("current_schema", TYPE_NAME, STABLE, current_schema_),
-    {"current_schemas", 1403, 1003, 1, 1, STABLE, {TYPE_BOOL}, current_schemas, NULL, NULL},
     NONE("version", TYPE_TEXT, STABLE, version_),
     NONE("pg_backend_pid", TYPE_INT4, STABLE, backend_pid),
     NONE("gen_random_uuid", TYPE_UUID, VOLATILE, random_uuid),

@@ -172,7 +172,8 @@ struct eval_env {
     const char *user;    /* current_user */
     const char *session_user;
     const char *database;
-    const char *schema; /* current_schema */
+    /* search_path: names of schemas, NULL at the end; they need not exist. NULL: public. */
+    const char *const *search_path;
     const char *application_name;
     const char *time_zone;      /* "UTC", "+02", a tzdata name */
     int32_t date_style_order;   /* 0 MDY (default), 1 DMY, 2 YMD; output is ISO */
