@@ -75,8 +75,7 @@ fixture_create(struct fixture *f, struct task *task, const char *directory)
     OK(catalog_open(task, f->db, "tester", &f->store, &diag));
     f->txn = txn_new(f->db, 1);
     arena_create(&f->arena, "test");
-    f->env = (struct eval_env){
-        .world = task_world(task), .user = "tester", .database = "postgres", .schema = "public"};
+    f->env = (struct eval_env){.world = task_world(task), .user = "tester", .database = "postgres"};
 }
 
 static inline void
