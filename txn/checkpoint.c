@@ -7,6 +7,10 @@
  */
 #include "txn/txn_internal.h"
 
+enum {
+    RETRY_US = 10000000, /* after a checkpoint that failed */
+};
+
 bool
 checkpoint__version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
     uint8_t *flags, bool *newer)
@@ -116,7 +120,7 @@ checkpoint__serve(struct task *task, struct txn_db *db)
                 (long long)(world_clock_us(db->world) - start) / 1000);
         } else {
             world_log(db->world, "checkpoint failed: %s", diag.message);
-            int64_t until = world_clock_us(db->world) + 10 * 1000 * 1000;
+            int64_t until = world_clock_us(db->world) + RETRY_US;
             while (!atomic_load(&db->stopping) && world_clock_us(db->world) < until) {
                 task_park(task, until);
             }

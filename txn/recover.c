@@ -7,6 +7,10 @@
  */
 #include "txn/txn_internal.h"
 
+enum {
+    PROGRESS_US = 2000000, /* between lines in the log */
+};
+
 struct part {
     uint64_t at; /* LSN of its record */
     uint64_t redo_before;
@@ -314,7 +318,7 @@ tell_progress(struct recovery *recovery)
     if (now < recovery->next_progress_us) {
         return;
     }
-    recovery->next_progress_us = now + 2 * 1000 * 1000;
+    recovery->next_progress_us = now + PROGRESS_US;
     lsn_t at;
     lsn_t limit;
     wal_progress(db->wal, &at, &limit);
@@ -404,7 +408,7 @@ recover__run(struct task *task, struct txn_db *db, const struct checkpoint_meta 
     struct recovery recovery = {.task = task, .db = db, .diag = diag};
     arena_create(&recovery.scratch, "recovery");
     int64_t start = world_clock_us(db->world);
-    recovery.next_progress_us = start + 2 * 1000 * 1000;
+    recovery.next_progress_us = start + PROGRESS_US;
     enum err err = ERR_OK;
     if (!btree_tree_exists(db->store, (tree_id_t){SYSTEM_TREE})) {
         err = btree_tree_create(task, db->store, (tree_id_t){SYSTEM_TREE}, diag);

@@ -6,6 +6,10 @@
  */
 #include "txn/txn_internal.h"
 
+enum {
+    RETRY_US = 200000, /* a rollback that could not read a page */
+};
+
 static struct undo_block *
 block_new(struct txn *txn, size_t need)
 {
@@ -159,7 +163,7 @@ restore_row(struct task *task, struct txn *txn, const struct undo *undo)
                undo->prev_flags & ROW_OVERFLOW, decide_restore, &restore, &diag) != ERR_OK) {
         /* The row stays ours, and locked, until it is restored. */
         world_log(db->world, "rollback waits: %s", diag.message);
-        task_park(task, world_clock_us(db->world) + 200 * 1000);
+        task_park(task, world_clock_us(db->world) + RETRY_US);
     }
     if (restore.free_value) {
         btree_value_free(task, db->store, slice_of(restore.reference, restore.reference_size));

@@ -126,6 +126,9 @@ add(struct test_session *s, struct actor *actor, uint64_t account, int64_t amoun
         return ERR_OK;
     }
     *done = true;
+    if (draw(actor, 3) == 0) {
+        task_yield(s->task); /* others come while we hold the row */
+    }
     return replace_index(s, account, before, after);
 }
 
@@ -155,6 +158,32 @@ renew(struct test_session *s, uint64_t account)
         s->task, s->txn, tree, key, make_value(&s->arena, balance, 3), &s->arena, NULL, &s->diag);
 }
 
+/* Locks that have no other purpose than to be in the way. */
+static enum err
+lock_something(struct test_session *s, struct actor *actor)
+{
+    enum txn_table_lock mode = draw(actor, 30) == 0   ? TXN_ACCESS_EXCLUSIVE
+                               : draw(actor, 10) == 0 ? TXN_SHARE
+                                                      : TXN_ROW_EXCLUSIVE;
+    TRY(txn_lock_table(s->task, s->txn, 70 + draw(actor, 3), "t", mode,
+        draw(actor, 9) == 0 ? TXN_NOWAIT : TXN_WAIT, &s->diag));
+    if (draw(actor, 3) == 0) {
+        task_yield(s->task);
+    }
+    uint8_t memory[4];
+    struct slice key = account_key(memory, draw(actor, ACCOUNTS));
+    struct txn_row row;
+    bool found = false;
+    enum txn_outcome outcome;
+    TRY(txn_get(s->task, s->txn, s->snapshot, tree, key, &s->arena, &row, &found, &s->diag));
+    if (found && draw(actor, 3) == 0) {
+        TRY(txn_lock_row(s->task, s->txn, s->snapshot, tree, key, row.version,
+            (enum txn_row_lock)draw(actor, 4), (enum txn_wait)draw(actor, 3), &s->arena, &row,
+            &outcome, &s->diag));
+    }
+    return ERR_OK;
+}
+
 static enum err
 transfer(struct test_session *s, struct actor *actor)
 {
@@ -162,6 +191,7 @@ transfer(struct test_session *s, struct actor *actor)
     uint64_t to = (from + 1 + draw(actor, ACCOUNTS - 1)) % ACCOUNTS;
     int64_t amount = (int64_t)draw(actor, 50);
     bool done = false;
+    TRY(lock_something(s, actor));
     if (draw(actor, 10) == 0) {
         return renew(s, from);
     }
@@ -190,13 +220,14 @@ writer_main(struct task *task, void *arg)
     session_create(&s, task, db, actor->number);
     for (uint64_t i = 0; i < rounds; i++) {
         txn_set_synchronous(s.txn, draw(actor, 20) == 0);
+        txn_set_lock_timeout(s.txn, draw(actor, 4) == 0 ? (int64_t)draw(actor, 400) : 0);
         session_begin(&s, draw(actor, 4) == 0 ? TXN_REPEATABLE_READ : TXN_READ_COMMITTED);
         enum err err = transfer(&s, actor);
         if (err == ERR_OK && draw(actor, 8) != 0) {
             session_commit(&s);
         } else {
             ASSERT(err == ERR_OK || err == ERR_QUERY_CANCELED || err == ERR_DEADLOCK ||
-                   err == ERR_SERIALIZATION);
+                   err == ERR_SERIALIZATION || err == ERR_LOCK_NOT_AVAILABLE);
             txn_rollback(task, s.txn);
         }
         if (i % 16 == 0) {
