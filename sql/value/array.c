@@ -274,7 +274,7 @@ parse_body(struct parse *parse)
             parse->seen[depth++] = 0;
             deepest = depth > deepest ? depth : deepest;
             parse->at++;
-        } else if (c == '}' && (!expect || parse->seen[depth - 1] == 0)) {
+        } else if (c == '}' && (!expect || (deepest == 1 && parse->seen[0] == 0))) {
             TRY(close_dimension(parse, depth - 1));
             depth--;
             if (depth > 0) {
