@@ -68,6 +68,7 @@ def main():
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
     step("interleavings", ["tests/system/interleavings.py"])
+    step("serializable", ["tests/system/serializable.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])
     step("kill -9", ["tests/system/kill.py", "--rounds", "5"])
     print(f"{total['passed']} passed, {total['failed']} failed", flush=True)

@@ -464,4 +464,9 @@ exec__has_list(const struct expr *expr)
     return expr->kind != EXPR_CONST && expr->kind != EXPR_PARAM && expr->kind != EXPR_REGISTER;
 }
 
+/* ---- filter.c ------------------------------------------------------------------------------- */
+
+/* The simple conditions of a scan of its table's tree, for txn_scan_set_filter; NULL: none. */
+struct txn_filter *exec__row_filter(struct exec *x, const struct plan_node *plan);
+
 #endif /* SQL_EXEC_EXEC_INTERNAL_H */

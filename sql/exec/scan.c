@@ -243,8 +243,16 @@ next_range(struct task *task, struct exec *x, struct scan_state *state, bool *mo
     if (!*more) {
         return ERR_OK;
     }
-    return txn_scan_open(task, x->context.txn, x->context.snapshot, code->scan.tree, &range,
-        code->plan->scan.backward, &state->bounds, &state->scan, x->context.diag);
+    TRY(txn_scan_open(task, x->context.txn, x->context.snapshot, code->scan.tree, &range,
+        code->plan->scan.backward, &state->bounds, &state->scan, x->context.diag));
+    const struct plan_relation *relation = &code->plan->scan.relation;
+    if (txn_tracks_reads(x->context.txn) && code->scan.tree.v == relation->relation->tree.v) {
+        struct txn_filter *filter = exec__row_filter(x, code->plan);
+        if (filter != NULL) {
+            txn_scan_set_filter(state->scan, filter);
+        }
+    }
+    return ERR_OK;
 }
 
 /* ---- rows

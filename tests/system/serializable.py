@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""SERIALIZABLE over SQL: what must fail, what must not, and what the failure says.
+
+    tests/system/serializable.py [release|debug]
+"""
+import os
+import random
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import pgwire
+from server import Checks, Server
+
+BEGIN = "begin isolation level serializable"
+
+
+def outcome(connection, statements):
+    """None, or the error that ended the transaction."""
+    try:
+        for statement in statements:
+            connection.query(statement)
+        return None
+    except pgwire.Error as error:
+        connection.query("rollback")
+        return error
+
+
+def pair(checks, name, a, b, read_a, read_b, write_a, write_b, fails):
+    """Both read, then both write, then both commit: must one of them fail?"""
+    a.query(BEGIN)
+    b.query(BEGIN)
+    a.query(read_a)
+    b.query(read_b)
+    first = outcome(a, [write_a, "commit"])
+    second = outcome(b, [write_b, "commit"])
+    errors = [error for error in (first, second) if error]
+    checks.check(f"{name}: {'one fails' if fails else 'both commit'}", len(errors) == int(fails),
+                 str([vars(error) for error in errors]))
+    for error in errors:
+        checks.check(f"{name}: 40001", error.sqlstate == "40001", error.sqlstate)
+        checks.check(f"{name}: says why", "-rw->" in (error.detail or ""), str(error.detail))
+
+
+def by_hand(checks, a, b):
+    a.query("create table t (id int primary key, k int, owner text, v int, flag bool)")
+    a.query("create index t_k on t (k)")
+    a.query("insert into t select i, i / 10, 'o' || i % 5, 1, i % 2 = 0 "
+            "from generate_series(0, 999) i")
+    read = "select sum(v) from t where {}"
+    add = "update t set v = v + 1 where id = {}"
+    cases = (
+        # what both read, and what each writes
+        ("rows by key", "id = 1", "id = 2", 2, 1, True),
+        ("rows apart", "id = 1", "id = 2", 1, 2, False),
+        ("key ranges that overlap", "id between 10 and 20", "id between 15 and 25", 18, 12, True),
+        ("key ranges apart", "id between 10 and 19", "id between 20 and 29", 15, 25, False),
+        ("index ranges that overlap", "k = 5", "k = 5", 51, 52, True),
+        ("index ranges apart", "k = 5", "k = 6", 51, 61, False),
+        ("whole scans, the same condition", "owner = 'o1'", "owner = 'o1'", 1, 6, True),
+        ("whole scans, conditions apart", "owner = 'o1'", "owner = 'o2'", 1, 2, False),
+        ("conditions of numbers", "v + 0 >= 0 and k < 3", "k > 90", 5, 950, False),
+        ("a condition that is not simple", "v + 0 >= 0 and length(owner) = 2", "length(owner) = 2",
+         5, 6, True),
+        ("booleans", "flag", "not flag", 2, 1, False),
+        ("in a list", "owner in ('o1', 'o2')", "owner in ('o3', 'o4')", 1, 3, False),
+        ("in a list, overlapping", "owner in ('o1', 'o2')", "owner in ('o2', 'o3')", 2, 7, True),
+    )
+    for name, where_a, where_b, write_a, write_b, fails in cases:
+        pair(checks, name, a, b, read.format(where_a), read.format(where_b), add.format(write_a),
+             add.format(write_b), fails)
+    insert = "insert into t values ({}, {}, 'new', 1, true)"
+    pair(checks, "phantoms in a range", a, b, "select count(*) from t where id > 2000",
+         "select count(*) from t where id > 2000", insert.format(2001, 1), insert.format(2002, 1), True)
+    pair(checks, "inserts beside each other", a, b, "select * from t where id = 3001",
+         "select * from t where id = 3002", insert.format(3001, 1), insert.format(3002, 1), False)
+    pair(checks, "the same new key", a, b, "select * from t where id = 4000",
+         "select * from t where id = 4000", insert.format(4000, 1), insert.format(4000, 1), True)
+    pair(checks, "a limited scan", a, b, "select * from t order by id limit 3",
+         "select * from t order by id desc limit 3", add.format(5), add.format(6), False)
+    # A row that moves into what the other has read, by a column of the condition.
+    pair(checks, "a row moves into the condition", a, b, "select count(*) from t where owner = 'o1'",
+         "select count(*) from t where owner = 'o2'", "update t set owner = 'o2' where id = 31",
+         "update t set owner = 'o1' where id = 32", True)
+    pair(checks, "deletes", a, b, "select count(*) from t where k = 70",
+         "select count(*) from t where k = 70", "delete from t where id = 701",
+         "delete from t where id = 702", True)
+
+
+def read_only(checks, a, b, c):
+    """The receipt report."""
+    a.query("create table batch (n int); insert into batch values (1)")
+    a.query("create table receipt (n int, amount int)")
+    a.query(BEGIN)
+    a.rows("select n from batch")
+    b.query(BEGIN)
+    b.query("update batch set n = 2")
+    b.query("commit")
+    c.query(BEGIN + " read only")
+    c.rows("select n from batch")
+    c.rows("select * from receipt")
+    c.query("commit")
+    error = outcome(a, ["insert into receipt values (1, 10)", "commit"])
+    checks.check("the report's anomaly fails", error is not None and error.sqlstate == "40001")
+    c.query("begin isolation level serializable read only deferrable")
+    checks.check("a safe snapshot reads", c.rows("select count(*) from receipt") == [("0",)])
+    c.query("commit")
+    kept = c.rows("select count(*) > 0 from tusk_serialization_failures where detail like '%-rw->%'")
+    checks.check("failures are kept", kept == [("t",)])
+
+
+def settings(checks, a):
+    a.query("set default_transaction_isolation = serializable")
+    checks.check("a default", a.rows("show transaction_isolation") == [("serializable",)])
+    a.query("begin")
+    a.query("select 1")
+    error = outcome(a, ["set transaction isolation level read committed"])
+    checks.check("not after the first query", error is not None and error.sqlstate == "25001")
+    a.query("reset default_transaction_isolation")
+
+
+def stress(checks, server):
+    """Sums by owner that only serializable execution keeps: a withdrawal looks at all accounts of its
+    owner by a scan and must not make the sum negative."""
+    with pgwire.connect(port=server.port) as admin:
+        admin.query("create table account (id int primary key, owner int, balance int)")
+        admin.query("insert into account select i, i / 4, 50 from generate_series(0, 39) i")
+    counts = {"committed": 0, "failed": 0, "wrong": 0}
+    lock = threading.Lock()
+
+    def work(seed):
+        chance = random.Random(seed)
+        with pgwire.connect(port=server.port) as connection:
+            for _ in range(60):
+                owner = chance.randrange(10)
+                account = owner * 4 + chance.randrange(4)
+                try:
+                    connection.query(BEGIN)
+                    total = int(connection.rows(
+                        f"select sum(balance) from account where owner = {owner}")[0][0])
+                    amount = chance.randrange(1, 60)
+                    amount = -amount if total >= amount else 100
+                    connection.query(
+                        f"update account set balance = balance + {amount} where id = {account}")
+                    connection.query("commit")
+                    with lock:
+                        counts["committed"] += 1
+                        counts["wrong"] += total < 0
+                except pgwire.Error as error:
+                    connection.query("rollback")
+                    with lock:
+                        counts["failed"] += 1
+                        counts["wrong"] += error.sqlstate not in ("40001", "40P01")
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with pgwire.connect(port=server.port) as admin:
+        negative = admin.rows("select owner from account group by owner having sum(balance) < 0")
+    checks.check("no owner in debt", negative == [] and counts["wrong"] == 0,
+                 f"{negative} {counts}")
+    checks.check("most commit", counts["committed"] > 200, str(counts))
+    print(f"accounts: {counts['committed']} committed, {counts['failed']} failed")
+
+
+def main():
+    build = sys.argv[1] if len(sys.argv) > 1 else "release"
+    checks = Checks()
+    with Server(build) as server:
+        a, b, c = (pgwire.connect(port=server.port) for _ in range(3))
+        by_hand(checks, a, b)
+        read_only(checks, a, b, c)
+        settings(checks, a)
+        for connection in (a, b, c):
+            connection.close()
+        stress(checks, server)
+    return checks.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
