@@ -340,6 +340,62 @@ call_arguments(
     return ERR_OK;
 }
 
+/* f(x, name => y): into the order of the names; a zero for what is left out, where that is so. */
+static enum err
+bind_named_arguments(struct binder *binder, struct scope *scope, const struct ast_call *call,
+    struct expr ***args, uint32_t *count)
+{
+    size_t names_count = 0;
+    bool defaulted = false, seen = false;
+    const char *const *names = function_argument_names(call->name, &names_count, &defaulted);
+    if (names == NULL) {
+        return bind_unsupported(
+            binder, call->node.location, "named arguments of this function are");
+    }
+    struct expr **list = arena_alloc(binder->arena, names_count * sizeof *list);
+    size_t position = 0;
+    AST_FOREACH(at, call->args)
+    {
+        const struct ast_node *value = *at;
+        size_t place = position++;
+        if (value->kind == AST_NAMED_ARG) {
+            const struct ast_named_arg *arg = ast_as_named_arg(value);
+            seen = true;
+            for (place = 0; place < names_count && strcmp(names[place], arg->name) != 0;) {
+                place++;
+            }
+            value = arg->value;
+            if (place < names_count && list[place] != NULL) {
+                return bind_error(binder, arg->node.location, ERR_SYNTAX,
+                    "argument name \"%s\" used more than once", arg->name);
+            }
+        } else if (seen) {
+            return bind_error(binder, value->location, ERR_SYNTAX,
+                "positional argument cannot follow named argument");
+        }
+        if (place >= names_count) {
+            return bind_error(binder, call->node.location, ERR_UNDEFINED_FUNCTION,
+                "function %s with these argument names does not exist", call->name);
+        }
+        TRY(bind_expr(binder, scope, value, &list[place]));
+    }
+    *args = list;
+    *count = (uint32_t)names_count;
+    while (!defaulted && *count > 0 && list[*count - 1] == NULL) {
+        (*count)--;
+    }
+    for (uint32_t i = 0; i < *count; i++) {
+        if (list[i] == NULL && !defaulted) {
+            return bind_error(binder, call->node.location, ERR_UNDEFINED_FUNCTION,
+                "function %s with these argument names does not exist", call->name);
+        }
+        if (list[i] == NULL) {
+            list[i] = expr_const(binder, TYPE_INT4, datum_int(0), call->node.location);
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err
 bind_call(
     struct binder *binder, struct scope *scope, const struct ast_call *call, struct expr **expr)
@@ -363,11 +419,10 @@ bind_call(
         return bind_error(binder, location, ERR_UNDEFINED_FUNCTION, "function %s.%s does not exist",
             call->schema, call->name);
     }
+    bool named = false;
     AST_FOREACH(at, call->args)
     {
-        if ((*at)->kind == AST_NAMED_ARG) {
-            return bind_unsupported(binder, (*at)->location, "named arguments are");
-        }
+        named = named || (*at)->kind == AST_NAMED_ARG;
     }
     /* Inside an aggregate's arguments another aggregate of the same level is an error; which level
      * an aggregate is of shows only when its arguments are bound. */
@@ -381,7 +436,8 @@ bind_call(
     if (aggregate) {
         scope->in_aggregate = true;
     }
-    enum err err = bind_list(binder, scope, call->args, &args, &count);
+    enum err err = named ? bind_named_arguments(binder, scope, call, &args, &count)
+                         : bind_list(binder, scope, call->args, &args, &count);
     scope->in_aggregate = in_aggregate;
     scope->clause = clause;
     TRY(err);

@@ -27,7 +27,7 @@ expr_is_unknown(const struct binder *binder, const struct expr *expr)
 }
 
 static enum err
-coerce_literal(struct binder *binder, struct expr **expr, oid_t type)
+coerce_literal(struct binder *binder, struct expr **expr, oid_t type, int32_t typmod)
 {
     const struct expr *from = *expr;
     struct datum value = datum_null();
@@ -36,8 +36,8 @@ coerce_literal(struct binder *binder, struct expr **expr, oid_t type)
             .arena = binder->arena,
             .diag = binder->diag,
             .env = binder->context->env};
-        enum err err =
-            type_input(&eval, type, -1, slice_of(from->constant.p, from->constant.size), &value);
+        enum err err = type_input(
+            &eval, type, typmod, slice_of(from->constant.p, from->constant.size), &value);
         if (err != ERR_OK) {
             bind_locate(binder, from->location);
             return err;
@@ -98,7 +98,8 @@ bind_coerce(struct binder *binder, struct expr **expr, oid_t type, int32_t typmo
     }
     if (from->type == TYPE_UNKNOWN && type != TYPE_UNKNOWN) {
         if (from->kind == EXPR_CONST) {
-            TRY(coerce_literal(binder, expr, type));
+            /* Of an interval, the modifier says what a bare number is: interval '1' day. */
+            TRY(coerce_literal(binder, expr, type, type == TYPE_INTERVAL ? typmod : -1));
         } else if (from->kind == EXPR_PARAM) {
             TRY(coerce_param(binder, expr, type));
         } else {
@@ -669,15 +670,15 @@ bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_
     if (ast->array_dimensions > 0) {
         *type = info->element != 0 ? 0 : info->array_oid;
         if (*type == 0) {
-            return bind_error(binder, location, ERR_UNDEFINED_OBJECT,
-                "type \"%s[]\" does not exist", ast->name);
+            return bind_error(
+                binder, location, ERR_UNDEFINED_OBJECT, "type \"%s[]\" does not exist", ast->name);
         }
     }
     uint32_t count = ast_list_count(ast->modifiers);
-    if (count == 0) {
+    if (count == 0 && ast->interval_fields == 0) {
         return ERR_OK;
     }
-    int32_t *numbers = arena_alloc_raw(binder->arena, count * sizeof *numbers);
+    int32_t *numbers = arena_alloc_raw(binder->arena, (count + 1) * sizeof *numbers);
     for (uint32_t i = 0; i < count; i++) {
         const struct ast_node *node = ast_list_at(ast->modifiers, i);
         if (node->kind != AST_CONST || ast_as_const(node)->kind != AST_CONST_INTEGER ||
@@ -687,7 +688,10 @@ bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_
         }
         numbers[i] = (int32_t)ast_as_const(node)->integer;
     }
-    enum err err = type_make_typmod(info->oid, numbers, count, typmod, binder->diag);
+    enum err err =
+        info->oid == TYPE_INTERVAL
+            ? type_make_interval_typmod(ast->interval_fields, numbers, count, typmod, binder->diag)
+            : type_make_typmod(info->oid, numbers, count, typmod, binder->diag);
     if (err != ERR_OK) {
         bind_locate(binder, location);
     }

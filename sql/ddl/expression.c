@@ -54,7 +54,9 @@ resolve_modifiers(struct ddl *ddl, const struct ast_type *type, oid_t oid, int32
         }
         numbers[i] = (int32_t)number->integer;
     }
-    enum err err = type_make_typmod(oid, numbers, count, typmod, ddl->diag);
+    enum err err = oid == TYPE_INTERVAL ? type_make_interval_typmod(type->interval_fields, numbers,
+                                              count, typmod, ddl->diag)
+                                        : type_make_typmod(oid, numbers, count, typmod, ddl->diag);
     return ddl__at(ddl, err, type->node.location);
 }
 
@@ -76,10 +78,7 @@ ddl__resolve_type(struct ddl *ddl, const struct ast_type *type, oid_t *oid, int3
     }
     *oid = found->oid;
     *typmod = -1;
-    if (type->interval_fields != 0) {
-        return ddl__unsupported(ddl, "an interval with fields", type->node.location);
-    }
-    if (ast_list_count(type->modifiers) > 0) {
+    if (ast_list_count(type->modifiers) > 0 || type->interval_fields != 0) {
         TRY(resolve_modifiers(ddl, type, found->oid, typmod));
     }
     if (type->array_dimensions > 0) {

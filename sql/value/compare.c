@@ -8,7 +8,7 @@
  *     floats          IEEE bits, sign bit flipped, negative ones inverted; -0 as 0; NaN is above
  * all text, bytea     bytes with 0x00 as 0x00 0xFF, then 0x00 0x00; char(n) without end blanks
  *     numeric         see numeric.c
- *     uuid            16 bytes       interval  16 bytes (months as 30 days) and then its own form
+ *     uuid            16 bytes       interval  16 bytes: microseconds, with months of 30 days
  *
  * KEY_DESCENDING inverts the payload, not the marker.
  */
@@ -280,7 +280,6 @@ put_payload(struct buffer *key, oid_t type, struct datum value)
         __int128 span = interval_span(value);
         buffer_add_be64(key, (uint64_t)(span >> 64) ^ (uint64_t)1 << 63);
         buffer_add_be64(key, (uint64_t)span);
-        buffer_add(key, value.p, 16);
         return;
     }
     case TYPE_BPCHAR:
@@ -331,7 +330,7 @@ payload_size(struct slice key, oid_t type, uint8_t flip)
     size_t fixed = integer_size(type);
     fixed = type == TYPE_FLOAT4 || type == TYPE_FLOAT8 ? 8
             : type == TYPE_UUID                        ? 16
-            : type == TYPE_INTERVAL                    ? 32
+            : type == TYPE_INTERVAL                    ? 16
                                                        : fixed;
     if (fixed > 0) {
         return key.size < fixed ? SIZE_MAX : fixed;
@@ -413,6 +412,27 @@ get_array(struct arena *arena, oid_t element_type, struct datum *value, struct d
     return ERR_OK;
 }
 
+/* An interval that long, if not the one that was encoded: months first, because all together hold
+ * any span but none alone does. */
+static struct datum
+interval_of_span(struct arena *arena, const uint8_t *payload)
+{
+    uint64_t high = load_be64(payload) ^ (uint64_t)1 << 63;
+    __int128 span = (__int128)((unsigned __int128)high << 64 | load_be64(payload + 8));
+    __int128 day = INT64_C(86400000000);
+    __int128 months = span / (30 * day);
+    months = months > INT32_MAX ? INT32_MAX : months < INT32_MIN ? INT32_MIN : months;
+    span -= months * 30 * day;
+    __int128 days = span / day;
+    days = days > INT32_MAX ? INT32_MAX : days < INT32_MIN ? INT32_MIN : days;
+    span -= days * day;
+    uint8_t *bytes = arena_alloc_raw(arena, 16);
+    store_le64(bytes, (uint64_t)span);
+    store_le32(bytes + 8, (uint32_t)days);
+    store_le32(bytes + 12, (uint32_t)months);
+    return datum_bytes(bytes, 16);
+}
+
 enum err
 key_decode(struct arena *arena, struct slice *key, oid_t type, int flags, struct datum *value,
     struct diag *diag)
@@ -450,7 +470,7 @@ key_decode(struct arena *arena, struct slice *key, oid_t type, int flags, struct
         *value = datum_bytes(arena_copy(arena, payload.data, 16), 16);
         return ERR_OK;
     case TYPE_INTERVAL:
-        *value = datum_bytes(arena_copy(arena, payload.data + 16, 16), 16);
+        *value = interval_of_span(arena, payload.data);
         return ERR_OK;
     default: {
         uint8_t *bytes = arena_alloc_raw(arena, payload.size);

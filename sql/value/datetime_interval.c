@@ -313,11 +313,15 @@ add_number(struct reading *r, const char *text, enum datetime_unit *unit)
     } else if (*at != '\0' || at == text) {
         return bad(r);
     }
-    TRY(add_unit(r, *unit, value, fraction));
-    if (*unit == UNIT_SECOND && fraction != 0) {
+    enum datetime_unit own = *unit;
+    TRY(add_unit(r, own, value, fraction));
+    if (own == UNIT_HOUR) {
+        *unit = UNIT_DAY; /* of a number before it that has none: 1 02 */
+    }
+    if (own == UNIT_SECOND && fraction != 0) {
         return have(r, BIT(UNIT_SECOND) | BIT(UNIT_MILLISECOND) | BIT(UNIT_MICROSECOND));
     }
-    return have(r, BIT(*unit));
+    return have(r, BIT(own));
 }
 
 static enum err

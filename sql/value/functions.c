@@ -257,6 +257,31 @@ function_by_oid(oid_t oid)
     return NULL;
 }
 
+const char *const *
+function_argument_names(const char *name, size_t *count, bool *defaulted)
+{
+    static const struct {
+        const char *name;
+        size_t count;
+        bool defaulted;
+        const char *names[FUNCTION_ARGS_MAX];
+    } known[] = {
+        {"make_date", 3, false, {"year", "month", "day"}},
+        {"make_time", 3, false, {"hour", "min", "sec"}},
+        {"make_timestamp", 6, false, {"year", "month", "mday", "hour", "min", "sec"}},
+        {"make_timestamptz", 7, false, {"year", "month", "mday", "hour", "min", "sec", "timezone"}},
+        {"make_interval", 7, true, {"years", "months", "weeks", "days", "hours", "mins", "secs"}},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].name, name) == 0) {
+            *count = known[i].count;
+            *defaulted = known[i].defaulted;
+            return known[i].names;
+        }
+    }
+    return NULL;
+}
+
 const struct function *
 function_all(size_t *count)
 {

@@ -140,6 +140,67 @@ type_all(size_t *count)
     return types;
 }
 
+/* PostgreSQL's bits of an interval's modifier: what it keeps, and how many digits of a second. */
+static const struct {
+    uint32_t field; /* of the parser */
+    int32_t bit;
+    const char *name;
+} interval_fields[] = {{1, 1 << 2, "year"}, {2, 1 << 1, "month"}, {4, 1 << 3, "day"},
+    {8, 1 << 10, "hour"}, {16, 1 << 11, "minute"}, {32, 1 << 12, "second"}};
+enum {
+    INTERVAL_FIELD_COUNT = sizeof interval_fields / sizeof interval_fields[0],
+    INTERVAL_RANGE_FULL = 0x7FFF,
+    INTERVAL_PRECISION_FULL = 0xFFFF,
+};
+
+enum err
+type_make_interval_typmod(
+    uint32_t fields, const int32_t *numbers, size_t count, int32_t *typmod, struct diag *diag)
+{
+    int32_t range = 0;
+    int32_t precision = INTERVAL_PRECISION_FULL;
+    *typmod = -1;
+    if (fields == 0 && count == 0) {
+        return ERR_OK;
+    }
+    for (size_t i = 0; i < INTERVAL_FIELD_COUNT; i++) {
+        range |= (fields & interval_fields[i].field) != 0 ? interval_fields[i].bit : 0;
+    }
+    if (count > 1) {
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "invalid INTERVAL type modifier");
+    }
+    if (count == 1) {
+        if (numbers[0] < 0) {
+            return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
+                "INTERVAL(%d) precision must not be negative", numbers[0]);
+        }
+        precision = numbers[0] > 6 ? 6 : numbers[0];
+    }
+    *typmod = (fields == 0 ? INTERVAL_RANGE_FULL : range) << 16 | precision;
+    return ERR_OK;
+}
+
+static char *
+interval_format(struct arena *arena, int32_t typmod)
+{
+    int32_t range = typmod >> 16 & INTERVAL_RANGE_FULL;
+    int32_t precision = typmod & INTERVAL_PRECISION_FULL;
+    const char *first = NULL;
+    const char *last = NULL;
+    for (size_t i = 0; range != INTERVAL_RANGE_FULL && i < INTERVAL_FIELD_COUNT; i++) {
+        if ((range & interval_fields[i].bit) != 0) {
+            first = first == NULL ? interval_fields[i].name : first;
+            last = interval_fields[i].name;
+        }
+    }
+    const char *fields = first == NULL   ? ""
+                         : first == last ? arena_printf(arena, " %s", first)
+                                         : arena_printf(arena, " %s to %s", first, last);
+    return precision == INTERVAL_PRECISION_FULL
+               ? arena_printf(arena, "interval%s", fields)
+               : arena_printf(arena, "interval%s(%d)", fields, precision);
+}
+
 char *
 type_format(struct arena *arena, oid_t oid, int32_t typmod)
 {
@@ -166,6 +227,8 @@ type_format(struct arena *arena, oid_t oid, int32_t typmod)
         return arena_printf(arena, "timestamp(%d) without time zone", typmod);
     case TYPE_TIMESTAMPTZ:
         return arena_printf(arena, "timestamp(%d) with time zone", typmod);
+    case TYPE_INTERVAL:
+        return interval_format(arena, typmod);
     default:
         return arena_strdup(arena, type->sql_name);
     }
@@ -224,12 +287,13 @@ type_make_typmod(
     case TYPE_TIME:
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMPTZ:
-    case TYPE_INTERVAL:
         if (count != 1 || numbers[0] < 0) {
             return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "invalid type modifier");
         }
         *typmod = numbers[0] > 6 ? 6 : numbers[0];
         return ERR_OK;
+    case TYPE_INTERVAL:
+        return type_make_interval_typmod(0, numbers, count, typmod, diag);
     default:
         return diag_set(diag, ERR_SYNTAX, "type modifier is not allowed for type \"%s\"",
             type_by_oid(type) == NULL ? "?" : type_by_oid(type)->name);

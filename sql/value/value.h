@@ -161,6 +161,10 @@ char *type_format(struct arena *arena, oid_t type, int32_t typmod);
  * errors. */
 enum err type_make_typmod(
     oid_t type, const int32_t *numbers, size_t count, int32_t *typmod, struct diag *diag);
+/* interval year, interval day to second(3): fields is a sum of 1 year, 2 month, 4 day, 8 hour, 16
+ * minute, 32 second, as the parser has it; 0: all. */
+enum err type_make_interval_typmod(
+    uint32_t fields, const int32_t *numbers, size_t count, int32_t *typmod, struct diag *diag);
 
 /* ---- what functions may know about their surroundings ---------------------------------------- */
 
@@ -293,6 +297,9 @@ struct function {
 /* All functions of a name, in a contiguous run; for overload resolution (bind). */
 const struct function *function_by_name(const char *name, size_t *count);
 const struct function *function_by_oid(oid_t oid);
+/* The names of arguments, for f(name => x); NULL: they have none. *defaulted: what is left out is
+ * zero, and the longest overload is meant. */
+const char *const *function_argument_names(const char *name, size_t *count, bool *defaulted);
 /* All of them, sorted by name: for pg_proc. */
 const struct function *function_all(size_t *count);
 
