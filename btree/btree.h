@@ -72,6 +72,9 @@ struct btree_owner {
      * head: a page that left memory comes back with writer 0 there, and without the tombstone. May
      * say false for long. NULL: always false. */
     bool (*is_settled)(void *arg, txn_id_t writer);
+    /* How much of the running checkpoint should be done by now? 0 to 1: it sleeps while it is ahead
+     * of that, and asks again every few milliseconds. NULL: 1, as fast as it can. */
+    double (*checkpoint_due)(void *arg);
 };
 
 struct btree_options {
@@ -185,7 +188,8 @@ enum err btree_cursor_prev(struct task *task, struct btree_cursor *cursor, struc
  * return the checkpoint is durable and the old one's extents are free. The caller holds `snapshot`
  * registered, so that no version it sees is freed meanwhile, and chose it so that everything
  * committed at or before it is already in the trees. Row changes go on during it; a structure
- * change of a page whose turn has not come takes its image first (capture before change).
+ * change of a page whose turn has not come takes its image first (capture before change). Takes its
+ * time if the owner says so (checkpoint_due), and tells its progress to btree_stats and the log.
  * `meta`: up to 512 bytes handed back by btree_open. One at a time.
  */
 enum err btree_checkpoint(
@@ -193,9 +197,10 @@ enum err btree_checkpoint(
 
 struct btree_stats {
     uint64_t frames_used, frames_max, pages_dirty, pages_read, pages_written, file_size;
-    uint64_t pages_evicted; /* frames that changed hands */
-    uint64_t pages_spilled; /* written in their running form */
-    uint64_t run_size;      /* bytes of running forms on disk */
+    uint64_t pages_evicted;                     /* frames that changed hands */
+    uint64_t pages_spilled;                     /* written in their running form */
+    uint64_t run_size;                          /* bytes of running forms on disk */
+    uint64_t checkpoint_done, checkpoint_total; /* pages of the running one, or of the last */
 };
 void btree_stats(struct btree *store, struct btree_stats *stats);
 

@@ -213,6 +213,7 @@ struct btree {
     uint32_t *cold;            /* ring: frames that scans loaded, oldest first (evict.c) */
     uint32_t cold_first, cold_count, cold_keep, cold_capacity;
     uint32_t epoch;         /* changes in the gate only: checkpoints so far, from 1 */
+    uint64_t run_dirty;     /* entries with a run_epoch */
     uint32_t pending_below; /* changes in the gate only: pages that were evicted dirty in an
                                epoch below this are due (B14); 0: no checkpoint runs */
 
@@ -242,6 +243,7 @@ struct btree {
     uint64_t directory_extent, trees_extent;
 
     _Atomic uint64_t pages_read, pages_written, pages_evicted, pages_spilled;
+    _Atomic uint64_t checkpoint_done, checkpoint_total;
 };
 
 /* ---- page.c: one page, no latches --------------------------------------------------------------
@@ -452,6 +454,13 @@ void evict__note_cold(struct btree *store, uint32_t index);
 /* Read a running form; the entry says `loading`. */
 enum err evict__read(struct task *task, struct btree *store, uint64_t page_id, uint64_t run,
     uint32_t crc, struct page *to, struct diag *diag);
+/* Under frames_latch. */
+static inline void
+store__set_run_epoch(struct btree *store, struct map_entry *entry, uint32_t epoch)
+{
+    store->run_dirty = store->run_dirty + (epoch != 0) - (entry->run_epoch != 0);
+    entry->run_epoch = epoch;
+}
 /* Under frames_latch: the running form is no longer needed. */
 void evict__forget(struct btree *store, struct map_entry *entry);
 

@@ -26,6 +26,9 @@
 
 enum {
     BATCH_SIZE = 1024 * 1024,
+    SYNC_SIZE = 32 * BATCH_SIZE, /* written at most before a sync: no long one at the end */
+    PAUSE_US = 10 * 1000,
+    REPORT_US = 10 * 1000 * 1000,
 };
 
 struct placed {
@@ -39,6 +42,8 @@ struct run {
     struct buffer batch; /* images in a row, to be written at one place */
     struct placed *placed;
     size_t placed_count, placed_capacity, batch_first;
+    size_t unsynced;   /* bytes */
+    int64_t report_us; /* when progress is told next */
     struct buffer old; /* extents (8 bytes each) that are free once the superblock is durable */
     struct diag *diag;
 };
@@ -111,15 +116,20 @@ mark(struct btree *store)
     latch_acquire(&store->frames_latch);
     uint32_t used = store->frames_used;
     uint64_t id_limit = store->next_page_id;
+    uint64_t run_dirty = store->run_dirty;
     latch_release(&store->frames_latch);
     store->epoch++;
     store->pending_below = store->epoch;
+    uint64_t total = run_dirty;
     for (uint32_t i = 0; i < used; i++) {
         if (atomic_load(&store->frames[i].dirty)) {
             atomic_store(&store->frames[i].pending, true);
+            total++;
         }
     }
     open_gate(store);
+    atomic_store(&store->checkpoint_done, 0);
+    atomic_store(&store->checkpoint_total, total);
     return id_limit;
 }
 
@@ -188,7 +198,7 @@ stay_dirty(struct btree *store, uint64_t page_id)
         struct map_entry *entry = store__entry(store, page_id);
         bool away = store__frame(store, page_id) == NULL;
         if (away && entry->used) {
-            entry->run_epoch = store->epoch;
+            store__set_run_epoch(store, entry, store->epoch);
         }
         latch_release(&store->frames_latch);
         if (away) {
@@ -239,7 +249,12 @@ write_batch(struct task *task, struct run *run)
     }
     apply_batch(run);
     run->batch_first = run->placed_count;
+    run->unsynced += run->batch.size;
     run->batch.size = 0;
+    if (run->unsynced >= SYNC_SIZE) {
+        world_file_sync(task, store->file);
+        run->unsynced = 0;
+    }
     return ERR_OK;
 }
 
@@ -250,6 +265,7 @@ place(struct task *task, struct run *run, struct image *image)
         run->placed_capacity = run->placed_capacity == 0 ? 1024 : run->placed_capacity * 2;
         run->placed = mem_realloc(run->placed, run->placed_capacity * sizeof *run->placed);
     }
+    atomic_fetch_add_explicit(&run->store->checkpoint_done, 1, memory_order_relaxed);
     run->placed[run->placed_count++] =
         (struct placed){.page_id = image->page_id, .new_extent = image->size / BLOCK_SIZE};
     buffer_add(&run->batch, image->bytes, image->size);
@@ -344,7 +360,7 @@ place_run(struct task *task, struct run *run, uint64_t page_id)
     }
     latch_acquire(&store->frames_latch);
     if (err == ERR_OK) {
-        entry->run_epoch = newer ? store->epoch : 0;
+        store__set_run_epoch(store, entry, newer ? store->epoch : 0);
         set_placed(store, page_id);
     }
     entry->loading = false;
@@ -408,6 +424,41 @@ next_due(struct task *task, struct run *run, uint64_t *id, uint64_t limit, struc
     return ERR_OK;
 }
 
+static void
+report(struct run *run, uint64_t done, uint64_t total)
+{
+    struct btree *store = run->store;
+    int64_t now_us = world_clock_us(store->world);
+    if (run->report_us == 0) {
+        run->report_us = now_us + REPORT_US;
+    } else if (now_us >= run->report_us) {
+        run->report_us = now_us + REPORT_US;
+        world_log(store->world, "checkpoint: %llu of %llu pages written", (unsigned long long)done,
+            (unsigned long long)total);
+    }
+}
+
+/* Everything is written; sleep while that is more than is due. What is captured meanwhile takes
+ * memory, so it goes out at once. */
+static enum err
+pace(struct task *task, struct run *run)
+{
+    struct btree *store = run->store;
+    uint64_t total = atomic_load(&store->checkpoint_total);
+    for (;;) {
+        uint64_t done = atomic_load(&store->checkpoint_done);
+        report(run, done, total);
+        double due =
+            store->owner.checkpoint_due == NULL ? 1 : store->owner.checkpoint_due(store->owner.arg);
+        if (due >= 1 || (double)done <= due * (double)total) {
+            return ERR_OK;
+        }
+        task_park(task, world_clock_us(store->world) + PAUSE_US);
+        TRY(place_captured(task, run));
+        TRY(write_batch(task, run)); /* B13: nothing waits for us while we sleep */
+    }
+}
+
 static enum err
 place_pages(struct task *task, struct run *run, uint64_t id_limit)
 {
@@ -424,6 +475,9 @@ place_pages(struct task *task, struct run *run, uint64_t id_limit)
             TRY(place_run(task, run, id));
         }
         TRY(place_captured(task, run));
+        if (run->batch.size == 0) {
+            TRY(pace(task, run));
+        }
         /* Interrupts are not for us: a checkpoint half done helps nobody. */
         (void)task_breathe(task, NULL);
     }

@@ -139,7 +139,7 @@ evict__forget(struct btree *store, struct map_entry *entry)
         space__free_unit(&store->run_space, entry->run - 1);
         entry->run = 0;
     }
-    entry->run_epoch = 0;
+    store__set_run_epoch(store, entry, 0);
 }
 
 /* ---- leaving -----------------------------------------------------------------------------------
@@ -188,7 +188,10 @@ leave_saved(struct btree *store, struct frame *frame, struct map_entry *entry, u
     bool dirty = atomic_load(&frame->dirty);
     bool pending = atomic_load(&frame->pending);
     ASSERT(dirty || !pending);
-    entry->run_epoch = pending ? store->epoch - 1 : dirty ? store->epoch : 0; /* B14 */
+    store__set_run_epoch(store, entry,
+        pending ? store->epoch - 1
+        : dirty ? store->epoch
+                : 0); /* B14 */
     leave(store, frame, page_id);
 }
 

@@ -255,6 +255,7 @@ publish(struct btree *store, uint64_t page_id, struct loaded *loaded, bool cold)
         atomic_store(&frame->dirty, dirty);
         atomic_store(
             &frame->pending, dirty && loaded->is_run && entry->run_epoch < store->pending_below);
+        store__set_run_epoch(store, entry, 0);
         entry->loading = false;
         store__set_frame(store, page_id, loaded->frames[0] + 1);
         if (cold) {
@@ -554,6 +555,7 @@ btree_stats(struct btree *store, struct btree_stats *stats)
     *stats = (struct btree_stats){.frames_max = store->frame_count};
     latch_acquire(&store->frames_latch);
     stats->frames_used = store->frames_live;
+    stats->pages_dirty = store->run_dirty;
     uint32_t used = store->frames_used;
     latch_release(&store->frames_latch);
     for (uint32_t i = 0; i < used; i++) {
@@ -561,6 +563,8 @@ btree_stats(struct btree *store, struct btree_stats *stats)
     }
     stats->pages_read = atomic_load(&store->pages_read);
     stats->pages_written = atomic_load(&store->pages_written);
+    stats->checkpoint_done = atomic_load(&store->checkpoint_done);
+    stats->checkpoint_total = atomic_load(&store->checkpoint_total);
     stats->pages_evicted = atomic_load(&store->pages_evicted);
     stats->pages_spilled = atomic_load(&store->pages_spilled);
     latch_acquire(&store->space.latch);

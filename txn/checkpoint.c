@@ -10,6 +10,8 @@
 enum {
     RETRY_US = 10000000, /* after a checkpoint that failed */
 };
+#define PACE          0.5 /* of the way to the next checkpoint */
+#define UNDO_PATIENCE ((uint64_t)256 << 20)
 
 bool
 checkpoint__version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
@@ -49,6 +51,26 @@ checkpoint__is_settled(void *arg, txn_id_t writer)
 {
     const struct txn_db *db = arg;
     return writer.v < atomic_load_explicit(&db->floor, memory_order_acquire);
+}
+
+/*
+ * The store writes at the pace of the time, of the log, and of the undo that our snapshot holds
+ * back, whichever is furthest: it should be done well before the next one is due.
+ */
+double
+checkpoint__due(void *arg)
+{
+    struct txn_db *db = arg;
+    if (!atomic_load(&db->checkpoint_paced) || atomic_load(&db->stopping)) {
+        return 1;
+    }
+    double time = (double)(world_clock_us(db->world) - db->checkpoint_start_us) /
+                  ((double)db->checkpoint_interval_us * PACE);
+    double log = (double)(wal_end(db->wal).v - db->checkpoint_start_lsn) /
+                 ((double)db->checkpoint_wal_size * PACE);
+    double undo = (double)atomic_load(&db->undo_bytes) / (double)(UNDO_PATIENCE);
+    double most = time > log ? time : log;
+    return most > undo ? most : undo;
 }
 
 static void
@@ -95,6 +117,7 @@ enum err
 txn_db_checkpoint(struct task *task, struct txn_db *db, struct diag *diag)
 {
     while (atomic_exchange(&db->checkpoint_busy, true)) { /* one at a time; they are seldom */
+        atomic_store(&db->checkpoint_paced, false);       /* we wait: hurry */
         TRY(task_interrupted(task, diag));
         task_park(task, world_clock_us(db->world) + 2000);
     }
@@ -103,20 +126,56 @@ txn_db_checkpoint(struct task *task, struct txn_db *db, struct diag *diag)
     return err;
 }
 
+/* In the background: not faster than it must be. */
+static enum err
+run_paced(struct task *task, struct txn_db *db, struct diag *diag)
+{
+    if (atomic_exchange(&db->checkpoint_busy, true)) {
+        return txn_db_checkpoint(task, db, diag); /* somebody's is running, and then ours */
+    }
+    db->checkpoint_start_us = world_clock_us(db->world);
+    db->checkpoint_start_lsn = wal_end(db->wal).v;
+    atomic_store(&db->checkpoint_paced, true);
+    enum err err = run(task, db, diag);
+    atomic_store(&db->checkpoint_paced, false);
+    atomic_store(&db->checkpoint_busy, false);
+    return err;
+}
+
+/* Sleeps until one is wanted, or it is time for one and there is something to write. */
+static void
+wait_until_wanted(struct task *task, struct txn_db *db)
+{
+    int64_t time_us = world_clock_us(db->world) + db->checkpoint_interval_us;
+    while (!atomic_load(&db->stopping) && !atomic_load(&db->checkpoint_wanted)) {
+        if (world_clock_us(db->world) >= time_us && db->checkpoint_automatic) {
+            if (atomic_load(&db->visible) != atomic_load(&db->checkpoint_lsn)) {
+                return;
+            }
+            time_us += db->checkpoint_interval_us;
+        }
+        task_park(task, db->checkpoint_automatic ? time_us : WORLD_NEVER);
+    }
+}
+
 void
 checkpoint__serve(struct task *task, struct txn_db *db)
 {
-    while (!atomic_load(&db->stopping)) {
-        if (!atomic_load(&db->checkpoint_wanted)) {
-            task_park(task, WORLD_NEVER);
-            continue;
+    for (;;) {
+        wait_until_wanted(task, db);
+        if (atomic_load(&db->stopping)) {
+            return;
         }
         struct diag diag;
         task_interrupt_clear(task, TASK_TERMINATE); /* the end is told by `stopping` */
         int64_t start = world_clock_us(db->world);
-        enum err err = txn_db_checkpoint(task, db, &diag);
+        world_log(db->world, "checkpoint starts");
+        enum err err = run_paced(task, db, &diag);
         if (err == ERR_OK) {
-            world_log(db->world, "checkpoint complete in %lld ms",
+            struct btree_stats stats;
+            btree_stats(db->store, &stats);
+            world_log(db->world, "checkpoint complete: %llu pages in %lld ms",
+                (unsigned long long)stats.checkpoint_done,
                 (long long)(world_clock_us(db->world) - start) / 1000);
         } else {
             world_log(db->world, "checkpoint failed: %s", diag.message);

@@ -6,9 +6,10 @@
 enum {
     KEEPER_PERIOD_US = 50 * 1000,
 };
-#define CHECKPOINT_WAL_SIZE_DEFAULT ((uint64_t)1 << 30)
-#define UNDO_SIZE_MAX_DEFAULT       ((uint64_t)8 << 30)
-#define LOCKS_MAX_DEFAULT           ((uint64_t)8 << 20)
+#define CHECKPOINT_WAL_SIZE_DEFAULT   ((uint64_t)1 << 30)
+#define CHECKPOINT_INTERVAL_S_DEFAULT ((int64_t)300)
+#define UNDO_SIZE_MAX_DEFAULT         ((uint64_t)8 << 30)
+#define LOCKS_MAX_DEFAULT             ((uint64_t)8 << 20)
 
 /* ---- tasks -------------------------------------------------------------------------------------
  */
@@ -116,6 +117,9 @@ db_new(struct task *task, const struct txn_db_options *options)
     memset(db, 0, sizeof *db);
     db->world = task_world(task);
     db->checkpoint_automatic = options->checkpoint_automatic;
+    uint32_t interval_s = options->checkpoint_interval_s;
+    db->checkpoint_interval_us =
+        (interval_s == 0 ? CHECKPOINT_INTERVAL_S_DEFAULT : (int64_t)interval_s) * 1000 * 1000;
     db->checkpoint_wal_size = options->checkpoint_wal_size == 0 ? CHECKPOINT_WAL_SIZE_DEFAULT
                                                                 : options->checkpoint_wal_size;
     db->undo_size_max =
@@ -180,7 +184,8 @@ open_files(struct task *task, struct txn_db *db, const struct txn_db_options *op
         .cache_size = options->cache_size,
         .owner = {.arg = db,
             .version_at = checkpoint__version_at,
-            .is_settled = checkpoint__is_settled},
+            .is_settled = checkpoint__is_settled,
+            .checkpoint_due = checkpoint__due},
     };
     enum err err = btree_open(task, &store_options, &db->store, info, diag);
     err = err == ERR_OK ? read_meta(info, meta, present, diag) : err;

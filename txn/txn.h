@@ -31,13 +31,14 @@ struct txn_scan;
  */
 
 struct txn_db_options {
-    const char *directory;        /* created if missing; holds data.tusk and wal/ */
-    uint64_t cache_size;          /* 0: 1 GiB */
-    uint64_t wal_segment_size;    /* 0: 64 MiB */
-    uint64_t checkpoint_wal_size; /* start a checkpoint after so much log; 0: 1 GiB */
-    bool checkpoint_automatic;    /* run the background checkpointer */
-    uint64_t undo_size_max;       /* memory for old row versions; 0: 8 GiB */
-    uint64_t locks_max;           /* row and table locks at once; 0: 8388608 */
+    const char *directory;          /* created if missing; holds data.tusk and wal/ */
+    uint64_t cache_size;            /* 0: 1 GiB */
+    uint64_t wal_segment_size;      /* 0: 64 MiB */
+    uint64_t checkpoint_wal_size;   /* start a checkpoint after so much log; 0: 1 GiB */
+    uint32_t checkpoint_interval_s; /* or after so much time; 0: 300 */
+    bool checkpoint_automatic;      /* run the background checkpointer */
+    uint64_t undo_size_max;         /* memory for old row versions; 0: 8 GiB */
+    uint64_t locks_max;             /* row and table locks at once; 0: 8388608 */
 };
 
 /* Locks the directory, opens or creates, recovers (log after the checkpoint, progress to the log).

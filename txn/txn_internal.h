@@ -321,6 +321,10 @@ struct txn_db {
     _Atomic uint64_t checkpoints;
     _Atomic bool checkpoint_wanted;
     uint64_t checkpoint_wal_size;
+    int64_t checkpoint_interval_us;
+    _Atomic bool checkpoint_paced; /* the running one takes its time */
+    int64_t checkpoint_start_us;   /* of that one; its task only */
+    uint64_t checkpoint_start_lsn;
     bool checkpoint_automatic;
 };
 
@@ -565,6 +569,7 @@ void checkpoint__serve(struct task *task, struct txn_db *db);
 bool checkpoint__version_at(void *arg, const struct btree_row *row, lsn_t snapshot,
     struct slice *value, uint8_t *flags, bool *newer);
 bool checkpoint__is_settled(void *arg, txn_id_t writer);
+double checkpoint__due(void *arg);
 
 static inline struct slice
 tree_key(uint8_t memory[8], tree_id_t tree)
