@@ -22,8 +22,12 @@ import pgwire
 import postgres
 from server import Checks, Server
 
-TYPES = ("int", "bigint", "numeric", "float8", "text", "boolean", "date", "timestamp")
-NUMBERS = ("int", "bigint", "numeric", "float8")
+TYPES = ("int", "bigint", "numeric", "float8", "text", "boolean", "date", "timestamp", "smallint",
+         "real", "varchar(5)", "char(4)", "bytea", "timestamptz", "uuid", "interval")
+# Most expressions are of these.
+COMMON = TYPES[:8]
+NUMBERS = ("int", "bigint", "numeric", "float8", "smallint", "real")
+NO_EXTREMES = ("boolean", "bytea", "uuid")
 WORDS = ("", "a", "b", "ab", "abc", "B", "aa", "zz", "é", "a%", "x_y", "hello", "Hello")
 
 # How an expression of a type is made of others; a word in braces is an expression of that type.
@@ -49,7 +53,16 @@ TEMPLATES = {
              "right({text}, {0-3})", "split_part({text}, 'b', 1)", "{timestamp}::text"),
     "boolean": ("",),
     "date": ("({date} + {int} % 100)", "{timestamp}::date", "({date} - {1-9})"),
-    "timestamp": ("{date}::timestamp", "date_trunc('day', {timestamp})", "{timestamp}"),
+    "timestamp": ("{date}::timestamp", "date_trunc('day', {timestamp})", "{timestamp}",
+                  "({timestamp} + {interval})", "({date} + {interval})"),
+    "smallint": ("abs({smallint})", "({int} % 100)::smallint", "{smallint}"),
+    "real": ("abs({real})", "{smallint}::real", "(- {real})"),
+    "varchar(5)": ("{text}::varchar(5)", "{char(4)}::varchar(5)", "{varchar(5)}"),
+    "char(4)": ("{text}::char(4)", "{char(4)}"),
+    "bytea": ("({bytea} || {bytea})", "{bytea}", "substring({bytea}, 1, 2)"),
+    "timestamptz": ("{timestamp}::timestamptz", "{timestamptz}", "date_trunc('month', {timestamptz})"),
+    "uuid": ("{uuid}",),
+    "interval": ("({timestamp} - {timestamp})", "(- {interval})", "({interval} * 2)"),
 }
 
 
@@ -89,9 +102,23 @@ class Generator:
             return chance.choice(WORDS)
         if kind == "boolean":
             return chance.choice(("true", "false"))
+        if kind == "smallint":
+            return str(chance.choice((0, 1, 2, 7, -3, 100, 32767, -32767)))
+        if kind == "real":
+            return str(chance.randint(-20, 40) / 4)
+        if kind in ("varchar(5)", "char(4)"):
+            return chance.choice([word for word in WORDS if len(word) <= 4])
+        if kind == "bytea":
+            return chance.choice(("\\x", "\\x00", "\\x0001", "\\xff", "\\x61", "\\xdeadbeef"))
+        if kind == "uuid":
+            return f"00000000-0000-4000-8000-00000000000{chance.randint(0, 9)}"
+        if kind == "interval":
+            return chance.choice(("1 day", "0", "2 hours", "-1 day", "1 mon", "24:00:00", "90 minutes"))
         day = f"{chance.randint(2020, 2023)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
         if kind == "date":
             return day
+        if kind == "timestamptz":
+            return f"{day} {chance.randint(0, 23):02}:00:00+0{chance.randint(0, 3)}"
         return f"{day} {chance.randint(0, 23):02}:{chance.randint(0, 59):02}:00"
 
     def literal(self, kind, null=0.03):
@@ -113,7 +140,7 @@ class Generator:
         for index in range(self.chance.randint(2, 4)):
             name = f"dt{index}"
             columns = [(f"c{i}", self.one(*TYPES)) for i in range(self.chance.randint(2, 6))]
-            columns.insert(0, ("k", self.one("int", "int", "bigint", "text", "numeric", "date")))
+            columns.insert(0, ("k", self.one("int", "int", "bigint", "text", "numeric", "date", *TYPES)))
             columns.append(("n", "int"))
             form = self.one("key", "key", "none", "two")
             parts = [f"{column} {kind}" for column, kind in columns]
@@ -174,16 +201,18 @@ class Generator:
         template = template.replace("{-}", self.literal("int")) \
             .replace("{0-3}", str(self.chance.randint(0, 3))) \
             .replace("{1-9}", str(self.chance.randint(1, 9)))
-        return re.sub(r"{(\w+)}", lambda match: sub(match[1]), template)
+        return re.sub(r"{([\w()]+)}", lambda match: sub(match[1]), template)
 
     def scalar(self, kind, scope, depth):
         """A subquery of exactly one row."""
         table, inner = self.table_scope()
         column = self.column(kind, inner)
-        aggregate = self.one("min", "max") if kind != "boolean" else "bool_or"
+        aggregate = self.one("min", "max")
         if kind in ("bigint",) and self.maybe(0.5):
             what = "count(*)"
-        elif column:
+        elif column and kind == "boolean":
+            what = f"bool_or({column})"
+        elif column and kind not in NO_EXTREMES:
             what = f"{aggregate}({column})"
         else:
             return self.literal(kind)
@@ -199,7 +228,7 @@ class Generator:
             column = self.column("int", scope)
             return f"{column or 1} {self.one('=', '<', '>', '<>')} {self.literal('int')}"
         shape = self.chance.random()
-        kind = self.one(*[of for _, of in scope] or TYPES)
+        kind = self.one(*[of for _, of in scope] or COMMON)
         if shape < 0.35:
             operator = self.one("=", "=", "=", "<", ">", "<=", ">=", "<>")
             left = self.column(kind, scope) or self.expression(kind, scope, depth - 1)
@@ -303,13 +332,15 @@ class Generator:
             return f"count({distinct}{inner}){tail}", "bigint"
         if kind == "boolean":
             return f"{self.one('bool_and', 'bool_or')}({inner}){tail}", "boolean"
+        if kind in NO_EXTREMES or kind == "interval" and shape >= 0.65:
+            return f"count(distinct {inner}){tail}", "bigint"
         if shape < 0.65 or kind not in NUMBERS:
             return f"{self.one('min', 'max')}({inner}){tail}", kind
         if shape < 0.85:
             result = {"int": "bigint", "bigint": "numeric", "numeric": "numeric",
-                      "float8": "float8"}[kind]
+                      "float8": "float8", "smallint": "bigint", "real": "real"}[kind]
             return f"sum({distinct}{inner}){tail}", result
-        if kind == "float8":
+        if kind in ("float8", "real"):
             return f"count({inner}){tail}", "bigint"
         return f"avg({distinct}{inner}){tail}", "numeric"
 
@@ -394,7 +425,7 @@ class Generator:
             return f"select * from {name}{tail}"
         if shape < 0.5:
             kinds = dict(columns)
-            if kinds[column] == "boolean":
+            if kinds[column] in NO_EXTREMES:
                 return f"select count(*), count({column}) from {name}{tail}"
             return f"select min({column}), max({column}), count(*) from {name}{tail}"
         if shape < 0.75:
@@ -438,7 +469,8 @@ def canonical(answered):
     """Numbers of a type that writes equal ones in several ways, written in one."""
     if answered[0] != "rows":
         return answered
-    rows = [tuple(value if value is None or kind != 1700 else str(Decimal(value).normalize())
+    rows = [tuple(value if value is None or kind not in (1186, 1700)
+                  else "a day or 24 hours" if kind == 1186 else str(Decimal(value).normalize())
                   for value, kind in zip(row, answered[2])) for row in answered[3]]
     return (*answered[:3], sorted(rows, key=str))
 
