@@ -190,8 +190,8 @@ STEP(float_step)
     (void)group;
     struct float_state *state = memory;
     double before = state->sum;
-    state->count++;
-    state->sum += args[0].f;
+    /* The first is not added to a zero: a sum of -0 is -0. */
+    state->sum = state->count++ == 0 ? args[0].f : state->sum + args[0].f;
     return isinf(state->sum) && !isinf(args[0].f) && !isinf(before)
                ? diag_set(eval->diag, ERR_NUMERIC_RANGE, "value out of range: overflow")
                : ERR_OK;
@@ -204,8 +204,8 @@ STEP(float4_step)
     (void)group;
     struct float_state *state = memory;
     double before = state->sum;
-    state->count++;
-    state->sum = (double)((float)state->sum + (float)args[0].f);
+    state->sum = state->count++ == 0 ? args[0].f
+                                     : (double)((float)state->sum + (float)args[0].f);
     return isinf(state->sum) && !isinf(args[0].f) && !isinf(before)
                ? diag_set(eval->diag, ERR_NUMERIC_RANGE, "value out of range: overflow")
                : ERR_OK;
@@ -223,7 +223,8 @@ FINISH(float_avg_finish)
 {
     (void)eval;
     const struct float_state *state = memory;
-    *result = state->count == 0 ? datum_null() : datum_float(state->sum / (double)state->count);
+    *result =
+        state->count == 0 ? datum_null() : datum_float((state->sum + 0.0) / (double)state->count);
     return ERR_OK;
 }
 
