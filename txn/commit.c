@@ -337,22 +337,35 @@ txn_rollback(struct task *task, struct txn *txn)
     }
 }
 
-/* T1. False if the log buffer is full: nothing has happened then. */
+/* Under the commit latch: a serializable one gets its place in the order of commits together with
+ * its LSN, and only now is it sure that nobody has chosen it as a victim (SS4). */
 static bool
-try_commit(struct txn *txn, int64_t wall_us, lsn_t *end)
+append_commit(struct txn *txn, struct commit_head *head, lsn_t *end, bool *doomed)
+{
+    struct slice pieces[] = {
+        slice_of(head, sizeof *head), slice_of(txn->redo.data, txn->redo.size)};
+    lsn_t start;
+    *doomed = txn->sx != NULL && !ssi__commit_enter(txn);
+    return !*doomed &&
+           wal_append(txn->db->wal, RECORD_COMMIT, RECORD_VERSION, pieces, 2, &start, end);
+}
+
+/* T1. False if the log buffer is full, or it is doomed: nothing has happened then. */
+static bool
+try_commit(struct txn *txn, int64_t wall_us, lsn_t *end, bool *doomed)
 {
     struct txn_db *db = txn->db;
     struct commit_head head = {.id = txn->log->id, .redo_before = txn->redo_base};
     head.flags = txn->changes_schema ? COMMIT_CHANGES_SCHEMA : 0;
-    struct slice pieces[] = {
-        slice_of(&head, sizeof head), slice_of(txn->redo.data, txn->redo.size)};
     bool waited_for = false;
-    lsn_t start;
     latch_acquire(&db->commit_latch);
     uint64_t stamp = (uint64_t)wall_us << 12;
     head.hlc = stamp > db->hlc ? stamp : db->hlc + 1;
     head.epoch = db->epoch;
-    if (!wal_append(db->wal, RECORD_COMMIT, RECORD_VERSION, pieces, 2, &start, end)) {
+    if (!append_commit(txn, &head, end, doomed)) {
+        if (txn->sx != NULL && !*doomed) {
+            ssi__commit_leave(txn, 0);
+        }
         latch_release(&db->commit_latch);
         return false;
     }
@@ -362,6 +375,9 @@ try_commit(struct txn *txn, int64_t wall_us, lsn_t *end)
         atomic_store(&db->schema_lsn, end->v);
     }
     atomic_store(&db->visible, end->v);
+    if (txn->sx != NULL) {
+        ssi__commit_leave(txn, end->v);
+    }
     retire(db, txn->log, end->v);
     if (txn->first_part != 0) {
         list_remove(&txn->parts);
@@ -387,11 +403,13 @@ static enum err
 commit_written(struct task *task, struct txn *txn, lsn_t *end, struct diag *diag)
 {
     struct txn_db *db = txn->db;
+    bool doomed = false;
+    TRY(txn->sx != NULL ? ssi__check(txn, diag) : ERR_OK);
     TRY(txn__spill_redo(task, txn, REDO_PART_SIZE, diag));
     do {
         TRY(wal_make_room(task, db->wal, sizeof(struct commit_head) + txn->redo.size, diag));
-    } while (!try_commit(txn, world_wall_us(db->world), end));
-    return ERR_OK;
+    } while (!try_commit(txn, world_wall_us(db->world), end, &doomed) && !doomed);
+    return doomed ? ssi__check(txn, diag) : ERR_OK;
 }
 
 static void
@@ -407,7 +425,8 @@ txn_commit(struct task *task, struct txn *txn, struct diag *diag)
 {
     ASSERT(txn->state == TXN_ACTIVE);
     struct txn_db *db = txn->db;
-    if (txn->sx != NULL) {
+    bool writes = txn->log != NULL && (txn->redo.size > 0 || txn->redo_base > 0);
+    if (txn->sx != NULL && !writes) {
         enum err err = ssi__prepare(txn, diag);
         if (err != ERR_OK) {
             txn_rollback(task, txn);
@@ -422,7 +441,7 @@ txn_commit(struct task *task, struct txn *txn, struct diag *diag)
         txn_settle(task, txn);
         return ERR_OK;
     }
-    if (txn->redo.size == 0 && txn->redo_base == 0) {
+    if (!writes) {
         count(&txn->commits);
         end_aborted(task, txn); /* everything was rolled back to savepoints: nothing to say */
         end_serializable(txn, atomic_load(&db->visible));

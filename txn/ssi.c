@@ -68,7 +68,6 @@ struct sxact {
     struct list_node out, in;
     bool read_only; /* declared, or found at the end */
     bool doomed;
-    bool prepared;
     bool committed;
     bool forgotten;     /* out of the graph, soon freed */
     bool summary_in;    /* someone unknown, committed, has an edge to it */
@@ -1048,6 +1047,32 @@ ssi__prepare(struct txn *txn, struct diag *diag)
     }
     latch_release(&ssi->graph);
     return doomed ? fail(txn, sx->why, diag) : ERR_OK;
+}
+
+bool
+ssi__commit_enter(struct txn *txn)
+{
+    struct ssi *ssi = txn->db->ssi;
+    latch_acquire(&ssi->graph);
+    if (txn->sx->doomed) {
+        latch_release(&ssi->graph);
+        return false;
+    }
+    return true;
+}
+
+void
+ssi__commit_leave(struct txn *txn, uint64_t lsn)
+{
+    struct ssi *ssi = txn->db->ssi;
+    struct sxact *sx = txn->sx;
+    if (lsn != 0) {
+        doom_pivots(sx);
+        sx->order = ssi->next_order++;
+        sx->end = lsn;
+        sx->committed = true;
+    }
+    latch_release(&ssi->graph);
 }
 
 /* SS3: those that no active one overlaps any more. They are chained for the caller. */

@@ -15,17 +15,20 @@
  * then a write conflicts with it only if the row passes, before or after.
  *
  * Invariants
- *   SS1. A range is entered before its rows are read, and a row is written before the ranges over
- * it are looked at; both under or ordered by the tree's latch. So of a reader and a writer at least
- * one sees the other: the writer the range, or the reader the newer version. SS2. Edges, flags and
- * the order of commits change under the graph latch only. A structure becomes dangerous by an edge
- * or by T3's commit; both look for it, before they happen. SS3. A committed transaction and its
- * ranges stay until every serializable transaction that overlapped it has ended. SS4. Whoever is
- * past its check at commit is no longer aborted by others: they abort themselves. SS5. Merging
- * ranges, dropping filters and summarising old transactions only add conflicts.
+ *   SS1. A range is entered before its rows are read, and a row is written before the ranges
+ *        over it are looked at; both under or ordered by the tree's latch. So of a reader and a
+ *        writer at least one sees the other: the writer the range, or the reader the newer version.
+ *   SS2. Edges, flags and the order of commits change under the graph latch only. A structure
+ *        becomes dangerous by an edge or by T3's commit; both look for it, before they happen.
+ *   SS3. A committed transaction and its ranges stay until every serializable transaction that
+ *        overlapped it has ended.
+ *   SS4. The last look whether somebody has chosen it as the victim, the place in the order of
+ *        commits, the LSN and becoming visible are one step under commit latch and graph latch: the
+ *        orders agree, and no snapshot is taken in between. Afterwards nobody aborts it any more.
+ *   SS5. Merging ranges, dropping filters and summarising old transactions only add conflicts.
  *
- * Latch order: a leaf's latch, or none - tree partition - a transaction's ranges - graph. Nothing
- * sleeps under any of them.
+ * Latch order: a leaf's latch, the commit latch, or none - tree partition - a transaction's ranges
+ * - graph. Nothing sleeps under any of them.
  */
 #ifndef TXN_SSI_H
 #define TXN_SSI_H
@@ -81,8 +84,14 @@ enum err ssi__wrote_tree(struct txn *txn, tree_id_t tree, struct diag *diag);
 /* Has somebody chosen this one as the victim? */
 enum err ssi__check(struct txn *txn, struct diag *diag);
 
-/* Before the commit record; after it succeeded nobody aborts this one any more (SS4). */
+/* The end of one that has nothing for the log; after it succeeded nobody aborts this one any more
+ * (SS4). */
 enum err ssi__prepare(struct txn *txn, struct diag *diag);
+/* The same around the commit record and its becoming visible: false if it is doomed, else the graph
+ * latch is held until ssi__commit_leave (lsn 0: it could not be written). */
+bool ssi__commit_enter(struct txn *txn);
+void ssi__commit_leave(struct txn *txn, uint64_t lsn);
+/* Afterwards, without latches. */
 void ssi__committed(struct txn *txn, uint64_t lsn);
 void ssi__rolled_back(struct txn *txn);
 

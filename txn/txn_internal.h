@@ -5,7 +5,8 @@
  * T1.. are in README.md.
  *
  * Latch order: leaf latch of btree/ - lock partition (all of them in ascending order for the
- * deadlock detector) - registry latch. The commit latch and the checkpoint latch are taken alone.
+ * deadlock detector) - registry latch. Under the commit latch only the graph latch of
+ * ssi.h is taken.
  * Nothing sleeps under any.
  */
 #ifndef TXN_TXN_INTERNAL_H
