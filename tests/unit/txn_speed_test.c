@@ -70,7 +70,7 @@ measure_reads(struct task *task, struct txn_db *db)
     struct test_session s;
     struct diag diag;
     uint8_t key[8];
-    uint64_t count = 300 * 1000 * factor;
+    uint64_t count = 100 * 1000 * factor;
     session_create(&s, task, db, 1);
     int64_t start = cpu_ns();
     for (uint64_t i = 0; i < count; i++) {
@@ -148,7 +148,7 @@ static void
 measure_updates(struct task *task, struct txn_db *db)
 {
     struct test_session s;
-    uint64_t count = 200 * 1000 * factor;
+    uint64_t count = 20 * 1000 * factor;
     session_create(&s, task, db, 1);
     int64_t start = cpu_ns();
     for (uint64_t i = 0; i < count; i++) {
@@ -193,7 +193,7 @@ measure_commits(struct task *task, struct txn_db *db, int tasks, bool hot)
     struct client clients[TASKS_MAX];
     struct txn_db_stats before;
     struct txn_db_stats after;
-    per_task = (tasks == 1 ? 2000 : tasks == 8 ? 1000 : 500) * factor;
+    per_task = (tasks == 1 ? 200 : tasks == 8 ? 200 : 100) * factor;
     txn_db_stats(db, &before);
     atomic_store(&live, tasks);
     int64_t start = world_clock_us(task_world(task));
