@@ -327,7 +327,8 @@ bind_subscript(struct binder *binder, struct scope *scope, const struct ast_subs
     struct expr **args = arena_alloc(binder->arena, (count + 1) * sizeof(struct expr *));
     TRY(bind_expr(binder, scope, operand, &args[0]));
     oid_t element = type_element(args[0]->type);
-    if (element == 0) {
+    bool name = args[0]->type == TYPE_NAME && count == 1;
+    if (element == 0 && !name) {
         return bind_error(binder, location, ERR_DATATYPE_MISMATCH,
             "cannot subscript type %s because it does not support subscripting",
             bind_type_name(binder, args[0]->type));
@@ -342,7 +343,8 @@ bind_subscript(struct binder *binder, struct scope *scope, const struct ast_subs
                 binder, location, ERR_DATATYPE_MISMATCH, "array subscript must have type integer");
         }
     }
-    *expr = call_internal(binder, "array_get", args, count + 1, element, location);
+    *expr = name ? call_internal(binder, "name_get", args, 2, TYPE_CHAR, location)
+                 : call_internal(binder, "array_get", args, count + 1, element, location);
     return ERR_OK;
 }
 

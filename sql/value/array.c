@@ -734,6 +734,21 @@ FN(array_get)
     return ERR_OK;
 }
 
+/* name[i]: its bytes from 0, as "char". */
+FN(name_get)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    enum {
+        NAME_SIZE = 64,
+    };
+    int64_t at = args[1].i;
+    *result = at < 0 || at >= NAME_SIZE ? datum_null()
+              : at < args[0].size       ? datum_int(args[0].p[at])
+                                        : datum_int(0);
+    return ERR_OK;
+}
+
 /* array_any(operator's function, x, array): x op ANY (array); array_all likewise. The function is a
  * pointer in a constant that the binder made; tables of functions never move. */
 static enum err
@@ -1264,6 +1279,7 @@ static const struct function functions[] = {
     {"array_build", 0, ARR, 2, 1, I | FUNCTION_VARIADIC, {TYPE_OID, ELEM}, array_build, NULL, NULL},
     {"array_stack", 0, ARR, 2, 1, I | FUNCTION_VARIADIC, {TYPE_OID, ARR}, array_stack, NULL, NULL},
     {"array_get", 0, ELEM, 2, 2, I | S | FUNCTION_VARIADIC, {ARR, I4}, array_get, NULL, NULL},
+    {"name_get", 0, TYPE_CHAR, 2, 2, I | S, {TYPE_NAME, I4}, name_get, NULL, NULL},
     {"array_any", 0, TYPE_BOOL, 3, 3, I, {TYPE_INT8, ELEM, ARR}, array_any, NULL, NULL},
     {"array_all", 0, TYPE_BOOL, 3, 3, I, {TYPE_INT8, ELEM, ARR}, array_all, NULL, NULL},
     {"array_cast", 0, ARR, 3, 3, I | S | FUNCTION_STABLE, {TYPE_INT8, TYPE_OID, ARR}, array_cast,
