@@ -73,8 +73,9 @@ struct rel {
     bool *used; /* TABLE, VIRTUAL: columns some expression reads; no more than a guess */
     bool identity;
     struct query *query;
-    const struct function *function;
-    struct expr **args;
+    struct plan_call *calls; /* FUNCTION */
+    uint32_t call_count;
+    struct expr **args; /* of all calls */
     uint32_t arg_count;
     bool ordinality;
     bool modify;                   /* the table an UPDATE or DELETE changes */

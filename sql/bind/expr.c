@@ -244,6 +244,34 @@ clause_name(enum clause clause)
     }
 }
 
+struct set_reads {
+    const struct rel *rel;
+    bool reads;
+};
+
+static void
+note_set(void *arg, reg_t reg)
+{
+    struct set_reads *reads = arg;
+    for (uint32_t i = 0; i < reads->rel->call_count; i++) {
+        const struct plan_call *call = &reads->rel->calls[i];
+        reads->reads =
+            reads->reads ||
+            (reg >= call->result && reg - call->result < function_column_count(call->function));
+    }
+}
+
+/* Do the arguments read a set that the list has already? */
+static bool
+reads_set(const struct rel *rel, struct expr *const *args, uint32_t count)
+{
+    struct set_reads reads = {.rel = rel};
+    for (uint32_t i = 0; i < count; i++) {
+        expr_reads(args[i], note_set, &reads);
+    }
+    return reads.reads;
+}
+
 static enum err
 bind_set_function(struct binder *binder, struct scope *scope, const struct ast_call *call,
     const struct function *function, struct expr **args, uint32_t count, struct expr **expr)
@@ -262,20 +290,38 @@ bind_set_function(struct binder *binder, struct scope *scope, const struct ast_c
         return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
             "set-returning functions are not allowed in %s", clause_name(scope->clause));
     }
-    if (scope->query->set_function != NULL) {
+    struct rel *rel = scope->query->set_function;
+    if (rel != NULL && (scope->clause == CLAUSE_FROM_FUNCTION || reads_set(rel, args, count))) {
         return bind_unsupported(
-            binder, location, "more than one set-returning function in a list is");
+            binder, location, "a set-returning function in another one's arguments is");
     }
-    struct rel *rel = arena_alloc(binder->arena, sizeof *rel);
-    rel->kind = REL_FUNCTION;
-    rel->alias = function->name;
-    rel->function = function;
-    rel->args = args;
-    rel->arg_count = count;
-    rel->base = bind_registers(binder, 1);
-    rel->reg_count = 1;
-    scope->query->set_function = rel;
-    *expr = expr_register(binder, rel->base, function->result, -1, location);
+    if (rel == NULL) {
+        rel = arena_alloc(binder->arena, sizeof *rel);
+        rel->kind = REL_FUNCTION;
+        rel->alias = function->name;
+        scope->query->set_function = rel;
+    }
+    uint32_t columns = function_column_count(function);
+    struct plan_call *calls =
+        arena_alloc(binder->arena, (rel->call_count + 1) * sizeof(struct plan_call));
+    struct expr **all =
+        arena_alloc(binder->arena, (rel->arg_count + count + 1) * sizeof(struct expr *));
+    if (rel->call_count > 0) {
+        memcpy(calls, rel->calls, rel->call_count * sizeof *calls);
+        memcpy(all, rel->args, rel->arg_count * sizeof(struct expr *));
+    }
+    memcpy(all + rel->arg_count, args, count * sizeof(struct expr *));
+    reg_t result = bind_registers(binder, columns);
+    calls[rel->call_count++] = (struct plan_call){
+        .function = function, .first_arg = rel->arg_count, .arg_count = count, .result = result};
+    rel->calls = calls;
+    rel->args = all;
+    rel->arg_count += count;
+    if (rel->call_count == 1) {
+        rel->base = result;
+        rel->reg_count = columns;
+    }
+    *expr = expr_register(binder, result, function->result, -1, location);
     return ERR_OK;
 }
 
@@ -410,7 +456,9 @@ bind_call(
     if (call->variadic) {
         return bind_unsupported(binder, location, "VARIADIC in a call is");
     }
-    if (call->schema != NULL && strcmp(call->schema, "pg_catalog") != 0) {
+    bool information = call->schema != NULL && strncmp(call->name, "_pg_", 4) == 0 &&
+                       strcmp(call->schema, "information_schema") == 0;
+    if (call->schema != NULL && strcmp(call->schema, "pg_catalog") != 0 && !information) {
         if (binder->context->catalog != NULL &&
             catalog_schema(binder->context->catalog, call->schema) == 0) {
             return bind_error(binder, location, ERR_INVALID_SCHEMA_NAME,
@@ -1273,6 +1321,37 @@ bind_column(
     return scope_column(binder, scope, node, expr);
 }
 
+/* (f(..)).column of a function that returns rows. */
+static enum err
+bind_field(
+    struct binder *binder, struct scope *scope, const struct ast_field *node, struct expr **expr)
+{
+    int32_t location = node->node.location;
+    const struct ast_node *operand = node->operand;
+    while (operand->kind == AST_ROW && !ast_as_row(operand)->explicit_row &&
+           ast_list_count(ast_as_row(operand)->list) == 1) {
+        operand = ast_list_at(ast_as_row(operand)->list, 0);
+    }
+    if (operand->kind != AST_CALL || node->name == NULL || scope->clause == CLAUSE_FROM_FUNCTION) {
+        return bind_unsupported(binder, location, "composite types are");
+    }
+    TRY(bind_call(binder, scope, ast_as_call(operand), expr));
+    const struct rel *rel = scope->query->set_function;
+    if ((*expr)->type != TYPE_RECORD || (*expr)->kind != EXPR_REGISTER || rel == NULL) {
+        return bind_unsupported(binder, location, "composite types are");
+    }
+    const struct plan_call *call = &rel->calls[rel->call_count - 1];
+    for (uint32_t i = 0; i < function_column_count(call->function); i++) {
+        if (strcmp(call->function->set->column_names[i], node->name) == 0) {
+            *expr = expr_register(
+                binder, call->result + i, function_column_type(call->function, i), -1, location);
+            return ERR_OK;
+        }
+    }
+    return bind_error(binder, location, ERR_UNDEFINED_COLUMN,
+        "column \"%s\" not found in data type record", node->name);
+}
+
 static enum err
 bind_by_kind(
     struct binder *binder, struct scope *scope, const struct ast_node *node, struct expr **expr)
@@ -1330,7 +1409,7 @@ bind_by_kind(
     case AST_COLLATE:
         return bind_collate(binder, scope, ast_as_collate(node), expr);
     case AST_FIELD:
-        return bind_unsupported(binder, node->location, "composite types are");
+        return bind_field(binder, scope, ast_as_field(node), expr);
     case AST_SQL_VALUE:
         return bind_sql_value(binder, ast_as_sql_value(node), expr);
     case AST_DEFAULT:

@@ -420,59 +420,147 @@ place_scalar(struct binder *binder, struct scope *scope, reg_t first_reg, struct
         binder, scope, query, true, alias, range->columns, range->node.location, item, tree);
 }
 
+/* One function of FROM, bound. *set NULL: it returns no set, and *expr is its value. */
+static enum err
+bind_from_call(struct binder *binder, struct scope *scope, const struct ast_node *node,
+    struct rel **set, struct expr **expr)
+{
+    enum clause clause = scope->clause;
+    struct rel *before = scope->query->set_function;
+    scope->clause = CLAUSE_FROM_FUNCTION;
+    scope->query->set_function = NULL;
+    enum err err = bind_expr(binder, scope, node, expr);
+    *set = scope->query->set_function;
+    scope->query->set_function = before;
+    scope->clause = clause;
+    TRY(err);
+    if (*set != NULL && ((*expr)->kind != EXPR_REGISTER || (*expr)->reg != (*set)->base)) {
+        return bind_error(binder, node->location, ERR_FEATURE_NOT_SUPPORTED,
+            "set-returning functions must appear at top level of FROM");
+    }
+    return ERR_OK;
+}
+
+/* The calls of ROWS FROM into one relation; their columns get registers side by side (B1). */
+static enum err
+bind_range_calls(struct binder *binder, struct scope *scope, const struct ast_range_function *range,
+    struct rel **result, struct expr **scalar)
+{
+    uint32_t count = ast_list_count(range->calls);
+    struct rel *rel = NULL;
+    *scalar = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ast_node *node = ast_list_at(range->calls, i);
+        struct rel *set;
+        struct expr *expr;
+        TRY(bind_from_call(binder, scope, node, &set, &expr));
+        if (set == NULL && (count > 1 || range->ordinality)) {
+            return bind_unsupported(binder, node->location,
+                "WITH ORDINALITY or ROWS FROM of a function that returns no set is");
+        }
+        if (set == NULL) {
+            *scalar = expr;
+            return ERR_OK;
+        }
+        if (rel == NULL) {
+            rel = set;
+            rel->calls = arena_copy(binder->arena, set->calls, count * sizeof *rel->calls);
+            continue;
+        }
+        struct expr **args = arena_alloc(
+            binder->arena, (rel->arg_count + set->arg_count + 1) * sizeof(struct expr *));
+        memcpy(args, rel->args, rel->arg_count * sizeof(struct expr *));
+        memcpy(args + rel->arg_count, set->args, set->arg_count * sizeof(struct expr *));
+        rel->calls[rel->call_count] = set->calls[0];
+        rel->calls[rel->call_count++].first_arg = rel->arg_count;
+        rel->args = args;
+        rel->arg_count += set->arg_count;
+    }
+    uint32_t columns = range->ordinality ? 1 : 0;
+    for (uint32_t i = 0; i < rel->call_count; i++) {
+        columns += function_column_count(rel->calls[i].function);
+    }
+    rel->base = bind_registers(binder, columns);
+    rel->reg_count = columns;
+    reg_t next = rel->base;
+    for (uint32_t i = 0; i < rel->call_count; i++) {
+        rel->calls[i].result = next;
+        next += function_column_count(rel->calls[i].function);
+    }
+    *result = rel;
+    return ERR_OK;
+}
+
+/* unnest(a, b) is ROWS FROM (unnest(a), unnest(b)). */
+static struct ast_range_function *
+split_unnest(struct arena *arena, const struct ast_range_function *range)
+{
+    const struct ast_node *first = ast_list_at(range->calls, 0);
+    const struct ast_call *call = first->kind == AST_CALL ? ast_as_call(first) : NULL;
+    uint32_t count = call == NULL ? 0 : ast_list_count(call->args);
+    if (count < 2 || ast_list_count(range->calls) > 1 || strcmp(call->name, "unnest") != 0) {
+        return NULL;
+    }
+    struct ast_list *calls = arena_alloc(arena, sizeof *calls);
+    calls->items = arena_alloc(arena, count * sizeof(struct ast_node *));
+    for (uint32_t i = 0; i < count; i++) {
+        struct ast_call *one = arena_copy(arena, call, sizeof *one);
+        one->args = arena_alloc(arena, sizeof *one->args);
+        one->args->items = &call->args->items[i];
+        one->args->count = one->args->capacity = 1;
+        calls->items[calls->count++] = &one->node;
+    }
+    calls->capacity = count;
+    struct ast_range_function *split = arena_copy(arena, range, sizeof *split);
+    split->calls = calls;
+    return split;
+}
+
 static enum err
 bind_range_function(struct binder *binder, struct scope *scope,
     const struct ast_range_function *range, struct from_item **item, struct join_tree **tree)
 {
     int32_t location = range->node.location;
-    if (range->rows_from || ast_list_count(range->calls) != 1) {
-        return bind_unsupported(binder, location, "ROWS FROM is");
-    }
     if (ast_list_count(range->column_defs) > 0) {
         return bind_unsupported(binder, location, "a column definition list is");
     }
-    const struct ast_node *node = ast_list_at(range->calls, 0);
-    const char *name = bind_column_name(node);
+    const struct ast_range_function *split = split_unnest(binder->arena, range);
+    range = split != NULL ? split : range;
+    const char *name = bind_column_name(ast_list_at(range->calls, 0));
     const char *alias = range->alias != NULL ? range->alias : name;
     reg_t first_reg = binder->next_reg;
-    enum clause clause = scope->clause;
-    scope->clause = CLAUSE_FROM_FUNCTION;
-    struct expr *expr = NULL;
-    const struct rel *before = scope->query->set_function;
-    enum err err = bind_expr(binder, scope, node, &expr);
-    scope->clause = clause;
-    TRY(err);
-    struct rel *rel = scope->query->set_function;
-    const char *column = range->alias != NULL ? range->alias : name;
-    if (rel == before) {
-        if (range->ordinality) {
-            return bind_unsupported(
-                binder, location, "WITH ORDINALITY of a function that returns no set is");
-        }
-        return place_scalar(binder, scope, first_reg, expr, column, alias, range, item, tree);
-    }
-    scope->query->set_function = NULL;
-    if (expr->kind != EXPR_REGISTER || expr->reg != rel->base) {
-        return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
-            "set-returning functions must appear at top level of FROM");
+    struct rel *rel = NULL;
+    struct expr *scalar;
+    TRY(bind_range_calls(binder, scope, range, &rel, &scalar));
+    if (scalar != NULL) {
+        return place_scalar(binder, scope, first_reg, scalar, alias, alias, range, item, tree);
     }
     rel->alias = alias;
     rel->ordinality = range->ordinality;
-    if (range->ordinality) {
-        (void)bind_registers(binder, 1); /* the one after base (B1) */
-        rel->reg_count = 2;
-    }
     TRY(rel_add(binder, scope->query, rel));
     struct from_item *made = arena_alloc(binder->arena, sizeof *made);
     made->alias = alias;
     made->rel = rel;
     made->column_count = rel->reg_count;
-    const char **names = arena_alloc(binder->arena, 2 * sizeof *names);
-    struct expr **exprs = arena_alloc(binder->arena, 2 * sizeof *exprs);
-    names[0] = column;
-    names[1] = "ordinality";
-    exprs[0] = expr;
-    exprs[1] = expr_register(binder, rel->base + 1, TYPE_INT8, -1, -1);
+    const char **names = arena_alloc(binder->arena, rel->reg_count * sizeof *names);
+    struct expr **exprs = arena_alloc(binder->arena, rel->reg_count * sizeof *exprs);
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < rel->call_count; i++) {
+        const struct function *function = rel->calls[i].function;
+        for (uint32_t c = 0; c < function_column_count(function); c++, at++) {
+            /* A function of one column alone is named by the alias. */
+            bool lone = rel->call_count == 1 && range->alias != NULL;
+            names[at] = function->set->column_count > 0 ? function->set->column_names[c]
+                        : lone                          ? alias
+                                                        : function->name;
+            exprs[at] =
+                expr_register(binder, rel->base + at, function_column_type(function, c), -1, -1);
+        }
+    }
+    if (range->ordinality) {
+        names[at] = "ordinality";
+        exprs[at] = expr_register(binder, rel->base + at, TYPE_INT8, -1, -1);
+    }
     made->names = names;
     made->exprs = exprs;
     *item = made;

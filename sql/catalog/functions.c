@@ -751,6 +751,127 @@ FN(encoding)
     return ERR_OK;
 }
 
+/* ---- functions that return rows ----------------------------------------------------------- */
+
+struct position {
+    size_t at;
+    struct datum *elements;
+    size_t count;
+};
+
+static enum err
+keywords_start(struct eval *eval, void *memory, const struct datum *args, int count)
+{
+    (void)eval;
+    (void)args;
+    (void)count;
+    struct position *state = memory;
+    (void)parser_keywords(&state->count);
+    return ERR_OK;
+}
+
+static enum err
+keywords_next(struct eval *eval, void *memory, struct datum *values, bool *done)
+{
+    (void)eval;
+    static const struct {
+        char code;
+        const char *text;
+    } classes[] = {
+        [PARSER_UNRESERVED] = {'U', "unreserved"},
+        [PARSER_COL_NAME] = {'C', "unreserved (cannot be function or type name)"},
+        [PARSER_TYPE_FUNC_NAME] = {'T', "reserved (can be function or type name)"},
+        [PARSER_RESERVED] = {'R', "reserved"},
+    };
+    struct position *state = memory;
+    *done = state->at == state->count;
+    if (*done) {
+        return ERR_OK;
+    }
+    size_t count;
+    const struct parser_keyword *word = &parser_keywords(&count)[state->at++];
+    values[0] = virtual__text(word->word);
+    values[1] = datum_int(classes[word->class].code);
+    values[2] = datum_bool(word->bare_label);
+    values[3] = virtual__text(classes[word->class].text);
+    values[4] = virtual__text(word->bare_label ? "can be bare label" : "requires AS");
+    return ERR_OK;
+}
+
+static const struct set_function keywords = {
+    .state_size = sizeof(struct position),
+    .start = keywords_start,
+    .next = keywords_next,
+    .column_count = 5,
+    .column_names = (const char *const[]){"word", "catcode", "barelabel", "catdesc", "baredesc"},
+    .column_types = (const oid_t[]){TYPE_TEXT, TYPE_CHAR, TYPE_BOOL, TYPE_TEXT, TYPE_TEXT},
+};
+
+static enum err
+elements_start(struct eval *eval, void *memory, const struct datum *args, int count)
+{
+    (void)count;
+    struct position *state = memory;
+    if (!args[0].null) {
+        state->count = array_elements(eval->arena, args[0], &state->elements);
+    }
+    return ERR_OK;
+}
+
+/* "name=value" each. */
+static enum err
+options_next(struct eval *eval, void *memory, struct datum *values, bool *done)
+{
+    (void)eval;
+    struct position *state = memory;
+    *done = state->at == state->count;
+    if (*done) {
+        return ERR_OK;
+    }
+    struct datum option = state->elements[state->at++];
+    values[0] = option;
+    values[1] = datum_null();
+    const uint8_t *equal = option.null ? NULL : memchr(option.p, '=', option.size);
+    if (equal != NULL) {
+        size_t size = (size_t)(equal - option.p);
+        values[0] = datum_bytes(option.p, size);
+        values[1] = datum_bytes(equal + 1, option.size - size - 1);
+    }
+    return ERR_OK;
+}
+
+static const struct set_function options = {
+    .state_size = sizeof(struct position),
+    .start = elements_start,
+    .next = options_next,
+    .column_count = 2,
+    .column_names = (const char *const[]){"option_name", "option_value"},
+    .column_types = (const oid_t[]){TYPE_TEXT, TYPE_TEXT},
+};
+
+/* An element and its place from 1. */
+static enum err
+expand_next(struct eval *eval, void *memory, struct datum *values, bool *done)
+{
+    (void)eval;
+    struct position *state = memory;
+    *done = state->at == state->count;
+    if (!*done) {
+        values[0] = state->elements[state->at++];
+        values[1] = datum_int((int64_t)state->at);
+    }
+    return ERR_OK;
+}
+
+static const struct set_function expand = {
+    .state_size = sizeof(struct position),
+    .start = elements_start,
+    .next = expand_next,
+    .column_count = 2,
+    .column_names = (const char *const[]){"x", "n"},
+    .column_types = (const oid_t[]){TYPE_INT2, TYPE_INT4},
+};
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 #define STABLE (FUNCTION_STRICT | FUNCTION_STABLE)
@@ -779,6 +900,12 @@ FN(encoding)
         F3(name, TYPE_BOOL, TYPE_NAME, TYPE_TEXT, TYPE_TEXT, always_true)
 
 static const struct function functions[] = {
+    {"pg_get_keywords", 1686, TYPE_RECORD, 0, 0, FUNCTION_SET | FUNCTION_STABLE, {0}, NULL, NULL,
+        &keywords},
+    {"pg_options_to_table", 2289, TYPE_RECORD, 1, 1, FUNCTION_SET | FUNCTION_STRICT,
+        {TYPE_TEXT_ARRAY}, NULL, NULL, &options},
+    {"_pg_expandarray", 0, TYPE_RECORD, 1, 1, FUNCTION_SET | FUNCTION_STRICT, {TYPE_INT2VECTOR},
+        NULL, NULL, &expand},
     F1("to_regclass", TYPE_REGCLASS, TYPE_TEXT, to_regclass),
     F1("to_regtype", TYPE_REGTYPE, TYPE_TEXT, to_regtype),
     F1("to_regnamespace", TYPE_REGNAMESPACE, TYPE_TEXT, to_regnamespace),

@@ -140,7 +140,12 @@ exec__visit_fills(const struct plan_node *node, exec__visit_reg *visit, void *ar
         fill_relation(&node->scan.relation, visit, arg);
         break;
     case PLAN_FUNCTION:
-        visit(arg, node->function.result, node->function.function->result);
+        for (uint32_t i = 0; i < node->function.call_count; i++) {
+            const struct plan_call *call = &node->function.calls[i];
+            for (uint32_t c = 0; c < function_column_count(call->function); c++) {
+                visit(arg, call->result + c, function_column_type(call->function, c));
+            }
+        }
         if (node->function.has_ordinality) {
             visit(arg, node->function.ordinality, TYPE_INT8);
         }

@@ -111,10 +111,17 @@ const struct node_kind exec__values = {.state_size = sizeof(struct values_state)
 /* ---- FUNCTION
  * ------------------------------------------------------------------------------------------ */
 
+/* One call's progress. */
+struct call_state {
+    void *set; /* its set's state */
+    bool ended;
+};
+
 struct function_state {
     struct node node;
-    struct arena memory; /* of the set's state and the values it has given */
-    void *set;
+    struct arena memory; /* of the sets' states and the values they have given */
+    struct datum *args;  /* of all calls */
+    struct call_state *calls;
     int64_t ordinal;
     bool begun, ended;
 };
@@ -132,51 +139,71 @@ function_start(struct task *task, struct exec *x, struct node *node)
     return ERR_OK;
 }
 
-static enum err
-begin_set(struct exec *x, struct function_state *state)
+static bool
+any_null(const struct datum *args, uint32_t count)
 {
-    const struct node_code *code = state->node.code;
-    const struct function *function = code->plan->function.function;
-    uint32_t count = code->plan->function.arg_count;
-    TRY(exec__evaluate_code(x, &code->function.args, &state->memory));
-    struct datum *args = arena_array(&state->memory, (size_t)count + 1, sizeof *args);
     bool null = false;
     for (uint32_t i = 0; i < count; i++) {
-        /* The arguments live as long as the set, not as long as the row outside. */
-        args[i] = datum_copy(&state->memory, code->plan->function.args[i]->type,
-            x->machine.frame[code->function.arg_slot + i]);
         null = null || args[i].null;
     }
-    state->set = args;
-    if ((function->flags & FUNCTION_STRICT) != 0 && null && function->set != NULL) {
-        state->ended = true;
-        return ERR_OK;
-    }
-    if (function->set == NULL) {
-        return ERR_OK;
-    }
-    struct eval eval = x->machine.eval;
-    eval.arena = &state->memory;
-    state->set = arena_alloc(&state->memory, function->set->state_size);
-    return function->set->start(&eval, state->set, args, (int)count);
+    return null;
 }
 
-/* A function that gives no set is a set of one. */
 static enum err
-call_once(struct exec *x, struct function_state *state, struct datum *value)
+begin_sets(struct exec *x, struct function_state *state)
 {
     const struct node_code *code = state->node.code;
-    const struct function *function = code->plan->function.function;
-    const struct datum *args = state->set;
-    *value = datum_null();
-    for (uint32_t i = 0; i < code->plan->function.arg_count; i++) {
-        if (args[i].null && (function->flags & FUNCTION_STRICT) != 0) {
-            return ERR_OK;
-        }
+    const struct plan_node *plan = code->plan;
+    uint32_t count = plan->function.arg_count;
+    TRY(exec__evaluate_code(x, &code->function.args, &state->memory));
+    state->args = arena_array(&state->memory, (size_t)count + 1, sizeof *state->args);
+    state->calls = arena_array(&state->memory, plan->function.call_count, sizeof *state->calls);
+    for (uint32_t i = 0; i < count; i++) {
+        /* The arguments live as long as the set, not as long as the row outside. */
+        state->args[i] = datum_copy(&state->memory, plan->function.args[i]->type,
+            x->machine.frame[code->function.arg_slot + i]);
     }
     struct eval eval = x->machine.eval;
     eval.arena = &state->memory;
-    return function->call(&eval, args, (int)code->plan->function.arg_count, value);
+    for (uint32_t i = 0; i < plan->function.call_count; i++) {
+        const struct plan_call *call = &plan->function.calls[i];
+        const struct function *function = call->function;
+        const struct datum *args = state->args + call->first_arg;
+        if (function->set == NULL) {
+            continue;
+        }
+        if ((function->flags & FUNCTION_STRICT) != 0 && any_null(args, call->arg_count)) {
+            state->calls[i].ended = true;
+            continue;
+        }
+        state->calls[i].set = arena_alloc(&state->memory, function->set->state_size);
+        TRY(function->set->start(&eval, state->calls[i].set, args, (int)call->arg_count));
+    }
+    return ERR_OK;
+}
+
+/* The call's next row into `values`; without a set it is a set of one. */
+static enum err
+call_next(struct exec *x, struct function_state *state, uint32_t at, struct datum *values)
+{
+    const struct plan_call *call = &state->node.code->plan->function.calls[at];
+    const struct function *function = call->function;
+    const struct datum *args = state->args + call->first_arg;
+    struct call_state *progress = &state->calls[at];
+    struct eval eval = x->machine.eval;
+    eval.arena = &state->memory;
+    if (function->set != NULL) {
+        return function->set->next(&eval, progress->set, values, &progress->ended);
+    }
+    if (state->ordinal > 0) {
+        progress->ended = true;
+        return ERR_OK;
+    }
+    values[0] = datum_null();
+    if ((function->flags & FUNCTION_STRICT) != 0 && any_null(args, call->arg_count)) {
+        return ERR_OK;
+    }
+    return function->call(&eval, args, (int)call->arg_count, values);
 }
 
 static enum err
@@ -184,32 +211,35 @@ function_next(struct task *task, struct exec *x, struct node *node, bool *found)
 {
     struct function_state *state = (struct function_state *)(void *)node;
     const struct plan_node *plan = node->code->plan;
-    const struct function *function = plan->function.function;
     *found = false;
     TRY(task_breathe(task, x->context.diag));
     if (!state->begun) {
         state->begun = true;
-        TRY(begin_set(x, state));
+        TRY(begin_sets(x, state));
     }
     if (state->ended) {
         return ERR_OK;
     }
-    struct datum value = datum_null();
-    if (function->set == NULL) {
-        TRY(call_once(x, state, &value));
-        state->ended = true;
-    } else {
-        struct eval eval = x->machine.eval;
-        eval.arena = &state->memory;
-        TRY(function->set->next(&eval, state->set, &value, &state->ended));
-        if (state->ended) {
-            return ERR_OK;
+    state->ended = true;
+    for (uint32_t i = 0; i < plan->function.call_count; i++) {
+        const struct plan_call *call = &plan->function.calls[i];
+        struct datum *values = x->machine.frame + call->result;
+        if (!state->calls[i].ended) {
+            TRY(call_next(x, state, i, values));
         }
-        TRY(exec__check_memory(x, arena_used(&state->memory)));
+        state->ended = state->ended && state->calls[i].ended;
+        for (uint32_t c = 0; state->calls[i].ended && c < function_column_count(call->function);
+             c++) {
+            values[c] = datum_null();
+        }
     }
-    x->machine.frame[plan->function.result] = value;
+    if (state->ended) {
+        return ERR_OK;
+    }
+    TRY(exec__check_memory(x, arena_used(&state->memory)));
+    state->ordinal++;
     if (plan->function.has_ordinality) {
-        x->machine.frame[plan->function.ordinality] = datum_int(++state->ordinal);
+        x->machine.frame[plan->function.ordinality] = datum_int(state->ordinal);
     }
     *found = true;
     return ERR_OK;

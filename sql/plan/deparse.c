@@ -132,8 +132,7 @@ put_call(struct writer *writer, const struct expr *expr)
         put_text(writer, ")");
     } else if (strcmp(expr->function->name, "array_any") == 0 ||
                strcmp(expr->function->name, "array_all") == 0) {
-        const struct function *inner =
-            (const struct function *)(intptr_t)expr->list[0]->constant.i;
+        const struct function *inner = (const struct function *)(intptr_t)expr->list[0]->constant.i;
         put_text(writer, "(");
         put(writer, expr->list[1]);
         buffer_printf(writer->to, " %s %s (", operator_name(inner),

@@ -103,8 +103,15 @@ name_node(struct explainer *explainer, const struct plan_node *node)
         name_relation(explainer, &node->scan.relation);
         break;
     case PLAN_FUNCTION:
-        deparse_name_add(
-            &explainer->deparser, node->function.result, node->function.function->name);
+        for (uint32_t i = 0; i < node->function.call_count; i++) {
+            const struct plan_call *call = &node->function.calls[i];
+            for (uint32_t c = 0; c < function_column_count(call->function); c++) {
+                deparse_name_add(&explainer->deparser, call->result + c,
+                    call->function->set != NULL && call->function->set->column_count > 0
+                        ? call->function->set->column_names[c]
+                        : call->function->name);
+            }
+        }
         break;
     case PLAN_VALUES:
         for (uint32_t i = 0; i < node->values.column_count; i++) {
@@ -316,7 +323,8 @@ node_title(struct explainer *explainer, const struct plan_node *node)
     case PLAN_VIRTUAL:
         return scan_title(explainer, node);
     case PLAN_FUNCTION:
-        return arena_printf(explainer->arena, "Function Scan on %s", node->function.function->name);
+        return arena_printf(
+            explainer->arena, "Function Scan on %s", node->function.calls[0].function->name);
     case PLAN_FILTER:
         return "Subquery Scan";
     case PLAN_PROJECT:

@@ -337,12 +337,12 @@ plan_rel(struct level *level, struct rel *rel, const struct vec *preds, const st
         path->rows = rel_row_count(level, rel);
         path->cost = path->rows;
         path->node = plan_node_new(planner, PLAN_FUNCTION, path->rows, path->cost, NULL);
-        path->node->function.function = rel->function;
+        path->node->function.calls = rel->calls;
+        path->node->function.call_count = rel->call_count;
         path->node->function.args = rel->args;
         path->node->function.arg_count = rel->arg_count;
-        path->node->function.result = rel->base;
         path->node->function.has_ordinality = rel->ordinality;
-        path->node->function.ordinality = rel->base + 1;
+        path->node->function.ordinality = rel->base + rel->reg_count - 1;
     }
     for (uint32_t i = 0; i < preds->count; i++) {
         path->rows *= pred_selectivity(level, list[i]->expr);

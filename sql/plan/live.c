@@ -308,7 +308,12 @@ produce(
         }
         break;
     case PLAN_FUNCTION:
-        regs_add(produced, node->function.result);
+        for (uint32_t i = 0; i < node->function.call_count; i++) {
+            const struct plan_call *call = &node->function.calls[i];
+            for (uint32_t c = 0; c < function_column_count(call->function); c++) {
+                regs_add(produced, call->result + c);
+            }
+        }
         if (node->function.has_ordinality) {
             regs_add(produced, node->function.ordinality);
         }

@@ -145,6 +145,13 @@ struct plan_aggregate {
     reg_t result;
 };
 
+/* One function of a PLAN_FUNCTION. One that returns no set is a set of one row. */
+struct plan_call {
+    const struct function *function;
+    uint32_t first_arg, arg_count; /* among the node's args */
+    reg_t result;                  /* its columns: result + 0 .. */
+};
+
 /* A stored relation inside a plan: where its columns and its row's identity go. */
 struct plan_relation {
     const struct relation *relation;
@@ -197,11 +204,11 @@ struct plan_node {
             uint32_t row_count, column_count;
             reg_t base;
         } values;
-        struct { /* FUNCTION */
-            const struct function *function;
-            struct expr **args;
+        struct { /* FUNCTION: calls side by side, until the longest has ended */
+            struct plan_call *calls;
+            uint32_t call_count;
+            struct expr **args; /* of all calls */
             uint32_t arg_count;
-            reg_t result;
             reg_t ordinality; /* WITH ORDINALITY if has_ordinality */
             bool has_ordinality;
         } function;

@@ -486,10 +486,10 @@ target_function(struct planner *planner, struct query *query, struct path *path)
     const struct rel *rel = query->set_function;
     TRY(plan_list_subplans(planner, rel->args, rel->arg_count));
     struct plan_node *function = plan_node_new(planner, PLAN_FUNCTION, 1000, 1000, NULL);
-    function->function.function = rel->function;
+    function->function.calls = rel->calls;
+    function->function.call_count = rel->call_count;
     function->function.args = rel->args;
     function->function.arg_count = rel->arg_count;
-    function->function.result = rel->base;
     path->rows *= 1000;
     path->cost += path->rows;
     struct plan_node *loop =

@@ -1201,7 +1201,8 @@ unnest_next(struct eval *eval, void *memory, struct datum *value, bool *done)
     return ERR_OK;
 }
 
-static const struct set_function unnest = {sizeof(struct array_reader), unnest_start, unnest_next};
+static const struct set_function unnest = {
+    .state_size = sizeof(struct array_reader), .start = unnest_start, .next = unnest_next};
 
 struct subscripts {
     int64_t at, end;
@@ -1236,7 +1237,7 @@ subscripts_next(struct eval *eval, void *memory, struct datum *value, bool *done
 }
 
 static const struct set_function generate_subscripts = {
-    sizeof(struct subscripts), subscripts_start, subscripts_next};
+    .state_size = sizeof(struct subscripts), .start = subscripts_start, .next = subscripts_next};
 
 /* array_agg(x, its type) */
 struct agg_state {

@@ -1159,9 +1159,9 @@ series_next(struct eval *eval, void *memory, struct datum *value, bool *done)
 }
 
 static const struct set_function timestamp_series = {
-    sizeof(struct series), timestamp_series_start, series_next};
+    .state_size = sizeof(struct series), .start = timestamp_series_start, .next = series_next};
 static const struct set_function timestamptz_series = {
-    sizeof(struct series), timestamptz_series_start, series_next};
+    .state_size = sizeof(struct series), .start = timestamptz_series_start, .next = series_next};
 
 /* ---- tables ------------------------------------------------------------------------------ */
 

@@ -151,7 +151,8 @@ series_next(struct eval *eval, void *memory, struct datum *value, bool *done)
     return ERR_OK;
 }
 
-static const struct set_function int_series = {sizeof(struct series), series_start, series_next};
+static const struct set_function int_series = {
+    .state_size = sizeof(struct series), .start = series_start, .next = series_next};
 
 struct numeric_series {
     struct datum at, end, step;
@@ -211,8 +212,9 @@ numeric_series_next(struct eval *eval, void *memory, struct datum *value, bool *
     return state->add->call(&own, args, 2, &state->at);
 }
 
-static const struct set_function numeric_series_set = {
-    sizeof(struct numeric_series), numeric_series_start, numeric_series_next};
+static const struct set_function numeric_series_set = {.state_size = sizeof(struct numeric_series),
+    .start = numeric_series_start,
+    .next = numeric_series_next};
 
 #define S        FUNCTION_STRICT
 #define STABLE   (FUNCTION_STRICT | FUNCTION_STABLE)

@@ -822,7 +822,7 @@ pieces_next(struct eval *eval, void *memory, struct datum *value, bool *done)
 }
 
 static const struct set_function regexp_split = {
-    sizeof(struct pieces_state), split_start, pieces_next};
+    .state_size = sizeof(struct pieces_state), .start = split_start, .next = pieces_next};
 
 /* string_to_table(text, delimiter or null [, what is shown as null]) */
 static enum err
@@ -860,7 +860,7 @@ table_start(struct eval *eval, void *memory, const struct datum *args, int count
 }
 
 static const struct set_function string_table = {
-    sizeof(struct pieces_state), table_start, pieces_next};
+    .state_size = sizeof(struct pieces_state), .start = table_start, .next = pieces_next};
 
 #define T  TYPE_TEXT
 #define I4 TYPE_INT4

@@ -354,13 +354,33 @@ struct aggregate {
     enum err (*finish)(struct eval *eval, void *state, struct datum *result);
 };
 
-/* A set-returning function of one column (generate_series). State as for aggregates. */
+/* A set-returning function. State as for aggregates. */
 struct set_function {
     size_t state_size;
     enum err (*start)(struct eval *eval, void *state, const struct datum *args, int count);
-    /* *done: no more rows. */
-    enum err (*next)(struct eval *eval, void *state, struct datum *value, bool *done);
+    /* *done: no more rows. values: one datum a column. */
+    enum err (*next)(struct eval *eval, void *state, struct datum *values, bool *done);
+    /* Of several columns (struct function's result is TYPE_RECORD); 0: one, of the result's type.
+     */
+    uint32_t column_count;
+    const char *const *column_names;
+    const oid_t *column_types;
 };
+
+static inline uint32_t
+function_column_count(const struct function *function)
+{
+    return function->set == NULL || function->set->column_count == 0 ? 1
+                                                                     : function->set->column_count;
+}
+
+static inline oid_t
+function_column_type(const struct function *function, uint32_t column)
+{
+    return function->set == NULL || function->set->column_count == 0
+               ? function->result
+               : function->set->column_types[column];
+}
 
 /* Add a table of functions to what function_by_name finds; before the first statement. The table
  * must outlive everything. */

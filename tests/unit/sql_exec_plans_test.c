@@ -643,12 +643,15 @@ static void
 test_large_sort(struct fixture *f)
 {
     struct plan_node *series = node(f, PLAN_FUNCTION, NULL, NULL);
-    series->function.function = aggregate_function("generate_series", TYPE_INT4);
+    struct plan_call call = {.function = aggregate_function("generate_series", TYPE_INT4)};
     series->function.args = arena_array(&f->arena, 2, sizeof(struct expr *));
     series->function.args[0] = constant(f, TYPE_INT4, datum_int(1));
     series->function.args[1] = constant(f, TYPE_INT4, datum_int(200000));
     series->function.arg_count = 2;
-    series->function.result = f->next_reg;
+    call.arg_count = 2;
+    call.result = f->next_reg;
+    series->function.calls = &call;
+    series->function.call_count = 1;
     reg_t live[1] = {f->next_reg++};
     series->live = live;
     series->live_count = 1;
