@@ -24,6 +24,7 @@ static const char help[] =
     "      --cache-size SIZE      page cache, e.g. 512MB (default 1GB)\n"
     "      --checkpoint-log SIZE  start a checkpoint after so much log (default 1GB)\n"
     "      --max-connections N    most sessions at a time (default 10000)\n"
+    "      --check                verify the data file and end; no server may run on it\n"
     "      --help                 show this help\n"
     "      --version              show the version\n"
     "\n"
@@ -33,6 +34,7 @@ static const char help[] =
 struct arguments {
     struct server_options server;
     struct world_os_options world;
+    bool check;
     int status;
 };
 
@@ -102,7 +104,8 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
         OPTION_WORKERS,
         OPTION_CACHE,
         OPTION_CHECKPOINT,
-        OPTION_CONNECTIONS
+        OPTION_CONNECTIONS,
+        OPTION_CHECK,
     };
     static const struct option options[] = {
         {"data", required_argument, NULL, 'D'},
@@ -112,6 +115,7 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
         {"cache-size", required_argument, NULL, OPTION_CACHE},
         {"checkpoint-log", required_argument, NULL, OPTION_CHECKPOINT},
         {"max-connections", required_argument, NULL, OPTION_CONNECTIONS},
+        {"check", no_argument, NULL, OPTION_CHECK},
         {"help", no_argument, NULL, OPTION_HELP},
         {"version", no_argument, NULL, OPTION_VERSION},
         {NULL, 0, NULL, 0},
@@ -162,6 +166,9 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
             }
             arguments->server.connections_max = (uint32_t)number;
             break;
+        case OPTION_CHECK:
+            arguments->check = true;
+            break;
         case OPTION_HELP:
             (void)fputs(help, stdout);
             return 1;
@@ -188,6 +195,11 @@ server_main(struct task *task, void *arg)
 {
     struct arguments *arguments = arg;
     static struct diag diag; /* too large for this stack's beginning to be wasted on */
+    if (arguments->check) {
+        arguments->status = server_check(task, &arguments->server);
+        world_stop(task_world(task));
+        return;
+    }
     if (server_run(task, &arguments->server, &diag) != ERR_OK) {
         world_log(task_world(task), "FATAL: %s", diag.message);
         if (diag.detail[0] != '\0') {

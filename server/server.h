@@ -23,4 +23,8 @@ struct server;
  * checkpoint at the end. Runs as a task of its own. */
 enum err server_run(struct task *task, const struct server_options *options, struct diag *diag);
 
+/* Verify the data file of a directory that no server runs on, and print what is found. Returns the
+ * program's exit status: 0 sound, 1 damaged, 2 it could not be seen. */
+int server_check(struct task *task, const struct server_options *options);
+
 #endif /* SERVER_SERVER_H */

@@ -276,6 +276,42 @@ txn_db_is_new(const struct txn_db *db)
     return db->is_new;
 }
 
+static enum err
+check_files(struct task *task, struct txn_db *db, const struct txn_db_options *options,
+    void (*fault)(void *arg, const char *words), void *arg, struct btree_check_report *report,
+    struct diag *diag)
+{
+    char path[1024];
+    (void)snprintf(path, sizeof path, "%s/data.tusk", options->directory);
+    if (!world_file_exists(task, path)) {
+        return diag_set(diag, ERR_UNDEFINED_FILE, "file \"%s\" does not exist", path);
+    }
+    TRY(lock_directory(task, db, options->directory, diag));
+    struct btree_options store_options = {
+        .directory = options->directory, .cache_size = options->cache_size};
+    struct btree_checkpoint_info *info = mem_zalloc(sizeof *info);
+    struct checkpoint_meta meta;
+    bool present = false;
+    enum err err = btree_open(task, &store_options, &db->store, info, diag);
+    err = err == ERR_OK ? read_meta(info, &meta, &present, diag) : err;
+    mem_free(info);
+    return err == ERR_OK ? btree_check_store(task, db->store, fault, arg, report, diag) : err;
+}
+
+enum err
+txn_db_check(struct task *task, const struct txn_db_options *options,
+    void (*fault)(void *arg, const char *words), void *arg, struct btree_check_report *report,
+    struct diag *diag)
+{
+    if (strlen(options->directory) > 900) {
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "data directory name is too long");
+    }
+    struct txn_db *db = db_new(task, options);
+    enum err err = check_files(task, db, options, fault, arg, report, diag);
+    txn_db_close(task, db);
+    return err;
+}
+
 lsn_t
 txn_db_schema_lsn(const struct txn_db *db)
 {

@@ -21,6 +21,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/ids.h"
+#include "btree/btree.h"
 #include "world/world.h"
 
 struct txn_db;
@@ -48,6 +49,12 @@ enum err txn_db_open(
 /* All transactions must have ended. Does not checkpoint. */
 void txn_db_close(struct task *task, struct txn_db *db);
 enum err txn_db_checkpoint(struct task *task, struct txn_db *db, struct diag *diag);
+
+/* Is the store of a directory that no server runs on what it should be? Reads the last checkpoint,
+ * not the log, and changes nothing. `fault` is told what is wrong. */
+enum err txn_db_check(struct task *task, const struct txn_db_options *options,
+    void (*fault)(void *arg, const char *words), void *arg, struct btree_check_report *report,
+    struct diag *diag);
 /* True if the store was created by this open: the owner then writes its first rows. */
 bool txn_db_is_new(const struct txn_db *db);
 
