@@ -67,7 +67,7 @@ struct sxact {
     uint64_t out_order, out_lsn;
     struct list_node out, in;
     bool read_only; /* declared, or found at the end */
-    bool doomed;
+    _Atomic bool doomed; /* read by its owner without the latch; `why` comes before */
     bool committed;
     bool forgotten;     /* out of the graph, soon freed */
     bool summary_in;    /* someone unknown, committed, has an edge to it */
@@ -699,9 +699,9 @@ is_dangerous(const struct edge *edge, struct structure *structure)
 static void
 doom(struct sxact *sx, const struct structure *structure)
 {
-    sx->doomed = true;
     sx->why = mem_alloc(sizeof *structure);
     *sx->why = *structure;
+    atomic_store_explicit(&sx->doomed, true, memory_order_release);
 }
 
 /* Enters reader -rw-> writer, found by `self`, one of them. Under the graph latch. True: self must
@@ -804,10 +804,7 @@ ssi__set_id(struct txn *txn, uint64_t id)
 enum err
 ssi__check(struct txn *txn, struct diag *diag)
 {
-    struct ssi *ssi = txn->db->ssi;
-    latch_acquire(&ssi->graph);
-    bool doomed = txn->sx->doomed;
-    latch_release(&ssi->graph);
+    bool doomed = atomic_load_explicit(&txn->sx->doomed, memory_order_acquire);
     return doomed ? fail(txn, txn->sx->why, diag) : ERR_OK;
 }
 

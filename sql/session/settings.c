@@ -848,28 +848,51 @@ settings__reset_all(struct sql_session *session, struct diag *diag)
     return ERR_OK;
 }
 
+/* The next word, or NULL; a backslash takes the character behind it as it is (pg_split_opts). */
+static char *
+next_option(char **rest)
+{
+    char *from = *rest + strspn(*rest, " \t\n\r\f\v");
+    if (*from == '\0') {
+        return NULL;
+    }
+    char *to = from;
+    char *word = to;
+    while (*from != '\0' && strchr(" \t\n\r\f\v", *from) == NULL) {
+        from += from[0] == '\\' && from[1] != '\0';
+        *to++ = *from++;
+    }
+    *rest = *from == '\0' ? from : from + 1;
+    *to = '\0';
+    return word;
+}
+
+/* -c name=value or --name=value, any number of them. */
+static enum err
+start_options(struct sql_session *session, char *text, struct diag *diag)
+{
+    char *word;
+    while ((word = next_option(&text)) != NULL) {
+        if (strcmp(word, "-c") == 0) {
+            continue;
+        }
+        word += strncmp(word, "-c", 2) == 0 || strncmp(word, "--", 2) == 0 ? 2 : 0;
+        char *equals = strchr(word, '=');
+        if (equals == NULL) {
+            return diag_set(
+                diag, ERR_SYNTAX, "invalid command-line argument for server process: %s", word);
+        }
+        *equals = '\0';
+        TRY(settings__start(session, word, equals + 1, diag));
+    }
+    return ERR_OK;
+}
+
 enum err
 settings__start(struct sql_session *session, const char *name, const char *value, struct diag *diag)
 {
     if (strcmp(name, "options") == 0) {
-        /* -c name=value ... ; backslashes escape blanks. */
-        char *copy = arena_strdup(&session->statement, value);
-        char *rest = NULL;
-        for (char *word = strtok_r(copy, " ", &rest); word != NULL;
-             word = strtok_r(NULL, " ", &rest)) {
-            if (strcmp(word, "-c") == 0) {
-                continue;
-            }
-            word += strncmp(word, "-c", 2) == 0 || strncmp(word, "--", 2) == 0 ? 2 : 0;
-            char *equals = strchr(word, '=');
-            if (equals == NULL) {
-                return diag_set(
-                    diag, ERR_SYNTAX, "invalid command-line argument for server process: %s", word);
-            }
-            *equals = '\0';
-            TRY(settings__start(session, word, equals + 1, diag));
-        }
-        return ERR_OK;
+        return start_options(session, arena_strdup(&session->statement, value), diag);
     }
     int index = find(name);
     if (index == UNKNOWN) {

@@ -109,7 +109,7 @@ def read_only(checks, a, b, c):
     checks.check("failures are kept", kept == [("t",)])
 
 
-def settings(checks, a):
+def settings(checks, a, server):
     a.query("set default_transaction_isolation = serializable")
     checks.check("a default", a.rows("show transaction_isolation") == [("serializable",)])
     a.query("begin")
@@ -117,6 +117,10 @@ def settings(checks, a):
     error = outcome(a, ["set transaction isolation level read committed"])
     checks.check("not after the first query", error is not None and error.sqlstate == "25001")
     a.query("reset default_transaction_isolation")
+    with pgwire.connect(port=server.port,
+                        options="-c default_transaction_isolation=repeatable\\ read") as other:
+        checks.check("a default from the options", other.rows("show transaction_isolation")
+                     == [("repeatable read",)])
 
 
 def stress(checks, server):
@@ -172,7 +176,7 @@ def main():
         a, b, c = (pgwire.connect(port=server.port) for _ in range(3))
         by_hand(checks, a, b)
         read_only(checks, a, b, c)
-        settings(checks, a)
+        settings(checks, a, server)
         for connection in (a, b, c):
             connection.close()
         stress(checks, server)
