@@ -23,7 +23,8 @@ enum {
     ZONE_NAME_MAX = 64,
     ZONE_ABBREVIATION_MAX = 12,
     ZONE_FILE_MAX = 256 * 1024,
-    ZONES_MAX = 2000, /* more names than there are; a limit for those who make up rules */
+    FILE_ZONES_MAX = 2000, /* more names than there are files */
+    RULE_ZONES_MAX = 500,  /* for those who make up rules */
 };
 
 struct zone_kind {
@@ -61,7 +62,7 @@ struct zone {
 static struct zone_kind utc_kind = {0, false, "UTC"};
 static struct zone utc_zone = {.name = "UTC", .kind_count = 1, .kinds = &utc_kind};
 static _Atomic(struct zone *) zones = &utc_zone;
-static atomic_int zone_count;
+static atomic_int file_zones, rule_zones;
 static struct latch zones_latch;
 
 /* ---- POSIX rules --------------------------------------------------------------------------------
@@ -459,11 +460,10 @@ zone__find(struct task *task, struct slice text)
     if (found != NULL || strlen(name) != text.size) {
         return strlen(name) == text.size ? found : NULL;
     }
-    if (atomic_load(&zone_count) >= ZONES_MAX) {
-        return NULL;
-    }
     struct zone *zone = mem_zalloc(sizeof *zone);
     bool good = task != NULL && load(task, name, zone);
+    atomic_int *many = good ? &file_zones : &rule_zones;
+    int most = good ? FILE_ZONES_MAX : RULE_ZONES_MAX;
     if (!good && (strcasecmp(name, "GMT") == 0 || strcasecmp(name, "Etc/UTC") == 0)) {
         zone_free(zone); /* no tzdata here, but these everyone knows */
         return &utc_zone;
@@ -484,13 +484,14 @@ zone__find(struct task *task, struct slice text)
     memcpy(zone->name, name, sizeof name);
     latch_acquire(&zones_latch);
     found = known(name);
-    if (found == NULL) {
+    bool keep = found == NULL && atomic_load(many) < most;
+    if (keep) {
         zone->next = atomic_load(&zones);
         atomic_store_explicit(&zones, zone, memory_order_release);
-        atomic_fetch_add(&zone_count, 1);
+        atomic_fetch_add(many, 1);
     }
     latch_release(&zones_latch);
-    if (found != NULL) {
+    if (!keep) {
         zone_free(zone);
         return found;
     }

@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "base/latch.h"
 #include "base/mem.h"
+#include "parser/scanner.h"
 #include "sql/value/value_internal.h"
 
 #define FN(name)          \
@@ -235,10 +236,18 @@ cache_add(struct slice pattern, uint32_t options, uint64_t hash, pcre2_code *cod
     return oldest;
 }
 
+/* To be matched against this text. */
 static enum err
-regex_open(struct eval *eval, struct slice pattern, uint32_t options, struct regex *regex)
+regex_open(struct eval *eval, struct slice pattern, uint32_t options, struct slice text,
+    struct regex *regex)
 {
     *regex = (struct regex){0};
+    /* Matching trusts the text; a "char" may hold half a character. */
+    size_t bad = text.size == 0 ? 0 : utf8_invalid_at((const char *)text.data, text.size);
+    if (bad < text.size) {
+        return diag_set(eval->diag, ERR_NOT_IN_REPERTOIRE,
+            "invalid byte sequence for encoding \"UTF8\": 0x%02x", text.data[bad]);
+    }
     bool keep = pattern.size <= CACHED_SIZE_MAX;
     uint64_t hash = keep ? hash64(pattern.data, pattern.size, options) : 0;
     regex->cached = keep ? cache_find(pattern, options, hash) : NULL;
@@ -385,7 +394,7 @@ matches(struct eval *eval, const struct datum *args, uint32_t options, bool nega
 {
     struct regex regex;
     bool found = false;
-    TRY(regex_open(eval, datum_slice(args[1]), options, &regex));
+    TRY(regex_open(eval, datum_slice(args[1]), options, datum_slice(args[0]), &regex));
     enum err err = regex_match(eval, &regex, datum_slice(args[0]), 0, &found);
     regex_close(&regex);
     *result = datum_bool(found != negate);
@@ -455,7 +464,7 @@ replace(struct eval *eval, const struct datum *args, uint32_t options, int64_t s
     struct regex regex;
     struct buffer out = {0};
     bool found = true;
-    TRY(regex_open(eval, datum_slice(args[1]), options, &regex));
+    TRY(regex_open(eval, datum_slice(args[1]), options, datum_slice(args[0]), &regex));
     size_t from = offset_of(text, start);
     size_t copied = 0;
     int64_t seen = 0;
@@ -559,7 +568,7 @@ FN(regexp_count)
         TRY(read_flags(eval, datum_slice(args[3]), "regexp_count()", &options, NULL));
     }
     struct regex regex;
-    TRY(regex_open(eval, datum_slice(args[1]), options, &regex));
+    TRY(regex_open(eval, datum_slice(args[1]), options, datum_slice(args[0]), &regex));
     size_t from = count > 2 ? offset_of(text, args[2].i) : 0;
     bool found = false;
     enum err err = ERR_OK;
@@ -596,7 +605,7 @@ FN(regexp_instr)
     }
     struct regex regex;
     bool found = false;
-    TRY(regex_open(eval, datum_slice(args[1]), options, &regex));
+    TRY(regex_open(eval, datum_slice(args[1]), options, datum_slice(args[0]), &regex));
     enum err err = find_nth(eval, &regex, text, start, n, &found);
     *result = datum_int(0);
     if (found && group <= group_count(&regex)) {
@@ -615,7 +624,7 @@ substring_match(struct eval *eval, struct slice text, struct slice pattern, uint
 {
     struct regex regex;
     bool found = false;
-    TRY(regex_open(eval, pattern, options, &regex));
+    TRY(regex_open(eval, pattern, options, text, &regex));
     enum err err = find_nth(eval, &regex, text, start, n, &found);
     if (first_group && group_count(&regex) > 0) {
         group = 1;
@@ -784,7 +793,7 @@ split_start(struct eval *eval, void *memory, const struct datum *args, int count
     struct slice text = datum_slice(value__bytes(eval, args[0].p, args[0].size));
     struct piece_list list = {0};
     struct regex regex;
-    TRY(regex_open(eval, datum_slice(args[1]), options, &regex));
+    TRY(regex_open(eval, datum_slice(args[1]), options, datum_slice(args[0]), &regex));
     size_t from = 0;
     size_t piece = 0;
     bool found = true;
