@@ -354,6 +354,19 @@ FN(text_rtrim)
     return trim(args, count, false, true, result);
 }
 
+/* The unit again and again, cut at `size`. Each copy doubles what there is. */
+static void
+fill_with(uint8_t *to, size_t size, struct slice unit)
+{
+    size_t done = unit.size < size ? unit.size : size;
+    memcpy(to, unit.data, done);
+    while (done < size) {
+        size_t part = done < size - done ? done : size - done;
+        memcpy(to + done, to, part);
+        done += part;
+    }
+}
+
 static enum err
 pad(struct eval *eval, const struct datum *args, int count, bool left, struct datum *result)
 {
@@ -369,21 +382,13 @@ pad(struct eval *eval, const struct datum *args, int count, bool left, struct da
             text.data, length >= (size_t)want ? utf8_offset(text, (size_t)want) : text.size);
         return ERR_OK;
     }
-    struct buffer out = {0};
-    if (!left) {
-        buffer_add(&out, text.data, text.size);
-    }
-    size_t at = 0;
-    for (size_t i = length; i < (size_t)want; i++) {
-        size_t size = character_size(fill, at);
-        buffer_add(&out, fill.data + at, size);
-        at = at + size >= fill.size ? 0 : at + size;
-    }
-    if (left) {
-        buffer_add(&out, text.data, text.size);
-    }
-    *result = value__bytes(eval, out.data, out.size);
-    buffer_destroy(&out);
+    size_t missing = (size_t)want - length;
+    size_t fill_length = utf8_length(fill);
+    size_t fill_size = missing / fill_length * fill.size + utf8_offset(fill, missing % fill_length);
+    uint8_t *bytes = arena_alloc_raw(eval->arena, fill_size + text.size);
+    memcpy(left ? bytes + fill_size : bytes, text.data, text.size);
+    fill_with(left ? bytes : bytes + text.size, fill_size, fill);
+    *result = datum_bytes(bytes, fill_size + text.size);
     return ERR_OK;
 }
 
@@ -432,8 +437,8 @@ FN(text_repeat)
         return too_large(eval);
     }
     uint8_t *bytes = arena_alloc_raw(eval->arena, times * args[0].size);
-    for (size_t i = 0; i < times; i++) {
-        memcpy(bytes + i * args[0].size, args[0].p, args[0].size);
+    if (args[0].size > 0) {
+        fill_with(bytes, times * args[0].size, datum_slice(args[0]));
     }
     *result = datum_bytes(bytes, times * args[0].size);
     return ERR_OK;
