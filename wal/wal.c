@@ -237,6 +237,24 @@ wal_close(struct task *task, struct wal *wal)
 /* ---- reading
  * ------------------------------------------------------------------------------------- */
 
+/* W10. */
+static enum err
+check_size(struct task *task, struct wal *wal, struct diag *diag)
+{
+    uint64_t size = 0;
+    enum err err = world_file_size(task, wal->read_file, &size, diag);
+    if (err == ERR_OK && size != wal->segment_size) {
+        err = diag_set(diag, ERR_CORRUPT,
+            "log file \"%s\" is %" PRIu64 " bytes long and should be %" PRIu64,
+            world_file_path(wal->read_file), size, wal->segment_size);
+        diag_hint(diag, "It was cut off, or written with another segment size.");
+    }
+    if (err != ERR_OK) {
+        close_read_file(task, wal);
+    }
+    return err;
+}
+
 /* Fill the window so that it begins at or before `at`. A missing file reads as nothing. */
 static enum err
 fill_window(struct task *task, struct wal *wal, uint64_t at, struct diag *diag)
@@ -256,21 +274,14 @@ fill_window(struct task *task, struct wal *wal, uint64_t at, struct diag *diag)
             return diag_set(diag, ERR_CORRUPT, "log file \"%s\" is missing between others", path);
         }
         TRY(err);
+        TRY(check_size(task, wal, diag));
         wal->read_segment = segment;
     }
     uint64_t offset = wal->window_at - segment * wal->segment_size;
     uint64_t left = wal->segment_size - offset;
     size_t size = left < READ_SIZE ? (size_t)left : READ_SIZE;
-    TRY(world_file_read(task, wal->read_file, offset, wal->window, size, &wal->window_size, diag));
-    if (wal->window_size < size) { /* W10 */
-        (void)diag_set(diag, ERR_CORRUPT,
-            "log file \"%s\" is %" PRIu64 " bytes long and should be %" PRIu64,
-            world_file_path(wal->read_file), offset + wal->window_size, wal->segment_size);
-        diag_hint(diag, "It was cut off, or written with another segment size.");
-        wal->window_size = 0;
-        return ERR_CORRUPT;
-    }
-    return ERR_OK;
+    return world_file_read(
+        task, wal->read_file, offset, wal->window, size, &wal->window_size, diag);
 }
 
 /* Copy bytes of the log; *copied is less than size where the files end. */

@@ -32,14 +32,20 @@
     } while (0)
 
 static inline struct txn_db *
-test_open(struct task *task, const char *directory)
+test_open_cache(struct task *task, const char *directory, uint64_t cache_size)
 {
     struct diag diag;
     struct txn_db *db = NULL;
     struct txn_db_options options = {
-        .directory = directory, .cache_size = 256 << 20, .wal_segment_size = 1 << 20};
+        .directory = directory, .cache_size = cache_size, .wal_segment_size = 1 << 20};
     OK(txn_db_open(task, &options, &db, &diag));
     return db;
+}
+
+static inline struct txn_db *
+test_open(struct task *task, const char *directory)
+{
+    return test_open_cache(task, directory, 256 << 20);
 }
 
 struct test_session {

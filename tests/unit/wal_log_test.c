@@ -222,6 +222,11 @@ test_cut_off(struct task *task, const char *directory)
     ASSERT(err == ERR_CORRUPT && strstr(diag.message, "bytes long") != NULL);
     wal_close(task, wal);
     world_file_close(task, file);
+    options.segment_size = SEGMENT / 2; /* nor is one where smaller files would end */
+    OK(wal_open(task, &options, &wal, &diag));
+    struct wal_record record;
+    ASSERT(wal_next(task, wal, &record, &ended, &diag) == ERR_CORRUPT);
+    wal_close(task, wal);
 }
 
 struct shared {
