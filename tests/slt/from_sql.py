@@ -51,7 +51,7 @@ def main():
         drops[0].sql = text
         runner = slt.Runner(argparse.Namespace(host=options.host, port=options.port, user="postgres",
                                                database="postgres", password=None, timeout=60,
-                                               extended=False))
+                                               extended=False, engine="postgresql"))
         runner.drop_all(drops)
         for kind, part in statements(text):
             if kind == "comment":
