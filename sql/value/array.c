@@ -1108,6 +1108,133 @@ FN(array_remove)
     return ERR_OK;
 }
 
+FN(array_positions)
+{
+    UNUSED_COUNT;
+    *result = datum_null();
+    if (args[0].null) {
+        return ERR_OK;
+    }
+    TRY(one_dimension(eval, args[0]));
+    struct array_reader reader;
+    struct datum element;
+    struct array_maker maker = {.element = TYPE_INT4};
+    (void)array__open(args[0], &reader);
+    for (int64_t i = reader.lower[0]; array__next(&reader, &element); i++) {
+        if (same_element(reader.element, element, args[1])) {
+            array__add(&maker, eval->arena, datum_int(i));
+        }
+    }
+    *result = array__make(eval->arena, &maker);
+    return ERR_OK;
+}
+
+/* An empty maker of the shape of what is read. */
+static struct array_maker
+same_shape(const struct array_reader *reader)
+{
+    struct array_maker maker = {.element = reader->element, .dimensions = reader->dimensions};
+    memcpy(maker.sizes, reader->sizes, sizeof maker.sizes);
+    memcpy(maker.lower, reader->lower, sizeof maker.lower);
+    return maker;
+}
+
+/* array_replace(array, from, to) */
+FN(array_replace)
+{
+    UNUSED_COUNT;
+    *result = datum_null();
+    if (args[0].null) {
+        return ERR_OK;
+    }
+    struct array_reader reader;
+    struct datum element;
+    (void)array__open(args[0], &reader);
+    struct array_maker maker = same_shape(&reader);
+    while (array__next(&reader, &element)) {
+        bool same = same_element(reader.element, element, args[1]);
+        array__add(&maker, eval->arena, same ? args[2] : element);
+    }
+    *result = array__make(eval->arena, &maker);
+    return ERR_OK;
+}
+
+/* Without the last n of the first dimension. */
+FN(trim_array)
+{
+    UNUSED_COUNT;
+    struct array_reader reader;
+    struct datum element;
+    uint32_t all = array__open(args[0], &reader);
+    int32_t rows = reader.dimensions == 0 ? 0 : reader.sizes[0];
+    if (args[1].i < 0 || args[1].i > rows) {
+        return diag_set(eval->diag, ERR_ARRAY_SUBSCRIPT,
+            "number of elements to trim must be between 0 and %d", rows);
+    }
+    struct array_maker maker = same_shape(&reader);
+    uint32_t kept = rows == 0 ? 0 : all / (uint32_t)rows * (uint32_t)(rows - args[1].i);
+    maker.sizes[0] = rows - (int32_t)args[1].i;
+    maker.dimensions = kept == 0 ? 0 : maker.dimensions;
+    while (maker.count < kept && array__next(&reader, &element)) {
+        array__add(&maker, eval->arena, element);
+    }
+    *result = array__make(eval->arena, &maker);
+    return ERR_OK;
+}
+
+/* array_fill(element, sizes [, lower bounds], its type) */
+FN(array_fill)
+{
+    struct array_reader sizes;
+    struct array_reader lower = {0};
+    struct datum size;
+    struct datum low;
+    if (args[1].null || (count > 3 && args[2].null)) {
+        return diag_set(
+            eval->diag, ERR_NULL_VALUE, "dimension array or low bound array cannot be null");
+    }
+    struct array_maker maker = {.element = (oid_t)args[count - 1].i};
+    maker.dimensions = array__open(args[1], &sizes);
+    uint32_t bounds = count > 3 ? array__open(args[2], &lower) : maker.dimensions;
+    if (maker.dimensions > ARRAY_DIMENSIONS_MAX) {
+        return diag_set(eval->diag, ERR_PROGRAM_LIMIT,
+            "number of array dimensions (%u) exceeds the maximum allowed (%d)", maker.dimensions,
+            ARRAY_DIMENSIONS_MAX);
+    }
+    if (sizes.dimensions > 1 || lower.dimensions > 1 || bounds != maker.dimensions) {
+        enum err err =
+            diag_set(eval->diag, ERR_ARRAY_SUBSCRIPT, "wrong number of array subscripts");
+        diag_detail(eval->diag, bounds != maker.dimensions
+                                    ? "Low bound array has different size than dimensions array."
+                                    : "Dimension array must be one dimensional.");
+        return err;
+    }
+    uint64_t all = maker.dimensions == 0 ? 0 : 1;
+    for (uint32_t d = 0; d < maker.dimensions; d++) {
+        (void)array__next(&sizes, &size);
+        low = datum_int(1);
+        if (count > 3) {
+            (void)array__next(&lower, &low);
+        }
+        if (size.null || low.null) {
+            return diag_set(eval->diag, ERR_NULL_VALUE, "dimension values cannot be null");
+        }
+        maker.sizes[d] = (int32_t)size.i;
+        maker.lower[d] = (int32_t)low.i;
+        all = size.i < 0 ? UINT64_MAX : all * (uint64_t)size.i;
+        if (all > (1U << 27)) {
+            return diag_set(eval->diag, ERR_PROGRAM_LIMIT,
+                "array size exceeds the maximum allowed (%d)", 1 << 27);
+        }
+    }
+    maker.dimensions = all == 0 ? 0 : maker.dimensions;
+    for (uint64_t i = 0; i < all; i++) {
+        array__add(&maker, eval->arena, args[0]);
+    }
+    *result = array__make(eval->arena, &maker);
+    return ERR_OK;
+}
+
 static bool
 contains(struct datum array, oid_t type, struct datum wanted)
 {
@@ -1300,6 +1427,11 @@ static const struct function functions[] = {
     {"array_cat", 383, ARR, 2, 2, 0, {ARR, ARR}, array_cat, NULL, NULL},
     {"array_position", 3277, I4, 2, 2, 0, {ARR, ELEM}, array_position, NULL, NULL},
     {"array_remove", 3167, ARR, 2, 2, 0, {ARR, ELEM}, array_remove, NULL, NULL},
+    {"array_positions", 3279, 1007, 2, 2, 0, {ARR, ELEM}, array_positions, NULL, NULL},
+    {"array_replace", 3168, ARR, 3, 3, 0, {ARR, ELEM, ELEM}, array_replace, NULL, NULL},
+    {"trim_array", 6172, ARR, 2, 2, S, {ARR, I4}, trim_array, NULL, NULL},
+    {"array_fill", 1193, ARR, 2, 2, FUNCTION_ELEMENT, {ELEM, 1007}, array_fill, NULL, NULL},
+    {"array_fill", 1286, ARR, 3, 3, FUNCTION_ELEMENT, {ELEM, 1007, 1007}, array_fill, NULL, NULL},
     {"unnest", 2331, ELEM, 1, 1, FUNCTION_SET, {ARR}, NULL, NULL, &unnest},
     {"generate_subscripts", 1192, I4, 2, 2, FUNCTION_SET, {ARR, I4}, NULL, NULL,
         &generate_subscripts},

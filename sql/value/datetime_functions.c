@@ -266,6 +266,33 @@ FN(timeofday_)
     return ERR_OK;
 }
 
+static enum err
+sleep_until(struct eval *eval, int64_t until)
+{
+    const struct world *world = eval->env->world;
+    while (wall_clock(eval) < until) {
+        TRY(task_interrupted(eval->task, eval->diag));
+        task_park(eval->task, world_clock_us(world) + (until - wall_clock(eval)));
+    }
+    return ERR_OK;
+}
+
+FN(pg_sleep_for)
+{
+    UNUSED_COUNT;
+    int64_t until = 0;
+    *result = datum_int(0);
+    TRY(timestamptz__add(eval, wall_clock(eval), interval_of(args[0]), &until));
+    return sleep_until(eval, until);
+}
+
+FN(pg_sleep_until)
+{
+    UNUSED_COUNT;
+    *result = datum_int(0);
+    return sleep_until(eval, args[0].i);
+}
+
 /* ---- dates and numbers of days ----------------------------------------------------------- */
 
 static enum err
@@ -1207,6 +1234,8 @@ static const struct function functions[] = {
     NONE("statement_timestamp", 2648, TZ, STABLE, statement_timestamp),
     NONE("clock_timestamp", 2649, TZ, S | FUNCTION_VOLATILE, clock_timestamp),
     NONE("timeofday", 274, T, S | FUNCTION_VOLATILE, timeofday_),
+    ONE("pg_sleep_for", 3935, TYPE_VOID, IV, S | FUNCTION_VOLATILE, pg_sleep_for),
+    ONE("pg_sleep_until", 3936, TYPE_VOID, TZ, S | FUNCTION_VOLATILE, pg_sleep_until),
     TWO("age", 2058, IV, TS, TS, S, timestamp_age),
     TWO("age", 1199, IV, TZ, TZ, STABLE, timestamptz_age),
     ONE("age", 2059, IV, TS, STABLE, timestamp_age_today),

@@ -17,7 +17,7 @@
 #include "base/latch.h"
 #include "base/mem.h"
 #include "parser/scanner.h"
-#include "sql/value/value_internal.h"
+#include "sql/value/array.h"
 
 #define FN(name)          \
     static enum err name( \
@@ -663,6 +663,39 @@ FN(text_substring_regex)
         eval, datum_slice(args[0]), datum_slice(args[1]), OPTIONS_PLAIN, 1, 1, 0, true, result);
 }
 
+/* ---- groups as arrays -------------------------------------------------------------------- */
+
+/* What the groups matched, or all of it if there are none; in memory of its own. */
+static struct datum
+groups_of(struct arena *arena, const struct regex *regex, struct slice text)
+{
+    struct array_maker maker = {.element = TYPE_TEXT};
+    uint32_t groups = group_count(regex);
+    for (uint32_t g = groups == 0 ? 0 : 1; g <= groups; g++) {
+        const PCRE2_SIZE *places = places_of(regex) + 2 * (size_t)g;
+        array__add(&maker, arena,
+            places[0] == PCRE2_UNSET ? datum_null()
+                                     : datum_bytes(text.data + places[0], places[1] - places[0]));
+    }
+    return array__make(arena, &maker);
+}
+
+FN(regexp_match)
+{
+    uint32_t options = OPTIONS_PLAIN;
+    struct slice text = datum_slice(args[0]);
+    struct regex regex;
+    bool found = false;
+    if (count > 2) {
+        TRY(read_flags(eval, datum_slice(args[2]), "regexp_match()", &options, NULL));
+    }
+    TRY(regex_open(eval, datum_slice(args[1]), options, text, &regex));
+    enum err err = regex_match(eval, &regex, text, 0, &found);
+    *result = found ? groups_of(eval->arena, &regex, text) : datum_null();
+    regex_close(&regex);
+    return err;
+}
+
 /* ---- SIMILAR TO -------------------------------------------------------------------------- */
 
 /* A pattern of SQL as a regular expression. Two escaped quotes mark the part that substring() is
@@ -765,7 +798,7 @@ struct piece_list {
 };
 
 static void
-add_piece(struct arena *arena, struct piece_list *to, struct slice text, size_t from, size_t end)
+add_datum(struct arena *arena, struct piece_list *to, struct datum value)
 {
     if (to->count == to->capacity) {
         size_t capacity = to->capacity == 0 ? 16 : 2 * to->capacity;
@@ -776,7 +809,13 @@ add_piece(struct arena *arena, struct piece_list *to, struct slice text, size_t 
         to->list = list;
         to->capacity = capacity;
     }
-    to->list[to->count++] = datum_bytes(text.data + from, end - from);
+    to->list[to->count++] = value;
+}
+
+static void
+add_piece(struct arena *arena, struct piece_list *to, struct slice text, size_t from, size_t end)
+{
+    add_datum(arena, to, datum_bytes(text.data + from, end - from));
 }
 
 static enum err
@@ -827,6 +866,53 @@ pieces_next(struct eval *eval, void *memory, struct datum *value, bool *done)
     if (!*done) {
         *value = state->pieces[state->at++];
     }
+    return ERR_OK;
+}
+
+/* regexp_matches: an array for the first match, or with the flag g for each. */
+static enum err
+matches_start(struct eval *eval, void *memory, const struct datum *args, int count)
+{
+    struct pieces_state *state = memory;
+    uint32_t options = OPTIONS_PLAIN;
+    bool global = false;
+    if (args[0].null || args[1].null || (count > 2 && args[2].null)) {
+        return ERR_OK;
+    }
+    if (count > 2) {
+        TRY(read_flags(eval, datum_slice(args[2]), "regexp_matches()", &options, &global));
+    }
+    struct slice text = datum_slice(args[0]);
+    struct piece_list list = {0};
+    struct regex regex;
+    TRY(regex_open(eval, datum_slice(args[1]), options, text, &regex));
+    enum err err = ERR_OK;
+    bool found = true;
+    for (size_t from = 0; from <= text.size && (global || from == 0);) {
+        err = regex_match(eval, &regex, text, from, &found);
+        if (err != ERR_OK || !found) {
+            break;
+        }
+        add_datum(eval->arena, &list, groups_of(eval->arena, &regex, text));
+        from = after_match(&regex, text);
+    }
+    regex_close(&regex);
+    *state = (struct pieces_state){list.list, global || list.count == 0 ? list.count : 1, 0};
+    return err;
+}
+
+static const struct set_function regexp_matches = {
+    .state_size = sizeof(struct pieces_state), .start = matches_start, .next = pieces_next};
+
+FN(regexp_split_to_array)
+{
+    struct pieces_state state = {0};
+    TRY(split_start(eval, &state, args, count));
+    struct array_maker maker = {.element = TYPE_TEXT};
+    for (size_t i = 0; i < state.count; i++) {
+        array__add(&maker, eval->arena, state.pieces[i]);
+    }
+    *result = array__make(eval->arena, &maker);
     return ERR_OK;
 }
 
@@ -897,6 +983,12 @@ static const struct function functions[] = {
     {"regexp_substr", 6267, T, 4, 4, S, {T, T, I4, I4}, regexp_substr, NULL, NULL},
     {"regexp_substr", 6268, T, 5, 5, S, {T, T, I4, I4, T}, regexp_substr, NULL, NULL},
     {"regexp_substr", 6269, T, 6, 6, S, {T, T, I4, I4, T, I4}, regexp_substr, NULL, NULL},
+    {"regexp_match", 3396, 1009, 2, 2, S, {T, T}, regexp_match, NULL, NULL},
+    {"regexp_match", 3397, 1009, 3, 3, S, {T, T, T}, regexp_match, NULL, NULL},
+    {"regexp_matches", 2763, 1009, 2, 2, FUNCTION_SET, {T, T}, NULL, NULL, &regexp_matches},
+    {"regexp_matches", 2764, 1009, 3, 3, FUNCTION_SET, {T, T, T}, NULL, NULL, &regexp_matches},
+    {"regexp_split_to_array", 2767, 1009, 2, 2, S, {T, T}, regexp_split_to_array, NULL, NULL},
+    {"regexp_split_to_array", 2768, 1009, 3, 3, S, {T, T, T}, regexp_split_to_array, NULL, NULL},
     {"substring", 2073, T, 2, 2, S, {T, T}, text_substring_regex, NULL, NULL},
     {"substring", 2074, T, 3, 3, S, {T, T, T}, text_substring_similar, NULL, NULL},
     {"similar_to_escape", 1987, T, 1, 1, S, {T}, similar_to_escape, NULL, NULL},
