@@ -122,6 +122,11 @@ struct virtual_table {
  * order of the view's columns in PostgreSQL 15. */
 void catalog_set_virtual_scan(const char *table, virtual_scan *scan);
 
+struct catalog;
+struct relation;
+/* About how many rows a catalog view has, for the planner. */
+double catalog_virtual_rows(const struct catalog *catalog, const struct relation *relation);
+
 struct role {
     oid_t oid;
     const char *name;

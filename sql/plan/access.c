@@ -11,7 +11,6 @@
 
 enum {
     ROWS_LEAST = 1000,
-    ROWS_VIRTUAL = 200,
     ROWS_FUNCTION = 1000,
     DISTINCT_DEFAULT = 200,
 };
@@ -27,7 +26,7 @@ rel_row_count(const struct level *level, const struct rel *rel)
 {
     switch (rel->kind) {
     case REL_VIRTUAL:
-        return ROWS_VIRTUAL;
+        return catalog_virtual_rows(level->planner->context->catalog, rel->relation);
     case REL_FUNCTION:
         return ROWS_FUNCTION;
     case REL_QUERY:
@@ -46,6 +45,9 @@ double
 rel_distinct(const struct level *level, const struct rel *rel, uint32_t column)
 {
     double rows = rel_row_count(level, rel);
+    if (rel->kind == REL_VIRTUAL && strcmp(rel->relation->columns[column].name, "oid") == 0) {
+        return rows;
+    }
     if (rel->kind == REL_TABLE) {
         for (uint16_t i = 0; i < rel->relation->index_count; i++) {
             const struct index *index = &rel->relation->indexes[i];

@@ -15,6 +15,7 @@ enum {
 };
 
 static const double COST_BUILD = 2, COST_PROBE = 1.5, COST_LOOP = 0.3;
+static const double LOOP_ROWS_LEAST = 20;
 
 struct item {
     rel_set rels, needs;
@@ -436,7 +437,11 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
         return best;
     }
     best.method = METHOD_LOOP;
-    best.cost = have->cost + item->path.cost + have->rows * item->path.rows * COST_LOOP;
+    /* How many rows of a catalog view or a subquery pass their filters is a wild guess, and the
+     * loop over a wrong one is quadratic; a hash join is never much dearer. */
+    bool guess = keys && (item->rel == NULL || item->rel->kind == REL_VIRTUAL);
+    double outer = guess && have->rows < LOOP_ROWS_LEAST ? LOOP_ROWS_LEAST : have->rows;
+    best.cost = have->cost + item->path.cost + outer * item->path.rows * COST_LOOP;
     if (keys) {
         double cost =
             have->cost + item->path.cost + COST_BUILD * item->path.rows + COST_PROBE * have->rows;

@@ -780,6 +780,11 @@ type_receive(struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, 
     case TYPE_BYTEA:
         *value = value__bytes(eval, bytes.data, bytes.size);
         return ERR_OK;
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+    case TYPE_BPCHAR:
+    case TYPE_NAME:
+        return receive_text(eval, type, typmod, bytes, value);
     default:
         if (type_element(type) != 0) {
             return array__receive(eval, type, typmod, bytes, value);
@@ -837,6 +842,13 @@ type_send(oid_t type, struct datum value, struct buffer *to)
         buffer_add_be32(to, load_le32(value.p + 12));
         return;
     case TYPE_VOID:
+        return;
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+    case TYPE_BPCHAR:
+    case TYPE_NAME:
+    case TYPE_BYTEA:
+        buffer_add(to, value.p, value.size);
         return;
     default:
         if (type_element(type) != 0) {
