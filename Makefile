@@ -1,5 +1,5 @@
 # A thin door to CMake. `make run` and `make test` work as the first command on a fresh Debian 12.
-.PHONY: all deps test-deps build run test torture bench lint clean
+.PHONY: all deps test-deps build run test torture bench isolation-matrix lint clean
 all: build
 
 deps:
@@ -27,6 +27,10 @@ torture: test-deps build
 # Beside PostgreSQL 15, alternately, on this machine.
 bench: test-deps build
 	@bench/pgbench.py
+
+# Every anomaly at every isolation level, beside PostgreSQL 15; README.md shows it.
+isolation-matrix: test-deps build
+	@tests/isolation/matrix.py --readme
 
 lint: test-deps
 	@tools/tidy.py .

@@ -67,6 +67,7 @@ def main():
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
+    step("isolation", ["tests/isolation/isolation.py", "--spawn", "release", "--limit", "12"])
     step("interleavings", ["tests/system/interleavings.py"])
     step("serializable", ["tests/system/serializable.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])

@@ -310,6 +310,15 @@ lock__unlatch_all(struct txn_db *db)
     }
 }
 
+bool
+txn_waits_for_lock(struct txn_db *db, const struct txn *txn)
+{
+    lock__latch_all(db);
+    bool waits = txn->waiting != NULL;
+    lock__unlatch_all(db);
+    return waits;
+}
+
 /* ---- waiting -----------------------------------------------------------------------------------
  */
 

@@ -314,6 +314,10 @@ struct txn_failure {
 void txn_serialization_failures(
     struct txn_db *db, void (*each)(void *arg, const struct txn_failure *failure), void *arg);
 
+/* Does this transaction, of any session, wait for a lock at this moment? `txn` must not be deleted
+ * meanwhile. For tests: it takes all lock latches. */
+bool txn_waits_for_lock(struct txn_db *db, const struct txn *txn);
+
 /* ---- trees -------------------------------------------------------------------------------------
  */
 

@@ -285,6 +285,27 @@ FN(terminate_backend)
     return signal_session(eval, args[0].i, TASK_TERMINATE, result);
 }
 
+/* pg_isolation_test_session_is_blocked(pid, pids): by whom is not asked, since those who test have
+ * no others. */
+FN(session_is_blocked)
+{
+    (void)count;
+    struct sql_session *session;
+    TRY(session_of(eval, &session));
+    struct sql_engine *engine = session->engine;
+    bool waits = false;
+    latch_acquire(&engine->latch);
+    LIST_FOREACH (node, &engine->sessions) {
+        const struct sql_session *other = LIST_ENTRY(node, struct sql_session, node);
+        if (other->pid == args[0].i && other->txn != NULL) {
+            waits = txn_waits_for_lock(engine->db, other->txn);
+        }
+    }
+    latch_release(&engine->latch);
+    *result = datum_bool(waits);
+    return ERR_OK;
+}
+
 FN(postmaster_start_time)
 {
     (void)args;
@@ -309,6 +330,8 @@ static const struct function functions[] = {
     {"pg_cancel_backend", 0, TYPE_BOOL, 1, 1, VOLATILE, {TYPE_INT4}, cancel_backend, NULL, NULL},
     {"pg_terminate_backend", 0, TYPE_BOOL, 1, 1, VOLATILE, {TYPE_INT4}, terminate_backend, NULL,
         NULL},
+    {"pg_isolation_test_session_is_blocked", 0, TYPE_BOOL, 2, 2, VOLATILE,
+        {TYPE_INT4, TYPE_INT4_ARRAY}, session_is_blocked, NULL, NULL},
     {"pg_postmaster_start_time", 0, TYPE_TIMESTAMPTZ, 0, 0, STABLE, {0}, postmaster_start_time,
         NULL, NULL},
     {"pg_conf_load_time", 0, TYPE_TIMESTAMPTZ, 0, 0, STABLE, {0}, postmaster_start_time, NULL,
