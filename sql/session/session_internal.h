@@ -196,6 +196,7 @@ enum err session__transaction(struct task *task, struct sql_session *session,
 enum err session__set_transaction(
     struct sql_session *session, const struct ast_set_transaction *statement, struct diag *diag);
 enum err session__set_isolation(struct sql_session *session, const char *level, struct diag *diag);
+enum err session__set_read_only(struct sql_session *session, bool read_only, struct diag *diag);
 void session__rollback_all(struct task *task, struct sql_session *session);
 void session__warn(struct sql_session *session, const char *severity, enum err code,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));

@@ -759,9 +759,9 @@ change(
             return ERR_OK;
         }
         if (strcmp(setting->name, "transaction_read_only") == 0) {
-            txn_set_read_only(session->txn, checked != NULL && strcmp(checked, "on") == 0);
+            bool read_only = checked != NULL && strcmp(checked, "on") == 0;
             mem_free(checked);
-            return ERR_OK;
+            return session__set_read_only(session, read_only, diag);
         }
     } else if (value != NULL) {
         checked = mem_strdup(value);

@@ -181,6 +181,13 @@ session__set_isolation(struct sql_session *session, const char *level, struct di
     return apply_modes(session, &modes, diag);
 }
 
+enum err
+session__set_read_only(struct sql_session *session, bool read_only, struct diag *diag)
+{
+    const struct ast_transaction_modes modes = {.read_only = read_only ? 1 : 0, .deferrable = -1};
+    return apply_modes(session, &modes, diag);
+}
+
 static enum err
 do_begin(struct task *task, struct sql_session *session, const struct ast_transaction *statement,
     struct diag *diag)
