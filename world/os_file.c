@@ -5,6 +5,8 @@
  * while is done in place. The hand-over costs as much as half such a write (two threads wake up),
  * and with nobody else at work here it would gain nothing. One busy client's commits take this way.
  *
+ * A write to a temporary file, too: it goes into the page cache.
+ *
  * A durable file is opened with O_DIRECT and written with RWF_DSYNC: one system call a commit, no
  * page cache. Where the file system has no O_DIRECT (tmpfs), it is a plain write and fdatasync.
  */
@@ -29,6 +31,7 @@ struct os_file {
     int fd;
     bool durable;
     bool direct;
+    bool temporary;
 };
 
 enum operation {
@@ -44,6 +47,7 @@ enum operation {
     OP_MKDIR,
     OP_SYNC_DIRECTORY,
     OP_LOCK,
+    OP_CLOSE,
 };
 
 enum {
@@ -64,10 +68,40 @@ struct call {
     int error; /* errno, 0: fine */
 };
 
+/* Where the file system has no files without a name, one is taken away at once. */
+static int
+open_temporary(struct call *call)
+{
+    const char *slash = strrchr(call->path, '/');
+    char *path = mem_alloc(strlen(call->path) + sizeof ".XXXXXX");
+    size_t size = slash == NULL ? 0 : (size_t)(slash - call->path);
+    memcpy(path, call->path, size);
+    (void)snprintf(path + size, 2,
+        size == 0 && slash == NULL ? "."
+        : slash == call->path      ? "/"
+                                   : "");
+    int fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+        (void)snprintf(path, strlen(call->path) + sizeof ".XXXXXX", "%s.XXXXXX", call->path);
+        fd = mkostemp(path, O_CLOEXEC);
+        if (fd >= 0) {
+            (void)unlink(path);
+        }
+    }
+    int error = fd < 0 ? errno : 0;
+    mem_free(path);
+    call->file->fd = fd;
+    call->file->temporary = true;
+    return error;
+}
+
 static int
 do_open(struct call *call)
 {
     struct os_file *file = call->file;
+    if ((call->flags & WORLD_FILE_TEMPORARY) != 0) {
+        return open_temporary(call);
+    }
     int flags = O_CLOEXEC;
     flags |= (call->flags & WORLD_FILE_WRITE) != 0 ? O_RDWR : O_RDONLY;
     flags |= (call->flags & WORLD_FILE_CREATE) != 0 ? O_CREAT : 0;
@@ -227,6 +261,9 @@ run_call(void *arg)
     case OP_LOCK:
         call->error = do_lock(call);
         break;
+    case OP_CLOSE:
+        (void)close(call->file->fd);
+        break;
     }
 }
 
@@ -268,9 +305,13 @@ os_file_of(struct world_file *file)
 void
 os__file_close(struct task *task, struct world_file *file)
 {
-    (void)task;
     struct os_file *own = os_file_of(file);
-    (void)close(own->fd);
+    if (own->temporary) { /* freeing gigabytes takes a while */
+        struct call call = {.operation = OP_CLOSE, .file = own};
+        os__offload(task, run_call, &call);
+    } else {
+        (void)close(own->fd);
+    }
     mem_free(own->file.path);
     mem_free(own);
 }
@@ -280,7 +321,8 @@ run(struct task *task, struct call *call)
 {
     bool is_short =
         call->size <= IN_PLACE_SIZE_MAX &&
-        (call->operation == OP_READ || (call->operation == OP_WRITE && call->file->durable));
+        (call->operation == OP_READ ||
+            (call->operation == OP_WRITE && (call->file->durable || call->file->temporary)));
     if (is_short && worker__alone(task->worker)) {
         ASSERT(latches_held() == 0); /* as if it slept */
         run_call(call);

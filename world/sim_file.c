@@ -260,14 +260,27 @@ open_inode(
     return ERR_OK;
 }
 
+/* Without a name; the handle is its only link. */
+static enum err
+open_temporary(struct sim_world *sim, const char *path, struct sim_inode **inode, struct diag *diag)
+{
+    if (!is_directory(sim, path, parent_size(path))) {
+        return fail(diag, ERR_UNDEFINED_FILE, "open file", path, "No such file or directory");
+    }
+    *inode = mem_zalloc(sizeof **inode);
+    return ERR_OK;
+}
+
 enum err
 sim__file_open(
     struct task *task, const char *path, int flags, struct world_file **file, struct diag *diag)
 {
     sim__pause(task, SIM_FILE_OPEN);
     char *clean = clean_path(path);
-    struct sim_inode *inode;
-    enum err err = open_inode(sim_of(task), clean, flags, &inode, diag);
+    struct sim_inode *inode = NULL;
+    enum err err = (flags & WORLD_FILE_TEMPORARY) != 0
+                       ? open_temporary(sim_of(task), clean, &inode, diag)
+                       : open_inode(sim_of(task), clean, flags, &inode, diag);
     mem_free(clean);
     TRY(err);
     struct sim_file *own = mem_zalloc(sizeof *own);
@@ -290,6 +303,12 @@ sim__file_close(struct task *task, struct world_file *file)
     inode_release(own->inode);
     mem_free(own->file.path);
     mem_free(own);
+}
+
+static bool
+is_writable(const struct sim_file *file)
+{
+    return (file->flags & (WORLD_FILE_WRITE | WORLD_FILE_TEMPORARY)) != 0;
 }
 
 static void
@@ -325,7 +344,7 @@ sim__file_write(struct task *task, struct world_file *file, uint64_t offset, con
 {
     struct sim_file *own = sim_file_of(file);
     check_aligned(own, offset, bytes, size);
-    if ((own->flags & WORLD_FILE_WRITE) == 0) {
+    if (!is_writable(own)) {
         return fail(diag, ERR_IO, "write to file", file->path, "Bad file descriptor");
     }
     sim__pause(task, SIM_FILE_WRITE);
@@ -337,6 +356,9 @@ sim__file_write(struct task *task, struct world_file *file, uint64_t offset, con
         content_resize(&inode->bytes, offset + size);
     }
     memcpy(inode->bytes.data + offset, bytes, size);
+    if ((own->flags & WORLD_FILE_TEMPORARY) != 0) {
+        return ERR_OK; /* no crash will ask for it */
+    }
     note_unsynced(inode, offset, size);
     if ((own->flags & WORLD_FILE_DURABLE) != 0) {
         make_durable(inode);
@@ -364,7 +386,7 @@ enum err
 sim__file_truncate(struct task *task, struct world_file *file, uint64_t size, struct diag *diag)
 {
     struct sim_file *own = sim_file_of(file);
-    if ((own->flags & WORLD_FILE_WRITE) == 0) {
+    if (!is_writable(own)) {
         return fail(diag, ERR_IO, "truncate file", file->path, "Invalid argument");
     }
     sim__pause(task, SIM_FILE_OTHER);
@@ -382,7 +404,7 @@ enum err
 sim__file_preallocate(struct task *task, struct world_file *file, uint64_t size, struct diag *diag)
 {
     struct sim_file *own = sim_file_of(file);
-    if ((own->flags & WORLD_FILE_WRITE) == 0) {
+    if (!is_writable(own)) {
         return fail(diag, ERR_IO, "allocate file", file->path, "Bad file descriptor");
     }
     sim__pause(task, SIM_FILE_OTHER);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/bytes.h"
 #include "base/hash.h"
 #include "world/world_internal.h"
 
@@ -194,6 +195,42 @@ bool
 world_file_exists(struct task *task, const char *path)
 {
     return BACKEND(task)->file_exists(task, path);
+}
+
+static void
+gather_name(void *arg, const char *name)
+{
+    buffer_add(arg, name, strlen(name) + 1);
+}
+
+static enum err
+remove_files(
+    struct task *task, const char *directory, const struct buffer *names, struct diag *diag)
+{
+    for (size_t at = 0; at < names->size;) {
+        const char *name = (const char *)names->data + at;
+        struct buffer path = {0};
+        buffer_printf(&path, "%s/%s", directory, name);
+        buffer_add_u8(&path, 0);
+        enum err err = world_unlink(task, (const char *)path.data, diag);
+        buffer_destroy(&path);
+        TRY(err);
+        at += strlen(name) + 1;
+    }
+    return ERR_OK;
+}
+
+enum err
+world_temp_directory(struct task *task, const char *path, struct diag *diag)
+{
+    TRY(world_mkdir(task, path, diag));
+    struct buffer names = {0}; /* first all: a directory that is read must not change */
+    enum err err = world_list_directory(task, path, gather_name, &names, diag);
+    if (err == ERR_OK) {
+        err = remove_files(task, path, &names, diag);
+    }
+    buffer_destroy(&names);
+    return err;
 }
 
 enum err

@@ -158,6 +158,10 @@ enum world_file_flags {
     WORLD_FILE_DURABLE = 16,  /* each write is durable when it returns (O_DIRECT and RWF_DSYNC where
                                 the file system can, else fdatasync). Offsets, sizes and addresses
                                 are then multiples of WORLD_BLOCK_SIZE. */
+    /* Read and written, and without a name: it is gone when it is closed or the process ends. The
+     * last part of the path is only what it is called in errors (many may be called the same); its
+     * directory must exist. Never synced. */
+    WORLD_FILE_TEMPORARY = 32,
 };
 enum {
     WORLD_BLOCK_SIZE = 4096
@@ -165,6 +169,7 @@ enum {
 
 enum err world_file_open(
     struct task *task, const char *path, int flags, struct world_file **file, struct diag *diag);
+/* Sleeps if the file is a temporary one: its space is given back. */
 void world_file_close(struct task *task, struct world_file *file);
 const char *world_file_path(const struct world_file *file);
 
@@ -196,6 +201,8 @@ void world_sync_directory(struct task *task, const char *path);
 enum err world_list_directory(struct task *task, const char *path,
     void (*each)(void *arg, const char *name), void *arg, struct diag *diag);
 bool world_file_exists(struct task *task, const char *path);
+/* A directory for temporary files: made if it is missing, and emptied of the files in it. */
+enum err world_temp_directory(struct task *task, const char *path, struct diag *diag);
 
 /* ---- sockets -------------------------------------------------------------------------------- */
 

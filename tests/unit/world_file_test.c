@@ -120,6 +120,48 @@ test_directories(struct task *task)
 }
 
 static void
+test_temporary(struct task *task)
+{
+    struct diag diag;
+    struct world_file *one = NULL;
+    struct world_file *two = NULL;
+    struct world_file *left = NULL;
+    ASSERT(world_file_open(task, path_of("tmp/x"), WORLD_FILE_TEMPORARY, &one, &diag) ==
+           ERR_UNDEFINED_FILE);
+    ASSERT(world_mkdir(task, path_of("tmp"), &diag) == ERR_OK);
+    const char *const leftovers[] = {"tmp/sort.1", "tmp/sort.2", "tmp/sort.3"};
+    for (int i = 0; i < 3; i++) {
+        ASSERT(world_file_open(task, path_of(leftovers[i]), WORLD_FILE_WRITE | WORLD_FILE_CREATE,
+                   &left, &diag) == ERR_OK);
+        world_file_close(task, left);
+    }
+    ASSERT(world_temp_directory(task, path_of("tmp"), &diag) == ERR_OK);
+    ASSERT(world_temp_directory(task, path_of("tmp"), &diag) == ERR_OK);
+    for (int i = 0; i < 3; i++) {
+        ASSERT(!world_file_exists(task, path_of(leftovers[i])));
+    }
+
+    /* Two of one name are two files, and nobody else sees either. */
+    ASSERT(world_file_open(task, path_of("tmp/x"), WORLD_FILE_TEMPORARY, &one, &diag) == ERR_OK);
+    ASSERT(world_file_open(task, path_of("tmp/x"), WORLD_FILE_TEMPORARY, &two, &diag) == ERR_OK);
+    uint8_t *bytes = mem_alloc(300000);
+    memset(bytes, 1, 300000);
+    ASSERT(world_file_write(task, one, 0, bytes, 300000, &diag) == ERR_OK);
+    ASSERT(world_file_write(task, two, 5, "hello", 5, &diag) == ERR_OK);
+    struct names names = {{0}};
+    ASSERT(world_list_directory(task, path_of("tmp"), add_name, &names, &diag) == ERR_OK);
+    ASSERT(names.text[0] == '\0');
+    size_t size = 0;
+    ASSERT(world_file_read(task, two, 0, bytes, 100, &size, &diag) == ERR_OK && size == 10);
+    ASSERT(memcmp(bytes, "\0\0\0\0\0hello", 10) == 0);
+    ASSERT(world_file_read(task, one, 299990, bytes, 100, &size, &diag) == ERR_OK && size == 10);
+    ASSERT(bytes[9] == 1);
+    mem_free(bytes);
+    world_file_close(task, one);
+    world_file_close(task, two);
+}
+
+static void
 test_lock(struct task *task)
 {
     struct diag diag;
@@ -145,6 +187,7 @@ test_all(struct task *task, void *arg)
     TEST(test_write_and_read(task));
     TEST(test_durable(task));
     TEST(test_directories(task));
+    TEST(test_temporary(task));
     TEST(test_lock(task));
 }
 
@@ -158,6 +201,8 @@ main(void)
         run_os(1, test_all, NULL);
         char sub[128];
         (void)snprintf(sub, sizeof sub, "%s/sub", root);
+        ASSERT(rmdir(sub) == 0);
+        (void)snprintf(sub, sizeof sub, "%s/tmp", root);
         ASSERT(rmdir(sub) == 0 && rmdir(root) == 0);
     }
     (void)snprintf(root, sizeof root, "data");
