@@ -103,6 +103,7 @@
     X(ERR_LIMIT, "53200", "out_of_memory")                                             \
     X(ERR_DISK_FULL, "53100", "disk_full")                                             \
     X(ERR_TOO_MANY_CONNECTIONS, "53300", "too_many_connections")                       \
+    X(ERR_CONFIGURATION_LIMIT, "53400", "configuration_limit_exceeded")                \
     X(ERR_PROGRAM_LIMIT, "54000", "program_limit_exceeded")                            \
     X(ERR_STATEMENT_TOO_COMPLEX, "54001", "statement_too_complex")                     \
     X(ERR_TOO_MANY_COLUMNS, "54011", "too_many_columns")                               \

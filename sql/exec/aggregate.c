@@ -36,6 +36,7 @@ struct aggregate_state {
     struct hash_table groups, seen;
     struct group *first, **last, *at;
     struct group *current; /* sorted: the one being filled */
+    size_t held;
     int memory_at;
     bool loaded, ended;
 };
@@ -198,7 +199,7 @@ add_row(struct exec *x, struct aggregate_state *state, struct group *group, stru
         const struct aggregate_code *aggregate = &code->aggregate.aggregates[i];
         TRY(add_to_one(x, state, aggregate, group->states + aggregate->state_at, memory));
     }
-    return exec__check_memory(x,
+    return exec__hold(x, &state->held,
         arena_used(memory) + hash_table_memory(&state->groups) + hash_table_memory(&state->seen));
 }
 
@@ -214,7 +215,8 @@ step_gathered(struct task *task, struct exec *x, struct aggregate_state *state,
     size_t count = 0;
     for (struct gathered *kept = gather->first; kept != NULL; kept = kept->next) {
         items[count].row = kept->tuple;
-        items[count++].prefix = exec__sort_prefix(&code->order[0], kept->tuple);
+        items[count++].prefix =
+            exec__sort_prefix(&code->order[0], &kept->tuple[code->order[0].slot]);
     }
     TRY(exec__sort_items(
         task, items, items + count, count, code->order, code->order_count, x->context.diag));

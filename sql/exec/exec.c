@@ -26,6 +26,10 @@ exec_open(struct task *task, const struct exec_program *program, const struct ex
     x->program = program;
     x->context = *context;
     arena_create(&x->temp, "expressions");
+    x->spill = (struct spill_context){
+        .space = context->spill_space, .work_mem = context->work_mem, .diag = context->diag};
+    x->hash_spill = x->spill;
+    x->hash_spill.work_mem = context->hash_mem;
     struct datum *frame = carve(&memory, program->slot_count * sizeof *frame);
     x->machine = (struct machine){
         .frame = frame,
@@ -142,16 +146,13 @@ exec_close(struct task *task, struct exec *x)
 }
 
 enum err
-exec__check_memory(const struct exec *x, size_t size)
+exec__held_too_much(const struct exec *x)
 {
-    if (size <= x->context.work_mem) {
-        return ERR_OK;
-    }
     struct diag *diag = x->context.diag;
     (void)diag_set(diag, ERR_LIMIT, "out of memory");
-    diag_detail(diag, "An operator of the statement needs more than %llu kB.",
-        (unsigned long long)(x->context.work_mem / 1024));
-    diag_hint(diag, "Sorts, hashes and kept rows do not go to disk: let the statement keep fewer "
-                    "rows, or allow statements more memory.");
+    diag_detail(diag, "The statement needs more than %llu kB.",
+        (unsigned long long)(x->context.memory_max / 1024));
+    diag_hint(diag, "What does not go to temporary files (values gathered by an aggregate, rows of "
+                    "one key) must fit: let the statement keep fewer of them.");
     return ERR_LIMIT;
 }

@@ -9,6 +9,7 @@
 #ifndef SQL_EXEC_EXEC_H
 #define SQL_EXEC_EXEC_H
 
+#include "sql/exec/spill.h"
 #include "sql/plan/plan.h"
 
 struct exec_program;
@@ -26,8 +27,11 @@ struct exec_context {
     struct eval_env *env;
     struct arena *arena;        /* of the execution: the frame and states; the portal's */
     const struct datum *params; /* param_count of the plan; memory outlives the execution */
-    uint64_t work_mem; /* bytes an operator may keep; more is ERR_LIMIT (no spilling yet) */
-    bool count;        /* keep counters for EXPLAIN ANALYZE */
+    uint64_t work_mem;          /* bytes an operator keeps before it goes to temporary files */
+    uint64_t hash_mem;          /* the same of operators that hash */
+    uint64_t memory_max;        /* bytes all operators of the statement keep; more is ERR_LIMIT */
+    struct spill_space *spill_space; /* outlives the execution; NULL: nothing goes to files */
+    bool count;                      /* keep counters for EXPLAIN ANALYZE */
     struct diag *diag;
 };
 

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "sql/catalog/index_key.h"
 #include "sql/exec/exec.h"
+#include "sql/exec/spill.h"
 
 typedef uint32_t slot_t;
 
@@ -104,11 +105,11 @@ struct reg_list {
     uint32_t count;
 };
 
-struct key_code {
-    slot_t slot;
-    oid_t type;
-    bool descending, nulls_first;
-};
+static inline struct row_form
+row_form_of(const struct reg_list *list)
+{
+    return (struct row_form){.by_reference = list->by_reference, .count = list->count};
+}
 
 struct aggregate_code {
     const struct plan_aggregate *plan;
@@ -275,6 +276,7 @@ struct subplan_state {
     struct hash_table *table;
     struct datum *rows; /* ANY, ALL without a table */
     uint32_t row_count, row_capacity;
+    size_t held;
     bool has_null, has_any; /* among the values */
 };
 
@@ -286,6 +288,8 @@ struct exec {
     struct subplan_state *subplans;
     struct plan_counter *counters;
     struct arena temp; /* what filters and keys leave behind; used as a stack with marks */
+    struct spill_context spill, hash_spill;
+    uint64_t held; /* bytes, by all operators */
     uint64_t row_count;
     bool started, ended;
 };
@@ -338,14 +342,27 @@ enum err exec__subplan(
 struct datum exec__in_list(struct exec *x, const struct in_code *code, struct datum value);
 void exec__subplans_close(struct exec *x);
 
-/* ERR_LIMIT if an operator keeps more than work_mem. */
-enum err exec__check_memory(const struct exec *x, size_t size);
+/* An operator that kept *held bytes keeps `size` now. ERR_LIMIT if all together are too many. */
+enum err exec__held_too_much(const struct exec *x);
+static inline enum err
+exec__hold(struct exec *x, size_t *held, size_t size)
+{
+    x->held += size - *held;
+    *held = size;
+    return x->held > x->context.memory_max ? exec__held_too_much(x) : ERR_OK;
+}
 
 /* ---- rows.c: keeping rows -------------------------------------------------------------------- */
 
-/* The registers' values, deep, in one piece of memory. */
-struct datum *exec__save(
-    struct arena *arena, const struct datum *frame, const struct reg_list *list);
+/* A row's values, deep, in one piece of memory. regs: NULL, or places of the values in `row`. */
+struct datum *row_save(
+    struct arena *arena, const struct datum *row, const uint32_t *regs, struct row_form form);
+/* The registers' values. */
+static inline struct datum *
+exec__save(struct arena *arena, const struct datum *frame, const struct reg_list *list)
+{
+    return row_save(arena, frame, list->regs, row_form_of(list));
+}
 /* count datums from `from` on, likewise; head bytes are left free before them. */
 void *exec__save_keys(struct arena *arena, size_t head, const struct datum *from,
     const bool *by_reference, uint32_t count);
@@ -387,11 +404,9 @@ bool exec__equal_keys(
 int exec__compare_rows(
     const struct key_code *keys, uint32_t count, const struct datum *a, const struct datum *b);
 
-struct sort_item {
-    uint64_t prefix; /* orders like the first key, as far as it tells */
-    struct datum *row;
-};
-uint64_t exec__sort_prefix(const struct key_code *key, const struct datum *row);
+int exec__compare_key(const struct key_code *key, const struct datum *x, const struct datum *y);
+/* Of the value of the first key. */
+uint64_t exec__sort_prefix(const struct key_code *key, const struct datum *value);
 /* Stable. other: room for count items; the result is in items. Breathes. */
 enum err exec__sort_items(struct task *task, struct sort_item *items, struct sort_item *other,
     size_t count, const struct key_code *keys, uint32_t key_count, struct diag *diag);
@@ -399,11 +414,10 @@ enum err exec__sort_items(struct task *task, struct sort_item *items, struct sor
 /* MATERIALIZE; a nested loop's FULL JOIN looks into its inner side's. */
 struct materialize_state {
     struct node node;
-    struct arena memory;
-    struct datum **rows;
-    size_t count, capacity;
-    size_t at; /* of the next row; the current one is the one before */
+    struct store store;  /* the current row is the one before its next */
+    struct arena memory; /* of `outside` */
     struct datum *outside;
+    size_t held;
     bool begun, complete;
 };
 

@@ -52,7 +52,7 @@ mark_inner(struct loop_state *state)
 {
     const struct materialize_state *inner =
         (const struct materialize_state *)(const void *)state->node.children[1];
-    size_t at = inner->at - 1;
+    size_t at = inner->store.at - 1;
     if (at >= state->inner_capacity) {
         size_t capacity = at + 1 < 64 ? 64 : (at + 1) * 2;
         state->inner_matched = mem_realloc(state->inner_matched, capacity);
@@ -73,7 +73,7 @@ loop_rest(struct task *task, struct exec *x, struct loop_state *state, bool *fou
         if (!*found) {
             return ERR_OK;
         }
-        size_t at = inner->at - 1;
+        size_t at = inner->store.at - 1;
         if (at >= state->inner_capacity || state->inner_matched[at] == 0) {
             return ERR_OK;
         }
@@ -183,6 +183,7 @@ struct hash_state {
                               inner rows left to look at */
     uint64_t hash;
     struct datum *outside;
+    size_t held;
     bool built, has_outer, matched, outer_done;
 };
 
@@ -237,7 +238,8 @@ add_entry(struct exec *x, struct hash_state *state)
         hash_table_add(
             &state->table, &entry->entry, exec__hash_keys(code->join.key_types, keys, count));
     }
-    return exec__check_memory(x, arena_used(&state->memory) + hash_table_memory(&state->table));
+    return exec__hold(
+        x, &state->held, arena_used(&state->memory) + hash_table_memory(&state->table));
 }
 
 static enum err
@@ -390,11 +392,11 @@ const struct node_kind exec__hash_join = {.state_size = sizeof(struct hash_state
  */
 struct merge_state {
     struct node node;
-    struct arena group; /* the kept inner rows and their keys */
-    struct arena keys;  /* of the outer row's */
-    struct arena ahead; /* of the inner row's that was read too far */
-    struct datum **rows;
-    size_t count, capacity, at;
+    struct store group;        /* the kept inner rows */
+    struct arena group_memory; /* of their keys */
+    struct arena keys;         /* of the outer row's */
+    struct arena ahead;        /* of the inner row's that was read too far */
+    size_t held;
     struct datum *group_keys;
     struct datum *ahead_row, *ahead_keys;
     bool inner_begun, inner_done, has_ahead;
@@ -409,8 +411,11 @@ merge_start(struct task *task, struct exec *x, struct node *node)
     state->inner_done = false;
     state->has_ahead = false;
     state->has_outer = false;
-    state->count = 0;
     state->group_keys = NULL;
+    if (state->group.context == NULL) {
+        store_create(&state->group, &x->spill, row_form_of(&node->code->saved));
+    }
+    store_clear(task, &state->group);
     TRY(exec__start(task, x, node->children[0]));
     return exec__start(task, x, node->children[1]);
 }
@@ -457,16 +462,10 @@ compare_keys(const struct node_code *code, const struct datum *a, const struct d
 }
 
 static enum err
-keep_ahead(struct exec *x, struct merge_state *state)
+keep_ahead(struct task *task, struct exec *x, struct merge_state *state)
 {
-    const struct reg_list *saved = &state->node.code->saved;
-    if (state->count == state->capacity) {
-        state->capacity = state->capacity == 0 ? 16 : state->capacity * 2;
-        state->rows = mem_realloc(state->rows, state->capacity * sizeof *state->rows);
-    }
-    exec__restore(x->machine.frame, saved, state->ahead_row);
-    state->rows[state->count++] = exec__save(&state->group, x->machine.frame, saved);
-    return exec__check_memory(x, arena_used(&state->group) + state->capacity * sizeof *state->rows);
+    TRY(store_add(task, &state->group, state->ahead_row, NULL));
+    return exec__hold(x, &state->held, store_memory(&state->group));
 }
 
 /* Makes the kept group the one of the outer row's keys, if there is one. */
@@ -476,13 +475,13 @@ find_group(struct task *task, struct exec *x, struct merge_state *state)
     const struct node_code *code = state->node.code;
     uint32_t count = code->plan->join.key_count;
     const struct datum *keys = &x->machine.frame[code->join.outer_slot];
-    state->at = 0;
     if (state->group_keys != NULL && compare_keys(code, state->group_keys, keys) == 0) {
+        store_rewind(&state->group);
         return ERR_OK;
     }
-    state->count = 0;
     state->group_keys = NULL;
-    arena_reset(&state->group);
+    store_clear(task, &state->group);
+    arena_reset(&state->group_memory);
     if (!state->inner_begun) {
         state->inner_begun = true;
         TRY(read_ahead(task, x, state));
@@ -493,10 +492,10 @@ find_group(struct task *task, struct exec *x, struct merge_state *state)
     if (!state->has_ahead || compare_keys(code, state->ahead_keys, keys) != 0) {
         return ERR_OK;
     }
-    state->group_keys =
-        exec__save_keys(&state->group, 0, state->ahead_keys, code->join.key_by_reference, count);
+    state->group_keys = exec__save_keys(
+        &state->group_memory, 0, state->ahead_keys, code->join.key_by_reference, count);
     while (state->has_ahead && compare_keys(code, state->ahead_keys, keys) == 0) {
-        TRY(keep_ahead(x, state));
+        TRY(keep_ahead(task, x, state));
         TRY(read_ahead(task, x, state));
     }
     return ERR_OK;
@@ -507,9 +506,14 @@ merge_match(struct task *task, struct exec *x, struct merge_state *state, bool *
 {
     const struct node_code *code = state->node.code;
     *found = false;
-    while (state->at < state->count && !*found) {
+    while (!*found) {
+        const struct datum *row = NULL;
         TRY(task_breathe(task, x->context.diag));
-        exec__restore(x->machine.frame, &code->saved, state->rows[state->at++]);
+        TRY(store_next(task, &state->group, &row));
+        if (row == NULL) {
+            return ERR_OK;
+        }
+        exec__restore(x->machine.frame, &code->saved, row);
         TRY(exec__passes(x, &code->join.condition, found));
     }
     return ERR_OK;
@@ -524,7 +528,7 @@ merge_outer(struct task *task, struct exec *x, struct merge_state *state)
     state->has_outer = true;
     state->matched = false;
     if (any_null(&x->machine.frame[code->join.outer_slot], code->plan->join.key_count)) {
-        state->at = state->count; /* null is equal to nothing */
+        store_skip_all(&state->group); /* null is equal to nothing */
         return ERR_OK;
     }
     return find_group(task, x, state);
@@ -568,13 +572,12 @@ merge_next(struct task *task, struct exec *x, struct node *node, bool *found)
 static void
 merge_close(struct task *task, struct exec *x, struct node *node)
 {
-    (void)task;
     (void)x;
     struct merge_state *state = (struct merge_state *)(void *)node;
-    arena_destroy(&state->group);
+    store_destroy(task, &state->group);
+    arena_destroy(&state->group_memory);
     arena_destroy(&state->keys);
     arena_destroy(&state->ahead);
-    mem_free(state->rows);
 }
 
 const struct node_kind exec__merge_join = {.state_size = sizeof(struct merge_state),

@@ -73,9 +73,8 @@ struct modify_state {
     struct node node;
     struct writer writer; /* its memory is that of one row's work */
     struct kept_registers kept;
-    struct arena returned;
-    struct datum **rows;
-    size_t count, capacity, at;
+    struct store returned;
+    size_t held;
     bool created, done;
 };
 
@@ -86,18 +85,19 @@ start(struct task *task, struct exec *x, struct node *node)
     ASSERT(!state->created); /* a statement changes rows once */
     state->created = true;
     writer__create(&state->writer, &x->context, node->code->plan->modify.relation);
+    if (node->code->plan->modify.returning_count > 0) {
+        store_create(&state->returned, &x->spill, row_form_of(&node->code->saved));
+    }
     return node->children[0] == NULL ? ERR_OK : exec__start(task, x, node->children[0]);
 }
 
 static void
 close_state(struct task *task, struct exec *x, struct node *node)
 {
-    (void)task;
     (void)x;
     struct modify_state *state = (struct modify_state *)(void *)node;
     writer__destroy(&state->writer);
-    arena_destroy(&state->returned);
-    mem_free(state->rows);
+    store_destroy(task, &state->returned);
 }
 
 /* The new row into its registers, checked. */
@@ -121,7 +121,7 @@ make_row(struct exec *x, struct modify_state *state, const struct datum **row)
 }
 
 static enum err
-count_row(struct exec *x, struct modify_state *state)
+count_row(struct task *task, struct exec *x, struct modify_state *state)
 {
     const struct node_code *code = state->node.code;
     x->row_count++;
@@ -129,13 +129,8 @@ count_row(struct exec *x, struct modify_state *state)
         return ERR_OK;
     }
     TRY(exec__evaluate_code(x, &code->modify.returning, &state->writer.memory));
-    if (state->count == state->capacity) {
-        state->capacity = state->capacity == 0 ? 16 : state->capacity * 2;
-        state->rows = mem_realloc(state->rows, state->capacity * sizeof *state->rows);
-    }
-    state->rows[state->count++] = exec__save(&state->returned, x->machine.frame, &code->saved);
-    return exec__check_memory(
-        x, arena_used(&state->returned) + state->capacity * sizeof *state->rows);
+    TRY(store_add(task, &state->returned, x->machine.frame, code->saved.regs));
+    return exec__hold(x, &state->held, store_memory(&state->returned));
 }
 
 typedef enum err modify_row(struct task *task, struct exec *x, struct modify_state *state);
@@ -170,9 +165,11 @@ next(struct task *task, struct exec *x, struct node *node, modify_row *row, bool
         TRY(run(task, x, state, row));
         state->done = true;
     }
-    *found = state->at < state->count;
+    const struct datum *returned = NULL;
+    TRY(store_next(task, &state->returned, &returned));
+    *found = returned != NULL;
     if (*found) {
-        exec__restore(x->machine.frame, &node->code->saved, state->rows[state->at++]);
+        exec__restore(x->machine.frame, &node->code->saved, returned);
     }
     return ERR_OK;
 }
@@ -201,7 +198,7 @@ insert_row(struct task *task, struct exec *x, struct modify_state *state)
     const struct datum *row = NULL;
     TRY(make_row(x, state, &row));
     TRY(writer__insert(task, &state->writer, row));
-    return count_row(x, state);
+    return count_row(task, x, state);
 }
 
 static enum err
@@ -318,7 +315,7 @@ update_row(struct task *task, struct exec *x, struct modify_state *state)
             } else {
                 TRY(update_entries(task, state, old, row, key));
             }
-            return count_row(x, state);
+            return count_row(task, x, state);
         }
         bool again = false;
         TRY(after_outcome(x, state, outcome, &latest, &version, &again));
@@ -355,7 +352,7 @@ delete_row(struct task *task, struct exec *x, struct modify_state *state)
             version, &state->writer.memory, &latest, &outcome, x->context.diag));
         if (outcome == TXN_DONE) {
             TRY(remove_entries(task, state, &x->machine.frame[target->base], key));
-            return count_row(x, state);
+            return count_row(task, x, state);
         }
         bool again = false;
         TRY(after_outcome(x, state, outcome, &latest, &version, &again));

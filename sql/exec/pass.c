@@ -164,42 +164,34 @@ materialize_start(struct task *task, struct exec *x, struct node *node)
 {
     struct materialize_state *state = (struct materialize_state *)(void *)node;
     const struct node_code *code = node->code;
-    state->at = 0;
     if (state->begun && exec__same_outside(x, &code->external, state->outside)) {
+        store_rewind(&state->store);
         return ERR_OK;
     }
+    if (!state->begun) {
+        store_create(&state->store, &x->spill, row_form_of(&code->saved));
+    }
+    store_clear(task, &state->store);
     arena_reset(&state->memory);
     state->begun = true;
     state->complete = false;
-    state->count = 0;
     state->outside = exec__save(&state->memory, x->machine.frame, &code->external);
     return exec__start(task, x, node->children[0]);
-}
-
-static enum err
-materialize_add(struct exec *x, struct materialize_state *state)
-{
-    if (state->count == state->capacity) {
-        state->capacity = state->capacity == 0 ? 64 : state->capacity * 2;
-        state->rows = mem_realloc(state->rows, state->capacity * sizeof *state->rows);
-    }
-    state->rows[state->count++] =
-        exec__save(&state->memory, x->machine.frame, &state->node.code->saved);
-    return exec__check_memory(
-        x, arena_used(&state->memory) + state->capacity * sizeof *state->rows);
 }
 
 static enum err
 materialize_next(struct task *task, struct exec *x, struct node *node, bool *found)
 {
     struct materialize_state *state = (struct materialize_state *)(void *)node;
-    if (state->at < state->count) {
-        TRY(task_breathe(task, x->context.diag));
-        exec__restore(x->machine.frame, &node->code->saved, state->rows[state->at++]);
-        *found = true;
+    const struct reg_list *saved = &node->code->saved;
+    const struct datum *row = NULL;
+    TRY(task_breathe(task, x->context.diag));
+    TRY(store_next(task, &state->store, &row));
+    *found = row != NULL;
+    if (*found) {
+        exec__restore(x->machine.frame, saved, row);
         return ERR_OK;
     }
-    *found = false;
     if (state->complete) {
         return ERR_OK;
     }
@@ -208,19 +200,18 @@ materialize_next(struct task *task, struct exec *x, struct node *node, bool *fou
         state->complete = true;
         return ERR_OK;
     }
-    TRY(materialize_add(x, state));
-    state->at = state->count;
-    return ERR_OK;
+    TRY(store_add(task, &state->store, x->machine.frame, saved->regs));
+    store_skip_all(&state->store);
+    return exec__hold(x, &state->held, store_memory(&state->store));
 }
 
 static void
 materialize_close(struct task *task, struct exec *x, struct node *node)
 {
-    (void)task;
     (void)x;
     struct materialize_state *state = (struct materialize_state *)(void *)node;
+    store_destroy(task, &state->store);
     arena_destroy(&state->memory);
-    mem_free(state->rows);
 }
 
 const struct node_kind exec__materialize = {.state_size = sizeof(struct materialize_state),

@@ -13,22 +13,22 @@ copy_into(uint8_t **bytes, struct datum value)
 }
 
 struct datum *
-exec__save(struct arena *arena, const struct datum *frame, const struct reg_list *list)
+row_save(struct arena *arena, const struct datum *row, const uint32_t *regs, struct row_form form)
 {
-    size_t size = list->count * sizeof(struct datum);
-    for (uint32_t i = 0; i < list->count; i++) {
-        const struct datum *value = &frame[list->regs[i]];
-        size += list->by_reference[i] && !value->null ? value->size : 0;
+    size_t size = form.count * sizeof(struct datum);
+    for (uint32_t i = 0; i < form.count; i++) {
+        const struct datum *value = &row[regs == NULL ? i : regs[i]];
+        size += form.by_reference[i] && !value->null ? value->size : 0;
     }
-    struct datum *row = arena_alloc_raw(arena, size);
-    uint8_t *bytes = (uint8_t *)(row + list->count);
-    for (uint32_t i = 0; i < list->count; i++) {
-        row[i] = frame[list->regs[i]];
-        if (list->by_reference[i] && !row[i].null) {
-            row[i] = copy_into(&bytes, row[i]);
+    struct datum *copy = arena_alloc_raw(arena, size);
+    uint8_t *bytes = (uint8_t *)(copy + form.count);
+    for (uint32_t i = 0; i < form.count; i++) {
+        copy[i] = row[regs == NULL ? i : regs[i]];
+        if (form.by_reference[i] && !copy[i].null) {
+            copy[i] = copy_into(&bytes, copy[i]);
         }
     }
-    return row;
+    return copy;
 }
 
 void *
@@ -139,21 +139,23 @@ exec__equal_keys(const oid_t *types, const struct datum *a, const struct datum *
  * ------------------------------------------------------------------------------------------- */
 
 int
+exec__compare_key(const struct key_code *key, const struct datum *x, const struct datum *y)
+{
+    if (x->null || y->null) {
+        return x->null == y->null ? 0 : x->null == key->nulls_first ? -1 : 1;
+    }
+    int order = datum_compare(key->type, *x, *y);
+    return key->descending ? -order : order;
+}
+
+int
 exec__compare_rows(
     const struct key_code *keys, uint32_t count, const struct datum *a, const struct datum *b)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const struct datum *x = &a[keys[i].slot];
-        const struct datum *y = &b[keys[i].slot];
-        if (x->null || y->null) {
-            if (x->null != y->null) {
-                return x->null == keys[i].nulls_first ? -1 : 1;
-            }
-            continue;
-        }
-        int order = datum_compare(keys[i].type, *x, *y);
+        int order = exec__compare_key(&keys[i], &a[keys[i].slot], &b[keys[i].slot]);
         if (order != 0) {
-            return keys[i].descending ? -order : order;
+            return order;
         }
     }
     return 0;
@@ -162,9 +164,8 @@ exec__compare_rows(
 /* The lowest bit of a value's is given up, so that values lie between both kinds of null. Different
  * prefixes decide; equal ones decide nothing. */
 uint64_t
-exec__sort_prefix(const struct key_code *key, const struct datum *row)
+exec__sort_prefix(const struct key_code *key, const struct datum *value)
 {
-    const struct datum *value = &row[key->slot];
     if (value->null) {
         return key->nulls_first ? 0 : UINT64_MAX;
     }
@@ -201,7 +202,7 @@ exec__sort_prefix(const struct key_code *key, const struct datum *row)
     return 1 + bits / 2; /* 1 .. 2^63: between the nulls */
 }
 
-struct sorter {
+struct sort_order {
     struct task *task;
     struct diag *diag;
     const struct key_code *keys;
@@ -209,21 +210,21 @@ struct sorter {
 };
 
 static inline bool
-comes_before(const struct sorter *sorter, const struct sort_item *a, const struct sort_item *b)
+comes_before(const struct sort_order *order, const struct sort_item *a, const struct sort_item *b)
 {
     if (a->prefix != b->prefix) {
         return a->prefix < b->prefix;
     }
-    return exec__compare_rows(sorter->keys, sorter->key_count, a->row, b->row) < 0;
+    return exec__compare_rows(order->keys, order->key_count, a->row, b->row) < 0;
 }
 
 static void
-insertion_sort(const struct sorter *sorter, struct sort_item *items, size_t count)
+insertion_sort(const struct sort_order *order, struct sort_item *items, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
         struct sort_item item = items[i];
         size_t j = i;
-        while (j > 0 && comes_before(sorter, &item, &items[j - 1])) {
+        while (j > 0 && comes_before(order, &item, &items[j - 1])) {
             items[j] = items[j - 1];
             j--;
         }
@@ -232,19 +233,19 @@ insertion_sort(const struct sorter *sorter, struct sort_item *items, size_t coun
 }
 
 static enum err
-merge(const struct sorter *sorter, const struct sort_item *from, size_t middle, size_t count,
+merge(const struct sort_order *order, const struct sort_item *from, size_t middle, size_t count,
     struct sort_item *to)
 {
     size_t left = 0;
     size_t right = middle;
     for (size_t i = 0; i < count; i++) {
-        if (left < middle && (right >= count || !comes_before(sorter, &from[right], &from[left]))) {
+        if (left < middle && (right >= count || !comes_before(order, &from[right], &from[left]))) {
             to[i] = from[left++];
         } else {
             to[i] = from[right++];
         }
         if (i % 64 == 63) {
-            TRY(task_breathe(sorter->task, sorter->diag));
+            TRY(task_breathe(order->task, order->diag));
         }
     }
     return ERR_OK;
@@ -257,9 +258,9 @@ exec__sort_items(struct task *task, struct sort_item *items, struct sort_item *o
     enum {
         RUN = 8
     };
-    struct sorter sorter = {.task = task, .diag = diag, .keys = keys, .key_count = key_count};
+    struct sort_order order = {.task = task, .diag = diag, .keys = keys, .key_count = key_count};
     for (size_t at = 0; at < count; at += RUN) {
-        insertion_sort(&sorter, items + at, count - at < RUN ? count - at : RUN);
+        insertion_sort(&order, items + at, count - at < RUN ? count - at : RUN);
         TRY(task_breathe(task, diag));
     }
     struct sort_item *from = items;
@@ -267,7 +268,7 @@ exec__sort_items(struct task *task, struct sort_item *items, struct sort_item *o
     for (size_t width = RUN; width < count; width *= 2) {
         for (size_t at = 0; at < count; at += 2 * width) {
             size_t both = count - at < 2 * width ? count - at : 2 * width;
-            TRY(merge(&sorter, from + at, both < width ? both : width, both, to + at));
+            TRY(merge(&order, from + at, both < width ? both : width, both, to + at));
         }
         struct sort_item *swap = from;
         from = to;

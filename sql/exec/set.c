@@ -43,6 +43,7 @@ struct distinct_state {
     struct hash_table table;
     struct datum *keys; /* room for the current row's */
     struct datum *last;
+    size_t held;
     int memory_at;
 };
 
@@ -86,8 +87,8 @@ distinct_next(struct task *task, struct exec *x, struct node *node, bool *found)
         if (find_row(&state->table, code->distinct.types, state->keys, count, hash) == NULL) {
             (void)add_row(&state->table, &state->memory[0], state->keys,
                 code->distinct.by_reference, count, hash);
-            return exec__check_memory(
-                x, arena_used(&state->memory[0]) + hash_table_memory(&state->table));
+            return exec__hold(
+                x, &state->held, arena_used(&state->memory[0]) + hash_table_memory(&state->table));
         }
     }
 }
@@ -140,6 +141,7 @@ struct set_state {
     struct node node;
     struct arena memory;
     struct hash_table table;
+    size_t held;
     int side;    /* UNION: the child that is read */
     bool loaded; /* INTERSECT, EXCEPT: the right side is in the table */
 };
@@ -180,7 +182,8 @@ lookup(struct exec *x, struct set_state *state, bool add, struct seen_row **row,
         return ERR_OK;
     }
     *row = add_row(&state->table, &state->memory, keys, code->set.by_reference, count, hash);
-    return exec__check_memory(x, arena_used(&state->memory) + hash_table_memory(&state->table));
+    return exec__hold(
+        x, &state->held, arena_used(&state->memory) + hash_table_memory(&state->table));
 }
 
 static enum err

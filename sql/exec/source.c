@@ -122,6 +122,7 @@ struct function_state {
     struct arena memory; /* of the sets' states and the values they have given */
     struct datum *args;  /* of all calls */
     struct call_state *calls;
+    size_t held;
     int64_t ordinal;
     bool begun, ended;
 };
@@ -236,7 +237,7 @@ function_next(struct task *task, struct exec *x, struct node *node, bool *found)
     if (state->ended) {
         return ERR_OK;
     }
-    TRY(exec__check_memory(x, arena_used(&state->memory)));
+    TRY(exec__hold(x, &state->held, arena_used(&state->memory)));
     state->ordinal++;
     if (plan->function.has_ordinality) {
         x->machine.frame[plan->function.ordinality] = datum_int(state->ordinal);
@@ -272,6 +273,7 @@ struct virtual_state {
     struct exec *x;
     struct virtual_row *first, **last;
     struct virtual_row *at;
+    size_t held;
     bool loaded;
 };
 
@@ -300,7 +302,7 @@ keep_row(void *arg, const struct datum *values)
     }
     *state->last = row;
     state->last = &row->next;
-    return exec__check_memory(state->x, arena_used(&state->memory));
+    return exec__hold(state->x, &state->held, arena_used(&state->memory));
 }
 
 static enum err

@@ -164,8 +164,8 @@ load(struct exec *x, const struct subplan_code *code, struct subplan_state *stat
         state->has_any = true;
         keep_value(state, code, value);
         size_t table = state->table == NULL ? 0 : hash_table_memory(state->table);
-        TRY(exec__check_memory(
-            x, arena_used(&state->memory) + table + state->row_capacity * sizeof *state->rows));
+        TRY(exec__hold(x, &state->held,
+            arena_used(&state->memory) + table + state->row_capacity * sizeof *state->rows));
     }
 }
 

@@ -11,6 +11,18 @@ enum {
 };
 #define STATEMENT_MEMORY_DEFAULT ((uint64_t)1 << 30)
 
+/* Its database is open: the directory is locked, so what is left in DIR/tmp is nobody's. */
+static enum err
+open_rest(struct task *task, struct sql_engine *engine, const struct sql_engine_options *options,
+    struct diag *diag)
+{
+    size_t size = strlen(options->directory) + sizeof "/tmp";
+    engine->temp_directory = mem_alloc(size);
+    (void)snprintf(engine->temp_directory, size, "%s/tmp", options->directory);
+    TRY(world_temp_directory(task, engine->temp_directory, diag));
+    return catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag);
+}
+
 enum err
 sql_engine_open(struct task *task, const struct sql_engine_options *options,
     struct sql_engine **engine_out, struct diag *diag)
@@ -42,12 +54,13 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
     };
     enum err err = txn_db_open(task, &db, &engine->db, diag);
     if (err == ERR_OK) {
-        err = catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag);
+        err = open_rest(task, engine, options, diag);
         if (err != ERR_OK) {
             txn_db_close(task, engine->db);
         }
     }
     if (err != ERR_OK) {
+        mem_free(engine->temp_directory);
         mem_free(engine->directory);
         mem_free(engine);
         return err;
@@ -62,6 +75,7 @@ sql_engine_close(struct task *task, struct sql_engine *engine)
     ASSERT(engine->session_count == 0);
     catalog_close(engine->catalogs);
     txn_db_close(task, engine->db);
+    mem_free(engine->temp_directory);
     mem_free(engine->directory);
     mem_free(engine);
 }
@@ -182,6 +196,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
     list_init(&session->portals);
     list_init(&session->cache_ages);
     arena_create(&session->statement, "statement");
+    session->spill_space.directory = engine->temp_directory;
     settings__create(session);
     enum err err = enter(engine, session, diag);
     bool entered = err == ERR_OK;

@@ -298,9 +298,16 @@ session__exec_context(struct sql_session *session, const struct catalog *catalog
         .catalog = catalog,
         .env = &session->env,
         .arena = arena,
-        .work_mem = session->engine->statement_memory_max,
+        .work_mem = session->work_mem,
+        .hash_mem = (uint64_t)((double)session->work_mem * session->hash_mem_multiplier),
+        .memory_max = session->engine->statement_memory_max,
+        .spill_space = &session->spill_space,
         .diag = diag,
     };
+    if (session->debug_work_mem >= 0) {
+        context->work_mem = (uint64_t)session->debug_work_mem;
+        context->hash_mem = context->work_mem;
+    }
 }
 
 static const char *

@@ -40,6 +40,7 @@ struct sql_engine {
     struct txn_db *db;
     struct catalog_store *catalogs;
     char *directory;
+    char *temp_directory;
     uint32_t connections_max;
     uint64_t statement_memory_max;
     int64_t started;    /* timestamptz */
@@ -178,6 +179,9 @@ struct sql_session {
     uint32_t path_generation; /* counts its changes */
     int64_t statement_timeout_us, lock_timeout_us, idle_in_transaction_us, idle_session_us;
     uint64_t work_mem;
+    double hash_mem_multiplier;
+    int64_t debug_work_mem; /* negative: none */
+    struct spill_space spill_space;
     bool read_uncommitted; /* the transaction's level as it was asked for */
     bool deferrable;       /* SERIALIZABLE READ ONLY: wait for a snapshot that needs no tracking */
     int notice_level;      /* client_min_messages */

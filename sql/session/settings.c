@@ -19,6 +19,7 @@ enum setting_type {
     SETTING_INT, /* with an optional unit of its family */
     SETTING_TEXT,
     SETTING_ENUM, /* choices, separated by | */
+    SETTING_REAL,
 };
 
 enum setting_unit {
@@ -61,6 +62,8 @@ static const struct setting settings[] = {
         "Sets the message levels that are sent to the client."},
     {"DateStyle", SETTING_TEXT, 0, SETTING_REPORT, "ISO, MDY", 0, 0, NULL,
         "Sets the input order of dates; the output is ISO."},
+    {"debug_work_mem_bytes", SETTING_INT, 0, 0, "-1", -1, INT32_MAX, NULL,
+        "Takes the place of work_mem, in bytes: 0 sends every row to temporary files. For tests."},
     {"default_table_access_method", SETTING_TEXT, 0, 0, "heap", 0, 0, NULL,
         "Has no effect: there is one way to store tables."},
     {"default_tablespace", SETTING_TEXT, 0, 0, "", 0, 0, NULL,
@@ -76,6 +79,8 @@ static const struct setting settings[] = {
         "Has no effect: standard_conforming_strings is always on."},
     {"extra_float_digits", SETTING_INT, 0, 0, "1", -15, 3, NULL,
         "Sets the number of digits displayed for floating-point values."},
+    {"hash_mem_multiplier", SETTING_REAL, 0, 0, "2", 1, 1000, NULL,
+        "Multiple of work_mem to use for hash tables."},
     {"idle_in_transaction_session_timeout", SETTING_INT, UNIT_MS, 0, "0", 0, INT32_MAX, NULL,
         "Sets the maximum allowed idle time between queries, when in a transaction."},
     {"idle_session_timeout", SETTING_INT, UNIT_MS, 0, "0", 0, INT32_MAX, NULL,
@@ -121,6 +126,8 @@ static const struct setting settings[] = {
     {"synchronize_seqscans", SETTING_BOOL, 0, 0, "on", 0, 0, NULL, "Has no effect."},
     {"synchronous_commit", SETTING_ENUM, 0, 0, "on", 0, 0, "on|off|local|remote_write|remote_apply",
         "Sets whether a commit waits for the log to be durable."},
+    {"temp_file_limit", SETTING_INT, UNIT_KB, 0, "-1", -1, INT32_MAX, NULL,
+        "Limits the total size of all temporary files used by each session; -1: no limit."},
     {"TimeZone", SETTING_TEXT, 0, SETTING_REPORT, "UTC", 0, 0, NULL,
         "Sets the time zone for displaying and interpreting time stamps."},
     {"transaction_deferrable", SETTING_BOOL, 0, 0, "off", 0, 0, NULL,
@@ -130,7 +137,7 @@ static const struct setting settings[] = {
         "Sets the current transaction's isolation level."},
     {"transaction_read_only", SETTING_BOOL, 0, 0, "off", 0, 0, NULL,
         "Sets the current transaction's read-only status."},
-    {"work_mem", SETTING_INT, UNIT_KB, 0, "65536", 64, INT32_MAX, NULL,
+    {"work_mem", SETTING_INT, UNIT_KB, 0, "4096", 64, INT32_MAX, NULL,
         "Sets the maximum memory to be used for query workspaces."},
     {"xmloption", SETTING_ENUM, 0, 0, "content", 0, 0, "content|document",
         "Has no effect: there is no xml type."},
@@ -226,7 +233,7 @@ static const char *
 with_unit(struct sql_session *session, const struct setting *setting, const char *value)
 {
     long long number = strtoll(value, NULL, 10);
-    if (setting->unit == UNIT_NONE || number == 0) {
+    if (setting->unit == UNIT_NONE || number <= 0) {
         return value;
     }
     static const struct {
@@ -298,7 +305,7 @@ choices_array(struct arena *arena, const char *choices)
 static struct datum
 limit_text(struct arena *arena, const struct setting *setting, int64_t limit)
 {
-    return setting->type != SETTING_INT
+    return setting->type != SETTING_INT && setting->type != SETTING_REAL
                ? datum_null()
                : text_or_null(arena_printf(arena, "%lld", (long long)limit));
 }
@@ -308,7 +315,7 @@ settings__scan(struct eval *eval, const struct catalog *catalog,
     enum err (*emit)(void *arg, const struct datum *values), void *arg)
 {
     (void)catalog;
-    static const char *const types[] = {"bool", "integer", "string", "enum"};
+    static const char *const types[] = {"bool", "integer", "string", "enum", "real"};
     static const char *const units[] = {NULL, "ms", "kB"};
     const struct sql_session *session = eval->env->session;
     for (int i = 0; session != NULL && i < SETTING_COUNT; i++) {
@@ -415,6 +422,12 @@ apply(struct sql_session *session, int index)
         session->idle_session_us = number * 1000;
     } else if (strcmp(name, "work_mem") == 0) {
         session->work_mem = (uint64_t)number * 1024;
+    } else if (strcmp(name, "hash_mem_multiplier") == 0) {
+        session->hash_mem_multiplier = strtod(value, NULL);
+    } else if (strcmp(name, "temp_file_limit") == 0) {
+        session->spill_space.limit = number < 0 ? UINT64_MAX : (uint64_t)number * 1024;
+    } else if (strcmp(name, "debug_work_mem_bytes") == 0) {
+        session->debug_work_mem = number;
     } else if (strcmp(name, "TimeZone") == 0) {
         session->env.time_zone = value;
     } else if (strcmp(name, "search_path") == 0) {
@@ -568,6 +581,25 @@ check_int(const struct setting *setting, const char *value, char **checked, stru
 }
 
 static enum err
+check_real(const struct setting *setting, const char *value, char **checked, struct diag *diag)
+{
+    char *end = NULL;
+    double number = strtod(value, &end);
+    if (end == value || *end != '\0' || number != number) {
+        return invalid(setting, value, diag);
+    }
+    if (number < (double)setting->min || number > (double)setting->max) {
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
+            "%g is outside the valid range for parameter \"%s\" (%lld .. %lld)", number,
+            setting->name, (long long)setting->min, (long long)setting->max);
+    }
+    char text[32];
+    (void)snprintf(text, sizeof text, "%g", number);
+    *checked = mem_strdup(text);
+    return ERR_OK;
+}
+
+static enum err
 check_enum(const struct setting *setting, const char *value, char **checked, struct diag *diag)
 {
     const char *at = setting->choices;
@@ -692,6 +724,8 @@ check(struct sql_session *session, const struct setting *setting, const char *va
         return ERR_OK;
     case SETTING_INT:
         return check_int(setting, value, checked, diag);
+    case SETTING_REAL:
+        return check_real(setting, value, checked, diag);
     case SETTING_ENUM:
         return check_enum(setting, value, checked, diag);
     case SETTING_TEXT:

@@ -34,7 +34,7 @@ struct fixture {
     struct diag diag;
     uint64_t random;
     reg_t next_reg;
-    uint64_t work_mem;
+    uint64_t memory_max;
 };
 
 static uint32_t
@@ -199,7 +199,9 @@ run(struct fixture *f, struct plan_node *root, const reg_t *shown, const oid_t *
     OK(exec_compile(&f->arena, &plan, &program, &f->diag));
     struct exec_context context = {.env = &f->env,
         .arena = &arena,
-        .work_mem = f->work_mem,
+        .work_mem = 1 << 28,
+        .hash_mem = 1 << 28,
+        .memory_max = f->memory_max,
         .count = draw(f, 2) == 0,
         .diag = &f->diag};
     struct exec *exec = NULL;
@@ -661,8 +663,8 @@ test_large_sort(struct fixture *f)
     const oid_t types[1] = {TYPE_INT4};
     struct buffer wanted = {0};
     struct buffer got = {0};
-    uint64_t before = f->work_mem;
-    f->work_mem = 1 << 20;
+    uint64_t before = f->memory_max;
+    f->memory_max = 1 << 20;
     ASSERT(run(f, top, live, types, 1, &got) == ERR_LIMIT);
     ASSERT(f->diag.hint[0] != 0);
     got.size = 0;
@@ -670,7 +672,7 @@ test_large_sort(struct fixture *f)
     OK(run(f, top, live, types, 1, &got));
     buffer_add_text(&wanted, " 200000\n 199999\n 199998\n");
     expect_same(f, "bounded sort", &got, &wanted, true);
-    f->work_mem = before;
+    f->memory_max = before;
     buffer_destroy(&wanted);
     buffer_destroy(&got);
 }
@@ -818,7 +820,7 @@ test_main(struct task *task, void *arg)
 {
     (void)arg;
     for (uint64_t seed = 1; seed <= 150; seed++) {
-        struct fixture f = {.task = task, .random = seed, .work_mem = 1 << 28};
+        struct fixture f = {.task = task, .random = seed, .memory_max = 1 << 28};
         f.env.world = task_world(task);
         f.env.time_zone = "UTC";
         arena_create(&f.arena, "test");
