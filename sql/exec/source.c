@@ -119,7 +119,8 @@ struct call_state {
 
 struct function_state {
     struct node node;
-    struct arena memory; /* of the sets' states and the values they have given */
+    struct arena memory; /* of the arguments and the sets' states */
+    struct arena row;    /* of what the calls give */
     struct datum *args;  /* of all calls */
     struct call_state *calls;
     size_t held;
@@ -192,7 +193,7 @@ call_next(struct exec *x, struct function_state *state, uint32_t at, struct datu
     const struct datum *args = state->args + call->first_arg;
     struct call_state *progress = &state->calls[at];
     struct eval eval = x->machine.eval;
-    eval.arena = &state->memory;
+    eval.arena = &state->row;
     if (function->set != NULL) {
         return function->set->next(&eval, progress->set, values, &progress->ended);
     }
@@ -222,6 +223,7 @@ function_next(struct task *task, struct exec *x, struct node *node, bool *found)
         return ERR_OK;
     }
     state->ended = true;
+    arena_reset(&state->row);
     for (uint32_t i = 0; i < plan->function.call_count; i++) {
         const struct plan_call *call = &plan->function.calls[i];
         struct datum *values = x->machine.frame + call->result;
@@ -237,7 +239,7 @@ function_next(struct task *task, struct exec *x, struct node *node, bool *found)
     if (state->ended) {
         return ERR_OK;
     }
-    TRY(exec__hold(x, &state->held, arena_used(&state->memory)));
+    TRY(exec__hold(x, &state->held, arena_used(&state->memory) + arena_used(&state->row)));
     state->ordinal++;
     if (plan->function.has_ordinality) {
         x->machine.frame[plan->function.ordinality] = datum_int(state->ordinal);
@@ -252,6 +254,7 @@ function_close(struct task *task, struct exec *x, struct node *node)
     (void)task;
     (void)x;
     arena_destroy(&((struct function_state *)(void *)node)->memory);
+    arena_destroy(&((struct function_state *)(void *)node)->row);
 }
 
 const struct node_kind exec__function = {.state_size = sizeof(struct function_state),

@@ -158,6 +158,10 @@ struct numeric_series {
     struct datum at, end, step;
     const struct function *add;
     struct arena *arena; /* of the state's life: the first call's */
+    /* `at` is in them by turns: the value that was given stays for a while. */
+    uint8_t *rooms[2];
+    uint32_t room_sizes[2];
+    int turn;
     bool done;
     int sign;
 };
@@ -206,10 +210,17 @@ numeric_series_next(struct eval *eval, void *memory, struct datum *value, bool *
         return ERR_OK;
     }
     *value = state->at;
-    struct eval own = *eval;
-    own.arena = state->arena;
     struct datum args[2] = {state->at, state->step};
-    return state->add->call(&own, args, 2, &state->at);
+    struct datum sum;
+    TRY(state->add->call(eval, args, 2, &sum));
+    state->turn = 1 - state->turn;
+    if (state->room_sizes[state->turn] < sum.size) {
+        state->room_sizes[state->turn] = 2 * sum.size;
+        state->rooms[state->turn] = arena_alloc(state->arena, 2 * (size_t)sum.size);
+    }
+    memcpy(state->rooms[state->turn], sum.p, sum.size);
+    state->at = datum_bytes(state->rooms[state->turn], sum.size);
+    return ERR_OK;
 }
 
 static const struct set_function numeric_series_set = {.state_size = sizeof(struct numeric_series),

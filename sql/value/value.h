@@ -358,7 +358,8 @@ struct aggregate {
 struct set_function {
     size_t state_size;
     enum err (*start)(struct eval *eval, void *state, const struct datum *args, int count);
-    /* *done: no more rows. values: one datum a column. */
+    /* *done: no more rows. values: one datum a column. eval's arena is that of the row: it is
+     * emptied before the next call. */
     enum err (*next)(struct eval *eval, void *state, struct datum *values, bool *done);
     /* Of several columns (struct function's result is TYPE_RECORD); 0: one, of the result's type.
      */
