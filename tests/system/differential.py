@@ -433,6 +433,31 @@ class Generator:
                     f" limit {self.chance.randint(1, 5)}")
         return f"select {chosen[0][0]}, k from {name}{tail}"
 
+    def definition(self, in_transaction):
+        """A statement that changes tables or indexes, or goes back to a savepoint."""
+        name = self.one(*self.tables)
+        columns = self.tables[name]
+        shape = self.chance.random()
+        if in_transaction and shape < 0.6:
+            return self.one("savepoint s", "savepoint s", "rollback to s", "release s")
+        if shape < 0.4:
+            used = self.chance.sample([c for c, _ in columns], self.chance.randint(1, 2))
+            order = ", ".join(c + self.one("", "", " desc", " nulls first") for c in used)
+            return f"create index if not exists {name}_j{self.chance.randint(0, 2)} on {name} ({order})"
+        if shape < 0.7:
+            index = self.one("i0", "i1", "j0", "j1", "j2")
+            return f"drop index if exists {name}_{index}"
+        if shape < 0.75:
+            return f"truncate {name}"
+        if shape < 0.9 and not in_transaction and len(columns) < 9:
+            # Not within a transaction: the generator would have to take it back as well.
+            kind = self.one(*TYPES)
+            column = f"a{len(columns)}"
+            self.tables[name] = [*columns, (column, kind)]
+            default = f" default {self.literal(kind)}" if self.maybe(0.6) else ""
+            return f"alter table {name} add column {column} {kind}{default}"
+        return f"analyze {name}"
+
     def change(self):
         """A statement that changes rows."""
         name = self.one(*self.tables)
@@ -514,9 +539,13 @@ def run_round(checks, seed, statements, ports, options):
             generator.params = generator.maybe(0.3)
             shape = generator.chance.random()
             if shape < 0.05:
+                generator.params = False
                 sql = generator.one("commit", "rollback") if open_transaction else "begin"
                 open_transaction = not open_transaction
-            elif shape < 0.25:
+            elif shape < 0.09:
+                generator.params = False
+                sql = generator.definition(open_transaction)
+            elif shape < 0.28:
                 sql = generator.change()
             else:
                 sql = generator.query()
