@@ -49,6 +49,22 @@ set_numeric(struct virtual_row *row, int precision, int radix, int scale)
     }
 }
 
+/* "interval day to second(3)" is DAY TO SECOND(3) with 3 digits. */
+static void
+set_interval(struct virtual_row *row, int32_t typmod)
+{
+    static const char head[] = "interval ";
+    bool digits = typmod >= 0 && (typmod & 0xFFFF) != 0xFFFF;
+    char *name = type_format(row->eval->arena, TYPE_INTERVAL, typmod);
+    SET(is_columns_datetime_precision, datum_int(digits ? typmod & 0xFFFF : 6));
+    if (strncmp(name, head, strlen(head)) == 0) {
+        for (char *at = name; *at != '\0'; at++) {
+            *at = *at >= 'a' && *at <= 'z' ? (char)(*at - 32) : *at;
+        }
+        SET(is_columns_interval_type, virtual__text(name + strlen(head)));
+    }
+}
+
 /* The columns that say how wide a value of the type is. */
 static void
 set_sizes(struct virtual_row *row, const struct column *column)
@@ -97,8 +113,10 @@ set_sizes(struct virtual_row *row, const struct column *column)
     case TYPE_TIME:
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMPTZ:
-    case TYPE_INTERVAL:
         SET(is_columns_datetime_precision, datum_int(column->typmod < 0 ? 6 : column->typmod));
+        break;
+    case TYPE_INTERVAL:
+        set_interval(row, column->typmod);
         break;
     default:
         break;
