@@ -53,6 +53,7 @@ void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 enum {
     GUARD_SIZE = 4096,
     FREE_STACKS_MAX = 64,
+    FREE_STACK_KEPT = 32 * 1024, /* of the pages of a stack that waits for its next task */
     SLICE_US = 1000,
     BREATHS_PER_CLOCK = 64, /* a power of two */
     RUNS_PER_POLL = 32,
@@ -60,10 +61,11 @@ enum {
 };
 
 #ifdef HAS_ASAN
-#define STACK_SIZE ((size_t)TASK_STACK_SIZE * 4) /* redzones make frames larger */
+#define STACK_SCALE 4 /* redzones make frames larger */
 #else
-#define STACK_SIZE ((size_t)TASK_STACK_SIZE)
+#define STACK_SCALE 1
 #endif
+#define STACK_SIZE ((size_t)TASK_STACK_SIZE * STACK_SCALE)
 
 static _Thread_local struct worker *this_worker;
 
@@ -109,6 +111,8 @@ static void
 stack_put(struct worker *worker, void *stack)
 {
     if (worker->free_stack_count < FREE_STACKS_MAX) {
+        /* What only the deepest calls touched goes back. */
+        (void)madvise(stack, STACK_SIZE - FREE_STACK_KEPT, MADV_DONTNEED);
         worker->free_stacks[worker->free_stack_count++] = stack;
     } else {
         stack_unmap(stack);
@@ -781,9 +785,6 @@ task_stack_left(const struct task *task)
     if (here <= bottom || here > bottom + STACK_SIZE) {
         return 0;
     }
-#ifdef HAS_ASAN
-    return (here - bottom) / 4; /* so that bounds mean the same in every build */
-#else
-    return here - bottom;
-#endif
+    size_t left = (here - bottom) / STACK_SCALE; /* so that bounds mean the same in every build */
+    return left > TASK_STACK_RESERVE ? left - TASK_STACK_RESERVE : 0;
 }

@@ -13,7 +13,7 @@
  * (asserted).
  *   - Long loops call task_breathe.
  *   - Stacks are small (TASK_STACK_SIZE, with a guard page): nothing large lives on them, and
- *     recursion is bounded by its room.
+ *     recursion is bounded by its room, which asks task_stack_left.
  */
 #ifndef WORLD_WORLD_H
 #define WORLD_WORLD_H
@@ -32,7 +32,10 @@ struct world_socket;
 
 enum {
     WORLD_WORKERS_MAX = 64,
-    TASK_STACK_SIZE = 128 * 1024, /* address space; only touched pages cost memory */
+    TASK_STACK_SIZE = 512 * 1024, /* address space; only touched pages cost memory */
+    /* For libraries, which ask nobody: GMP keeps its temporaries there (156 KiB were measured for
+     * the largest numbers of type numeric), and printf its. task_stack_left does not count it. */
+    TASK_STACK_RESERVE = 320 * 1024,
 };
 
 /* ---- making and running one ---------------------------------------------------------------- */
@@ -138,7 +141,8 @@ void task_trim_stack(struct task *task);
  * enough for every row. */
 enum err task_breathe(struct task *task, struct diag *diag);
 
-/* Bytes of stack still unused below the caller: recursion checks it and answers 54001. */
+/* Bytes of stack that the caller may still use below itself: recursion checks it and answers
+ * 54001. What is left then is TASK_STACK_RESERVE. */
 size_t task_stack_left(const struct task *task);
 
 /* Run fn(arg) on a helper thread while the task sleeps (password hashing, DNS). In the simulator it

@@ -275,6 +275,53 @@ def cancels(checks, build):
         checks.check("pg_terminate_backend ends a session", connection.at_end(5))
 
 
+HEAVY = """
+select (2::numeric ^ 200000) is null
+select length((9.9::numeric ^ 30000)::text)
+select (10::numeric ^ 130000) * (10::numeric ^ 1000) is null
+select div(10::numeric ^ 50000, 7::numeric ^ 20000) is null
+select sqrt(10::numeric ^ 100000) is null
+select exp(5000::numeric) is null
+select ln(10::numeric ^ 50000) is null
+select factorial(20000) is null
+select gcd(10::numeric ^ 50000, 7::numeric ^ 50000) is null
+select length(lpad('x', 200000000))
+select repeat('a', 30) ~ '(a+)+b'
+select repeat('a', 100000) ~ '(a*)*b'
+select repeat('a', 20000) like repeat('%a', 5000) || 'b'
+select position(repeat('a', 5000) || 'b' in repeat('a', 2000000))
+select replace(repeat('a', 5000000), 'a', 'bb') is null
+select to_char(now(), repeat('YYYY', 5000000)) is null
+select to_number(repeat('9', 100000), repeat('9', 100000)) is null
+select count(*) from generate_series(1, 100000000)
+select count(*) from generate_series(1, 30000) a, generate_series(1, 30000) b where a = b + 1.0
+with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) from r
+"""
+
+
+def heavy(checks, build):
+    """One statement must not take the server with it, nor hold it up for long after its timeout."""
+    with Server(build) as server:
+        for text in HEAVY.strip().split("\n"):
+            connection = connect(server)
+            connection.sock.settimeout(120)
+            connection.query("set statement_timeout = 500")
+            start = time.monotonic()
+            try:
+                outcome = fails(lambda: connection.query(text))
+                lived = True
+            except (pgwire.ConnectionLost, OSError) as error:
+                outcome, lived = error, False
+            took = time.monotonic() - start
+            checks.check(f"{text[:70]}: the server lives", lived and server.alive(),
+                         f"{outcome} {server.tail(3)}")
+            checks.check(f"{text[:70]}: ends in time", took < 10 or build != "release",
+                         f"{took:.1f} s {outcome}")
+            if not server.alive():
+                server.start()
+            connection.sock.close()
+
+
 def resident_kib(server):
     with open(f"/proc/{server.process.pid}/status") as file:
         for line in file:
@@ -366,6 +413,7 @@ def main():
     timeouts_and_limits(checks, build)
     cancels(checks, build)
     few_descriptors(checks, build)
+    heavy(checks, build)
     many(checks, build, "--long" in sys.argv)
     return checks.done()
 
