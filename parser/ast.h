@@ -1246,8 +1246,9 @@ struct ast_statement {
     X(op, AST_OP)                                                                                  \
     X(bool, AST_BOOL)                                                                              \
     X(call, AST_CALL)                                                                              \
-    X(case, AST_CASE) X(when, AST_WHEN) X(list_call, AST_LIST_CALL) X(in, AST_IN) X(any,           \
-        AST_ANY) X(exists, AST_EXISTS) X(subquery, AST_SUBQUERY) X(between, AST_BETWEEN) X(like,   \
+    X(case, AST_CASE)                                                                              \
+    X(when, AST_WHEN) X(list_call, AST_LIST_CALL) X(in, AST_IN) X(any, AST_ANY) X(                 \
+        exists, AST_EXISTS) X(subquery, AST_SUBQUERY) X(between, AST_BETWEEN) X(like,              \
         AST_LIKE) X(is, AST_IS) X(distinct_from, AST_DISTINCT_FROM) X(cast, AST_CAST) X(row,       \
         AST_ROW) X(array, AST_ARRAY) X(collate, AST_COLLATE) X(subscript, AST_SUBSCRIPT) X(field,  \
         AST_FIELD) X(sql_value, AST_SQL_VALUE) X(default, AST_DEFAULT) X(named_arg,                \

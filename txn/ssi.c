@@ -66,7 +66,7 @@ struct sxact {
     /* The earliest committed transaction it has an edge to, among those already forgotten. */
     uint64_t out_order, out_lsn;
     struct list_node out, in;
-    bool read_only; /* declared, or found at the end */
+    bool read_only;      /* declared, or found at the end */
     _Atomic bool doomed; /* read by its owner without the latch; `why` comes before */
     bool committed;
     bool forgotten;     /* out of the graph, soon freed */

@@ -222,31 +222,41 @@ expr_is_null_const(const struct expr *expr)
 }
 
 static bool
-all_const(const struct expr *expr, bool *null)
+all_const(const struct expr *expr)
 {
-    *null = false;
     for (uint32_t i = 0; i < expr->count; i++) {
         if (expr->list[i]->kind != EXPR_CONST) {
             return false;
         }
-        *null |= expr->list[i]->constant.null;
     }
     return true;
+}
+
+static bool
+any_null(const struct expr *expr)
+{
+    for (uint32_t i = 0; i < expr->count; i++) {
+        if (expr_is_null_const(expr->list[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static struct expr *
 fold_call(struct binder *binder, struct expr *expr)
 {
     const struct function *function = expr->function;
-    bool null;
+    if ((function->flags & (FUNCTION_SET | FUNCTION_AGGREGATE)) == 0 &&
+        (function->flags & FUNCTION_STRICT) != 0 && any_null(expr)) {
+        /* Whatever the others are: PostgreSQL does not compute them either. */
+        return expr_const(binder, expr->type, datum_null(), expr->location);
+    }
     if (function->call == NULL || expr->count > FUNCTION_ARGS_MAX ||
         (function->flags &
             (FUNCTION_STABLE | FUNCTION_VOLATILE | FUNCTION_SET | FUNCTION_AGGREGATE)) != 0 ||
-        !all_const(expr, &null)) {
+        !all_const(expr)) {
         return expr;
-    }
-    if (null && (function->flags & FUNCTION_STRICT) != 0) {
-        return expr_const(binder, expr->type, datum_null(), expr->location);
     }
     struct datum args[FUNCTION_ARGS_MAX];
     for (uint32_t i = 0; i < expr->count; i++) {

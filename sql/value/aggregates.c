@@ -204,8 +204,7 @@ STEP(float4_step)
     (void)group;
     struct float_state *state = memory;
     double before = state->sum;
-    state->sum = state->count++ == 0 ? args[0].f
-                                     : (double)((float)state->sum + (float)args[0].f);
+    state->sum = state->count++ == 0 ? args[0].f : (double)((float)state->sum + (float)args[0].f);
     return isinf(state->sum) && !isinf(args[0].f) && !isinf(before)
                ? diag_set(eval->diag, ERR_NUMERIC_RANGE, "value out of range: overflow")
                : ERR_OK;

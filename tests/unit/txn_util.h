@@ -25,8 +25,9 @@
 /* Sleep until the condition holds, or give up loudly. */
 #define AWAIT(task, condition)                                       \
     do {                                                             \
-        for (int await_i = 0; !(condition); await_i++) {             \
-            ASSERT(await_i < 20000);                                 \
+        int await_i = 0;                                             \
+        while (!(condition)) {                                       \
+            ASSERT(await_i++ < 20000);                               \
             task_park(task, world_clock_us(task_world(task)) + 500); \
         }                                                            \
     } while (0)
