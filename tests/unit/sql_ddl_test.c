@@ -59,7 +59,7 @@ run_transactional(struct fixture *f)
 
 struct rival {
     struct fixture *first;
-    bool *done;
+    _Atomic bool *done;
     enum err err;
     const char *sql;
 };
@@ -81,7 +81,7 @@ rival_main(struct task *task, void *arg)
     }
     txn_delete(task, own.txn);
     arena_destroy(&own.arena);
-    *rival->done = true;
+    atomic_store(rival->done, true);
 }
 
 /* While the open transaction of f has run `mine`, a rival runs `theirs`; then f commits or not. */
@@ -89,21 +89,21 @@ static enum err
 rival_result(struct fixture *f, const char *mine, const char *theirs, bool commit)
 {
     struct diag diag;
-    bool done = false;
+    _Atomic bool done = false;
     struct rival rival = {.first = f, .done = &done, .sql = theirs};
     fixture_begin(f);
     SAME(fixture_ddl(f, mine), ERR_OK);
     OK(task_spawn(task_world(f->task), 0, "rival", rival_main, &rival, &diag));
     for (int i = 0; i < 20; i++) {
         task_park(f->task, world_clock_us(task_world(f->task)) + 1000);
-        ASSERT(!done); /* it waits */
+        ASSERT(!atomic_load(&done)); /* it waits */
     }
     if (commit) {
         fixture_commit(f);
     } else {
         fixture_rollback(f);
     }
-    AWAIT(f->task, done);
+    AWAIT(f->task, atomic_load(&done));
     return rival.err;
 }
 
