@@ -424,6 +424,12 @@ void checkpoint__capture(struct btree *store, struct frame *frame);
  * ---------------------------------------------------------------------------------------- */
 
 uint64_t space__allocate(struct space *space, uint32_t units); /* returns the first */
+/* A run of `least` to `most` free ones, all below `below`; UINT64_MAX: there is none. */
+uint64_t space__allocate_fit(
+    struct space *space, uint32_t least, uint32_t most, uint64_t below, uint32_t *got);
+uint64_t space__allocate_end(struct space *space, uint32_t units); /* behind all that is used */
+/* Forget the free ones at the end; returns how many units are left. */
+uint64_t space__trim(struct space *space);
 /* As many as there are in a row, at most `units`. */
 uint64_t space__allocate_some(struct space *space, uint32_t units, uint32_t *got);
 /* At open: false if the extent is empty, beyond `block_limit`, or overlaps another. */

@@ -27,6 +27,9 @@
 enum {
     BATCH_SIZE = 1024 * 1024,
     SYNC_SIZE = 32 * BATCH_SIZE, /* written at most before a sync: no long one at the end */
+    PIECE_BLOCKS = 64,           /* holes of this size are looked for first */
+    HOLES_SHARE = 5,             /* more than one block in so many is free: use small ones too */
+    MOVES_AT_ONCE = 64,
     PAUSE_US = 10 * 1000,
     REPORT_US = 10 * 1000 * 1000,
 };
@@ -42,9 +45,10 @@ struct run {
     struct buffer batch; /* images in a row, to be written at one place */
     struct placed *placed;
     size_t placed_count, placed_capacity, batch_first;
-    size_t unsynced;   /* bytes */
-    int64_t report_us; /* when progress is told next */
-    struct buffer old; /* extents (8 bytes each) that are free once the superblock is durable */
+    size_t unsynced;       /* bytes */
+    bool only_small_holes; /* shorter than PIECE_BLOCKS */
+    int64_t report_us;     /* when progress is told next */
+    struct buffer old;     /* extents (8 bytes each) that are free once the superblock is durable */
     struct diag *diag;
 };
 
@@ -223,31 +227,83 @@ drop_batch(struct run *run)
     run->batch.size = 0;
 }
 
+/* Room for `blocks` in a row if there is, else for a part of them, at least `least`. A file with
+ * many small holes is filled up before it grows. */
+static uint64_t
+allocate_piece(struct run *run, uint32_t least, uint32_t blocks, uint32_t *got)
+{
+    struct space *space = &run->store->space;
+    uint64_t first = UINT64_MAX;
+    if (!run->only_small_holes) {
+        uint32_t long_enough = blocks < PIECE_BLOCKS ? blocks : PIECE_BLOCKS;
+        first = space__allocate_fit(space, long_enough, blocks, UINT64_MAX, got);
+        run->only_small_holes = first == UINT64_MAX;
+    }
+    if (first == UINT64_MAX) {
+        latch_acquire(&space->latch);
+        bool many_holes = (space->count - space->taken) * HOLES_SHARE > space->count;
+        latch_release(&space->latch);
+        if (many_holes) {
+            first = space__allocate_fit(space, least, blocks, UINT64_MAX, got);
+        }
+    }
+    if (first == UINT64_MAX) {
+        first = space__allocate_end(space, blocks);
+        *got = blocks;
+    }
+    return first;
+}
+
+/* Write images from *next on, as many as fit into one piece of the file, and give them their
+ * extents. */
+static enum err
+write_piece(struct task *task, struct run *run, size_t *next, size_t *offset)
+{
+    struct btree *store = run->store;
+    uint32_t least = (uint32_t)run->placed[*next].new_extent; /* so far: its blocks */
+    uint32_t left = (uint32_t)((run->batch.size - *offset) / BLOCK_SIZE);
+    uint32_t got = 0;
+    uint64_t first = allocate_piece(run, least, left, &got);
+    uint32_t filled = 0;
+    while (*next < run->placed_count) {
+        struct placed *placed = &run->placed[*next];
+        uint32_t blocks = (uint32_t)placed->new_extent;
+        if (filled + blocks > got) {
+            break;
+        }
+        placed->new_extent = extent_of(first + filled, blocks);
+        filled += blocks;
+        (*next)++;
+    }
+    if (filled < got) {
+        space__free(store, extent_of(first + filled, got - filled));
+    }
+    size_t size = (size_t)filled * BLOCK_SIZE;
+    enum err err = world_file_write(
+        task, store->file, first * BLOCK_SIZE, run->batch.data + *offset, size, run->diag);
+    *offset += size;
+    return err;
+}
+
 static enum err
 write_batch(struct task *task, struct run *run)
 {
-    if (run->batch.size == 0) {
-        return ERR_OK;
-    }
     struct btree *store = run->store;
-    uint32_t blocks = (uint32_t)(run->batch.size / BLOCK_SIZE);
-    uint64_t first = space__allocate(&store->space, blocks);
-    uint64_t at = first;
-    for (size_t i = run->batch_first; i < run->placed_count; i++) {
-        uint32_t size = (uint32_t)run->placed[i].new_extent; /* so far: its blocks */
-        run->placed[i].new_extent = extent_of(at, size);
-        at += size;
-    }
-    enum err err = world_file_write(
-        task, store->file, first * BLOCK_SIZE, run->batch.data, run->batch.size, run->diag);
-    if (err != ERR_OK) {
-        for (size_t i = run->batch_first; i < run->placed_count; i++) {
-            space__free(store, run->placed[i].new_extent);
+    size_t next = run->batch_first;
+    size_t offset = 0;
+    while (offset < run->batch.size) {
+        enum err err = write_piece(task, run, &next, &offset);
+        if (err != ERR_OK) {
+            for (size_t i = run->batch_first; i < next; i++) {
+                space__free(store, run->placed[i].new_extent);
+            }
+            drop_batch(run);
+            return err;
         }
-        drop_batch(run);
-        return err;
     }
-    apply_batch(run);
+    if (offset > 0) {
+        apply_batch(run);
+    }
     run->batch_first = run->placed_count;
     run->unsynced += run->batch.size;
     run->batch.size = 0;
@@ -572,7 +628,7 @@ write_mapping(struct task *task, struct run *run, struct superblock *block)
     return err;
 }
 
-/* ---- the whole
+/* ---- the superblock
  * ------------------------------------------------------------------------------------------ */
 
 /* The new superblock is durable: what only the old one reached is free. Of the extents of freed
@@ -597,6 +653,7 @@ free_old(struct run *run, size_t freed_before)
         }
     }
     mem_free(all.at);
+    run->old.size = 0;
 }
 
 /* B9. What was captured has changed since, and is dirty. */
@@ -662,6 +719,149 @@ switch_over(struct task *task, struct run *run, lsn_t snapshot, struct slice met
     return err;
 }
 
+/* ---- giving room back --------------------------------------------------------------------------
+ *
+ * After a checkpoint that wrote much anew the file is up to twice as large as what is in it. If so,
+ * images beyond the end that it should have are copied into holes before it, as they are, a second
+ * superblock names them there, and the file is cut off.
+ */
+
+struct move {
+    uint64_t limit; /* block */
+    uint8_t *bytes;
+    bool full; /* no hole is left */
+};
+
+/* Somebody may be reading the image where it is: he must have done before the next superblock. So
+ * the page is held meanwhile: in memory (B13), or out of it. */
+static bool
+hold(struct btree *store, uint64_t page_id, uint64_t limit, uint64_t *extent, bool *in_memory)
+{
+    latch_acquire(&store->frames_latch);
+    struct map_entry *entry = store__entry(store, page_id);
+    bool held = entry != NULL && entry->used && entry->extent >> 16 >= limit && !entry->loading;
+    if (held) {
+        ASSERT(!entry->placed);
+        *extent = entry->extent;
+        *in_memory = store__frame(store, page_id) != NULL;
+        entry->placed = *in_memory;
+        entry->loading = !*in_memory;
+    }
+    latch_release(&store->frames_latch);
+    return held;
+}
+
+/* `to` 0: it stays where it was. */
+static void
+let_go(struct run *run, uint64_t page_id, uint64_t to, bool in_memory)
+{
+    struct btree *store = run->store;
+    latch_acquire(&store->frames_latch);
+    struct map_chunk *chunk = store__chunk(store, page_id);
+    struct map_entry *entry = &chunk->entries[page_id % MAP_CHUNK_ENTRIES];
+    if (!entry->used) {
+        add_old(run, to); /* freed meanwhile */
+    } else if (to != 0) {
+        add_old(run, entry->extent);
+        entry->extent = to;
+        atomic_store(&chunk->dirty, true);
+    }
+    if (in_memory) {
+        entry->placed = false;
+    } else {
+        entry->loading = false;
+        store__wake_loaders(store, page_id);
+    }
+    latch_release(&store->frames_latch);
+}
+
+static enum err
+move_image(struct task *task, struct run *run, struct move *move, uint64_t page_id)
+{
+    struct btree *store = run->store;
+    uint64_t extent = 0;
+    bool in_memory = false;
+    if (!hold(store, page_id, move->limit, &extent, &in_memory)) {
+        return ERR_OK;
+    }
+    uint32_t blocks = (uint32_t)(extent & 0xFFFF);
+    size_t size = (size_t)blocks * BLOCK_SIZE;
+    uint32_t got = 0;
+    uint64_t first = space__allocate_fit(&store->space, blocks, blocks, move->limit, &got);
+    enum err err = ERR_OK;
+    move->full = first == UINT64_MAX;
+    if (!move->full) {
+        size_t read = 0;
+        move->bytes = mem_realloc(move->bytes, size);
+        err = world_file_read(
+            task, store->file, (extent >> 16) * BLOCK_SIZE, move->bytes, size, &read, run->diag);
+        if (err == ERR_OK && read == size) {
+            err = world_file_write(
+                task, store->file, first * BLOCK_SIZE, move->bytes, size, run->diag);
+        }
+        if (err != ERR_OK || read != size) {
+            space__free(store, extent_of(first, blocks));
+            first = UINT64_MAX;
+        }
+    }
+    let_go(run, page_id, first == UINT64_MAX ? 0 : extent_of(first, blocks), in_memory);
+    return err;
+}
+
+static enum err
+move_images(struct task *task, struct run *run, struct move *move, uint64_t id_limit)
+{
+    struct btree *store = run->store;
+    for (uint64_t id = 1; id < id_limit && !move->full; id++) {
+        TRY(move_image(task, run, move, id));
+        if (id % MOVES_AT_ONCE == 0) {
+            bool hurry = store->owner.checkpoint_due == NULL ||
+                         store->owner.checkpoint_due(store->owner.arg) >= 1;
+            if (!hurry) {
+                task_park(task, world_clock_us(store->world) + PAUSE_US / 10);
+            }
+            (void)task_breathe(task, NULL);
+        }
+    }
+    for (uint64_t number = 0; number * MAP_CHUNK_ENTRIES < id_limit; number++) {
+        struct map_chunk *chunk = atomic_load(&store->map[number]);
+        if (chunk != NULL && chunk->extent >> 16 >= move->limit) {
+            atomic_store(&chunk->dirty, true);
+        }
+    }
+    return ERR_OK;
+}
+
+static void
+give_back(struct task *task, struct run *run, uint64_t id_limit, lsn_t snapshot, struct slice meta)
+{
+    struct btree *store = run->store;
+    struct space *space = &store->space;
+    latch_acquire(&space->latch);
+    struct move move = {.limit = space->taken + space->taken / 16 + 64};
+    bool much = space->count > space->taken + space->taken / 5 + 256;
+    space->hint = much ? 0 : space->hint;
+    uint64_t before = space->count;
+    latch_release(&space->latch);
+    enum err err = ERR_OK;
+    if (much) {
+        err = move_images(task, run, &move, id_limit);
+        mem_free(move.bytes);
+        enum err switched = switch_over(task, run, snapshot, meta);
+        err = err == ERR_OK ? switched : err;
+    }
+    uint64_t count = space__trim(space);
+    if (err == ERR_OK && count < before) {
+        err = world_file_truncate(task, store->file, count * BLOCK_SIZE, run->diag);
+    }
+    if (err != ERR_OK) { /* the checkpoint is good all the same */
+        world_log(store->world, "the data file stays as large as it is: %s", run->diag->message);
+    }
+}
+
+/* ---- the whole
+ * ------------------------------------------------------------------------------------------ */
+
 /* B11: from here on ids may be used again. */
 static void
 release_ids(struct btree *store)
@@ -694,6 +894,9 @@ btree_checkpoint(
     unmark(store, err != ERR_OK);
     if (err == ERR_OK) {
         err = switch_over(task, &run, snapshot, meta);
+        if (err == ERR_OK) {
+            give_back(task, &run, id_limit, snapshot, meta);
+        }
     } else {
         drop_batch(&run);
         drop_captured(&run);

@@ -66,6 +66,55 @@ find_room(const struct space *space, uint32_t units)
 }
 
 uint64_t
+space__allocate_fit(
+    struct space *space, uint32_t least, uint32_t most, uint64_t below, uint32_t *got)
+{
+    latch_acquire(&space->latch);
+    uint64_t limit = below < space->count ? below : space->count;
+    uint64_t first = find_run(space, space->hint, limit, least);
+    if (first == UINT64_MAX) {
+        uint64_t end = space->hint + least;
+        first = find_run(space, 0, end < limit ? end : limit, least);
+    }
+    if (first != UINT64_MAX) {
+        *got = least;
+        while (*got < most && first + *got < limit && !is_used(space, first + *got)) {
+            (*got)++;
+        }
+        set_run(space, first, *got, true);
+        space->hint = first + *got;
+    }
+    latch_release(&space->latch);
+    return first;
+}
+
+uint64_t
+space__allocate_end(struct space *space, uint32_t units)
+{
+    latch_acquire(&space->latch);
+    uint64_t first = space->count;
+    while (first > 0 && !is_used(space, first - 1)) {
+        first--;
+    }
+    set_run(space, first, units, true);
+    latch_release(&space->latch);
+    return first;
+}
+
+uint64_t
+space__trim(struct space *space)
+{
+    latch_acquire(&space->latch);
+    while (space->count > 0 && !is_used(space, space->count - 1)) {
+        space->count--;
+    }
+    space->hint = space->hint > space->count ? 0 : space->hint;
+    uint64_t count = space->count;
+    latch_release(&space->latch);
+    return count;
+}
+
+uint64_t
 space__allocate(struct space *space, uint32_t units)
 {
     latch_acquire(&space->latch);
