@@ -498,19 +498,20 @@ static bool
 power_exact(
     struct arena *arena, struct datum base, int64_t exponent, int scale, struct datum *result)
 {
+    enum {
+        SHORT_BITS = 8000000,  /* multiplied in some 20 ms; the longest results have 490,000 */
+        SHORT_SCALE = 2400000, /* as many decimal digits */
+    };
     uint64_t times = (uint64_t)(exponent < 0 ? -exponent : exponent);
-    if (times > 100000 || (base.size - HEAD) * 8.0 * (double)times > 600000) {
-        return false;
-    }
+    int64_t have = (int64_t)numeric__scale(base) * (int64_t)times;
     mpz_t z;
     mpz_init(z);
     numeric__to_mpz(base, z);
-    mpz_pow_ui(z, z, (unsigned long)times);
-    int64_t have = (int64_t)numeric__scale(base) * (int64_t)times;
-    if (have > INT32_MAX / 2) {
+    if ((double)mpz_sizeinbase(z, 2) * (double)times > SHORT_BITS || have > SHORT_SCALE) {
         mpz_clear(z);
         return false;
     }
+    mpz_pow_ui(z, z, (unsigned long)times);
     if (exponent >= 0) {
         numeric__rescale(z, (int)have, scale);
         *result = numeric__from_mpz(arena, z, scale);
