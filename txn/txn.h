@@ -329,4 +329,23 @@ enum err txn_tree_create_fixed(
 /* Gone after commit, once no snapshot can use it. The caller holds the table exclusively. */
 enum err txn_tree_drop(struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag);
 
+/* ---- looking at locks ------------------------------------------------------------------------ */
+
+struct txn_lock_line {
+    uint32_t owner_pid;
+    enum txn_lock_line_kind {
+        TXN_LOCK_LINE_ROW,   /* object: the tree; mode: enum txn_row_lock */
+        TXN_LOCK_LINE_TABLE, /* object: as in txn_lock_table; mode: enum txn_table_lock */
+        TXN_LOCK_LINE_TXN,   /* object: a transaction id; it holds TXN_EXCLUSIVE on itself */
+    } kind;
+    uint64_t object;
+    unsigned mode;
+    bool granted; /* false: waits */
+    bool fast;    /* a weak table lock in its transaction's own slot */
+};
+
+/* All that are held or waited for, in the arena; each was true at some moment of the call. Rows
+ * that are only written have no line: their writer's id stands for them. */
+size_t txn_db_locks(struct txn_db *db, struct arena *arena, struct txn_lock_line **lines);
+
 #endif /* TXN_TXN_H */

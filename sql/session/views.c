@@ -188,6 +188,99 @@ scan_failures(struct eval *eval, const struct catalog *catalog,
     return rows.err;
 }
 
+/* ---- pg_locks -------------------------------------------------------------------------------- */
+
+static oid_t
+relation_of_tree(const struct catalog *catalog, uint64_t tree)
+{
+    const struct relation *relation;
+    for (size_t i = 0; (relation = catalog_relation_at(catalog, i)) != NULL; i++) {
+        if (relation->tree.v == tree && relation->kind == RELATION_TABLE) {
+            return relation->oid;
+        }
+        for (uint16_t at = 0; at < relation->index_count; at++) {
+            if (relation->indexes[at].tree.v == tree) {
+                return relation->indexes[at].oid;
+            }
+        }
+    }
+    return 0;
+}
+
+static const char *
+lock_mode(const struct txn_lock_line *line)
+{
+    static const char *const tables[] = {
+        [TXN_ACCESS_SHARE] = "AccessShareLock",
+        [TXN_ROW_SHARE] = "RowShareLock",
+        [TXN_ROW_EXCLUSIVE] = "RowExclusiveLock",
+        [TXN_SHARE_UPDATE_EXCLUSIVE] = "ShareUpdateExclusiveLock",
+        [TXN_SHARE] = "ShareLock",
+        [TXN_SHARE_ROW_EXCLUSIVE] = "ShareRowExclusiveLock",
+        [TXN_EXCLUSIVE] = "ExclusiveLock",
+        [TXN_ACCESS_EXCLUSIVE] = "AccessExclusiveLock",
+    };
+    static const char *const rows[] = {
+        [TXN_LOCK_KEY_SHARE] = "AccessShareLock",
+        [TXN_LOCK_SHARE] = "RowShareLock",
+        [TXN_LOCK_NO_KEY_UPDATE] = "ExclusiveLock",
+        [TXN_LOCK_UPDATE] = "AccessExclusiveLock",
+    };
+    if (line->kind == TXN_LOCK_LINE_TXN) {
+        return line->granted ? "ExclusiveLock" : "ShareLock";
+    }
+    return line->kind == TXN_LOCK_LINE_TABLE ? tables[line->mode] : rows[line->mode];
+}
+
+static enum err
+scan_locks(struct eval *eval, const struct catalog *catalog,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    enum {
+        LOCKTYPE = 0,
+        DATABASE = 1,
+        RELATION = 2,
+        TRANSACTIONID = 6,
+        OBJID = 8,
+        PID = 11,
+        MODE = 12,
+        GRANTED = 13,
+        FASTPATH = 14,
+        COLUMNS = 16,
+    };
+    if (eval->env->session == NULL) {
+        return ERR_OK;
+    }
+    struct txn_lock_line *lines;
+    size_t count = txn_db_locks(eval->env->session->engine->db, eval->arena, &lines);
+    oid_t database = database_oid(catalog, eval->env->session->database);
+    for (size_t i = 0; i < count; i++) {
+        const struct txn_lock_line *line = &lines[i];
+        struct datum values[COLUMNS];
+        for (int c = 0; c < COLUMNS; c++) {
+            values[c] = datum_null();
+        }
+        values[PID] = datum_int(line->owner_pid);
+        values[MODE] = text_datum(lock_mode(line));
+        values[GRANTED] = datum_bool(line->granted);
+        values[FASTPATH] = datum_bool(line->fast);
+        if (line->kind == TXN_LOCK_LINE_TXN) {
+            values[LOCKTYPE] = text_datum("transactionid");
+            values[TRANSACTIONID] =
+                text_datum(arena_printf(eval->arena, "%llu", (unsigned long long)line->object));
+        } else {
+            bool table = line->kind == TXN_LOCK_LINE_TABLE;
+            oid_t oid = table ? (oid_t)line->object : relation_of_tree(catalog, line->object);
+            bool relation = line->object >> 32 == 0 || !table;
+            values[DATABASE] = datum_int(database);
+            values[LOCKTYPE] = text_datum(!relation ? "object" : table ? "relation" : "tuple");
+            values[relation ? RELATION : OBJID] = datum_int(oid);
+        }
+        TRY(emit(arg, values));
+    }
+    return ERR_OK;
+}
+
 /* ---- functions ------------------------------------------------------------------------------- */
 
 #define FN(name)          \
@@ -345,5 +438,6 @@ views__register(void)
     catalog_set_virtual_scan("pg_settings", settings__scan);
     catalog_set_virtual_scan("pg_stat_activity", scan_activity);
     catalog_set_virtual_scan("pg_prepared_statements", scan_prepared);
+    catalog_set_virtual_scan("pg_locks", scan_locks);
     catalog_set_virtual_scan("tusk_serialization_failures", scan_failures);
 }

@@ -1,0 +1,132 @@
+/*
+ * txn/show.c - who holds and awaits which locks, for people to look at.
+ *
+ * One partition after the other, so what is shown never was all at one moment; each line was true.
+ * No memory is allocated under a latch: what does not fit makes the partition be read again.
+ */
+#include "txn/txn_internal.h"
+
+enum {
+    ROOM_FIRST = 256,
+    FAST_MODE_MASK = 15, /* as in lock.c */
+    FAST_TRANSFERRED = 15,
+};
+
+struct lines {
+    struct txn_lock_line *lines;
+    size_t count, capacity;
+};
+
+/* Counts on if there is no room. */
+static void
+add(struct lines *to, struct txn_lock_line line)
+{
+    if (to->count < to->capacity) {
+        to->lines[to->count] = line;
+    }
+    to->count++;
+}
+
+static void
+add_lock(struct lines *to, const struct lock *lock)
+{
+    struct txn_lock_line line = {.kind = lock->kind == LOCK_ROW     ? TXN_LOCK_LINE_ROW
+                                         : lock->kind == LOCK_TABLE ? TXN_LOCK_LINE_TABLE
+                                                                    : TXN_LOCK_LINE_TXN,
+        .object = lock->object};
+    LIST_FOREACH (node, &lock->holds) {
+        const struct hold *hold = LIST_ENTRY(node, struct hold, node);
+        line.owner_pid = hold->txn->owner_pid;
+        line.granted = true;
+        for (unsigned mode = 0; mode < 16; mode++) {
+            if ((hold->modes >> mode & 1) != 0) {
+                line.mode = mode;
+                add(to, line);
+            }
+        }
+    }
+    LIST_FOREACH (node, &lock->queue) {
+        const struct lock_waiter *waiter = LIST_ENTRY(node, struct lock_waiter, node);
+        line.owner_pid = waiter->txn->owner_pid;
+        line.granted = false;
+        line.mode = waiter->mode;
+        add(to, line);
+    }
+}
+
+static void
+add_partition(struct txn_db *db, void *arg, struct lines *to)
+{
+    (void)db;
+    struct lock_partition *partition = arg;
+    latch_acquire(&partition->latch);
+    for (size_t b = 0; b < LOCK_BUCKETS; b++) {
+        for (const struct lock *lock = atomic_load(&partition->buckets[b]); lock != NULL;
+             lock = lock->next) {
+            add_lock(to, lock);
+        }
+    }
+    latch_release(&partition->latch);
+}
+
+/* Weak table locks in slots, and each writer's lock on its own id. */
+static void
+add_transactions(struct txn_db *db, void *arg, struct lines *to)
+{
+    (void)arg;
+    latch_acquire(&db->registry_latch);
+    for (uint32_t i = 0; i < db->slot_count; i++) {
+        const struct txn *txn = db->slots[i].txn;
+        for (uint32_t j = 0; txn != NULL && j < FAST_TABLE_LOCKS; j++) {
+            uint64_t fast = atomic_load(&txn->fast[j]);
+            uint64_t mode = fast & FAST_MODE_MASK;
+            if (mode != 0 && mode != FAST_TRANSFERRED) {
+                add(to, (struct txn_lock_line){.owner_pid = txn->owner_pid,
+                            .kind = TXN_LOCK_LINE_TABLE,
+                            .object = fast >> 4,
+                            .mode = (unsigned)mode - 1,
+                            .granted = true,
+                            .fast = true});
+            }
+        }
+        uint64_t id = txn == NULL ? 0 : atomic_load(&txn->id);
+        if (id != 0) {
+            add(to, (struct txn_lock_line){.owner_pid = txn->owner_pid,
+                        .kind = TXN_LOCK_LINE_TXN,
+                        .object = id,
+                        .mode = TXN_EXCLUSIVE,
+                        .granted = true});
+        }
+    }
+    latch_release(&db->registry_latch);
+}
+
+static void
+add_all(struct txn_db *db, struct arena *arena, struct lines *to,
+    void (*from)(struct txn_db *db, void *arg, struct lines *to), void *arg)
+{
+    size_t before = to->count;
+    from(db, arg, to);
+    while (to->count > to->capacity) {
+        size_t capacity = 2 * to->count;
+        struct txn_lock_line *bigger = arena_array(arena, capacity, sizeof *bigger);
+        if (before > 0) {
+            memcpy(bigger, to->lines, before * sizeof *bigger);
+        }
+        *to = (struct lines){.lines = bigger, .count = before, .capacity = capacity};
+        from(db, arg, to);
+    }
+}
+
+size_t
+txn_db_locks(struct txn_db *db, struct arena *arena, struct txn_lock_line **lines)
+{
+    struct lines all = {.capacity = ROOM_FIRST};
+    all.lines = arena_array(arena, ROOM_FIRST, sizeof *all.lines);
+    add_all(db, arena, &all, add_transactions, NULL);
+    for (size_t i = 0; i < LOCK_PARTITIONS; i++) {
+        add_all(db, arena, &all, add_partition, &db->partitions[i]);
+    }
+    *lines = all.lines;
+    return all.count;
+}
