@@ -23,7 +23,8 @@ struct field {
     int scale;
     double f; /* for date_part */
     bool null;
-    int infinite; /* -1, 1 */
+    bool has_fraction; /* of a day: for the julian day */
+    int infinite;      /* -1, 1 */
 };
 
 static struct field
@@ -242,6 +243,7 @@ timestamp_field(struct eval *eval, oid_t type, const char *name, int64_t timesta
         *fraction = civil__time(&c);
         double seconds = c.hour * 3600.0 + c.minute * 60.0 + c.second + c.us / 1e6;
         *field = whole(day);
+        field->has_fraction = true;
         field->f = (double)day + seconds / (double)SECONDS_PER_DAY;
         return ERR_OK;
     }
@@ -377,10 +379,7 @@ extract(struct eval *eval, oid_t type, const struct datum *args, struct datum *r
         return numeric__from_float(eval, field.f, false, result);
     }
     *result = numeric__from_int128(eval->arena, field.mantissa, field.scale);
-    char memory[UNIT_NAME_MAX];
-    enum datetime_unit unit = UNIT_NONE;
-    TRY(find_unit(eval, type, unit_name(args[0], memory), &unit));
-    if (unit == UNIT_JULIAN && type != TYPE_DATE) {
+    if (field.has_fraction) {
         struct datum part;
         TRY(numeric__divide(eval, numeric__from_int(eval->arena, fraction),
             numeric__from_int(eval->arena, USECS_PER_DAY), &part));

@@ -152,12 +152,15 @@ is_number(const struct node *node)
 static const struct keyword *
 find_keyword(struct slice text, enum letters *letters)
 {
+    if (!isalpha(text.data[0])) {
+        return NULL;
+    }
     for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
         const struct keyword *keyword = &keywords[i];
-        size_t size = strlen(keyword->name);
-        if (!begins_folded(text, keyword->name)) {
+        if (toupper(text.data[0]) != keyword->name[0] || !begins_folded(text, keyword->name)) {
             continue;
         }
+        size_t size = strlen(keyword->name);
         bool upper = begins(text, keyword->name);
         bool lower = true;
         for (size_t k = 0; k < size; k++) {
@@ -309,8 +312,21 @@ static void
 put_number(struct buffer *to, const struct node *node, int width, int64_t number)
 {
     size_t start = to->size;
-    int places = (node->modifiers & FILL) != 0 ? 0 : number < 0 ? width + 1 : width;
-    buffer_printf(to, "%0*lld", places, (long long)number);
+    int64_t size = number < 0 ? -number : number;
+    int64_t most = 10; /* with fewer digits than are wanted */
+    if (number < 0) {
+        buffer_add_u8(to, '-');
+    }
+    for (; width > 1 && (node->modifiers & FILL) == 0; width--, most *= 10) {
+        /* Counted from below: one zero for every power of ten it does not reach. */
+        if (size < most) {
+            break;
+        }
+    }
+    for (; width > 1 && (node->modifiers & FILL) == 0; width--) {
+        buffer_add_u8(to, '0');
+    }
+    buffer_add_decimal(to, size);
     put_ordinal(to, node, start);
 }
 
@@ -393,6 +409,13 @@ iso_year_day(int64_t date)
     return (week - 1) * 7 + date__iso_weekday(date);
 }
 
+static bool
+is_iso(enum pattern pattern)
+{
+    return pattern == P_IW || pattern == P_IYYY || pattern == P_IYY || pattern == P_IY ||
+           pattern == P_I;
+}
+
 static void
 put_pattern(struct buffer *to, const struct node *node, const struct moment *m)
 {
@@ -400,7 +423,10 @@ put_pattern(struct buffer *to, const struct node *node, const struct moment *m)
     int fill = node->modifiers & FILL;
     int name_width = (node->modifiers & (FILL | LOCALE)) != 0 ? 0 : 9;
     int64_t iso_year = 0;
-    int iso_week = date__iso_week(m->date, &iso_year);
+    int iso_week = 0;
+    if (is_iso(node->pattern)) {
+        iso_week = date__iso_week(m->date, &iso_year);
+    }
     int64_t year_day = m->interval ? (c->year * 12 + c->month) * 30 + c->day
                                    : m->date - date__from_civil(c->year, 1, 1) + 1;
     int weekday = date__iso_weekday(m->date);
@@ -486,8 +512,12 @@ put_pattern(struct buffer *to, const struct node *node, const struct moment *m)
         put_ordinal(to, node, start);
         return;
     case P_DD:
-        buffer_printf(to, "%0*d", fill != 0 ? 0 : 2, c->day);
-        put_ordinal(to, node, start);
+        if (m->interval) {
+            buffer_printf(to, "%0*d", fill != 0 ? 0 : 2, c->day);
+            put_ordinal(to, node, start);
+        } else {
+            put_number(to, node, 2, c->day);
+        }
         return;
     case P_D:
         put_number(to, node, 1, weekday % 7 + 1);

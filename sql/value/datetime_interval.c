@@ -72,7 +72,7 @@ datetime__unit(const char *word, enum datetime_unit *unit)
         {"timezone", UNIT_TIMEZONE}, {"timezone_h", UNIT_TIMEZONE_HOUR},
         {"timezone_m", UNIT_TIMEZONE_MINUTE}};
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strncmp(units[i].word, word, 10) == 0) {
+        if (units[i].word[0] == word[0] && strncmp(units[i].word, word, 10) == 0) {
             *unit = units[i].unit;
             return true;
         }

@@ -12,7 +12,7 @@
 #include <strings.h>
 
 #include "base/assert.h"
-#include "sql/value/value_internal.h"
+#include "sql/value/numeric_internal.h"
 
 #define FN(name)          \
     static enum err name( \
@@ -81,6 +81,9 @@ find_keyword(struct slice text)
 {
     for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
         const struct keyword *k = &keywords[i];
+        if (text.data[0] != (uint8_t)k->name[0] && text.data[0] != (uint8_t)tolower(k->name[0])) {
+            continue;
+        }
         size_t size = strlen(k->name);
         /* Both cases, but for th and rn, whose case is the result's. */
         bool strict = k->pattern == P_ORDINAL || k->pattern == P_ORDINAL_LOWER ||
@@ -561,8 +564,7 @@ FN(to_char_numeric)
         *result = write_roman(eval, &s, whole);
         return ERR_OK;
     }
-    double value = numeric__to_float(args[0]);
-    bool special = isnan(value) || (isinf(value) && args[0].size == 4);
+    bool special = numeric__kind(args[0]) != KIND_FINITE;
     if (s.scientific) {
         if (special) {
             *result = value__text(eval,

@@ -713,12 +713,19 @@ numeric__apply_typmod(struct eval *eval, int32_t typmod, struct datum value, str
     bool fits = numeric__kind(value) == KIND_FINITE;
     if (fits) {
         *result = numeric__round(eval->arena, value, scale);
-        struct buffer text = {0};
-        size_t start = 0;
-        int32_t exponent = 0;
-        size_t size = significant(*result, &text, &start, &exponent);
-        buffer_destroy(&text);
-        fits = size == 0 || exponent <= precision - scale;
+        int64_t mantissa = 0;
+        int own_scale = 0;
+        if (precision <= 18 && scale >= 0 && numeric__is_int(*result, &mantissa, &own_scale)) {
+            int64_t limit = pow10_int(precision);
+            fits = mantissa < limit && mantissa > -limit;
+        } else {
+            struct buffer text = {0};
+            size_t start = 0;
+            int32_t exponent = 0;
+            size_t size = significant(*result, &text, &start, &exponent);
+            buffer_destroy(&text);
+            fits = size == 0 || exponent <= precision - scale;
+        }
     }
     if (!fits) {
         (void)diag_set(eval->diag, ERR_NUMERIC_RANGE, "numeric field overflow");
@@ -847,6 +854,25 @@ numeric_mul(struct eval *eval, const struct datum *args, int count, struct datum
 void
 numeric__leading(struct datum value, int *weight, int digits[2])
 {
+    int64_t mantissa = 0;
+    int scale = 0;
+    if (numeric__is_int(value, &mantissa, &scale) && mantissa != 0) {
+        uint64_t magnitude = (uint64_t)(mantissa < 0 ? -mantissa : mantissa);
+        int count = 1;
+        for (uint64_t rest = magnitude; rest >= 10; rest /= 10) {
+            count++;
+        }
+        int e = count - scale - 1;
+        *weight = e >= 0 ? e / 4 : -((-e + 3) / 4);
+        int first = count - scale - 4 * *weight; /* 1..4 digits are in the first */
+        /* As many digits as the first two take, with zeros if there are no more. */
+        int cut = count - first - 4;
+        uint64_t leading =
+            cut >= 0 ? magnitude / (uint64_t)pow10_int(cut) : magnitude * (uint64_t)pow10_int(-cut);
+        digits[0] = (int)(leading / 10000);
+        digits[1] = (int)(leading % 10000);
+        return;
+    }
     struct buffer text = {0};
     size_t start = 0;
     int32_t exponent = 0;
@@ -895,6 +921,22 @@ division_by_zero(struct eval *eval)
 struct datum
 numeric__divide_at(struct arena *arena, struct datum a, struct datum b, int scale, bool cut)
 {
+    int64_t x = 0;
+    int64_t y = 0;
+    int xs = 0;
+    int ys = 0;
+    int up = scale + numeric__scale(b) - numeric__scale(a);
+    if (up >= 0 && up <= 18 && numeric__is_int(a, &x, &xs) && numeric__is_int(b, &y, &ys)) {
+        int128 dividend = (int128)x * pow10_int(up);
+        int128 quotient = dividend / y;
+        int128 rest = dividend % y;
+        rest = rest < 0 ? -rest : rest;
+        int128 size = y < 0 ? -(int128)y : y;
+        if (!cut && 2 * rest >= size) {
+            quotient += (dividend < 0) != (y < 0) ? -1 : 1;
+        }
+        return numeric__from_int128(arena, quotient, scale);
+    }
     mpz_t za;
     mpz_t zb;
     mpz_init(za);

@@ -74,10 +74,22 @@ fix_atanh_inverse(mpz_t sum, unsigned long n, bits_t bits)
     mpz_clear(term);
 }
 
+/* ln 2 * 2^1024 */
+static const char ln2_digits[] = "b17217f7d1cf79abc9e3b39803f2f6af40f343267298b62d8a0d175b8baafa2b"
+                                 "e7b876206debac98559552fb4afa1b10ed2eae35c138214427573b291169b825"
+                                 "3e96ca16224ae8c51acbda11317c387eb9ea9bc3b136603b256fa0ec7657f74b"
+                                 "72ce87b19d6548caf5dfa6bd38303248655fa1872f20e3a2da2d97c50f3fd5c6";
+
 /* ln 2 = 18 atanh(1/26) - 2 atanh(1/4801) + 8 atanh(1/8749) */
 static void
 fix_ln2(mpz_t sum, bits_t bits)
 {
+    if (bits <= 1000) {
+        int wrong = mpz_set_str(sum, ln2_digits, 16);
+        ASSERT(wrong == 0);
+        mpz_fdiv_q_2exp(sum, sum, 1024 - bits);
+        return;
+    }
     mpz_t part;
     mpz_init(part);
     fix_atanh_inverse(sum, 26, bits);
