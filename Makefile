@@ -22,6 +22,11 @@ test: test-deps
 
 # Long forms, until interrupted.
 torture: test-deps build
+	@tests/isolation/isolation.py --spawn release
+	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60
+	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60 --idle-snapshot
+	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60 --level "repeatable read"
+	@tests/isolation/checker.py --spawn release --clients 16 --seconds 120 --kill 5
 	@tests/system/kill.py --rounds 1000000
 
 # Beside PostgreSQL 15, alternately, on this machine.

@@ -68,6 +68,7 @@ def main():
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
     step("isolation", ["tests/isolation/isolation.py", "--spawn", "release", "--limit", "12"])
+    step("histories", ["tests/isolation/checker.py", "--spawn", "release", "--short"])
     step("interleavings", ["tests/system/interleavings.py"])
     step("serializable", ["tests/system/serializable.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])

@@ -11,11 +11,12 @@
 #include "txn/txn_internal.h"
 
 enum {
-    RANGES_MAX = 2048,    /* of one transaction in one tree, before neighbours merge */
-    FILTERED_MAX = 16,    /* ranges with a filter */
-    TREES_BUCKETS = 16,   /* of a partition */
-    COMMITTED_MAX = 4096, /* remembered; older ones are summarised */
-    EDGES_MAX = 1 << 20,
+    RANGES_MAX = 2048,     /* of one transaction in one tree, before neighbours merge */
+    FILTERED_MAX = 16,     /* ranges with a filter */
+    TREES_BUCKETS = 16,    /* of a partition */
+    COMMITTED_MAX = 4096,  /* remembered with what they read; of older ones that is summarised */
+    STUBS_MAX = 1 << 18,   /* older ones, remembered without */
+    KEYS_MEMORY = 1 << 20, /* of one transaction, before what merging has left is thrown away */
 };
 
 /* [low, high) */
@@ -71,9 +72,11 @@ struct sxact {
     bool committed;
     bool forgotten;     /* out of the graph, soon freed */
     bool summary_in;    /* someone unknown, committed, has an edge to it */
+    bool busy;          /* its ranges are being summarised: it stays */
     struct latch latch; /* its ranges */
     struct ssi_reads *reads;
     struct arena memory;   /* bytes of keys; under latch */
+    size_t memory_limit;   /* then it is compacted */
     struct structure *why; /* it is doomed; or NULL */
     /* A read-only one's snapshot is safe when all that wrote beside it have committed and none had
      * an edge to one in the snapshot (Ports and Grittner, 4.2). */
@@ -106,13 +109,21 @@ struct ssi {
     struct ssi_partition partitions[SSI_TREE_PARTITIONS];
     _Alignas(64) _Atomic uint64_t readers; /* sxacts that may have ranges */
     _Alignas(64) struct latch graph;       /* the rest */
-    struct list_node active, committed;
-    uint32_t committed_count;
+    struct list_node active;
+    struct list_node committed; /* by end, behind all stubs */
+    struct list_node stubs;     /* by end; their ranges are the summary's */
+    uint32_t committed_count, stub_count;
     struct sxact *ids[SSI_ID_BUCKETS];
     uint64_t next_order;
     uint64_t edge_count;
-    /* Summarised: whoever overlaps them has conflicts with somebody unknown (SS5). */
+    /* SS5: what committed transactions have read that are too many to remember it apart. Whoever
+     * began before summary_end and writes there has an edge from somebody unknown. */
+    struct sxact *summary;
     uint64_t summary_end;
+    bool summarising; /* by one at a time */
+    /* Too many even so: whoever began before blind_end and meets the version of one that is not
+     * remembered cannot tell what that one had read. */
+    uint64_t blind_end;
     struct failure failures[SSI_FAILURES_KEPT];
     uint64_t failure_count;
     txn_namer *namer;
@@ -126,7 +137,10 @@ ssi__create(void)
     memset(ssi, 0, sizeof *ssi);
     list_init(&ssi->active);
     list_init(&ssi->committed);
+    list_init(&ssi->stubs);
     ssi->next_order = 1;
+    ssi->summary = mem_zalloc(sizeof *ssi->summary);
+    arena_create(&ssi->summary->memory, "summary of read ranges");
     return ssi;
 }
 
@@ -188,6 +202,45 @@ merge_neighbours(struct ssi_reads *reads)
         reads->ranges[to++] = range;
     }
     reads->count = to;
+}
+
+static uint8_t *
+move_key(struct arena *to, const uint8_t *key, uint32_t size)
+{
+    uint8_t *bytes = arena_alloc_raw(to, size + 1U);
+    if (size > 0) {
+        memcpy(bytes, key, size);
+    }
+    return bytes;
+}
+
+static void
+move_keys(struct arena *to, struct range *ranges, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        ranges[i].low = move_key(to, ranges[i].low, ranges[i].low_size);
+        if (ranges[i].high != NULL) {
+            ranges[i].high = move_key(to, ranges[i].high, ranges[i].high_size);
+        }
+    }
+}
+
+/* Ranges that merged have left keys behind. Under the owner's latch. */
+static void
+compact_if_large(struct sxact *sx)
+{
+    if (arena_used(&sx->memory) < sx->memory_limit || arena_used(&sx->memory) < KEYS_MEMORY) {
+        return;
+    }
+    struct arena fresh;
+    arena_create(&fresh, "read ranges");
+    for (struct ssi_reads *reads = sx->reads; reads != NULL; reads = reads->next) {
+        move_keys(&fresh, reads->ranges, reads->count);
+        move_keys(&fresh, reads->filtered, reads->filtered_count);
+    }
+    arena_destroy(&sx->memory);
+    sx->memory = fresh;
+    sx->memory_limit = arena_used(&fresh) * 2;
 }
 
 /* Under the owner's latch. high.data NULL: to the end; `successors`: high means the key behind it.
@@ -257,6 +310,7 @@ add_range(struct ssi_reads *reads, struct slice low, struct slice high, bool suc
     if (reads->count > RANGES_MAX) {
         merge_neighbours(reads);
     }
+    compact_if_large(reads->owner);
 }
 
 /* A row before and after a write; NULL data: there was none. */
@@ -322,9 +376,8 @@ find_tree(struct ssi_tree *const *bucket, tree_id_t id)
 
 /* The transaction's reads in this tree, entered where writers will look. */
 static struct ssi_reads *
-reads_of(struct txn *txn, tree_id_t id)
+reads_of(struct ssi *ssi, struct sxact *sx, tree_id_t id)
 {
-    struct sxact *sx = txn->sx;
     for (struct ssi_reads *reads = sx->reads; reads != NULL; reads = reads->next) {
         if (reads->tree->id.v == id.v) {
             return reads;
@@ -334,7 +387,7 @@ reads_of(struct txn *txn, tree_id_t id)
     reads->owner = sx;
     list_init(&reads->scans);
     struct ssi_tree **bucket;
-    struct ssi_partition *partition = partition_of(txn->db->ssi, id, &bucket);
+    struct ssi_partition *partition = partition_of(ssi, id, &bucket);
     latch_acquire(&partition->latch);
     struct ssi_tree *tree = find_tree(bucket, id);
     if (tree == NULL) {
@@ -347,8 +400,10 @@ reads_of(struct txn *txn, tree_id_t id)
     reads->tree = tree;
     list_push_back(&tree->reads, &reads->node);
     latch_release(&partition->latch);
+    latch_acquire(&sx->latch); /* the summary's may be compacted by now */
     reads->next = sx->reads;
     sx->reads = reads;
+    latch_release(&sx->latch);
     return reads;
 }
 
@@ -494,11 +549,17 @@ void
 ssi__destroy(struct ssi *ssi)
 {
     ASSERT(list_empty(&ssi->active));
-    while (!list_empty(&ssi->committed)) {
-        struct sxact *sx = LIST_ENTRY(ssi->committed.next, struct sxact, node);
-        forget(ssi, sx);
-        sxact_free(ssi, sx);
+    struct list_node *lists[] = {&ssi->stubs, &ssi->committed};
+    for (int i = 0; i < 2; i++) {
+        while (!list_empty(lists[i])) {
+            struct sxact *sx = LIST_ENTRY(lists[i]->next, struct sxact, node);
+            forget(ssi, sx);
+            sxact_free(ssi, sx);
+        }
     }
+    free_reads(ssi, ssi->summary);
+    arena_destroy(&ssi->summary->memory);
+    mem_free(ssi->summary);
     mem_free(ssi);
 }
 
@@ -783,7 +844,6 @@ ssi__begin(struct txn *txn)
         watch_writers(ssi, sx);
     }
     list_push_back(&ssi->active, &sx->node);
-    sx->summary_in = sx->snapshot < ssi->summary_end;
     latch_release(&ssi->graph);
     txn->sx = sx;
     return sx->snapshot;
@@ -843,7 +903,7 @@ enum err
 ssi__read_key(struct txn *txn, tree_id_t tree, struct slice key, struct diag *diag)
 {
     TRY(ssi__check(txn, diag));
-    struct ssi_reads *reads = reads_of(txn, tree);
+    struct ssi_reads *reads = reads_of(txn->db->ssi, txn->sx, tree);
     latch_acquire(&txn->sx->latch);
     add_range(reads, key, key, true);
     latch_release(&txn->sx->latch);
@@ -864,7 +924,8 @@ ssi__scan_begin(struct txn *txn, tree_id_t tree, const struct txn_range *range, 
     struct txn_filter *filter, struct ssi_scan *scan, struct diag *diag)
 {
     TRY(ssi__check(txn, diag));
-    *scan = (struct ssi_scan){.reads = reads_of(txn, tree), .low = slice_of("", 0)};
+    *scan =
+        (struct ssi_scan){.reads = reads_of(txn->db->ssi, txn->sx, tree), .low = slice_of("", 0)};
     if (range->has_low) {
         scan->low = range->low_exclusive ? successor_of(arena, range->low) : range->low;
     }
@@ -927,6 +988,9 @@ ssi__saw_newer(
     }
     if (other != NULL && other != txn->sx) {
         ends = add_edge(ssi, txn->sx, other, txn->sx, tree, key, &structure);
+    } else if (other == NULL && txn->sx->snapshot < ssi->blind_end && !txn->sx->doomed) {
+        doom(txn->sx, &structure);
+        ends = true;
     }
     latch_release(&ssi->graph);
     return ends ? fail(txn, txn->sx->why != NULL ? txn->sx->why : &structure, diag) : ERR_OK;
@@ -937,6 +1001,31 @@ static bool
 is_over(const struct sxact *reader, const struct sxact *writer)
 {
     return reader->committed && reader->end <= writer->snapshot;
+}
+
+/* Somebody summarised has read what is written here: the writer is a pivot if it has an edge to one
+ * that has committed. Under the graph latch. True: it must end. */
+static bool
+add_summary_edge(struct ssi *ssi, struct sxact *writer)
+{
+    if (writer->snapshot >= ssi->summary_end || writer->doomed) {
+        return writer->doomed;
+    }
+    writer->summary_in = true;
+    struct structure structure = {0};
+    bool dangerous = writer->out_order != 0;
+    LIST_FOREACH (node, &writer->out) {
+        const struct edge *out = LIST_ENTRY(node, struct edge, out);
+        if (out->writer->order != 0) {
+            note_edge(&structure, 1, out);
+            dangerous = true;
+            break;
+        }
+    }
+    if (dangerous) {
+        doom(writer, &structure);
+    }
+    return dangerous;
 }
 
 /* images NULL: the whole tree. */
@@ -971,8 +1060,12 @@ wrote(
                 continue;
             }
             latch_acquire(&ssi->graph);
-            ends = !owner->forgotten && !is_over(owner, sx) &&
-                   add_edge(ssi, owner, sx, sx, id, key, &structure);
+            if (owner == ssi->summary) {
+                ends = add_summary_edge(ssi, sx);
+            } else {
+                ends = !owner->forgotten && !is_over(owner, sx) &&
+                       add_edge(ssi, owner, sx, sx, id, key, &structure);
+            }
             latch_release(&ssi->graph);
             if (ends) {
                 break;
@@ -1010,7 +1103,7 @@ doom_pivots(struct sxact *sx)
             continue;
         }
         struct structure structure = {0};
-        bool dangerous = pivot->summary_in;
+        bool dangerous = false; /* those of pivot->summary_in have committed, before this one */
         LIST_FOREACH (far_node, &pivot->in) {
             const struct edge *far = LIST_ENTRY(far_node, struct edge, in);
             const struct sxact *t1 = far->reader;
@@ -1072,36 +1165,124 @@ ssi__commit_leave(struct txn *txn, uint64_t lsn)
     latch_release(&ssi->graph);
 }
 
-/* SS3: those that no active one overlaps any more. They are chained for the caller. */
-static struct sxact *
-take_forgotten(struct ssi *ssi)
+static uint64_t
+oldest_snapshot(const struct ssi *ssi)
 {
     uint64_t oldest = UINT64_MAX;
     LIST_FOREACH (node, &ssi->active) {
         const struct sxact *sx = LIST_ENTRY(node, struct sxact, node);
         oldest = sx->snapshot < oldest ? sx->snapshot : oldest;
     }
-    struct sxact *chain = NULL;
-    while (!list_empty(&ssi->committed)) {
-        struct sxact *sx = LIST_ENTRY(ssi->committed.next, struct sxact, node);
+    return oldest;
+}
+
+static void
+take(struct ssi *ssi, struct list_node *list, uint32_t *count, uint32_t limit, uint64_t oldest,
+    struct sxact **chain)
+{
+    while (!list_empty(list)) {
+        struct sxact *sx = LIST_ENTRY(list->next, struct sxact, node);
         bool over = sx->end <= oldest;
-        if (!over && ssi->committed_count <= COMMITTED_MAX) {
+        if (sx->busy || (!over && *count <= limit)) {
             break;
         }
-        if (!over) {
-            /* SS5: whoever overlaps it is taken to have an edge from it. */
-            ssi->summary_end = sx->end > ssi->summary_end ? sx->end : ssi->summary_end;
-            LIST_FOREACH (node, &ssi->active) {
-                struct sxact *other = LIST_ENTRY(node, struct sxact, node);
-                other->summary_in |= other->snapshot < sx->end;
+        if (!over) { /* SS5 */
+            ssi->blind_end = sx->end > ssi->blind_end ? sx->end : ssi->blind_end;
+            LIST_FOREACH (node, &sx->out) {
+                LIST_ENTRY(node, struct edge, out)->writer->summary_in = true;
             }
         }
         forget(ssi, sx);
-        ssi->committed_count--;
-        sx->chain = chain;
-        chain = sx;
+        --*count;
+        sx->chain = *chain;
+        *chain = sx;
+    }
+}
+
+/* SS3: those that no active one overlaps any more. They are chained for the caller. */
+static struct sxact *
+take_forgotten(struct ssi *ssi)
+{
+    uint64_t oldest = oldest_snapshot(ssi);
+    struct sxact *chain = NULL;
+    take(ssi, &ssi->stubs, &ssi->stub_count, STUBS_MAX, oldest, &chain);
+    if (list_empty(&ssi->stubs)) {
+        take(ssi, &ssi->committed, &ssi->committed_count, UINT32_MAX, oldest, &chain);
     }
     return chain;
+}
+
+/* Writers find its ranges here or there: both under the partition's latch. */
+static void
+summarise(struct ssi *ssi, struct sxact *sx)
+{
+    for (struct ssi_reads *reads = sx->reads; reads != NULL; reads = reads->next) {
+        struct ssi_reads *to = reads_of(ssi, ssi->summary, reads->tree->id);
+        struct ssi_tree **bucket;
+        struct ssi_partition *partition = partition_of(ssi, reads->tree->id, &bucket);
+        latch_acquire(&partition->latch);
+        latch_acquire(&ssi->summary->latch);
+        for (uint32_t i = 0; i < reads->count + reads->filtered_count; i++) {
+            const struct range *range =
+                i < reads->count ? &reads->ranges[i] : &reads->filtered[i - reads->count];
+            add_range(to, slice_of(range->low, range->low_size),
+                range->high == NULL ? (struct slice){0} : slice_of(range->high, range->high_size),
+                false);
+        }
+        latch_release(&ssi->summary->latch);
+        latch_release(&partition->latch);
+    }
+    free_reads(ssi, sx);
+    arena_reset(&sx->memory);
+    arena_trim(&sx->memory);
+}
+
+/* Keeps what is remembered within its limits. */
+static void
+tidy(struct ssi *ssi)
+{
+    enum {
+        BATCH = 64
+    };
+    struct sxact *batch[BATCH];
+    int count = 0;
+    latch_acquire(&ssi->graph);
+    bool mine = !ssi->summarising;
+    bool clear = mine && ssi->summary_end != 0 && ssi->summary_end <= oldest_snapshot(ssi);
+    while (mine && !clear && count < BATCH && ssi->committed_count > COMMITTED_MAX) {
+        struct sxact *sx = LIST_ENTRY(ssi->committed.next, struct sxact, node);
+        list_remove(&sx->node);
+        list_push_back(&ssi->stubs, &sx->node);
+        ssi->committed_count--;
+        ssi->stub_count++;
+        sx->busy = true;
+        ssi->summary_end = sx->end > ssi->summary_end ? sx->end : ssi->summary_end;
+        batch[count++] = sx;
+    }
+    if (clear) {
+        ssi->summary_end = 0;
+    }
+    bool works = clear || count > 0;
+    ssi->summarising |= works;
+    latch_release(&ssi->graph);
+    if (!works) {
+        return;
+    }
+    if (clear) { /* nobody who began before it is left */
+        free_reads(ssi, ssi->summary);
+        latch_acquire(&ssi->summary->latch);
+        arena_reset(&ssi->summary->memory);
+        latch_release(&ssi->summary->latch);
+    }
+    for (int i = 0; i < count; i++) {
+        summarise(ssi, batch[i]);
+    }
+    latch_acquire(&ssi->graph);
+    for (int i = 0; i < count; i++) {
+        batch[i]->busy = false;
+    }
+    ssi->summarising = false;
+    latch_release(&ssi->graph);
 }
 
 static void
@@ -1128,8 +1309,12 @@ ssi__committed(struct txn *txn, uint64_t lsn)
     list_push_back(&ssi->committed, &sx->node);
     ssi->committed_count++;
     struct sxact *forgotten = take_forgotten(ssi);
+    bool tidies = ssi->committed_count > COMMITTED_MAX || ssi->summary_end != 0;
     latch_release(&ssi->graph);
     free_chain(ssi, forgotten);
+    if (tidies) {
+        tidy(ssi);
+    }
 }
 
 void

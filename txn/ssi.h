@@ -42,7 +42,7 @@ struct sxact;
 
 enum {
     SSI_TREE_PARTITIONS = 64,
-    SSI_ID_BUCKETS = 1024,
+    SSI_ID_BUCKETS = 16384,
     SSI_STATEMENT_MAX = 80,
     SSI_KEY_MAX = 64, /* bytes of a key kept for the words of an error */
     SSI_FAILURES_KEPT = 100,

@@ -16,6 +16,13 @@ import isolation
 ROOT = os.path.join(isolation.HERE, "..", "..")
 BEGIN, END = "<!-- isolation-matrix -->\n", "<!-- end -->\n"
 SHOWN = isolation.LEVELS[1:]
+ORDER = ("g0", "dirty", "g1", "otv", "pmp", "p4", "hot", "g_single", "g2", "read_only", "ssi_t", "ssi_c",
+         "ssi_filter_m", "savepoint", "ddl", "ssi_unique", "unique", "rc_", "ssi_", "deadlock", "lock",
+         "nowait", "skip")
+
+
+def rank(spec):
+    return next((i for i, prefix in enumerate(ORDER) if spec.name.startswith(prefix)), len(ORDER))
 
 
 def cell(summary):
@@ -69,7 +76,7 @@ def main():
     if not isolation.postgres.INSTALLED:
         print("skipped: PostgreSQL 15 is not installed")
         return 0
-    specs = [spec for spec in isolation.spec_files([]) if spec.anomaly]
+    specs = sorted((spec for spec in isolation.spec_files([]) if spec.anomaly), key=rank)
     with isolation.spawn("tusk", options.build) as target:
         ours = run_all(target, specs, options.limit)
     with isolation.spawn("postgres") as target:
