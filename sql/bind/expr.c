@@ -678,13 +678,18 @@ bind_list_call(struct binder *binder, struct scope *scope, const struct ast_list
             (*expr)->typmod = null_or->typmod;
             return ERR_OK;
         }
-        /* Two constants: decided. The first is of the type that the equality compares. */
+        /* Decided while binding. The first is of the type that the equality compares: ask it with
+         * registers, which nothing folds. */
         struct expr *value = list[0];
         bool same = !equal->constant.null && equal->constant.i != 0;
-        if (list[1]->type != TYPE_UNKNOWN) {
-            struct expr *any = expr_register(binder, 0, list[1]->type, -1, location);
-            TRY(bind_operator(binder, "=", value, any, location, &equal));
-            value = equal->list[0];
+        oid_t other = list[1]->type;
+        if (other != TYPE_UNKNOWN) {
+            oid_t type = value->type == TYPE_UNKNOWN ? other : value->type;
+            struct expr *left = expr_register(binder, 0, type, -1, location);
+            struct expr *right = expr_register(binder, 0, other, -1, location);
+            bool done;
+            TRY(bind_operator(binder, "=", left, right, location, &equal));
+            TRY(bind_coerce(binder, &value, equal->list[0]->type, -1, CAST_IMPLICIT, &done));
         }
         TRY(bind_to_text_if_unknown(binder, &value));
         *expr = same ? expr_const(binder, value->type, datum_null(), location) : value;

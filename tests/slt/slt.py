@@ -131,6 +131,7 @@ class Runner:
 
     def connection(self, name):
         if name not in self.connections:
+            self.revive()
             self.connections[name] = pgwire.connect(
                 self.options.host, self.options.port, self.options.user, self.options.database,
                 self.options.password, timeout=self.options.timeout)
