@@ -787,6 +787,11 @@ make_any(struct binder *binder, const char *op, bool all, struct expr *left, str
     struct expr *column = expr_register(
         binder, target->reg, target->expr->type, target->expr->typmod, target->expr->location);
     struct expr *test;
+    bool null = expr_is_null_const(left);
+    if (null) { /* the operator is wanted, not what it makes of a null */
+        left = expr_register(
+            binder, 0, left->type == TYPE_UNKNOWN ? column->type : left->type, -1, left->location);
+    }
     TRY(bind_operator(binder, op, left, column, location, &test));
     if (test->type != TYPE_BOOL) {
         return bind_error(binder, location, ERR_DATATYPE_MISMATCH,
@@ -803,7 +808,8 @@ make_any(struct binder *binder, const char *op, bool all, struct expr *left, str
     *expr = subplan_expr(binder, bound, TYPE_BOOL, location);
     (*expr)->function = test->function;
     (*expr)->list = arena_alloc(binder->arena, sizeof *(*expr)->list);
-    (*expr)->list[0] = test->list[0];
+    (*expr)->list[0] =
+        null ? expr_const(binder, test->list[0]->type, datum_null(), location) : test->list[0];
     (*expr)->count = 1;
     bound->op = expr_operator(test);
     return ERR_OK;
