@@ -333,6 +333,10 @@ run_cached(struct task *task, struct sql_session *session, const char *text, siz
     if (session->block == BLOCK_FAILED || size > 16384) {
         return ERR_OK;
     }
+    if (session->cache_stale) {
+        prepared__drop_cached(session);
+        session->cache_stale = false;
+    }
     struct buffer *to = &session->normalized;
     to->size = 0;
     size_t capacity = size + 4 * PARSER_LITERALS_MAX + 1;

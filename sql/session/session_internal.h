@@ -165,6 +165,8 @@ struct sql_session {
     struct prepared *cache[CACHE_BUCKETS];
     struct list_node cache_ages;
     uint32_t cache_count;
+    bool cache_stale; /* a setting changed that folded constants may hold: drop before the next use
+                       */
     struct buffer normalized;
 
     /* settings.c */

@@ -429,6 +429,7 @@ apply(struct sql_session *session, int index)
     } else if (strcmp(name, "debug_work_mem_bytes") == 0) {
         session->debug_work_mem = number;
     } else if (strcmp(name, "TimeZone") == 0) {
+        session->cache_stale = true;
         session->env.time_zone = value;
     } else if (strcmp(name, "search_path") == 0) {
         set_path(session, value);
@@ -438,10 +439,13 @@ apply(struct sql_session *session, int index)
         (void)snprintf(session->application_name, sizeof session->application_name, "%s", value);
         latch_release(&session->engine->latch);
     } else if (strcmp(name, "extra_float_digits") == 0) {
+        session->cache_stale = true;
         session->env.extra_float_digits = (int32_t)number;
     } else if (strcmp(name, "bytea_output") == 0) {
+        session->cache_stale = true;
         session->env.bytea_escape = strcmp(value, "escape") == 0;
     } else if (strcmp(name, "DateStyle") == 0) {
+        session->cache_stale = true;
         session->env.date_style_order = strstr(value, "DMY") != NULL   ? 1
                                         : strstr(value, "YMD") != NULL ? 2
                                                                        : 0;
