@@ -34,7 +34,7 @@ test_builders(void **state)
     assert_bytes(&out, "C\0\0\0\15SELECT 1\0");
     const char *const options[] = {"_pq_.x"};
     wire_put_negotiate(&out, 0, options, 1);
-    assert_bytes(&out, "v\0\0\0\23\0\0\0\0\0\0\0\1_pq_.x\0");
+    assert_bytes(&out, "v\0\0\0\23\0\3\0\0\0\0\0\1_pq_.x\0"); /* 3.0, as PostgreSQL says it */
     /* One behind another: a length counts from its own message. */
     wire_put_ready(&out, 'I');
     wire_put_ready(&out, 'E');
