@@ -368,10 +368,12 @@ bind_any_of_array(struct binder *binder, struct expr *left, struct expr *array,
         return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE,
             "op ANY/ALL (array) requires array on right side");
     }
-    /* Bound against a stand-in for an element, which tells the operator and what it wants. */
+    /* Bound over stand-ins, which nothing folds: that tells the operator and what it wants. */
+    oid_t left_type = left->type == TYPE_UNKNOWN ? element : left->type;
     struct expr *one = expr_register(binder, UINT32_MAX, element, -1, location);
+    struct expr *other = expr_register(binder, UINT32_MAX, left_type, -1, location);
     struct expr *test;
-    TRY(bind_operator(binder, node->op, left, one, location, &test));
+    TRY(bind_operator(binder, node->op, other, one, location, &test));
     const struct operator_def *op = expr_operator(test);
     if (op == NULL || test->type != TYPE_BOOL || is_polymorphic(op->right)) {
         return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE,
@@ -388,9 +390,14 @@ bind_any_of_array(struct binder *binder, struct expr *left, struct expr *array,
                 bind_type_name(binder, array->type), bind_type_name(binder, wanted));
         }
     }
+    TRY(bind_coerce(binder, &left, op->left, -1, CAST_IMPLICIT, &done));
+    if (!done) {
+        return bind_error(binder, location, ERR_CANNOT_COERCE, "cannot cast type %s to %s",
+            bind_type_name(binder, left->type), bind_type_name(binder, op->left));
+    }
     struct expr **args = arena_alloc(binder->arena, 3 * sizeof(struct expr *));
     args[0] = pointer_const(binder, op->function);
-    args[1] = test->list[0];
+    args[1] = left;
     args[2] = array;
     *expr = expr_call(
         binder, internal_function(node->all ? "array_all" : "array_any"), NULL, args, 3, location);
