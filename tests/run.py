@@ -21,6 +21,8 @@ def step(name, command, timeout=1800):
         output, code = run.stdout, run.returncode
     except subprocess.TimeoutExpired as error:
         output, code = (error.stdout or b"").decode("utf-8", "replace") + "\ntimed out", 1
+    except OSError as error: # it could not even be started
+        output, code = str(error), 1
     counts = re.findall(r"(\d+) passed, (\d+) failed", output)
     ctest = re.search(r"(\d+)% tests passed, (\d+) tests failed out of (\d+)", output)
     if ctest:
