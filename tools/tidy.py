@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks what a compiler does not: who may include whom, and a few words we do not use.
+"""Checks what a compiler does not: who may include whom, a few words we do not use, and that the
+functions docs/tour.md names exist.
 
 The table below is the architecture. To add an arrow, add it here and say why in the commit.
 """
@@ -70,14 +71,28 @@ def check(root, path, complain):
             complain(f"{path}: {name}__{inner}() is private to {name}/")
 
 
+def check_tour(root, paths, report):
+    """Every function docs/tour.md names exists."""
+    with open(os.path.join(root, "docs", "tour.md"), encoding="utf-8") as file:
+        names = set(re.findall(r"`([a-z_0-9]+)`", file.read()))
+    for path in paths:
+        with open(os.path.join(root, path), encoding="utf-8") as file:
+            names -= set(re.findall(r"^([a-z_0-9]+)\(", file.read(), flags=re.M))
+    for name in sorted(names):
+        report(f"docs/tour.md: there is no function {name}")
+
+
 def main(root):
     errors = []
+    paths = []
     for room in [*ROOMS, "tests"]:
         for folder, _, names in os.walk(os.path.join(root, room)):
             for name in sorted(names):
                 if name.endswith((".c", ".h")):
                     path = os.path.relpath(os.path.join(folder, name), root)
                     check(root, path, errors.append)
+                    paths.append(path)
+    check_tour(root, paths, errors.append)
     print("\n".join(errors) or "tidy")
     return 1 if errors else 0
 
