@@ -909,42 +909,6 @@ bind_in(struct binder *binder, struct scope *scope, const struct ast_in *node, s
     return ERR_OK;
 }
 
-/* The elements of an array literal '{a,"b c",NULL}' as unknown literals. */
-static enum err
-split_array_literal(struct binder *binder, const struct expr *literal, struct expr_vec *items)
-{
-    const char *at = (const char *)literal->constant.p;
-    const char *end = at + literal->constant.size;
-    if (at == end || *at != '{' || end[-1] != '}') {
-        return bind_error(binder, literal->location, ERR_INVALID_TEXT,
-            "malformed array literal: \"%.*s\"", (int)literal->constant.size, at);
-    }
-    at++;
-    end--;
-    while (at < end) {
-        char *text = arena_alloc(binder->arena, (size_t)(end - at) + 1);
-        uint32_t size = 0;
-        bool quoted = *at == '"';
-        at += quoted;
-        while (at < end && (quoted ? *at != '"' : *at != ',')) {
-            if (*at == '{' && !quoted) {
-                return bind_unsupported(binder, literal->location, "nested arrays are");
-            }
-            at += *at == '\\' && at + 1 < end;
-            text[size++] = *at++;
-        }
-        at += quoted && at < end;
-        if (at < end && *at == ',') {
-            at++;
-        }
-        bool null = !quoted && size == 4 && strncasecmp(text, "null", 4) == 0;
-        expr_vec_add(binder->arena, items,
-            expr_const(binder, TYPE_UNKNOWN, null ? datum_null() : datum_bytes(text, size),
-                literal->location));
-    }
-    return ERR_OK;
-}
-
 static enum err
 bind_any_array(
     struct binder *binder, struct scope *scope, const struct ast_any *node, struct expr **expr)
@@ -966,10 +930,6 @@ bind_any_array(
             TRY(bind_expr(binder, scope, *at, &item));
             expr_vec_add(binder->arena, &items, item);
         }
-    } else if (array->kind == AST_CONST && ast_as_const(array)->kind == AST_CONST_STRING) {
-        struct expr *literal;
-        TRY(bind_expr(binder, scope, array, &literal));
-        TRY(split_array_literal(binder, literal, &items));
     } else {
         struct expr *value;
         TRY(bind_expr(binder, scope, node->array, &value));
