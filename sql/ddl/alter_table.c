@@ -403,6 +403,7 @@ set_default(struct ddl *ddl, const struct relation *table, int column,
         to->default_text = ddl__text(ddl, action->expr_start, action->expr_size);
         TRY(ddl__bind(
             ddl, to->default_text, action->expr_start, NULL, to->type, to->typmod, &expr));
+        TRY(ddl__column_names(ddl, NULL, to->default_text, expr, &to->default_text));
     }
     return ddl__edit_store(ddl, edit);
 }

@@ -150,8 +150,7 @@ set_default(struct ddl *ddl, struct ddl__edit *edit, struct column *column,
     struct expr *expr;
     const char *text = ddl__text(ddl, constraint->expr_start, constraint->expr_size);
     TRY(ddl__bind(ddl, text, constraint->expr_start, NULL, column->type, column->typmod, &expr));
-    column->default_text = text;
-    return ERR_OK;
+    return ddl__column_names(ddl, NULL, text, expr, &column->default_text);
 }
 
 enum err

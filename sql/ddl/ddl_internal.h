@@ -124,7 +124,8 @@ enum err ddl__bind_check(struct ddl *ddl, const struct relation *relation, int32
     const char **text, struct expr **expr, int *single);
 /* Which columns of its relation the expression reads: used[column]. */
 enum err ddl__columns_used(struct ddl *ddl, const struct expr *expr, bool *used);
-/* The text with each column reference replaced by the column's name in `relation`. */
+/* The text with each column reference replaced by the column's name in `relation` (NULL: there is
+ * none), and each literal of a date or timestamp by what it means here and now. */
 enum err ddl__column_names(struct ddl *ddl, const struct relation *relation, const char *text,
     const struct expr *expr, const char **result);
 /* The statement's text from start, as a string. */

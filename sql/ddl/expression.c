@@ -155,7 +155,7 @@ ddl__evaluate(struct ddl *ddl, struct arena *arena, const struct expr *expr,
 /* ---- what an expression looks at
  * ------------------------------------------------------------------ */
 
-/* Calls visit for every register read. */
+/* Calls visit for every register read and every constant. */
 static enum err
 walk(struct ddl *ddl, const struct expr *expr, void (*visit)(void *arg, const struct expr *expr),
     void *arg)
@@ -164,9 +164,9 @@ walk(struct ddl *ddl, const struct expr *expr, void (*visit)(void *arg, const st
         return diag_set(ddl->diag, ERR_STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
     }
     switch (expr->kind) {
-    case EXPR_CONST:
     case EXPR_PARAM:
         return ERR_OK;
+    case EXPR_CONST:
     case EXPR_REGISTER:
         visit(arg, expr);
         return ERR_OK;
@@ -185,7 +185,9 @@ walk(struct ddl *ddl, const struct expr *expr, void (*visit)(void *arg, const st
 static void
 mark_used(void *arg, const struct expr *expr)
 {
-    ((bool *)arg)[expr->reg] = true;
+    if (expr->kind == EXPR_REGISTER) {
+        ((bool *)arg)[expr->reg] = true;
+    }
 }
 
 enum err
@@ -196,7 +198,7 @@ ddl__columns_used(struct ddl *ddl, const struct expr *expr, bool *used)
 
 struct mention {
     int32_t location;
-    reg_t column;
+    const struct expr *expr; /* a register or a constant */
 };
 
 struct mentions {
@@ -209,7 +211,10 @@ static void
 note_mention(void *arg, const struct expr *expr)
 {
     struct mentions *mentions = arg;
-    if (expr->location < 0) {
+    bool moment =
+        expr->kind == EXPR_CONST && !expr->constant.null &&
+        (expr->type == TYPE_DATE || expr->type == TYPE_TIMESTAMP || expr->type == TYPE_TIMESTAMPTZ);
+    if (expr->location < 0 || (expr->kind == EXPR_CONST && !moment)) {
         return;
     }
     if (mentions->count == mentions->capacity) {
@@ -221,8 +226,7 @@ note_mention(void *arg, const struct expr *expr)
         mentions->items = items;
         mentions->capacity = capacity;
     }
-    mentions->items[mentions->count++] =
-        (struct mention){.location = expr->location, .column = expr->reg};
+    mentions->items[mentions->count++] = (struct mention){.location = expr->location, .expr = expr};
 }
 
 static int
@@ -278,6 +282,30 @@ skip_column_reference(const char *text)
     }
 }
 
+/* Behind a literal in quotes. */
+static const char *
+skip_literal(const char *text)
+{
+    for (text++; *text != '\0'; text++) {
+        if (*text == '\'' && text[1] == '\'') {
+            text++;
+        } else if (*text == '\'') {
+            return text + 1;
+        }
+    }
+    return text;
+}
+
+/* As it prints, which means the same under every TimeZone and DateStyle, and on every day. */
+static void
+add_moment(struct ddl *ddl, const struct expr *constant, struct buffer *to)
+{
+    struct buffer shown = {0};
+    type_output(ddl->context->env, constant->type, constant->constant, &shown);
+    buffer_add_text(to, parser_quote_literal(ddl->arena, (const char *)shown.data, shown.size));
+    buffer_destroy(&shown);
+}
+
 enum err
 ddl__column_names(struct ddl *ddl, const struct relation *relation, const char *text,
     const struct expr *expr, const char **result)
@@ -292,13 +320,19 @@ ddl__column_names(struct ddl *ddl, const struct relation *relation, const char *
     size_t copied = 0;
     for (size_t i = 0; i < mentions.count; i++) {
         size_t at = (size_t)mentions.items[i].location;
-        if (at < copied || at >= size) {
-            continue; /* the same place bound twice (CASE's subject) */
+        const struct expr *mentioned = mentions.items[i].expr;
+        if (at < copied || at >= size || (mentioned->kind == EXPR_CONST && text[at] != '\'')) {
+            continue; /* the same place bound twice (CASE's subject); not a literal as it stands */
         }
         buffer_add(&to, text + copied, at - copied);
-        buffer_add_text(
-            &to, parser_quote_ident(ddl->arena, relation->columns[mentions.items[i].column].name));
-        copied = (size_t)(skip_column_reference(text + at) - text);
+        if (mentioned->kind == EXPR_CONST) {
+            add_moment(ddl, mentioned, &to);
+            copied = (size_t)(skip_literal(text + at) - text);
+        } else {
+            buffer_add_text(
+                &to, parser_quote_ident(ddl->arena, relation->columns[mentioned->reg].name));
+            copied = (size_t)(skip_column_reference(text + at) - text);
+        }
     }
     buffer_add(&to, text + copied, size - copied);
     *result = arena_strndup(ddl->arena, (const char *)to.data, to.size);
