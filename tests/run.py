@@ -64,6 +64,10 @@ def main():
                                              "tests/golden"])
     step("protocol, ASan", ["tests/system/protocol.py", "--build", "debug"])
     step("differential", ["tests/system/differential.py", "--rounds", "20"])
+    step("differential, all in temporary files", [
+        "tests/system/differential.py", "--rounds", "10", "--seed", "100", "--setting",
+        "debug_work_mem_bytes=0"])
+    step("larger than work_mem, ASan", ["tests/system/spill.py", "--build", "debug", "--rows", "6000"])
     step("shell, ASan", ["tests/shell/compare.py", "--spawn", "debug"])
     step("lifecycle, ASan", ["tests/system/lifecycle.py", "debug"])
     step("lifecycle", ["tests/system/lifecycle.py", "release"])

@@ -330,14 +330,16 @@ compile_limit(struct compiler *compiler, const struct plan_node *node, struct no
     return ERR_OK;
 }
 
-/* The kept tuple is the arguments and then the order's values; DISTINCT sorts by all arguments in
- * the end, so that equal ones are neighbours. */
+/* The kept tuple is the arguments, then the order's values, then the group's number; DISTINCT sorts
+ * by all arguments in the end, so that equal ones are neighbours. */
 static void
 compile_gather(
     struct compiler *compiler, const struct plan_aggregate *plan, struct aggregate_code *code)
 {
     uint32_t count = plan->order_count + (plan->distinct ? plan->arg_count : 0);
-    struct key_code *keys = arena_array(compiler->arena, (size_t)count + 1, sizeof *keys);
+    struct key_code *all = arena_array(compiler->arena, (size_t)count + 1, sizeof *all);
+    struct key_code *keys = all + 1;
+    all[0] = (struct key_code){.slot = plan->arg_count + plan->order_count, .type = TYPE_INT8};
     for (uint32_t i = 0; i < plan->order_count; i++) {
         const struct plan_sort_key *key = &plan->order[i];
         uint32_t at = 0;
@@ -354,7 +356,7 @@ compile_gather(
         uint32_t arg = i - plan->order_count;
         keys[i] = (struct key_code){.slot = arg, .type = plan->args[arg]->type};
     }
-    code->order = keys;
+    code->order = all;
     code->order_count = count;
 }
 
@@ -371,7 +373,7 @@ compile_one_aggregate(
     code->counts_rows = plan->function->oid == COUNT_STAR && plan->arg_count == 0;
     code->arg_count = plan->arg_count;
     /* Arguments and order values lie side by side: together they are the tuple that is kept. */
-    code->arg_slot = compile__slots(compiler, plan->arg_count + plan->order_count);
+    code->arg_slot = compile__slots(compiler, plan->arg_count + plan->order_count + 1);
     TRY(compile__list(compiler, plan->args, plan->arg_count, code->arg_slot, &code->args));
     struct expr **order =
         arena_array(compiler->arena, (size_t)plan->order_count + 1, sizeof(struct expr *));
@@ -424,6 +426,7 @@ compile_aggregate(struct compiler *compiler, const struct plan_node *node, struc
     struct aggregate_code *aggregates =
         arena_array(compiler->arena, (size_t)count + 1, sizeof *aggregates);
     code->aggregate.aggregates = aggregates;
+    list_saved(compiler, node->children[0], NULL, 0, &code->saved);
     for (uint32_t i = 0; i < count; i++) {
         TRY(compile_one_aggregate(compiler, &node->aggregate.aggregates[i], &aggregates[i]));
         aggregates[i].state_at = code->aggregate.states_size;
@@ -446,6 +449,7 @@ compile_distinct(struct compiler *compiler, const struct plan_node *node, struct
         types[i] = keys[i].type;
         by_reference[i] = is_by_reference(types[i]);
     }
+    list_saved(compiler, node->children[0], NULL, 0, &code->saved);
     code->distinct.keys = keys;
     code->distinct.types = types;
     code->distinct.by_reference = by_reference;

@@ -122,7 +122,8 @@ struct aggregate_code {
     const oid_t *arg_types; /* of the kept tuple: arguments, then order values */
     const bool *tuple_by_reference;
     struct code order_values;
-    const struct key_code *order; /* over the kept tuple: slot is its position there */
+    const struct key_code *order; /* over the kept tuple: slot is its position there. The first one
+                                     is the group's number, the others are order_count */
     uint32_t order_count;
     uint32_t state_at; /* offset in a group's states */
 };
@@ -136,7 +137,7 @@ struct node_code {
     struct reg_list external; /* registers read here or below but not filled here or below */
     struct reg_list saved;    /* what is kept of the child's row (SORT, MATERIALIZE), of the inner
                                  row (HASH_JOIN), of the result (modify with RETURNING) */
-    struct reg_list nulls[2]; /* joins: what is null when that side has no row */
+    struct reg_list nulls[2]; /* joins: each side's row; what is null when that side has none */
     union {
         struct {
             const struct index *index; /* NULL: the table's own tree, whole */
@@ -350,6 +351,34 @@ exec__hold(struct exec *x, size_t *held, size_t size)
     x->held += size - *held;
     *held = size;
     return x->held > x->context.memory_max ? exec__held_too_much(x) : ERR_OK;
+}
+
+/* ---- joins ----------------------------------------------------------------------------------- */
+
+static inline void
+exec__set_nulls(struct exec *x, const struct reg_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        x->machine.frame[list->regs[i]] = datum_null();
+    }
+}
+
+/* What to do with an outer row when its last candidate has been looked at. */
+static inline bool
+exec__gives_unmatched(enum join_kind kind, bool matched)
+{
+    return !matched && (kind == JOIN_LEFT || kind == JOIN_FULL || kind == JOIN_ANTI);
+}
+
+static inline bool
+exec__any_null(const struct datum *values, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (values[i].null) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- rows.c: keeping rows -------------------------------------------------------------------- */

@@ -1,26 +1,11 @@
 /*
- * sql/exec/join.c - nested loops, hash joins, merge joins.
+ * sql/exec/join.c - nested loops and merge joins.
  *
- * All three do the same with a pair of rows: an inner or outer join gives every pair that passes
- * its condition, and outer rows (FULL: inner ones too) without any; SEMI and ANTI give outer rows
- * only. The side that has no row is nulls.
+ * These and hash joins do the same with a pair of rows: an inner or outer join gives every pair
+ * that passes its condition, and outer rows (FULL: inner ones too) without any; SEMI and ANTI give
+ * outer rows only. The side that has no row is nulls.
  */
 #include "sql/exec/exec_internal.h"
-
-static void
-set_nulls(struct exec *x, const struct reg_list *list)
-{
-    for (uint32_t i = 0; i < list->count; i++) {
-        x->machine.frame[list->regs[i]] = datum_null();
-    }
-}
-
-/* What to do with an outer row when its last candidate has been looked at. */
-static bool
-gives_unmatched(enum join_kind kind, bool matched)
-{
-    return !matched && (kind == JOIN_LEFT || kind == JOIN_FULL || kind == JOIN_ANTI);
-}
 
 /* ---- nested loop
  * ------------------------------------------------------------------------------------ */
@@ -67,7 +52,7 @@ static enum err
 loop_rest(struct task *task, struct exec *x, struct loop_state *state, bool *found)
 {
     struct materialize_state *inner = (struct materialize_state *)(void *)state->node.children[1];
-    set_nulls(x, &state->node.code->nulls[0]);
+    exec__set_nulls(x, &state->node.code->nulls[0]);
     for (;;) {
         TRY(exec__next(task, x, &inner->node, found));
         if (!*found) {
@@ -122,8 +107,8 @@ loop_next(struct task *task, struct exec *x, struct node *node, bool *found)
         TRY(loop_match(task, x, state, &pair));
         if (!pair) {
             state->has_outer = false;
-            if (gives_unmatched(kind, state->matched)) {
-                set_nulls(x, &node->code->nulls[1]);
+            if (exec__gives_unmatched(kind, state->matched)) {
+                exec__set_nulls(x, &node->code->nulls[1]);
                 *found = true;
                 return ERR_OK;
             }
@@ -161,227 +146,6 @@ const struct node_kind exec__nest_loop = {.state_size = sizeof(struct loop_state
     .start = loop_start,
     .next = loop_next,
     .close = loop_close};
-
-/* ---- hash join
- * -------------------------------------------------------------------------------------- */
-
-struct join_entry {
-    struct hash_entry entry;
-    struct join_entry *next_made; /* in the order they came */
-    bool matched;
-    struct datum *row;
-    struct datum keys[];
-};
-
-struct hash_state {
-    struct node node;
-    struct arena memory; /* entries */
-    struct arena keys;   /* of the outer row's */
-    struct hash_table table;
-    struct join_entry *first, **last;
-    struct join_entry *at; /* candidates of the outer row from here on; after the outer side: the
-                              inner rows left to look at */
-    uint64_t hash;
-    struct datum *outside;
-    size_t held;
-    bool built, has_outer, matched, outer_done;
-};
-
-static enum err
-hash_start(struct task *task, struct exec *x, struct node *node)
-{
-    struct hash_state *state = (struct hash_state *)(void *)node;
-    state->has_outer = false;
-    state->outer_done = false;
-    if (state->built && !exec__same_outside(x, &node->code->external, state->outside)) {
-        state->built = false;
-    }
-    if (state->built && node->code->plan->join.kind == JOIN_FULL) {
-        for (struct join_entry *entry = state->first; entry != NULL; entry = entry->next_made) {
-            entry->matched = false;
-        }
-    }
-    return exec__start(task, x, node->children[0]);
-}
-
-static bool
-any_null(const struct datum *keys, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (keys[i].null) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum err
-add_entry(struct exec *x, struct hash_state *state)
-{
-    const struct node_code *code = state->node.code;
-    uint32_t count = code->plan->join.key_count;
-    arena_reset(&state->keys);
-    TRY(exec__evaluate_code(x, &code->join.inner_keys, &state->keys));
-    const struct datum *keys = &x->machine.frame[code->join.inner_slot];
-    bool null = any_null(keys, count);
-    if (null && code->plan->join.kind != JOIN_FULL) {
-        return ERR_OK;
-    }
-    struct join_entry *entry = exec__save_keys(&state->memory, offsetof(struct join_entry, keys),
-        keys, code->join.key_by_reference, count);
-    entry->next_made = NULL;
-    entry->matched = false;
-    entry->row = exec__save(&state->memory, x->machine.frame, &code->saved);
-    *state->last = entry;
-    state->last = &entry->next_made;
-    if (!null) {
-        hash_table_add(
-            &state->table, &entry->entry, exec__hash_keys(code->join.key_types, keys, count));
-    }
-    return exec__hold(
-        x, &state->held, arena_used(&state->memory) + hash_table_memory(&state->table));
-}
-
-static enum err
-build(struct task *task, struct exec *x, struct hash_state *state)
-{
-    arena_reset(&state->memory);
-    hash_table_clear(&state->table);
-    state->first = NULL;
-    state->last = &state->first;
-    state->outside = exec__save(&state->memory, x->machine.frame, &state->node.code->external);
-    struct node *inner = state->node.children[1];
-    TRY(exec__start(task, x, inner));
-    for (;;) {
-        bool found = false;
-        TRY(exec__next(task, x, inner, &found));
-        if (!found) {
-            state->built = true;
-            return ERR_OK;
-        }
-        TRY(add_entry(x, state));
-    }
-}
-
-/* Looks up the outer row's first candidate. */
-static enum err
-probe(struct exec *x, struct hash_state *state)
-{
-    const struct node_code *code = state->node.code;
-    uint32_t count = code->plan->join.key_count;
-    arena_reset(&state->keys);
-    TRY(exec__evaluate_code(x, &code->join.outer_keys, &state->keys));
-    const struct datum *keys = &x->machine.frame[code->join.outer_slot];
-    state->has_outer = true;
-    state->matched = false;
-    state->at = NULL;
-    if (!any_null(keys, count)) {
-        state->hash = exec__hash_keys(code->join.key_types, keys, count);
-        state->at = (struct join_entry *)(void *)hash_table_first(&state->table, state->hash);
-    }
-    return ERR_OK;
-}
-
-static enum err
-hash_match(struct task *task, struct exec *x, struct hash_state *state, bool *found)
-{
-    const struct node_code *code = state->node.code;
-    uint32_t count = code->plan->join.key_count;
-    const struct datum *keys = &x->machine.frame[code->join.outer_slot];
-    *found = false;
-    while (state->at != NULL) {
-        struct join_entry *entry = state->at;
-        state->at = (struct join_entry *)(void *)entry->entry.next;
-        if (entry->entry.hash != state->hash ||
-            !exec__equal_keys(code->join.key_types, keys, entry->keys, count)) {
-            continue;
-        }
-        TRY(task_breathe(task, x->context.diag));
-        exec__restore(x->machine.frame, &code->saved, entry->row);
-        TRY(exec__passes(x, &code->join.condition, found));
-        if (*found) {
-            entry->matched = true;
-            return ERR_OK;
-        }
-    }
-    return ERR_OK;
-}
-
-static void
-hash_rest(struct exec *x, struct hash_state *state, bool *found)
-{
-    const struct node_code *code = state->node.code;
-    while (state->at != NULL && state->at->matched) {
-        state->at = state->at->next_made;
-    }
-    *found = state->at != NULL;
-    if (*found) {
-        set_nulls(x, &code->nulls[0]);
-        exec__restore(x->machine.frame, &code->saved, state->at->row);
-        state->at = state->at->next_made;
-    }
-}
-
-static enum err
-hash_next(struct task *task, struct exec *x, struct node *node, bool *found)
-{
-    struct hash_state *state = (struct hash_state *)(void *)node;
-    enum join_kind kind = node->code->plan->join.kind;
-    if (!state->built) {
-        TRY(build(task, x, state));
-    }
-    while (!state->outer_done) {
-        if (!state->has_outer) {
-            TRY(exec__next(task, x, node->children[0], found));
-            if (!*found) {
-                state->outer_done = true;
-                state->at = state->first;
-                break;
-            }
-            TRY(probe(x, state));
-        }
-        bool pair = false;
-        TRY(hash_match(task, x, state, &pair));
-        if (!pair) {
-            state->has_outer = false;
-            if (gives_unmatched(kind, state->matched)) {
-                set_nulls(x, &node->code->nulls[1]);
-                *found = true;
-                return ERR_OK;
-            }
-            continue;
-        }
-        state->matched = true;
-        if (kind == JOIN_ANTI || kind == JOIN_SEMI) {
-            state->has_outer = false;
-        }
-        if (kind != JOIN_ANTI) {
-            *found = true;
-            return ERR_OK;
-        }
-    }
-    *found = false;
-    if (kind == JOIN_FULL) {
-        hash_rest(x, state, found);
-    }
-    return ERR_OK;
-}
-
-static void
-hash_close(struct task *task, struct exec *x, struct node *node)
-{
-    (void)task;
-    (void)x;
-    struct hash_state *state = (struct hash_state *)(void *)node;
-    arena_destroy(&state->memory);
-    arena_destroy(&state->keys);
-    hash_table_destroy(&state->table);
-}
-
-const struct node_kind exec__hash_join = {.state_size = sizeof(struct hash_state),
-    .start = hash_start,
-    .next = hash_next,
-    .close = hash_close};
 
 /* ---- merge join
  * ------------------------------------------------------------------------------------- */
@@ -437,7 +201,7 @@ read_ahead(struct task *task, struct exec *x, struct merge_state *state)
         arena_reset(&state->ahead);
         TRY(exec__evaluate_code(x, &code->join.inner_keys, &state->ahead));
         const struct datum *keys = &x->machine.frame[code->join.inner_slot];
-        if (any_null(keys, count)) {
+        if (exec__any_null(keys, count)) {
             continue;
         }
         state->ahead_keys =
@@ -527,7 +291,7 @@ merge_outer(struct task *task, struct exec *x, struct merge_state *state)
     TRY(exec__evaluate_code(x, &code->join.outer_keys, &state->keys));
     state->has_outer = true;
     state->matched = false;
-    if (any_null(&x->machine.frame[code->join.outer_slot], code->plan->join.key_count)) {
+    if (exec__any_null(&x->machine.frame[code->join.outer_slot], code->plan->join.key_count)) {
         store_skip_all(&state->group); /* null is equal to nothing */
         return ERR_OK;
     }
@@ -551,8 +315,8 @@ merge_next(struct task *task, struct exec *x, struct node *node, bool *found)
         TRY(merge_match(task, x, state, &pair));
         if (!pair) {
             state->has_outer = false;
-            if (gives_unmatched(kind, state->matched)) {
-                set_nulls(x, &node->code->nulls[1]);
+            if (exec__gives_unmatched(kind, state->matched)) {
+                exec__set_nulls(x, &node->code->nulls[1]);
                 *found = true;
                 return ERR_OK;
             }

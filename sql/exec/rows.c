@@ -58,9 +58,14 @@ exec__save_keys(struct arena *arena, size_t head, const struct datum *from,
 void
 hash_table_clear(struct hash_table *table)
 {
-    if (table->buckets != NULL) {
-        memset(table->buckets, 0, (table->mask + 1) * sizeof *table->buckets);
+    if (table->count == 0) {
+        return;
     }
+    if (table->mask > 1024 && table->count < table->mask / 16) {
+        hash_table_destroy(table); /* clearing it would cost more than it has been used */
+        return;
+    }
+    memset(table->buckets, 0, (table->mask + 1) * sizeof *table->buckets);
     table->count = 0;
 }
 

@@ -141,16 +141,6 @@ function_start(struct task *task, struct exec *x, struct node *node)
     return ERR_OK;
 }
 
-static bool
-any_null(const struct datum *args, uint32_t count)
-{
-    bool null = false;
-    for (uint32_t i = 0; i < count; i++) {
-        null = null || args[i].null;
-    }
-    return null;
-}
-
 static enum err
 begin_sets(struct exec *x, struct function_state *state)
 {
@@ -174,7 +164,7 @@ begin_sets(struct exec *x, struct function_state *state)
         if (function->set == NULL) {
             continue;
         }
-        if ((function->flags & FUNCTION_STRICT) != 0 && any_null(args, call->arg_count)) {
+        if ((function->flags & FUNCTION_STRICT) != 0 && exec__any_null(args, call->arg_count)) {
             state->calls[i].ended = true;
             continue;
         }
@@ -202,7 +192,7 @@ call_next(struct exec *x, struct function_state *state, uint32_t at, struct datu
         return ERR_OK;
     }
     values[0] = datum_null();
-    if ((function->flags & FUNCTION_STRICT) != 0 && any_null(args, call->arg_count)) {
+    if ((function->flags & FUNCTION_STRICT) != 0 && exec__any_null(args, call->arg_count)) {
         return ERR_OK;
     }
     return function->call(&eval, args, (int)call->arg_count, values);

@@ -98,6 +98,50 @@ enum err run_next(struct task *task, struct spill *spill, struct run_reader *rea
     struct row_form form, struct datum *row, bool *found);
 void run_reader_destroy(struct run_reader *reader);
 
+/* ---- partitions ------------------------------------------------------------------------------
+ *
+ * For operators that hash. Their rows come in batches: the first one from elsewhere (a child), the
+ * others from runs. What of a batch does not fit into memory is partitioned by some bits of the
+ * hash; when the batch is done, each partition becomes a batch of its own, which may be partitioned
+ * again by other bits. A batch has rows of up to two sides.
+ */
+
+struct spill_batch {
+    struct run runs[2];
+    uint32_t level;
+};
+
+struct partitions {
+    struct spill spill;
+    struct spill_batch batch; /* the current one; in the first one's runs there is nothing */
+    bool from_runs;           /* it is not the first */
+    struct spill_batch *parts;
+    uint32_t fan; /* how many parts; 0: the current batch is not partitioned (yet) */
+    struct run_reader readers[2];
+    struct spill_batch *pending; /* a stack */
+    uint32_t pending_count, pending_capacity;
+};
+
+void partitions_create(struct partitions *partitions, const struct spill_context *context);
+void partitions_destroy(struct task *task, struct partitions *partitions);
+/* Back to the first batch; nothing else is left. */
+void partitions_clear(struct task *task, struct partitions *partitions);
+/* Whether the current batch can be partitioned: there are levels left, and room in files. */
+bool partitions_possible(const struct partitions *partitions);
+/* Does it, as for about this many bytes of rows (the first batch; the others' are known). */
+void partitions_split(struct partitions *partitions, uint64_t bytes);
+uint32_t partitions_part(const struct partitions *partitions, uint64_t hash);
+/* regs as in run_add. */
+enum err partitions_put(struct task *task, struct partitions *partitions, int side, uint32_t part,
+    const struct datum *row, const uint32_t *regs, struct row_form form);
+/* The next row of a side of a batch from runs; as run_next. */
+enum err partitions_read(struct task *task, struct partitions *partitions, int side,
+    struct row_form form, struct datum *row, bool *found);
+/* The current batch is done; *more: there is another, and now it is the current one. Those without
+ * rows are left out; without `second_alone`, also those that have rows of the second side only. */
+enum err partitions_next(
+    struct task *task, struct partitions *partitions, bool second_alone, bool *more);
+
 /* ---- sorting --------------------------------------------------------------------------------- */
 
 struct key_code {

@@ -2,7 +2,7 @@
 """Random statements over random tables, run on PostgreSQL 15 and on Tusk: the answers must be equal.
 
     tests/system/differential.py [--seed N] [--rounds N] [--statements N] [--build release]
-                                 [--tusk-port N] [--postgres-port N]
+                                 [--tusk-port N] [--postgres-port N] [--setting NAME=VALUE]
 
 A round makes its own tables from its seed, so a failure is found again with --seed and --rounds 1.
 Compared are the rows (as a set where the statement does not order them wholly), the types of the
@@ -528,6 +528,9 @@ def run_round(checks, seed, statements, ports, options):
         for index in range(4):
             connection.query(f"drop table if exists dt{index}")
         connection.query("set statement_timeout = '10s'")
+    for setting in options.setting:
+        name, _, value = setting.partition("=")
+        connections[1].query(f"set {name} = '{value}'")
     counts = {"same rows": 0, "same error": 0, "slow": 0}
     prelude = generator.make_tables()
     open_transaction = False
@@ -617,6 +620,8 @@ def main():
     parser.add_argument("--build", default="release")
     parser.add_argument("--tusk-port", type=int, help="of a running server, instead of starting one")
     parser.add_argument("--postgres-port", type=int)
+    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE",
+                        help="set on Tusk only; debug_work_mem_bytes=0 sends all to temporary files")
     parser.add_argument("--stop", action="store_true", help="end a round at its first failure")
     parser.add_argument("--log", type=argparse.FileType("w"), help="write the statements there")
     parser.add_argument("--verbose", action="store_true")

@@ -35,6 +35,7 @@ struct fixture {
     uint64_t random;
     reg_t next_reg;
     uint64_t memory_max;
+    const char *directory;
 };
 
 static uint32_t
@@ -197,11 +198,16 @@ run(struct fixture *f, struct plan_node *root, const reg_t *shown, const oid_t *
     struct arena arena;
     arena_create(&arena, "portal");
     OK(exec_compile(&f->arena, &plan, &program, &f->diag));
+    /* Half of them in memory. */
+    static const uint64_t sizes[] = {0, 600, 2500, 1 << 28, 1 << 28, 1 << 28};
+    uint64_t work_mem = sizes[f->memory_max < 1 << 28 ? 5 : draw(f, 6)];
+    struct spill_space space = {.directory = f->directory, .limit = UINT64_MAX};
     struct exec_context context = {.env = &f->env,
         .arena = &arena,
-        .work_mem = 1 << 28,
-        .hash_mem = 1 << 28,
+        .work_mem = work_mem,
+        .hash_mem = work_mem,
         .memory_max = f->memory_max,
+        .spill_space = &space,
         .count = draw(f, 2) == 0,
         .diag = &f->diag};
     struct exec *exec = NULL;
@@ -222,6 +228,7 @@ run(struct fixture *f, struct plan_node *root, const reg_t *shown, const oid_t *
         buffer_add_u8(lines, '\n');
     }
     exec_close(f->task, exec);
+    ASSERT(space.used == 0);
     arena_destroy(&arena);
     return err;
 }
@@ -819,8 +826,11 @@ static void
 test_main(struct task *task, void *arg)
 {
     (void)arg;
+    struct diag diag;
+    ASSERT(world_temp_directory(task, "tmp", &diag) == ERR_OK);
     for (uint64_t seed = 1; seed <= 150; seed++) {
-        struct fixture f = {.task = task, .random = seed, .memory_max = 1 << 28};
+        struct fixture f = {
+            .task = task, .random = seed, .memory_max = 1 << 28, .directory = "tmp"};
         f.env.world = task_world(task);
         f.env.time_zone = "UTC";
         arena_create(&f.arena, "test");
@@ -833,6 +843,7 @@ test_main(struct task *task, void *arg)
         test_sets(&f);
         test_distinct(&f);
         if (seed == 1) {
+            f.directory = NULL;
             test_large_sort(&f);
             test_logic(&f);
             test_depth(&f);
