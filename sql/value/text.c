@@ -38,9 +38,10 @@ fold(uint8_t c, bool fold_case)
 }
 
 /* The classic two-pointer match: on a mismatch go back to the last %, one character further. */
-bool
-like_match(struct slice text, struct slice pattern, uint8_t escape, bool fold_case)
+static bool
+like_scan(struct slice text, struct slice pattern, uint8_t escape, bool fold_case, bool *unfinished)
 {
+    *unfinished = false; /* the escape character came, and nothing behind it */
     size_t t = 0;
     size_t p = 0;
     size_t star_p = SIZE_MAX;
@@ -58,8 +59,9 @@ like_match(struct slice text, struct slice pattern, uint8_t escape, bool fold_ca
             matched = true;
         } else if (p < pattern.size) {
             size_t at = p;
-            if (escape != 0 && pattern.data[at] == escape && at + 1 < pattern.size) {
-                at++;
+            if (escape != 0 && pattern.data[at] == escape && ++at == pattern.size) {
+                *unfinished = true;
+                return false;
             }
             if (fold(pattern.data[at], fold_case) == fold(text.data[t], fold_case)) {
                 p = at + 1;
@@ -82,6 +84,13 @@ like_match(struct slice text, struct slice pattern, uint8_t escape, bool fold_ca
     return p == pattern.size;
 }
 
+bool
+like_match(struct slice text, struct slice pattern, uint8_t escape, bool fold_case)
+{
+    bool unfinished = false;
+    return like_scan(text, pattern, escape, fold_case, &unfinished);
+}
+
 static enum err
 like(struct eval *eval, const struct datum *args, int count, bool fold_case, bool negate,
     struct datum *result)
@@ -93,19 +102,13 @@ like(struct eval *eval, const struct datum *args, int count, bool fold_case, boo
         }
         escape = args[2].size == 0 ? 0 : args[2].p[0];
     }
-    struct slice pattern = datum_slice(args[1]);
-    if (escape != 0 && pattern.size > 0 && pattern.data[pattern.size - 1] == escape) {
-        size_t escapes = 0;
-        while (escapes < pattern.size && pattern.data[pattern.size - 1 - escapes] == escape) {
-            escapes++;
-        }
-        if (escapes % 2 == 1) {
-            return diag_set(eval->diag, ERR_INVALID_ESCAPE_SEQUENCE,
-                "LIKE pattern must not end with escape character");
-        }
-    }
-    *result = datum_bool(like_match(datum_slice(args[0]), pattern, escape, fold_case) != negate);
-    return ERR_OK;
+    bool unfinished = false;
+    bool matched =
+        like_scan(datum_slice(args[0]), datum_slice(args[1]), escape, fold_case, &unfinished);
+    *result = datum_bool(matched != negate);
+    return unfinished ? diag_set(eval->diag, ERR_INVALID_ESCAPE_SEQUENCE,
+                            "LIKE pattern must not end with escape character")
+                      : ERR_OK;
 }
 
 FN(text_like)
