@@ -114,8 +114,15 @@ numeric__check(struct eval *eval, struct datum value)
 {
     size_t digits = digits_bound(value);
     size_t scale = (size_t)numeric__scale(value);
-    return digits > scale && digits - scale > DIGITS_BEFORE_MAX + 8 ? numeric__overflow(eval)
-                                                                    : ERR_OK;
+    if (digits <= scale + DIGITS_BEFORE_MAX) {
+        return ERR_OK;
+    }
+    mpz_t z;
+    mpz_init(z);
+    numeric__to_mpz(value, z);
+    digits = mpz_sizeinbase(z, 10); /* or one less */
+    mpz_clear(z);
+    return digits > scale + DIGITS_BEFORE_MAX + 1 ? numeric__overflow(eval) : ERR_OK;
 }
 
 void

@@ -19,6 +19,7 @@
 
 enum {
     GUARD_BITS = 64,
+    EXPONENT_MAX = 6000, /* of e: as PostgreSQL; also bounds the work */
 };
 
 static const double bits_per_digit = 3.3219280948873626;
@@ -324,7 +325,7 @@ FN(numeric_exp)
                      : decimals > SCALE_MAX ? SCALE_MAX
                                             : decimals;
     int scale = clamp(larger(DIV_DIGITS_MIN - (int)limited, numeric__scale(value)));
-    if (decimals >= DIGITS_BEFORE_MAX) {
+    if (decimals >= EXPONENT_MAX * log10_e) {
         return numeric__overflow(eval);
     }
     if (decimals < -DISPLAY_SCALE_MAX - 10) {
@@ -553,6 +554,7 @@ power_by_logarithm(
     struct eval *eval, struct datum base, struct datum exponent, int scale, struct datum *result)
 {
     bool negative = numeric__is_negative(base);
+    bool whole_power = scale >= 0;
     int64_t whole = 0;
     if (negative) {
         uint8_t *bytes = arena_copy(eval->arena, base.p, base.size);
@@ -570,14 +572,12 @@ power_by_logarithm(
         scale = larger(DIV_DIGITS_MIN - (int)limited, numeric__scale(base));
         scale = clamp(larger(scale, numeric__scale(exponent)));
     }
-    if (fabs(ln * y) > SCALE_MAX * 3.01 * 8 && decimals > 0) {
-        return numeric__overflow(eval);
-    }
-    if (decimals >= DIGITS_BEFORE_MAX) {
+    bool beyond = fabs(ln * y) > EXPONENT_MAX + 20;
+    if (beyond && decimals > 0) {
         return numeric__overflow(eval);
     }
     if (decimals < -DISPLAY_SCALE_MAX - 10) {
-        *result = zero_at(eval->arena, fabs(ln * y) > SCALE_MAX * 3.01 ? DISPLAY_SCALE_MAX : scale);
+        *result = zero_at(eval->arena, beyond && !whole_power ? DISPLAY_SCALE_MAX : scale);
         return ERR_OK;
     }
     bits_t bits = exp_bits(decimals, scale);
