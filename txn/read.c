@@ -60,7 +60,7 @@ txn_get(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_i
     uint64_t newer = 0;
     *found = find_version(txn, snapshot, &raw, &newer);
     if (tracked && newer != 0) {
-        TRY(ssi__saw_newer(txn, newer, tree, key, diag));
+        TRY(ssi__saw_newer(txn, newer, tree, key, true, diag));
     }
     if (!*found) {
         return ERR_OK;
@@ -200,7 +200,8 @@ met_newer(struct txn_scan *scan, uint64_t newer, const struct btree_row *now,
             return ERR_OK;
         }
     }
-    return ssi__saw_newer(scan->txn, newer, scan->tree, now->key, diag);
+    bool few = scan->range.has_low && scan->range.has_high;
+    return ssi__saw_newer(scan->txn, newer, scan->tree, now->key, few, diag);
 }
 
 enum err

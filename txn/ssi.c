@@ -50,6 +50,7 @@ struct edge {
     struct list_node in;  /* in writer->in */
     struct sxact *reader, *writer;
     tree_id_t tree;
+    bool hostage; /* SS6: the first of a dangerous structure that stands */
     uint8_t key_size;
     uint8_t key[SSI_KEY_MAX];
     char statement[SSI_STATEMENT_MAX]; /* of whoever found it */
@@ -70,10 +71,12 @@ struct sxact {
     bool read_only;      /* declared, or found at the end */
     _Atomic bool doomed; /* read by its owner without the latch; `why` comes before */
     bool committed;
-    bool forgotten;     /* out of the graph, soon freed */
-    bool summary_in;    /* someone unknown, committed, has an edge to it */
-    bool busy;          /* its ranges are being summarised: it stays */
-    struct latch latch; /* its ranges */
+    bool forgotten;             /* out of the graph, soon freed */
+    bool summary_in;            /* someone unknown, committed, has an edge to it */
+    bool undecided;             /* has hostage edges, but may go on without waiting; its owner's */
+    _Atomic uint64_t waits_for; /* the id of whose end it waits for, or 0 */
+    bool busy;                  /* its ranges are being summarised: it stays */
+    struct latch latch;         /* its ranges */
     struct ssi_reads *reads;
     struct arena memory;   /* bytes of keys; under latch */
     size_t memory_limit;   /* then it is compacted */
@@ -711,6 +714,13 @@ may_see(const struct sxact *t1, uint64_t t3_lsn)
     return !t1->read_only || (t3_lsn != 0 && t3_lsn <= t1->snapshot);
 }
 
+/* T1 wants to write a row of T2's: if T2 commits, T1 fails anyhow, so T2 need not (SS6). */
+static bool
+waits_for(const struct sxact *t1, const struct sxact *t2)
+{
+    return t2->id != 0 && atomic_load_explicit(&t1->waits_for, memory_order_relaxed) == t2->id;
+}
+
 /* A new edge reader -rw-> writer. True if it closes a dangerous structure. Both edges of it are
  * noted for the words. */
 static bool
@@ -745,8 +755,12 @@ is_dangerous(const struct edge *edge, struct structure *structure)
         return true;
     }
     LIST_FOREACH (node, &reader->in) {
-        const struct edge *in = LIST_ENTRY(node, struct edge, in);
+        struct edge *in = LIST_ENTRY(node, struct edge, in);
         const struct sxact *t1 = in->reader;
+        if (waits_for(t1, reader)) {
+            in->hostage = true;
+            continue;
+        }
         if (!t1->doomed && (t1 == writer || ends_after(t1->order, writer->order)) &&
             may_see(t1, writer->committed ? writer->end : 0)) {
             note_edge(structure, 0, in);
@@ -799,11 +813,46 @@ add_edge(struct ssi *ssi, struct sxact *reader, struct sxact *writer, struct sxa
     }
     /* As PostgreSQL: the pivot if it can still be aborted, else whoever found it (SS4). */
     if (self == reader && writer->order == 0) {
-        doom(writer, structure);
+        edge->hostage = true; /* it may be about to wait for the pivot */
+        self->undecided = true;
         return false;
     }
     doom(self, structure);
     return true;
+}
+
+/* The structures that `t1` has found and that still are ones lose their pivots. Under the graph
+ * latch. */
+static void
+doom_pivots_of(struct sxact *t1)
+{
+    LIST_FOREACH (node, &t1->out) {
+        struct edge *edge = LIST_ENTRY(node, struct edge, out);
+        struct sxact *pivot = edge->writer;
+        struct structure structure = {0};
+        if (edge->hostage && pivot->order == 0 && !pivot->doomed &&
+            is_dangerous(edge, &structure)) {
+            doom(pivot, &structure);
+        }
+        edge->hostage = false;
+    }
+    t1->undecided = false;
+}
+
+/* A pivot commits: it is T1 that may not (SS6). Under the graph latch. */
+static void
+doom_hostages(struct sxact *pivot)
+{
+    LIST_FOREACH (node, &pivot->in) {
+        const struct edge *edge = LIST_ENTRY(node, struct edge, in);
+        struct sxact *t1 = edge->reader;
+        struct structure structure = {0};
+        if (edge->hostage && t1->order == 0 && !t1->doomed) {
+            note_edge(&structure, 0, edge);
+            (void)is_dangerous(edge, &structure);
+            doom(t1, &structure);
+        }
+    }
 }
 
 /* ---- what transactions do ----------------------------------------------------------------------
@@ -861,9 +910,20 @@ ssi__set_id(struct txn *txn, uint64_t id)
     latch_release(&ssi->graph);
 }
 
+void
+ssi__waits(struct txn *txn, uint64_t id)
+{
+    atomic_store_explicit(&txn->sx->waits_for, id, memory_order_relaxed);
+}
+
 enum err
 ssi__check(struct txn *txn, struct diag *diag)
 {
+    if (txn->sx->undecided) { /* it did not wait for the pivot */
+        latch_acquire(&txn->db->ssi->graph);
+        doom_pivots_of(txn->sx);
+        latch_release(&txn->db->ssi->graph);
+    }
     bool doomed = atomic_load_explicit(&txn->sx->doomed, memory_order_acquire);
     return doomed ? fail(txn, txn->sx->why, diag) : ERR_OK;
 }
@@ -976,7 +1036,7 @@ ssi__scan_end(struct txn *txn, struct ssi_scan *scan, bool all, bool backward, s
 
 enum err
 ssi__saw_newer(
-    struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key, struct diag *diag)
+    struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key, bool few, struct diag *diag)
 {
     struct ssi *ssi = txn->db->ssi;
     struct structure structure = {0};
@@ -988,6 +1048,9 @@ ssi__saw_newer(
     }
     if (other != NULL && other != txn->sx) {
         ends = add_edge(ssi, txn->sx, other, txn->sx, tree, key, &structure);
+        if (txn->sx->undecided && (!few || txn->sx->read_only)) {
+            doom_pivots_of(txn->sx);
+        }
     } else if (other == NULL && txn->sx->snapshot < ssi->blind_end && !txn->sx->doomed) {
         doom(txn->sx, &structure);
         ends = true;
@@ -1105,8 +1168,12 @@ doom_pivots(struct sxact *sx)
         struct structure structure = {0};
         bool dangerous = false; /* those of pivot->summary_in have committed, before this one */
         LIST_FOREACH (far_node, &pivot->in) {
-            const struct edge *far = LIST_ENTRY(far_node, struct edge, in);
+            struct edge *far = LIST_ENTRY(far_node, struct edge, in);
             const struct sxact *t1 = far->reader;
+            if (t1 != sx && waits_for(t1, pivot)) {
+                far->hostage = true;
+                continue;
+            }
             if (t1 == sx || (t1->order == 0 && !t1->read_only && !t1->doomed)) {
                 note_edge(&structure, 0, far);
                 dangerous = true;
@@ -1131,8 +1198,10 @@ ssi__prepare(struct txn *txn, struct diag *diag)
         if (txn->log == NULL) {
             sx->read_only = true;
         } else {
+            doom_hostages(sx);
             doom_pivots(sx);
         }
+        doom_pivots_of(sx);
         sx->order = ssi->next_order++;
     }
     latch_release(&ssi->graph);
@@ -1157,6 +1226,8 @@ ssi__commit_leave(struct txn *txn, uint64_t lsn)
     struct ssi *ssi = txn->db->ssi;
     struct sxact *sx = txn->sx;
     if (lsn != 0) {
+        doom_hostages(sx);
+        doom_pivots_of(sx);
         doom_pivots(sx);
         sx->order = ssi->next_order++;
         sx->end = lsn;

@@ -26,6 +26,8 @@
  *        commits, the LSN and becoming visible are one step under commit latch and graph latch: the
  *        orders agree, and no snapshot is taken in between. Afterwards nobody aborts it any more.
  *   SS5. Merging ranges, dropping filters and summarising old transactions only add conflicts.
+ *   SS6. A structure whose T1 waits for its T2, or may be about to, stands until one of the two
+ *        commits: that one dooms the other. (T1 wants a row of T2's, so it fails if T2 commits.)
  *
  * Latch order: a leaf's latch, the commit latch, or none - tree partition - a transaction's ranges
  * - graph. Nothing sleeps under any of them.
@@ -73,14 +75,17 @@ enum err ssi__scan_begin(struct txn *txn, tree_id_t tree, const struct txn_range
 /* What was read in the end: all, or up to and with `last` (NULL data: nothing). */
 void ssi__scan_end(
     struct txn *txn, struct ssi_scan *scan, bool all, bool backward, struct slice last);
-/* A version was passed over because `writer` is not in the snapshot. */
-enum err ssi__saw_newer(
-    struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key, struct diag *diag);
+/* A version was passed over because `writer` is not in the snapshot. `few`: it was one of few rows,
+ * perhaps looked up to be written (SS6). */
+enum err ssi__saw_newer(struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key,
+    bool few, struct diag *diag);
 /* After a row was written (SS1). NULL data: no such value. Not `known`: do not ask filters. */
 enum err ssi__wrote(struct txn *txn, tree_id_t tree, struct slice key, struct slice old,
     struct slice new, bool known, struct diag *diag);
 /* The whole tree was. */
 enum err ssi__wrote_tree(struct txn *txn, tree_id_t tree, struct diag *diag);
+/* It is about to sleep until `id` has ended (0: it no longer is), whose row it wants to write. */
+void ssi__waits(struct txn *txn, uint64_t id);
 /* Has somebody chosen this one as the victim? */
 enum err ssi__check(struct txn *txn, struct diag *diag);
 

@@ -215,12 +215,19 @@ decide_insert(void *arg, const struct btree_row *current, struct row_head *head)
 static enum err
 wait_turn(struct task *task, struct write *write, struct diag *diag)
 {
-    TRY(lock__row_acquire(
-        task, write->txn, write->tree, write->key, write->mode, write->own, diag));
-    if (write->busy != 0) {
-        TRY(lock__wait_txn(task, write->txn, write->busy, diag));
+    struct txn *txn = write->txn;
+    if (txn->sx != NULL) {
+        ssi__waits(txn, write->busy);
     }
-    return ERR_OK;
+    enum err err =
+        lock__row_acquire(task, txn, write->tree, write->key, write->mode, write->own, diag);
+    if (err == ERR_OK && write->busy != 0) {
+        err = lock__wait_txn(task, txn, write->busy, diag);
+    }
+    if (txn->sx != NULL) {
+        ssi__waits(txn, 0);
+    }
+    return err;
 }
 
 static enum err
@@ -328,7 +335,7 @@ note_exists(const struct write *write, struct slice value, struct diag *diag)
     uint64_t state = table__state(txn->db, write->exists);
     TRY(ssi__read_key(txn, write->tree, write->key, diag));
     if (state_is_committed(state) && state != STATE_OLD && state > txn->snapshot_lsn) {
-        TRY(ssi__saw_newer(txn, write->exists, write->tree, write->key, diag));
+        TRY(ssi__saw_newer(txn, write->exists, write->tree, write->key, false, diag));
     }
     return ssi__wrote(txn, write->tree, write->key, (struct slice){0}, value, true, diag);
 }
