@@ -69,6 +69,7 @@ def main():
         "debug_work_mem_bytes=0"])
     step("larger than work_mem, ASan", ["tests/system/spill.py", "--build", "debug", "--rows", "6000"])
     step("shell, ASan", ["tests/shell/compare.py", "--spawn", "debug"])
+    step("larger than memory", ["tests/system/larger_than_memory.py"])
     step("lifecycle, ASan", ["tests/system/lifecycle.py", "debug"])
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
