@@ -229,6 +229,7 @@ run_list(struct task *task, struct sql_session *session, const char *text, size_
         TRY(session__begin_implicit(task, session, diag));
         struct prepared *prepared = NULL;
         TRY(prepared__new(session, "", text, size, statement, NULL, 0, &prepared, diag));
+        prepared->no_params = true;
         enum err err = run_once(task, session, prepared, NULL, diag);
         prepared__release(prepared);
         TRY(err);

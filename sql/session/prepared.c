@@ -249,8 +249,9 @@ prepared__plan(
     const oid_t *types = prepared->described ? prepared->param_types : prepared->given_types;
     uint32_t count = prepared->described ? prepared->param_count : prepared->given_count;
     const struct planned *before = prepared->planned;
+    uint32_t param_max = prepared->no_params ? 0 : prepared->statement->param_max;
     TRY(planned__renew(task, session, prepared->statement->body, prepared->text, types, count,
-        prepared->statement->param_max, &prepared->planned, diag));
+        param_max, &prepared->planned, diag));
     if (prepared->planned == before) {
         return ERR_OK;
     }

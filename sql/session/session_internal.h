@@ -86,6 +86,7 @@ struct prepared {
     size_t size;
     const struct ast_statement *statement; /* NULL: an empty string */
     bool cached;                           /* found by its text: its types and columns may change */
+    bool no_params;                        /* simple protocol: nobody gives any, so $1 is 42P02 */
     bool uncacheable;   /* text cache: this text could not be planned with lifted literals */
     oid_t *given_types; /* as at Parse; 0: infer */
     uint32_t given_count;
