@@ -10,8 +10,7 @@
 enum {
     RETRY_US = 10000000, /* after a checkpoint that failed */
 };
-#define PACE          0.5 /* of the way to the next checkpoint */
-#define UNDO_PATIENCE ((uint64_t)256 << 20)
+#define PACE 0.5 /* of the way to the next checkpoint */
 
 bool
 checkpoint__version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
@@ -68,7 +67,7 @@ checkpoint__due(void *arg)
                   ((double)db->checkpoint_interval_us * PACE);
     double log = (double)(wal_end(db->wal).v - db->checkpoint_start_lsn) /
                  ((double)db->checkpoint_wal_size * PACE);
-    double undo = (double)atomic_load(&db->undo_bytes) / (double)(UNDO_PATIENCE);
+    double undo = (double)atomic_load(&db->undo_bytes) / (double)db->checkpoint_undo_size;
     double most = time > log ? time : log;
     return most > undo ? most : undo;
 }

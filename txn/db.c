@@ -7,6 +7,8 @@ enum {
     KEEPER_PERIOD_US = 50 * 1000,
 };
 #define CHECKPOINT_WAL_SIZE_DEFAULT   ((uint64_t)1 << 30)
+#define CACHE_SIZE_DEFAULT            ((uint64_t)1 << 30)
+#define CHECKPOINT_UNDO_MIN           ((uint64_t)32 << 20)
 #define CHECKPOINT_INTERVAL_S_DEFAULT ((int64_t)300)
 #define UNDO_SIZE_MAX_DEFAULT         ((uint64_t)8 << 30)
 #define LOCKS_MAX_DEFAULT             ((uint64_t)8 << 20)
@@ -117,6 +119,9 @@ db_new(struct task *task, const struct txn_db_options *options)
     memset(db, 0, sizeof *db);
     db->world = task_world(task);
     db->checkpoint_automatic = options->checkpoint_automatic;
+    uint64_t cache_size = options->cache_size == 0 ? CACHE_SIZE_DEFAULT : options->cache_size;
+    db->checkpoint_undo_size =
+        cache_size / 4 < CHECKPOINT_UNDO_MIN ? CHECKPOINT_UNDO_MIN : cache_size / 4;
     uint32_t interval_s = options->checkpoint_interval_s;
     db->checkpoint_interval_us =
         (interval_s == 0 ? CHECKPOINT_INTERVAL_S_DEFAULT : (int64_t)interval_s) * 1000 * 1000;

@@ -323,6 +323,7 @@ struct txn_db {
     _Atomic bool checkpoint_wanted;
     uint64_t checkpoint_wal_size;
     int64_t checkpoint_interval_us;
+    uint64_t checkpoint_undo_size; /* a running one hurries when undo comes near this */
     _Atomic bool checkpoint_paced; /* the running one takes its time */
     int64_t checkpoint_start_us;   /* of that one; its task only */
     uint64_t checkpoint_start_lsn;
