@@ -1239,46 +1239,101 @@ struct ast_statement {
 
 /* ---- from a node to its struct --------------------------------------------------------------- */
 
-#define AST_STRUCTS(X)                                                                             \
-    X(const, AST_CONST)                                                                            \
-    X(param, AST_PARAM)                                                                            \
-    X(column, AST_COLUMN)                                                                          \
-    X(op, AST_OP)                                                                                  \
-    X(bool, AST_BOOL)                                                                              \
-    X(call, AST_CALL)                                                                              \
-    X(case, AST_CASE)                                                                              \
-    X(when, AST_WHEN) X(list_call, AST_LIST_CALL) X(in, AST_IN) X(any, AST_ANY) X(                 \
-        exists, AST_EXISTS) X(subquery, AST_SUBQUERY) X(between, AST_BETWEEN) X(like,              \
-        AST_LIKE) X(is, AST_IS) X(distinct_from, AST_DISTINCT_FROM) X(cast, AST_CAST) X(row,       \
-        AST_ROW) X(array, AST_ARRAY) X(collate, AST_COLLATE) X(subscript, AST_SUBSCRIPT) X(field,  \
-        AST_FIELD) X(sql_value, AST_SQL_VALUE) X(default, AST_DEFAULT) X(named_arg,                \
-        AST_NAMED_ARG) X(grouping, AST_GROUPING) X(name, AST_NAME) X(type, AST_TYPE) X(target,     \
-        AST_TARGET) X(sort, AST_SORT) X(window, AST_WINDOW) X(cte, AST_CTE) X(locking,             \
-        AST_LOCKING) X(table, AST_TABLE) X(range_subquery, AST_RANGE_SUBQUERY) X(range_function,   \
-        AST_RANGE_FUNCTION) X(join, AST_JOIN) X(column_def, AST_COLUMN_DEF) X(constraint,          \
-        AST_CONSTRAINT) X(like_table, AST_LIKE_TABLE) X(option, AST_OPTION) X(index_column,        \
-        AST_INDEX_COLUMN) X(alter_action, AST_ALTER_ACTION) X(conflict, AST_CONFLICT) X(statement, \
-        AST_STATEMENT) X(select, AST_SELECT) X(insert, AST_INSERT) X(update, AST_UPDATE) X(delete, \
-        AST_DELETE) X(create_table, AST_CREATE_TABLE) X(create_table_as,                           \
-        AST_CREATE_TABLE_AS) X(create_index, AST_CREATE_INDEX) X(create_view, AST_CREATE_VIEW)     \
-        X(create_schema, AST_CREATE_SCHEMA) X(create_sequence, AST_CREATE_SEQUENCE) X(             \
-            create_database, AST_CREATE_DATABASE) X(create_role, AST_CREATE_ROLE) X(create_enum,   \
-            AST_CREATE_ENUM) X(drop, AST_DROP) X(alter_table, AST_ALTER_TABLE)                     \
-            X(alter_sequence, AST_ALTER_SEQUENCE) X(alter_role, AST_ALTER_ROLE) X(alter_database,  \
-                AST_ALTER_DATABASE) X(alter_system, AST_ALTER_SYSTEM) X(rename, AST_RENAME)        \
-                X(truncate, AST_TRUNCATE) X(transaction, AST_TRANSACTION) X(set, AST_SET) X(       \
-                    set_transaction, AST_SET_TRANSACTION) X(show, AST_SHOW)                        \
-                    X(discard_statement, AST_DISCARD) X(copy, AST_COPY) X(explain, AST_EXPLAIN) X( \
-                        prepare, AST_PREPARE) X(execute, AST_EXECUTE)                              \
-                        X(deallocate, AST_DEALLOCATE) X(declare_cursor, AST_DECLARE_CURSOR)        \
-                            X(fetch, AST_FETCH) X(close_cursor, AST_CLOSE_CURSOR)                  \
-                                X(lock, AST_LOCK) X(vacuum, AST_VACUUM) X(reindex, AST_REINDEX)    \
-                                    X(cluster, AST_CLUSTER) X(checkpoint, AST_CHECKPOINT)          \
-                                        X(comment, AST_COMMENT) X(grant, AST_GRANT)                \
-                                            X(notify, AST_NOTIFY) X(do, AST_DO)                    \
-                                                X(call_statement, AST_CALL_STATEMENT)              \
-                                                    X(set_constraints, AST_SET_CONSTRAINTS)        \
-                                                        X(unsupported, AST_UNSUPPORTED)
+/* clang-format off */
+#define AST_STRUCTS(X)                       \
+    X(const, AST_CONST)                      \
+    X(param, AST_PARAM)                      \
+    X(column, AST_COLUMN)                    \
+    X(op, AST_OP)                            \
+    X(bool, AST_BOOL)                        \
+    X(call, AST_CALL)                        \
+    X(case, AST_CASE)                        \
+    X(when, AST_WHEN)                        \
+    X(list_call, AST_LIST_CALL)              \
+    X(in, AST_IN)                            \
+    X(any, AST_ANY)                          \
+    X(exists, AST_EXISTS)                    \
+    X(subquery, AST_SUBQUERY)                \
+    X(between, AST_BETWEEN)                  \
+    X(like, AST_LIKE)                        \
+    X(is, AST_IS)                            \
+    X(distinct_from, AST_DISTINCT_FROM)      \
+    X(cast, AST_CAST)                        \
+    X(row, AST_ROW)                          \
+    X(array, AST_ARRAY)                      \
+    X(collate, AST_COLLATE)                  \
+    X(subscript, AST_SUBSCRIPT)              \
+    X(field, AST_FIELD)                      \
+    X(sql_value, AST_SQL_VALUE)              \
+    X(default, AST_DEFAULT)                  \
+    X(named_arg, AST_NAMED_ARG)              \
+    X(grouping, AST_GROUPING)                \
+    X(name, AST_NAME)                        \
+    X(type, AST_TYPE)                        \
+    X(target, AST_TARGET)                    \
+    X(sort, AST_SORT)                        \
+    X(window, AST_WINDOW)                    \
+    X(cte, AST_CTE)                          \
+    X(locking, AST_LOCKING)                  \
+    X(table, AST_TABLE)                      \
+    X(range_subquery, AST_RANGE_SUBQUERY)    \
+    X(range_function, AST_RANGE_FUNCTION)    \
+    X(join, AST_JOIN)                        \
+    X(column_def, AST_COLUMN_DEF)            \
+    X(constraint, AST_CONSTRAINT)            \
+    X(like_table, AST_LIKE_TABLE)            \
+    X(option, AST_OPTION)                    \
+    X(index_column, AST_INDEX_COLUMN)        \
+    X(alter_action, AST_ALTER_ACTION)        \
+    X(conflict, AST_CONFLICT)                \
+    X(statement, AST_STATEMENT)              \
+    X(select, AST_SELECT)                    \
+    X(insert, AST_INSERT)                    \
+    X(update, AST_UPDATE)                    \
+    X(delete, AST_DELETE)                    \
+    X(create_table, AST_CREATE_TABLE)        \
+    X(create_table_as, AST_CREATE_TABLE_AS)  \
+    X(create_index, AST_CREATE_INDEX)        \
+    X(create_view, AST_CREATE_VIEW)          \
+    X(create_schema, AST_CREATE_SCHEMA)      \
+    X(create_sequence, AST_CREATE_SEQUENCE)  \
+    X(create_database, AST_CREATE_DATABASE)  \
+    X(create_role, AST_CREATE_ROLE)          \
+    X(create_enum, AST_CREATE_ENUM)          \
+    X(drop, AST_DROP)                        \
+    X(alter_table, AST_ALTER_TABLE)          \
+    X(alter_sequence, AST_ALTER_SEQUENCE)    \
+    X(alter_role, AST_ALTER_ROLE)            \
+    X(alter_database, AST_ALTER_DATABASE)    \
+    X(alter_system, AST_ALTER_SYSTEM)        \
+    X(rename, AST_RENAME)                    \
+    X(truncate, AST_TRUNCATE)                \
+    X(transaction, AST_TRANSACTION)          \
+    X(set, AST_SET)                          \
+    X(set_transaction, AST_SET_TRANSACTION)  \
+    X(show, AST_SHOW)                        \
+    X(discard_statement, AST_DISCARD)        \
+    X(copy, AST_COPY)                        \
+    X(explain, AST_EXPLAIN)                  \
+    X(prepare, AST_PREPARE)                  \
+    X(execute, AST_EXECUTE)                  \
+    X(deallocate, AST_DEALLOCATE)            \
+    X(declare_cursor, AST_DECLARE_CURSOR)    \
+    X(fetch, AST_FETCH)                      \
+    X(close_cursor, AST_CLOSE_CURSOR)        \
+    X(lock, AST_LOCK)                        \
+    X(vacuum, AST_VACUUM)                    \
+    X(reindex, AST_REINDEX)                  \
+    X(cluster, AST_CLUSTER)                  \
+    X(checkpoint, AST_CHECKPOINT)            \
+    X(comment, AST_COMMENT)                  \
+    X(grant, AST_GRANT)                      \
+    X(notify, AST_NOTIFY)                    \
+    X(do, AST_DO)                            \
+    X(call_statement, AST_CALL_STATEMENT)    \
+    X(set_constraints, AST_SET_CONSTRAINTS)  \
+    X(unsupported, AST_UNSUPPORTED)
+/* clang-format on */
 
 /* ast_as_select(node) is the struct ast_select of a node of kind AST_SELECT, and so on. */
 #define AST_DEFINE_AS(type, kind_of)                                                  \
