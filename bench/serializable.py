@@ -446,8 +446,8 @@ def main():
         return 0
     cells, cost, graphs = defaultdict(list), defaultdict(list), []
     # PostgreSQL locks the whole table for a sequential scan, which it prefers where tables are small: it
-    # is told not to, where there is an index.
-    settings = {"enable_seqscan": "off", "shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min",
+    # is told not to, where there is an index. (Without jit: it would think such a scan worth compiling.)
+    settings = {"enable_seqscan": "off", "jit": "off", "shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min",
                 "max_pred_locks_per_transaction": "256"}
     with tempfile.TemporaryDirectory(prefix="tusk_ser_") as folder, \
             postgres.Postgres(settings) as theirs, \
