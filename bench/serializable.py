@@ -500,7 +500,8 @@ def tables(cells, cost, graphs, counts, options):
             lines.append(f"| ({letter}) {words} | {clients} | {a[0]:,.0f} | {b[0]:,.0f} | **{b[0] / a[0]:.2f}** "
                          f"| {a[1]:.1%} | {b[1]:.1%} | {a[2]:.1%} | {b[2]:.1%} |")
     lines += ["", f"{options.seconds} s a run, medians of {options.rounds} rounds by turns, {os.cpu_count()} "
-              "cores shared by server and pgbench; PostgreSQL with enable_seqscan = off, which spares it most failures. The rw failures of all but (c) were false alarms."]
+              "cores shared by server and pgbench; PostgreSQL with enable_seqscan = off, which spares it most failures. The rw failures of all but (c) were false "
+              "alarms, or of transactions that would have failed by ww."]
     if graphs:
         lines += ["", "SmallBank with a memory (clients in Python): were the rw failures needed?", "",
                   "| server | clients | committed | rw failures | needed | not needed | ww failures |",
