@@ -37,6 +37,10 @@ bench: test-deps build
 isolation-matrix: test-deps build
 	@tests/isolation/matrix.py --readme
 
+# Five million rows: loading, indexing, scanning, sorting, grouping, joining.
+bench-bulk: test-deps build
+	@bench/bulk.py
+
 lint: test-deps
 	@tools/tidy.py .
 	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror

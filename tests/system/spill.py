@@ -9,6 +9,7 @@ cancelled sort, a connection that goes away in the middle, kill -9.
 """
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -145,7 +146,7 @@ SORT = "select * from a, generate_series(1, 20) i order by t, i, id"
 def interrupts(checks, server, rows):
     load(server.port, rows)
     with pgwire.connect(port=server.port, timeout=120) as connection:
-        connection.query("set work_mem = '64kB'; set temp_file_limit = '1MB'")
+        connection.query("set work_mem = '64kB'; set temp_file_limit = '100kB'")
         checks.check("temp_file_limit", refused(connection, SORT) == "53400")
         checks.check("temp_file_limit of a join", refused(
             connection, "select count(*) from a join a x on a.t || 'x' = x.t || 'x'") == "53400")
@@ -247,6 +248,8 @@ def main():
             compare(checks, ours, False, None, options.rows // 30)
             no_traces(checks, ours, "after all queries")
             interrupts(checks, ours, options.rows)
+            checks.check("ends well (no leak)", ours.stop(signal.SIGINT) == 0, ours.tail())
+            ours.start()
             killed(checks, ours, options.rows)
         full_disk(checks, options.build, options.rows)
     finally:
