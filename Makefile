@@ -1,5 +1,5 @@
 # A thin door to CMake. `make run` and `make test` work as the first command on a fresh Debian 12.
-.PHONY: all deps test-deps build run test torture bench isolation-matrix lint clean
+.PHONY: all deps test-deps build run test torture bench bench-bulk isolation-matrix lint clean
 all: build
 
 deps:

@@ -51,12 +51,6 @@ buffer_add_text(struct buffer *buffer, const char *text)
 }
 
 void
-buffer_add_u8(struct buffer *buffer, uint8_t value)
-{
-    *buffer_extend(buffer, 1) = value;
-}
-
-void
 buffer_add_be16(struct buffer *buffer, uint16_t value)
 {
     store_be16(buffer_extend(buffer, 2), value);

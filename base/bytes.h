@@ -83,7 +83,14 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t more);
 uint8_t *buffer_extend(struct buffer *buffer, size_t more);
 void buffer_add(struct buffer *buffer, const void *bytes, size_t size);
 void buffer_add_text(struct buffer *buffer, const char *text); /* without the NUL */
-void buffer_add_u8(struct buffer *buffer, uint8_t value);
+static inline void
+buffer_add_u8(struct buffer *buffer, uint8_t value)
+{
+    if (buffer->size == buffer->capacity) {
+        (void)buffer_reserve(buffer, 1);
+    }
+    buffer->data[buffer->size++] = value;
+}
 void buffer_add_be16(struct buffer *buffer, uint16_t value);
 void buffer_add_be32(struct buffer *buffer, uint32_t value);
 void buffer_add_be64(struct buffer *buffer, uint64_t value);

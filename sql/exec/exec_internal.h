@@ -409,8 +409,11 @@ struct hash_entry {
     uint64_t hash;
 };
 
+/* A bucket is the address of its first entry and, in the 16 bits that no address has, a bit for
+ * each of its entries, by their hash: most keys that are not there are refused without a look at
+ * any. */
 struct hash_table {
-    struct hash_entry **buckets;
+    uint64_t *buckets;
     uint64_t mask;
     uint64_t count;
 };
@@ -419,10 +422,22 @@ void hash_table_clear(struct hash_table *table); /* empty; keeps the buckets */
 void hash_table_destroy(struct hash_table *table);
 void hash_table_add(struct hash_table *table, struct hash_entry *entry, uint64_t hash);
 size_t hash_table_memory(const struct hash_table *table);
+/* Neither the bits that choose a bucket nor those that choose a partition (spill.h). */
+static inline uint64_t
+hash_table_bit(uint64_t hash)
+{
+    return (uint64_t)1 << (48 + (hash >> 24 & 15));
+}
 static inline struct hash_entry *
 hash_table_first(const struct hash_table *table, uint64_t hash)
 {
-    return table->buckets == NULL ? NULL : table->buckets[hash & table->mask];
+    if (table->buckets == NULL) {
+        return NULL;
+    }
+    uint64_t bucket = table->buckets[hash & table->mask];
+    return (bucket & hash_table_bit(hash)) == 0
+               ? NULL
+               : (struct hash_entry *)(uintptr_t)(bucket << 16 >> 16);
 }
 
 uint64_t exec__hash_keys(const oid_t *types, const struct datum *keys, uint32_t count);

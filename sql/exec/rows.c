@@ -83,24 +83,32 @@ hash_table_memory(const struct hash_table *table)
 }
 
 static void
+put(struct hash_table *table, struct hash_entry *entry)
+{
+    uint64_t *bucket = &table->buckets[entry->hash & table->mask];
+    uint64_t address = (uint64_t)(uintptr_t)entry;
+    ASSERT(address >> 48 == 0);
+    entry->next = (struct hash_entry *)(uintptr_t)(*bucket << 16 >> 16);
+    *bucket = (*bucket >> 48 << 48) | hash_table_bit(entry->hash) | address;
+}
+
+static void
 grow(struct hash_table *table)
 {
-    uint64_t old_count = table->buckets == NULL ? 0 : table->mask + 1;
+    uint64_t *old = table->buckets;
+    uint64_t old_count = old == NULL ? 0 : table->mask + 1;
     uint64_t count = old_count == 0 ? 64 : old_count * 4;
-    struct hash_entry **buckets = mem_zalloc(count * sizeof *buckets);
+    table->buckets = mem_array(count, sizeof *table->buckets);
+    table->mask = count - 1;
     for (uint64_t i = 0; i < old_count; i++) {
-        struct hash_entry *entry = table->buckets[i];
+        struct hash_entry *entry = (struct hash_entry *)(uintptr_t)(old[i] << 16 >> 16);
         while (entry != NULL) {
             struct hash_entry *next = entry->next;
-            struct hash_entry **bucket = &buckets[entry->hash & (count - 1)];
-            entry->next = *bucket;
-            *bucket = entry;
+            put(table, entry);
             entry = next;
         }
     }
-    mem_free(table->buckets);
-    table->buckets = buckets;
-    table->mask = count - 1;
+    mem_free(old);
 }
 
 void
@@ -110,8 +118,7 @@ hash_table_add(struct hash_table *table, struct hash_entry *entry, uint64_t hash
         grow(table);
     }
     entry->hash = hash;
-    entry->next = table->buckets[hash & table->mask];
-    table->buckets[hash & table->mask] = entry;
+    put(table, entry);
     table->count++;
 }
 
@@ -166,6 +173,46 @@ exec__compare_rows(
     return 0;
 }
 
+/* The first bytes of a string, as a number; more bytes after an end sort as zeroes. */
+static uint64_t
+string_head(const uint8_t *bytes, size_t size)
+{
+    uint8_t head[8] = {0};
+    if (size >= 8) {
+        return load_be64(bytes);
+    }
+    if (size > 0) {
+        memcpy(head, bytes, size);
+    }
+    return load_be64(head);
+}
+
+/* Blanks at the end of char(n) do not count. */
+static uint64_t
+padded_head(const struct datum *value)
+{
+    size_t size = value->size;
+    if (size < 8 || value->p[7] == ' ') {
+        while (size > 0 && value->p[size - 1] == ' ') {
+            size--;
+        }
+    }
+    return string_head(value->p, size);
+}
+
+/* NaN is above all, -0 equal to 0. */
+static uint64_t
+float_bits(double value)
+{
+    uint64_t bits = 0;
+    if (value != value) {
+        return UINT64_MAX;
+    }
+    value = value == 0 ? 0 : value;
+    memcpy(&bits, &value, sizeof bits);
+    return (bits >> 63) != 0 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
 /* The lowest bit of a value's is given up, so that values lie between both kinds of null. Different
  * prefixes decide; equal ones decide nothing. */
 uint64_t
@@ -188,18 +235,20 @@ exec__sort_prefix(const struct key_code *key, const struct datum *value)
     case TYPE_TIMESTAMPTZ:
         bits = (uint64_t)value->i ^ (uint64_t)1 << 63;
         break;
+    case TYPE_FLOAT4:
+    case TYPE_FLOAT8:
+        bits = float_bits(value->f);
+        break;
+    case TYPE_BPCHAR:
+        bits = padded_head(value);
+        break;
     case TYPE_TEXT:
     case TYPE_VARCHAR:
     case TYPE_NAME:
     case TYPE_BYTEA:
-    case TYPE_UUID: {
-        uint8_t head[8] = {0};
-        if (value->size > 0) {
-            memcpy(head, value->p, value->size < 8 ? value->size : 8);
-        }
-        bits = load_be64(head);
+    case TYPE_UUID:
+        bits = string_head(value->p, value->size);
         break;
-    }
     default:
         break;
     }

@@ -32,6 +32,7 @@ enum {
     BLOCKS_PER_MEMORY = 128,
     FAN_OUT_MIN = 6,
     ROW_SIZE_MAX = 1 << 30,
+    ACCELERATION = 4, /* of LZ4: twice as fast as 1, and a few percent larger */
 };
 
 struct spill_block {
@@ -171,7 +172,7 @@ compress(struct spill *spill, const struct buffer *tail)
         spill->packed_capacity = room;
     }
     int packed = LZ4_compress_fast_extState(spill->compressor, (const char *)tail->data,
-        (char *)spill->packed, (int)tail->size, (int)room, 1);
+        (char *)spill->packed, (int)tail->size, (int)room, ACCELERATION);
     return packed > 0 ? slice_of(spill->packed, (size_t)packed) : as_it_is;
 }
 

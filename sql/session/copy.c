@@ -304,6 +304,12 @@ split_text(struct copier *copier, uint32_t expected, uint32_t *count)
     for (;;) {
         size_t start = copier->values.size;
         size_t raw = at;
+        const uint8_t *end = memchr(bytes + at, copier->options.delimiter, size - at);
+        size_t plain = end == NULL ? size - at : (size_t)(end - bytes) - at;
+        const uint8_t *backslash = memchr(bytes + at, '\\', plain);
+        plain = backslash == NULL ? plain : (size_t)(backslash - bytes) - at;
+        buffer_add(&copier->values, bytes + at, plain);
+        at += plain;
         while (at < size && (char)bytes[at] != copier->options.delimiter) {
             if (bytes[at] == '\\' && at + 1 < size) {
                 at++;
@@ -322,6 +328,18 @@ split_text(struct copier *copier, uint32_t expected, uint32_t *count)
     }
 }
 
+/* How many bytes mean only themselves, wherever they stand. */
+static size_t
+plain_size(const struct copy_options *options, const uint8_t *bytes, size_t size)
+{
+    size_t at = 0;
+    while (at < size && (char)bytes[at] != options->delimiter &&
+           (char)bytes[at] != options->quote && (char)bytes[at] != options->escape) {
+        at++;
+    }
+    return at;
+}
+
 static enum err
 split_csv(struct copier *copier, uint32_t expected, uint32_t *count)
 {
@@ -335,6 +353,12 @@ split_csv(struct copier *copier, uint32_t expected, uint32_t *count)
         bool quoted = false;
         bool inside = false;
         while (at < size && (inside || (char)bytes[at] != options->delimiter)) {
+            size_t plain = plain_size(options, bytes + at, size - at);
+            if (plain > 0) {
+                buffer_add(&copier->values, bytes + at, plain);
+                at += plain;
+                continue;
+            }
             char c = (char)bytes[at];
             if (inside && c == options->escape && at + 1 < size &&
                 ((char)bytes[at + 1] == options->quote || (char)bytes[at + 1] == options->escape)) {
@@ -671,22 +695,24 @@ copy_from(struct copier *copier, const struct ast_copy *copy, uint64_t *rows)
 static void
 put_text_field(struct copier *copier, const uint8_t *bytes, size_t size)
 {
+    static const char names[] = "bfnrtv\\";
+    static const char from[] = "\b\f\n\r\t\v\\";
     struct buffer *to = &copier->line;
+    size_t plain = 0; /* behind the last that needed a backslash */
     for (size_t i = 0; i < size; i++) {
         char c = (char)bytes[i];
-        static const char from[] = "\b\f\n\r\t\v\\";
-        static const char names[] = "bfnrtv\\";
-        const char *special = c == '\0' ? NULL : strchr(from, c);
-        if (special != NULL) {
+        if ((bytes[i] >= ' ' && c != '\\' && c != copier->options.delimiter) || c == '\0') {
+            continue;
+        }
+        const char *special = strchr(from, c);
+        if (special != NULL || c == copier->options.delimiter) {
+            buffer_add(to, bytes + plain, i - plain);
             buffer_add_u8(to, '\\');
-            buffer_add_u8(to, (uint8_t)names[special - from]);
-        } else {
-            if (c == copier->options.delimiter) {
-                buffer_add_u8(to, '\\');
-            }
-            buffer_add_u8(to, (uint8_t)c);
+            buffer_add_u8(to, special != NULL ? (uint8_t)names[special - from] : bytes[i]);
+            plain = i + 1;
         }
     }
+    buffer_add(to, bytes + plain, size - plain);
 }
 
 static void
