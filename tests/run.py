@@ -11,6 +11,17 @@ os.chdir(ROOT)
 total = {"passed": 0, "failed": 0}
 
 
+def excerpt(output, failed):
+    """The end of a program's output; of ctest's, the end of each failed test's."""
+    lines = output.strip().split("\n")
+    tests = re.split(r"(?m)^(?=\s*\d+/\d+ Test +#)", output)
+    if failed and len(tests) > 1:
+        bad = [test for test in tests[1:] if " Passed " not in test.split("\n")[0]]
+        return "\n".join("\n".join([test.split("\n")[0]] + test.strip().split("\n")[1:][-25:])
+                         for test in bad)
+    return "\n".join(lines[-(60 if failed else 8):])
+
+
 def step(name, command, timeout=1800):
     """A program whose own last line counts, or that counts as one."""
     start = time.monotonic()
@@ -36,8 +47,7 @@ def step(name, command, timeout=1800):
         failed = 1
     total["passed"] += passed
     total["failed"] += failed
-    lines = output.strip().split("\n")
-    print("\n".join(lines[-(60 if failed else 8):]))
+    print(excerpt(output, failed))
     print(f"=== {name}: {passed} passed, {failed} failed in {time.monotonic() - start:.0f} s\n",
           flush=True)
     return failed == 0

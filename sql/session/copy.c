@@ -297,8 +297,8 @@ unescape(const uint8_t *bytes, size_t size, size_t *at)
 static enum err
 split_text(struct copier *copier, uint32_t expected, uint32_t *count)
 {
-    const uint8_t *bytes = copier->line.data;
     size_t size = copier->line.size;
+    const uint8_t *bytes = size > 0 ? copier->line.data : (const uint8_t *)"";
     size_t null_size = strlen(copier->options.null_text);
     size_t at = 0;
     for (;;) {
@@ -343,8 +343,8 @@ plain_size(const struct copy_options *options, const uint8_t *bytes, size_t size
 static enum err
 split_csv(struct copier *copier, uint32_t expected, uint32_t *count)
 {
-    const uint8_t *bytes = copier->line.data;
     size_t size = copier->line.size;
+    const uint8_t *bytes = size > 0 ? copier->line.data : (const uint8_t *)"";
     const struct copy_options *options = &copier->options;
     size_t null_size = strlen(options->null_text);
     size_t at = 0;

@@ -569,6 +569,8 @@ def copy(s):
     copy_in("copy cp from stdin with (header)", b"whatever\n13\ta\t1\n")
     s.simple("select * from cp order by a")
     s.head("what is wrong in COPY")
+    copy_in("copy cp from stdin", b"\n")
+    copy_in("copy cp (b) from stdin", b"\n")
     copy_in("copy cp from stdin", b"20\ttwo\n")
     copy_in("copy cp from stdin", b"20\ttwo\t2\tmore\n")
     copy_in("copy cp from stdin", b"x\ttwo\t2\n")
