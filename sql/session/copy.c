@@ -50,6 +50,7 @@ struct copier {
     const char *column_name; /* NULL: none in particular */
     const struct field *field;
     struct field *fields;
+    uint32_t field_count; /* of them, in the record at hand */
     uint32_t field_max;
 };
 
@@ -387,9 +388,10 @@ split_csv(struct copier *copier, uint32_t expected, uint32_t *count)
     }
 }
 
-/* The record's fields, `expected` of them. */
+/* The record's fields, at most `expected` of them: a field that is missing is an error only once
+ * those before it are taken (field_at). */
 static enum err
-split(struct copier *copier, uint32_t expected, const char *const *names)
+split(struct copier *copier, uint32_t expected)
 {
     copier->values.size = 0;
     (void)buffer_reserve(&copier->values, copier->line.size + 1);
@@ -403,15 +405,21 @@ split(struct copier *copier, uint32_t expected, const char *const *names)
         TRY(copier->options.csv ? split_csv(copier, expected, &count)
                                 : split_text(copier, expected, &count));
     }
-    if (count < expected) {
-        return diag_set(
-            copier->diag, ERR_BAD_COPY_FORMAT, "missing data for column \"%s\"", names[count]);
-    }
     for (uint32_t i = 0; i < count; i++) {
         copier->fields[i].text =
             (const char *)copier->values.data + (uintptr_t)copier->fields[i].text;
     }
+    copier->field_count = count;
     return ERR_OK;
+}
+
+static enum err
+field_at(struct copier *copier, uint32_t i, const char *name, const struct field **field)
+{
+    *field = &copier->fields[i];
+    return i < copier->field_count ? ERR_OK
+                                   : diag_set(copier->diag, ERR_BAD_COPY_FORMAT,
+                                         "missing data for column \"%s\"", name);
 }
 
 /* ---- COPY FROM
@@ -542,7 +550,8 @@ build_row(
         }
     }
     for (uint32_t i = 0; i < target->count; i++) {
-        const struct field *field = &copier->fields[i];
+        const struct field *field = NULL;
+        TRY(field_at(copier, i, target->names[i], &field));
         const struct column *column = &relation->columns[target->columns[i]];
         copier->column_name = column->name;
         copier->field = field;
@@ -575,9 +584,10 @@ check_header(struct copier *copier, const struct target *target)
     if (!copier->options.header_match) {
         return ERR_OK;
     }
-    TRY(split(copier, target->count, target->names));
+    TRY(split(copier, target->count));
     for (uint32_t i = 0; i < target->count; i++) {
-        const struct field *field = &copier->fields[i];
+        const struct field *field = NULL;
+        TRY(field_at(copier, i, target->names[i], &field));
         if (field->size != strlen(target->names[i]) ||
             memcmp(field->text, target->names[i], field->size) != 0) {
             return diag_set(copier->diag, ERR_BAD_COPY_FORMAT,
@@ -608,7 +618,7 @@ insert_records(struct copier *copier, const struct target *target, struct exec_i
             TRY(check_header(copier, target));
             continue;
         }
-        TRY(split(copier, target->count, target->names));
+        TRY(split(copier, target->count));
         TRY(build_row(copier, target, row, values));
         TRY(exec_inserter_row(copier->task, inserter, values));
         arena_reset(row);
