@@ -47,7 +47,7 @@ def uint32(number):
     return struct.pack("!I", number)
 
 
-class ConnectionLost(Exception):
+class ConnectionLost(ConnectionError):
     """The server closed the connection, or there is none."""
 
 
@@ -249,12 +249,17 @@ class Connection:
 
     # ---- simple protocol
 
-    def _collect(self, copy_data=None):
-        """Results until ReadyForQuery; raises the first error after it. Errors keep the results
-        before them in error.results."""
+    def collect(self, copy_data=None):
+        """Results until ReadyForQuery; raises the first error after it, or at the connection's end.
+        Errors keep the results before them in error.results."""
         results, current, error = [], Result(), None
         while True:
-            message = self.receive()
+            try:
+                message = self.receive()
+            except ConnectionLost:
+                if error is not None:
+                    raise error from None
+                raise
             if message.type == "T":
                 current.columns = parse_row_description(message.body)
             elif message.type == "D":
@@ -291,7 +296,7 @@ class Connection:
     def query(self, sql):
         """Results of all statements in the string."""
         self.send(b"Q", cstr(sql))
-        return self._collect()
+        return self.collect()
 
     def rows(self, sql):
         """Rows of the last statement."""
@@ -299,7 +304,7 @@ class Connection:
 
     def copy_in(self, sql, data):
         self.send(b"Q", cstr(sql))
-        return self._collect(data)[-1]
+        return self.collect(data)[-1]
 
     def copy_out(self, sql):
         return self.query(sql)[-1].copy_data
@@ -345,7 +350,7 @@ class Connection:
         self.describe()
         self.execute_portal()
         self.sync()
-        return self._collect()[-1]
+        return self.collect()[-1]
 
 
 class Scram:

@@ -8,7 +8,7 @@ import struct
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import pg
+import pgwire
 from server import Checks, Server
 
 STATEMENTS = [
@@ -64,29 +64,29 @@ def main():
     checks = Checks()
     chance = random.Random(7)
     with Server(build) as server:
-        connection = pg.Connection(server.port)
+        connection = pgwire.connect(port=server.port)
         for text, sqlstate in STATEMENTS:
             try:
-                connection.query(text)
+                connection.rows(text)
                 checks.check(f"{text[:40]} fails", False)
-            except pg.Error as error:
+            except pgwire.Error as error:
                 checks.check(f"{text[:40]} is {sqlstate}",
                              sqlstate is None or error.sqlstate == sqlstate, str(error)[:200])
             if connection.status == "T" or connection.status == "E":
-                connection.query("rollback")
+                connection.rows("rollback")
         connection.send(b"Q", b"select '\xff\xfe'\0")
         try:
-            connection.until_ready()
+            connection.collect()
             checks.check("invalid UTF-8 fails", False)
-        except pg.Error as error:
+        except pgwire.Error as error:
             checks.check("invalid UTF-8 is 22021", error.sqlstate == "22021", str(error))
         connection.send(b"Q", b"no terminator")
         try:
-            connection.until_ready()
+            connection.collect()
             checks.check("a query without its NUL fails", False)
-        except pg.Error as error:
+        except pgwire.Error as error:
             checks.check("a query without its NUL is 08P01", error.sqlstate == "08P01", str(error))
-        checks.check("still usable", connection.query("select 1") == [("1",)])
+        checks.check("still usable", connection.rows("select 1") == [("1",)])
 
         startup = struct.pack("!II", 8, 196608)
         raw = {
@@ -125,7 +125,7 @@ def main():
             junk += bytes(chance.randrange(256) for _ in range(size))
             send_raw(server.port, hello + junk, read=False)
         checks.check("alive after random messages", server.alive())
-        checks.check("old connection still works", connection.query("select 2") == [("2",)])
+        checks.check("old connection still works", connection.rows("select 2") == [("2",)])
         connection.close()
     return checks.done()
 

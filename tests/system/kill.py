@@ -12,7 +12,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import pg
+import pgwire
 from server import Checks, Server
 
 ACCOUNTS, BALANCE = 50, 1000
@@ -28,11 +28,11 @@ class Client(threading.Thread):
 
     def run(self):
         try:
-            connection = pg.Connection(self.port)
+            connection = pgwire.connect(port=self.port)
             while not self.stop:
                 self.transfer(connection)
-        except (ConnectionError, OSError, pg.Error) as error:
-            if isinstance(error, pg.Error) and error.sqlstate not in ("57P01", "57P03"):
+        except (ConnectionError, OSError, pgwire.Error) as error:
+            if isinstance(error, pgwire.Error) and error.sqlstate not in ("57P01", "57P03"):
                 self.unexpected = str(error)
 
     def transfer(self, connection):
@@ -41,27 +41,27 @@ class Client(threading.Thread):
         self.sent += 1
         key = f"{self.round}.{self.number}.{self.sent}"
         try:
-            connection.query("begin")
-            connection.query(f"update account set balance = balance - {amount} where id = {a}")
-            connection.query(f"insert into transfer values ('{key}', {a}, {b}, {amount})")
-            connection.query(f"update account set balance = balance + {amount} where id = {b}")
+            connection.rows("begin")
+            connection.rows(f"update account set balance = balance - {amount} where id = {a}")
+            connection.rows(f"insert into transfer values ('{key}', {a}, {b}, {amount})")
+            connection.rows(f"update account set balance = balance + {amount} where id = {b}")
             if self.random.random() < 0.1:
-                connection.query("rollback")
+                connection.rows("rollback")
                 return
-            connection.query("commit")
+            connection.rows("commit")
             self.acknowledged.append(key)
-        except pg.Error as error:
+        except pgwire.Error as error:
             if error.sqlstate not in ("40P01", "40001"):
                 raise
             self.retried += 1
-            connection.query("rollback")
+            connection.rows("rollback")
 
 
 def verify(checks, server, acknowledged, round_number):
-    connection = pg.Connection(server.port)
-    total = int(connection.query("select sum(balance) from account")[0][0])
+    connection = pgwire.connect(port=server.port)
+    total = int(connection.rows("select sum(balance) from account")[0][0])
     checks.check(f"round {round_number}: total", total == ACCOUNTS * BALANCE, f"is {total}")
-    rows = connection.query("select key, source, target, amount from transfer")
+    rows = connection.rows("select key, source, target, amount from transfer")
     missing = acknowledged - {row[0] for row in rows}
     checks.check(f"round {round_number}: acknowledged transfers are there", not missing,
                  f"missing {sorted(missing)[:5]} of {len(acknowledged)}")
@@ -69,10 +69,10 @@ def verify(checks, server, acknowledged, round_number):
     for _, source, target, amount in rows:
         balances[int(source)] -= int(amount)
         balances[int(target)] += int(amount)
-    found = {int(i): int(b) for i, b in connection.query("select id, balance from account")}
+    found = {int(i): int(b) for i, b in connection.rows("select id, balance from account")}
     wrong = [i for i in range(ACCOUNTS) if found.get(i) != balances[i]]
     checks.check(f"round {round_number}: no partial transfer", not wrong, f"accounts {wrong[:5]}")
-    by_index = int(connection.query("select count(*) from transfer where amount >= 0")[0][0])
+    by_index = int(connection.rows("select count(*) from transfer where amount >= 0")[0][0])
     checks.check(f"round {round_number}: index agrees", by_index == len(rows))
     connection.close()
 
@@ -90,12 +90,12 @@ def main():
     checks = Checks()
     acknowledged = set()
     with Server(options.build, ["--checkpoint-log", "4MB"]) as server:
-        connection = pg.Connection(server.port)
-        connection.query("create table account (id int primary key, balance int not null)")
-        connection.query("create table transfer (key text primary key, source int, target int,"
+        connection = pgwire.connect(port=server.port)
+        connection.rows("create table account (id int primary key, balance int not null)")
+        connection.rows("create table transfer (key text primary key, source int, target int,"
                          " amount int)")
-        connection.query("create index transfer_amount on transfer (amount)")
-        connection.query(f"insert into account select i, {BALANCE}"
+        connection.rows("create index transfer_amount on transfer (amount)")
+        connection.rows(f"insert into account select i, {BALANCE}"
                          f" from generate_series(0, {ACCOUNTS - 1}) i")
         connection.close()
         for number in range(1, options.rounds + 1):
@@ -133,8 +133,8 @@ def main():
 
 def quiet_checkpoint(port):
     try:
-        pg.Connection(port).query("checkpoint")
-    except (ConnectionError, OSError, pg.Error):
+        pgwire.connect(port=port).rows("checkpoint")
+    except (ConnectionError, OSError, pgwire.Error):
         pass
 
 

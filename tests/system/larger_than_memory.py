@@ -13,7 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import pg
+import pgwire
 from server import Checks, Server
 
 BATCH = 20000
@@ -31,15 +31,15 @@ class Client(threading.Thread):
 
     def run(self):
         try:
-            connection = pg.Connection(self.port)
+            connection = pgwire.connect(port=self.port)
             while True:
                 self.sent += 1
-                connection.query(
+                connection.rows(
                     f"update big set n = n + 1 where id = {self.random.randint(1, self.rows)}")
                 self.acknowledged += 1
         except (ConnectionError, OSError):
             pass
-        except pg.Error as error:
+        except pgwire.Error as error:
             self.unexpected = str(error)
 
 
@@ -67,28 +67,28 @@ def main():
     arguments = ["--cache-size", f"{options.cache_mb}MB", "--checkpoint-log", "16MB"]
     server = Server(options.build, arguments)
     with server:
-        connection = pg.Connection(server.port, timeout=300)
-        connection.query("create table big(id int primary key, n int, a text)")
+        connection = pgwire.connect(port=server.port, timeout=300)
+        connection.rows("create table big(id int primary key, n int, a text)")
         for first in range(1, options.rows + 1, BATCH):
             last = min(first + BATCH - 1, options.rows)
-            connection.query("insert into big select g, g, repeat(md5(g::text), 4) "
+            connection.rows("insert into big select g, g, repeat(md5(g::text), 4) "
                              f"from generate_series({first}, {last}) g")
         base = options.rows * (options.rows + 1) // 2
         what = "select count(*), sum(n), sum(length(a)) from big"
         expected = (options.rows, base, options.rows * 128)
-        checks.check("loaded", tuple(map(int, connection.query(what)[0])) == expected)
+        checks.check("loaded", tuple(map(int, connection.rows(what)[0])) == expected)
         clients = [Client(server.port, options.rows, seed) for seed in range(6)]
         for client in clients:
             client.start()
         time.sleep(3)
-        connection.query("checkpoint")
-        count = connection.query("select count(*) from big where length(a) = 128")
+        connection.rows("checkpoint")
+        count = connection.rows("select count(*) from big where length(a) = 128")
         checks.check("scan beside updates", int(count[0][0]) == options.rows)
         time.sleep(1)
         killer = threading.Timer(0.05, server.kill)
         killer.start()
         try:
-            connection.query("checkpoint")
+            connection.rows("checkpoint")
         except (ConnectionError, OSError):
             pass
         killer.join()
@@ -96,8 +96,8 @@ def main():
             client.join()
             checks.check("no unexpected error", client.unexpected is None, client.unexpected)
         server.start()
-        connection = pg.Connection(server.port, timeout=300)
-        rows, total, length = map(int, connection.query(what)[0])
+        connection = pgwire.connect(port=server.port, timeout=300)
+        rows, total, length = map(int, connection.rows(what)[0])
         acknowledged = sum(client.acknowledged for client in clients)
         sent = sum(client.sent for client in clients)
         checks.check("nothing is lost", rows == options.rows and length == options.rows * 128)

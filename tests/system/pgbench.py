@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import pg
+import pgwire
 from server import Checks, Server
 
 PGBENCH = "/usr/lib/postgresql/15/bin/pgbench"
@@ -40,12 +40,12 @@ def main():
                                  run.stdout[-300:] + run.stderr[-500:])
                     print(f"{script:14} {mode:9} {clients:>3} clients: "
                           f"{tps.group(1) if tps else '?'} tps", flush=True)
-        connection = pg.Connection(server.port)
-        sums = [connection.query(f"select sum({column}) from {table}")[0][0] for column, table in (
+        connection = pgwire.connect(port=server.port)
+        sums = [connection.rows(f"select sum({column}) from {table}")[0][0] for column, table in (
             ("bbalance", "pgbench_branches"), ("tbalance", "pgbench_tellers"),
             ("delta", "pgbench_history"))]
         # simple-update moves accounts only, so history and accounts agree among themselves.
-        abalance = connection.query("select sum(abalance) from pgbench_accounts")[0][0]
+        abalance = connection.rows("select sum(abalance) from pgbench_accounts")[0][0]
         checks.check("sum(abalance) = sum(delta)", abalance == sums[2], f"{abalance} {sums}")
         checks.check("sum(bbalance) = sum(tbalance)", sums[0] == sums[1], f"{sums}")
         connection.close()
