@@ -16,6 +16,7 @@
 
 struct ddl_context;
 struct expr;
+struct spill_space;
 
 /* How DDL looks at expressions (DEFAULT, CHECK, ALTER .. TYPE). ddl_default_hooks are the planner
  * and the executor; tests may bring their own. */
@@ -44,6 +45,8 @@ struct ddl_context {
     /* A NOTICE for the client; code is its SQLSTATE ("00000", "42P07", ..). May be NULL. */
     void (*notice)(void *arg, const char *sqlstate, const char *message);
     void *notice_arg;
+    uint64_t maintenance_work_mem;   /* bytes for the sort of an index's entries */
+    struct spill_space *spill_space; /* where more of them go (spill.h); NULL: nowhere */
 };
 
 /* True if the statement is one for ddl_execute. */

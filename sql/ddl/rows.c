@@ -3,13 +3,13 @@
  * is there.
  *
  * All of it runs under a lock that keeps writers out, at the newest snapshot (D2), one row after
- * the other in memory that is rewound for each, so a table of any size costs the same.
+ * the other in memory that is rewound for each, so a table of any size costs the same. Entries of
+ * an index go through a sorter, in maintenance_work_mem.
  */
-#include <stdlib.h>
-
 #include "base/assert.h"
 #include "base/mem.h"
 #include "sql/ddl/ddl_internal.h"
+#include "sql/exec/spill.h"
 
 /* ---- a pass over a table
  * ------------------------------------------------------------------------- */
@@ -144,84 +144,20 @@ duplicate_key(struct ddl *ddl, const struct relation *relation, const struct ind
 /* ---- building an index
  * ---------------------------------------------------------------------------
  *
- * Entries are gathered, sorted and put into the tree in ascending order, where the same leaf takes
- * one after the other; a large table makes several such runs.
+ * Entries are sorted (in temporary files, if they are many) and put into the tree in ascending
+ * order: each goes to the tree's right end, and pages are filled one after the other.
  */
-
-enum {
-    RUN_BYTES_MAX = 64 << 20,
-    SORT_SLICE = 2048, /* entries sorted or merged between two breaths */
-};
-
-struct entry {
-    uint64_t prefix; /* of the key, big-endian: most comparisons need no more */
-    const uint8_t *key, *value;
-    uint32_t key_size, value_size;
-};
 
 struct builder {
     struct ddl *ddl;
     const struct relation *relation;
     const struct index *index;
-    struct arena arena; /* of the run's entries */
-    struct entry *entries, *spare;
-    size_t count, capacity;
+    struct sorter sorter; /* of rows of two: the entry's key and value */
 };
-
-static int
-compare_entries(const void *left, const void *right)
-{
-    const struct entry *a = left;
-    const struct entry *b = right;
-    if (a->prefix != b->prefix) {
-        return a->prefix < b->prefix ? -1 : 1;
-    }
-    return slice_compare(slice_of(a->key, a->key_size), slice_of(b->key, b->key_size));
-}
-
-/* to[from..end) := the two sorted halves of it, merged. */
-static enum err
-merge_entries(struct ddl *ddl, const struct entry *entries, struct entry *to, size_t from,
-    size_t middle, size_t end)
-{
-    size_t left = from;
-    size_t right = middle;
-    for (size_t i = from; i < end; i++) {
-        bool take_left = right == end ||
-                         (left < middle && compare_entries(&entries[left], &entries[right]) <= 0);
-        to[i] = entries[take_left ? left++ : right++];
-        if (i % SORT_SLICE == 0) {
-            TRY(task_breathe(ddl->task, ddl->diag));
-        }
-    }
-    return ERR_OK;
-}
-
-static enum err
-sort_entries(struct builder *builder)
-{
-    size_t count = builder->count;
-    for (size_t from = 0; from < count; from += SORT_SLICE) {
-        size_t some = count - from < SORT_SLICE ? count - from : SORT_SLICE;
-        qsort(builder->entries + from, some, sizeof *builder->entries, compare_entries);
-        TRY(task_breathe(builder->ddl->task, builder->ddl->diag));
-    }
-    for (size_t width = SORT_SLICE; width < count; width *= 2) {
-        for (size_t from = 0; from < count; from += 2 * width) {
-            size_t middle = from + width < count ? from + width : count;
-            size_t end = middle + width < count ? middle + width : count;
-            TRY(merge_entries(builder->ddl, builder->entries, builder->spare, from, middle, end));
-        }
-        struct entry *sorted = builder->spare;
-        builder->spare = builder->entries;
-        builder->entries = sorted;
-    }
-    return ERR_OK;
-}
 
 /* Names the values of a row that is in the way, from its table. */
 static enum err
-duplicate_entry(struct builder *builder, const struct entry *entry, enum err err)
+duplicate_entry(struct builder *builder, struct slice row_key, enum err err)
 {
     struct ddl *ddl = builder->ddl;
     const struct relation *relation = builder->relation;
@@ -233,7 +169,7 @@ duplicate_entry(struct builder *builder, const struct entry *entry, enum err err
     struct txn_row row;
     bool found = false;
     TRY(txn_get(ddl->task, txn, catalog_newest_snapshot(ddl->context->store, txn), relation->tree,
-        slice_of(entry->value, entry->value_size), ddl->arena, &row, &found, ddl->diag));
+        row_key, ddl->arena, &row, &found, ddl->diag));
     if (!found) {
         return err;
     }
@@ -242,58 +178,51 @@ duplicate_entry(struct builder *builder, const struct entry *entry, enum err err
     return duplicate_key(ddl, relation, builder->index, pass.values);
 }
 
+static struct slice
+slice_of_datum(const struct datum *value)
+{
+    return slice_of(value->p, value->size);
+}
+
+/* The sorted entries go into the tree. */
 static enum err
-flush_run(struct builder *builder)
+insert_entries(struct builder *builder, struct arena *scratch)
 {
     struct ddl *ddl = builder->ddl;
-    TRY(sort_entries(builder));
-    struct arena scratch;
-    arena_create(&scratch, "index entry");
-    enum err err = ERR_OK;
-    for (size_t i = 0; i < builder->count && err == ERR_OK; i++) {
-        const struct entry *entry = &builder->entries[i];
-        arena_reset(&scratch);
-        err = task_breathe(ddl->task, ddl->diag);
-        if (err == ERR_OK) {
-            err = txn_insert(ddl->task, ddl->context->txn, builder->index->tree,
-                slice_of(entry->key, entry->key_size), slice_of(entry->value, entry->value_size),
-                &scratch, NULL, ddl->diag);
+    TRY(sorter_finish(ddl->task, &builder->sorter));
+    for (;;) {
+        const struct datum *entry = NULL;
+        TRY(sorter_next(ddl->task, &builder->sorter, &entry));
+        if (entry == NULL) {
+            return ERR_OK;
         }
-        if (err == ERR_UNIQUE) {
-            err = duplicate_entry(builder, entry, err);
-        }
+        arena_reset(scratch);
+        TRY(task_breathe(ddl->task, ddl->diag));
+        struct slice value = slice_of_datum(&entry[1]);
+        enum err err = txn_insert(ddl->task, ddl->context->txn, builder->index->tree,
+            slice_of_datum(&entry[0]), value, scratch, NULL, ddl->diag);
+        TRY(err == ERR_UNIQUE ? duplicate_entry(builder, value, err) : err);
     }
-    arena_destroy(&scratch);
-    arena_reset(&builder->arena);
-    builder->count = 0;
-    return err;
 }
 
 static enum err
-add_entry(struct builder *builder, struct slice key, struct slice value)
+add_entries(struct builder *builder, struct pass *pass, struct buffer *key)
 {
-    if (builder->count == builder->capacity) {
-        builder->capacity = builder->capacity == 0 ? SORT_SLICE : builder->capacity * 2;
-        builder->entries =
-            mem_realloc(builder->entries, builder->capacity * sizeof *builder->entries);
-        builder->spare = mem_realloc(builder->spare, builder->capacity * sizeof *builder->spare);
+    struct ddl *ddl = builder->ddl;
+    for (;;) {
+        struct txn_row row;
+        bool found;
+        TRY(pass_next(pass, &row, &found));
+        if (!found) {
+            return ERR_OK;
+        }
+        struct slice value;
+        key->size = 0;
+        index_entry(builder->relation, builder->index, pass->values, row.key, key, &value);
+        struct datum entry[] = {
+            datum_bytes(key->data, key->size), datum_bytes(value.data, value.size)};
+        TRY(sorter_add(ddl->task, &builder->sorter, entry, NULL));
     }
-    uint8_t *bytes = arena_alloc_raw(&builder->arena, key.size + value.size);
-    memcpy(bytes, key.data, key.size);
-    if (value.size > 0) {
-        memcpy(bytes + key.size, value.data, value.size);
-    }
-    uint8_t first[8] = {0};
-    memcpy(first, key.data, key.size < 8 ? key.size : 8);
-    builder->entries[builder->count++] = (struct entry){
-        .prefix = load_be64(first),
-        .key = bytes,
-        .value = bytes + key.size,
-        .key_size = (uint32_t)key.size,
-        .value_size = (uint32_t)value.size,
-    };
-    size_t held = arena_used(&builder->arena) + 2 * builder->count * sizeof *builder->entries;
-    return held < RUN_BYTES_MAX ? ERR_OK : flush_run(builder);
 }
 
 enum err
@@ -301,30 +230,28 @@ ddl__build_index(struct ddl *ddl, const struct relation *relation, const struct 
 {
     ASSERT(!index->primary);
     TRY(check_own_snapshot(ddl, relation));
+    static const bool by_reference[] = {true, true};
+    static const struct key_code order = {.slot = 0, .type = TYPE_BYTEA};
     struct pass pass;
     struct buffer key = {0};
     struct builder builder = {.ddl = ddl, .relation = relation, .index = index};
-    arena_create(&builder.arena, "index entries");
+    struct spill_context spill = {.space = ddl->context->spill_space,
+        .work_mem = ddl->context->maintenance_work_mem,
+        .diag = ddl->diag};
+    struct arena scratch;
+    arena_create(&scratch, "index entry");
+    sorter_create(&builder.sorter, &spill,
+        (struct row_form){.by_reference = by_reference, .count = 2}, &order, 1);
     enum err err = pass_open(&pass, ddl, relation);
     want_index(&pass, index);
-    while (err == ERR_OK) {
-        struct txn_row row;
-        bool found;
-        err = pass_next(&pass, &row, &found);
-        if (err != ERR_OK || !found) {
-            break;
-        }
-        struct slice value;
-        key.size = 0;
-        index_entry(relation, index, pass.values, row.key, &key, &value);
-        err = add_entry(&builder, slice_of(key.data, key.size), value);
+    if (err == ERR_OK) {
+        err = add_entries(&builder, &pass, &key);
     }
     if (err == ERR_OK) {
-        err = flush_run(&builder);
+        err = insert_entries(&builder, &scratch);
     }
-    mem_free(builder.entries);
-    mem_free(builder.spare);
-    arena_destroy(&builder.arena);
+    sorter_destroy(ddl->task, &builder.sorter);
+    arena_destroy(&scratch);
     buffer_destroy(&key);
     pass_close(&pass);
     return err;

@@ -374,7 +374,11 @@ compile_one_aggregate(
     code->arg_count = plan->arg_count;
     /* Arguments and order values lie side by side: together they are the tuple that is kept. */
     code->arg_slot = compile__slots(compiler, plan->arg_count + plan->order_count + 1);
-    TRY(compile__list(compiler, plan->args, plan->arg_count, code->arg_slot, &code->args));
+    if (plan->arg_count == 1 && !code->gathers && plan->args[0]->kind == EXPR_REGISTER) {
+        code->arg_slot = plan->args[0]->reg; /* where it stands already */
+    } else {
+        TRY(compile__list(compiler, plan->args, plan->arg_count, code->arg_slot, &code->args));
+    }
     struct expr **order =
         arena_array(compiler->arena, (size_t)plan->order_count + 1, sizeof(struct expr *));
     oid_t *types = arena_array(

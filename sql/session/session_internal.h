@@ -181,7 +181,7 @@ struct sql_session {
     char **search_path;       /* what search_path says, NULL at the end; or NULL: public */
     uint32_t path_generation; /* counts its changes */
     int64_t statement_timeout_us, lock_timeout_us, idle_in_transaction_us, idle_session_us;
-    uint64_t work_mem;
+    uint64_t work_mem, maintenance_work_mem;
     double hash_mem_multiplier;
     int64_t debug_work_mem; /* negative: none */
     struct spill_space spill_space;

@@ -101,6 +101,9 @@ static const struct setting settings[] = {
     {"lc_time", SETTING_TEXT, 0, 0, "C", 0, 0, NULL, "Has no effect."},
     {"lock_timeout", SETTING_INT, UNIT_MS, 0, "0", 0, INT32_MAX, NULL,
         "Sets the maximum allowed duration of any wait for a lock."},
+    {"maintenance_work_mem", SETTING_INT, UNIT_KB, 0, "65536", 1024, INT32_MAX, NULL,
+        "Sets the maximum memory to be used for maintenance operations: sorting an index's "
+        "entries."},
     {"max_connections", SETTING_INT, 0, SETTING_SERVER, "10000", 1, INT32_MAX, NULL,
         "Sets the maximum number of concurrent connections."},
     {"max_identifier_length", SETTING_INT, 0, SETTING_READ_ONLY, "63", 63, 63, NULL,
@@ -422,6 +425,8 @@ apply(struct sql_session *session, int index)
         session->idle_session_us = number * 1000;
     } else if (strcmp(name, "work_mem") == 0) {
         session->work_mem = (uint64_t)number * 1024;
+    } else if (strcmp(name, "maintenance_work_mem") == 0) {
+        session->maintenance_work_mem = (uint64_t)number * 1024;
     } else if (strcmp(name, "hash_mem_multiplier") == 0) {
         session->hash_mem_multiplier = strtod(value, NULL);
     } else if (strcmp(name, "temp_file_limit") == 0) {

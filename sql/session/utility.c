@@ -262,6 +262,8 @@ run_ddl(struct task *task, struct sql_session *session, const struct ast_node *n
         .hooks = &ddl_default_hooks,
         .notice = ddl_notice,
         .notice_arg = session,
+        .maintenance_work_mem = session->maintenance_work_mem,
+        .spill_space = &session->spill_space,
     };
     return ddl_execute(task, &context, node, tag);
 }

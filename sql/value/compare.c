@@ -28,6 +28,9 @@ static size_t
 without_blanks(struct datum value)
 {
     size_t size = value.size;
+    while (size >= 8 && load_le64(value.p + size - 8) == UINT64_C(0x2020202020202020)) {
+        size -= 8;
+    }
     while (size > 0 && value.p[size - 1] == ' ') {
         size--;
     }

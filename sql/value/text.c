@@ -37,7 +37,20 @@ fold(uint8_t c, bool fold_case)
     return fold_case && c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
 }
 
-/* The classic two-pointer match: on a mismatch go back to the last %, one character further. */
+/* How many bytes of the pattern from here on mean only themselves. */
+static size_t
+literal_size(struct slice pattern, size_t from, uint8_t escape)
+{
+    size_t at = from;
+    while (at < pattern.size && pattern.data[at] != '%' && pattern.data[at] != '_' &&
+           (escape == 0 || pattern.data[at] != escape)) {
+        at++;
+    }
+    return at - from;
+}
+
+/* The classic two-pointer match: on a mismatch go back to the last %, one character further; or, if
+ * plain characters follow it, to where they come next. */
 static bool
 like_scan(struct slice text, struct slice pattern, uint8_t escape, bool fold_case, bool *unfinished)
 {
@@ -46,11 +59,28 @@ like_scan(struct slice text, struct slice pattern, uint8_t escape, bool fold_cas
     size_t p = 0;
     size_t star_p = SIZE_MAX;
     size_t star_t = 0;
+    size_t literal = 0; /* bytes behind the last % */
     while (t < text.size) {
         bool matched = false;
         if (p < pattern.size && pattern.data[p] == '%' && pattern.data[p] != escape) {
             star_p = ++p;
             star_t = t;
+            literal = fold_case ? 0 : literal_size(pattern, p, escape);
+            if (p == pattern.size) {
+                return true;
+            }
+        }
+        if (p == star_p && literal > 0) {
+            const uint8_t *found = memmem(text.data + t, text.size - t, pattern.data + p, literal);
+            if (found == NULL) {
+                return false;
+            }
+            star_t = (size_t)(found - text.data);
+            t = star_t + literal;
+            p += literal;
+            continue;
+        }
+        if (p < pattern.size && pattern.data[p] == '%' && pattern.data[p] != escape) {
             continue;
         }
         if (p < pattern.size && pattern.data[p] == '_' && pattern.data[p] != escape) {
