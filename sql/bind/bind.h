@@ -182,6 +182,10 @@ struct modify {
     uint32_t check_count;
     struct target *returning;
     uint32_t returning_count;
+    bool *arbiters;         /* INSERT .. ON CONFLICT: per index of the relation; NULL: none */
+    bool any_conflict;      /* it named no index */
+    struct modify *update;  /* DO UPDATE; its target is the row in the way */
+    struct expr_vec filter; /* of that update: WHERE */
 };
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -272,6 +276,13 @@ enum err bind_update(
     struct binder *binder, const struct ast_update *update, struct modify **modify);
 enum err bind_delete(
     struct binder *binder, const struct ast_delete *delete, struct modify **modify);
+/* conflict.c: ON CONFLICT of an INSERT whose new row is bound. `scope` is that of its RETURNING;
+ * modify.c: SET. */
+enum err bind_conflict(struct binder *binder, struct scope *scope, const struct ast_table *table,
+    const struct ast_conflict *conflict, struct modify *modify);
+enum err bind_set_list(
+    struct binder *binder, struct scope *scope, const struct ast_list *set, struct modify *modify);
+enum err bind_checks(struct binder *binder, struct modify *modify);
 /* Parameters nobody gave a type: 42P18. */
 enum err bind_finish_params(struct binder *binder);
 

@@ -61,7 +61,7 @@ default_value(
 
 /* ---- what all three share -------------------------------------------------------------------- */
 
-static enum err
+enum err
 bind_checks(struct binder *binder, struct modify *modify)
 {
     const struct relation *relation = modify->relation;
@@ -286,9 +286,6 @@ plain_values(const struct ast_select *source)
 enum err
 bind_insert(struct binder *binder, const struct ast_insert *insert, struct modify **result)
 {
-    if (insert->conflict != NULL) {
-        return bind_unsupported(binder, insert->conflict->node.location, "ON CONFLICT is");
-    }
     if (insert->overriding != AST_OVERRIDING_NONE) {
         return bind_unsupported(binder, insert->node.location, "OVERRIDING is");
     }
@@ -320,6 +317,9 @@ bind_insert(struct binder *binder, const struct ast_insert *insert, struct modif
     item->alias = insert->table->alias != NULL ? insert->table->alias : relation->name;
     item->schema = insert->table->alias != NULL ? NULL : relation->schema_name;
     vec_add(binder->arena, &scope->items, item);
+    if (insert->conflict != NULL) {
+        TRY(bind_conflict(binder, scope, insert->table, insert->conflict, modify));
+    }
     TRY(bind_returning(binder, scope, modify, insert->returning));
     *result = modify;
     return ERR_OK;
@@ -412,7 +412,7 @@ set_from_query(
     return ERR_OK;
 }
 
-static enum err
+enum err
 bind_set_list(
     struct binder *binder, struct scope *scope, const struct ast_list *set, struct modify *modify)
 {

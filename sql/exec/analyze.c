@@ -172,6 +172,9 @@ exec__visit_fills(const struct plan_node *node, exec__visit_reg *visit, void *ar
             }
         }
         fill_targets(node->modify.returning, node->modify.returning_count, visit, arg);
+        if (node->kind == PLAN_UPDATE && node->children[0] == NULL) {
+            fill_relation(&node->modify.target, visit, arg); /* by ON CONFLICT */
+        }
         break;
     case PLAN_FILTER:
     case PLAN_NEST_LOOP:

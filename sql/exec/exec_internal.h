@@ -482,8 +482,12 @@ void writer__create(
     struct writer *writer, const struct exec_context *context, const struct relation *relation);
 void writer__destroy(struct writer *writer);
 enum err writer__check_not_null(struct writer *writer, const struct datum *row);
-/* The row and all its entries. */
+/* The row and all its entries. Its key is left in writer->key. */
 enum err writer__insert(struct task *task, struct writer *writer, const struct datum *row);
+/* The same, but a duplicate in one of the `arbiters` (per index) writes nothing and is no error:
+ * *conflict is that index (else NULL), *existing what stands in its tree in the newest version. */
+enum err writer__try_insert(struct task *task, struct writer *writer, const struct datum *row,
+    const bool *arbiters, const struct index **conflict, struct txn_row *existing);
 /* All secondary entries of a row that was just written or removed under row_key. */
 enum err writer__add_entry(struct task *task, struct writer *writer, const struct index *index,
     const struct datum *row, struct slice row_key);

@@ -88,7 +88,12 @@ start(struct task *task, struct exec *x, struct node *node)
     if (node->code->plan->modify.returning_count > 0) {
         store_create(&state->returned, &x->spill, row_form_of(&node->code->saved));
     }
-    return node->children[0] == NULL ? ERR_OK : exec__start(task, x, node->children[0]);
+    for (int i = 0; i < 2; i++) {
+        if (node->children[i] != NULL) {
+            TRY(exec__start(task, x, node->children[i]));
+        }
+    }
+    return ERR_OK;
 }
 
 static void
@@ -189,29 +194,6 @@ after_outcome(struct exec *x, struct modify_state *state, enum txn_outcome outco
     return ERR_OK;
 }
 
-/* ---- INSERT
- * ------------------------------------------------------------------------------------------- */
-
-static enum err
-insert_row(struct task *task, struct exec *x, struct modify_state *state)
-{
-    const struct datum *row = NULL;
-    TRY(make_row(x, state, &row));
-    TRY(writer__insert(task, &state->writer, row));
-    return count_row(task, x, state);
-}
-
-static enum err
-insert_next(struct task *task, struct exec *x, struct node *node, bool *found)
-{
-    return next(task, x, node, insert_row, found);
-}
-
-const struct node_kind exec__insert = {.state_size = sizeof(struct modify_state),
-    .start = start,
-    .next = insert_next,
-    .close = close_state};
-
 /* ---- UPDATE
  * ------------------------------------------------------------------------------------------- */
 
@@ -285,8 +267,10 @@ replace_row(struct task *task, struct exec *x, struct modify_state *state, bool 
         slice_of(bytes->data, bytes->size), memory, latest, outcome, x->context.diag);
 }
 
+/* The row in the target's registers. *changed false: somebody else's newest version does not pass,
+ * or it is gone, or this command has changed it before. */
 static enum err
-update_row(struct task *task, struct exec *x, struct modify_state *state)
+change_row(struct task *task, struct exec *x, struct modify_state *state, bool *changed)
 {
     const struct node_code *code = state->node.code;
     const struct plan_relation *target = &code->plan->modify.target;
@@ -294,6 +278,7 @@ update_row(struct task *task, struct exec *x, struct modify_state *state)
     const struct datum *old = &x->machine.frame[target->base];
     struct slice key = key_of(x, target);
     struct txn_version version = version_of(x, target);
+    *changed = false;
     for (;;) {
         const struct datum *row = NULL;
         struct txn_row latest = {0};
@@ -315,7 +300,8 @@ update_row(struct task *task, struct exec *x, struct modify_state *state)
             } else {
                 TRY(update_entries(task, state, old, row, key));
             }
-            return count_row(task, x, state);
+            *changed = true;
+            return ERR_OK;
         }
         bool again = false;
         TRY(after_outcome(x, state, outcome, &latest, &version, &again));
@@ -323,6 +309,14 @@ update_row(struct task *task, struct exec *x, struct modify_state *state)
             return ERR_OK;
         }
     }
+}
+
+static enum err
+update_row(struct task *task, struct exec *x, struct modify_state *state)
+{
+    bool changed = false;
+    TRY(change_row(task, x, state, &changed));
+    return changed ? count_row(task, x, state) : ERR_OK;
 }
 
 static enum err
@@ -334,6 +328,172 @@ update_next(struct task *task, struct exec *x, struct node *node, bool *found)
 const struct node_kind exec__update = {.state_size = sizeof(struct modify_state),
     .start = start,
     .next = update_next,
+    .close = close_state};
+
+/* ---- INSERT
+ * ------------------------------------------------------------------------------------------- */
+
+/* A duplicate that the statement's snapshot does not see, and that is not our own: where the
+ * snapshot is the transaction's, doing nothing would rest on a row that is not there. */
+static enum err
+check_visible(struct task *task, struct exec *x, struct modify_state *state,
+    const struct index *conflict, const struct txn_row *existing)
+{
+    struct txn *txn = x->context.txn;
+    if (txn_isolation(txn) == TXN_READ_COMMITTED || existing->version.writer == txn_id(txn).v) {
+        return ERR_OK;
+    }
+    struct txn_row row = {0};
+    bool found = false;
+    TRY(txn_get(task, txn, x->context.snapshot, conflict->tree, existing->key,
+        &state->writer.memory, &row, &found, x->context.diag));
+    return found ? ERR_OK
+                 : diag_set(x->context.diag, ERR_SERIALIZATION,
+                       "could not serialize access due to concurrent update");
+}
+
+static enum err
+affected_twice(struct exec *x)
+{
+    enum err err = diag_set(x->context.diag, ERR_CARDINALITY,
+        "ON CONFLICT DO UPDATE command cannot affect row a second time");
+    diag_hint(x->context.diag, "Ensure that no rows proposed for insertion within the same command "
+                               "have duplicate constrained values.");
+    return err;
+}
+
+static bool
+touches_unique(const struct node_code *code)
+{
+    const struct relation *relation = code->plan->modify.relation;
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        if (relation->indexes[i].unique && code->modify.touched[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Locks the row in the way in its newest version and brings it into the update's registers.
+ * *locked false: it is not in the way any more. */
+static enum err
+lock_conflict(struct task *task, struct exec *x, struct modify_state *update,
+    const struct index *conflict, struct slice key, const struct datum *proposed, bool *locked)
+{
+    const struct plan_relation *target = &update->node.code->plan->modify.target;
+    const struct relation *relation = target->relation;
+    struct arena *memory = &update->writer.memory;
+    struct txn_row row = {0};
+    bool seen = false;
+    *locked = false;
+    TRY(txn_get(task, x->context.txn, x->context.snapshot, relation->tree, key, memory, &row, &seen,
+        x->context.diag));
+    for (;;) {
+        struct txn_row latest = {0};
+        enum txn_outcome outcome = TXN_GONE;
+        TRY(txn_lock_row(task, x->context.txn, x->context.snapshot, relation->tree, key,
+            row.version,
+            touches_unique(update->node.code) ? TXN_LOCK_UPDATE : TXN_LOCK_NO_KEY_UPDATE, TXN_WAIT,
+            memory, &latest, &outcome, x->context.diag));
+        if (outcome == TXN_SELF) {
+            return affected_twice(x);
+        }
+        if (outcome == TXN_DONE) {
+            break;
+        }
+        if (outcome != TXN_CHANGED) {
+            return ERR_OK;
+        }
+        row = latest;
+    }
+    struct datum *frame = x->machine.frame;
+    TRY(row_decode(relation->layout, row.value, target->columns, target->column_count,
+        frame + target->base, x->context.diag));
+    frame[target->key_reg] = datum_bytes(arena_copy(memory, key.data, key.size), key.size);
+    frame[target->version_reg] =
+        datum_bytes(arena_copy(memory, &row.version, sizeof row.version), sizeof row.version);
+    *locked = index_same_key(relation, conflict, frame + target->base, proposed);
+    return ERR_OK;
+}
+
+/* DO UPDATE. *settled false: the way may be free now, try to insert again. */
+static enum err
+update_conflict(struct task *task, struct exec *x, struct modify_state *state,
+    const struct index *conflict, const struct txn_row *existing, bool *settled)
+{
+    struct modify_state *update = (struct modify_state *)(void *)state->node.children[1];
+    const struct plan_node *plan = state->node.code->plan;
+    struct datum *frame = x->machine.frame;
+    struct datum *row = &frame[plan->modify.new_base];
+    struct slice key = existing->key;
+    arena_reset(&update->writer.memory);
+    if (!conflict->primary) {
+        TRY(index_entry_row_key(state->writer.relation, conflict, existing->key, existing->value,
+            &key, x->context.diag));
+    }
+    TRY(lock_conflict(task, x, update, conflict, key, row, settled));
+    if (!*settled) {
+        return ERR_OK;
+    }
+    bool passes = false, changed = false;
+    TRY(exec__passes(x, &update->node.code->filter, &passes));
+    if (!passes) {
+        return ERR_OK;
+    }
+    TRY(change_row(task, x, update, &changed));
+    if (!changed) { /* a subquery of the statement's own has changed it meanwhile */
+        return affected_twice(x);
+    }
+    memcpy(row, &frame[update->node.code->plan->modify.new_base],
+        state->writer.relation->column_count * sizeof *row);
+    return count_row(task, x, state);
+}
+
+static enum err
+insert_or_resolve(
+    struct task *task, struct exec *x, struct modify_state *state, const struct datum *row)
+{
+    for (;;) {
+        const struct index *conflict = NULL;
+        struct txn_row existing = {0};
+        TRY(writer__try_insert(task, &state->writer, row, state->node.code->plan->modify.arbiters,
+            &conflict, &existing));
+        if (conflict == NULL) {
+            return count_row(task, x, state);
+        }
+        if (state->node.children[1] == NULL) {
+            return check_visible(task, x, state, conflict, &existing);
+        }
+        bool settled = false;
+        TRY(update_conflict(task, x, state, conflict, &existing, &settled));
+        if (settled) {
+            return ERR_OK;
+        }
+        TRY(task_breathe(task, x->context.diag));
+    }
+}
+
+static enum err
+insert_row(struct task *task, struct exec *x, struct modify_state *state)
+{
+    const struct datum *row = NULL;
+    TRY(make_row(x, state, &row));
+    if (state->node.code->plan->modify.arbiters != NULL) {
+        return insert_or_resolve(task, x, state, row);
+    }
+    TRY(writer__insert(task, &state->writer, row));
+    return count_row(task, x, state);
+}
+
+static enum err
+insert_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    return next(task, x, node, insert_row, found);
+}
+
+const struct node_kind exec__insert = {.state_size = sizeof(struct modify_state),
+    .start = start,
+    .next = insert_next,
     .close = close_state};
 
 /* ---- DELETE

@@ -92,8 +92,9 @@ writer__remove_entry(struct task *task, struct writer *writer, const struct inde
     }
 }
 
-enum err
-writer__insert(struct task *task, struct writer *writer, const struct datum *row)
+/* The row's key and bytes, into the writer's buffers. */
+static enum err
+encode_row(struct task *task, struct writer *writer, const struct datum *row)
 {
     const struct exec_context *context = writer->context;
     const struct relation *relation = writer->relation;
@@ -107,19 +108,117 @@ writer__insert(struct task *task, struct writer *writer, const struct datum *row
         index_row_id_key(row_id, &writer->key);
     }
     row_encode(relation->layout, row, &writer->row);
-    struct slice key = slice_of(writer->key.data, writer->key.size);
-    enum err err = txn_insert(task, context->txn, relation->tree, key,
-        slice_of(writer->row.data, writer->row.size), NULL, NULL, context->diag);
-    if (err == ERR_UNIQUE) {
-        return relation->primary != NULL ? index_unique_violation(&writer->memory, context->env,
-                                               relation, relation->primary, row, context->diag)
-                                         : diag_set(context->diag, ERR_CORRUPT,
-                                               "row id of table \"%s\" is taken", relation->name);
+    return ERR_OK;
+}
+
+static struct slice
+written(const struct buffer *buffer)
+{
+    return slice_of(buffer->data, buffer->size);
+}
+
+/* ERR_UNIQUE without words: the caller may not mind. */
+static enum err
+put_row(struct task *task, struct writer *writer, struct txn_row *existing)
+{
+    const struct exec_context *context = writer->context;
+    return txn_insert(task, context->txn, writer->relation->tree, written(&writer->key),
+        written(&writer->row), existing == NULL ? NULL : &writer->memory, existing, context->diag);
+}
+
+static enum err
+put_row_or_fail(struct task *task, struct writer *writer, const struct datum *row)
+{
+    const struct exec_context *context = writer->context;
+    const struct relation *relation = writer->relation;
+    enum err err = put_row(task, writer, NULL);
+    if (err != ERR_UNIQUE) {
+        return err;
     }
-    TRY(err);
+    return relation->primary != NULL ? index_unique_violation(&writer->memory, context->env,
+                                           relation, relation->primary, row, context->diag)
+                                     : diag_set(context->diag, ERR_CORRUPT,
+                                           "row id of table \"%s\" is taken", relation->name);
+}
+
+enum err
+writer__insert(struct task *task, struct writer *writer, const struct datum *row)
+{
+    const struct relation *relation = writer->relation;
+    TRY(encode_row(task, writer, row));
+    TRY(put_row_or_fail(task, writer, row));
     for (uint16_t i = 0; i < relation->index_count; i++) {
         if (!relation->indexes[i].primary) {
-            TRY(writer__add_entry(task, writer, &relation->indexes[i], row, key));
+            TRY(writer__add_entry(task, writer, &relation->indexes[i], row, written(&writer->key)));
+        }
+    }
+    return ERR_OK;
+}
+
+/* What decides comes first: so a duplicate there is met before one that is an error, and a single
+ * arbiter's leaves nothing to take back. */
+static enum err
+put_arbiters(struct task *task, struct writer *writer, const struct datum *row,
+    const bool *arbiters, const struct index **conflict, struct txn_row *existing)
+{
+    const struct exec_context *context = writer->context;
+    const struct relation *relation = writer->relation;
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        const struct index *index = &relation->indexes[i];
+        enum err err = ERR_OK;
+        if (arbiters[i] && index->primary) {
+            err = put_row(task, writer, existing);
+        } else if (arbiters[i]) {
+            struct slice value;
+            writer->entry.size = 0;
+            index_entry(relation, index, row, written(&writer->key), &writer->entry, &value);
+            err = txn_insert(task, context->txn, index->tree, written(&writer->entry), value,
+                &writer->memory, existing, context->diag);
+        }
+        if (err == ERR_UNIQUE) {
+            *conflict = index;
+            return ERR_OK;
+        }
+        TRY(err);
+    }
+    return ERR_OK;
+}
+
+enum err
+writer__try_insert(struct task *task, struct writer *writer, const struct datum *row,
+    const bool *arbiters, const struct index **conflict, struct txn_row *existing)
+{
+    const struct exec_context *context = writer->context;
+    const struct relation *relation = writer->relation;
+    uint32_t deciding = 0, depth = 0;
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        deciding += arbiters[i];
+    }
+    *conflict = NULL;
+    TRY(encode_row(task, writer, row));
+    if (deciding > 1) {
+        TRY(txn_savepoint(task, context->txn, &depth, context->diag));
+    }
+    TRY(put_arbiters(task, writer, row, arbiters, conflict, existing));
+    if (deciding > 1) {
+        if (*conflict != NULL) {
+            txn_rollback_to(task, context->txn, depth);
+        }
+        txn_release_savepoint(context->txn, depth);
+    }
+    if (*conflict != NULL) {
+        return ERR_OK;
+    }
+    bool row_put = false;
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        row_put |= arbiters[i] && relation->indexes[i].primary;
+    }
+    if (!row_put) {
+        TRY(put_row_or_fail(task, writer, row));
+    }
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        if (!arbiters[i] && !relation->indexes[i].primary) {
+            TRY(writer__add_entry(task, writer, &relation->indexes[i], row, written(&writer->key)));
         }
     }
     return ERR_OK;

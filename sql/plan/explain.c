@@ -58,6 +58,17 @@ name_targets(struct explainer *explainer, const struct plan_target *targets, uin
 }
 
 static void
+name_columns(struct explainer *explainer, const struct plan_relation *relation, reg_t base,
+    const char *alias)
+{
+    for (uint32_t i = 0; i < relation->column_count; i++) {
+        uint16_t c = relation->columns[i];
+        deparse_name_add(&explainer->deparser, base + c,
+            arena_printf(explainer->arena, "%s.%s", alias, relation->relation->columns[c].name));
+    }
+}
+
+static void
 name_relation(struct explainer *explainer, const struct plan_relation *relation)
 {
     for (uint32_t i = 0; i < relation->column_count; i++) {
@@ -126,6 +137,18 @@ name_node(struct explainer *explainer, const struct plan_node *node)
     case PLAN_AGGREGATE:
         name_targets(explainer, node->aggregate.groups, node->aggregate.group_count);
         name_aggregates(explainer, node);
+        break;
+    case PLAN_UPDATE:
+        if (node->children[0] == NULL) { /* of ON CONFLICT: two rows of one table */
+            name_columns(explainer, &node->modify.target, node->modify.target.base,
+                node->modify.target.alias);
+        }
+        break;
+    case PLAN_INSERT:
+        if (node->children[1] != NULL) {
+            name_columns(
+                explainer, &node->children[1]->modify.target, node->modify.new_base, "excluded");
+        }
         break;
     case PLAN_SET:
         for (uint32_t i = 0; i < node->set.column_count; i++) {
@@ -363,6 +386,36 @@ node_title(struct explainer *explainer, const struct plan_node *node)
     return "?";
 }
 
+static void
+conflict_details(struct explainer *explainer, const struct plan_node *node, uint32_t depth)
+{
+    if (node->modify.arbiters == NULL) {
+        return;
+    }
+    indent(explainer, depth);
+    buffer_printf(&explainer->text, "Conflict Resolution: %s",
+        node->children[1] == NULL ? "NOTHING" : "UPDATE");
+    end_line(explainer);
+    const struct relation *relation = node->modify.relation;
+    const char *before = "Conflict Arbiter Indexes: ";
+    for (uint16_t i = 0; i < relation->index_count && !node->modify.any_conflict; i++) {
+        if (node->modify.arbiters[i]) {
+            if (before[0] == 'C') {
+                indent(explainer, depth);
+            }
+            buffer_printf(&explainer->text, "%s%s", before, relation->indexes[i].name);
+            before = ", ";
+        }
+    }
+    if (before[0] != 'C') {
+        end_line(explainer);
+    }
+    if (node->children[1] != NULL) {
+        conditions(explainer, depth, "Conflict Filter", node->children[1]->filter,
+            node->children[1]->filter_count);
+    }
+}
+
 /* What stands under the title. */
 static void
 node_details(struct explainer *explainer, const struct plan_node *node, uint32_t depth)
@@ -404,6 +457,9 @@ node_details(struct explainer *explainer, const struct plan_node *node, uint32_t
             }
             end_line(explainer);
         }
+        break;
+    case PLAN_INSERT:
+        conflict_details(explainer, node, depth);
         break;
     default:
         break;
@@ -495,6 +551,8 @@ explain_node(struct explainer *explainer, const struct plan_node *node, uint32_t
         put_costs(explainer, node->children[1], explainer->next_counter);
         end_line(explainer);
         explain_node(explainer, node->children[1], inside + 6, true);
+    } else if (node->children[1] != NULL && node->kind == PLAN_INSERT) {
+        explainer->next_counter++; /* DO UPDATE has been told of above */
     } else if (node->children[1] != NULL) {
         explain_node(explainer, node->children[1], inside, true);
     }

@@ -102,6 +102,9 @@ plan_modify_exprs(struct planner *planner, const struct modify *modify)
     for (uint32_t i = 0; i < modify->returning_count; i++) {
         TRY(plan_subplans(planner, modify->returning[i].expr));
     }
+    for (uint32_t i = 0; i < modify->filter.count; i++) {
+        TRY(plan_subplans(planner, modify->filter.items[i]));
+    }
     return ERR_OK;
 }
 
@@ -130,6 +133,63 @@ target_source(struct planner *planner, const struct modify *modify, struct expr_
     return ERR_OK;
 }
 
+static void
+fill_modify(struct planner *planner, const struct modify *modify, const struct expr_vec *recheck,
+    struct plan_node *node)
+{
+    node->modify.relation = modify->relation;
+    node->modify.columns = modify->columns;
+    node->modify.new_base = modify->new_base;
+    node->modify.changed = modify->changed;
+    node->modify.changed_count = modify->changed_count;
+    node->modify.checks = modify->checks;
+    node->modify.check_names = modify->check_names;
+    node->modify.check_count = modify->check_count;
+    node->modify.recheck = recheck->items;
+    node->modify.recheck_count = recheck->count;
+    node->modify.arbiters = modify->arbiters;
+    node->modify.any_conflict = modify->any_conflict;
+    node->modify.returning_count = modify->returning_count;
+    node->modify.returning =
+        arena_alloc(planner->arena, (modify->returning_count + 1) * sizeof *node->modify.returning);
+    for (uint32_t i = 0; i < modify->returning_count; i++) {
+        node->modify.returning[i] = (struct plan_target){
+            .expr = modify->returning[i].expr, .reg = modify->returning[i].reg};
+    }
+}
+
+/* DO UPDATE: the INSERT gives it the row to change, all columns of it. */
+static enum err
+plan_conflict_update(
+    struct planner *planner, const struct modify *modify, struct plan_node **result)
+{
+    const struct relation *relation = modify->relation;
+    struct plan_node *node = plan_node_new(planner, PLAN_UPDATE, 0, 0, NULL);
+    struct expr_vec none = {0};
+    TRY(plan_modify_exprs(planner, modify));
+    fill_modify(planner, modify, &none, node);
+    uint16_t *columns =
+        arena_alloc(planner->arena, (relation->column_count + 1U) * sizeof *columns);
+    uint32_t count = 0;
+    for (uint16_t c = 0; c < relation->column_count; c++) {
+        if (!relation->columns[c].dropped) {
+            columns[count++] = c;
+        }
+    }
+    node->modify.target = (struct plan_relation){.relation = relation,
+        .alias = modify->target->alias,
+        .base = modify->target->base,
+        .columns = columns,
+        .column_count = count,
+        .identity = true,
+        .key_reg = bind_registers(planner->binder, 1),
+        .version_reg = bind_registers(planner->binder, 1)};
+    node->filter = modify->filter.items;
+    node->filter_count = modify->filter.count;
+    *result = node;
+    return ERR_OK;
+}
+
 static enum err
 plan_modify(struct planner *planner, struct modify *modify, struct plan **result)
 {
@@ -144,22 +204,9 @@ plan_modify(struct planner *planner, struct modify *modify, struct plan **result
     TRY(plan_modify_exprs(planner, modify));
     struct plan_node *node =
         plan_node_new(planner, kind, path.rows, path.cost + path.rows, path.node);
-    node->modify.relation = modify->relation;
-    node->modify.columns = modify->columns;
-    node->modify.new_base = modify->new_base;
-    node->modify.changed = modify->changed;
-    node->modify.changed_count = modify->changed_count;
-    node->modify.checks = modify->checks;
-    node->modify.check_names = modify->check_names;
-    node->modify.check_count = modify->check_count;
-    node->modify.recheck = recheck.items;
-    node->modify.recheck_count = recheck.count;
-    node->modify.returning_count = modify->returning_count;
-    node->modify.returning =
-        arena_alloc(planner->arena, (modify->returning_count + 1) * sizeof *node->modify.returning);
-    for (uint32_t i = 0; i < modify->returning_count; i++) {
-        node->modify.returning[i] = (struct plan_target){
-            .expr = modify->returning[i].expr, .reg = modify->returning[i].reg};
+    fill_modify(planner, modify, &recheck, node);
+    if (modify->update != NULL) {
+        TRY(plan_conflict_update(planner, modify->update, &node->children[1]));
     }
     plan->root = node;
     if (modify->returning_count > 0) {

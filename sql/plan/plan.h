@@ -280,6 +280,12 @@ struct plan_node {
             uint32_t recheck_count;
             struct plan_target *returning; /* over new_base (DELETE: the old row) */
             uint32_t returning_count;      /* 0: no rows come out */
+            /* INSERT .. ON CONFLICT: a duplicate in one of these indexes (per index of the
+             * relation) is no error. Then nothing happens (children[1] is NULL), or the row that
+             * stands there goes into the target registers of children[1], a PLAN_UPDATE without
+             * child, which changes it if it passes that node's filter. */
+            bool *arbiters;    /* NULL: no ON CONFLICT */
+            bool any_conflict; /* none was named */
         } modify;
     };
 };
