@@ -38,13 +38,47 @@ sim__draw(struct sim_world *sim, uint64_t bound)
     return drawn;
 }
 
+bool
+sim__chance(struct sim_world *sim, uint32_t chance)
+{
+    return chance > 0 && sim__draw(sim, 65536) < chance;
+}
+
+_Noreturn void
+sim__crash(struct sim_world *sim, const char *why)
+{
+    sim->crashed = why;
+    world__trace(&sim->world, (uint64_t)SIM_CRASH << 56);
+    world__halt(&sim->world);
+    abort(); /* only a task can cause a crash, and no task comes back from there */
+}
+
+bool
+sim__io(struct task *task)
+{
+    struct sim_world *sim = sim_of(task);
+    return ++sim->io_count == sim->options.crash_at_io;
+}
+
+static void
+check_time(struct sim_world *sim)
+{
+    if (sim->options.crash_at_us != 0 && sim->now_us >= sim->options.crash_at_us) {
+        sim__crash(sim, "power cut");
+    }
+}
+
 void
 sim__pause(struct task *task, enum sim_event event)
 {
     struct sim_world *sim = sim_of(task);
     int64_t delay_us = (int64_t)sim__draw(sim, (uint64_t)sim->options.delay_us_max + 1);
+    if (sim__chance(sim, sim->options.faults.slow)) {
+        delay_us *= 1 + (int64_t)sim__draw(sim, 100);
+    }
     world__trace(&sim->world, ((uint64_t)event << 56) ^ (task->serial << 32) ^ (uint64_t)delay_us);
     int64_t until = sim->now_us + delay_us;
+    check_time(sim);
     while (sim->now_us < until) {
         task_park(task, until);
     }
@@ -78,6 +112,14 @@ static bool
 sim_idle(struct worker *worker, int64_t deadline_us)
 {
     struct sim_world *sim = (struct sim_world *)(void *)worker->world;
+    int64_t crash_us = sim->options.crash_at_us;
+    if (crash_us != 0 && crash_us <= deadline_us) {
+        sim->now_us = crash_us > sim->now_us ? crash_us : sim->now_us;
+        sim->crashed = "power cut";
+        world__trace(&sim->world, (uint64_t)SIM_CRASH << 56);
+        world__halt(&sim->world);
+        return false;
+    }
     if (deadline_us == WORLD_NEVER) {
         return false;
     }
@@ -125,14 +167,15 @@ static void
 sim_log(struct world *world, const char *line)
 {
     const struct sim_world *sim = (struct sim_world *)(void *)world;
-    (void)fprintf(stderr, "[sim %lld us] %s\n", (long long)sim->now_us, line);
+    if (!sim->options.quiet) {
+        (void)fprintf(stderr, "[sim %lld us] %s\n", (long long)sim->now_us, line);
+    }
 }
 
 static void
 sim_die(struct world *world)
 {
-    (void)world;
-    abort(); /* a simulated world has one node: its end is the test's */
+    sim__crash((struct sim_world *)(void *)world, "the process ended itself");
 }
 
 static void
@@ -140,6 +183,7 @@ sim_destroy(struct world *world)
 {
     struct sim_world *sim = (struct sim_world *)(void *)world;
     sim__files_destroy(sim);
+    sim__disk_destroy(sim);
     sim__net_destroy(sim);
 }
 
@@ -185,6 +229,7 @@ world_sim_new(uint64_t seed, const struct world_sim_options *options)
     struct sim_world *sim = mem_zalloc(sizeof *sim);
     world__create(&sim->world, &sim_backend, 1);
     sim->options = *options;
+    sim->options.disk = (struct slice){0}; /* the caller's */
     if (sim->options.delay_us_max == 0) {
         sim->options.delay_us_max = DELAY_US_DEFAULT;
     }
@@ -195,7 +240,34 @@ world_sim_new(uint64_t seed, const struct world_sim_options *options)
     sim->world.trace = 1;
     sim->generator = hash_u64(seed ^ 0x5475736bULL);
     atomic_store(&sim->world.random_state, hash_u64(seed ^ 0x72616e64ULL));
+    list_init(&sim->files);
     list_init(&sim->listeners);
     list_init(&sim->sockets);
+    sim->changes_end = &sim->changes;
+    sim__disk_load(sim, options->disk);
     return &sim->world;
+}
+
+_Noreturn void
+world_sim_crash(struct task *task, const char *why)
+{
+    sim__crash(sim_of(task), why);
+}
+
+const char *
+world_sim_crashed(const struct world *world)
+{
+    return ((const struct sim_world *)(const void *)world)->crashed;
+}
+
+uint64_t
+world_sim_io_count(const struct world *world)
+{
+    return ((const struct sim_world *)(const void *)world)->io_count;
+}
+
+void
+world_sim_set_faults(struct world *world, const struct world_sim_faults *faults)
+{
+    ((struct sim_world *)(void *)world)->options.faults = *faults;
 }

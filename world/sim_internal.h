@@ -19,23 +19,25 @@ enum sim_event {
     SIM_NET_SEND,
     SIM_NET_RECV,
     SIM_NET_CLOSE,
+    SIM_CRASH,
+    SIM_FAULT,
 };
 
-/* A run of bytes that a crash may still lose. */
-struct sim_range {
-    uint64_t offset;
-    uint64_t size;
+enum {
+    SIM_SECTOR = 512, /* the unit in which a crash tears writes */
 };
 
-/* A file's content, twice: as the running system sees it, and as a crash would leave it. `unsynced`
- * names, in order, what the first has and the second has not; a crash chooses among those. */
+/* A file's content, twice: as the running system sees it, and as it is on the disk. A set bit of
+ * `dirty` says that the sector may differ; a crash chooses for each of them. */
 struct sim_inode {
     struct buffer bytes;
     struct buffer durable;
-    struct sim_range *unsynced;
-    size_t unsynced_count, unsynced_capacity;
-    unsigned links; /* names, living and durable, and open handles */
+    uint64_t *dirty;
+    size_t dirty_words;
+    unsigned links; /* names, living and durable, changes of names, and open handles */
     bool directory;
+    bool temporary;    /* has no name, so no crash will ask for its content */
+    uint64_t reported; /* number in the image being made */
     const struct world_file *locked_by;
 };
 
@@ -50,13 +52,26 @@ struct sim_names {
     size_t count, capacity;
 };
 
+/* A change of names that no sync of a directory has made durable. from NULL: a new name; to NULL: a
+ * name removed; else a renaming. */
+struct sim_change {
+    struct sim_change *next;
+    char *from, *to;
+    struct sim_inode *inode;
+};
+
 struct sim_world {
     struct world world; /* first: a struct world * is a struct sim_world * */
     struct world_sim_options options;
     uint64_t generator;
     int64_t now_us;
-    struct sim_names names;   /* as the running system sees the tree */
-    struct sim_names durable; /* as a crash would leave it: changed by world_sync_directory */
+    uint64_t io_count;
+    uint64_t used; /* bytes in all living files */
+    const char *crashed;
+    struct sim_names names;                    /* as the running system sees the tree */
+    struct sim_names durable;                  /* as it is on the disk */
+    struct sim_change *changes, **changes_end; /* what the first has and the second has not */
+    struct list_node files;                    /* open handles, for the end */
     struct list_node listeners;
     struct list_node sockets; /* all that exist, for the end */
     uint16_t last_port;
@@ -70,10 +85,43 @@ sim_of(struct task *task)
 
 /* A number below bound, the next of the seed's. */
 uint64_t sim__draw(struct sim_world *sim, uint64_t bound);
+/* Whether something of this chance in 65536 happens. Draws nothing for 0. */
+bool sim__chance(struct sim_world *sim, uint32_t chance);
 /* Let an operation take its drawn time, and trace it. */
 void sim__pause(struct task *task, enum sim_event event);
+/* Count a file operation: true if the world is to crash in it, which the caller does when what it
+ * changes is pending. */
+bool sim__io(struct task *task);
+_Noreturn void sim__crash(struct sim_world *sim, const char *why);
 
-void sim__files_destroy(struct sim_world *sim);
+/* sim_disk.c: names, contents, and what a crash leaves of both. */
+bool sim__is_root(const char *path, size_t size);
+struct sim_inode *sim__name_get(const struct sim_world *sim, const char *path);
+/* Change the living names and note what is not durable yet. The name changed must exist. */
+void sim__name_add(struct sim_world *sim, const char *path, struct sim_inode *inode);
+void sim__name_remove(struct sim_world *sim, const char *path);
+void sim__name_rename(struct sim_world *sim, const char *from, const char *to);
+void sim__names_sync(struct sim_world *sim, const char *directory);
+/* Whether `path` stands directly in `directory`; *name: its last part. */
+bool sim__is_child(const char *path, const char *directory, const char **name);
+size_t sim__parent_size(const char *path);
+
+void sim__inode_release(struct sim_world *sim, struct sim_inode *inode);
+/* Both fail if the disk is full; a write may then have been done in part. */
+bool sim__inode_write(struct sim_world *sim, struct sim_inode *inode, uint64_t offset,
+    const void *bytes, size_t size);
+bool sim__inode_resize(struct sim_world *sim, struct sim_inode *inode, uint64_t size);
+/* Make the sectors of a range durable, and the size with them. */
+void sim__inode_sync(struct sim_inode *inode, uint64_t offset, uint64_t size);
+/* What a system does in its own time: some of what is dirty goes to the disk. */
+void sim__inode_write_back(struct sim_world *sim, struct sim_inode *inode);
+/* Turn a bit over, on the disk too. */
+void sim__inode_rot(struct sim_world *sim, struct sim_inode *inode, uint64_t offset, size_t size);
+
+void sim__disk_load(struct sim_world *sim, struct slice disk);
+
+void sim__files_destroy(struct sim_world *sim); /* the open ones */
+void sim__disk_destroy(struct sim_world *sim);
 void sim__net_destroy(struct sim_world *sim);
 
 enum err sim__file_open(

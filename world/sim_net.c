@@ -39,6 +39,7 @@ struct pipe {
 struct connection {
     struct pipe pipes[2];
     unsigned ends;
+    bool cut; /* for both ends: nothing arrives any more */
 };
 
 struct world_socket {
@@ -267,6 +268,10 @@ sim__recv(struct task *task, struct world_socket *socket, void *bytes, size_t si
     ASSERT(size > 0);
     for (;;) {
         int64_t until = deadline_us;
+        if (socket->connection->cut) {
+            return diag_set(diag, ERR_CONNECTION_FAILURE,
+                "could not receive data from client: Connection reset by peer");
+        }
         if (!list_empty(&pipe->parcels)) {
             const struct parcel *first = LIST_ENTRY(pipe->parcels.next, struct parcel, node);
             if (first->arrive_us <= sim->now_us) {
@@ -319,8 +324,15 @@ sim__send(struct task *task, struct world_socket *socket, const void *bytes, siz
     const uint8_t *at = bytes;
     int64_t patience_us = WORLD_NEVER;
     world__trace(&sim->world, ((uint64_t)SIM_NET_SEND << 56) ^ (task->serial << 32) ^ size);
+    if (sim__chance(sim, sim->options.faults.cut)) {
+        socket->connection->cut = true;
+        for (int i = 0; i < 2; i++) {
+            wake(socket->connection->pipes[i].reader);
+            wake(socket->connection->pipes[i].writer);
+        }
+    }
     while (size > 0) {
-        if (pipe->broken) {
+        if (pipe->broken || socket->connection->cut) {
             return diag_set(
                 diag, ERR_CONNECTION_FAILURE, "could not send data to client: Broken pipe");
         }

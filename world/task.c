@@ -389,6 +389,18 @@ run_task(struct worker *worker, struct task *task)
     }
 }
 
+/* The tasks stay as they are; world__destroy unmaps their stacks. */
+void
+world__halt(struct world *world)
+{
+    ASSERT(world->worker_count == 1); /* nobody else reads the flag */
+    world->halted = true;
+    if (world->workers[0].current != NULL) {
+        switch_to_scheduler(world->workers[0].current);
+        ASSERT(false);
+    }
+}
+
 bool
 worker__alone(const struct worker *worker)
 {
@@ -431,7 +443,7 @@ run_worker(struct worker *worker)
     worker->tsan_scheduler = __tsan_get_current_fiber();
 #endif
     unsigned runs = 0;
-    while (atomic_load(&world->task_count) > 0) {
+    while (atomic_load(&world->task_count) > 0 && !world->halted) {
         inbox_take(worker);
         struct task *task = take_runnable(worker);
         if (task != NULL) {

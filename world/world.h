@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/err.h"
 
 struct world;
@@ -48,10 +49,27 @@ struct world_os_options {
 enum err world_os_new(
     const struct world_os_options *options, struct world **world, struct diag *diag);
 
-/* Faults and delays of the simulator; a zero struct is a kind world (short random delays only). */
+/* What goes wrong in a simulated world: chances in 65536 for each operation. */
+struct world_sim_faults {
+    uint32_t read_error;  /* ERR_IO */
+    uint32_t write_error; /* ERR_IO; a durable write's ends the process, as a failed sync does */
+    uint32_t sync_error;  /* ends the process */
+    uint32_t sync_lie;    /* a sync or durable write is reported done, and is not */
+    uint32_t rot;         /* a read finds a bit of a named file turned over, for good */
+    uint32_t slow;        /* an operation takes up to a hundred times as long */
+    uint32_t cut;         /* a send breaks its connection; what is under way is lost */
+    uint64_t disk_size;   /* bytes in all files, then ERR_DISK_FULL; 0: endless */
+};
+
+/* A zero struct is a kind world: short random delays only. */
 struct world_sim_options {
     unsigned worker_count; /* what world_worker_count reports; all tasks run on one thread. 0: 2 */
     int64_t delay_us_max;  /* each file or network operation takes 0..this; 0: 200 */
+    struct world_sim_faults faults;
+    struct slice disk;    /* what world_sim_disk made of an earlier world; size 0: an empty disk */
+    uint64_t crash_at_io; /* crash at this file operation, counted from 1; 0: never */
+    int64_t crash_at_us;  /* crash at this time; 0: never */
+    bool quiet;           /* no log */
 };
 
 /* A world in memory: files, a network of its own, a clock that jumps to the next event, all
@@ -60,6 +78,28 @@ struct world *world_sim_new(uint64_t seed, const struct world_sim_options *optio
 
 /* A running hash of every scheduling decision and I/O of a simulated world; 0 on the real one. */
 uint64_t world_trace_hash(const struct world *world);
+
+/*
+ * A crash is the end of everything in the world at once: no task runs again, world_run returns. It
+ * comes from the options, from world_sim_crash, or from world_die (a failed sync). The next life
+ * is a new world with the disk that is left. Memory of the tasks is not freed: let each life be a
+ * process of its own, or leak.
+ */
+_Noreturn void world_sim_crash(struct task *task, const char *why);
+/* NULL, or why it crashed. */
+const char *world_sim_crashed(const struct world *world);
+/* File operations so far. */
+uint64_t world_sim_io_count(const struct world *world);
+/* From now on. */
+void world_sim_set_faults(struct world *world, const struct world_sim_faults *faults);
+
+enum world_sim_end {
+    WORLD_SIM_KILLED,    /* the process ended, the system goes on: the disk as it was seen */
+    WORLD_SIM_POWER_CUT, /* of what was not synced, any part is there: writes by sectors of 512
+                            bytes, names by operations */
+};
+/* After world_run, once: the disk that is left, appended to `disk`. */
+void world_sim_disk(struct world *world, enum world_sim_end end, struct buffer *disk);
 
 void world_delete(struct world *world);
 

@@ -156,6 +156,7 @@ struct world {
     unsigned worker_count;   /* threads */
     unsigned reported_count; /* world_worker_count */
     _Atomic int stopping;
+    bool halted; /* simulator: crashed, no task runs again */
     _Atomic unsigned task_count;
     _Atomic uint64_t task_serial;
     _Atomic uint64_t random_state;
@@ -171,6 +172,8 @@ void world__destroy(struct world *world);
 void worker__finish(struct worker *worker, struct errand *errand);
 /* Whether the running task is for some time the only one that did anything on its worker. */
 bool worker__alone(const struct worker *worker);
+/* Simulator: nothing of this world runs again. Called on a task, or off all of them. */
+void world__halt(struct world *world);
 /* Mix a decision into the simulator's trace. */
 void world__trace(struct world *world, uint64_t what);
 /* Error of an interrupt in `set`, or ERR_OK. */
