@@ -86,6 +86,7 @@ def main():
     step("concurrency", ["tests/system/concurrency.py"])
     step("isolation", ["tests/isolation/isolation.py", "--spawn", "release", "--limit", "12"])
     step("histories", ["tests/isolation/checker.py", "--spawn", "release", "--short"])
+    step("locks, ASan", ["tests/system/locks.py", "debug"])
     step("interleavings", ["tests/system/interleavings.py"])
     step("serializable", ["tests/system/serializable.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])

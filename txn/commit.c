@@ -18,6 +18,7 @@ txn_new(struct txn_db *db, uint32_t owner_pid)
     txn->db = db;
     txn->owner_pid = owner_pid;
     txn->synchronous = true;
+    list_init(&txn->session_holds);
     arena_create(&txn->scratch, "txn");
     latch_acquire(&db->registry_latch);
     uint32_t count = atomic_load(&db->slot_count);
@@ -55,6 +56,7 @@ txn_delete(struct task *task, struct txn *txn)
     (void)task;
     struct txn_db *db = txn->db;
     ASSERT(txn->state == TXN_IDLE && txn->holds == NULL && txn->waiting == NULL);
+    txn_unlock_all_advisory(txn);
     txn_trim(txn);
     latch_acquire(&db->registry_latch);
     db->old_commits += atomic_load_explicit(&txn->commits, memory_order_relaxed);
@@ -493,6 +495,7 @@ txn_savepoint(struct task *task, struct txn *txn, uint32_t *depth, struct diag *
     txn->savepoints[txn->savepoint_count++] = (struct savepoint){
         .undo_last = txn->log == NULL ? NULL : txn->log->last,
         .redo_size = txn->log == NULL ? 0 : txn->redo_base + txn->redo.size,
+        .number = ++txn->savepoints_made,
         .hold = txn->holds,
         .table_lock_count = txn->table_lock_count,
     };

@@ -18,9 +18,12 @@ struct search {
     struct txn *last; /* of the queue linked by visit_next */
 };
 
+typedef void each_blocker(void *arg, struct txn *txn, struct txn *waiter);
+
 static void
-reach(struct search *search, struct txn *txn, struct txn *from)
+reach(void *arg, struct txn *txn, struct txn *from)
 {
+    struct search *search = arg;
     if (txn->visit == search->visit) {
         return;
     }
@@ -32,67 +35,112 @@ reach(struct search *search, struct txn *txn, struct txn *from)
 }
 
 static void
-expand(struct search *search, struct txn *txn, const struct lock_waiter *waiter)
+holders(const struct lock_waiter *waiter, each_blocker *each, void *arg)
 {
-    struct lock *lock = waiter->lock;
+    const struct lock *lock = waiter->lock;
     if (lock->kind == LOCK_TXN) {
-        reach(search, lock->owner, txn);
+        each(arg, lock->owner, waiter->txn);
         return;
     }
     unsigned modes = lock__conflicts(lock->kind, waiter->mode);
     LIST_FOREACH (node, &lock->holds) {
         const struct hold *hold = LIST_ENTRY(node, struct hold, node);
-        if (hold->txn != txn && ((waiter->own ? hold->firm : hold->modes) & modes) != 0) {
-            reach(search, hold->txn, txn);
+        if (hold->txn != waiter->txn && ((waiter->own ? hold->firm : hold->modes) & modes) != 0) {
+            each(arg, hold->txn, waiter->txn);
         }
     }
-    if (waiter->own) {
-        return; /* T9: nobody in the queue comes before it */
+}
+
+static void
+those_ahead(const struct lock_waiter *waiter, each_blocker *each, void *arg)
+{
+    struct lock *lock = waiter->lock;
+    unsigned modes = lock__conflicts(lock->kind, waiter->mode);
+    if (lock->kind == LOCK_TXN || waiter->own) {
+        return; /* T9: nobody in the queue comes before the writer */
     }
+    for (struct list_node *node = lock->queue.next; node != &waiter->node; node = node->next) {
+        const struct lock_waiter *ahead = LIST_ENTRY(node, struct lock_waiter, node);
+        if (ahead->txn != waiter->txn && (1U << ahead->mode & modes) != 0) {
+            each(arg, ahead->txn, waiter->txn);
+        }
+    }
+}
+
+void
+deadlock__blockers(const struct lock_waiter *waiter, each_blocker *each, void *arg)
+{
+    holders(waiter, each, arg);
+    those_ahead(waiter, each, arg);
+}
+
+static void
+expand(struct search *search, const struct lock_waiter *waiter)
+{
+    struct lock *lock = waiter->lock;
+    holders(waiter, reach, search);
+    unsigned modes = lock__conflicts(lock->kind, waiter->mode);
     if (lock->visit == search->visit && waiter->ticket <= lock->visit_ticket &&
         (modes & ~lock->visit_modes) == 0) {
         return; /* everybody ahead has been reached */
     }
-    lock->visit = search->visit;
-    lock->visit_ticket = waiter->ticket;
-    lock->visit_modes = modes;
-    for (struct list_node *node = lock->queue.next; node != &waiter->node; node = node->next) {
-        const struct lock_waiter *ahead = LIST_ENTRY(node, struct lock_waiter, node);
-        if (ahead->txn != txn && (1U << ahead->mode & modes) != 0) {
-            reach(search, ahead->txn, txn);
-        }
+    if (!waiter->own) {
+        lock->visit = search->visit;
+        lock->visit_ticket = waiter->ticket;
+        lock->visit_modes = modes;
     }
+    those_ahead(waiter, reach, search);
 }
 
-static const char *const table_modes[] = {"AccessShareLock", "RowShareLock", "RowExclusiveLock",
-    "ShareUpdateExclusiveLock", "ShareLock", "ShareRowExclusiveLock", "ExclusiveLock",
-    "AccessExclusiveLock"};
+/* ---- words ----------------------------------------------------------------------------------- */
 
-/* One line of the detail, in PostgreSQL's words. */
-static int
-describe(char *to, size_t size, const struct txn *txn, const struct txn *blocker)
+enum {
+    LINKS_MAX = 16, /* of a cycle that are told */
+    KEY_KEPT_MAX = 96,
+};
+
+struct deadlock_link {
+    uint32_t waiter, blocker; /* pids */
+    enum lock_kind kind;
+    unsigned mode;
+    uint64_t object; /* LOCK_TXN: the id, 0: unknown */
+    tree_id_t tree;  /* 0: no row */
+    uint8_t key_size;
+    uint8_t key[KEY_KEPT_MAX];
+};
+
+/* Copied under the latches, spelt out without them. */
+struct deadlock {
+    unsigned length; /* of the cycle; at most LINKS_MAX links are kept */
+    struct deadlock_link links[LINKS_MAX];
+};
+
+static void
+copy_link(struct deadlock_link *link, const struct txn *txn, const struct txn *blocker)
 {
     const struct lock_waiter *waiter = txn->waiting;
     const struct lock *lock = waiter->lock;
-    char what[96];
-    uint64_t id = atomic_load(&blocker->id);
-    if (lock->kind == LOCK_TABLE) {
-        (void)snprintf(what, sizeof what, "%s on relation %llu", table_modes[waiter->mode],
-            (unsigned long long)lock->object);
-    } else if (id != 0) {
-        (void)snprintf(what, sizeof what, "ShareLock on transaction %llu", (unsigned long long)id);
-    } else {
-        (void)snprintf(what, sizeof what, "ExclusiveLock on a row of tree %llu",
-            (unsigned long long)lock->object);
+    bool row = lock->kind == LOCK_ROW;
+    struct slice key = row ? slice_of(lock->key, lock->key_size) : waiter->key;
+    *link = (struct deadlock_link){
+        .waiter = txn->owner_pid,
+        .blocker = blocker->owner_pid,
+        .kind = lock->kind,
+        .mode = waiter->mode,
+        .object = lock->object,
+        .tree = row ? (tree_id_t){lock->object} : waiter->tree,
+        .key_size = (uint8_t)(key.size < KEY_KEPT_MAX ? key.size : KEY_KEPT_MAX),
+    };
+    if (lock->kind == LOCK_ADVISORY) {
+        link->key_size = lock->key[0];
+    } else if (link->key_size > 0) {
+        memcpy(link->key, key.data, link->key_size);
     }
-    return snprintf(to, size, "Process %u waits for %s; blocked by process %u.", txn->owner_pid,
-        what, blocker->owner_pid);
 }
 
-static void
-report(struct txn *start, struct txn *closing, struct diag *diag)
+static struct deadlock *
+copy_cycle(struct txn *start, struct txn *closing)
 {
-    (void)diag_set(diag, ERR_DEADLOCK, "deadlock detected");
     /* visit_from leads back from `closing` to the start; turn the path round. */
     struct txn *next = start;
     struct txn *at = closing;
@@ -103,27 +151,73 @@ report(struct txn *start, struct txn *closing, struct diag *diag)
         at = from;
     }
     start->visit_next = next;
-    char text[DIAG_TEXT_MAX];
-    size_t size = 0;
+    struct deadlock *deadlock = mem_zalloc(sizeof *deadlock);
     at = start;
     do {
-        int written = describe(text + size, sizeof text - size, at, at->visit_next);
-        size += written < 0 ? 0 : (size_t)written;
+        if (deadlock->length < LINKS_MAX) {
+            copy_link(&deadlock->links[deadlock->length], at, at->visit_next);
+        }
+        deadlock->length++;
         at = at->visit_next;
-        if (size + 1 >= sizeof text) {
-            break;
-        }
-        if (at != start) {
-            text[size++] = '\n';
-            text[size] = '\0';
-        }
     } while (at != start);
-    diag_detail(diag, "%s", text);
-    diag_hint(diag, "See server log for query details.");
+    return deadlock;
 }
 
-bool
-deadlock__found(struct txn_db *db, const struct lock_waiter *waiter, struct diag *diag)
+/* One line of the detail, in PostgreSQL's words, with the row where there is one. */
+static void
+describe(struct txn_db *db, const struct deadlock_link *link, char *to, size_t size)
+{
+    char row[80] = "";
+    char what[160];
+    if (link->tree.v != 0) {
+        (void)snprintf(row, sizeof row, "a row of tree %llu", (unsigned long long)link->tree.v);
+        ssi__name_key(db->ssi, link->tree, slice_of(link->key, link->key_size), row, sizeof row);
+    }
+    unsigned long long object = link->object;
+    switch (link->kind) {
+    case LOCK_TABLE:
+        (void)snprintf(
+            what, sizeof what, "%s on relation %llu", txn_table_lock_name(link->mode), object);
+        break;
+    case LOCK_TXN:
+        (void)snprintf(what, sizeof what, "ShareLock on transaction %llu%s%s%s", object,
+            row[0] == '\0' ? "" : " (", row, row[0] == '\0' ? "" : ")");
+        break;
+    case LOCK_ROW:
+        (void)snprintf(what, sizeof what, "%s on %s", txn_row_lock_name(link->mode), row);
+        break;
+    case LOCK_ADVISORY:
+        (void)snprintf(what, sizeof what, "%s on advisory lock [%llu,%llu,%d]",
+            txn_table_lock_name(link->mode), object >> 32, object & UINT32_MAX, link->key_size);
+        break;
+    }
+    (void)snprintf(to, size, "Process %u waits for %s; blocked by process %u.", link->waiter, what,
+        link->blocker);
+}
+
+enum err
+deadlock__report(struct txn_db *db, struct deadlock *deadlock, struct diag *diag)
+{
+    char text[DIAG_TEXT_MAX];
+    size_t size = 0;
+    for (unsigned i = 0; i < deadlock->length && i < LINKS_MAX; i++) {
+        char line[256];
+        describe(db, &deadlock->links[i], line, sizeof line);
+        int written = snprintf(text + size, sizeof text - size, "%s%s", i == 0 ? "" : "\n", line);
+        size += written < 0 ? 0 : (size_t)written;
+        if (size >= sizeof text) {
+            break;
+        }
+    }
+    mem_free(deadlock);
+    (void)diag_set(diag, ERR_DEADLOCK, "deadlock detected");
+    diag_detail(diag, "%s", text);
+    diag_hint(diag, "See server log for query details.");
+    return ERR_DEADLOCK;
+}
+
+struct deadlock *
+deadlock__found(struct txn_db *db, const struct lock_waiter *waiter)
 {
     struct txn *start = waiter->txn;
     struct search search = {.visit = ++db->visit, .last = start};
@@ -133,11 +227,10 @@ deadlock__found(struct txn_db *db, const struct lock_waiter *waiter, struct diag
         if (at->waiting == NULL) {
             continue;
         }
-        expand(&search, at, at->waiting);
+        expand(&search, at->waiting);
         if (start->visit == search.visit) {
-            report(start, at, diag);
-            return true;
+            return copy_cycle(start, at);
         }
     }
-    return false;
+    return NULL;
 }

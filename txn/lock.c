@@ -54,6 +54,7 @@ lock__conflicts(enum lock_kind kind, unsigned mode)
     case LOCK_ROW:
         return row_conflicts[mode];
     case LOCK_TABLE:
+    case LOCK_ADVISORY:
         return table_conflicts[mode];
     case LOCK_TXN:
         break;
@@ -216,26 +217,45 @@ is_grantable(const struct lock *lock, const struct txn *txn, unsigned mode, bool
     return true;
 }
 
-/* Give the mode. Returns a new hold, or NULL if the transaction's old one took it in. */
+/* Would the hold go when the transaction is rolled back to its last savepoint? */
+static bool
+is_recent(const struct hold *hold)
+{
+    const struct txn *txn = hold->txn;
+    return txn->savepoint_count == 0 ||
+           hold->savepoint >= txn->savepoints[txn->savepoint_count - 1].number;
+}
+
+/* Give the mode. Returns a new hold, or NULL if an old one of the transaction's took it in. Those
+ * of sessions count. The transaction is the caller's or sleeps. */
 static struct hold *
-grant(struct lock *lock, struct txn *txn, unsigned mode, bool transferred)
+grant(struct lock *lock, struct txn *txn, unsigned mode, enum hold_kind kind)
 {
     bool strong = lock->kind == LOCK_TABLE && is_strong(mode);
+    struct list_node *last = lock->holds.prev;
     LIST_FOREACH (node, &lock->holds) {
         struct hold *hold = LIST_ENTRY(node, struct hold, node);
-        if (hold->txn == txn && !hold->transferred && !transferred) {
+        if (hold->txn != txn) {
+            continue;
+        }
+        last = node;
+        if (hold->kind == (uint8_t)kind &&
+            (kind == HOLD_SESSION || (kind == HOLD_TXN && is_recent(hold)))) {
             hold->modes |= (uint16_t)(1U << mode);
             hold->strong = (uint16_t)(hold->strong + strong);
+            hold->counts[mode == TXN_SHARE]++;
             return NULL;
         }
     }
     struct hold *hold = mem_zalloc(sizeof *hold);
     hold->lock = lock;
     hold->txn = txn;
+    hold->savepoint = kind == HOLD_TXN ? txn->savepoints_made : 0;
     hold->modes = (uint16_t)(1U << mode);
     hold->strong = strong;
-    hold->transferred = transferred;
-    list_push_back(&lock->holds, &hold->node);
+    hold->counts[mode == TXN_SHARE]++;
+    hold->kind = (uint8_t)kind;
+    list_push_front(last, &hold->node); /* behind it */
     return hold;
 }
 
@@ -243,20 +263,26 @@ grant(struct lock *lock, struct txn *txn, unsigned mode, bool transferred)
 static void
 make_firm(struct lock *lock, const struct txn *txn, unsigned mode)
 {
+    struct hold *found = NULL;
     LIST_FOREACH (node, &lock->holds) {
         struct hold *hold = LIST_ENTRY(node, struct hold, node);
-        if (hold->txn == txn) {
-            hold->firm |= (uint16_t)(1U << mode);
-            return;
+        if (hold->txn == txn && (hold->modes >> mode & 1) != 0) {
+            found = hold; /* the newest, which was granted last */
         }
     }
-    ASSERT(false);
+    ASSERT(found != NULL);
+    found->firm |= (uint16_t)(1U << mode);
 }
 
 static void
 remember(struct txn *txn, struct hold *hold)
 {
-    if (hold != NULL) {
+    if (hold == NULL) {
+        return;
+    }
+    if (hold->kind == HOLD_SESSION) {
+        list_push_back(&txn->session_holds, &hold->sessions);
+    } else {
         hold->older = txn->holds;
         txn->holds = hold;
     }
@@ -272,7 +298,8 @@ serve_queue(struct lock *lock)
         node = node->next;
         if (lock->kind != LOCK_TXN &&
             is_grantable(lock, waiter->txn, waiter->mode, waiter->own, &waiter->node)) {
-            waiter->hold = grant(lock, waiter->txn, waiter->mode, false);
+            waiter->hold =
+                grant(lock, waiter->txn, waiter->mode, waiter->session ? HOLD_SESSION : HOLD_TXN);
             waiter->granted = true;
             waiter->txn->waiting = NULL;
             list_remove(&waiter->node);
@@ -310,15 +337,6 @@ lock__unlatch_all(struct txn_db *db)
     }
 }
 
-bool
-txn_waits_for_lock(struct txn_db *db, const struct txn *txn)
-{
-    lock__latch_all(db);
-    bool waits = txn->waiting != NULL;
-    lock__unlatch_all(db);
-    return waits;
-}
-
 /* ---- waiting -----------------------------------------------------------------------------------
  */
 
@@ -351,14 +369,14 @@ sleep_in_queue(struct task *task, struct lock_waiter *waiter, struct lock_partit
     struct txn_db *db = txn->db;
     enum err err = ERR_OK;
     lock__latch_all(db);
-    if (!waiter->granted && deadlock__found(db, waiter, diag)) {
+    struct deadlock *deadlock = waiter->granted ? NULL : deadlock__found(db, waiter);
+    if (deadlock != NULL) {
         leave_queue(db, waiter);
-        err = ERR_DEADLOCK;
     }
     lock__unlatch_all(db);
-    if (err != ERR_OK) {
+    if (deadlock != NULL) {
         atomic_fetch_add(&db->deadlocks, 1);
-        return err;
+        return deadlock__report(db, deadlock, diag);
     }
     int64_t deadline =
         txn->lock_timeout_us == 0 ? WORLD_NEVER : world_clock_us(db->world) + txn->lock_timeout_us;
@@ -395,19 +413,22 @@ lock__check_room(struct txn_db *db, struct diag *diag)
     return ERR_LIMIT;
 }
 
-/* Take the mode, or queue for it. `wait` other than TXN_WAIT: *busy instead of sleeping. */
+/* Take what the waiter wants, or queue for it. `wait` other than TXN_WAIT: *busy instead of
+ * sleeping. */
 static enum err
-acquire(struct task *task, struct txn *txn, const struct target *target, unsigned mode, bool own,
+acquire(struct task *task, struct lock_waiter *waiter, const struct target *target,
     enum txn_wait wait, bool *busy, struct diag *diag)
 {
+    struct txn *txn = waiter->txn;
     struct txn_db *db = txn->db;
     *busy = false;
     TRY(lock__check_room(db, diag));
-    struct lock_waiter waiter = {.txn = txn, .task = task, .mode = mode, .own = own};
+    waiter->task = task;
     latch_acquire(&target->partition->latch);
     struct lock *lock = find_or_make(db, target);
-    if (is_grantable(lock, txn, mode, own, &lock->queue)) {
-        struct hold *hold = grant(lock, txn, mode, false);
+    if (is_grantable(lock, txn, waiter->mode, waiter->own, &lock->queue)) {
+        struct hold *hold =
+            grant(lock, txn, waiter->mode, waiter->session ? HOLD_SESSION : HOLD_TXN);
         latch_release(&target->partition->latch);
         remember(txn, hold);
         return ERR_OK;
@@ -417,9 +438,9 @@ acquire(struct task *task, struct txn *txn, const struct target *target, unsigne
         latch_release(&target->partition->latch);
         return ERR_OK;
     }
-    enqueue(&waiter, lock);
+    enqueue(waiter, lock);
     latch_release(&target->partition->latch);
-    return sleep_in_queue(task, &waiter, target->partition, diag);
+    return sleep_in_queue(task, waiter, target->partition, diag);
 }
 
 /* ---- rows --------------------------------------------------------------------------------------
@@ -451,7 +472,7 @@ lock__row_try(struct txn *txn, tree_id_t tree, struct slice key, enum txn_row_lo
     latch_acquire(&target.partition->latch);
     struct lock *lock = find_or_make(txn->db, &target);
     bool granted = is_grantable(lock, txn, mode, own, &lock->queue);
-    struct hold *hold = granted ? grant(lock, txn, mode, false) : NULL;
+    struct hold *hold = granted ? grant(lock, txn, mode, HOLD_TXN) : NULL;
     if (granted) {
         make_firm(lock, txn, mode);
     }
@@ -465,8 +486,9 @@ lock__row_acquire(struct task *task, struct txn *txn, tree_id_t tree, struct sli
     enum txn_row_lock mode, bool own, struct diag *diag)
 {
     struct target target = target_of(txn->db, LOCK_ROW, tree.v, key);
+    struct lock_waiter waiter = {.txn = txn, .mode = (unsigned)mode, .own = own};
     bool busy = false;
-    return acquire(task, txn, &target, (unsigned)mode, own, TXN_WAIT, &busy, diag);
+    return acquire(task, &waiter, &target, TXN_WAIT, &busy, diag);
 }
 
 /* ---- transactions ------------------------------------------------------------------------------
@@ -503,14 +525,15 @@ mark_waited_for(struct txn_db *db, uint64_t id)
 }
 
 enum err
-lock__wait_txn(struct task *task, struct txn *txn, uint64_t id, struct diag *diag)
+lock__wait_txn(struct task *task, struct txn *txn, uint64_t id, tree_id_t tree, struct slice key,
+    struct diag *diag)
 {
     struct txn_db *db = txn->db;
     if (id < atomic_load(&db->floor)) {
         return ERR_OK;
     }
     struct target target = target_of(db, LOCK_TXN, id, (struct slice){0});
-    struct lock_waiter waiter = {.txn = txn, .task = task};
+    struct lock_waiter waiter = {.txn = txn, .task = task, .tree = tree, .key = key};
     latch_acquire(&target.partition->latch);
     if (!mark_waited_for(db, id)) {
         latch_release(&target.partition->latch);
@@ -617,7 +640,7 @@ transfer_fast(struct txn_db *db, const struct target *target)
             }
             if (atomic_compare_exchange_strong(
                     &txn->fast[j], &was, target->object << 4 | FAST_TRANSFERRED)) {
-                (void)grant(find_or_make(db, target), txn, (unsigned)mode - 1, true);
+                (void)grant(find_or_make(db, target), txn, (unsigned)mode - 1, HOLD_TRANSFERRED);
             }
         }
     }
@@ -640,7 +663,7 @@ release_fast(struct txn *txn, uint32_t index)
     struct hold *found = NULL;
     LIST_FOREACH (node, &lock->holds) {
         struct hold *hold = LIST_ENTRY(node, struct hold, node);
-        if (hold->txn == txn && hold->transferred && hold->modes == 1U << held->mode) {
+        if (hold->txn == txn && hold->kind == HOLD_TRANSFERRED && hold->modes == 1U << held->mode) {
             found = hold;
             break;
         }
@@ -665,8 +688,9 @@ txn_lock_table(struct task *task, struct txn *txn, uint64_t object, const char *
         atomic_fetch_add(strong_counter(db, object), 1); /* T8; goes with the hold */
         transfer_fast(db, &target);
     }
+    struct lock_waiter waiter = {.txn = txn, .mode = (unsigned)mode};
     bool busy = false;
-    enum err err = acquire(task, txn, &target, (unsigned)mode, false, wait, &busy, diag);
+    enum err err = acquire(task, &waiter, &target, wait, &busy, diag);
     if (err == ERR_OK && busy) {
         err = diag_set(diag, ERR_LOCK_NOT_AVAILABLE, "could not obtain lock on relation \"%s\"",
             name == NULL ? "?" : name);
@@ -679,6 +703,79 @@ txn_lock_table(struct task *task, struct txn *txn, uint64_t object, const char *
     }
     remember_table(txn, object, mode, false);
     return ERR_OK;
+}
+
+/* ---- advisory locks ----------------------------------------------------------------------------
+ */
+
+static struct target
+advisory_target(struct txn_db *db, const struct txn_advisory *lock)
+{
+    static const uint8_t spaces[] = {ADVISORY_ONE, ADVISORY_PAIR};
+    return target_of(db, LOCK_ADVISORY, lock->number, slice_of(&spaces[lock->pair], 1));
+}
+
+enum err
+txn_lock_advisory(struct task *task, struct txn *txn, const struct txn_advisory *lock, bool wait,
+    bool *taken, struct diag *diag)
+{
+    ASSERT(txn->state == TXN_ACTIVE);
+    struct target target = advisory_target(txn->db, lock);
+    struct lock_waiter waiter = {
+        .txn = txn, .mode = lock->shared ? TXN_SHARE : TXN_EXCLUSIVE, .session = lock->session};
+    bool busy = false;
+    TRY(acquire(task, &waiter, &target, wait ? TXN_WAIT : TXN_NOWAIT, &busy, diag));
+    *taken = !busy;
+    return ERR_OK;
+}
+
+/* Under the partition's latch. */
+static void
+forget_session_hold(struct txn_db *db, struct hold *hold)
+{
+    list_remove(&hold->sessions);
+    release_hold(db, hold);
+}
+
+bool
+txn_unlock_advisory(struct txn *txn, const struct txn_advisory *lock)
+{
+    struct target target = advisory_target(txn->db, lock);
+    unsigned mode = lock->shared ? TXN_SHARE : TXN_EXCLUSIVE;
+    struct hold *found = NULL;
+    latch_acquire(&target.partition->latch);
+    const struct lock *object = find(&target);
+    if (object != NULL) {
+        LIST_FOREACH (node, &object->holds) {
+            struct hold *hold = LIST_ENTRY(node, struct hold, node);
+            if (hold->txn == txn && hold->kind == HOLD_SESSION && (hold->modes >> mode & 1) != 0) {
+                found = hold;
+                break;
+            }
+        }
+    }
+    if (found != NULL && --found->counts[lock->shared] == 0) {
+        found->modes &= (uint16_t) ~(1U << mode);
+        if (found->modes == 0) {
+            forget_session_hold(txn->db, found);
+        } else {
+            serve_queue(found->lock);
+        }
+    }
+    latch_release(&target.partition->latch);
+    return found != NULL;
+}
+
+void
+txn_unlock_all_advisory(struct txn *txn)
+{
+    while (!list_empty(&txn->session_holds)) {
+        struct hold *hold = LIST_ENTRY(txn->session_holds.next, struct hold, sessions);
+        struct lock_partition *partition = partition_of(txn->db, hold->lock);
+        latch_acquire(&partition->latch);
+        forget_session_hold(txn->db, hold);
+        latch_release(&partition->latch);
+    }
 }
 
 void

@@ -27,23 +27,36 @@ add(struct lines *to, struct txn_lock_line line)
     to->count++;
 }
 
+static const enum txn_lock_line_kind line_kinds[] = {
+    [LOCK_ROW] = TXN_LOCK_LINE_ROW,
+    [LOCK_TABLE] = TXN_LOCK_LINE_TABLE,
+    [LOCK_TXN] = TXN_LOCK_LINE_TXN,
+    [LOCK_ADVISORY] = TXN_LOCK_LINE_ADVISORY,
+};
+
 static void
 add_lock(struct lines *to, const struct lock *lock)
 {
-    struct txn_lock_line line = {.kind = lock->kind == LOCK_ROW     ? TXN_LOCK_LINE_ROW
-                                         : lock->kind == LOCK_TABLE ? TXN_LOCK_LINE_TABLE
-                                                                    : TXN_LOCK_LINE_TXN,
-        .object = lock->object};
+    struct txn_lock_line line = {.kind = line_kinds[lock->kind],
+        .object = lock->object,
+        .pair = lock->kind == LOCK_ADVISORY && lock->key[0] == ADVISORY_PAIR};
+    unsigned modes = 0;
     LIST_FOREACH (node, &lock->holds) {
         const struct hold *hold = LIST_ENTRY(node, struct hold, node);
+        modes |= hold->modes;
+        if (node->next != &lock->holds &&
+            LIST_ENTRY(node->next, struct hold, node)->txn == hold->txn) {
+            continue; /* those of one transaction stand together, and are one here */
+        }
         line.owner_pid = hold->txn->owner_pid;
         line.granted = true;
         for (unsigned mode = 0; mode < 16; mode++) {
-            if ((hold->modes >> mode & 1) != 0) {
+            if ((modes >> mode & 1) != 0) {
                 line.mode = mode;
                 add(to, line);
             }
         }
+        modes = 0;
     }
     LIST_FOREACH (node, &lock->queue) {
         const struct lock_waiter *waiter = LIST_ENTRY(node, struct lock_waiter, node);
@@ -129,4 +142,103 @@ txn_db_locks(struct txn_db *db, struct arena *arena, struct txn_lock_line **line
     }
     *lines = all.lines;
     return all.count;
+}
+
+const char *
+txn_table_lock_name(unsigned mode)
+{
+    static const char *const names[] = {
+        [TXN_ACCESS_SHARE] = "AccessShareLock",
+        [TXN_ROW_SHARE] = "RowShareLock",
+        [TXN_ROW_EXCLUSIVE] = "RowExclusiveLock",
+        [TXN_SHARE_UPDATE_EXCLUSIVE] = "ShareUpdateExclusiveLock",
+        [TXN_SHARE] = "ShareLock",
+        [TXN_SHARE_ROW_EXCLUSIVE] = "ShareRowExclusiveLock",
+        [TXN_EXCLUSIVE] = "ExclusiveLock",
+        [TXN_ACCESS_EXCLUSIVE] = "AccessExclusiveLock",
+    };
+    return names[mode];
+}
+
+const char *
+txn_row_lock_name(unsigned mode)
+{
+    static const char *const names[] = {
+        [TXN_LOCK_KEY_SHARE] = "AccessShareLock",
+        [TXN_LOCK_SHARE] = "RowShareLock",
+        [TXN_LOCK_NO_KEY_UPDATE] = "ExclusiveLock",
+        [TXN_LOCK_UPDATE] = "AccessExclusiveLock",
+    };
+    return names[mode];
+}
+
+/* ---- who blocks whom ------------------------------------------------------------------------- */
+
+struct blockers {
+    uint32_t *pids;
+    size_t count, capacity;
+};
+
+static void
+add_blocker(void *arg, struct txn *txn, struct txn *waiter)
+{
+    (void)waiter;
+    struct blockers *to = arg;
+    if (to->count < to->capacity) {
+        to->pids[to->count] = txn->owner_pid;
+    }
+    to->count++;
+}
+
+static void
+find_blockers(struct txn_db *db, uint32_t pid, struct blockers *to)
+{
+    lock__latch_all(db);
+    latch_acquire(&db->registry_latch);
+    for (uint32_t i = 0; i < db->slot_count; i++) {
+        const struct txn *txn = db->slots[i].txn;
+        if (txn != NULL && txn->owner_pid == pid && txn->waiting != NULL) {
+            deadlock__blockers(txn->waiting, add_blocker, to);
+        }
+    }
+    latch_release(&db->registry_latch);
+    lock__unlatch_all(db);
+}
+
+static void
+find_awaited(struct txn_db *db, uint32_t pid, struct blockers *to)
+{
+    to->count = ssi__awaited_pids(db->ssi, pid, to->pids, to->capacity);
+}
+
+/* No memory is allocated under latches: what does not fit is looked for again. */
+static size_t
+collect(struct txn_db *db, uint32_t pid, struct arena *arena,
+    void (*find)(struct txn_db *db, uint32_t pid, struct blockers *to), uint32_t **pids)
+{
+    struct blockers found = {.capacity = 64};
+    for (;;) {
+        found.pids = arena_array(arena, found.capacity, sizeof *found.pids);
+        found.count = 0;
+        find(db, pid, &found);
+        if (found.count <= found.capacity) {
+            break;
+        }
+        found.capacity = 2 * found.count;
+    }
+    *pids = found.pids;
+    return found.count;
+}
+
+size_t
+txn_blocking_pids(struct txn_db *db, uint32_t pid, struct arena *arena, uint32_t **pids)
+{
+    return collect(db, pid, arena, find_blockers, pids);
+}
+
+size_t
+txn_safe_snapshot_blocking_pids(
+    struct txn_db *db, uint32_t pid, struct arena *arena, uint32_t **pids)
+{
+    return collect(db, pid, arena, find_awaited, pids);
 }

@@ -593,6 +593,14 @@ note_edge(struct structure *to, int i, const struct edge *edge)
     memcpy(to->statement[i], edge->statement, sizeof edge->statement);
 }
 
+void
+ssi__name_key(const struct ssi *ssi, tree_id_t tree, struct slice key, char *to, size_t size)
+{
+    if (ssi->namer != NULL) {
+        ssi->namer(ssi->namer_arg, tree, key, to, size);
+    }
+}
+
 static void
 describe_edge(
     const struct ssi *ssi, const struct structure *structure, int i, char *to, size_t size)
@@ -602,10 +610,8 @@ describe_edge(
         return;
     }
     char what[80] = "a row";
-    if (ssi->namer != NULL) {
-        ssi->namer(ssi->namer_arg, structure->tree[i],
-            slice_of(structure->key[i], structure->key_size[i]), what, sizeof what);
-    }
+    ssi__name_key(ssi, structure->tree[i], slice_of(structure->key[i], structure->key_size[i]),
+        what, sizeof what);
     (void)snprintf(to, size, "process %u%s read %s, which process %u%s changed (found in: %s)",
         structure->pid[i], structure->committed[i] ? " (committed)" : "", what,
         structure->pid[i + 1], structure->committed[i + 1] ? " (committed)" : "",
@@ -957,6 +963,28 @@ txn_wait_for_safe_snapshot(struct task *task, struct txn *txn, struct diag *diag
         snapshot__drop(txn->slot);
         txn->has_snapshot = false;
     }
+}
+
+size_t
+ssi__awaited_pids(struct ssi *ssi, uint32_t pid, uint32_t *pids, size_t capacity)
+{
+    size_t count = 0;
+    latch_acquire(&ssi->graph);
+    LIST_FOREACH (node, &ssi->active) {
+        const struct sxact *sx = LIST_ENTRY(node, struct sxact, node);
+        if (sx->pid != pid || sx->sleeper == NULL) {
+            continue;
+        }
+        LIST_FOREACH (watch_node, &sx->watched) {
+            const struct watch *watch = LIST_ENTRY(watch_node, struct watch, watched);
+            if (count < capacity) {
+                pids[count] = watch->writer->pid;
+            }
+            count++;
+        }
+    }
+    latch_release(&ssi->graph);
+    return count;
 }
 
 enum err

@@ -61,6 +61,10 @@ struct ssi_scan {
 };
 
 struct ssi *ssi__create(void);
+/* In the catalog's words, if it gave any; else `to` stays as it is. Without latches. */
+void ssi__name_key(const struct ssi *ssi, tree_id_t tree, struct slice key, char *to, size_t size);
+/* Pids of the writers for whose ends the serializable read-only transaction of `pid` sleeps. */
+size_t ssi__awaited_pids(struct ssi *ssi, uint32_t pid, uint32_t *pids, size_t capacity);
 void ssi__destroy(struct ssi *ssi);
 
 /* The first snapshot of a serializable transaction: taken and entered in one. */

@@ -267,6 +267,23 @@ enum txn_table_lock {
 enum err txn_lock_table(struct task *task, struct txn *txn, uint64_t object, const char *name,
     enum txn_table_lock mode, enum txn_wait wait, struct diag *diag);
 
+/* Locks on numbers that mean something to the user only: taken at once or waited for like any
+ * other, deadlocks included. Those of the session last until they are unlocked as often as they
+ * were taken, or txn_delete; the others go with the transaction or ROLLBACK TO a savepoint. What
+ * one session holds, either way, does not keep out itself. */
+struct txn_advisory {
+    uint64_t number;
+    bool pair; /* two ints, which are another space than one bigint */
+    bool shared;
+    bool session;
+};
+/* Not `wait`: *taken tells. */
+enum err txn_lock_advisory(struct task *task, struct txn *txn, const struct txn_advisory *lock,
+    bool wait, bool *taken, struct diag *diag);
+/* Of the session's; false: it does not have it. */
+bool txn_unlock_advisory(struct txn *txn, const struct txn_advisory *lock);
+void txn_unlock_all_advisory(struct txn *txn);
+
 /* lock_timeout of the session, 0: none. */
 void txn_set_lock_timeout(struct txn *txn, int64_t timeout_us);
 
@@ -314,10 +331,6 @@ struct txn_failure {
 void txn_serialization_failures(
     struct txn_db *db, void (*each)(void *arg, const struct txn_failure *failure), void *arg);
 
-/* Does this transaction, of any session, wait for a lock at this moment? `txn` must not be deleted
- * meanwhile. For tests: it takes all lock latches. */
-bool txn_waits_for_lock(struct txn_db *db, const struct txn *txn);
-
 /* ---- trees -------------------------------------------------------------------------------------
  */
 
@@ -334,18 +347,32 @@ enum err txn_tree_drop(struct task *task, struct txn *txn, tree_id_t tree, struc
 struct txn_lock_line {
     uint32_t owner_pid;
     enum txn_lock_line_kind {
-        TXN_LOCK_LINE_ROW,   /* object: the tree; mode: enum txn_row_lock */
-        TXN_LOCK_LINE_TABLE, /* object: as in txn_lock_table; mode: enum txn_table_lock */
-        TXN_LOCK_LINE_TXN,   /* object: a transaction id; it holds TXN_EXCLUSIVE on itself */
+        TXN_LOCK_LINE_ROW,      /* object: the tree; mode: enum txn_row_lock */
+        TXN_LOCK_LINE_TABLE,    /* object: as in txn_lock_table; mode: enum txn_table_lock */
+        TXN_LOCK_LINE_TXN,      /* object: a transaction id; it holds TXN_EXCLUSIVE on itself */
+        TXN_LOCK_LINE_ADVISORY, /* object: the number; mode: TXN_SHARE or TXN_EXCLUSIVE */
     } kind;
     uint64_t object;
     unsigned mode;
+    bool pair;    /* advisory: of two ints */
     bool granted; /* false: waits */
     bool fast;    /* a weak table lock in its transaction's own slot */
 };
 
+/* PostgreSQL's names, "ExclusiveLock". */
+const char *txn_table_lock_name(unsigned mode);
+const char *txn_row_lock_name(unsigned mode);
+
 /* All that are held or waited for, in the arena; each was true at some moment of the call. Rows
  * that are only written have no line: their writer's id stands for them. */
 size_t txn_db_locks(struct txn_db *db, struct arena *arena, struct txn_lock_line **lines);
+
+/* Pids of those whom the transaction of this pid waits for at the moment: who holds what it wants,
+ * and who stands before it in line for something that conflicts. A pid may come more than once.
+ * Takes all lock latches. */
+size_t txn_blocking_pids(struct txn_db *db, uint32_t pid, struct arena *arena, uint32_t **pids);
+/* Pids of the writers whose ends this one, SERIALIZABLE READ ONLY DEFERRABLE, waits for. */
+size_t txn_safe_snapshot_blocking_pids(
+    struct txn_db *db, uint32_t pid, struct arena *arena, uint32_t **pids);
 
 #endif /* TXN_TXN_H */

@@ -141,9 +141,15 @@ struct undo_log {
  */
 
 enum lock_kind {
-    LOCK_ROW,   /* object: tree, and a key */
-    LOCK_TABLE, /* object: the caller's number */
-    LOCK_TXN,   /* object: a transaction id; only waited for */
+    LOCK_ROW,      /* object: tree, and a key */
+    LOCK_TABLE,    /* object: the caller's number */
+    LOCK_TXN,      /* object: a transaction id; only waited for */
+    LOCK_ADVISORY, /* object: the user's number; key: one byte, ADVISORY_.. */
+};
+
+enum {
+    ADVISORY_ONE = 1, /* a bigint; pg_locks.objsubid */
+    ADVISORY_PAIR = 2,
 };
 
 /* Accessed under its partition's latch. */
@@ -163,15 +169,27 @@ struct lock {
     uint8_t key[];
 };
 
+enum hold_kind {
+    HOLD_TXN,         /* on the transaction's stack */
+    HOLD_TRANSFERRED, /* from a fast slot; its owner does not know */
+    HOLD_SESSION,     /* an advisory lock that outlives transactions */
+};
+
+/* One of a transaction's holds on a lock; those of one transaction stand together in the list,
+ * oldest first. A new one is made for what is taken behind a later savepoint, so that rolling back
+ * to that takes away a mode that was added. */
 struct hold {
     struct list_node node; /* in lock->holds */
     struct lock *lock;
     struct txn *txn;
-    struct hold *older; /* the transaction's stack; NULL and unused if transferred */
-    uint16_t modes;     /* bits */
-    uint16_t firm;      /* rows: those of them that are locks; the rest is a place in line (T9) */
-    uint16_t strong;    /* how often it counts in db->strong */
-    bool transferred;   /* from a fast slot; its owner does not know */
+    struct hold *older;        /* HOLD_TXN: the transaction's stack */
+    struct list_node sessions; /* HOLD_SESSION: in txn->session_holds; the owner's */
+    uint64_t savepoint;        /* number of the transaction's last savepoint when it was made */
+    uint32_t counts[2];        /* HOLD_SESSION: how often it was taken, exclusive and shared */
+    uint16_t modes;            /* bits */
+    uint16_t firm;   /* rows: those of them that are locks; the rest is a place in line (T9) */
+    uint16_t strong; /* how often it counts in db->strong */
+    uint8_t kind;    /* enum hold_kind */
 };
 
 struct lock_waiter {
@@ -182,8 +200,12 @@ struct lock_waiter {
     struct hold *hold; /* made when granted; not for LOCK_TXN */
     uint64_t ticket;
     unsigned mode;
-    bool own; /* the row's writer asks */
+    bool own;     /* the row's writer asks */
+    bool session; /* it is to be a HOLD_SESSION */
     bool granted;
+    /* LOCK_TXN: whose row it wants, for the words of a deadlock; a zero tree if for none. */
+    tree_id_t tree;
+    struct slice key;
 };
 
 struct lock_partition {
@@ -210,6 +232,7 @@ struct slot {
 struct savepoint {
     struct undo *undo_last;
     uint64_t redo_size; /* counted over all parts */
+    uint64_t number;    /* of this transaction's savepoints */
     struct hold *hold;
     uint32_t table_lock_count;
 };
@@ -239,8 +262,10 @@ struct txn {
 
     struct savepoint *savepoints;
     uint32_t savepoint_count, savepoint_capacity;
+    uint64_t savepoints_made; /* ever */
 
-    struct hold *holds; /* newest first */
+    struct hold *holds;             /* newest first */
+    struct list_node session_holds; /* struct hold */
     struct table_lock *table_locks;
     uint32_t table_lock_count, table_lock_capacity;
     _Atomic uint64_t fast[FAST_TABLE_LOCKS]; /* object << 4 | mode + 1; FAST_TRANSFERRED */
@@ -465,8 +490,9 @@ enum err lock__row_acquire(struct task *task, struct txn *txn, tree_id_t tree, s
     enum txn_row_lock mode, bool own, struct diag *diag);
 /* ERR_LIMIT if there are too many locks already. */
 enum err lock__check_room(struct txn_db *db, struct diag *diag);
-/* Sleep until the transaction has ended. */
-enum err lock__wait_txn(struct task *task, struct txn *txn, uint64_t id, struct diag *diag);
+/* Sleep until the transaction has ended, whose row it is. */
+enum err lock__wait_txn(struct task *task, struct txn *txn, uint64_t id, tree_id_t tree,
+    struct slice key, struct diag *diag);
 void lock__txn_ended(struct txn_db *db, uint64_t id);
 /* Release what was acquired after the marks. */
 void lock__release_to(struct txn *txn, struct hold *hold, uint32_t table_lock_count);
@@ -474,8 +500,14 @@ void lock__latch_all(struct txn_db *db);
 void lock__unlatch_all(struct txn_db *db);
 /* Bits of the modes that this one cannot be held together with. */
 unsigned lock__conflicts(enum lock_kind kind, unsigned mode);
-/* Under all latches: does this waiter close a cycle? Then diag is set. */
-bool deadlock__found(struct txn_db *db, const struct lock_waiter *waiter, struct diag *diag);
+/* Under all latches: does this waiter close a cycle? That is copied, and then: */
+struct deadlock;
+struct deadlock *deadlock__found(struct txn_db *db, const struct lock_waiter *waiter);
+/* without latches, put into words and freed. */
+enum err deadlock__report(struct txn_db *db, struct deadlock *deadlock, struct diag *diag);
+/* Calls each for all whom this waiter waits for directly. Under all latches. */
+void deadlock__blockers(const struct lock_waiter *waiter,
+    void (*each)(void *arg, struct txn *txn, struct txn *waiter), void *arg);
 
 /* ---- commit.c ----------------------------------------------------------------------------------
  */

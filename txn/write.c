@@ -222,7 +222,7 @@ wait_turn(struct task *task, struct write *write, struct diag *diag)
     enum err err =
         lock__row_acquire(task, txn, write->tree, write->key, write->mode, write->own, diag);
     if (err == ERR_OK && write->busy != 0) {
-        err = lock__wait_txn(task, txn, write->busy, diag);
+        err = lock__wait_txn(task, txn, write->busy, write->tree, write->key, diag);
     }
     if (txn->sx != NULL) {
         ssi__waits(txn, 0);

@@ -237,6 +237,12 @@ void settings__rollback(struct sql_session *session, uint32_t savepoints);
 
 /* Functions and catalog views that show sessions. Before the first statement. */
 void views__register(void);
+oid_t views__database_oid(const struct catalog *catalog, const char *name);
+
+/* ---- locks.c: pg_locks, advisory locks, who is blocked by whom ---------------------------------
+ */
+
+void locks__register(void);
 
 /* ---- prepared.c
  * ------------------------------------------------------------------------------------ */

@@ -347,6 +347,7 @@ discard(struct task *task, struct sql_session *session,
         TRY(not_in_block(session, "DISCARD ALL", diag));
         *tag = "DISCARD ALL";
         prepared__drop_all(session);
+        txn_unlock_all_advisory(session->txn);
         return settings__reset_all(session, diag);
     case AST_DISCARD_PLANS:
         *tag = "DISCARD PLANS";

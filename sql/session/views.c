@@ -67,8 +67,8 @@ copy_activities(struct sql_engine *engine, struct arena *arena, uint32_t *count)
     return all;
 }
 
-static oid_t
-database_oid(const struct catalog *catalog, const char *name)
+oid_t
+views__database_oid(const struct catalog *catalog, const char *name)
 {
     struct catalog_entry entry;
     for (size_t i = 0; catalog_database_at(catalog, i, &entry); i++) {
@@ -107,7 +107,7 @@ scan_activity(struct eval *eval, const struct catalog *catalog,
         for (int c = 0; c < ACTIVITY_COLUMNS; c++) {
             values[c] = datum_null();
         }
-        values[DATID] = datum_int(database_oid(catalog, all[i].database));
+        values[DATID] = datum_int(views__database_oid(catalog, all[i].database));
         values[DATNAME] = text_datum(all[i].database);
         values[PID] = datum_int(all[i].pid);
         values[USESYSID] = role == NULL ? datum_null() : datum_int(role->oid);
@@ -186,99 +186,6 @@ scan_failures(struct eval *eval, const struct catalog *catalog,
     struct failure_rows rows = {.eval = eval, .emit = emit, .arg = arg};
     txn_serialization_failures(eval->env->session->engine->db, emit_failure, &rows);
     return rows.err;
-}
-
-/* ---- pg_locks -------------------------------------------------------------------------------- */
-
-static oid_t
-relation_of_tree(const struct catalog *catalog, uint64_t tree)
-{
-    const struct relation *relation;
-    for (size_t i = 0; (relation = catalog_relation_at(catalog, i)) != NULL; i++) {
-        if (relation->tree.v == tree && relation->kind == RELATION_TABLE) {
-            return relation->oid;
-        }
-        for (uint16_t at = 0; at < relation->index_count; at++) {
-            if (relation->indexes[at].tree.v == tree) {
-                return relation->indexes[at].oid;
-            }
-        }
-    }
-    return 0;
-}
-
-static const char *
-lock_mode(const struct txn_lock_line *line)
-{
-    static const char *const tables[] = {
-        [TXN_ACCESS_SHARE] = "AccessShareLock",
-        [TXN_ROW_SHARE] = "RowShareLock",
-        [TXN_ROW_EXCLUSIVE] = "RowExclusiveLock",
-        [TXN_SHARE_UPDATE_EXCLUSIVE] = "ShareUpdateExclusiveLock",
-        [TXN_SHARE] = "ShareLock",
-        [TXN_SHARE_ROW_EXCLUSIVE] = "ShareRowExclusiveLock",
-        [TXN_EXCLUSIVE] = "ExclusiveLock",
-        [TXN_ACCESS_EXCLUSIVE] = "AccessExclusiveLock",
-    };
-    static const char *const rows[] = {
-        [TXN_LOCK_KEY_SHARE] = "AccessShareLock",
-        [TXN_LOCK_SHARE] = "RowShareLock",
-        [TXN_LOCK_NO_KEY_UPDATE] = "ExclusiveLock",
-        [TXN_LOCK_UPDATE] = "AccessExclusiveLock",
-    };
-    if (line->kind == TXN_LOCK_LINE_TXN) {
-        return line->granted ? "ExclusiveLock" : "ShareLock";
-    }
-    return line->kind == TXN_LOCK_LINE_TABLE ? tables[line->mode] : rows[line->mode];
-}
-
-static enum err
-scan_locks(struct eval *eval, const struct catalog *catalog,
-    enum err (*emit)(void *arg, const struct datum *values), void *arg)
-{
-    enum {
-        LOCKTYPE = 0,
-        DATABASE = 1,
-        RELATION = 2,
-        TRANSACTIONID = 6,
-        OBJID = 8,
-        PID = 11,
-        MODE = 12,
-        GRANTED = 13,
-        FASTPATH = 14,
-        COLUMNS = 16,
-    };
-    if (eval->env->session == NULL) {
-        return ERR_OK;
-    }
-    struct txn_lock_line *lines;
-    size_t count = txn_db_locks(eval->env->session->engine->db, eval->arena, &lines);
-    oid_t database = database_oid(catalog, eval->env->session->database);
-    for (size_t i = 0; i < count; i++) {
-        const struct txn_lock_line *line = &lines[i];
-        struct datum values[COLUMNS];
-        for (int c = 0; c < COLUMNS; c++) {
-            values[c] = datum_null();
-        }
-        values[PID] = datum_int(line->owner_pid);
-        values[MODE] = text_datum(lock_mode(line));
-        values[GRANTED] = datum_bool(line->granted);
-        values[FASTPATH] = datum_bool(line->fast);
-        if (line->kind == TXN_LOCK_LINE_TXN) {
-            values[LOCKTYPE] = text_datum("transactionid");
-            values[TRANSACTIONID] =
-                text_datum(arena_printf(eval->arena, "%llu", (unsigned long long)line->object));
-        } else {
-            bool table = line->kind == TXN_LOCK_LINE_TABLE;
-            oid_t oid = table ? (oid_t)line->object : relation_of_tree(catalog, line->object);
-            bool relation = line->object >> 32 == 0 || !table;
-            values[DATABASE] = datum_int(database);
-            values[LOCKTYPE] = text_datum(!relation ? "object" : table ? "relation" : "tuple");
-            values[relation ? RELATION : OBJID] = datum_int(oid);
-        }
-        TRY(emit(arg, values));
-    }
-    return ERR_OK;
 }
 
 /* ---- functions ------------------------------------------------------------------------------- */
@@ -378,27 +285,6 @@ FN(terminate_backend)
     return signal_session(eval, args[0].i, TASK_TERMINATE, result);
 }
 
-/* pg_isolation_test_session_is_blocked(pid, pids): by whom is not asked, since those who test have
- * no others. */
-FN(session_is_blocked)
-{
-    (void)count;
-    struct sql_session *session;
-    TRY(session_of(eval, &session));
-    struct sql_engine *engine = session->engine;
-    bool waits = false;
-    latch_acquire(&engine->latch);
-    LIST_FOREACH (node, &engine->sessions) {
-        const struct sql_session *other = LIST_ENTRY(node, struct sql_session, node);
-        if (other->pid == args[0].i && other->txn != NULL) {
-            waits = txn_waits_for_lock(engine->db, other->txn);
-        }
-    }
-    latch_release(&engine->latch);
-    *result = datum_bool(waits);
-    return ERR_OK;
-}
-
 FN(postmaster_start_time)
 {
     (void)args;
@@ -423,8 +309,6 @@ static const struct function functions[] = {
     {"pg_cancel_backend", 0, TYPE_BOOL, 1, 1, VOLATILE, {TYPE_INT4}, cancel_backend, NULL, NULL},
     {"pg_terminate_backend", 0, TYPE_BOOL, 1, 1, VOLATILE, {TYPE_INT4}, terminate_backend, NULL,
         NULL},
-    {"pg_isolation_test_session_is_blocked", 0, TYPE_BOOL, 2, 2, VOLATILE,
-        {TYPE_INT4, TYPE_INT4_ARRAY}, session_is_blocked, NULL, NULL},
     {"pg_postmaster_start_time", 0, TYPE_TIMESTAMPTZ, 0, 0, STABLE, {0}, postmaster_start_time,
         NULL, NULL},
     {"pg_conf_load_time", 0, TYPE_TIMESTAMPTZ, 0, 0, STABLE, {0}, postmaster_start_time, NULL,
@@ -435,9 +319,9 @@ void
 views__register(void)
 {
     function_register(functions, sizeof functions / sizeof functions[0]);
+    locks__register();
     catalog_set_virtual_scan("pg_settings", settings__scan);
     catalog_set_virtual_scan("pg_stat_activity", scan_activity);
     catalog_set_virtual_scan("pg_prepared_statements", scan_prepared);
-    catalog_set_virtual_scan("pg_locks", scan_locks);
     catalog_set_virtual_scan("tusk_serialization_failures", scan_failures);
 }
