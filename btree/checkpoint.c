@@ -695,6 +695,13 @@ switch_over(struct task *task, struct run *run, lsn_t snapshot, struct slice met
     struct superblock *block = mem_alloc_aligned(BLOCK_SIZE, sizeof *block);
     memset(block, 0, sizeof *block);
     enum err err = write_mapping(task, run, block);
+    if (err == ERR_OK && !world_file_in_place(task, store->file)) {
+        err = diag_set(run->diag, ERR_UNDEFINED_FILE,
+            "data file \"%s\" was removed or replaced while the server runs",
+            world_file_path(store->file));
+        diag_hint(run->diag, "Do not stop the server: its open file in /proc/PID/fd and the log "
+                             "still hold the data. Copy both away first.");
+    }
     if (err == ERR_OK) {
         world_file_sync(task, store->file); /* B8 */
         block->number = store->checkpoint_number + 1;

@@ -215,8 +215,13 @@ listen_and_serve(struct task *task, struct server *server, const struct server_o
     }
     task_interrupt_clear(task, TASK_TERMINATE);
     struct diag checkpoint_diag;
-    if (sql_engine_checkpoint(task, server->engine, &checkpoint_diag) != ERR_OK) {
+    enum err last = sql_engine_checkpoint(task, server->engine, &checkpoint_diag);
+    if (last != ERR_OK) { /* the log has everything; but whoever stops us should look */
         world_log(server->world, "the last checkpoint failed: %s", checkpoint_diag.message);
+        if (err == ERR_OK || err == ERR_ADMIN_SHUTDOWN) {
+            *diag = checkpoint_diag;
+            err = last;
+        }
     }
     return err;
 }

@@ -90,6 +90,7 @@ def main():
     step("interleavings", ["tests/system/interleavings.py"])
     step("serializable", ["tests/system/serializable.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])
+    step("faults", ["tests/system/faults.py"])
     step("kill -9", ["tests/system/kill.py", "--rounds", "5"])
     print(f"{total['passed']} passed, {total['failed']} failed", flush=True)
     return 1 if total["failed"] else 0

@@ -107,6 +107,7 @@ run(struct task *task, struct txn_db *db, struct diag *diag)
     if (err == ERR_OK) {
         atomic_store(&db->checkpoint_lsn, meta.snapshot);
         atomic_fetch_add(&db->checkpoints, 1);
+        err = wal_check_files(task, db->wal, (lsn_t){meta.redo_start}, diag);
         wal_free_before(task, db->wal, (lsn_t){meta.redo_start});
     }
     return err;

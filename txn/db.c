@@ -281,6 +281,12 @@ txn_db_is_new(const struct txn_db *db)
     return db->is_new;
 }
 
+bool
+txn_db_has_checkpoint(const struct txn_db *db)
+{
+    return atomic_load(&db->checkpoint_lsn) != 0;
+}
+
 static enum err
 check_files(struct task *task, struct txn_db *db, const struct txn_db_options *options,
     void (*fault)(void *arg, const char *words), void *arg, struct btree_check_report *report,

@@ -57,6 +57,9 @@ enum err txn_db_check(struct task *task, const struct txn_db_options *options,
     struct diag *diag);
 /* True if the store was created by this open: the owner then writes its first rows. */
 bool txn_db_is_new(const struct txn_db *db);
+/* False until the first checkpoint of the store's life: so long an empty log could not be told from
+ * a lost one. The owner makes one before it answers anybody. */
+bool txn_db_has_checkpoint(const struct txn_db *db);
 
 /* LSN of the last commit that was marked by txn_mark_schema_change; a cache of the catalog that
  * was read at a snapshot at or after this LSN, with this LSN unchanged since, is current. */

@@ -603,6 +603,27 @@ wal_free_before(struct task *task, struct wal *wal, lsn_t lsn)
     files_unlock(wal);
 }
 
+enum err
+wal_check_files(struct task *task, struct wal *wal, lsn_t lsn, struct diag *diag)
+{
+    files_lock(task, wal);
+    enum err err = ERR_OK;
+    uint64_t last = atomic_load(&wal->tail) / wal->segment_size;
+    for (uint64_t number = lsn.v / wal->segment_size;
+         number <= last && number < wal->next_segment && err == ERR_OK; number++) {
+        char path[4096];
+        segment_path(wal, number, path, sizeof path);
+        if (!world_file_exists(task, path)) {
+            err = diag_set(diag, ERR_UNDEFINED_FILE,
+                "log file \"%s\" was removed while the server runs", path);
+            diag_hint(diag, "Commits since then would not survive a crash. Stop writing, copy the "
+                            "open file out of /proc/PID/fd to its place, and restart the server.");
+        }
+    }
+    files_unlock(wal);
+    return err;
+}
+
 /*
  * W7. Behind the end nothing may look like a record. A flush of several blocks that a crash cut
  * short can leave later records behind an earlier hole; when the log has grown over the hole again

@@ -75,6 +75,9 @@ lsn_t wal_durable(const struct wal *wal);
 lsn_t wal_end(const struct wal *wal); /* end of the last record appended */
 uint64_t wal_flush_count(const struct wal *wal);
 
+/* ERR_UNDEFINED_FILE if a file that holds the log from `lsn` on has lost its name while we run. */
+enum err wal_check_files(struct task *task, struct wal *wal, lsn_t lsn, struct diag *diag);
+
 /* No one will read below lsn again: whole segments below it are reused or removed. */
 void wal_free_before(struct task *task, struct wal *wal, lsn_t lsn);
 

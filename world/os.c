@@ -343,6 +343,7 @@ const struct backend os_backend = {
     .sync_directory = os__sync_directory,
     .list_directory = os__list_directory,
     .file_exists = os__file_exists,
+    .file_in_place = os__file_in_place,
     .listen = os__listen,
     .accept = os__accept,
     .listener_close = os__listener_close,
@@ -366,6 +367,7 @@ start_signals(struct os_world *own, struct diag *diag)
     (void)sigaction(SIGHUP, &action, NULL);
     (void)sigaction(SIGQUIT, &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* EFBIG, which is a full disk to us */
     return task_spawn(&own->world, 0, "signals", signal_task_main, own, diag);
 }
 

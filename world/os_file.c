@@ -484,3 +484,14 @@ os__file_exists(struct task *task, const char *path)
     (void)task;
     return access(path, F_OK) == 0;
 }
+
+bool
+os__file_in_place(struct task *task, const struct world_file *file)
+{
+    (void)task;
+    struct stat named;
+    struct stat open;
+    const struct os_file *own = (const struct os_file *)(const void *)file;
+    return stat(file->path, &named) == 0 && fstat(own->fd, &open) == 0 &&
+           named.st_dev == open.st_dev && named.st_ino == open.st_ino;
+}

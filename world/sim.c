@@ -213,6 +213,7 @@ static const struct backend sim_backend = {
     .sync_directory = sim__sync_directory,
     .list_directory = sim__list_directory,
     .file_exists = sim__file_exists,
+    .file_in_place = sim__file_in_place,
     .listen = sim__listen,
     .accept = sim__accept,
     .listener_close = sim__listener_close,

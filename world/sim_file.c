@@ -498,3 +498,13 @@ sim__file_exists(struct task *task, const char *path)
     mem_free(clean);
     return exists;
 }
+
+bool
+sim__file_in_place(struct task *task, const struct world_file *file)
+{
+    struct sim_world *sim = sim_of(task);
+    char *clean = clean_path(file->path);
+    const struct sim_inode *named = sim__name_get(sim, clean);
+    mem_free(clean);
+    return named == ((const struct sim_file *)(const void *)file)->inode;
+}

@@ -197,6 +197,12 @@ world_file_exists(struct task *task, const char *path)
     return BACKEND(task)->file_exists(task, path);
 }
 
+bool
+world_file_in_place(struct task *task, const struct world_file *file)
+{
+    return BACKEND(task)->file_in_place(task, file);
+}
+
 static void
 gather_name(void *arg, const char *name)
 {

@@ -245,6 +245,8 @@ void world_sync_directory(struct task *task, const char *path);
 enum err world_list_directory(struct task *task, const char *path,
     void (*each)(void *arg, const char *name), void *arg, struct diag *diag);
 bool world_file_exists(struct task *task, const char *path);
+/* Does the file's path still lead to it? False: it was removed or replaced under our hands. */
+bool world_file_in_place(struct task *task, const struct world_file *file);
 /* A directory for temporary files: made if it is missing, and emptied of the files in it. */
 enum err world_temp_directory(struct task *task, const char *path, struct diag *diag);
 

@@ -134,6 +134,7 @@ struct backend {
     enum err (*list_directory)(struct task *task, const char *path,
         void (*each)(void *arg, const char *name), void *arg, struct diag *diag);
     bool (*file_exists)(struct task *task, const char *path);
+    bool (*file_in_place)(struct task *task, const struct world_file *file);
 
     enum err (*listen)(struct task *task, const char *host, uint16_t port,
         struct world_listener **listener, struct diag *diag);

@@ -20,7 +20,15 @@ open_rest(struct task *task, struct sql_engine *engine, const struct sql_engine_
     engine->temp_directory = mem_alloc(size);
     (void)snprintf(engine->temp_directory, size, "%s/tmp", options->directory);
     TRY(world_temp_directory(task, engine->temp_directory, diag));
-    return catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag);
+    TRY(catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag));
+    enum err err = ERR_OK;
+    if (!txn_db_has_checkpoint(engine->db)) {
+        err = txn_db_checkpoint(task, engine->db, diag);
+    }
+    if (err != ERR_OK) {
+        catalog_close(engine->catalogs);
+    }
+    return err;
 }
 
 enum err

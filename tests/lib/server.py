@@ -11,7 +11,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 class Server:
-    def __init__(self, build="release", arguments=(), directory=None):
+    def __init__(self, build="release", arguments=(), directory=None, environment=None):
+        self.environment = environment
         self.binary = os.path.join(ROOT, "build", build, "tuskd")
         self.own = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="tusk_test_")
@@ -25,7 +26,8 @@ class Server:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.binary, "--data", os.path.join(self.directory, "data"), "--port",
-                 str(self.port)] + self.arguments, stderr=log, stdin=subprocess.DEVNULL)
+                 str(self.port)] + self.arguments, stderr=log, stdin=subprocess.DEVNULL,
+                env=self.environment)
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             with open(self.log, "rb") as log:
