@@ -480,6 +480,7 @@ try_index(const struct chooser *chooser, const struct index *index, double all_s
     }
     if (index->unique && access->equal_count == index->column_count) {
         selectivity = 1.0 / chooser->rows;
+        access->single = true;
     }
     access->scanned = chooser->rows * selectivity;
     if (access->scanned < 1) {

@@ -36,6 +36,7 @@ enum join_method {
 struct step {
     enum join_method method;
     double rows, cost;
+    bool single;
 };
 
 struct list {
@@ -89,6 +90,7 @@ pred_new(struct level *level, struct expr *expr)
     struct pred *pred = arena_alloc(level->planner->arena, sizeof *pred);
     pred->expr = expr;
     pred->rels = level_rels(level, expr);
+    pred->implied = 1;
     return pred;
 }
 
@@ -227,9 +229,14 @@ struct flat {
 static void
 flat_conds(struct flat *flat, const struct expr_vec *conds)
 {
+    struct planner *planner = flat->level->planner;
+    struct expr_vec parts = {0};
     for (uint32_t i = 0; i < conds->count; i++) {
-        vec_add(flat->level->planner->arena, &flat->preds, pred_new(flat->level, conds->items[i]));
-        flat->rejected |= rejected_rels(flat->level, conds->items[i]);
+        conds_split(planner, conds->items[i], &parts);
+    }
+    for (uint32_t i = 0; i < parts.count; i++) {
+        vec_add(planner->arena, &flat->preds, pred_new(flat->level, parts.items[i]));
+        flat->rejected |= rejected_rels(flat->level, parts.items[i]);
     }
 }
 
@@ -322,6 +329,7 @@ plan_rel(struct level *level, struct rel *rel, const struct vec *preds, const st
         }
         path->rows = access.rows;
         path->cost = access.cost;
+        path->single = access.single;
         return access_build(level, rel, &access, list, preds->count, &path->node);
     }
     if (rel->kind == REL_QUERY) {
@@ -354,15 +362,30 @@ plan_rel(struct level *level, struct rel *rel, const struct vec *preds, const st
 
 /* ---- one step: joining what we have with one more item --------------------------------------- */
 
-/* The predicates that can be judged when `item` joins `have`, and could not before. */
+static bool
+has_class(const struct vec *preds, uint32_t equals)
+{
+    for (uint32_t i = 0; i < preds->count; i++) {
+        if (((struct pred *)preds->items[i])->equals == equals) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The predicates that can be judged when `item` joins `have`, and could not before. What follows of
+ * others is taken if no other of its class is there: all that is written comes in its turn. */
 static void
 step_preds(const struct list *list, rel_set have, const struct item *item, struct vec *to)
 {
-    for (uint32_t i = 0; i < list->joins.count; i++) {
-        struct pred *pred = list->joins.items[i];
-        if ((pred->rels & ~(have | item->rels)) == 0 && (pred->rels & item->rels) != 0 &&
-            (pred->rels & ~have) != 0) {
-            vec_add(list->level->planner->arena, to, pred);
+    for (int derived = 0; derived < 2; derived++) {
+        for (uint32_t i = 0; i < list->joins.count; i++) {
+            struct pred *pred = list->joins.items[i];
+            if ((pred->rels & ~(have | item->rels)) == 0 && (pred->rels & item->rels) != 0 &&
+                (pred->rels & ~have) != 0 && pred->derived == (derived != 0) &&
+                (!pred->derived || !has_class(to, pred->equals))) {
+                vec_add(list->level->planner->arena, to, pred);
+            }
         }
     }
 }
@@ -389,7 +412,8 @@ static double
 join_selectivity(struct level *level, const struct pred *pred)
 {
     if (!expr_is_equality(pred->expr)) {
-        return pred_selectivity(level, pred->expr);
+        double selectivity = pred_selectivity(level, pred->expr) / pred->implied;
+        return selectivity > 1 ? 1 : selectivity;
     }
     double most = 10;
     for (int i = 0; i < 2; i++) {
@@ -417,6 +441,25 @@ lookup_preds(struct level *level, const struct item *item, const struct vec *pre
     }
 }
 
+/* Of equal columns one equality filters, the others follow. */
+static bool
+class_before(const struct vec *preds, uint32_t place)
+{
+    uint32_t equals = ((struct pred *)preds->items[place])->equals;
+    for (uint32_t i = 0; i < place; i++) {
+        if (((struct pred *)preds->items[i])->equals == equals) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static double
+loop_rows(const struct path *path, bool keys)
+{
+    return keys && !path->single && path->rows < LOOP_ROWS_LEAST ? LOOP_ROWS_LEAST : path->rows;
+}
+
 static struct step
 step_estimate(struct level *level, const struct path *have, const struct item *item,
     const struct vec *preds, bool may_swap)
@@ -427,7 +470,9 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
     for (uint32_t i = 0; i < preds->count; i++) {
         const struct pred *pred = preds->items[i];
         bool flip;
-        best.rows *= join_selectivity(level, pred);
+        if (pred->equals == 0 || !class_before(preds, i)) {
+            best.rows *= join_selectivity(level, pred);
+        }
         keys |= is_hash_key(level, pred, have->rels, item->rels, &flip);
     }
     best.rows = best.rows < 1 ? 1 : best.rows;
@@ -437,11 +482,12 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
         return best;
     }
     best.method = METHOD_LOOP;
-    /* How many rows of a catalog view or a subquery pass their filters is a wild guess, and the
-     * loop over a wrong one is quadratic; a hash join is never much dearer. */
-    bool guess = keys && (item->rel == NULL || item->rel->kind == REL_VIRTUAL);
-    double outer = guess && have->rows < LOOP_ROWS_LEAST ? LOOP_ROWS_LEAST : have->rows;
-    best.cost = have->cost + item->path.cost + outer * item->path.rows * COST_LOOP;
+    /* How many rows pass their filters is a guess, and the loop over a wrong one is quadratic; a
+     * hash join is never much dearer. */
+    double outer = loop_rows(have, keys);
+    double inner = loop_rows(&item->path, keys);
+    best.cost = have->cost + item->path.cost + outer * inner * COST_LOOP;
+    best.single = have->single && item->path.single;
     if (keys) {
         double cost =
             have->cost + item->path.cost + COST_BUILD * item->path.rows + COST_PROBE * have->rows;
@@ -467,6 +513,7 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
             best.cost = cost;
             best.method = METHOD_LOOKUP;
         }
+        best.single |= have->single && access.single;
     }
     best.cost += best.rows * 0.1;
     return best;
@@ -580,7 +627,8 @@ step_build(struct level *level, enum join_kind kind, struct path *have, struct i
             node = join_node(planner, PLAN_NEST_LOOP, kind, step, have->node, other);
             break;
         default:
-            if (other->kind != PLAN_MATERIALIZE) {
+            /* One outer row at the most: the inner side is run once. */
+            if (other->kind != PLAN_MATERIALIZE && (!have->single || kind == JOIN_FULL)) {
                 other = materialize(planner, other);
             }
             node = join_node(planner, PLAN_NEST_LOOP, kind, step, have->node, other);
@@ -606,6 +654,7 @@ step_build(struct level *level, enum join_kind kind, struct path *have, struct i
     have->needs |= item->needs;
     have->rows = step->rows;
     have->cost = step->cost;
+    have->single = step->single;
     return ERR_OK;
 }
 
@@ -648,7 +697,8 @@ order_greedily(const struct list *list, uint32_t *order)
             if ((taken[0] >> i & 1) != 0 || !may_join(list, item, have.rels)) {
                 continue;
             }
-            struct step step = {.rows = item->path.rows, .cost = item->path.cost};
+            struct step step = {
+                .rows = item->path.rows, .cost = item->path.cost, .single = item->path.single};
             bool joined = n == 0 || connected(list, have.rels, item);
             if (n > 0) {
                 struct vec preds = {0};
@@ -670,12 +720,14 @@ order_greedily(const struct list *list, uint32_t *order)
         have.rels |= list->items[best].rels;
         have.rows = best_step.rows;
         have.cost = best_step.cost;
+        have.single = best_step.single;
     }
 }
 
 struct subset {
     double rows, cost;
     rel_set rels;
+    bool single;
     uint32_t last; /* the item joined last */
 };
 
@@ -694,11 +746,13 @@ order_dynamically(const struct list *list, uint32_t *order)
                 !may_join(list, item, sets[without].rels)) {
                 continue;
             }
-            struct step step = {.rows = item->path.rows, .cost = item->path.cost};
+            struct step step = {
+                .rows = item->path.rows, .cost = item->path.cost, .single = item->path.single};
             if (without != 0) {
                 struct path have = {.rels = sets[without].rels,
                     .rows = sets[without].rows,
-                    .cost = sets[without].cost};
+                    .cost = sets[without].cost,
+                    .single = sets[without].single};
                 struct vec preds = {0};
                 step_preds(list, have.rels, item, &preds);
                 step = step_estimate(list->level, &have, item, &preds, true);
@@ -707,6 +761,7 @@ order_dynamically(const struct list *list, uint32_t *order)
                 *best = (struct subset){.rows = step.rows,
                     .cost = step.cost,
                     .rels = sets[without].rels | item->rels,
+                    .single = step.single,
                     .last = i};
             }
         }
@@ -783,7 +838,8 @@ plan_outer_join(
         struct access access;
         access_choose(level, rel, (struct pred *const *)(void *)right_preds.items,
             right_preds.count, 0, NULL, &access);
-        item.path = (struct path){.rels = right_rels, .rows = access.rows, .cost = access.cost};
+        item.path = (struct path){
+            .rels = right_rels, .rows = access.rows, .cost = access.cost, .single = access.single};
         item.needs = level->needs[__builtin_ctzll(right_rels)];
     } else {
         TRY(plan_join_tree(level, tree->right, &right_preds, NULL, NULL, &item.path));
@@ -801,6 +857,7 @@ plan_outer_join(
         TRY(item_build(level, &item));
         item.rel = NULL;
         step = step_estimate(level, path, &item, &on, false);
+        step.single = false;
         item.rel = none;
     } else {
         step = step_estimate(level, path, &item, &on, false);
@@ -848,7 +905,8 @@ item_for_tree(
         struct access access;
         access_choose(level, tree->rel, (struct pred *const *)(void *)item->preds.items,
             item->preds.count, 0, NULL, &access);
-        item->path = (struct path){.rels = item->rels, .rows = access.rows, .cost = access.cost};
+        item->path = (struct path){
+            .rels = item->rels, .rows = access.rows, .cost = access.cost, .single = access.single};
     } else if (tree->kind == TREE_REL) {
         item->rel = tree->rel;
         TRY(plan_rel(level, tree->rel, &item->preds, NULL, NULL, &item->path));
@@ -887,6 +945,9 @@ plan_join_tree(struct level *level, struct join_tree *tree, struct vec *preds,
     for (uint32_t i = 0; i < flat.preds.count; i++) {
         struct pred *pred = flat.preds.items[i];
         vec_add(planner->arena, pred->rels == 0 ? &top : &here, pred);
+    }
+    if (flat.trees.count > 1) {
+        conds_derive(level, &here);
     }
     if (flat.trees.count == 1 && ((struct join_tree *)flat.trees.items[0])->kind == TREE_REL) {
         TRY(plan_rel(

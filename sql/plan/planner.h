@@ -30,6 +30,10 @@ struct planner {
 struct pred {
     struct expr *expr;
     rel_set rels; /* of this level; those of queries around it are like constants */
+    /* For estimates and joins (conds.c): */
+    double implied;  /* what predicates derived of this one let pass already */
+    uint32_t equals; /* the class of equal columns it is of; 0: none */
+    bool derived;    /* not written, follows of others of its class */
 };
 
 struct level {
@@ -49,6 +53,7 @@ struct path {
     struct plan_node *node;
     rel_set rels, needs;
     double rows, cost;
+    bool single; /* certainly no more than one row */
 };
 
 /* How a table is read. */
@@ -63,6 +68,7 @@ struct access {
     uint64_t consumed; /* predicates (by position, below 64) that the bounds stand for */
     double rows, cost;
     double scanned; /* rows met before the filter */
+    bool single;    /* all of a unique key is bound */
 };
 
 struct plan_node *plan_node_new(struct planner *planner, enum plan_kind kind, double rows,
@@ -88,6 +94,10 @@ rel_set level_rels(struct level *level, const struct expr *expr);
 rel_set rel_bit(const struct level *level, const struct rel *rel);
 void node_filter(
     struct planner *planner, struct plan_node *node, struct expr **exprs, uint32_t count);
+
+/* conds.c: the parts of a condition that are ANDed; and what predicates imply, added to them. */
+void conds_split(struct planner *planner, struct expr *expr, struct expr_vec *to);
+void conds_derive(struct level *level, struct vec *preds);
 
 /* access.c. preds: of this relation, and those that become usable with `available` filled. */
 void access_choose(struct level *level, const struct rel *rel, struct pred *const *preds,
