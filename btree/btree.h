@@ -208,8 +208,15 @@ void btree_stats(struct btree *store, struct btree_stats *stats);
  * tusk-check; the store should be quiet. */
 enum err btree_check(struct task *task, struct btree *store, tree_id_t tree, struct diag *diag);
 
-/* The same for every tree, overflow pages too, and each page once: `fault` is told one fault of
- * each damaged tree. That extents of the mapping table lie in the file and apart is seen when a
+struct btree_check_listener {
+    void *arg;
+    void (*fault)(void *arg, const char *words);
+    /* A tree has been walked; NULL: nobody wants to know. */
+    void (*tree)(void *arg, tree_id_t tree, uint64_t pages, uint64_t rows);
+};
+
+/* The same for every tree, overflow pages too, and each page once: the listener is told one fault
+ * of each damaged tree. That extents of the mapping table lie in the file and apart is seen when a
  * store is opened. An error is returned for what is not damage (interrupts, no memory). */
 struct btree_check_report {
     uint64_t trees, pages, overflow_pages, rows;
@@ -217,7 +224,7 @@ struct btree_check_report {
     uint64_t pages_lost; /* allocated, but part of nothing; counted if there is no fault */
 };
 enum err btree_check_store(struct task *task, struct btree *store,
-    void (*fault)(void *arg, const char *words), void *arg, struct btree_check_report *report,
+    const struct btree_check_listener *listener, struct btree_check_report *report,
     struct diag *diag);
 
 #endif /* BTREE_BTREE_H */

@@ -220,7 +220,7 @@ count_lost(struct check *check)
 
 enum err
 btree_check_store(struct task *task, struct btree *store,
-    void (*fault)(void *arg, const char *words), void *arg, struct btree_check_report *report,
+    const struct btree_check_listener *listener, struct btree_check_report *report,
     struct diag *diag)
 {
     *report = (struct btree_check_report){0};
@@ -239,12 +239,17 @@ btree_check_store(struct task *task, struct btree *store,
         if (check->tree == NULL) {
             continue;
         }
+        struct btree_check_report before = *report;
         report->trees++;
         err = check_levels(task, check);
         if (err == ERR_CORRUPT) {
             report->faults++;
-            fault(arg, diag->message);
+            listener->fault(listener->arg, diag->message);
             err = ERR_OK;
+        }
+        if (listener->tree != NULL) {
+            listener->tree(listener->arg, (tree_id_t){id}, report->pages - before.pages,
+                report->rows - before.rows);
         }
     }
     if (err == ERR_OK && report->faults == 0) {

@@ -288,10 +288,12 @@ txn_db_has_checkpoint(const struct txn_db *db)
 }
 
 static enum err
-check_files(struct task *task, struct txn_db *db, const struct txn_db_options *options,
-    void (*fault)(void *arg, const char *words), void *arg, struct btree_check_report *report,
-    struct diag *diag)
+open_checkpoint(
+    struct task *task, struct txn_db *db, const struct txn_db_options *options, struct diag *diag)
 {
+    if (strlen(options->directory) > 900) {
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "data directory name is too long");
+    }
     char path[1024];
     (void)snprintf(path, sizeof path, "%s/data.tusk", options->directory);
     if (!world_file_exists(task, path)) {
@@ -306,21 +308,34 @@ check_files(struct task *task, struct txn_db *db, const struct txn_db_options *o
     enum err err = btree_open(task, &store_options, &db->store, info, diag);
     err = err == ERR_OK ? read_meta(info, &meta, &present, diag) : err;
     mem_free(info);
-    return err == ERR_OK ? btree_check_store(task, db->store, fault, arg, report, diag) : err;
+    TRY(err);
+    db->is_new = !present;
+    atomic_store(&db->schema_lsn, meta.schema_lsn);
+    atomic_store(&db->visible, meta.snapshot);
+    atomic_store(&db->checkpoint_lsn, meta.snapshot);
+    table__create(db, meta.next_id);
+    return ERR_OK;
 }
 
 enum err
-txn_db_check(struct task *task, const struct txn_db_options *options,
-    void (*fault)(void *arg, const char *words), void *arg, struct btree_check_report *report,
-    struct diag *diag)
+txn_db_open_checkpoint(struct task *task, const struct txn_db_options *options,
+    struct txn_db **db_out, struct diag *diag)
 {
-    if (strlen(options->directory) > 900) {
-        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "data directory name is too long");
-    }
     struct txn_db *db = db_new(task, options);
-    enum err err = check_files(task, db, options, fault, arg, report, diag);
-    txn_db_close(task, db);
-    return err;
+    enum err err = open_checkpoint(task, db, options, diag);
+    if (err != ERR_OK) {
+        txn_db_close(task, db);
+        return err;
+    }
+    *db_out = db;
+    return ERR_OK;
+}
+
+enum err
+txn_db_check(struct task *task, struct txn_db *db, const struct btree_check_listener *listener,
+    struct btree_check_report *report, struct diag *diag)
+{
+    return btree_check_store(task, db->store, listener, report, diag);
 }
 
 lsn_t

@@ -50,10 +50,13 @@ enum err txn_db_open(
 void txn_db_close(struct task *task, struct txn_db *db);
 enum err txn_db_checkpoint(struct task *task, struct txn_db *db, struct diag *diag);
 
-/* Is the store of a directory that no server runs on what it should be? Reads the last checkpoint,
- * not the log, and changes nothing. `fault` is told what is wrong. */
-enum err txn_db_check(struct task *task, const struct txn_db_options *options,
-    void (*fault)(void *arg, const char *words), void *arg, struct btree_check_report *report,
+/* The last checkpoint of a directory that no server runs on, without the log, to look at: only
+ * read-only transactions, no background tasks, and nothing is changed. */
+enum err txn_db_open_checkpoint(
+    struct task *task, const struct txn_db_options *options, struct txn_db **db, struct diag *diag);
+/* Is its store what it should be? The listener is told what is wrong. */
+enum err txn_db_check(struct task *task, struct txn_db *db,
+    const struct btree_check_listener *listener, struct btree_check_report *report,
     struct diag *diag);
 /* True if the store was created by this open: the owner then writes its first rows. */
 bool txn_db_is_new(const struct txn_db *db);
@@ -369,22 +372,6 @@ const char *txn_row_lock_name(unsigned mode);
 /* All that are held or waited for, in the arena; each was true at some moment of the call. Rows
  * that are only written have no line: their writer's id stands for them. */
 size_t txn_db_locks(struct txn_db *db, struct arena *arena, struct txn_lock_line **lines);
-
-struct txn_session_line {
-    uint32_t owner_pid;
-    uint64_t id; /* of the transaction; 0: none */
-    enum txn_session_wait {
-        TXN_WAITS_NOT,
-        TXN_WAITS_ROW,
-        TXN_WAITS_TABLE,
-        TXN_WAITS_TXN,
-        TXN_WAITS_ADVISORY,
-        TXN_WAITS_DISK, /* until its commit, or what it read, is durable */
-        TXN_WAITS_SAFE_SNAPSHOT,
-    } wait;
-};
-/* Every struct txn of the database. */
-size_t txn_db_sessions(struct txn_db *db, struct arena *arena, struct txn_session_line **lines);
 
 /* Pids of those whom the transaction of this pid waits for at the moment: who holds what it wants,
  * and who stands before it in line for something that conflicts. A pid may come more than once.

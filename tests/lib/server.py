@@ -13,6 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 class Server:
     def __init__(self, build="release", arguments=(), directory=None, environment=None):
         self.environment = environment
+        self.sound = True   # its files are checked at the end
         self.binary = os.path.join(ROOT, "build", build, "tuskd")
         self.own = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="tusk_test_")
@@ -60,14 +61,25 @@ class Server:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *_):
+    def check(self):
+        """What tuskd --check finds wrong in the directory of a server that has ended; None: nothing."""
+        run = subprocess.run([self.binary, "--data", os.path.join(self.directory, "data"), "--check"],
+                             capture_output=True, text=True, timeout=600, check=False)
+        return None if run.returncode == 0 else run.stdout[-2000:] + run.stderr
+
+    def __exit__(self, *why):
+        """Ends the server, and looks whether its files are sound, whatever the test was about."""
+        fault = None
         if self.process and self.process.poll() is None:
             try:
                 self.stop(signal.SIGINT, 60)
+                fault = self.check() if self.sound else None
             except subprocess.TimeoutExpired:
                 self.kill()
         if self.own:
             shutil.rmtree(self.directory, ignore_errors=True)
+        if fault is not None and why[:1] in ((), (None,)):
+            raise RuntimeError(f"tuskd --check is not content:\n{fault}")
 
 
 class Checks:

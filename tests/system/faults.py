@@ -32,6 +32,7 @@ class Faulty(Server):
     def __init__(self, arguments=(), directory=None):
         super().__init__(OPTIONS.build, arguments, directory)
         self.orders = os.path.join(self.directory, "orders")
+        self.sound = False  # where they should be, the test says so itself
         self.well()
         self.environment = dict(os.environ, TUSK_FAULTS=self.orders, LD_PRELOAD=os.path.join(
             ROOT, "build", "release", "disk_faults.so"))
@@ -92,9 +93,8 @@ def sound(checks, server, what):
     """Stop the server and let tuskd --check look."""
     if server.alive():
         server.stop()
-    run = subprocess.run([server.binary, "--data", server.data, "--check"], capture_output=True,
-                         text=True, timeout=300, check=False)
-    checks.check(f"{what}: --check finds nothing", run.returncode == 0, run.stdout + run.stderr)
+    fault = server.check()
+    checks.check(f"{what}: --check finds nothing", fault is None, fault)
 
 
 NOISE = "(select string_agg(md5((i * 1000::bigint + j)::text), '') from generate_series(1, 60) j)"

@@ -140,11 +140,12 @@ check_whole(struct task *task, struct btree *store)
 {
     struct diag diag;
     struct btree_check_report report;
+    const struct btree_check_listener listener = {.fault = no_fault};
     uint64_t live = 0;
     for (uint32_t i = 0; i < KEYS; i++) {
         live += model[i].live;
     }
-    ASSERT(btree_check_store(task, store, no_fault, NULL, &report, &diag) == ERR_OK);
+    ASSERT(btree_check_store(task, store, &listener, &report, &diag) == ERR_OK);
     ASSERT(report.trees == 1 && report.faults == 0);
     ASSERT(report.rows == live && report.overflow_pages > 0);
 }

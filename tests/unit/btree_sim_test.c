@@ -210,7 +210,8 @@ check_end(struct task *task)
     ASSERT(btree_cursor_row(cursor) == NULL);
     btree_cursor_delete(cursor);
     struct btree_check_report report;
-    ASSERT(btree_check_store(task, state->store, no_fault, NULL, &report, &diag) == ERR_OK);
+    const struct btree_check_listener listener = {.fault = no_fault};
+    ASSERT(btree_check_store(task, state->store, &listener, &report, &diag) == ERR_OK);
     ASSERT(report.rows == rows && report.pages_lost == 0);
 }
 
