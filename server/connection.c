@@ -528,6 +528,7 @@ start_session(struct task *task, struct connection *connection, const struct sta
         .user = startup->user,
         .database = startup->database,
         .settings = startup->settings,
+        .peer = connection->options.peer,
         .secret = secret,
     };
     TRY(sql_session_new(task, connection->options.engine, &options, &connection->sink,

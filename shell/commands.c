@@ -1,13 +1,18 @@
-/* shell/commands.c - the loop over statements, and the commands that begin with a backslash. */
+/* shell/commands.c - the commands that begin with a backslash. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <readline/history.h>
 
 #include "base/mem.h"
 #include "shell/shell.h"
 
 enum {
-    SOURCE_DEPTH_MAX = 32
+    ARGUMENTS_MAX = 64,
+    WATCH_SECONDS_MAX = 86400 * 365,
 };
 
 /* ---- arguments ------------------------------------------------------------------------------- */
@@ -28,49 +33,84 @@ is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The next argument, or NULL. '...' quotes; "..." too, but stays, because it means something to
- * names. A backslash ends the command. */
+/* '...' or "..." from command->at on, into word. Double quotes stay: they mean something to
+ * names. */
+static void
+take_quoted(struct command *command, struct buffer *word)
+{
+    const char *line = command->line;
+    size_t size = command->size;
+    size_t at = command->at;
+    char quote = line[at];
+    if (quote == '"') {
+        buffer_add_u8(word, '"');
+    }
+    for (at++; at < size; at++) {
+        if (line[at] == quote) {
+            if (at + 1 < size && line[at + 1] == quote) {
+                at++;
+            } else {
+                break;
+            }
+        } else if (quote == '\'' && line[at] == '\\' && at + 1 < size) {
+            at++;
+            const char *escape = strchr("n\nt\tr\rb\bf\f", line[at]);
+            buffer_add_u8(word, (uint8_t)(escape != NULL ? escape[1] : line[at]));
+            continue;
+        }
+        buffer_add_u8(word, (uint8_t)line[at]);
+    }
+    if (quote == '"') {
+        buffer_add_u8(word, '"');
+    }
+    command->at = at + (at < size);
+}
+
+/* The next argument, or NULL. Variables are put in; a backslash ends the command. */
 static const char *
 next_argument(struct command *command)
 {
     const char *line = command->line;
     size_t size = command->size;
-    size_t at = command->at;
-    while (at < size && is_space(line[at])) {
-        at++;
+    while (command->at < size && is_space(line[command->at])) {
+        command->at++;
     }
-    command->at = at;
-    if (at == size || line[at] == '\\') {
+    if (command->at == size || line[command->at] == '\\') {
         return NULL;
     }
-    char *word = arena_alloc(command->arena, size - at + 1);
-    size_t length = 0;
-    while (at < size && !is_space(line[at]) && line[at] != '\\') {
-        char quote = line[at] == '\'' || line[at] == '"' ? line[at] : '\0';
-        if (quote == '\0') {
-            word[length++] = line[at++];
-            continue;
+    struct buffer word = {0};
+    while (command->at < size && !is_space(line[command->at]) && line[command->at] != '\\') {
+        char c = line[command->at];
+        size_t taken =
+            variable_reference(command->shell, line + command->at, size - command->at, &word);
+        if (taken > 0) {
+            command->at += taken;
+        } else if (c == '\'' || c == '"') {
+            take_quoted(command, &word);
+        } else {
+            buffer_add_u8(&word, (uint8_t)c);
+            command->at++;
         }
-        if (quote == '"') {
-            word[length++] = quote;
-        }
-        for (at++; at < size; at++) {
-            if (line[at] == quote) {
-                if (at + 1 < size && line[at + 1] == quote) {
-                    at++;
-                } else {
-                    break;
-                }
-            }
-            word[length++] = line[at];
-        }
-        if (quote == '"') {
-            word[length++] = quote;
-        }
-        at += at < size;
     }
-    command->at = at;
-    return word;
+    const char *argument = arena_strndup(command->arena, (const char *)word.data, word.size);
+    buffer_destroy(&word);
+    return argument;
+}
+
+/* All that is left of the line, as it stands; NULL if that is nothing. */
+static const char *
+rest_of_line(struct command *command)
+{
+    size_t at = command->at;
+    size_t end = command->size;
+    command->at = end;
+    while (at < end && is_space(command->line[at])) {
+        at++;
+    }
+    while (end > at && is_space(command->line[end - 1])) {
+        end--;
+    }
+    return at == end ? NULL : arena_strndup(command->arena, command->line + at, end - at);
 }
 
 /* Without the semicolons that habit puts behind. */
@@ -88,80 +128,102 @@ next_name(struct command *command)
     return length == 0 ? NULL : arena_strndup(command->arena, word, length);
 }
 
-static void
-say(const struct shell *shell, const char *words)
+static const char *
+required_argument(struct command *command)
+{
+    const char *word = next_argument(command);
+    if (word == NULL) {
+        shell_error(command->shell, "\\%s: missing required argument", command->name);
+    }
+    return word;
+}
+
+static __attribute__((format(printf, 2, 3))) void
+say(const struct shell *shell, const char *fmt, ...)
 {
     if (!shell->quiet) {
-        (void)printf("%s\n", words);
+        va_list args;
+        va_start(args, fmt);
+        (void)vprintf(fmt, args);
+        va_end(args);
+        (void)fputc('\n', stdout);
     }
 }
 
-/* on, off, or (NULL) the other. */
+/* ---- how results look ------------------------------------------------------------------------ */
+
 static bool
-set_switch(struct shell *shell, const char *name, const char *value, bool *which)
+run_switch(struct command *command, bool *which, const char *label)
 {
+    const char *value = next_argument(command);
     if (value == NULL) {
         *which = !*which;
-    } else if (strcmp(value, "on") == 0 || strcmp(value, "true") == 0 || strcmp(value, "1") == 0) {
-        *which = true;
-    } else if (strcmp(value, "off") == 0 || strcmp(value, "false") == 0 ||
-               strcmp(value, "0") == 0) {
-        *which = false;
-    } else {
-        shell_error(shell, "unrecognized value \"%s\" for \"%s\": Boolean expected", value, name);
+    } else if (!shell_parse_switch(command->shell,
+                   arena_printf(command->arena, "\\%s", command->name), value, which)) {
         return false;
     }
+    say(command->shell, "%s is %s.", label, *which ? "on" : "off");
     return true;
 }
 
-/* ---- commands -------------------------------------------------------------------------------- */
-
-static const char help_text[] =
-    "General\n"
-    "  \\q                     quit tusk\n"
-    "  \\g                     execute the statement (like a semicolon)\n"
-    "  \\gx                    the same, with expanded output\n"
-    "  \\timing [on|off]       show how long statements take\n"
-    "\n"
-    "Statement buffer\n"
-    "  \\p                     show the statement\n"
-    "  \\r                     forget the statement\n"
-    "\n"
-    "Input\n"
-    "  \\i FILE                execute statements from a file\n"
-    "  \\copy ...              COPY from or to a file here\n"
-    "  \\echo [STRING]         write a string\n"
-    "\n"
-    "Information\n"
-    "  \\d                     list tables, views and sequences\n"
-    "  \\d NAME                describe a table, view, sequence or index\n"
-    "  \\dt \\di \\dv \\ds [PATTERN]  list tables, indexes, views, sequences\n"
-    "  \\dn [PATTERN]          list schemas\n"
-    "  \\du [PATTERN]          list roles\n"
-    "  \\l                     list databases\n"
-    "\n"
-    "Output\n"
-    "  \\a                     aligned or unaligned\n"
-    "  \\t [on|off]            rows only\n"
-    "  \\x [on|off]            expanded\n"
-    "  \\pset NAME [VALUE]     expanded, fieldsep, format, null, tuples_only\n"
-    "  \\set NAME VALUE        ON_ERROR_STOP, QUIET; \\unset NAME\n"
-    "\n"
-    "Connection\n"
-    "  \\c [DBNAME|- [USER|- [HOST|- [PORT|-]]]]  connect anew\n"
-    "  \\conninfo              show the connection\n";
-
 static bool
-run_toggle(struct command *command, const char *name, bool *which, const char *label)
+run_expanded(struct command *command)
 {
     struct shell *shell = command->shell;
-    if (!set_switch(shell, name, next_argument(command), which)) {
+    const char *value = next_argument(command);
+    bool on = shell->print.expanded == PRINT_EXPANDED_OFF;
+    if (value != NULL && strcmp(value, "auto") == 0) {
+        shell->print.expanded = PRINT_EXPANDED_AUTO;
+        say(shell, "Expanded display is used automatically.");
+        return true;
+    }
+    if (value != NULL && !shell_parse_switch(shell,
+                             arena_printf(command->arena, "\\%s", command->name), value, &on)) {
         return false;
     }
-    if (!shell->quiet) {
-        (void)printf("%s is %s.\n", label, *which ? "on" : "off");
-    }
+    shell->print.expanded = on ? PRINT_EXPANDED_ON : PRINT_EXPANDED_OFF;
+    say(shell, "Expanded display is %s.", on ? "on" : "off");
     return true;
+}
+
+static bool
+run_tuples_only(struct command *command)
+{
+    return run_switch(command, &command->shell->print.tuples_only, "Tuples only");
+}
+
+static bool
+run_timing(struct command *command)
+{
+    return run_switch(command, &command->shell->timing, "Timing");
+}
+
+static const char *const formats[] = {"aligned", "unaligned", "csv"};
+
+static bool
+set_format(struct shell *shell, enum print_format format)
+{
+    shell->print.format = format;
+    say(shell, "Output format is %s.", formats[format]);
+    return true;
+}
+
+static bool
+run_align(struct command *command)
+{
+    struct shell *shell = command->shell;
+    return set_format(
+        shell, shell->print.format == PRINT_ALIGNED ? PRINT_UNALIGNED : PRINT_ALIGNED);
+}
+
+static void
+show_settings(const struct shell *shell)
+{
+    static const char *const expanded[] = {"off", "on", "auto"};
+    (void)printf("expanded    %s\nfieldsep    '%s'\nformat      %s\nnull        '%s'\n"
+                 "pager       %s\ntuples_only %s\n",
+        expanded[shell->print.expanded], shell->separator, formats[shell->print.format],
+        shell->null_text, shell->pager ? "on" : "off", shell->print.tuples_only ? "on" : "off");
 }
 
 static bool
@@ -170,71 +232,558 @@ run_pset(struct command *command)
     struct shell *shell = command->shell;
     const char *name = next_argument(command);
     if (name == NULL) {
-        (void)printf("expanded    %s\nfieldsep    '%s'\nformat      %s\nnull        '%s'\n"
-                     "tuples_only %s\n",
-            shell->print.expanded ? "on" : "off", shell->separator,
-            shell->print.unaligned ? "unaligned" : "aligned", shell->null_text,
-            shell->print.tuples_only ? "on" : "off");
+        show_settings(shell);
         return true;
     }
     if (strcmp(name, "expanded") == 0 || strcmp(name, "x") == 0) {
-        return run_toggle(command, name, &shell->print.expanded, "Expanded display");
+        return run_expanded(command);
     }
     if (strcmp(name, "tuples_only") == 0 || strcmp(name, "t") == 0) {
-        return run_toggle(command, name, &shell->print.tuples_only, "Tuples only");
+        return run_tuples_only(command);
+    }
+    if (strcmp(name, "pager") == 0) {
+        return run_switch(command, &shell->pager, "Pager usage");
     }
     const char *value = next_argument(command);
     if (strcmp(name, "null") == 0) {
         (void)snprintf(shell->null_text, sizeof shell->null_text, "%s", value == NULL ? "" : value);
-        if (!shell->quiet) {
-            (void)printf("Null display is \"%s\".\n", shell->null_text);
-        }
+        say(shell, "Null display is \"%s\".", shell->null_text);
         return true;
     }
     if (strcmp(name, "fieldsep") == 0 && value != NULL) {
         (void)snprintf(shell->separator, sizeof shell->separator, "%s", value);
-        if (!shell->quiet) {
-            (void)printf("Field separator is \"%s\".\n", shell->separator);
-        }
+        say(shell, "Field separator is \"%s\".", shell->separator);
         return true;
     }
-    if (strcmp(name, "format") == 0 && value != NULL) {
-        bool unaligned = strcmp(value, "unaligned") == 0;
-        if (!unaligned && strcmp(value, "aligned") != 0) {
-            shell_error(shell, "\\pset: allowed formats are aligned, unaligned");
-            return false;
+    for (int i = 0; i < 3 && strcmp(name, "format") == 0 && value != NULL; i++) {
+        if (strcmp(value, formats[i]) == 0) {
+            return set_format(shell, (enum print_format)i);
         }
-        shell->print.unaligned = unaligned;
-        say(shell, unaligned ? "Output format is unaligned." : "Output format is aligned.");
-        return true;
     }
-    shell_error(shell, "\\pset: unknown option: %s", name);
+    if (strcmp(name, "format") == 0) {
+        shell_error(shell, "\\pset: allowed formats are aligned, csv, unaligned");
+    } else {
+        shell_error(shell, "\\pset: unknown option: %s", name);
+    }
     return false;
 }
 
+/* ---- variables ------------------------------------------------------------------------------- */
+
 static bool
-run_set(struct command *command, bool unset)
+run_set(struct command *command)
 {
-    struct shell *shell = command->shell;
     const char *name = next_argument(command);
-    const char *value = unset ? "off" : next_argument(command);
     if (name == NULL) {
-        (void)printf("ON_ERROR_STOP = '%s'\nQUIET = '%s'\n", shell->stop_on_error ? "on" : "off",
-            shell->quiet ? "on" : "off");
+        variables_list(command->shell, stdout);
         return true;
     }
-    if (value == NULL) {
-        value = "on";
+    struct buffer value = {0};
+    const char *word = next_argument(command);
+    bool none = word == NULL;
+    for (; word != NULL; word = next_argument(command)) {
+        buffer_add_text(&value, word);
     }
-    if (strcmp(name, "ON_ERROR_STOP") == 0) {
-        return set_switch(shell, name, value, &shell->stop_on_error);
-    }
-    if (strcmp(name, "QUIET") == 0) {
-        return set_switch(shell, name, value, &shell->quiet);
-    }
-    shell_error(shell, "variable \"%s\" is not supported, only ON_ERROR_STOP and QUIET", name);
-    return false;
+    /* A switch without a value is turned on. */
+    bool is_switch = strcmp(name, "QUIET") == 0 || strcmp(name, "ON_ERROR_STOP") == 0;
+    buffer_add_text(&value, none && is_switch ? "on" : "");
+    buffer_add_u8(&value, 0);
+    bool ok = variable_set(command->shell, name, (const char *)value.data);
+    buffer_destroy(&value);
+    return ok;
 }
+
+static bool
+run_unset(struct command *command)
+{
+    const char *name = required_argument(command);
+    return name != NULL && variable_set(command->shell, name, NULL);
+}
+
+static bool
+run_prompt(struct command *command)
+{
+    struct shell *shell = command->shell;
+    const char *text = required_argument(command);
+    if (text == NULL) {
+        return false;
+    }
+    const char *name = next_argument(command);
+    if (name == NULL) {
+        name = text;
+        text = "";
+    }
+    (void)fputs(text, stdout);
+    (void)fflush(stdout);
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t size = getline(&line, &capacity, stdin);
+    bool ok = size >= 0;
+    if (ok) {
+        line[strcspn(line, "\n")] = '\0';
+        ok = variable_set(shell, name, line);
+    } else {
+        shell_error(shell, "could not read value for variable");
+    }
+    mem_free(line);
+    return ok;
+}
+
+static bool
+run_getenv(struct command *command)
+{
+    const char *name = required_argument(command);
+    const char *from = name == NULL ? NULL : required_argument(command);
+    const char *value = from == NULL ? NULL : getenv(from);
+    return from != NULL && (value == NULL || variable_set(command->shell, name, value));
+}
+
+static bool
+run_setenv(struct command *command)
+{
+    const char *name = required_argument(command);
+    const char *value = name == NULL ? NULL : next_argument(command);
+    if (name == NULL) {
+        return false;
+    }
+    if (name[0] == '\0' || strchr(name, '=') != NULL) {
+        shell_error(command->shell, "\\setenv: environment variable name must not contain \"=\"");
+        return false;
+    }
+    return (value == NULL ? unsetenv(name) : setenv(name, value, 1)) == 0;
+}
+
+/* ---- \if ------------------------------------------------------------------------------------- */
+
+static bool
+condition_argument(struct command *command)
+{
+    const char *text = rest_of_line(command);
+    bool on = false;
+    if (text == NULL) {
+        shell_error(command->shell, "\\%s: missing required argument", command->name);
+        return false;
+    }
+    struct command words = *command;
+    words.line = text;
+    words.size = strlen(text);
+    words.at = 0;
+    const char *word = next_argument(&words);
+    char name[32];
+    (void)snprintf(name, sizeof name, "\\%s expression", command->name);
+    return word != NULL && shell_parse_switch(command->shell, name, word, &on) && on;
+}
+
+static bool
+run_if(struct command *command)
+{
+    struct shell *shell = command->shell;
+    if (shell->condition_count == CONDITION_DEPTH_MAX) {
+        shell_error(shell, "\\if: nested too deeply");
+        return false;
+    }
+    bool runs = shell_is_active(shell);
+    struct condition *condition = &shell->conditions[shell->condition_count];
+    *condition = (struct condition){.taken = !runs};
+    if (runs) {
+        condition->active = condition->taken = condition_argument(command);
+    } else {
+        (void)rest_of_line(command);
+    }
+    shell->condition_count++;
+    return true;
+}
+
+static struct condition *
+innermost(struct command *command)
+{
+    struct shell *shell = command->shell;
+    unsigned outer = shell->source == NULL ? 0 : shell->source->outer_conditions;
+    if (shell->condition_count == outer) {
+        shell_error(shell, "\\%s: no matching \\if", command->name);
+        return NULL;
+    }
+    return &shell->conditions[shell->condition_count - 1];
+}
+
+static bool
+run_elif(struct command *command)
+{
+    struct condition *condition = innermost(command);
+    if (condition == NULL) {
+        return false;
+    }
+    if (condition->other) {
+        shell_error(command->shell, "\\elif: cannot occur after \\else");
+        return false;
+    }
+    condition->active = false;
+    if (condition->taken) {
+        (void)rest_of_line(command);
+    } else {
+        condition->active = condition->taken = condition_argument(command);
+    }
+    return true;
+}
+
+static bool
+run_else(struct command *command)
+{
+    struct condition *condition = innermost(command);
+    if (condition == NULL) {
+        return false;
+    }
+    if (condition->other) {
+        shell_error(command->shell, "\\else: cannot occur after \\else");
+        return false;
+    }
+    condition->active = !condition->taken;
+    condition->taken = condition->other = true;
+    return true;
+}
+
+static bool
+run_endif(struct command *command)
+{
+    bool ok = innermost(command) != NULL;
+    command->shell->condition_count -= ok;
+    return ok;
+}
+
+/* ---- the statement buffer -------------------------------------------------------------------- */
+
+static struct buffer *
+current_query(struct shell *shell)
+{
+    return shell->query.size > 0 ? &shell->query : &shell->previous;
+}
+
+static bool
+with_output(struct shell *shell, const char *where, bool (*run)(struct shell *shell))
+{
+    struct output saved;
+    if (where == NULL) {
+        return run(shell);
+    }
+    if (!output_open(shell, where, &saved)) {
+        return false;
+    }
+    bool ok = run(shell);
+    ok = output_close(shell, &shell->output) && ok;
+    shell->output = saved;
+    return ok;
+}
+
+/* For \g and \o: FILE, or |COMMAND to the line's end. */
+static const char *
+output_argument(struct command *command)
+{
+    size_t at = command->at;
+    while (at < command->size && is_space(command->line[at])) {
+        at++;
+    }
+    bool program = at < command->size && command->line[at] == '|';
+    return program ? rest_of_line(command) : next_argument(command);
+}
+
+static bool
+run_g(struct command *command)
+{
+    return with_output(command->shell, output_argument(command), shell_run_buffer);
+}
+
+static bool
+run_gx(struct command *command)
+{
+    struct shell *shell = command->shell;
+    enum print_expanded saved = shell->print.expanded;
+    shell->print.expanded = PRINT_EXPANDED_ON;
+    bool ok = with_output(shell, output_argument(command), shell_run_buffer);
+    shell->print.expanded = saved;
+    return ok;
+}
+
+/* Run the buffer; its last table is in shell->gathered, in the command's arena. */
+static bool
+gather(struct command *command)
+{
+    struct shell *shell = command->shell;
+    shell->gathered = (struct print_table){.arena = command->arena};
+    shell->gather_arena = command->arena;
+    shell->gather = true;
+    bool ok = shell_run_buffer(shell);
+    shell->gather = false;
+    return ok;
+}
+
+static bool
+run_gset(struct command *command)
+{
+    struct shell *shell = command->shell;
+    const char *prefix = next_argument(command);
+    if (current_query(shell)->size == 0) {
+        return true;
+    }
+    if (!gather(command)) {
+        return false;
+    }
+    const struct print_table *table = &shell->gathered;
+    if (table->row_count != 1) {
+        shell_error(shell, table->row_count == 0 ? "no rows returned for \\gset"
+                                                 : "more than one row returned for \\gset");
+        return false;
+    }
+    for (size_t i = 0; i < table->column_count; i++) {
+        const char *name = arena_printf(
+            command->arena, "%s%s", prefix == NULL ? "" : prefix, table->columns[i].name);
+        /* Cells of a gathered table end with a NUL. */
+        const char *value = (const char *)table->cells[i].data;
+        if (!variable_set(shell, name, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+run_gexec(struct command *command)
+{
+    struct shell *shell = command->shell;
+    if (!gather(command)) {
+        return false;
+    }
+    const struct print_table table = shell->gathered;
+    bool ok = true;
+    for (size_t i = 0; i < table.cell_count && (ok || !shell->stop_on_error); i++) {
+        const char *text = (const char *)table.cells[i].data;
+        if (text != NULL) {
+            ok = shell_execute(shell, text, strlen(text)) && ok;
+        }
+    }
+    return ok;
+}
+
+/* Sleep until Ctrl-C (false) or the time is over. */
+static bool
+watch_sleep(struct shell *shell, int64_t time_us)
+{
+    enum {
+        STEP_US = 50000
+    };
+    int64_t end = world_clock_us(shell->world) + time_us;
+    while (!shell_interrupted && world_clock_us(shell->world) < end) {
+        int64_t step = world_clock_us(shell->world) + STEP_US;
+        task_park(shell->task, step < end ? step : end);
+    }
+    return !shell_interrupted;
+}
+
+static bool
+run_watch(struct command *command)
+{
+    struct shell *shell = command->shell;
+    const char *word = next_argument(command);
+    char *end = NULL;
+    double seconds = word == NULL ? 2 : strtod(word, &end);
+    if (word != NULL && (*end != '\0' || !(seconds >= 0) || seconds > WATCH_SECONDS_MAX)) {
+        shell_error(shell, "\\watch: incorrect interval value \"%s\"", word);
+        return false;
+    }
+    const struct buffer *query = current_query(shell);
+    if (query->size == 0) {
+        shell_error(shell, "\\watch cannot be used with an empty query");
+        return false;
+    }
+    bool pager = shell->pager;
+    shell->pager = false;
+    bool ok = true;
+    shell_interrupted = 0;
+    do {
+        time_t now = (time_t)(world_wall_us(shell->world) / 1000000);
+        struct tm parts;
+        char clock[64];
+        char title[128];
+        (void)localtime_r(&now, &parts);
+        (void)strftime(clock, sizeof clock, "%a %d %b %Y %I:%M:%S %p %Z", &parts);
+        (void)snprintf(title, sizeof title, "%s (every %gs)\n", clock, seconds);
+        shell->title = title;
+        ok = shell_run_buffer(shell);
+        shell->title = NULL;
+    } while (ok && !shell->canceled && watch_sleep(shell, (int64_t)(seconds * 1e6)));
+    shell->pager = pager;
+    shell_interrupted = 0;
+    return ok;
+}
+
+static bool
+run_print(struct command *command)
+{
+    const struct buffer *query = current_query(command->shell);
+    if (query->size == 0) {
+        say(command->shell, "Query buffer is empty.");
+    } else {
+        (void)printf("%.*s\n", (int)query->size, (const char *)query->data);
+    }
+    return true;
+}
+
+static bool
+run_reset(struct command *command)
+{
+    struct shell *shell = command->shell;
+    shell->query.size = 0;
+    scan_reset(&shell->scanner);
+    say(shell, "Query buffer reset (cleared).");
+    return true;
+}
+
+static bool
+run_write(struct command *command)
+{
+    struct shell *shell = command->shell;
+    const char *path = required_argument(command);
+    struct output saved;
+    if (path == NULL || !output_open(shell, path, &saved)) {
+        return false;
+    }
+    const struct buffer *query = current_query(shell);
+    (void)fprintf(shell->output.file, "%.*s\n", (int)query->size, (const char *)query->data);
+    bool ok = output_close(shell, &shell->output);
+    shell->output = saved;
+    return ok;
+}
+
+/* What the editor leaves is scanned as if it were typed: whole statements run. */
+static bool
+run_edit(struct command *command)
+{
+    struct shell *shell = command->shell;
+    const char *path = next_argument(command);
+    struct buffer text = {0};
+    const struct buffer *query = current_query(shell);
+    buffer_add(&text, query->data, query->size);
+    bool ok = output_edit(shell, path, &text);
+    if (ok) {
+        shell->query.size = 0;
+        scan_reset(&shell->scanner);
+        (void)fwrite(text.data, 1, text.size, stdout);
+        ok = shell_run_text(shell, (const char *)text.data, text.size);
+    }
+    buffer_destroy(&text);
+    return ok;
+}
+
+/* ---- files and programs ---------------------------------------------------------------------- */
+
+static bool
+run_output(struct command *command)
+{
+    struct shell *shell = command->shell;
+    struct output old;
+    const char *where = output_argument(command);
+    if (!output_open(shell, where, &old)) {
+        return false;
+    }
+    return output_close(shell, &old);
+}
+
+static bool
+run_include(struct command *command)
+{
+    struct shell *shell = command->shell;
+    const char *path = required_argument(command);
+    if (path == NULL) {
+        return false;
+    }
+    bool beside =
+        strcmp(command->name, "ir") == 0 || strcmp(command->name, "include_relative") == 0;
+    const char *own = shell->source == NULL ? NULL : shell->source->name;
+    const char *slash = own == NULL ? NULL : strrchr(own, '/');
+    if (beside && path[0] != '/' && slash != NULL) {
+        path = arena_printf(command->arena, "%.*s/%s", (int)(slash - own), own, path);
+    }
+    return shell_run_file(shell, path) == EXIT_FINE;
+}
+
+static bool
+run_copy(struct command *command)
+{
+    size_t from = command->at;
+    command->at = command->size;
+    return shell_copy(command->shell, command->line + from, command->size - from);
+}
+
+static bool
+run_shell(struct command *command)
+{
+    return output_run(command->shell, rest_of_line(command));
+}
+
+static bool
+run_cd(struct command *command)
+{
+    const char *path = next_argument(command);
+    path = path == NULL ? getenv("HOME") : path;
+    if (path == NULL || chdir(path) != 0) {
+        shell_error(command->shell, "\\cd: could not change directory to \"%s\": %s",
+            path == NULL ? "" : path, strerror(path == NULL ? ENOENT : errno));
+        return false;
+    }
+    return true;
+}
+
+static bool
+run_echo_to(struct command *command, FILE *to)
+{
+    const char *separator = "";
+    const char *word = next_argument(command);
+    bool newline = word == NULL || strcmp(word, "-n") != 0;
+    word = newline ? word : next_argument(command);
+    for (; word != NULL; word = next_argument(command)) {
+        (void)fprintf(to, "%s%s", separator, word);
+        separator = " ";
+    }
+    (void)fputs(newline ? "\n" : "", to);
+    (void)fflush(to);
+    return true;
+}
+
+static bool
+run_echo(struct command *command)
+{
+    return run_echo_to(command, stdout);
+}
+
+static bool
+run_qecho(struct command *command)
+{
+    return run_echo_to(command, command->shell->output.file);
+}
+
+static bool
+run_warn(struct command *command)
+{
+    return run_echo_to(command, stderr);
+}
+
+static bool
+run_history(struct command *command)
+{
+    struct shell *shell = command->shell;
+    const char *path = next_argument(command);
+    FILE *to = path == NULL ? stdout : fopen(path, "w");
+    if (to == NULL) {
+        shell_error(shell, "%s: %s", path, strerror(errno));
+        return false;
+    }
+    HIST_ENTRY **entries = history_list();
+    for (size_t i = 0; entries != NULL && entries[i] != NULL; i++) {
+        (void)fprintf(to, "%s\n", entries[i]->line);
+    }
+    return to == stdout || fclose(to) == 0;
+}
+
+/* ---- the connection -------------------------------------------------------------------------- */
 
 static bool
 run_connect(struct command *command)
@@ -269,10 +818,9 @@ run_connect(struct command *command)
         ok = connection_open(connection, &diag) == ERR_OK;
     }
     if (ok) {
-        if (!shell->quiet) {
-            (void)printf("You are now connected to database \"%s\" as user \"%s\".\n",
-                connection->database, connection->user);
-        }
+        variables_of_connection(shell);
+        say(shell, "You are now connected to database \"%s\" as user \"%s\".", connection->database,
+            connection->user);
         return true;
     }
     if (diag.message[0] != '\0') {
@@ -293,177 +841,242 @@ run_connect(struct command *command)
 }
 
 static bool
-run_echo(struct command *command, FILE *to)
+run_conninfo(struct command *command)
 {
-    const char *separator = "";
-    for (const char *word = next_argument(command); word != NULL; word = next_argument(command)) {
-        (void)fprintf(to, "%s%s", separator, word);
-        separator = " ";
+    const struct connection *connection = &command->shell->connection;
+    if (connection->socket == NULL) {
+        (void)puts("You are currently not connected to a database.");
+    } else {
+        (void)printf("You are connected to database \"%s\" as user \"%s\" on host \"%s\" at "
+                     "port \"%u\".\n",
+            connection->database, connection->user, connection->host, connection->port);
     }
-    (void)fputc('\n', to);
-    (void)fflush(to);
     return true;
 }
 
 static bool
-run_buffer(struct shell *shell)
+run_encoding(struct command *command)
 {
-    struct buffer *query = shell->query.size > 0 ? &shell->query : &shell->previous;
-    if (query->size == 0) {
+    const char *name = next_argument(command);
+    if (name == NULL) {
+        (void)puts("UTF8");
         return true;
     }
-    /* A copy: the statement may bring in a file (COPY), which uses the buffers. */
-    size_t size = query->size;
-    char *text = mem_alloc(size);
-    memcpy(text, query->data, size);
-    shell->previous.size = 0;
-    buffer_add(&shell->previous, text, size);
-    shell->query.size = 0;
-    scan_reset(&shell->scanner);
-    bool ok = shell_execute(shell, text, size);
-    mem_free(text);
+    bool ok = strcasecmp(name, "utf8") == 0 || strcasecmp(name, "utf-8") == 0 ||
+              strcasecmp(name, "unicode") == 0;
+    if (!ok) {
+        shell_error(
+            command->shell, "%s: invalid encoding name or conversion procedure not found", name);
+    }
     return ok;
 }
 
 static bool
-is_one_of(const char *name, const char *const *names)
+run_quit(struct command *command)
 {
-    for (; *names != NULL; names++) {
-        if (strcmp(name, *names) == 0) {
-            return true;
-        }
-    }
-    return false;
+    command->shell->quit = true;
+    return true;
 }
 
 static bool
-run_output_command(struct command *command, const char *name, bool *known)
+run_error_again(struct command *command)
 {
-    struct shell *shell = command->shell;
-    *known = true;
-    if (strcmp(name, "x") == 0) {
-        return run_toggle(command, "\\x", &shell->print.expanded, "Expanded display");
+    shell_error_again(command->shell);
+    return true;
+}
+
+/* ---- help ------------------------------------------------------------------------------------ */
+
+static const char help_text[] =
+    "General\n"
+    "  \\errverbose            show the last error again, with all details\n"
+    "  \\g [FILE|'|'COMMAND]   execute the statement (like a semicolon)\n"
+    "  \\gexec                 execute the statement, then each value of its result\n"
+    "  \\gset [PREFIX]         execute the statement, keep its one row in variables\n"
+    "  \\gx                    as \\g, with expanded output\n"
+    "  \\q                     quit tusk\n"
+    "  \\timing [on|off]       show how long statements take\n"
+    "  \\watch [SECONDS]       execute the statement again and again\n"
+    "\n"
+    "Help\n"
+    "  \\?                     this text\n"
+    "  \\h [STATEMENT]         syntax of a statement\n"
+    "\n"
+    "Statement buffer\n"
+    "  \\e [FILE]              edit the statement (or a file) with EDITOR\n"
+    "  \\p                     show the statement\n"
+    "  \\r                     forget the statement\n"
+    "  \\s [FILE]              show the history, or write it to a file\n"
+    "  \\w FILE                write the statement to a file\n"
+    "\n"
+    "Input and output\n"
+    "  \\copy ...              COPY from or to a file here\n"
+    "  \\echo [-n] [STRING]    write a string (\\qecho: where results go, \\warn: error output)\n"
+    "  \\i FILE                execute statements from a file (\\ir: beside this one)\n"
+    "  \\o [FILE|'|'COMMAND]   send results to a file or program; none: back to here\n"
+    "\n"
+    "Conditions\n"
+    "  \\if EXPRESSION  \\elif EXPRESSION  \\else  \\endif\n"
+    "\n"
+    "Information\n"
+    "  \\d                     list tables, views and sequences\n"
+    "  \\d NAME                describe a table, view, sequence or index\n"
+    "  \\dt \\di \\dv \\ds [PATTERN]  list tables, indexes, views, sequences\n"
+    "  \\dn [PATTERN]          list schemas\n"
+    "  \\df [PATTERN]          list functions\n"
+    "  \\dT [PATTERN]          list types\n"
+    "  \\du [PATTERN]          list roles\n"
+    "  \\l                     list databases\n"
+    "\n"
+    "Output\n"
+    "  \\a                     aligned or unaligned\n"
+    "  \\t [on|off]            rows only\n"
+    "  \\x [on|off|auto]       expanded\n"
+    "  \\pset NAME [VALUE]     expanded, fieldsep, format (aligned, csv, unaligned), null, pager,\n"
+    "                         tuples_only\n"
+    "\n"
+    "Variables\n"
+    "  \\set [NAME [VALUE]]    set, or list; in statements :NAME, :'NAME', :\"NAME\"\n"
+    "  \\unset NAME            forget\n"
+    "  \\prompt [TEXT] NAME    ask for a value\n"
+    "  \\getenv NAME ENVVAR    from the environment (\\setenv ENVVAR [VALUE]: into it)\n"
+    "  Read by tusk: ECHO, ON_ERROR_STOP, QUIET, VERBOSITY; set by it: DBNAME, ERROR, HOST,\n"
+    "  LAST_ERROR_MESSAGE, LAST_ERROR_SQLSTATE, PORT, ROW_COUNT, SQLSTATE, USER, ..\n"
+    "\n"
+    "Connection and system\n"
+    "  \\c [DBNAME|- [USER|- [HOST|- [PORT|-]]]]  connect anew\n"
+    "  \\conninfo              show the connection\n"
+    "  \\encoding              show the encoding\n"
+    "  \\cd [DIRECTORY]        change the directory\n"
+    "  \\! [COMMAND]           run a command, or a shell\n";
+
+static bool
+run_help(struct command *command)
+{
+    (void)next_argument(command);
+    FILE *pager = output_page(command->shell, 75);
+    (void)fputs(help_text, pager != NULL ? pager : stdout);
+    if (pager != NULL) {
+        output_page_end(pager);
     }
-    if (strcmp(name, "t") == 0) {
-        return run_toggle(command, "\\t", &shell->print.tuples_only, "Tuples only");
-    }
-    if (strcmp(name, "timing") == 0) {
-        return run_toggle(command, "\\timing", &shell->timing, "Timing");
-    }
-    if (strcmp(name, "a") == 0) {
-        shell->print.unaligned = !shell->print.unaligned;
-        say(shell,
-            shell->print.unaligned ? "Output format is unaligned." : "Output format is aligned.");
-        return true;
-    }
-    if (strcmp(name, "pset") == 0) {
-        return run_pset(command);
-    }
-    *known = false;
-    return false;
+    return true;
 }
 
 static bool
-run_buffer_command(struct command *command, const char *name, bool *known)
+run_statement_help(struct command *command)
 {
-    struct shell *shell = command->shell;
-    *known = true;
-    if (strcmp(name, "g") == 0) {
-        return run_buffer(shell);
-    }
-    if (strcmp(name, "gx") == 0) {
-        bool saved = shell->print.expanded;
-        shell->print.expanded = true;
-        bool ok = run_buffer(shell);
-        shell->print.expanded = saved;
-        return ok;
-    }
-    if (strcmp(name, "p") == 0 || strcmp(name, "print") == 0) {
-        const struct buffer *query = shell->query.size > 0 ? &shell->query : &shell->previous;
-        if (query->size == 0) {
-            say(shell, "Query buffer is empty.");
-        } else {
-            (void)printf("%.*s\n", (int)query->size, (const char *)query->data);
-        }
-        return true;
-    }
-    if (strcmp(name, "r") == 0 || strcmp(name, "reset") == 0) {
-        shell->query.size = 0;
-        scan_reset(&shell->scanner);
-        say(shell, "Query buffer reset (cleared).");
-        return true;
-    }
-    *known = false;
-    return false;
+    help_statement(command->shell, rest_of_line(command));
+    return true;
+}
+
+static bool
+run_describe(struct command *command)
+{
+    return describe(command->shell, command->name, next_name(command));
+}
+
+static bool
+run_databases(struct command *command)
+{
+    return describe_databases(command->shell);
+}
+
+/* ---- which is which -------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    bool (*run)(struct command *command);
+    bool always; /* even where \if says no */
+} commands[] = {
+    {"!", run_shell, false},
+    {"?", run_help, false},
+    {"a", run_align, false},
+    {"c", run_connect, false},
+    {"cd", run_cd, false},
+    {"connect", run_connect, false},
+    {"conninfo", run_conninfo, false},
+    {"copy", run_copy, false},
+    {"d", run_describe, false},
+    {"d+", run_describe, false},
+    {"dT", run_describe, false},
+    {"df", run_describe, false},
+    {"dg", run_describe, false},
+    {"di", run_describe, false},
+    {"dm", run_describe, false},
+    {"dn", run_describe, false},
+    {"ds", run_describe, false},
+    {"dt", run_describe, false},
+    {"du", run_describe, false},
+    {"dv", run_describe, false},
+    {"e", run_edit, false},
+    {"echo", run_echo, false},
+    {"edit", run_edit, false},
+    {"elif", run_elif, true},
+    {"else", run_else, true},
+    {"encoding", run_encoding, false},
+    {"endif", run_endif, true},
+    {"errverbose", run_error_again, false},
+    {"g", run_g, false},
+    {"getenv", run_getenv, false},
+    {"gexec", run_gexec, false},
+    {"gset", run_gset, false},
+    {"gx", run_gx, false},
+    {"h", run_statement_help, false},
+    {"help", run_statement_help, false},
+    {"i", run_include, false},
+    {"if", run_if, true},
+    {"include", run_include, false},
+    {"include_relative", run_include, false},
+    {"ir", run_include, false},
+    {"l", run_databases, false},
+    {"list", run_databases, false},
+    {"o", run_output, false},
+    {"out", run_output, false},
+    {"p", run_print, false},
+    {"print", run_print, false},
+    {"prompt", run_prompt, false},
+    {"pset", run_pset, false},
+    {"q", run_quit, false},
+    {"qecho", run_qecho, false},
+    {"quit", run_quit, false},
+    {"r", run_reset, false},
+    {"reset", run_reset, false},
+    {"s", run_history, false},
+    {"set", run_set, false},
+    {"setenv", run_setenv, false},
+    {"t", run_tuples_only, false},
+    {"timing", run_timing, false},
+    {"unset", run_unset, false},
+    {"w", run_write, false},
+    {"warn", run_warn, false},
+    {"watch", run_watch, false},
+    {"write", run_write, false},
+    {"x", run_expanded, false},
+};
+
+const char *
+command_name(size_t i)
+{
+    return i < sizeof commands / sizeof commands[0] ? commands[i].name : NULL;
 }
 
 static bool
 run_command(struct command *command)
 {
-    static const char *const listings[] = {
-        "d", "dt", "di", "dv", "ds", "dm", "dn", "du", "dg", NULL};
     struct shell *shell = command->shell;
-    struct connection *connection = &shell->connection;
-    const char *name = command->name;
-    bool known;
-    bool ok = run_output_command(command, name, &known);
-    if (!known) {
-        ok = run_buffer_command(command, name, &known);
-    }
-    if (known) {
-        return ok;
-    }
-    if (strcmp(name, "q") == 0 || strcmp(name, "quit") == 0) {
-        shell->quit = true;
-        return true;
-    }
-    if (strcmp(name, "?") == 0 || strcmp(name, "h") == 0 || strcmp(name, "help") == 0) {
-        (void)next_argument(command);
-        (void)fputs(help_text, stdout);
-        return true;
-    }
-    if (is_one_of(name, listings)) {
-        return describe(shell, name, next_name(command));
-    }
-    if (strcmp(name, "l") == 0 || strcmp(name, "list") == 0) {
-        return describe_databases(shell);
-    }
-    if (strcmp(name, "i") == 0 || strcmp(name, "include") == 0 || strcmp(name, "ir") == 0) {
-        const char *path = next_argument(command);
-        if (path == NULL) {
-            shell_error(shell, "\\%s: missing required argument", name);
-            return false;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(command->name, commands[i].name) == 0) {
+            if (commands[i].always || shell_is_active(shell)) {
+                return commands[i].run(command);
+            }
+            break;
         }
-        return shell_run_file(shell, path) == EXIT_FINE;
     }
-    if (strcmp(name, "copy") == 0) {
-        size_t from = command->at;
+    if (!shell_is_active(shell)) {
         command->at = command->size;
-        return shell_copy(shell, command->line + from, command->size - from);
-    }
-    if (strcmp(name, "c") == 0 || strcmp(name, "connect") == 0) {
-        return run_connect(command);
-    }
-    if (strcmp(name, "conninfo") == 0) {
-        if (connection->socket == NULL) {
-            (void)puts("You are currently not connected to a database.");
-        } else {
-            (void)printf("You are connected to database \"%s\" as user \"%s\" on host \"%s\" at "
-                         "port \"%u\".\n",
-                connection->database, connection->user, connection->host, connection->port);
-        }
         return true;
     }
-    if (strcmp(name, "echo") == 0 || strcmp(name, "qecho") == 0) {
-        return run_echo(command, stdout);
-    }
-    if (strcmp(name, "warn") == 0) {
-        return run_echo(command, stderr);
-    }
-    if (strcmp(name, "set") == 0 || strcmp(name, "unset") == 0) {
-        return run_set(command, name[0] == 'u');
-    }
-    shell_error(shell, "invalid command \\%s", name);
+    shell_error(shell, "invalid command \\%s", command->name);
     if (shell->source != NULL && shell->source->interactive) {
         (void)fputs("Try \\? for help.\n", stderr);
     }
@@ -481,8 +1094,11 @@ command_run(struct shell *shell, const char *line, size_t size, size_t at, bool 
     struct arena arena;
     arena_create(&arena, "command");
     size_t end = at + 1;
-    while (end < size && !is_space(line[end]) && line[end] != '\\') {
+    while (end < size && !is_space(line[end]) && line[end] != '\\' && line[end] != '|') {
         end++;
+    }
+    if (end > at + 2 && line[at + 1] == '!') { /* \!ls */
+        end = at + 2;
     }
     /* \dt; and \x; are typed by habit. */
     size_t name_end = end;
@@ -495,8 +1111,9 @@ command_run(struct shell *shell, const char *line, size_t size, size_t at, bool 
     *ok = run_command(&command);
     (void)fflush(stdout);
     bool warned = false;
-    for (const char *extra = next_argument(&command); extra != NULL && *ok;
-         extra = next_argument(&command)) {
+    unsigned extras = 0;
+    for (const char *extra = next_argument(&command);
+         extra != NULL && *ok && extras++ < ARGUMENTS_MAX; extra = next_argument(&command)) {
         if (!warned && strcmp(extra, ";") != 0) {
             shell_error(shell, "\\%s: extra argument \"%s\" ignored", command.name, extra);
             warned = true;
@@ -505,159 +1122,4 @@ command_run(struct shell *shell, const char *line, size_t size, size_t at, bool 
     end = command.at;
     arena_destroy(&arena);
     return end;
-}
-
-/* ---- the loop -------------------------------------------------------------------------------- */
-
-static void
-make_prompt(const struct shell *shell, char *prompt, size_t size)
-{
-    const struct connection *connection = &shell->connection;
-    bool fresh = shell->query.size == 0 && shell->scanner.mode == SCAN_NORMAL;
-    char place = fresh ? '=' : scan_prompt(&shell->scanner);
-    const char *state = connection->transaction == 'T'   ? "*"
-                        : connection->transaction == 'E' ? "!"
-                                                         : "";
-    if (connection->socket == NULL) {
-        place = '!';
-        state = "?";
-    }
-    (void)snprintf(prompt, size, "%s%c%s%c ", connection->database, place, state,
-        connection->superuser ? '#' : '>');
-}
-
-/* Words that people type who do not know where they are. */
-static bool
-plain_word(struct shell *shell, const char *line)
-{
-    if (shell->query.size > 0 || !shell->source->interactive) {
-        return false;
-    }
-    if (strcmp(line, "quit") == 0 || strcmp(line, "exit") == 0) {
-        shell->quit = true;
-        return true;
-    }
-    if (strcmp(line, "help") == 0) {
-        (void)puts("You are using tusk, the command-line client of the Tusk server.\n"
-                   "Type  \\? for help with tusk commands\n"
-                   "      \\g or a semicolon to execute a statement\n"
-                   "      \\q to quit");
-        return true;
-    }
-    return false;
-}
-
-/* All statements and commands that end on this line. False: stop the script. */
-static bool
-run_line(struct shell *shell, const char *line)
-{
-    size_t size = strlen(line);
-    size_t at = 0;
-    bool stop = shell->stop_on_error && !shell->source->interactive;
-    if (shell->query.size > 0) {
-        buffer_add_u8(&shell->query, '\n');
-    }
-    while (!shell->quit && !shell->lost) {
-        bool ok = true;
-        enum scan_end end = scan_line(&shell->scanner, line, size, &at, &shell->query);
-        if (end == SCAN_INCOMPLETE) {
-            return true;
-        }
-        if (end == SCAN_SEMICOLON) {
-            ok = run_buffer(shell);
-        } else {
-            at = command_run(shell, line, size, at, &ok);
-        }
-        if (!ok && (stop || (shell->canceled && !shell->source->interactive))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-int
-shell_run_source(struct shell *shell, struct source *source)
-{
-    struct scanner saved_scanner = shell->scanner;
-    struct buffer saved_query = shell->query;
-    struct buffer history = {0};
-    int code = EXIT_FINE;
-    source->outer = shell->source;
-    shell->source = source;
-    shell->query = (struct buffer){0};
-    scan_reset(&shell->scanner);
-    while (!shell->quit && !shell->lost && code == EXIT_FINE) {
-        char prompt[CONNECTION_NAME_MAX + 8];
-        make_prompt(shell, prompt, sizeof prompt);
-        char *line = input_line(shell, prompt);
-        if (line == NULL && shell_interrupted && source->interactive) {
-            shell->query.size = 0;
-            history.size = 0;
-            scan_reset(&shell->scanner);
-            continue;
-        }
-        if (line == NULL) {
-            break;
-        }
-        if (source->interactive) {
-            if (history.size > 0) {
-                buffer_add_u8(&history, '\n');
-            }
-            buffer_add_text(&history, line);
-        }
-        if (shell->echo_queries && !source->interactive) {
-            (void)puts(line);
-        }
-        if (!plain_word(shell, line) && !run_line(shell, line)) {
-            code = EXIT_SCRIPT;
-        }
-        mem_free(line);
-        if (source->interactive && shell->query.size == 0) {
-            input_remember(shell, (const char *)history.data, history.size);
-            history.size = 0;
-        }
-    }
-    if (source->interactive && !shell->quit && !shell->lost) {
-        (void)puts(shell->quiet ? "" : "\\q");
-    }
-    if (!source->interactive && code == EXIT_FINE && shell->query.size > 0 && !shell->quit &&
-        !shell->lost && !run_buffer(shell) && shell->stop_on_error) {
-        code = EXIT_SCRIPT;
-    }
-    buffer_destroy(&history);
-    buffer_destroy(&shell->query);
-    shell->query = saved_query;
-    shell->scanner = saved_scanner;
-    shell->source = source->outer;
-    shell->quit = false; /* \q leaves one source */
-    return shell->lost ? EXIT_CONNECTION : code;
-}
-
-int
-shell_run_file(struct shell *shell, const char *path)
-{
-    unsigned depth = 0;
-    for (const struct source *at = shell->source; at != NULL; at = at->outer) {
-        depth++;
-    }
-    if (depth >= SOURCE_DEPTH_MAX) {
-        shell_error(shell, "%s: files include each other too deeply", path);
-        return EXIT_FATAL;
-    }
-    struct source source = {.name = path};
-    if (strcmp(path, "-") == 0) {
-        source.file = stdin;
-        source.name = "<stdin>";
-    } else {
-        source.file = fopen(path, "r");
-    }
-    if (source.file == NULL) {
-        shell_error(shell, "%s: %s", path, strerror(errno));
-        return EXIT_FATAL;
-    }
-    int code = shell_run_source(shell, &source);
-    if (source.file != stdin) {
-        (void)fclose(source.file);
-    }
-    return code;
 }

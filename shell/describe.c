@@ -51,8 +51,9 @@ add_condition(struct buffer *query, const char *column, const char *part, size_t
     buffer_destroy(&text);
 }
 
+/* `name`: the column that a pattern without a schema is about; `visible`: then also true. */
 static void
-add_pattern(struct buffer *query, const char *pattern)
+add_pattern(struct buffer *query, const char *pattern, const char *name, const char *visible)
 {
     const char *dot = NULL;
     bool quoted = false;
@@ -63,12 +64,18 @@ add_pattern(struct buffer *query, const char *pattern)
         }
     }
     if (dot == NULL) {
-        add_condition(query, "c.relname", pattern, strlen(pattern));
-        buffer_add_text(query, " AND pg_catalog.pg_table_is_visible(c.oid)");
+        add_condition(query, name, pattern, strlen(pattern));
+        buffer_printf(query, " AND %s", visible);
         return;
     }
     add_condition(query, "n.nspname", pattern, (size_t)(dot - pattern));
-    add_condition(query, "c.relname", dot + 1, strlen(dot + 1));
+    add_condition(query, name, dot + 1, strlen(dot + 1));
+}
+
+static void
+add_relation_pattern(struct buffer *query, const char *pattern)
+{
+    add_pattern(query, pattern, "c.relname", "pg_catalog.pg_table_is_visible(c.oid)");
 }
 
 /* ---- small helpers --------------------------------------------------------------------------- */
@@ -101,10 +108,10 @@ static void
 show(const struct shell *shell, const struct print_table *table)
 {
     struct print_options options = shell->print;
-    options.expanded = false;
+    options.expanded = PRINT_EXPANDED_OFF;
     options.null_text = "";
-    print_table(stdout, table, &options);
-    (void)fflush(stdout);
+    print_table(shell->output.file, table, &options);
+    (void)fflush(shell->output.file);
 }
 
 static void
@@ -149,7 +156,7 @@ list_relations(struct shell *shell, const char *what, const char *pattern)
                 : "",
         kinds);
     if (pattern != NULL) {
-        add_pattern(&query, pattern);
+        add_relation_pattern(&query, pattern);
     } else {
         buffer_add_text(&query,
             " AND n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema' "
@@ -204,6 +211,51 @@ list_schemas(struct shell *shell, const char *pattern)
     }
     buffer_add_text(&query, " ORDER BY 1");
     return list_simple(shell, "List of schemas", &query);
+}
+
+/* Objects in schemas: without a pattern, those of the user that need no schema's name. */
+static void
+add_user_objects(struct buffer *query, const char *pattern, const char *name, const char *visible)
+{
+    if (pattern != NULL) {
+        add_pattern(query, pattern, name, visible);
+    } else {
+        buffer_printf(query,
+            " AND n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema' AND %s", visible);
+    }
+}
+
+static bool
+list_functions(struct shell *shell, const char *pattern)
+{
+    struct buffer query = {0};
+    buffer_add_text(&query,
+        "SELECT n.nspname AS \"Schema\", p.proname AS \"Name\", "
+        "pg_catalog.pg_get_function_result(p.oid) AS \"Result data type\", "
+        "pg_catalog.pg_get_function_arguments(p.oid) AS \"Argument data types\", "
+        "CASE p.prokind WHEN 'a' THEN 'agg' WHEN 'w' THEN 'window' WHEN 'p' THEN 'proc' "
+        "ELSE 'func' END AS \"Type\" FROM pg_catalog.pg_proc p "
+        "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE true");
+    add_user_objects(&query, pattern, "p.proname", "pg_catalog.pg_function_is_visible(p.oid)");
+    buffer_add_text(&query, " ORDER BY 1, 2, 4");
+    return list_simple(shell, "List of functions", &query);
+}
+
+/* Without arrays and the row types of tables. */
+static bool
+list_types(struct shell *shell, const char *pattern)
+{
+    struct buffer query = {0};
+    buffer_add_text(&query,
+        "SELECT n.nspname AS \"Schema\", pg_catalog.format_type(t.oid, NULL) AS \"Name\", "
+        "pg_catalog.obj_description(t.oid, 'pg_type') AS \"Description\" "
+        "FROM pg_catalog.pg_type t "
+        "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace "
+        "LEFT JOIN pg_catalog.pg_type el ON el.oid = t.typelem AND el.typarray = t.oid "
+        "WHERE t.typrelid = 0 AND el.oid IS NULL");
+    add_user_objects(&query, pattern, "t.typname", "pg_catalog.pg_type_is_visible(t.oid)");
+    buffer_add_text(&query, " ORDER BY 1, 2");
+    return list_simple(shell, "List of data types", &query);
 }
 
 bool
@@ -285,6 +337,7 @@ struct relation {
     struct print_table table;
     const char *oid, *schema, *name;
     char kind;
+    bool more; /* \d+ */
 };
 
 /* What follows "USING " in an index definition: method and columns. */
@@ -389,12 +442,20 @@ collation_of(struct relation *relation, const char *oid)
 static bool
 add_columns(struct relation *relation)
 {
-    static const char *const names[] = {"Column", "Type", "Collation", "Nullable", "Default"};
+    static const char *const names[] = {"Column", "Type", "Collation", "Nullable", "Default",
+        "Storage", "Compression", "Stats target", "Description"};
+    static const char *const view_names[] = {
+        "Column", "Type", "Collation", "Nullable", "Default", "Storage", "Description"};
+    bool view = relation->kind == 'v';
     struct print_table found;
     buffer_printf(&relation->query,
         "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), "
         "pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attnotnull, a.attidentity, a.attgenerated, "
-        "a.attcollation, t.typcollation FROM pg_catalog.pg_attribute a "
+        "a.attcollation, t.typcollation, CASE a.attstorage WHEN 'p' THEN 'plain' "
+        "WHEN 'x' THEN 'extended' WHEN 'm' THEN 'main' WHEN 'e' THEN 'external' END, "
+        "CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' ELSE '' END, "
+        "CASE WHEN a.attstattarget = -1 THEN NULL ELSE a.attstattarget END, "
+        "pg_catalog.col_description(a.attrelid, a.attnum) FROM pg_catalog.pg_attribute a "
         "LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
         "LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
         "WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
@@ -402,7 +463,7 @@ add_columns(struct relation *relation)
     if (!fetch(relation->shell, &relation->query, relation->arena, &found)) {
         return false;
     }
-    set_columns(&relation->table, names, 5);
+    set_columns(&relation->table, view ? view_names : names, !relation->more ? 5 : view ? 7 : 9);
     for (size_t row = 0; row < found.row_count; row++) {
         const char *collation = cell(&found, row, 6);
         bool own = collation[0] == '\0' || strcmp(collation, "0") == 0 ||
@@ -421,7 +482,41 @@ add_columns(struct relation *relation)
         print_add_text(&relation->table, own ? "" : collation_of(relation, collation));
         print_add_text(&relation->table, is_true(&found, row, 3) ? "not null" : "");
         print_add_text(&relation->table, value);
+        for (size_t i = 8; relation->more && i < 12; i++) {
+            if (!view || i == 8 || i == 11) {
+                print_add_text(&relation->table, cell(&found, row, i));
+            }
+        }
         relation->table.row_count++;
+    }
+    return true;
+}
+
+/* What \d+ says below: a view's query, a table's access method. */
+static bool
+add_more(struct relation *relation)
+{
+    struct print_table found;
+    if (!relation->more) {
+        return true;
+    }
+    if (relation->kind == 'v') {
+        buffer_printf(
+            &relation->query, "SELECT pg_catalog.pg_get_viewdef(%s, true)", relation->oid);
+    } else {
+        buffer_printf(&relation->query,
+            "SELECT am.amname FROM pg_catalog.pg_class c "
+            "JOIN pg_catalog.pg_am am ON am.oid = c.relam WHERE c.oid = %s",
+            relation->oid);
+    }
+    if (!fetch(relation->shell, &relation->query, relation->arena, &found)) {
+        return false;
+    }
+    if (found.row_count == 1 && relation->kind == 'v') {
+        print_add_footer(&relation->table, "View definition:");
+        print_add_footer(&relation->table, cell(&found, 0, 0));
+    } else if (found.row_count == 1) {
+        add_line(relation, "Access method: %s", cell(&found, 0, 0));
     }
     return true;
 }
@@ -429,14 +524,18 @@ add_columns(struct relation *relation)
 static bool
 add_index_columns(struct relation *relation)
 {
-    static const char *const names[] = {"Column", "Type", "Key?", "Definition"};
+    static const char *const names[] = {
+        "Column", "Type", "Key?", "Definition", "Storage", "Stats target"};
     struct print_table found;
     buffer_printf(&relation->query,
         "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), "
         "CASE WHEN a.attnum <= i.indnkeyatts THEN 'yes' ELSE 'no' END, "
         "pg_catalog.pg_get_indexdef(i.indexrelid, a.attnum, true), i.indisprimary, "
         "i.indisunique, pg_catalog.pg_get_indexdef(i.indexrelid), n.nspname, c2.relname, "
-        "pg_catalog.pg_get_expr(i.indpred, i.indrelid, true) "
+        "pg_catalog.pg_get_expr(i.indpred, i.indrelid, true), CASE a.attstorage "
+        "WHEN 'p' THEN 'plain' WHEN 'x' THEN 'extended' WHEN 'm' THEN 'main' "
+        "WHEN 'e' THEN 'external' END, "
+        "CASE WHEN a.attstattarget = -1 THEN NULL ELSE a.attstattarget END "
         "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indexrelid "
         "JOIN pg_catalog.pg_class c2 ON c2.oid = i.indrelid "
         "JOIN pg_catalog.pg_namespace n ON n.oid = c2.relnamespace "
@@ -445,10 +544,10 @@ add_index_columns(struct relation *relation)
     if (!fetch(relation->shell, &relation->query, relation->arena, &found)) {
         return false;
     }
-    set_columns(&relation->table, names, 4);
+    set_columns(&relation->table, names, relation->more ? 6 : 4);
     for (size_t row = 0; row < found.row_count; row++) {
-        for (size_t i = 0; i < 4; i++) {
-            print_add_text(&relation->table, cell(&found, row, i));
+        for (size_t i = 0; i < relation->table.column_count; i++) {
+            print_add_text(&relation->table, cell(&found, row, i < 4 ? i : i + 6));
         }
         relation->table.row_count++;
     }
@@ -504,7 +603,7 @@ describe_relation(struct relation *relation)
         ok = add_columns(relation) && add_indexes(relation) &&
              add_constraints(relation, "Check constraints:", 'c', false) &&
              add_constraints(relation, "Foreign-key constraints:", 'f', false) &&
-             add_constraints(relation, "Referenced by:", 'f', true);
+             add_constraints(relation, "Referenced by:", 'f', true) && add_more(relation);
     }
     if (ok) {
         relation->table.title =
@@ -516,7 +615,7 @@ describe_relation(struct relation *relation)
 }
 
 static bool
-describe_named(struct shell *shell, const char *pattern)
+describe_named(struct shell *shell, const char *pattern, bool more)
 {
     struct buffer query = {0};
     struct arena arena;
@@ -524,7 +623,7 @@ describe_named(struct shell *shell, const char *pattern)
     buffer_add_text(&query,
         "SELECT c.oid, n.nspname, c.relname, c.relkind FROM pg_catalog.pg_class c "
         "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE true");
-    add_pattern(&query, pattern);
+    add_relation_pattern(&query, pattern);
     buffer_add_text(&query, " ORDER BY 2, 3");
     arena_create(&arena, "describe");
     bool ok = fetch(shell, &query, &arena, &found);
@@ -539,7 +638,8 @@ describe_named(struct shell *shell, const char *pattern)
             .oid = cell(&found, row, 0),
             .schema = cell(&found, row, 1),
             .name = cell(&found, row, 2),
-            .kind = cell(&found, row, 3)[0]};
+            .kind = cell(&found, row, 3)[0],
+            .more = more};
         ok = describe_relation(&relation);
         buffer_destroy(&relation.query);
     }
@@ -557,8 +657,14 @@ describe(struct shell *shell, const char *what, const char *pattern)
     if (strcmp(what, "du") == 0 || strcmp(what, "dg") == 0) {
         return list_roles(shell, pattern);
     }
-    if (strcmp(what, "d") == 0 && pattern != NULL) {
-        return describe_named(shell, pattern);
+    if (strcmp(what, "df") == 0) {
+        return list_functions(shell, pattern);
+    }
+    if (strcmp(what, "dT") == 0) {
+        return list_types(shell, pattern);
+    }
+    if ((strcmp(what, "d") == 0 || strcmp(what, "d+") == 0) && pattern != NULL) {
+        return describe_named(shell, pattern, what[1] == '+');
     }
     return list_relations(shell, what, pattern);
 }

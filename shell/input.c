@@ -36,10 +36,6 @@ static const char *const keywords[] = {"ABORT", "ADD", "ALL", "ALTER", "ANALYZE"
     "TRANSACTION", "TRUE", "TRUNCATE", "UNION", "UNIQUE", "UPDATE", "USING", "UUID", "VALUES",
     "VARCHAR", "VIEW", "WHEN", "WHERE", "WITH"};
 
-static const char *const commands[] = {"\\?", "\\a", "\\c", "\\conninfo", "\\d", "\\di", "\\dn",
-    "\\ds", "\\dt", "\\du", "\\dv", "\\echo", "\\g", "\\gx", "\\i", "\\l", "\\p", "\\pset", "\\q",
-    "\\r", "\\set", "\\t", "\\timing", "\\unset", "\\x"};
-
 /* ---- completion ------------------------------------------------------------------------------ */
 
 struct candidates {
@@ -96,43 +92,155 @@ add_keyword(const char *keyword, const char *prefix)
     add_candidate(word);
 }
 
-/* Tables, views and the like whose names begin so. Not in a failed transaction, where any query
- * would only be refused. */
-static void
-add_relations(const char *prefix)
+/* Letters folded, and % behind: for LIKE. False if the prefix is no plain name. */
+static bool
+add_like(struct buffer *query, const char *prefix)
 {
-    struct shell *shell = completing;
-    if (shell->connection.socket == NULL || shell->connection.transaction == 'E' ||
-        strlen(prefix) >= WORD_MAX) {
-        return;
-    }
-    struct buffer query = {0};
-    buffer_add_text(&query, "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relkind IN "
-                            "('r', 'v', 'm', 'S', 'f', 'p') AND "
-                            "pg_catalog.pg_table_is_visible(c.oid) AND c.relname LIKE '");
+    buffer_add_text(query, " LIKE '");
     for (const char *at = prefix; *at != '\0'; at++) {
         if (*at == '\'' || *at == '\\') {
-            buffer_destroy(&query);
-            return;
+            return false;
         }
         if (*at == '_' || *at == '%') {
-            buffer_add_u8(&query, '\\');
+            buffer_add_u8(query, '\\');
         }
-        buffer_add_u8(&query, (uint8_t)(*at >= 'A' && *at <= 'Z' ? *at + 32 : *at));
+        buffer_add_u8(query, (uint8_t)(*at >= 'A' && *at <= 'Z' ? *at + 32 : *at));
     }
-    buffer_add_text(&query, "%' ORDER BY 1 LIMIT 1000");
-    buffer_add_u8(&query, 0);
+    buffer_add_text(query, "%'");
+    return true;
+}
+
+/* The first column of what the server answers. */
+static void
+add_answers(struct buffer *query)
+{
     struct arena arena;
     struct print_table table;
+    buffer_add_text(query, " ORDER BY 1 LIMIT 1000");
+    buffer_add_u8(query, 0);
     arena_create(&arena, "completion");
-    if (shell_fetch(shell, (const char *)query.data, &arena, &table, true)) {
+    if (shell_fetch(completing, (const char *)query->data, &arena, &table, true)) {
         for (size_t i = 0; i < table.cell_count; i++) {
             add_candidate(
                 arena_strndup(&arena, (const char *)table.cells[i].data, table.cells[i].size));
         }
     }
     arena_destroy(&arena);
+}
+
+/* Not in a failed transaction, where any query would only be refused. */
+static bool
+can_ask(const char *prefix)
+{
+    return completing->connection.socket != NULL && completing->connection.transaction != 'E' &&
+           strlen(prefix) < WORD_MAX;
+}
+
+/* Tables, views and the like whose names begin so. */
+static void
+add_relations(const char *prefix)
+{
+    struct buffer query = {0};
+    buffer_add_text(&query, "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relkind IN "
+                            "('r', 'v', 'm', 'S', 'f', 'p') AND "
+                            "pg_catalog.pg_table_is_visible(c.oid) AND c.relname");
+    if (can_ask(prefix) && add_like(&query, prefix)) {
+        add_answers(&query);
+    }
     buffer_destroy(&query);
+}
+
+static bool
+is_word_char(char c)
+{
+    return variable_is_name_char(c) || c == '$';
+}
+
+/* The word at text[*at..], folded, or "" for one other character; *at is moved behind it. */
+static void
+take_word(const char *text, size_t size, size_t *at, char *word)
+{
+    size_t length = 0;
+    if (!is_word_char(text[*at])) {
+        ++*at;
+    }
+    while (*at < size && length == 0 && is_word_char(text[*at])) {
+        for (; *at < size && is_word_char(text[*at]); ++*at) {
+            char c = text[*at];
+            if (length + 1 < WORD_MAX) {
+                word[length++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+            }
+        }
+    }
+    word[length] = '\0';
+}
+
+/* 'a', 'b': the words of the statement that follow FROM, JOIN, UPDATE, INTO, TABLE or a comma,
+ * where a table's name may stand. Names that are none find no column. */
+static bool
+add_tables_of(struct buffer *query, const char *text, size_t size)
+{
+    static const char *const before[] = {"from", "join", "update", "into", "table", ","};
+    char last[WORD_MAX] = "";
+    char word[WORD_MAX];
+    bool any = false;
+    for (size_t at = 0; at < size;) {
+        char other = text[at];
+        take_word(text, size, &at, word);
+        if (word[0] == '\0') {
+            if (other == ',') {
+                (void)snprintf(last, sizeof last, ",");
+            }
+            continue;
+        }
+        for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
+            if (strcmp(last, before[i]) == 0) {
+                buffer_printf(query, "%s'%s'", any ? ", " : "", word);
+                any = true;
+                break;
+            }
+        }
+        (void)snprintf(last, sizeof last, "%s", word);
+    }
+    return any;
+}
+
+/* Columns of the tables that the statement names, in the lines before and in this one. */
+static void
+add_columns(const char *prefix)
+{
+    struct buffer query = {0};
+    struct buffer text = {0};
+    buffer_add(&text, completing->query.data, completing->query.size);
+    buffer_add_u8(&text, '\n');
+    buffer_add_text(&text, rl_line_buffer);
+    buffer_add_text(&query, "SELECT DISTINCT a.attname FROM pg_catalog.pg_attribute a "
+                            "JOIN pg_catalog.pg_class c ON c.oid = a.attrelid "
+                            "WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relname IN (");
+    bool any = add_tables_of(&query, (const char *)text.data, text.size);
+    buffer_add_text(&query, ") AND pg_catalog.pg_table_is_visible(c.oid) AND a.attname");
+    if (any && can_ask(prefix) && add_like(&query, prefix)) {
+        add_answers(&query);
+    }
+    buffer_destroy(&text);
+    buffer_destroy(&query);
+}
+
+/* alias.col: what is in front of the dot stays. */
+static void
+add_columns_behind(const char *prefix, size_t kept)
+{
+    size_t first = found.count;
+    add_columns(prefix + kept);
+    for (size_t i = first; i < found.count; i++) {
+        struct buffer whole = {0};
+        buffer_add(&whole, prefix, kept);
+        buffer_add_text(&whole, found.names[i]);
+        buffer_add_u8(&whole, 0);
+        mem_free(found.names[i]);
+        found.names[i] = mem_strdup((const char *)whole.data);
+        buffer_destroy(&whole);
+    }
 }
 
 static char *
@@ -150,9 +258,11 @@ complete(const char *prefix, int start, int end)
     rl_attempted_completion_over = 1; /* never file names */
     forget_candidates();
     if (prefix[0] == '\\') {
-        for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-            if (strncmp(commands[i], prefix, strlen(prefix)) == 0) {
-                add_candidate(commands[i]);
+        for (size_t i = 0; command_name(i) != NULL; i++) {
+            char word[WORD_MAX];
+            (void)snprintf(word, sizeof word, "\\%s", command_name(i));
+            if (strncmp(word, prefix, strlen(prefix)) == 0) {
+                add_candidate(word);
             }
         }
     } else {
@@ -162,8 +272,14 @@ complete(const char *prefix, int start, int end)
                 add_keyword(keywords[i], prefix);
             }
         }
-        if (start > 0) {
+        const char *dot = strrchr(prefix, '.');
+        if (dot != NULL && !after_command) {
+            add_columns_behind(prefix, (size_t)(dot + 1 - prefix));
+        } else if (start > 0 || completing->query.size > 0) {
             add_relations(prefix);
+            if (!after_command) {
+                add_columns(prefix);
+            }
         }
     }
     return found.count == 0 ? NULL : rl_completion_matches(prefix, next_candidate);
@@ -286,6 +402,7 @@ input_line(struct shell *shell, const char *prompt)
     ssize_t size = getline(&line, &capacity, source->file);
     if (size < 0) {
         clearerr(source->file); /* Ctrl-C, or Ctrl-D, which a terminal survives */
+        source->line--;
         mem_free(line);
         return NULL;
     }

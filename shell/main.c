@@ -19,6 +19,7 @@ enum {
     OPTION_HELP = 256,
     OPTION_VERSION,
     OPTION_STOP_ON_ERROR,
+    OPTION_CSV,
 };
 
 /* -c and -f, in their order. */
@@ -31,6 +32,8 @@ struct program {
     struct shell shell;
     struct action actions[ACTIONS_MAX];
     int action_count;
+    const char *output; /* -o, or NULL */
+    bool no_start_file;
     int code;
 };
 
@@ -46,17 +49,21 @@ static const char usage[] =
     "  -d, --dbname=DBNAME     database to connect to (default: PGDATABASE or \"postgres\")\n"
     "  -f, --file=FILE         execute statements from a file, then exit; may be repeated\n"
     "  -V, --version           output version information, then exit\n"
-    "  -X, --no-psqlrc         accepted: there is no start-up file\n"
+    "  -X, --no-psqlrc         do not read ~/.tuskrc\n"
     "      --help              show this help, then exit\n"
     "\n"
     "Input and output options:\n"
     "  -a, --echo-all          echo all input from scripts\n"
     "  -A, --no-align          unaligned output\n"
+    "  -b, --echo-errors       echo statements that fail\n"
+    "      --csv               output as comma-separated values\n"
+    "  -e, --echo-queries      echo what is sent to the server\n"
     "  -F, --field-separator=STRING  for unaligned output (default: \"|\")\n"
     "  -n, --no-readline       no line editing\n"
+    "  -o, --output=FILE       send results to a file, or to a program: \"|COMMAND\"\n"
     "  -q, --quiet             only query output\n"
     "  -t, --tuples-only       rows only\n"
-    "  -v, --set=ON_ERROR_STOP=1  the same as --stop-on-error\n"
+    "  -v, --set=NAME=VALUE    set a variable; in scripts it is :NAME\n"
     "  -x, --expanded          expanded output\n"
     "      --stop-on-error     stop a script at its first error, with exit code 3\n"
     "\n"
@@ -139,16 +146,18 @@ set_port(struct shell *shell, const char *text)
     return true;
 }
 
+/* NAME=VALUE, or NAME= to unset, or NAME. */
 static bool
 set_variable(struct shell *shell, const char *text)
 {
-    if (strncmp(text, "ON_ERROR_STOP", 13) == 0 && (text[13] == '\0' || text[13] == '=')) {
-        const char *value = text[13] == '=' ? text + 14 : "1";
-        shell->stop_on_error = strcmp(value, "0") != 0 && strcmp(value, "off") != 0;
-        return true;
-    }
-    (void)fprintf(stderr, "tusk: error: variable \"%s\" is not supported\n", text);
-    return false;
+    const char *equals = strchr(text, '=');
+    char *name = mem_strdup(text);
+    name[equals == NULL ? strlen(text) : (size_t)(equals - text)] = '\0';
+    const char *bare = strcmp(name, "ON_ERROR_STOP") == 0 || strcmp(name, "QUIET") == 0 ? "on" : "";
+    const char *value = equals == NULL ? bare : equals[1] == '\0' ? NULL : equals + 1;
+    bool fine = variable_set(shell, name, value);
+    mem_free(name);
+    return fine;
 }
 
 /* -1: go on; otherwise the exit code. */
@@ -159,6 +168,8 @@ parse_arguments(struct program *program, int argc, char **argv)
         {"dbname", required_argument, NULL, 'd'}, {"file", required_argument, NULL, 'f'},
         {"version", no_argument, NULL, OPTION_VERSION}, {"no-psqlrc", no_argument, NULL, 'X'},
         {"help", no_argument, NULL, OPTION_HELP}, {"echo-all", no_argument, NULL, 'a'},
+        {"echo-errors", no_argument, NULL, 'b'}, {"echo-queries", no_argument, NULL, 'e'},
+        {"csv", no_argument, NULL, OPTION_CSV}, {"output", required_argument, NULL, 'o'},
         {"no-align", no_argument, NULL, 'A'}, {"field-separator", required_argument, NULL, 'F'},
         {"no-readline", no_argument, NULL, 'n'}, {"quiet", no_argument, NULL, 'q'},
         {"tuples-only", no_argument, NULL, 't'}, {"set", required_argument, NULL, 'v'},
@@ -169,7 +180,9 @@ parse_arguments(struct program *program, int argc, char **argv)
         {NULL, 0, NULL, 0}};
     struct shell *shell = &program->shell;
     int option;
-    while ((option = getopt_long(argc, argv, "ac:d:f:h:np:qtv:wxAF:U:VX?", options, NULL)) != -1) {
+    bool fine = true;
+    while (fine && (option = getopt_long(
+                        argc, argv, "abc:d:ef:h:no:p:qtv:wxAF:U:VX?", options, NULL)) != -1) {
         switch (option) {
         case 'c':
         case 'f':
@@ -190,41 +203,50 @@ parse_arguments(struct program *program, int argc, char **argv)
             set_name(shell->connection.user, optarg);
             break;
         case 'p':
-            if (!set_port(shell, optarg)) {
-                return EXIT_FATAL;
-            }
+            fine = set_port(shell, optarg);
             break;
         case 'v':
-            if (!set_variable(shell, optarg)) {
-                return EXIT_FATAL;
-            }
+            fine = set_variable(shell, optarg);
             break;
         case 'F':
             (void)snprintf(shell->separator, sizeof shell->separator, "%s", optarg);
             break;
         case 'a':
-            shell->echo_queries = true;
+        case 'b':
+        case 'e':
+            fine = variable_set(shell, "ECHO",
+                option == 'a'   ? "all"
+                : option == 'b' ? "errors"
+                                : "queries");
+            break;
+        case 'o':
+            program->output = optarg;
+            break;
+        case OPTION_CSV:
+            shell->print.format = PRINT_CSV;
             break;
         case 'n':
             shell->no_readline = true;
             break;
         case 'q':
-            shell->quiet = true;
+            fine = variable_set(shell, "QUIET", "on");
             break;
         case 't':
             shell->print.tuples_only = true;
             break;
         case 'x':
-            shell->print.expanded = true;
+            shell->print.expanded = PRINT_EXPANDED_ON;
             break;
         case 'A':
-            shell->print.unaligned = true;
+            shell->print.format = PRINT_UNALIGNED;
             break;
         case 'X':
+            program->no_start_file = true;
+            break;
         case 'w':
             break;
         case OPTION_STOP_ON_ERROR:
-            shell->stop_on_error = true;
+            fine = variable_set(shell, "ON_ERROR_STOP", "on");
             break;
         case 'V':
         case OPTION_VERSION:
@@ -237,6 +259,9 @@ parse_arguments(struct program *program, int argc, char **argv)
             (void)fputs("Try \"tusk --help\" for more information.\n", stderr);
             return EXIT_FATAL;
         }
+    }
+    if (!fine) {
+        return EXIT_FATAL;
     }
     if (optind < argc) {
         set_name(shell->connection.database, argv[optind++]);
@@ -300,6 +325,20 @@ run_terminal(struct shell *shell)
     return code;
 }
 
+/* ~/.tuskrc, or what TUSKRC names. Its errors are shown and stop nothing. */
+static void
+run_start_file(struct shell *shell)
+{
+    char path[1024];
+    const char *home = getenv("HOME");
+    const char *chosen = getenv("TUSKRC");
+    int size = chosen != NULL ? snprintf(path, sizeof path, "%s", chosen)
+                              : snprintf(path, sizeof path, "%s/.tuskrc", home == NULL ? "" : home);
+    if (size < (int)sizeof path && access(path, R_OK) == 0) {
+        (void)shell_run_file(shell, path);
+    }
+}
+
 static void
 shell_main(struct task *task, void *arg)
 {
@@ -307,11 +346,22 @@ shell_main(struct task *task, void *arg)
     struct shell *shell = &program->shell;
     shell->task = task;
     program->code = EXIT_CONNECTION;
-    if (shell_connect(shell)) {
+    struct output standard;
+    bool opened = program->output == NULL || output_open(shell, program->output, &standard);
+    if (!opened) {
+        program->code = EXIT_FATAL;
+    } else if (shell_connect(shell)) {
+        if (!program->no_start_file) {
+            run_start_file(shell);
+        }
         program->code = program->action_count > 0 ? run_actions(program) : run_terminal(shell);
+    }
+    if (!output_close(shell, &shell->output) && program->code == EXIT_FINE) {
+        program->code = EXIT_FATAL;
     }
     connection_destroy(&shell->connection);
     buffer_destroy(&shell->previous);
+    buffer_destroy(&shell->last_error);
     world_stop(shell->world);
 }
 
@@ -320,6 +370,11 @@ main(int argc, char **argv)
 {
     struct program *program = mem_zalloc(sizeof *program);
     struct shell *shell = &program->shell;
+    shell->output.file = stdout;
+    shell->pager = true;
+    const char *terminal = getenv("TERM");
+    shell->color = isatty(STDERR_FILENO) != 0 && getenv("NO_COLOR") == NULL && terminal != NULL &&
+                   strcmp(terminal, "dumb") != 0;
     shell->print.null_text = shell->null_text;
     shell->print.separator = shell->separator;
     (void)snprintf(shell->separator, sizeof shell->separator, "|");
@@ -328,6 +383,7 @@ main(int argc, char **argv)
     set_name(shell->connection.database, environment("PGDATABASE", "postgres"));
     shell->connection.port = PORT_DEFAULT;
     shell->connection.transaction = 'I';
+    variables_start(shell);
     bool port_fine = set_port(shell, environment("PGPORT", "5433"));
     program->code = port_fine ? parse_arguments(program, argc, argv) : EXIT_FATAL;
     if (program->code < 0) {
@@ -344,6 +400,7 @@ main(int argc, char **argv)
         }
     }
     int code = program->code;
+    variables_end(shell);
     mem_free(program);
     return fflush(stdout) != 0 ? EXIT_FATAL : code;
 }

@@ -394,7 +394,7 @@ print_unaligned(FILE *to, const struct print_table *table, const struct print_op
     if (table->title != NULL && !options->tuples_only) {
         (void)fprintf(to, "%s\n", table->title);
     }
-    if (options->expanded) {
+    if (options->expanded == PRINT_EXPANDED_ON) {
         for (size_t i = 0; i < table->cell_count; i++) {
             struct slice cell = shown(table->cells[i], options);
             if (i > 0 && i % count == 0) {
@@ -429,13 +429,93 @@ print_unaligned(FILE *to, const struct print_table *table, const struct print_op
     put_footers(to, table, options);
 }
 
+/* RFC 4180, as PostgreSQL's COPY writes it: quotes only where they are needed. */
+static void
+put_csv(FILE *to, struct slice cell)
+{
+    bool quote = cell.size == 2 && memcmp(cell.data, "\\.", 2) == 0;
+    for (size_t i = 0; i < cell.size && !quote; i++) {
+        quote = strchr(",\"\r\n", cell.data[i]) != NULL && cell.data[i] != '\0';
+    }
+    if (!quote) {
+        put(to, (const char *)cell.data, cell.size);
+        return;
+    }
+    (void)fputc('"', to);
+    for (size_t i = 0; i < cell.size; i++) {
+        if (cell.data[i] == '"') {
+            (void)fputc('"', to);
+        }
+        (void)fputc(cell.data[i], to);
+    }
+    (void)fputc('"', to);
+}
+
+static void
+print_csv(FILE *to, const struct print_table *table, const struct print_options *options)
+{
+    size_t count = table->column_count;
+    bool expanded = options->expanded == PRINT_EXPANDED_ON;
+    for (size_t i = 0; i < count && !expanded && !options->tuples_only; i++) {
+        const char *name = table->columns[i].name;
+        put_csv(to, slice_of(name, strlen(name)));
+        (void)fputc(i + 1 < count ? ',' : '\n', to);
+    }
+    for (size_t i = 0; i < table->cell_count; i++) {
+        if (expanded) {
+            const char *name = table->columns[i % count].name;
+            put_csv(to, slice_of(name, strlen(name)));
+            (void)fputc(',', to);
+        }
+        put_csv(to, shown(table->cells[i], options));
+        (void)fputc(expanded || i % count == count - 1 ? '\n' : ',', to);
+    }
+}
+
+/* Columns of an aligned line. */
+static size_t
+aligned_width(const struct print_table *table, const struct print_options *options)
+{
+    size_t total = 0;
+    struct arena_mark mark = arena_mark(table->arena);
+    for (size_t i = 0; i < table->column_count; i++) {
+        const char *name = table->columns[i].name;
+        size_t width = text_of(table->arena, slice_of(name, strlen(name))).width;
+        for (size_t at = i; at < table->cell_count; at += table->column_count) {
+            size_t cell = text_of(table->arena, shown(table->cells[at], options)).width;
+            width = cell > width ? cell : width;
+        }
+        total += width + 3;
+    }
+    arena_rewind(table->arena, mark);
+    return total == 0 ? 0 : total - 1;
+}
+
+static bool
+expands(const struct print_table *table, const struct print_options *options)
+{
+    return options->expanded == PRINT_EXPANDED_ON ||
+           (options->expanded == PRINT_EXPANDED_AUTO && options->screen_columns > 0 &&
+               aligned_width(table, options) > options->screen_columns);
+}
+
+size_t
+print_line_count(const struct print_table *table, const struct print_options *options)
+{
+    bool expanded = options->format == PRINT_ALIGNED ? expands(table, options)
+                                                     : options->expanded == PRINT_EXPANDED_ON;
+    return table->row_count * (expanded ? table->column_count + 1 : 1) + table->footer_count + 4;
+}
+
 void
 print_table(FILE *to, const struct print_table *table, const struct print_options *options)
 {
     ASSERT(table->cell_count == table->row_count * table->column_count);
-    if (options->unaligned) {
+    if (options->format == PRINT_UNALIGNED) {
         print_unaligned(to, table, options);
-    } else if (options->expanded) {
+    } else if (options->format == PRINT_CSV) {
+        print_csv(to, table, options);
+    } else if (expands(table, options)) {
         print_expanded(to, table, options);
     } else {
         print_aligned(to, table, options);

@@ -33,10 +33,23 @@ struct print_table {
     bool no_footer;
 };
 
+enum print_format {
+    PRINT_ALIGNED,
+    PRINT_UNALIGNED,
+    PRINT_CSV,
+};
+
+enum print_expanded {
+    PRINT_EXPANDED_OFF,
+    PRINT_EXPANDED_ON,
+    PRINT_EXPANDED_AUTO, /* aligned tables that are wider than the screen */
+};
+
 struct print_options {
-    bool expanded;
-    bool unaligned;
+    enum print_format format;
+    enum print_expanded expanded;
     bool tuples_only;
+    unsigned screen_columns; /* 0: no screen */
     const char *null_text;
     const char *separator; /* unaligned: between fields */
 };
@@ -45,6 +58,9 @@ void print_add_cell(struct print_table *table, struct slice cell);
 /* A text cell; NULL is a NULL. */
 void print_add_text(struct print_table *table, const char *text);
 void print_add_footer(struct print_table *table, const char *text);
+
+/* About how many lines print_table writes: cells of several lines count as one. */
+size_t print_line_count(const struct print_table *table, const struct print_options *options);
 
 void print_table(FILE *to, const struct print_table *table, const struct print_options *options);
 

@@ -2,6 +2,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "shell/shell.h"
@@ -44,7 +46,7 @@ shell_error(struct shell *shell, const char *fmt, ...)
 
 /* "LINE 2: ..." and a caret below character `position` (from 1) of `text`. */
 static void
-put_caret(const char *text, size_t size, size_t position)
+put_caret(const struct shell *shell, const char *text, size_t size, size_t position)
 {
     size_t at = 0; /* byte of that character */
     for (size_t i = 1; i < position && at < size; i++) {
@@ -104,29 +106,88 @@ put_caret(const char *text, size_t size, size_t position)
     for (size_t i = bytes[first]; i < bytes[last]; i++) {
         (void)fputc(text[i] == '\t' ? ' ' : text[i], stderr);
     }
-    (void)fprintf(stderr, "%s\n%*s^\n", last < count ? "..." : "",
-        indent + (int)(columns[caret] - columns[first]), "");
+    (void)fprintf(stderr, "%s\n%*s%s^%s\n", last < count ? "..." : "",
+        indent + (int)(columns[caret] - columns[first]), "", shell->color ? "\033[1;31m" : "",
+        shell->color ? "\033[0m" : "");
     mem_free(bytes);
     mem_free(columns);
 }
 
+/* "ERROR:  words", in colour where the terminal has it. */
+static void
+put_severity(const struct shell *shell, struct slice body, enum verbosity verbosity)
+{
+    const char *severity = connection_error_field(body, 'S');
+    const char *kind = connection_error_field(body, 'V');
+    const char *paint = kind[0] == 'E' || kind[0] == 'F' || kind[0] == 'P' ? "\033[1;31m"
+                        : kind[0] == 'W'                                   ? "\033[1;35m"
+                                                                           : "\033[1;36m";
+    const char *code = connection_error_field(body, 'C');
+    const char *words = connection_error_field(body, 'M');
+    (void)fprintf(
+        stderr, "%s%s:%s  ", shell->color ? paint : "", severity, shell->color ? "\033[0m" : "");
+    if (verbosity == VERBOSITY_SQLSTATE) {
+        (void)fprintf(stderr, "%s", code);
+    } else if (verbosity == VERBOSITY_VERBOSE) {
+        (void)fprintf(stderr, "%s: %s", code, words);
+    } else {
+        (void)fputs(words, stderr);
+    }
+    const char *position = connection_error_field(body, 'P');
+    if (verbosity == VERBOSITY_TERSE && position[0] != '\0') {
+        (void)fprintf(stderr, " at character %s", position);
+    }
+    (void)fputc('\n', stderr);
+}
+
+static void
+put_location(struct slice body)
+{
+    const char *function = connection_error_field(body, 'R');
+    const char *file = connection_error_field(body, 'F');
+    if (file[0] != '\0') {
+        (void)fprintf(stderr, "LOCATION:  %s%s%s:%s\n", function, function[0] == '\0' ? "" : ", ",
+            file, connection_error_field(body, 'L'));
+    }
+}
+
+static void
+put_verbose(struct slice body)
+{
+    const struct {
+        char field;
+        const char *label;
+    } names[] = {{'s', "SCHEMA NAME"}, {'t', "TABLE NAME"}, {'c', "COLUMN NAME"},
+        {'d', "DATATYPE NAME"}, {'n', "CONSTRAINT NAME"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *words = connection_error_field(body, names[i].field);
+        if (words[0] != '\0') {
+            (void)fprintf(stderr, "%s:  %s\n", names[i].label, words);
+        }
+    }
+    put_location(body);
+}
+
 /* An ErrorResponse or NoticeResponse. `text`: the statement, or NULL. */
 static void
-put_response(struct shell *shell, struct slice body, const char *text, size_t size, bool notice)
+put_response(struct shell *shell, struct slice body, const char *text, size_t size, bool notice,
+    enum verbosity verbosity)
 {
     (void)fflush(stdout);
     if (shell->source != NULL && shell->source->name != NULL) {
         put_place(shell);
     }
-    (void)fprintf(
-        stderr, "%s:  %s\n", connection_error_field(body, 'S'), connection_error_field(body, 'M'));
+    put_severity(shell, body, verbosity);
+    if (verbosity == VERBOSITY_TERSE || verbosity == VERBOSITY_SQLSTATE) {
+        return;
+    }
     size_t position = strtoul(connection_error_field(body, 'P'), NULL, 10);
     size_t inner_position = strtoul(connection_error_field(body, 'p'), NULL, 10);
     const char *inner = connection_error_field(body, 'q');
     if (position > 0 && text != NULL) {
-        put_caret(text, size, position);
+        put_caret(shell, text, size, position);
     } else if (inner_position > 0 && inner[0] != '\0') {
-        put_caret(inner, strlen(inner), inner_position);
+        put_caret(shell, inner, strlen(inner), inner_position);
     }
     const struct {
         char field;
@@ -134,16 +195,34 @@ put_response(struct shell *shell, struct slice body, const char *text, size_t si
     } more[] = {{'D', "DETAIL"}, {'H', "HINT"}, {'q', "QUERY"}, {'W', "CONTEXT"}};
     for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
         const char *words = connection_error_field(body, more[i].field);
-        if (words[0] != '\0' && (more[i].field != 'W' || !notice)) {
+        bool shown = more[i].field != 'W' || !notice || verbosity == VERBOSITY_VERBOSE;
+        if (words[0] != '\0' && shown) {
             (void)fprintf(stderr, "%s:  %s\n", more[i].label, words);
         }
     }
+    if (verbosity == VERBOSITY_VERBOSE) {
+        put_verbose(body);
+    }
+}
+
+void
+shell_error_again(struct shell *shell)
+{
+    const struct buffer *body = &shell->last_error;
+    if (body->size == 0) {
+        (void)puts("There is no previous error.");
+        return;
+    }
+    const struct buffer *text = &shell->previous;
+    put_response(shell, slice_of(body->data, body->size), (const char *)text->data, text->size,
+        false, VERBOSITY_VERBOSE);
 }
 
 static void
 on_notice(void *arg, struct slice body)
 {
-    put_response(arg, body, NULL, 0, true);
+    const struct shell *shell = arg;
+    put_response(arg, body, NULL, 0, true, shell->verbosity);
 }
 
 static void
@@ -176,6 +255,7 @@ shell_connect(struct shell *shell)
     struct diag diag;
     diag_clear(&diag);
     if (connection_open(connection, &diag) == ERR_OK) {
+        variables_of_connection(shell);
         return true;
     }
     shell_error(shell, "connection to server at \"%s\", port %u failed: %s", connection->host,
@@ -282,22 +362,80 @@ starts_with(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* A table that outlives its statement. */
+static void
+keep_table(struct arena *arena, struct print_table *to, const struct print_table *from)
+{
+    *to = (struct print_table){.arena = arena, .column_count = from->column_count};
+    to->columns = arena_array(arena, to->column_count + 1, sizeof *to->columns);
+    for (size_t i = 0; i < to->column_count; i++) {
+        to->columns[i].name = arena_strdup(arena, from->columns[i].name);
+        to->columns[i].right = from->columns[i].right;
+    }
+    for (size_t i = 0; i < from->cell_count; i++) {
+        struct slice cell = from->cells[i];
+        print_add_text(to,
+            cell.data == NULL ? NULL : arena_strndup(arena, (const char *)cell.data, cell.size));
+    }
+    to->row_count = from->row_count;
+}
+
+static void
+show_table(struct shell *shell, struct print_table *table)
+{
+    table->title = shell->title;
+    unsigned rows;
+    output_screen(&rows, &shell->print.screen_columns);
+    FILE *pager = output_page(shell, print_line_count(table, &shell->print));
+    print_table(pager != NULL ? pager : shell->output.file, table, &shell->print);
+    if (pager != NULL) {
+        output_page_end(pager);
+    }
+}
+
+/* The number at the tag's end. */
+static size_t
+rows_of_tag(const char *tag)
+{
+    const char *last = strrchr(tag, ' ');
+    return last == NULL ? 0 : strtoul(last + 1, NULL, 10);
+}
+
 static void
 statement_end(struct run *run, struct slice body)
 {
     struct shell *shell = run->shell;
     struct wire_reader reader = wire_reader_of(body);
     const char *tag = wire_get_text(&reader);
-    if (run->has_table) {
-        print_table(stdout, &run->table, &shell->print);
+    bool gathered = run->has_table && shell->gather;
+    if (gathered) {
+        keep_table(shell->gather_arena, &shell->gathered, &run->table);
+    } else if (run->has_table) {
+        show_table(shell, &run->table);
     }
     bool changes = starts_with(tag, "INSERT") || starts_with(tag, "UPDATE") ||
                    starts_with(tag, "DELETE") || starts_with(tag, "MERGE");
-    if (!shell->quiet && !run->copied_out && (!run->has_table || changes)) {
-        (void)fprintf(stdout, "%s\n", tag);
+    if (!shell->quiet && !gathered && !run->copied_out && (!run->has_table || changes)) {
+        (void)fprintf(shell->output.file, "%s\n", tag);
     }
-    (void)fflush(stdout);
+    (void)fflush(shell->output.file);
+    variables_of_result(shell, NULL, NULL, rows_of_tag(tag));
     table_begin(run);
+}
+
+static void
+statement_failed(struct run *run, struct slice body)
+{
+    struct shell *shell = run->shell;
+    table_begin(run);
+    put_response(shell, body, run->text, run->size, false, shell->verbosity);
+    if (shell->echo == ECHO_ERRORS) {
+        (void)fprintf(stderr, "STATEMENT:  %.*s\n", (int)run->size, run->text);
+    }
+    shell->last_error.size = 0;
+    buffer_add(&shell->last_error, body.data, body.size);
+    variables_of_result(
+        shell, connection_error_field(body, 'C'), connection_error_field(body, 'M'), 0);
 }
 
 static enum err
@@ -323,20 +461,77 @@ end_copy(struct shell *shell, const char *failure, struct diag *diag)
     return connection_flush(&shell->connection, diag);
 }
 
+/* How far the data of a \copy are, where somebody sees it: not at once, and not too often. */
+struct progress {
+    bool shown;
+    int64_t start_us, last_us;
+    uint64_t total; /* 0: not known */
+    uint64_t done;
+};
+
+static void
+progress_start(struct progress *progress, const struct shell *shell)
+{
+    struct stat facts;
+    *progress = (struct progress){.start_us = world_clock_us(shell->world)};
+    progress->last_us = progress->start_us;
+    if (fstat(fileno(shell->copy_file), &facts) == 0 && S_ISREG(facts.st_mode)) {
+        progress->total = (uint64_t)facts.st_size;
+    }
+}
+
+static void
+progress_add(struct progress *progress, const struct shell *shell, size_t bytes)
+{
+    enum {
+        STEP_US = 500000
+    };
+    progress->done += bytes;
+    int64_t now = world_clock_us(shell->world);
+    if (shell->quiet || now - progress->last_us < STEP_US || isatty(STDERR_FILENO) == 0) {
+        return;
+    }
+    double mib = (double)progress->done / (1 << 20);
+    double rate = mib * 1e6 / (double)(now - progress->start_us);
+    progress->last_us = now;
+    progress->shown = true;
+    if (progress->total > 0) {
+        unsigned percent = (unsigned)(progress->done * 100 / progress->total);
+        char bar[21] = "....................";
+        memset(bar, '#', percent >= 100 ? 20 : percent / 5);
+        (void)fprintf(stderr, "\r[%s] %3u %% %.1f MiB, %.1f MiB/s ", bar, percent, mib, rate);
+    } else {
+        (void)fprintf(stderr, "\r%.1f MiB, %.1f MiB/s ", mib, rate);
+    }
+    (void)fflush(stderr);
+}
+
+static void
+progress_end(const struct progress *progress)
+{
+    if (progress->shown) {
+        (void)fputs("\r\033[K", stderr);
+    }
+}
+
 /* \copy: a file as it is; the server knows where it ends. */
 static enum err
 send_copy_file(struct shell *shell, struct diag *diag)
 {
     struct buffer data = {0};
+    struct progress progress;
     enum err err = ERR_OK;
+    progress_start(&progress, shell);
     for (;;) {
         data.size =
             fread(buffer_reserve(&data, COPY_CHUNK_SIZE), 1, COPY_CHUNK_SIZE, shell->copy_file);
         if (data.size == 0 || shell_interrupted || err != ERR_OK) {
             break;
         }
+        progress_add(&progress, shell, data.size);
         err = send_copy_chunk(shell, &data, diag);
     }
+    progress_end(&progress);
     buffer_destroy(&data);
     const char *failure = shell_interrupted          ? "canceled by user"
                           : ferror(shell->copy_file) ? "could not read the file"
@@ -416,8 +611,7 @@ run_message(struct run *run, const struct message *message, bool *done, struct d
     case 'E':
         run->failed = true;
         if (!run->silent) {
-            table_begin(run);
-            put_response(run->shell, message->body, run->text, run->size, false);
+            statement_failed(run, message->body);
         }
         break;
     case 'G':
@@ -427,7 +621,7 @@ run_message(struct run *run, const struct message *message, bool *done, struct d
         break;
     case 'd':
         (void)fwrite(message->body.data, 1, message->body.size,
-            run->shell->copy_file != NULL ? run->shell->copy_file : stdout);
+            run->shell->copy_file != NULL ? run->shell->copy_file : run->shell->output.file);
         break;
     case 'Z':
         *done = true;
@@ -500,6 +694,9 @@ bool
 shell_execute(struct shell *shell, const char *text, size_t size)
 {
     int64_t start_us = world_clock_us(shell->world);
+    if (shell->echo == ECHO_QUERIES) {
+        (void)printf("%.*s\n", (int)size, text);
+    }
     struct run *run = mem_alloc(sizeof *run);
     run_create(run, shell, text, size);
     bool ok = run_query(run);
@@ -526,22 +723,10 @@ shell_fetch(struct shell *shell, const char *text, struct arena *arena, struct p
             '\0') {
         put_response(shell,
             slice_of(shell->connection.failure.data, shell->connection.failure.size), text,
-            strlen(text), false);
+            strlen(text), false, shell->verbosity);
     }
     if (ok) {
-        *table = (struct print_table){.arena = arena, .column_count = run->table.column_count};
-        table->columns = arena_array(arena, table->column_count + 1, sizeof *table->columns);
-        for (size_t i = 0; i < table->column_count; i++) {
-            table->columns[i].name = arena_strdup(arena, run->table.columns[i].name);
-            table->columns[i].right = run->table.columns[i].right;
-        }
-        for (size_t i = 0; i < run->table.cell_count; i++) {
-            struct slice cell = run->table.cells[i];
-            print_add_text(table, cell.data == NULL
-                                      ? NULL
-                                      : arena_strndup(arena, (const char *)cell.data, cell.size));
-        }
-        table->row_count = run->table.row_count;
+        keep_table(arena, table, &run->table);
     }
     arena_destroy(&run->arena);
     mem_free(run);

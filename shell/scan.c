@@ -131,6 +131,8 @@ scan_outside(struct scanner *scanner, const char *text, size_t size)
             return tag_size;
         }
         return 1;
+    case ':':
+        return next == ':' ? 2 : 1;
     case '(':
         scanner->paren_depth++;
         return 1;
@@ -140,6 +142,12 @@ scan_outside(struct scanner *scanner, const char *text, size_t size)
     default:
         return 1;
     }
+}
+
+static bool
+begins_variable(char c)
+{
+    return is_name_char(c) || c == '\'' || c == '"' || c == '{';
 }
 
 enum scan_end
@@ -153,6 +161,8 @@ scan_line(struct scanner *scanner, const char *line, size_t size, size_t *at, st
             taken = scan_inside(scanner, text, left);
         } else if (text[0] == '\\') {
             return SCAN_BACKSLASH;
+        } else if (text[0] == ':' && left > 1 && begins_variable(text[1])) {
+            return SCAN_VARIABLE;
         } else if (text[0] == '-' && left > 1 && text[1] == '-') {
             const char *newline = memchr(text, '\n', left);
             taken = newline == NULL ? left : (size_t)(newline - text);

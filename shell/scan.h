@@ -24,6 +24,7 @@ enum scan_end {
     SCAN_INCOMPLETE, /* the line is used up */
     SCAN_SEMICOLON,  /* a statement ends here; its text, with the semicolon, is in `query` */
     SCAN_BACKSLASH,  /* a command of the shell begins here */
+    SCAN_VARIABLE,   /* :name, :'name', :"name" or :{?name} may begin here; if not, take the : */
 };
 
 enum {
@@ -43,7 +44,7 @@ void scan_reset(struct scanner *scanner);
 
 /* Scan line[*at, size) up to the first end and append what belongs to the statement to `query`.
  * White space and one-line comments in front of a statement are dropped. *at is moved behind the
- * semicolon, or to the backslash. */
+ * semicolon, or to the backslash or colon. */
 enum scan_end scan_line(
     struct scanner *scanner, const char *line, size_t size, size_t *at, struct buffer *query);
 

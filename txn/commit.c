@@ -392,11 +392,19 @@ try_commit(struct txn *txn, int64_t wall_us, lsn_t *end, bool *doomed)
     return true;
 }
 
+static void
+wait_durable(struct task *task, struct txn *txn, lsn_t lsn)
+{
+    atomic_store_explicit(&txn->sleeps, TXN_WAITS_DISK, memory_order_relaxed);
+    wal_wait_durable(task, txn->db->wal, lsn);
+    atomic_store_explicit(&txn->sleeps, TXN_WAITS_NOT, memory_order_relaxed);
+}
+
 void
 txn_settle(struct task *task, struct txn *txn)
 {
     if (txn->observed != 0 && txn->observed > wal_durable(txn->db->wal).v) {
-        wal_wait_durable(task, txn->db->wal, (lsn_t){txn->observed});
+        wait_durable(task, txn, (lsn_t){txn->observed});
     }
 }
 
@@ -468,7 +476,7 @@ txn_commit(struct task *task, struct txn *txn, struct diag *diag)
     }
     purge__step(task, db, txn);
     if (txn->synchronous) {
-        wal_wait_durable(task, db->wal, end); /* covers what was observed: it came before */
+        wait_durable(task, txn, end); /* covers what was observed: it came before */
     }
     return ERR_OK;
 }

@@ -172,6 +172,46 @@ txn_row_lock_name(unsigned mode)
     return names[mode];
 }
 
+/* ---- what sessions wait for --------------------------------------------------------------------
+ */
+
+static void
+add_session(struct txn_session_line *line, const struct txn *txn)
+{
+    static const enum txn_session_wait waits[] = {
+        [LOCK_ROW] = TXN_WAITS_ROW,
+        [LOCK_TABLE] = TXN_WAITS_TABLE,
+        [LOCK_TXN] = TXN_WAITS_TXN,
+        [LOCK_ADVISORY] = TXN_WAITS_ADVISORY,
+    };
+    *line = (struct txn_session_line){
+        .owner_pid = txn->owner_pid,
+        .id = atomic_load(&txn->id),
+        .wait = txn->waiting != NULL ? waits[txn->waiting->lock->kind]
+                                     : (enum txn_session_wait)atomic_load_explicit(
+                                           &txn->sleeps, memory_order_relaxed),
+    };
+}
+
+size_t
+txn_db_sessions(struct txn_db *db, struct arena *arena, struct txn_session_line **lines)
+{
+    /* No memory is allocated under latches; who comes in between is not shown. */
+    size_t room = atomic_load(&db->slot_count);
+    *lines = arena_array(arena, room + 1, sizeof **lines);
+    size_t count = 0;
+    lock__latch_all(db);
+    latch_acquire(&db->registry_latch);
+    for (size_t i = 0; i < room; i++) {
+        if (db->slots[i].txn != NULL) {
+            add_session(&(*lines)[count++], db->slots[i].txn);
+        }
+    }
+    latch_release(&db->registry_latch);
+    lock__unlatch_all(db);
+    return count;
+}
+
 /* ---- who blocks whom ------------------------------------------------------------------------- */
 
 struct blockers {

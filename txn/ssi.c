@@ -956,7 +956,9 @@ txn_wait_for_safe_snapshot(struct task *task, struct txn *txn, struct diag *diag
                 }
                 break;
             }
+            atomic_store_explicit(&txn->sleeps, TXN_WAITS_SAFE_SNAPSHOT, memory_order_relaxed);
             task_park(task, WORLD_NEVER);
+            atomic_store_explicit(&txn->sleeps, TXN_WAITS_NOT, memory_order_relaxed);
             err = task_interrupted(task, diag);
         }
         ssi__rolled_back(txn);

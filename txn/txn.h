@@ -373,6 +373,22 @@ const char *txn_row_lock_name(unsigned mode);
  * that are only written have no line: their writer's id stands for them. */
 size_t txn_db_locks(struct txn_db *db, struct arena *arena, struct txn_lock_line **lines);
 
+struct txn_session_line {
+    uint32_t owner_pid;
+    uint64_t id; /* of the transaction; 0: none */
+    enum txn_session_wait {
+        TXN_WAITS_NOT,
+        TXN_WAITS_ROW,
+        TXN_WAITS_TABLE,
+        TXN_WAITS_TXN,
+        TXN_WAITS_ADVISORY,
+        TXN_WAITS_DISK, /* until its commit, or what it read, is durable */
+        TXN_WAITS_SAFE_SNAPSHOT,
+    } wait;
+};
+/* Every struct txn of the database. */
+size_t txn_db_sessions(struct txn_db *db, struct arena *arena, struct txn_session_line **lines);
+
 /* Pids of those whom the transaction of this pid waits for at the moment: who holds what it wants,
  * and who stands before it in line for something that conflicts. A pid may come more than once.
  * Takes all lock latches. */

@@ -280,6 +280,7 @@ struct txn {
     struct arena scratch;
 
     _Atomic uint64_t commits, rollbacks; /* written by the owner only */
+    _Atomic uint8_t sleeps;              /* enum txn_session_wait, but for locks; to be looked at */
 };
 
 struct txn_db {

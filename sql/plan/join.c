@@ -14,7 +14,7 @@ enum {
     DYNAMIC_MAX = 9, /* items planned by dynamic programming: 2^9 sets */
 };
 
-static const double COST_BUILD = 2, COST_PROBE = 1.5, COST_LOOP = 0.3;
+static const double COST_BUILD = 2, COST_PROBE = 1.5, COST_LOOP = 0.3, COST_MATERIALIZE = 2;
 static const double LOOP_ROWS_LEAST = 20;
 
 struct item {
@@ -113,8 +113,18 @@ node_filter(struct planner *planner, struct plan_node *node, struct expr **exprs
         memcpy(all, node->filter, node->filter_count * sizeof *all);
     }
     memcpy(all + node->filter_count, exprs, count * sizeof *all);
-    node->filter = all;
     node->filter_count += count;
+    /* Subqueries are asked only of rows that pass the rest. */
+    struct expr **sorted = arena_alloc(planner->arena, node->filter_count * sizeof *sorted);
+    uint32_t at = 0;
+    for (int subplans = 0; subplans < 2; subplans++) {
+        for (uint32_t i = 0; i < node->filter_count; i++) {
+            if (expr_has_subplan(all[i]) == (subplans != 0)) {
+                sorted[at++] = all[i];
+            }
+        }
+    }
+    node->filter = sorted;
 }
 
 /* Can a node of this kind judge its rows itself? */
@@ -487,6 +497,7 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
     double outer = loop_rows(have, keys);
     double inner = loop_rows(&item->path, keys);
     best.cost = have->cost + item->path.cost + outer * inner * COST_LOOP;
+    best.cost += have->single ? 0 : COST_MATERIALIZE;
     best.single = have->single && item->path.single;
     if (keys) {
         double cost =

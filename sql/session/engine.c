@@ -1,5 +1,6 @@
 /* sql/session/engine.c - what all sessions share, and the life of one. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/mem.h"
@@ -198,8 +199,15 @@ sql_session_new(struct task *task, struct sql_engine *engine,
     session->sink = sink;
     session->secret = options->secret;
     session->started = world_wall_us(engine->world) - EPOCH_US;
+    session->activity_changed = session->started;
     session->user = mem_strdup(options->user);
     session->database = mem_strdup(options->database);
+    const char *colon = options->peer == NULL ? NULL : strrchr(options->peer, ':');
+    if (colon != NULL) {
+        (void)snprintf(session->client_address, sizeof session->client_address, "%.*s",
+            (int)(colon - options->peer), options->peer);
+        session->client_port = (int)strtol(colon + 1, NULL, 10);
+    }
     list_init(&session->statements);
     list_init(&session->portals);
     list_init(&session->cache_ages);
@@ -249,6 +257,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
     arena_destroy(&session->statement);
     buffer_destroy(&session->normalized);
     mem_free(session->savepoints);
+    mem_free(session->query);
     mem_free(session->user);
     mem_free(session->database);
     mem_free(session);

@@ -13,6 +13,18 @@ text_datum(const char *text)
 
 /* ---- pg_locks -------------------------------------------------------------------------------- */
 
+oid_t
+locks__database(const struct catalog *catalog, const char *name)
+{
+    struct catalog_entry entry;
+    for (size_t i = 0; catalog_database_at(catalog, i, &entry); i++) {
+        if (strcmp(entry.name, name) == 0) {
+            return entry.oid;
+        }
+    }
+    return 0;
+}
+
 static oid_t
 relation_of_tree(const struct catalog *catalog, uint64_t tree)
 {
@@ -63,7 +75,7 @@ scan_locks(struct eval *eval, const struct catalog *catalog,
     }
     struct txn_lock_line *lines;
     size_t count = txn_db_locks(eval->env->session->engine->db, eval->arena, &lines);
-    oid_t database = views__database_oid(catalog, eval->env->session->database);
+    oid_t database = locks__database(catalog, eval->env->session->database);
     for (size_t i = 0; i < count; i++) {
         const struct txn_lock_line *line = &lines[i];
         struct datum values[COLUMNS];

@@ -181,7 +181,6 @@ portal__run(struct task *task, struct sql_session *session, struct portal *porta
         return diag_set(diag, ERR_OBJECT_STATE, "portal \"%s\" cannot be run",
             portal->name == NULL ? "" : portal->name);
     }
-    session->env.statement_time = world_wall_us(session->engine->world) - EPOCH_US;
     bool timed = session->statement_timeout_us > 0; /* the statement may be SET statement_timeout */
     if (timed) {
         task_set_deadline(
@@ -371,32 +370,33 @@ run_cached(struct task *task, struct sql_session *session, const char *text, siz
     return session__end_implicit(task, session, diag);
 }
 
+/* text NULL: it is not known yet, or none. */
 static void
-statement_starts(struct sql_session *session)
+statement_starts(struct sql_session *session, const char *text, size_t size)
 {
     __atomic_store_n(&session->in_statement, true, __ATOMIC_RELAXED);
-    atomic_store_explicit(&session->activity, ACTIVITY_ACTIVE, memory_order_relaxed);
+    activity__starts(session, text, size);
 }
 
-static void
-statement_ends(struct sql_session *session)
-{
-    bool in_block = session->block != BLOCK_NONE;
-    __atomic_store_n(&session->in_statement, in_block, __ATOMIC_RELAXED);
-    enum session_activity activity = session->block == BLOCK_NONE     ? ACTIVITY_IDLE
-                                     : session->block == BLOCK_FAILED ? ACTIVITY_IN_FAILED_BLOCK
-                                                                      : ACTIVITY_IN_BLOCK;
-    atomic_store_explicit(&session->activity, (uint8_t)activity, memory_order_relaxed);
-    arena_reset(&session->statement);
-}
-
+/* After an error, too. */
 static enum err
 finish(struct task *task, struct sql_session *session, enum err err)
 {
     if (err != ERR_OK) {
         session__fail(task, session);
     }
-    statement_ends(session);
+    bool in_block = session->block != BLOCK_NONE;
+    __atomic_store_n(&session->in_statement, in_block, __ATOMIC_RELAXED);
+    arena_reset(&session->statement);
+    return err;
+}
+
+/* The same where the client is to speak next. */
+static enum err
+finish_all(struct task *task, struct sql_session *session, enum err err)
+{
+    err = finish(task, session, err);
+    activity__ends(session);
     return err;
 }
 
@@ -404,7 +404,7 @@ enum err
 sql_session_query(struct task *task, struct sql_session *session, const char *text, size_t size,
     struct diag *diag)
 {
-    statement_starts(session);
+    statement_starts(session, text, size);
     /* A simple query destroys the unnamed portal and statement (protocol, 55.2.3). */
     sql_session_close_portal(task, session, "");
     bool done = false;
@@ -418,7 +418,7 @@ sql_session_query(struct task *task, struct sql_session *session, const char *te
             err = session__end_implicit(task, session, diag);
         }
     }
-    return finish(task, session, err);
+    return finish_all(task, session, err);
 }
 
 /* ---- the extended protocol
@@ -428,7 +428,7 @@ enum err
 sql_session_parse(struct task *task, struct sql_session *session, const char *name,
     const char *text, const oid_t *types, uint32_t type_count, struct diag *diag)
 {
-    statement_starts(session);
+    statement_starts(session, text, strlen(text));
     if (name[0] == '\0') {
         prepared__drop(session, "");
     } else {
@@ -563,7 +563,7 @@ sql_session_bind(struct task *task, struct sql_session *session, const char *por
     const char *statement, const struct sql_parameter *parameters, uint32_t parameter_count,
     const bool *result_binary, uint32_t result_count, struct diag *diag)
 {
-    statement_starts(session);
+    statement_starts(session, NULL, 0);
     return finish(task, session,
         bind(task, session, portal, statement, parameters, parameter_count, result_binary,
             result_count, diag));
@@ -614,7 +614,7 @@ enum err
 sql_session_execute(struct task *task, struct sql_session *session, const char *name,
     uint64_t rows_max, bool *suspended, struct diag *diag)
 {
-    statement_starts(session);
+    __atomic_store_n(&session->in_statement, true, __ATOMIC_RELAXED);
     *suspended = false;
     struct portal *portal = portal__find(session, name);
     if (portal == NULL) {
@@ -627,6 +627,7 @@ sql_session_execute(struct task *task, struct sql_session *session, const char *
     /* A transaction statement closes all portals, this one too: keep what it runs alive. */
     struct prepared *prepared = portal->prepared;
     prepared->references++;
+    activity__starts(session, prepared->text, prepared->size);
     enum err err = ERR_OK;
     if (prepared->statement != NULL && session->block == BLOCK_NONE) {
         err = session__begin_implicit(task, session, diag);
@@ -653,12 +654,12 @@ sql_session_close_statement(struct task *task, struct sql_session *session, cons
 enum err
 sql_session_sync(struct task *task, struct sql_session *session, struct diag *diag)
 {
-    statement_starts(session);
+    statement_starts(session, NULL, 0);
     if (session->block == BLOCK_NONE) {
         portal__close_all(task, session);
     }
     enum err err = session__end_implicit(task, session, diag);
-    return finish(task, session, err);
+    return finish_all(task, session, err);
 }
 
 void

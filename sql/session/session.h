@@ -82,6 +82,7 @@ struct sql_session_options {
     const char *database;
     /* Name, value pairs from the start-up message, NULL at the end: settings. */
     const char *const *settings;
+    const char *peer; /* "address:port", or NULL */
     uint32_t secret;
 };
 

@@ -156,8 +156,15 @@ struct sql_session {
     bool in_statement; /* busy, for SIGTERM */
 
     /* For pg_stat_activity of the others. */
-    _Atomic uint8_t activity;                  /* enum session_activity */
-    int64_t started;                           /* timestamptz; constant */
+    struct latch activity_latch; /* the next six */
+    enum session_activity activity;
+    uint32_t query_size, query_capacity;
+    char *query;                             /* the last one, up to QUERY_SHOWN_MAX bytes */
+    int64_t query_started, activity_changed; /* timestamptz; 0: never */
+    int64_t block_started;                   /* 0: not in a transaction */
+    int64_t started;                         /* timestamptz; constant, as the next two */
+    char client_address[64];                 /* "" if unknown */
+    int client_port;
     char application_name[NAME_MAX_BYTES + 1]; /* under engine->latch */
 
     struct list_node statements; /* named */
@@ -237,12 +244,25 @@ void settings__rollback(struct sql_session *session, uint32_t savepoints);
 
 /* Functions and catalog views that show sessions. Before the first statement. */
 void views__register(void);
-oid_t views__database_oid(const struct catalog *catalog, const char *name);
+
+/* ---- activity.c: pg_stat_activity --------------------------------------------------------------
+ */
+
+enum {
+    QUERY_SHOWN_MAX = 1024, /* track_activity_query_size */
+};
+void activity__register(void);
+/* A message from the client begins: statement_time is now; and it is this text that it runs, if not
+ * NULL. */
+void activity__starts(struct sql_session *session, const char *text, size_t size);
+/* The client is to speak next. */
+void activity__ends(struct sql_session *session);
 
 /* ---- locks.c: pg_locks, advisory locks, who is blocked by whom ---------------------------------
  */
 
 void locks__register(void);
+oid_t locks__database(const struct catalog *catalog, const char *name);
 
 /* ---- prepared.c
  * ------------------------------------------------------------------------------------ */

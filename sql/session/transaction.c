@@ -41,8 +41,7 @@ begin(struct task *task, struct sql_session *session, enum block_state block, st
     session->read_uncommitted = false;
     session->deferrable =
         strcmp(settings__value(session, "default_transaction_deferrable"), "on") == 0;
-    session->env.transaction_time = world_wall_us(session->engine->world) - EPOCH_US;
-    session->env.statement_time = session->env.transaction_time;
+    session->env.transaction_time = session->env.statement_time;
     return ERR_OK;
 }
 

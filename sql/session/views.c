@@ -1,5 +1,5 @@
 /*
- * sql/session/views.c - what of sessions is seen in SQL: pg_settings, pg_stat_activity,
+ * sql/session/views.c - what of sessions is seen in SQL: pg_settings,
  * pg_prepared_statements, and the functions that read or change settings and sessions.
  *
  * Of other sessions only that may be read which stays while they are in engine->sessions (names,
@@ -11,7 +11,6 @@
 #include "sql/session/session_internal.h"
 
 enum {
-    ACTIVITY_COLUMNS = 22,
     PREPARED_COLUMNS = 7,
 };
 
@@ -19,106 +18,6 @@ static struct datum
 text_datum(const char *text)
 {
     return text == NULL ? datum_null() : datum_bytes(text, strlen(text));
-}
-
-/* ---- pg_stat_activity ------------------------------------------------------------------------ */
-
-/* Copied under the latch, shown without it: emitting may take its time. */
-struct activity {
-    uint32_t pid;
-    enum session_activity state;
-    int64_t started;
-    char user[NAME_MAX_BYTES + 1];
-    char database[NAME_MAX_BYTES + 1];
-    char application_name[NAME_MAX_BYTES + 1];
-};
-
-static void
-copy_name(char to[NAME_MAX_BYTES + 1], const char *name)
-{
-    size_t size = strnlen(name, NAME_MAX_BYTES);
-    memcpy(to, name, size);
-    to[size] = '\0';
-}
-
-static struct activity *
-copy_activities(struct sql_engine *engine, struct arena *arena, uint32_t *count)
-{
-    /* No memory is allocated under the latch; who comes in between the two is not shown. */
-    uint32_t room = sql_engine_session_count(engine);
-    struct activity *all = arena_array(arena, room, sizeof *all);
-    *count = 0;
-    latch_acquire(&engine->latch);
-    LIST_FOREACH (node, &engine->sessions) {
-        const struct sql_session *session = LIST_ENTRY(node, struct sql_session, node);
-        if (*count == room) {
-            break;
-        }
-        struct activity *activity = &all[(*count)++];
-        activity->pid = session->pid;
-        activity->state =
-            (enum session_activity)atomic_load_explicit(&session->activity, memory_order_relaxed);
-        activity->started = session->started;
-        copy_name(activity->user, session->user);
-        copy_name(activity->database, session->database);
-        copy_name(activity->application_name, session->application_name);
-    }
-    latch_release(&engine->latch);
-    return all;
-}
-
-oid_t
-views__database_oid(const struct catalog *catalog, const char *name)
-{
-    struct catalog_entry entry;
-    for (size_t i = 0; catalog_database_at(catalog, i, &entry); i++) {
-        if (strcmp(entry.name, name) == 0) {
-            return entry.oid;
-        }
-    }
-    return 0;
-}
-
-static enum err
-scan_activity(struct eval *eval, const struct catalog *catalog,
-    enum err (*emit)(void *arg, const struct datum *values), void *arg)
-{
-    enum {
-        DATID = 0,
-        DATNAME = 1,
-        PID = 2,
-        USESYSID = 4,
-        USENAME = 5,
-        APPLICATION_NAME = 6,
-        BACKEND_START = 10,
-        STATE = 16,
-        BACKEND_TYPE = 21,
-    };
-    static const char *const states[] = {
-        "idle", "active", "idle in transaction", "idle in transaction (aborted)"};
-    if (eval->env->session == NULL) {
-        return ERR_OK;
-    }
-    uint32_t count = 0;
-    const struct activity *all = copy_activities(eval->env->session->engine, eval->arena, &count);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct role *role = catalog_role(catalog, all[i].user);
-        struct datum values[ACTIVITY_COLUMNS];
-        for (int c = 0; c < ACTIVITY_COLUMNS; c++) {
-            values[c] = datum_null();
-        }
-        values[DATID] = datum_int(views__database_oid(catalog, all[i].database));
-        values[DATNAME] = text_datum(all[i].database);
-        values[PID] = datum_int(all[i].pid);
-        values[USESYSID] = role == NULL ? datum_null() : datum_int(role->oid);
-        values[USENAME] = text_datum(all[i].user);
-        values[APPLICATION_NAME] = text_datum(all[i].application_name);
-        values[BACKEND_START] = datum_int(all[i].started);
-        values[STATE] = text_datum(states[all[i].state]);
-        values[BACKEND_TYPE] = text_datum("client backend");
-        TRY(emit(arg, values));
-    }
-    return ERR_OK;
 }
 
 /* ---- pg_prepared_statements ------------------------------------------------------------------ */
@@ -320,8 +219,8 @@ views__register(void)
 {
     function_register(functions, sizeof functions / sizeof functions[0]);
     locks__register();
+    activity__register();
     catalog_set_virtual_scan("pg_settings", settings__scan);
-    catalog_set_virtual_scan("pg_stat_activity", scan_activity);
     catalog_set_virtual_scan("pg_prepared_statements", scan_prepared);
     catalog_set_virtual_scan("tusk_serialization_failures", scan_failures);
 }

@@ -10,14 +10,17 @@ Ctrl-C) through a pseudo terminal, where there is no psql to compare with.
 """
 import argparse
 import difflib
+import fcntl
 import json
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -115,6 +118,21 @@ CASES = [
     ([], ["\\copy"]), ([], ["\\copy shell_parent"]), ([], ["\\copy shell_parent from"]),
     ([], ["\\copy no_such_table to stdout"]), ([], ["\\copy shell_parent to stdout nonsense"]),
     ([], ["\\q", "select 1"]),
+    ([], ["\\x auto", "select 1"]),
+    ([], ["\\pset format csv",
+          "select 1 as a, 'x,\"y\"' as \"b c\", null as c, E'a\\nb' as d"]),
+    (["--csv", "-t"], ["select 1 as a, 'x y' as b"]),
+    (["--csv", "-x"], ["select 1 as a, 'x y' as b"]),
+    ([], ["\\set VERBOSITY terse", "select 1 +\n nothing", "\\set VERBOSITY sqlstate",
+          "select 1/0"]),
+    ([], ["\\set VERBOSITY chatty"]), ([], ["\\set ON_ERROR_STOP maybe"]),
+    ([], ["\\set a-b 1"]), ([], ["\\unset"]), ([], ["\\gset"]), ([], ["\\else"]),
+    (["-v", "x=5"], ["\\echo :x :'x' :\"x\" :y :{?x} :{?y} a:x", "select :x"]),
+    (["-e"], ["select 1"]), (["-b"], ["select nothing"]),
+    ([], [f"\\o {FOLDER}/results", "select 1", "\\qecho there", "\\o", "select 2",
+          f"\\! cat {FOLDER}/results"]),
+    ([], ["\\df shell_nosuch*", "\\dT shell_nosuch*"]), ([], ["\\d+ shell_parent"]),
+    ([], ["\\d+ shell_other_a"]), ([], ["\\cd /no/such/place"]), ([], ["\\encoding"]), ([], ["\\errverbose"]),
 ]
 
 # Scripts, run by -f and from the standard input.
@@ -138,6 +156,25 @@ SCRIPTS = [
     "\\set ON_ERROR_STOP on\nselect nothing;\nselect 1;\n",
     "select 1;\n\\q\nselect 2;\n",
     "select 1;;\n;\nselect 2;\n",
+    "\\set n 2\nselect :n + 1 as a, ':n' as b, 5::int as c, :'n' as d, 1 as :\"n\", $$:n$$ as e"
+    " -- :n\n;\n",
+    "\\set q 'select 7;'\n:q\n\\set w 'it''s \\\\ x'\nselect :'w';\n\\echo :w\nselect :undefined;\n",
+    "\\set a :b\n\\set b 3\n\\set c :b 4 ' 5'\n\\echo :c :a\n\\unset b\n\\echo :b\n",
+    "select 1 as one, 'x' as two \\gset\n\\echo :one :two\nselect 5 as n \\gset my_\n\\echo :my_n\n"
+    "select 1 where false \\gset\nselect generate_series(1,2) \\gset\nselect null as one \\gset\n"
+    "\\echo :one\n",
+    "select 'select ' || g as q, null, 'select ''x''' from generate_series(1,2) g \\gexec\n",
+    "\\if true\nselect 1;\n\\if off\nselect 2;\n\\elif yes\nselect 3;\n\\else\nselect 4;\n\\endif\n"
+    "\\else\nselect 5; \\echo no\n\\endif\nselect 6;\n",
+    "\\if nonsense\n\\echo a\n\\else\n\\echo b\n\\endif\n\\endif\n\\if 1\n\\echo c\n",
+    "\\set x 1\n\\if :x\n\\echo yes\n\\endif\n\\if :{?nope}\n\\echo yes\n\\else\n\\echo no\n\\endif\n",
+    "select 1;\n\\echo :ROW_COUNT :ERROR :SQLSTATE\nselect nothing;\n\\echo :ROW_COUNT :ERROR :SQLSTATE\n"
+    "\\echo :LAST_ERROR_MESSAGE\n\\echo :LAST_ERROR_SQLSTATE\nselect 1 \\g\n\\echo :ERROR\n",
+    f"select 1 as a \\g {FOLDER}/g.out\n\\! cat {FOLDER}/g.out\nselect 2 as b \\g | cat\n",
+    f"select 1\n\\p\n\\w {FOLDER}/w.out\n\\r\n\\! cat {FOLDER}/w.out\n",
+    "\\setenv TUSK_T value\n\\getenv v TUSK_T\n\\echo :v\n\\setenv TUSK_T\n\\getenv v2 TUSK_T\n"
+    "\\echo :v2\n",
+    "\\echo -n a\n\\echo b 'c\\td' \"e f\"\n",
     "\\copy shell_other from stdin\n1\tone\n\\.\n\\copy shell_other to stdout\ndelete from shell_other;\n",
 ]
 
@@ -203,10 +240,17 @@ class Terminal:
     """tusk on a pseudo terminal."""
 
     def __init__(self, runner, folder):
+        editor = os.path.join(folder, "editor")
+        with open(editor, "w") as file:
+            file.write("#!/bin/sh\ngrep -q 'what the editor sees' $1 && "
+                       "echo \"select 'edited' as x;\" > $1\n")
+        os.chmod(editor, 0o755)
         environment = {**runner.environment, "TUSK_HISTORY": os.path.join(folder, "history"),
-                       "INPUTRC": "/dev/null"}
+                       "INPUTRC": "/dev/null", "EDITOR": editor, "TUSKRC": "/dev/null",
+                       "PAGER": "echo paged $(wc -l) lines"}
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
             os.execve(runner.tusk, [runner.tusk, *runner.target, "-d", runner.dbname], environment)
         self.seen = ""
 
@@ -303,6 +347,43 @@ def terminal_session(runner, folder):
     terminal.type("\\nonsense\n")
     terminal.expect(r"invalid command \\nonsense\nTry \\\? for help\.")
     terminal.expect(fresh)
+    # columns of the statement's tables, also behind an alias and over lines
+    terminal.type("select shell_parent.amo\t")
+    terminal.type(" from shell_parent where id = 1;\n")
+    terminal.expect(r"ERROR|rows?\)")  # its table stood behind: nothing to complete with
+    terminal.expect(fresh)
+    terminal.type("update shell_parent set amo\t")
+    terminal.expect("amount")
+    terminal.type("= 1.5 where id = 1;\n")
+    terminal.expect("UPDATE 1")
+    terminal.expect(fresh)
+    terminal.type("select 1 from shell_parent p\n")
+    terminal.expect(more)
+    terminal.type("where p.amo\t")
+    terminal.expect(r"p\.amount")
+    terminal.type("= 1.5;\n")
+    terminal.expect(r"\(1 row\)")
+    terminal.expect(fresh)
+    terminal.type("select 'again' as watched\n")
+    terminal.expect(more)
+    terminal.type("\\watch 0.1\n")
+    terminal.expect(r"\(every 0\.1s\)\n\n watched \n-+\n again\n(.*\n)+.*\(every 0\.1s\)")
+    terminal.type("\x03")
+    terminal.expect(fresh)
+    terminal.type("select 'what the editor sees'\n\\e\n")
+    terminal.expect(r"edited\n\(1 row\)")
+    terminal.expect(fresh)
+    terminal.type("select generate_series(1, 100);\n")
+    terminal.expect(r"paged 10[0-9] lines\n")
+    terminal.expect(fresh)
+    terminal.type("\\x auto\n")
+    terminal.expect("used automatically")
+    terminal.type("select repeat('w', 70) as a, repeat('w', 70) as b;\n")
+    terminal.expect(r"RECORD 1")
+    terminal.type("select 'narrow' as a;\n")
+    terminal.expect(r" narrow\n\(1 row\)")
+    terminal.type("\\h rollback to\n")
+    terminal.expect(r"ROLLBACK \[ WORK \| TRANSACTION \] TO")
     terminal.type("\\timing\n")
     terminal.expect("Timing is on.")
     terminal.type("delete from shell_other;\n")

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Advisory locks, who is blocked by whom, deadlocks in words, and that nobody starves in a queue.
+"""Advisory locks, who is blocked by whom, deadlocks in words, pg_stat_activity, and that nobody starves
+in a queue.
 
     tests/system/locks.py [release|debug | --postgres]
 
@@ -18,6 +19,9 @@ from server import Checks, Server
 
 LOCKS = """select mode, granted, classid, objid, objsubid from pg_locks
            where locktype = 'advisory' order by 1, 2, 3, 4, 5"""
+
+
+OURS = [True]
 
 
 class Background:
@@ -273,6 +277,70 @@ def deadlocks(checks, connect, ours):
         connection.close()
 
 
+def activity(checks, connect):
+    a, b, c = connect(), connect(), connect()
+
+    def line(pid, what="wait_event_type, wait_event, state, query"):
+        rows = c.rows(f"select {what} from pg_stat_activity where pid = {pid}")
+        return rows[0] if rows else None
+
+    def becomes(what, pid, expected):
+        end = time.monotonic() + 20
+        while line(pid)[:len(expected)] != expected and time.monotonic() < end:
+            time.sleep(0.01)
+        checks.check(what, line(pid)[:len(expected)] == expected, f"{line(pid)}: {expected}")
+
+    becomes("at first", a.pid, ("Client", "ClientRead", "idle", ""))
+    checks.check("only of what it did", line(a.pid, "xact_start, query_start, backend_xid") ==
+                 (None, None, None), str(line(a.pid, "xact_start, query_start, backend_xid")))
+    a.query("select 'one', 2 /* as written */;")
+    becomes("the last query stays", a.pid,
+            ("Client", "ClientRead", "idle", "select 'one', 2 /* as written */;"))
+    a.query("begin")
+    a.query("update t set v = 4 where id = 1")
+    becomes("in a transaction", a.pid,
+            ("Client", "ClientRead", "idle in transaction", "update t set v = 4 where id = 1"))
+    checks.check("times", line(a.pid, "xact_start < query_start and query_start <= state_change "
+                               "and backend_start < xact_start and state_change <= now()") == ("t",))
+    checks.check("its transaction", line(a.pid, "backend_xid is not null") == ("t",))
+    checks.check("where from", c.rows(
+        f"select host(client_addr::inet), client_port > 0 from pg_stat_activity where pid = {a.pid}"
+        if not OURS[0] else
+        f"select client_addr, client_port > 0 from pg_stat_activity where pid = {a.pid}")
+        == [("127.0.0.1", "t")])
+    waiting = Background(b, "update t set v = 5 where id = 1")
+    becomes("waits for a row", b.pid,
+            ("Lock", "transactionid", "active", "update t set v = 5 where id = 1"))
+    a.query("rollback")
+    waiting.done()
+    becomes("no longer", b.pid, ("Client", "ClientRead", "idle", "update t set v = 5 where id = 1"))
+    a.query("select pg_advisory_lock(1)")
+    waiting = Background(b, "select pg_advisory_lock(1)")
+    becomes("waits for a number", b.pid, ("Lock", "advisory", "active"))
+    a.query("select pg_advisory_unlock(1)")
+    waiting.done()
+    a.query("begin; lock table t")
+    waiting = Background(b, "select count(*) from t")
+    becomes("waits for a table", b.pid, ("Lock", "relation", "active", "select count(*) from t"))
+    refused(a, "select 1/0")
+    waiting.done()
+    becomes("failed", a.pid, ("Client", "ClientRead", "idle in transaction (aborted)", "select 1/0"))
+    a.query("rollback")
+    text = "select '" + "\u00e4" * 700 + "'"
+    a.query(text)
+    shown = line(a.pid, "query")[0]
+    checks.check("a long one is cut at a character", text.startswith(shown) and
+                 len(shown.encode()) in (1022, 1023), str(len(shown.encode())))
+    b.parse("select $1::int + 41", name="p")
+    b.bind([b"1"], name="p")
+    b.execute_portal()
+    b.sync()
+    b.until_ready()
+    becomes("a prepared one", b.pid, ("Client", "ClientRead", "idle", "select $1::int + 41"))
+    for connection in (a, b, c):
+        connection.close()
+
+
 def fairness(checks, connect, share, exclusive, release):
     """A stream of sharers that never leaves the lock alone: who wants all of it gets its turn."""
     stop = threading.Event()
@@ -319,6 +387,8 @@ def run(connect, ours):
     advisory(checks, connect)
     blocked(checks, connect)
     deadlocks(checks, connect, ours)
+    OURS[0] = ours
+    activity(checks, connect)
     fairness(checks, connect, "select pg_advisory_xact_lock_shared(1)",
              "select pg_advisory_xact_lock(1)", "commit")
     fairness(checks, connect, "lock table t in row exclusive mode", "lock table t in share mode",

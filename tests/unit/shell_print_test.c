@@ -49,13 +49,13 @@ main(void)
     options.null_text = "(null)";
     options.tuples_only = true;
     check(&options, "1", true, "  1 | x\n 22 | (null)\n\n");
-    options.unaligned = true;
+    options.format = PRINT_UNALIGNED;
     check(&options, "1", true, "1|x\n22|(null)\n");
     options.tuples_only = false;
     check(&options, "1", true, "a|heading\n1|x\n22|(null)\n(2 rows)\n");
-    options.expanded = true;
+    options.expanded = PRINT_EXPANDED_ON;
     check(&options, "1", true, "a|1\nheading|x\n\na|22\nheading|(null)\n");
-    options.unaligned = false;
+    options.format = PRINT_ALIGNED;
     check(&options, "1", true,
         "-[ RECORD 1 ]---\na       | 1\nheading | x\n"
         "-[ RECORD 2 ]---\na       | 22\nheading | (null)\n\n");

@@ -1,0 +1,251 @@
+/*
+ * sql/session/activity.c - pg_stat_activity: what each session is at.
+ *
+ * A session writes its own line under its own latch, which nobody else wants but who looks at the
+ * view: that is two atomic operations on a line of cache it has already. Names and times that do
+ * not change are read while the session is in engine->sessions.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "sql/session/session_internal.h"
+
+/* The text ends with a whole character. */
+static size_t
+clip(const char *text, size_t size)
+{
+    if (size < QUERY_SHOWN_MAX) {
+        return size;
+    }
+    size = QUERY_SHOWN_MAX - 1;
+    while (size > 0 && ((unsigned char)text[size] & 0xC0) == 0x80) {
+        size--;
+    }
+    return size;
+}
+
+/* Under the latch. */
+static void
+keep_text(struct sql_session *session, const char *text, size_t size)
+{
+    size = clip(text, size);
+    if (size > session->query_capacity) {
+        session->query_capacity = (uint32_t)(size + 63) & ~63U;
+        session->query = mem_realloc(session->query, session->query_capacity);
+    }
+    if (size > 0) {
+        memcpy(session->query, text, size);
+    }
+    session->query_size = (uint32_t)size;
+}
+
+void
+activity__starts(struct sql_session *session, const char *text, size_t size)
+{
+    int64_t now = world_wall_us(session->engine->world) - EPOCH_US;
+    session->env.statement_time = now;
+    latch_acquire(&session->activity_latch);
+    if (session->activity != ACTIVITY_ACTIVE) {
+        session->activity = ACTIVITY_ACTIVE;
+        session->activity_changed = now;
+        session->query_started = now;
+        session->block_started = session->block == BLOCK_NONE ? now : session->env.transaction_time;
+    }
+    if (text != NULL) {
+        keep_text(session, text, size);
+        session->query_started = now;
+    }
+    latch_release(&session->activity_latch);
+}
+
+void
+activity__ends(struct sql_session *session)
+{
+    int64_t now = world_wall_us(session->engine->world) - EPOCH_US;
+    enum session_activity activity = session->block == BLOCK_NONE     ? ACTIVITY_IDLE
+                                     : session->block == BLOCK_FAILED ? ACTIVITY_IN_FAILED_BLOCK
+                                                                      : ACTIVITY_IN_BLOCK;
+    latch_acquire(&session->activity_latch);
+    session->activity = activity;
+    session->activity_changed = now;
+    session->block_started = activity == ACTIVITY_IDLE ? 0 : session->env.transaction_time;
+    latch_release(&session->activity_latch);
+}
+
+/* ---- the view -------------------------------------------------------------------------------- */
+
+/* Copied under latches, shown without: emitting may take its time. */
+struct activity {
+    uint32_t pid;
+    enum session_activity state;
+    int64_t started, block_started, query_started, changed;
+    int client_port;
+    uint32_t query_size;
+    char client_address[64];
+    char user[NAME_MAX_BYTES + 1];
+    char database[NAME_MAX_BYTES + 1];
+    char application_name[NAME_MAX_BYTES + 1];
+    char query[QUERY_SHOWN_MAX];
+};
+
+static void
+copy_name(char to[NAME_MAX_BYTES + 1], const char *name)
+{
+    size_t size = strnlen(name, NAME_MAX_BYTES);
+    memcpy(to, name, size);
+    to[size] = '\0';
+}
+
+static void
+copy_activity(struct activity *to, struct sql_session *session)
+{
+    to->pid = session->pid;
+    to->started = session->started;
+    to->client_port = session->client_port;
+    memcpy(to->client_address, session->client_address, sizeof to->client_address);
+    copy_name(to->user, session->user);
+    copy_name(to->database, session->database);
+    copy_name(to->application_name, session->application_name);
+    latch_acquire(&session->activity_latch);
+    to->state = session->activity;
+    to->block_started = session->block_started;
+    to->query_started = session->query_started;
+    to->changed = session->activity_changed;
+    to->query_size = session->query_size;
+    if (session->query_size > 0) {
+        memcpy(to->query, session->query, session->query_size);
+    }
+    latch_release(&session->activity_latch);
+}
+
+static struct activity *
+copy_activities(struct sql_engine *engine, struct arena *arena, uint32_t *count)
+{
+    /* No memory is allocated under the latch; who comes in between the two is not shown. */
+    uint32_t room = sql_engine_session_count(engine);
+    struct activity *all = arena_alloc_raw(arena, room * sizeof *all);
+    *count = 0;
+    latch_acquire(&engine->latch);
+    LIST_FOREACH (node, &engine->sessions) {
+        if (*count == room) {
+            break;
+        }
+        copy_activity(&all[(*count)++], LIST_ENTRY(node, struct sql_session, node));
+    }
+    latch_release(&engine->latch);
+    return all;
+}
+
+static struct datum
+text_or_null(const char *text)
+{
+    return text == NULL || text[0] == '\0' ? datum_null() : datum_bytes(text, strlen(text));
+}
+
+static struct datum
+time_or_null(int64_t time)
+{
+    return time == 0 ? datum_null() : datum_int(time);
+}
+
+struct wait_words {
+    const char *type, *event;
+};
+
+static struct wait_words
+words_of(const struct activity *activity, const struct txn_session_line *line)
+{
+    static const struct wait_words words[] = {
+        [TXN_WAITS_ROW] = {"Lock", "tuple"},
+        [TXN_WAITS_TABLE] = {"Lock", "relation"},
+        [TXN_WAITS_TXN] = {"Lock", "transactionid"},
+        [TXN_WAITS_ADVISORY] = {"Lock", "advisory"},
+        [TXN_WAITS_DISK] = {"IO", "WALSync"},
+        [TXN_WAITS_SAFE_SNAPSHOT] = {"IPC", "SafeSnapshot"},
+    };
+    if (activity->state != ACTIVITY_ACTIVE) {
+        return (struct wait_words){"Client", "ClientRead"};
+    }
+    return line == NULL ? (struct wait_words){0} : words[line->wait];
+}
+
+static enum err
+scan_activity(struct eval *eval, const struct catalog *catalog,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    enum {
+        DATID = 0,
+        DATNAME = 1,
+        PID = 2,
+        USESYSID = 4,
+        USENAME = 5,
+        APPLICATION_NAME = 6,
+        CLIENT_ADDR = 7,
+        CLIENT_PORT = 9,
+        BACKEND_START = 10,
+        XACT_START = 11,
+        QUERY_START = 12,
+        STATE_CHANGE = 13,
+        WAIT_EVENT_TYPE = 14,
+        WAIT_EVENT = 15,
+        STATE = 16,
+        BACKEND_XID = 17,
+        QUERY = 20,
+        BACKEND_TYPE = 21,
+        COLUMNS = 22,
+    };
+    static const char *const states[] = {
+        "idle", "active", "idle in transaction", "idle in transaction (aborted)"};
+    if (eval->env->session == NULL) {
+        return ERR_OK;
+    }
+    struct sql_engine *engine = eval->env->session->engine;
+    uint32_t count = 0;
+    const struct activity *all = copy_activities(engine, eval->arena, &count);
+    struct txn_session_line *lines;
+    size_t line_count = txn_db_sessions(engine->db, eval->arena, &lines);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct activity *one = &all[i];
+        const struct txn_session_line *line = NULL;
+        for (size_t l = 0; l < line_count && line == NULL; l++) {
+            line = lines[l].owner_pid == one->pid ? &lines[l] : NULL;
+        }
+        const struct role *role = catalog_role(catalog, one->user);
+        struct wait_words wait = words_of(one, line);
+        struct datum values[COLUMNS];
+        for (int c = 0; c < COLUMNS; c++) {
+            values[c] = datum_null();
+        }
+        values[DATID] = datum_int(locks__database(catalog, one->database));
+        values[DATNAME] = text_or_null(one->database);
+        values[PID] = datum_int(one->pid);
+        values[USESYSID] = role == NULL ? datum_null() : datum_int(role->oid);
+        values[USENAME] = text_or_null(one->user);
+        values[APPLICATION_NAME] =
+            datum_bytes(one->application_name, strlen(one->application_name));
+        values[CLIENT_ADDR] = text_or_null(one->client_address);
+        values[CLIENT_PORT] =
+            one->client_address[0] == '\0' ? datum_null() : datum_int(one->client_port);
+        values[BACKEND_START] = datum_int(one->started);
+        values[XACT_START] = time_or_null(one->block_started);
+        values[QUERY_START] = time_or_null(one->query_started);
+        values[STATE_CHANGE] = time_or_null(one->changed);
+        values[WAIT_EVENT_TYPE] = text_or_null(wait.type);
+        values[WAIT_EVENT] = text_or_null(wait.event);
+        values[STATE] = text_or_null(states[one->state]);
+        if (line != NULL && line->id != 0) {
+            values[BACKEND_XID] =
+                text_or_null(arena_printf(eval->arena, "%llu", (unsigned long long)line->id));
+        }
+        values[QUERY] = datum_bytes(one->query, one->query_size);
+        values[BACKEND_TYPE] = text_or_null("client backend");
+        TRY(emit(arg, values));
+    }
+    return ERR_OK;
+}
+
+void
+activity__register(void)
+{
+    catalog_set_virtual_scan("pg_stat_activity", scan_activity);
+}
