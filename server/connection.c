@@ -294,7 +294,7 @@ put_value(struct connection *connection, const struct plan_column *column, struc
     size_t start = out->size;
     (void)buffer_extend(out, 4);
     if (binary) {
-        type_send(column->type, value, out);
+        type_send(sql_session_env(connection->session), column->type, value, out);
     } else {
         type_output(sql_session_env(connection->session), column->type, value, out);
     }

@@ -304,6 +304,32 @@ bind_array_subquery(
 
 /* ---- subscripts ------------------------------------------------------------------------------ */
 
+/* Each subscript is an integer or text; numbers as text are indexes again. */
+static enum err
+bind_jsonb_subscript(struct binder *binder, struct scope *scope,
+    const struct ast_subscript *const *chain, uint32_t count, struct expr **args, int32_t location,
+    struct expr **expr)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        bool done;
+        struct expr **at = &args[count - i];
+        TRY(bind_expr(binder, scope, chain[i]->upper, at));
+        if ((*at)->type == TYPE_INT2 || (*at)->type == TYPE_INT4) {
+            TRY(bind_cast(binder, at, TYPE_TEXT, -1, location));
+        }
+        oid_t type = (*at)->type;
+        TRY(bind_coerce(binder, at, TYPE_TEXT, -1, CAST_IMPLICIT, &done));
+        if (!done) {
+            (void)bind_error(binder, chain[i]->upper->location, ERR_DATATYPE_MISMATCH,
+                "subscript type %s is not supported", bind_type_name(binder, type));
+            diag_hint(binder->diag, "jsonb subscript must be coercible to either integer or text.");
+            return ERR_DATATYPE_MISMATCH;
+        }
+    }
+    *expr = call_internal(binder, "jsonb_subscript", args, count + 1, TYPE_JSONB, location);
+    return ERR_OK;
+}
+
 enum err
 bind_subscript(struct binder *binder, struct scope *scope, const struct ast_subscript *node,
     struct expr **expr)
@@ -328,6 +354,9 @@ bind_subscript(struct binder *binder, struct scope *scope, const struct ast_subs
     TRY(bind_expr(binder, scope, operand, &args[0]));
     oid_t element = type_element(args[0]->type);
     bool name = args[0]->type == TYPE_NAME && count == 1;
+    if (args[0]->type == TYPE_JSONB) {
+        return bind_jsonb_subscript(binder, scope, chain, count, args, location, expr);
+    }
     if (element == 0 && !name) {
         return bind_error(binder, location, ERR_DATATYPE_MISMATCH,
             "cannot subscript type %s because it does not support subscripting",

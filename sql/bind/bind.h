@@ -379,6 +379,17 @@ enum err bind_subscript(struct binder *binder, struct scope *scope,
 enum err bind_any_of_array(struct binder *binder, struct expr *left, struct expr *array,
     const struct ast_any *node, struct expr **expr);
 
+/* record.c */
+enum err bind_row(
+    struct binder *binder, struct scope *scope, const struct ast_row *node, struct expr **expr);
+struct expr *bind_whole_row(struct binder *binder, struct from_item *item, int32_t location);
+enum err bind_star_row(
+    struct binder *binder, struct scope *scope, const struct ast_column *node, struct expr **expr);
+/* The row of a set-returning function of several columns. */
+struct expr *bind_call_row(struct binder *binder, const struct plan_call *call, int32_t location);
+enum err bind_record_field(struct binder *binder, struct expr *record, const char *name,
+    int32_t location, struct expr **expr);
+
 /* expr.c */
 enum err bind_expr(
     struct binder *binder, struct scope *scope, const struct ast_node *node, struct expr **expr);

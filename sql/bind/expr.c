@@ -321,7 +321,9 @@ bind_set_function(struct binder *binder, struct scope *scope, const struct ast_c
         rel->base = result;
         rel->reg_count = columns;
     }
-    *expr = expr_register(binder, result, function->result, -1, location);
+    *expr = columns > 1 && scope->clause != CLAUSE_FROM_FUNCTION
+                ? bind_call_row(binder, &calls[rel->call_count - 1], location)
+                : expr_register(binder, result, function->result, -1, location);
     return ERR_OK;
 }
 
@@ -361,6 +363,23 @@ expr_text_form(struct binder *binder, struct expr *from)
     return expr_list(binder, EXPR_TEXT_IO, TYPE_TEXT, from->location, list, 1);
 }
 
+/* FUNCTION_TYPED_ARGS. */
+static struct expr **
+typed_arguments(
+    struct binder *binder, const struct function *function, struct expr **args, uint32_t *count)
+{
+    struct expr **all = arena_alloc(binder->arena, (2 * (size_t)*count + 1) * sizeof *all);
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < *count; i++) {
+        all[at++] = args[i];
+        if (function->args[i < function->arg_count ? i : function->arg_count - 1U] == TYPE_ANY) {
+            all[at++] = expr_const(binder, TYPE_OID, datum_int(args[i]->type), -1);
+        }
+    }
+    *count = at;
+    return all;
+}
+
 static enum err
 call_arguments(
     struct binder *binder, const struct function *function, struct expr ***args, uint32_t *count)
@@ -373,6 +392,10 @@ call_arguments(
         if (type == TYPE_ANY && (function->flags & FUNCTION_TEXT_ARGS) != 0) {
             (*args)[i] = expr_text_form(binder, (*args)[i]);
         }
+    }
+    if ((function->flags & FUNCTION_TYPED_ARGS) != 0) {
+        *args = typed_arguments(binder, function, *args, count);
+        return ERR_OK;
     }
     if (!variadic && *count < function->arg_count) {
         struct expr **all = arena_alloc(binder->arena, function->arg_count * sizeof *all);
@@ -1283,7 +1306,7 @@ bind_column(
     struct binder *binder, struct scope *scope, const struct ast_column *node, struct expr **expr)
 {
     if (node->star) {
-        return bind_unsupported(binder, node->node.location, "whole-row references are");
+        return bind_star_row(binder, scope, node, expr);
     }
     if (scope->clause == CLAUSE_DEFAULT) {
         return bind_error(binder, node->node.location, ERR_FEATURE_NOT_SUPPORTED,
@@ -1292,7 +1315,7 @@ bind_column(
     return scope_column(binder, scope, node, expr);
 }
 
-/* (f(..)).column of a function that returns rows. */
+/* (row).column */
 static enum err
 bind_field(
     struct binder *binder, struct scope *scope, const struct ast_field *node, struct expr **expr)
@@ -1303,24 +1326,18 @@ bind_field(
            ast_list_count(ast_as_row(operand)->list) == 1) {
         operand = ast_list_at(ast_as_row(operand)->list, 0);
     }
-    if (operand->kind != AST_CALL || node->name == NULL || scope->clause == CLAUSE_FROM_FUNCTION) {
-        return bind_unsupported(binder, location, "composite types are");
+    if (node->name == NULL) {
+        return bind_unsupported(binder, location, "(row).* is");
     }
-    TRY(bind_call(binder, scope, ast_as_call(operand), expr));
-    const struct rel *rel = scope->query->set_function;
-    if ((*expr)->type != TYPE_RECORD || (*expr)->kind != EXPR_REGISTER || rel == NULL) {
-        return bind_unsupported(binder, location, "composite types are");
+    TRY(bind_expr(binder, scope, operand, expr));
+    if (operand->kind == AST_COLUMN && ast_as_column(operand)->count == 1 &&
+        (*expr)->kind == EXPR_CALL) {
+        /* (t).column is t.column. */
+        struct ast_column column = *ast_as_column(operand);
+        column.parts[column.count++] = node->name;
+        return scope_column(binder, scope, &column, expr);
     }
-    const struct plan_call *call = &rel->calls[rel->call_count - 1];
-    for (uint32_t i = 0; i < function_column_count(call->function); i++) {
-        if (strcmp(call->function->set->column_names[i], node->name) == 0) {
-            *expr = expr_register(
-                binder, call->result + i, function_column_type(call->function, i), -1, location);
-            return ERR_OK;
-        }
-    }
-    return bind_error(binder, location, ERR_UNDEFINED_COLUMN,
-        "column \"%s\" not found in data type record", node->name);
+    return bind_record_field(binder, *expr, node->name, location, expr);
 }
 
 static enum err
@@ -1372,7 +1389,7 @@ bind_by_kind(
         if (!ast_as_row(node)->explicit_row && ast_list_count(ast_as_row(node)->list) == 1) {
             return bind_expr(binder, scope, ast_list_at(ast_as_row(node)->list, 0), expr);
         }
-        return bind_unsupported(binder, node->location, "row values outside comparisons are");
+        return bind_row(binder, scope, ast_as_row(node), expr);
     case AST_ARRAY:
         return bind_array(binder, scope, ast_as_array(node), 0, -1, expr);
     case AST_SUBSCRIPT:

@@ -281,8 +281,11 @@ scope_column(
         }
     }
     for (struct scope *at = scope; at != NULL; at = at->parent) {
-        if (items_by_alias(&at->items, NULL, name) != NULL) {
-            return bind_unsupported(binder, location, "whole-row references are");
+        struct from_item *item = items_by_alias(&at->items, NULL, name);
+        if (item != NULL) {
+            mark_correlated(scope, at);
+            *expr = bind_whole_row(binder, item, location);
+            return ERR_OK;
         }
     }
     (void)bind_error(binder, location, ERR_UNDEFINED_COLUMN, "column \"%s\" does not exist", name);

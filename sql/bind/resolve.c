@@ -550,7 +550,8 @@ concatenated(struct binder *binder, const struct expr *with, struct expr **opera
     char category = type_category(it->type);
     bool text = with->type == TYPE_UNKNOWN || type_category(with->type) == CATEGORY_STRING;
     if (!text || it->type == TYPE_UNKNOWN || it->type == TYPE_BYTEA ||
-        category == CATEGORY_STRING || category == CATEGORY_ARRAY) {
+        category == CATEGORY_STRING || category == CATEGORY_ARRAY ||
+        (it->type == TYPE_JSONB && with->type == TYPE_UNKNOWN)) {
         return ERR_OK;
     }
     return bind_cast(binder, operand, TYPE_TEXT, -1, it->location);

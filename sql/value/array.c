@@ -482,7 +482,7 @@ array__output(const struct eval_env *env, oid_t type, struct datum value, struct
 /* ---- binary ---------------------------------------------------------------------------------- */
 
 void
-array__send(struct datum value, struct buffer *to)
+array__send(const struct eval_env *env, struct datum value, struct buffer *to)
 {
     struct array_reader reader;
     struct datum element;
@@ -502,7 +502,7 @@ array__send(struct datum value, struct buffer *to)
             store_be32(to->data + flags, 1);
             continue;
         }
-        type_send(reader.element, element, to);
+        type_send(env, reader.element, element, to);
         store_be32(to->data + size_at, (uint32_t)(to->size - size_at - 4));
     }
 }

@@ -39,7 +39,7 @@ enum err array__input(
 void array__output(const struct eval_env *env, oid_t type, struct datum value, struct buffer *to);
 enum err array__receive(
     struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, struct datum *value);
-void array__send(struct datum value, struct buffer *to);
+void array__send(const struct eval_env *env, struct datum value, struct buffer *to);
 enum err array__apply_typmod(struct eval *eval, int32_t typmod, bool explicit_cast,
     struct datum value, struct datum *result);
 int array__compare(struct datum a, struct datum b);

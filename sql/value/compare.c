@@ -8,6 +8,7 @@
  *     floats          IEEE bits, sign bit flipped, negative ones inverted; -0 as 0; NaN is above
  * all text, bytea     bytes with 0x00 as 0x00 0xFF, then 0x00 0x00; char(n) without end blanks
  *     numeric         see numeric.c
+ *     jsonb           as bytes: see json.c
  *     uuid            16 bytes       interval  16 bytes: microseconds, with months of 30 days
  *
  * KEY_DESCENDING inverts the payload, not the marker.
@@ -17,6 +18,8 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "sql/value/array.h"
+#include "sql/value/json.h"
+#include "sql/value/record.h"
 
 enum {
     MARK_NULL_FIRST = 0,
@@ -72,8 +75,12 @@ datum_compare(oid_t type, struct datum a, struct datum b)
     case TYPE_UNKNOWN:
     case TYPE_BYTEA:
     case TYPE_UUID:
-    case TYPE_RECORD:
+    case TYPE_JSON:
         return slice_compare(datum_slice(a), datum_slice(b));
+    case TYPE_JSONB:
+        return jsonb__compare(a, b);
+    case TYPE_RECORD:
+        return record__compare(a, b);
     case TYPE_INTERVAL: {
         __int128 x = interval_span(a);
         __int128 y = interval_span(b);
@@ -97,7 +104,8 @@ bool
 type_is_ordered(oid_t type)
 {
     const struct type *known = type_by_oid(type);
-    return known != NULL && known->category != CATEGORY_PSEUDO;
+    return known != NULL && (known->category != CATEGORY_PSEUDO || type == TYPE_RECORD) &&
+           type != TYPE_JSON && known->element != TYPE_JSON;
 }
 
 uint64_t
@@ -115,6 +123,10 @@ datum_hash(oid_t type, struct datum value, uint64_t seed)
     }
     case TYPE_NUMERIC:
         return numeric__hash(value, seed);
+    case TYPE_JSONB:
+        return jsonb__hash(value, seed);
+    case TYPE_RECORD:
+        return record__hash(value, seed);
     case TYPE_BPCHAR:
         return hash64(value.p, without_blanks(value), seed);
     case TYPE_TEXT:
@@ -123,7 +135,7 @@ datum_hash(oid_t type, struct datum value, uint64_t seed)
     case TYPE_UNKNOWN:
     case TYPE_BYTEA:
     case TYPE_UUID:
-    case TYPE_RECORD:
+    case TYPE_JSON:
         return hash64(value.p, value.size, seed);
     case TYPE_INTERVAL: {
         __int128 span = interval_span(value);
@@ -261,6 +273,30 @@ put_array(struct buffer *key, struct datum value)
 }
 
 static void
+put_jsonb(struct buffer *key, struct datum value)
+{
+    struct buffer inner = {0};
+    jsonb__key(&inner, value);
+    put_bytes(key, inner.data, inner.size);
+    buffer_destroy(&inner);
+}
+
+/* Like an array, but it cannot be read again: records are sorted, never stored. */
+static void
+put_record(struct buffer *key, struct datum value)
+{
+    struct record_reader reader;
+    struct record_column column;
+    struct buffer inner = {0};
+    record__open(value, &reader);
+    while (record__next(&reader, &column)) {
+        key_encode(&inner, column.type, column.value, 0);
+    }
+    put_bytes(key, inner.data, inner.size);
+    buffer_destroy(&inner);
+}
+
+static void
 put_payload(struct buffer *key, oid_t type, struct datum value)
 {
     size_t integer = integer_size(type);
@@ -287,6 +323,12 @@ put_payload(struct buffer *key, oid_t type, struct datum value)
     }
     case TYPE_BPCHAR:
         put_bytes(key, value.p, without_blanks(value));
+        return;
+    case TYPE_JSONB:
+        put_jsonb(key, value);
+        return;
+    case TYPE_RECORD:
+        put_record(key, value);
         return;
     case TYPE_TEXT:
     case TYPE_VARCHAR:
@@ -326,9 +368,8 @@ bad_key(struct diag *diag)
     return diag_set(diag, ERR_INDEX_CORRUPT, "index key is damaged");
 }
 
-/* The size of a payload that begins here; SIZE_MAX if it is not whole. flip: 0xFF if inverted. */
-static size_t
-payload_size(struct slice key, oid_t type, uint8_t flip)
+size_t
+value__key_size(struct slice key, oid_t type, uint8_t flip)
 {
     size_t fixed = integer_size(type);
     fixed = type == TYPE_FLOAT4 || type == TYPE_FLOAT8 ? 8
@@ -372,7 +413,7 @@ key_skip(struct slice *key, oid_t type, int flags, struct diag *diag)
     }
     size_t size = 1;
     if (key->data[0] == MARK_VALUE) {
-        size_t payload = payload_size(
+        size_t payload = value__key_size(
             slice_of(key->data + 1, key->size - 1), type, (flags & KEY_DESCENDING) != 0 ? 0xFF : 0);
         if (payload == SIZE_MAX) {
             return bad_key(diag);
@@ -469,6 +510,8 @@ key_decode(struct arena *arena, struct slice *key, oid_t type, int flags, struct
         return ERR_OK;
     case TYPE_NUMERIC:
         return numeric__key_decode(arena, &payload, value, diag);
+    case TYPE_RECORD:
+        return bad_key(diag);
     case TYPE_UUID:
         *value = datum_bytes(arena_copy(arena, payload.data, 16), 16);
         return ERR_OK;
@@ -483,6 +526,10 @@ key_decode(struct arena *arena, struct slice *key, oid_t type, int flags, struct
             i += payload.data[i] == 0 ? 1 : 0;
         }
         *value = datum_bytes(bytes, size);
+        if (type == TYPE_JSONB) {
+            struct slice inner = datum_slice(*value);
+            return jsonb__from_key(arena, &inner, value, diag);
+        }
         return type_element(type) == 0 ? ERR_OK : get_array(arena, type_element(type), value, diag);
     }
     }

@@ -9,6 +9,8 @@
 #include "parser/scanner.h"
 #include "sql/value/array.h"
 #include "sql/value/datetime_internal.h"
+#include "sql/value/json.h"
+#include "sql/value/record.h"
 
 enum err
 value__invalid(struct eval *eval, const char *type, struct slice text)
@@ -499,6 +501,10 @@ type_input(struct eval *eval, oid_t type, int32_t typmod, struct slice text, str
     case TYPE_TIMESTAMPTZ:
     case TYPE_INTERVAL:
         return datetime__input(eval, type, typmod, text, value);
+    case TYPE_JSON:
+        return json__input(eval, text, value);
+    case TYPE_JSONB:
+        return jsonb__input(eval, text, value);
     default:
         if (type_element(type) != 0) {
             return array__input(eval, type, typmod, text, value);
@@ -554,6 +560,12 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
     case TYPE_INTERVAL:
         datetime__output(env, type, value, to);
         return;
+    case TYPE_JSONB:
+        jsonb__output(value, to);
+        return;
+    case TYPE_RECORD:
+        record__output(env, value, to);
+        return;
     case TYPE_VOID:
         return;
     case TYPE_TEXT:
@@ -571,6 +583,10 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
         buffer_add(to, value.p, value.size);
     }
 }
+
+enum {
+    JSONB_VERSION = 1, /* of the binary form: this byte, then text */
+};
 
 /* ---- binary ------------------------------------------------------------------------------ */
 
@@ -682,6 +698,13 @@ type_receive(struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, 
     case TYPE_BPCHAR:
     case TYPE_NAME:
         return receive_text(eval, type, typmod, bytes, value);
+    case TYPE_JSONB:
+        if (bytes.size == 0 || bytes.data[0] != JSONB_VERSION) {
+            return diag_set(eval->diag, bytes.size == 0 ? ERR_PROTOCOL : ERR_INTERNAL,
+                bytes.size == 0 ? "no data left in message" : "unsupported jsonb version number %d",
+                bytes.size == 0 ? 0 : bytes.data[0]);
+        }
+        return receive_text(eval, type, typmod, slice_of(bytes.data + 1, bytes.size - 1), value);
     default:
         if (type_element(type) != 0) {
             return array__receive(eval, type, typmod, bytes, value);
@@ -691,7 +714,7 @@ type_receive(struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, 
 }
 
 void
-type_send(oid_t type, struct datum value, struct buffer *to)
+type_send(const struct eval_env *env, oid_t type, struct datum value, struct buffer *to)
 {
     switch (type) {
     case TYPE_BOOL:
@@ -738,6 +761,13 @@ type_send(oid_t type, struct datum value, struct buffer *to)
         buffer_add_be32(to, load_le32(value.p + 8));
         buffer_add_be32(to, load_le32(value.p + 12));
         return;
+    case TYPE_JSONB:
+        buffer_add_u8(to, JSONB_VERSION);
+        jsonb__output(value, to);
+        return;
+    case TYPE_RECORD:
+        record__send(env, value, to);
+        return;
     case TYPE_VOID:
         return;
     case TYPE_TEXT:
@@ -749,7 +779,7 @@ type_send(oid_t type, struct datum value, struct buffer *to)
         return;
     default:
         if (type_element(type) != 0) {
-            array__send(value, to);
+            array__send(env, value, to);
             return;
         }
         buffer_add(to, value.p, value.size);

@@ -12,6 +12,8 @@
  *                                                              padded with blanks to n characters)
  *     numeric                                               p, size: own form, see numeric.c
  *     uuid                                                  p, size 16
+ *     json (its text), jsonb                                p, size: see json.c
+ *     record                                                p, size: see record.c
  *     arrays, int2vector, oidvector                         p, size: see array.c
  *
  * Text is UTF-8, compared by bytes (C collation). All memory that p points to is immutable and
@@ -87,6 +89,7 @@ enum type_oid {
     TYPE_TEXT = 25,
     TYPE_OID = 26,
     TYPE_OIDVECTOR = 30,
+    TYPE_JSON = 114,
     TYPE_FLOAT4 = 700,
     TYPE_FLOAT8 = 701,
     TYPE_UNKNOWN = 705, /* an untyped literal or parameter before resolution */
@@ -113,6 +116,7 @@ enum type_oid {
     TYPE_VOID = 2278,
     TYPE_ANYELEMENT = 2283, /* .. the type of its elements; the binder makes them one type */
     TYPE_UUID = 2950,
+    TYPE_JSONB = 3802,
     TYPE_REGNAMESPACE = 4089,
     TYPE_REGROLE = 4096,
 };
@@ -209,7 +213,7 @@ void type_output(const struct eval_env *env, oid_t type, struct datum value, str
 /* Binary formats of the wire. receive checks sizes (22P03). */
 enum err type_receive(
     struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, struct datum *value);
-void type_send(oid_t type, struct datum value, struct buffer *to);
+void type_send(const struct eval_env *env, oid_t type, struct datum value, struct buffer *to);
 /* Deep copy into an arena. */
 struct datum datum_copy(struct arena *arena, oid_t type, struct datum value);
 
@@ -275,6 +279,7 @@ enum function_flags {
     FUNCTION_INTERNAL = 64,   /* casts and the like: not found by name */
     FUNCTION_TEXT_ARGS = 128, /* arguments of TYPE_ANY come in their text forms (concat) */
     FUNCTION_ELEMENT = 256,   /* wants the OID of what anyelement stands for as one more argument */
+    FUNCTION_TYPED_ARGS = 512, /* behind each argument of TYPE_ANY wants the OID of its type */
 };
 
 enum {

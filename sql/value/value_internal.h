@@ -34,6 +34,11 @@ size_t utf8_offset(struct slice text, size_t characters);
 enum err float__input(struct eval *eval, bool single, struct slice text, double *value);
 void float__output(double value, bool single, int extra_digits, struct buffer *to);
 
+/* ---- compare.c ---- */
+/* The size of a key's payload that begins here; SIZE_MAX if it is not whole. flip: 0xFF if
+ * inverted. */
+size_t value__key_size(struct slice key, oid_t type, uint8_t flip);
+
 /* ---- row.c ---- */
 /* A value that is not null in the bytes a row would hold. load points into them. */
 void value__store(oid_t type, struct datum value, struct buffer *to);
@@ -106,7 +111,7 @@ struct function_rows {
 extern const struct function_rows arithmetic_rows, compare_rows, numeric_rows, numeric_math_rows,
     float_math_rows, text_rows, datetime_rows, datetime_extract_rows, datetime_format_rows,
     number_format_rows, regex_rows, string_rows, bytes_rows, aggregate_rows, spread_rows, misc_rows,
-    array_rows;
+    array_rows, json_rows, json_build_rows, record_rows;
 
 #define ROWS(array)  (array), sizeof(array) / sizeof((array)[0])
 #define UNUSED_COUNT (void)count

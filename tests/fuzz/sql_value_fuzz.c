@@ -52,7 +52,7 @@ check_value(oid_t type, struct datum value)
     ASSERT(type_input(&eval, type, -1, slice_of(text.data, text.size), &again) == ERR_OK);
     ASSERT(datum_compare(type, value, again) == 0);
     ASSERT(datum_hash(type, value, 0) == datum_hash(type, again, 0));
-    type_send(type, value, &sent);
+    type_send(&env, type, value, &sent);
     ASSERT(type_receive(&eval, type, -1, slice_of(sent.data, sent.size), &again) == ERR_OK);
     ASSERT(datum_compare(type, value, again) == 0);
     buffer_destroy(&text);

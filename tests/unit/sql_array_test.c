@@ -71,7 +71,7 @@ test_forms(void **state)
         struct datum value = read_array(samples[i].type, samples[i].text);
         assert_string_equal(shown(samples[i].type, value), samples[i].text);
         struct buffer binary = {0};
-        type_send(samples[i].type, value, &binary);
+        type_send(&env, samples[i].type, value, &binary);
         struct datum again;
         assert_int_equal(
             type_receive(&eval, samples[i].type, -1, slice_of(binary.data, binary.size), &again),
@@ -132,7 +132,7 @@ test_damage(void **state)
         oid_t type = samples[i].type;
         struct datum value = read_array(type, samples[i].text);
         struct buffer binary = {0}, key = {0};
-        type_send(type, value, &binary);
+        type_send(&env, type, value, &binary);
         key_encode(&key, type, value, 0);
         for (int round = 0; round < 3000; round++) {
             struct arena_mark mark = arena_mark(&arena);

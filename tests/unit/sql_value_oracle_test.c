@@ -301,7 +301,7 @@ answer(struct checker *c, const char *expression, char *text, size_t size)
     type_output(&c->env, type, value, &out);
     /* Through the binary form and back, and as a copy: the same. */
     struct buffer sent = {0};
-    type_send(type, value, &sent);
+    type_send(&c->env, type, value, &sent);
     struct datum received = value;
     if (type != TYPE_VOID && type != TYPE_RECORD) {
         ASSERT(
