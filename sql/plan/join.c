@@ -14,7 +14,8 @@ enum {
     DYNAMIC_MAX = 9, /* items planned by dynamic programming: 2^9 sets */
 };
 
-static const double COST_BUILD = 2, COST_PROBE = 1.5, COST_LOOP = 0.3, COST_MATERIALIZE = 2;
+static const double COST_BUILD = 2, COST_PROBE = 1.5, COST_LOOP = 0.3, COST_MATERIALIZE = 2,
+                    COST_DISTINCT = 1;
 static const double LOOP_ROWS_LEAST = 20;
 
 struct item {
@@ -23,6 +24,13 @@ struct item {
     struct path path; /* its own plan (for a relation: without parameters) */
     struct vec preds; /* struct pred *: on this item alone */
     bool built;
+    /* A subquery of WHERE (unnest.c): */
+    const struct unnested *unnested; /* or NULL */
+    enum join_kind kind;             /* INNER if it is none */
+    struct vec ties;                 /* SEMI, ANTI: struct pred * */
+    bool may_lead;    /* SEMI: its distinct rows may be joined like any, if they come first */
+    struct path each; /* for one outer row, if it has a node; it needs: */
+    rel_set each_needs;
 };
 
 enum join_method {
@@ -31,6 +39,7 @@ enum join_method {
     METHOD_HASH_SWAPPED, /* the new item probes, what we have is built */
     METHOD_LOOP,         /* nested loop over a materialized inner side */
     METHOD_LATERAL,      /* nested loop, the inner side run anew */
+    METHOD_EACH,         /* the same with a subquery's other form, its ties inside */
 };
 
 struct step {
@@ -464,6 +473,43 @@ class_before(const struct vec *preds, uint32_t place)
     return false;
 }
 
+/* How many of a side's values are different: of rows of one relation, or a guess of 0. */
+static double
+side_distinct(struct level *level, const struct expr *side)
+{
+    const struct rel *rel = side->kind == EXPR_REGISTER ? query_rel(level->query, side->reg) : NULL;
+    return rel == NULL || rel->relation == NULL ? 0
+                                                : rel_distinct(level, rel, side->reg - rel->base);
+}
+
+/* Which part of the outer rows has a partner (SEMI), or has none (ANTI). */
+static double
+match_fraction(
+    struct level *level, const struct path *have, const struct item *item, const struct vec *preds)
+{
+    double fraction = 1;
+    for (uint32_t i = 0; i < preds->count; i++) {
+        const struct pred *pred = preds->items[i];
+        bool flip;
+        if (!is_hash_key(level, pred, have->rels, item->rels, &flip)) {
+            fraction *= pred_selectivity(level, pred->expr);
+            continue;
+        }
+        double outer = side_distinct(level, pred->expr->list[flip ? 1 : 0]);
+        double inner = side_distinct(level, pred->expr->list[flip ? 0 : 1]);
+        if (outer <= 0 || inner <= 0) {
+            fraction *= 0.5;
+            continue;
+        }
+        inner = inner > item->path.rows ? item->path.rows : inner;
+        fraction *= inner < outer ? inner / outer : 1;
+    }
+    if (item->kind == JOIN_ANTI) {
+        fraction = fraction > 0.9 ? 0.1 : 1 - fraction;
+    }
+    return fraction;
+}
+
 static double
 loop_rows(const struct path *path, bool keys)
 {
@@ -477,6 +523,7 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
     struct step best = {.cost = 1e300};
     best.rows = have->rows * item->path.rows;
     bool keys = false;
+    bool partial = item->kind == JOIN_SEMI || item->kind == JOIN_ANTI;
     for (uint32_t i = 0; i < preds->count; i++) {
         const struct pred *pred = preds->items[i];
         bool flip;
@@ -485,8 +532,11 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
         }
         keys |= is_hash_key(level, pred, have->rels, item->rels, &flip);
     }
+    if (partial) {
+        best.rows = have->rows * match_fraction(level, have, item, preds);
+    }
     best.rows = best.rows < 1 ? 1 : best.rows;
-    if ((item->needs & have->rels) != 0) {
+    if (!partial && (item->needs & have->rels) != 0) {
         best.method = METHOD_LATERAL;
         best.cost = have->cost + have->rows * (item->path.cost + 1);
         return best;
@@ -498,7 +548,8 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
     double inner = loop_rows(&item->path, keys);
     best.cost = have->cost + item->path.cost + outer * inner * COST_LOOP;
     best.cost += have->single ? 0 : COST_MATERIALIZE;
-    best.single = have->single && item->path.single;
+    best.single = have->single && (partial || item->path.single);
+    may_swap = may_swap && !partial;
     if (keys) {
         double cost =
             have->cost + item->path.cost + COST_BUILD * item->path.rows + COST_PROBE * have->rows;
@@ -525,6 +576,13 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
             best.method = METHOD_LOOKUP;
         }
         best.single |= have->single && access.single;
+    }
+    if (item->each.node != NULL && (item->each_needs & ~have->rels) == 0) {
+        double cost = have->cost + have->rows * (item->each.cost + 1);
+        if (cost < best.cost) {
+            best.cost = cost;
+            best.method = METHOD_EACH;
+        }
     }
     best.cost += best.rows * 0.1;
     return best;
@@ -622,6 +680,16 @@ step_build(struct level *level, enum join_kind kind, struct path *have, struct i
         access_choose(level, item->rel, list, all.count, have->rels, NULL, &access);
         TRY(access_build(level, item->rel, &access, list, all.count, &inner));
         node = join_node(planner, PLAN_NEST_LOOP, kind, step, have->node, inner);
+    } else if (step->method == METHOD_EACH) {
+        node = join_node(planner, PLAN_NEST_LOOP, kind, step, have->node, item->each.node);
+        for (uint32_t i = 0; i < preds->count; i++) {
+            struct pred *pred = preds->items[i];
+            if (pred->tie_of == NULL || pred->tie_of != item->unnested) {
+                expr_vec_add(planner->arena, &rest, pred->expr);
+            }
+        }
+        node->join.condition = rest.items;
+        node->join.condition_count = rest.count;
     } else {
         TRY(item_build(level, item));
         struct plan_node *other = item->path.node;
@@ -662,7 +730,7 @@ step_build(struct level *level, enum join_kind kind, struct path *have, struct i
     }
     have->node = node;
     have->rels |= item->rels;
-    have->needs |= item->needs;
+    have->needs |= item->unnested == NULL ? item->needs : 0;
     have->rows = step->rows;
     have->cost = step->cost;
     have->single = step->single;
@@ -678,6 +746,9 @@ may_join(const struct list *list, const struct item *item, rel_set have)
     for (uint32_t i = 0; i < list->count; i++) {
         own |= list->items[i].rels;
     }
+    if (have == 0 && item->may_lead) {
+        return true;
+    }
     return (item->needs & own & ~item->rels & ~have) == 0;
 }
 
@@ -692,6 +763,101 @@ connected(const struct list *list, rel_set have, const struct item *item)
         }
     }
     return (item->needs & have) != 0;
+}
+
+/* The conditions under which the item joins what there is. */
+static struct vec
+item_preds(const struct list *list, rel_set have, const struct item *item)
+{
+    struct vec preds = {0};
+    if (item->kind != JOIN_INNER) {
+        return item->ties;
+    }
+    step_preds(list, have, item, &preds);
+    return preds;
+}
+
+static const struct expr *
+tie_key(struct level *level, const struct item *item, uint32_t i)
+{
+    const struct expr *expr = ((struct pred *)item->ties.items[i])->expr;
+    bool left = (level_rels(level, expr->list[0]) & item->rels) != 0;
+    return expr->list[left ? 0 : 1];
+}
+
+static bool
+is_tie_key(struct level *level, const struct item *item, reg_t reg)
+{
+    for (uint32_t i = 0; i < item->ties.count; i++) {
+        if (tie_key(level, item, i)->reg == reg) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No two rows of the item have the same keys. */
+static bool
+keys_unique(struct level *level, const struct item *item)
+{
+    const struct rel *rel = item->unnested->rel;
+    if (rel->kind == REL_QUERY) {
+        bool unique = rel->query->group_count > 0 && rel->query->set_function == NULL;
+        for (uint32_t i = 0; i < rel->query->group_count && unique; i++) {
+            unique = is_tie_key(level, item, rel->query->groups[i].reg);
+        }
+        return unique;
+    }
+    for (uint16_t i = 0; rel->kind == REL_TABLE && i < rel->relation->index_count; i++) {
+        const struct index *index = &rel->relation->indexes[i];
+        bool unique = index->unique;
+        for (uint16_t c = 0; c < index->column_count && unique; c++) {
+            unique = is_tie_key(level, item, rel->base + index->columns[c]);
+        }
+        if (unique) {
+            return true; /* nulls, of which there may be many, equal nothing */
+        }
+    }
+    return false;
+}
+
+/* What it is as the first of all. */
+static struct path
+lead_path(const struct list *list, const struct item *item)
+{
+    struct path path = item->path;
+    if (item->kind != JOIN_SEMI || !item->may_lead || keys_unique(list->level, item)) {
+        return path;
+    }
+    double distinct = 1;
+    for (uint32_t i = 0; i < item->ties.count; i++) {
+        double some = side_distinct(list->level, tie_key(list->level, item, i));
+        distinct *= some > 0 ? some : path.rows;
+    }
+    path.cost += path.rows * COST_DISTINCT;
+    path.rows = distinct < path.rows ? distinct : path.rows;
+    return path;
+}
+
+/* The different keys of a semi join's inner side, as a relation to begin with. */
+static void
+lead_build(struct level *level, const struct item *item, struct path *path)
+{
+    struct planner *planner = level->planner;
+    path->node = item->path.node;
+    if (keys_unique(level, item)) {
+        return;
+    }
+    struct plan_node *node =
+        plan_node_new(planner, PLAN_DISTINCT, path->rows, path->cost, item->path.node);
+    node->distinct.keys =
+        arena_alloc(planner->arena, item->ties.count * sizeof *node->distinct.keys);
+    for (uint32_t i = 0; i < item->ties.count; i++) {
+        const struct expr *key = tie_key(level, item, i);
+        node->distinct.keys[node->distinct.key_count++] =
+            (struct plan_sort_key){.reg = key->reg, .type = key->type};
+    }
+    path->node = node;
 }
 
 static void
@@ -712,8 +878,7 @@ order_greedily(const struct list *list, uint32_t *order)
                 .rows = item->path.rows, .cost = item->path.cost, .single = item->path.single};
             bool joined = n == 0 || connected(list, have.rels, item);
             if (n > 0) {
-                struct vec preds = {0};
-                step_preds(list, have.rels, item, &preds);
+                struct vec preds = item_preds(list, have.rels, item);
                 step = step_estimate(list->level, &have, item, &preds, true);
             } else {
                 step.cost += step.rows;
@@ -764,8 +929,7 @@ order_dynamically(const struct list *list, uint32_t *order)
                     .rows = sets[without].rows,
                     .cost = sets[without].cost,
                     .single = sets[without].single};
-                struct vec preds = {0};
-                step_preds(list, have.rels, item, &preds);
+                struct vec preds = item_preds(list, have.rels, item);
                 step = step_estimate(list->level, &have, item, &preds, true);
             }
             if (step.cost < best->cost) {
@@ -792,14 +956,17 @@ join_list(struct list *list, struct path *path)
     } else {
         order_greedily(list, order);
     }
-    TRY(item_build(list->level, &list->items[order[0]]));
-    *path = list->items[order[0]].path;
+    struct item *lead = &list->items[order[0]];
+    TRY(item_build(list->level, lead));
+    *path = lead_path(list, lead);
+    if (lead->kind == JOIN_SEMI) {
+        lead_build(list->level, lead, path);
+    }
     for (uint32_t n = 1; n < list->count; n++) {
         struct item *item = &list->items[order[n]];
-        struct vec preds = {0};
-        step_preds(list, path->rels, item, &preds);
+        struct vec preds = item_preds(list, path->rels, item);
         struct step step = step_estimate(list->level, path, item, &preds, true);
-        TRY(step_build(list->level, JOIN_INNER, path, item, &preds, &step));
+        TRY(step_build(list->level, item->kind, path, item, &preds, &step));
     }
     return ERR_OK;
 }
@@ -937,6 +1104,70 @@ item_for_tree(
     return ERR_OK;
 }
 
+/* The subquery's rows can be a relation to begin with: each of its ties is an equality of one of
+ * its columns with something of the others. */
+static bool
+may_lead(struct level *level, const struct item *item)
+{
+    for (uint32_t i = 0; i < item->ties.count; i++) {
+        const struct pred *pred = item->ties.items[i];
+        bool flip;
+        if (!is_hash_key(level, pred, ~item->rels, item->rels, &flip) ||
+            pred->expr->list[flip ? 0 : 1]->kind != EXPR_REGISTER) {
+            return false;
+        }
+    }
+    return item->kind == JOIN_SEMI;
+}
+
+/* `joins` gets the ties that may join others with it. */
+static enum err
+item_for_unnested(
+    struct level *level, const struct unnested *unnested, struct vec *joins, struct item *item)
+{
+    struct planner *planner = level->planner;
+    item->unnested = unnested;
+    item->kind = unnested->kind;
+    item->rels = rel_bit(level, unnested->rel);
+    rel_set outer = 0;
+    for (uint32_t i = 0; i < unnested->preds.count; i++) {
+        vec_add(planner->arena, &item->preds, pred_new(level, unnested->preds.items[i]));
+    }
+    for (uint32_t i = 0; i < unnested->ties.count; i++) {
+        struct pred *pred = pred_new(level, unnested->ties.items[i]);
+        pred->tie_of = unnested;
+        outer |= pred->rels & ~item->rels;
+        vec_add(planner->arena, &item->ties, pred);
+    }
+    if (unnested->rel->kind == REL_TABLE) {
+        item->rel = unnested->rel;
+        struct access access;
+        access_choose(level, item->rel, (struct pred *const *)(void *)item->preds.items,
+            item->preds.count, 0, NULL, &access);
+        item->path = (struct path){
+            .rels = item->rels, .rows = access.rows, .cost = access.cost, .single = access.single};
+    } else {
+        struct vec none = {0};
+        TRY(plan_rel(level, unnested->rel, &none, NULL, NULL, &item->path));
+        item->built = true;
+    }
+    if (unnested->each != NULL) {
+        reg_t base;
+        struct collect_rels collect = {.level = level};
+        TRY(plan_query(planner, unnested->each, false, &base, &item->each));
+        query_reads(unnested->each, collect_rel, &collect);
+        item->each_needs = collect.rels & ~item->rels;
+    }
+    item->needs = item->kind == JOIN_INNER ? 0 : outer;
+    item->may_lead = may_lead(level, item);
+    if (item->kind == JOIN_INNER || item->may_lead) {
+        for (uint32_t i = 0; i < item->ties.count; i++) {
+            vec_add(planner->arena, joins, item->ties.items[i]);
+        }
+    }
+    return ERR_OK;
+}
+
 enum err
 plan_join_tree(struct level *level, struct join_tree *tree, struct vec *preds,
     const struct order *order, bool *ordered, struct path *path)
@@ -944,6 +1175,8 @@ plan_join_tree(struct level *level, struct join_tree *tree, struct vec *preds,
     struct planner *planner = level->planner;
     TRY(bind_check_stack(planner->binder));
     struct flat flat = {.level = level};
+    const struct vec unnested = level->unnested; /* of all of FROM: not of its parts */
+    level->unnested = (struct vec){0};
     for (uint32_t i = 0; i < preds->count; i++) {
         struct pred *pred = preds->items[i];
         vec_add(planner->arena, &flat.preds, pred);
@@ -957,17 +1190,22 @@ plan_join_tree(struct level *level, struct join_tree *tree, struct vec *preds,
         struct pred *pred = flat.preds.items[i];
         vec_add(planner->arena, pred->rels == 0 ? &top : &here, pred);
     }
-    if (flat.trees.count > 1) {
+    if (flat.trees.count + unnested.count > 1) {
         conds_derive(level, &here);
     }
-    if (flat.trees.count == 1 && ((struct join_tree *)flat.trees.items[0])->kind == TREE_REL) {
+    if (flat.trees.count == 1 && unnested.count == 0 &&
+        ((struct join_tree *)flat.trees.items[0])->kind == TREE_REL) {
         TRY(plan_rel(
             level, ((struct join_tree *)flat.trees.items[0])->rel, &here, order, ordered, path));
     } else {
-        struct list list = {.level = level, .count = flat.trees.count};
+        struct list list = {.level = level, .count = flat.trees.count + unnested.count};
         list.items = arena_array(planner->arena, list.count, sizeof *list.items);
-        for (uint32_t i = 0; i < list.count; i++) {
+        for (uint32_t i = 0; i < flat.trees.count; i++) {
             TRY(item_for_tree(level, flat.trees.items[i], &here, &list.items[i]));
+        }
+        for (uint32_t i = 0; i < unnested.count; i++) {
+            TRY(item_for_unnested(
+                level, unnested.items[i], &list.joins, &list.items[flat.trees.count + i]));
         }
         for (uint32_t i = 0; i < here.count; i++) {
             struct pred *pred = here.items[i];

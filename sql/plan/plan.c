@@ -129,8 +129,7 @@ target_source(struct planner *planner, const struct modify *modify, struct expr_
     struct level level;
     level_start(&level, planner, modify->source);
     TRY(plan_from(&level, NULL, NULL, path));
-    level_recheck(&level, rel_bit(&level, modify->target), recheck);
-    return ERR_OK;
+    return level_recheck(&level, rel_bit(&level, modify->target), recheck);
 }
 
 static void

@@ -31,15 +31,26 @@ struct pred {
     struct expr *expr;
     rel_set rels; /* of this level; those of queries around it are like constants */
     /* For estimates and joins (conds.c): */
-    double implied;  /* what predicates derived of this one let pass already */
-    uint32_t equals; /* the class of equal columns it is of; 0: none */
-    bool derived;    /* not written, follows of others of its class */
+    double implied;                /* what predicates derived of this one let pass already */
+    uint32_t equals;               /* the class of equal columns it is of; 0: none */
+    bool derived;                  /* not written, follows of others of its class */
+    const struct unnested *tie_of; /* `each` of it has this condition inside */
 };
 
 struct level {
     struct planner *planner;
     struct query *query;
-    rel_set needs[64]; /* of relation i (LATERAL): relations it reads */
+    rel_set needs[64];   /* of relation i (LATERAL): relations it reads */
+    struct vec unnested; /* struct unnested *: to be joined with all of FROM */
+};
+
+/* A subquery of WHERE that is joined (unnest.c). */
+struct unnested {
+    enum join_kind kind; /* SEMI, ANTI; INNER: a scalar subquery, grouped by its ties */
+    struct rel *rel;
+    struct expr_vec preds; /* on a stored table alone */
+    struct expr_vec ties;  /* the join's conditions */
+    struct query *each;    /* the same for one outer row at a time, ties included; or NULL */
 };
 
 /* Keys a result should be sorted by: for choosing an index that gives the order. */
@@ -84,7 +95,7 @@ enum err plan_from(
 enum err plan_subplans(struct planner *planner, struct expr *expr);
 void level_start(struct level *level, struct planner *planner, struct query *query);
 /* All inner conditions that read these relations: what a changed row is judged by again. */
-void level_recheck(struct level *level, rel_set rels, struct expr_vec *to);
+enum err level_recheck(struct level *level, rel_set rels, struct expr_vec *to);
 
 /* join.c */
 enum err plan_join_tree(struct level *level, struct join_tree *tree, struct vec *preds,
@@ -98,6 +109,10 @@ void node_filter(
 /* conds.c: the parts of a condition that are ANDed; and what predicates imply, added to them. */
 void conds_split(struct planner *planner, struct expr *expr, struct expr_vec *to);
 void conds_derive(struct level *level, struct vec *preds);
+
+/* unnest.c: takes subqueries out of the conditions of *tree (a copy is made) into level->unnested.
+ */
+void plan_unnest(struct level *level, struct join_tree **tree);
 
 /* access.c. preds: of this relation, and those that become usable with `available` filled. */
 void access_choose(struct level *level, const struct rel *rel, struct pred *const *preds,

@@ -92,6 +92,7 @@ level_start(struct level *level, struct planner *planner, struct query *query)
 {
     level->planner = planner;
     level->query = query;
+    level->unnested = (struct vec){0};
     for (uint32_t i = 0; i < query->rels.count; i++) {
         struct rel *rel = query->rels.items[i];
         level->needs[i] = 0;
@@ -113,7 +114,9 @@ plan_from(struct level *level, const struct order *order, bool *ordered, struct 
     *path = (struct path){.rows = 1, .cost = 0.1};
     if (query->from != NULL && query->from->items.count > 0) {
         struct vec none = {0};
-        return plan_join_tree(level, query->from, &none, order, ordered, path);
+        struct join_tree *tree = query->from;
+        plan_unnest(level, &tree);
+        return plan_join_tree(level, tree, &none, order, ordered, path);
     }
     path->node = plan_node_new(planner, PLAN_RESULT, 1, 0.1, NULL);
     const struct expr_vec *where = query->from != NULL ? &query->from->conds : &query->where;
@@ -122,29 +125,29 @@ plan_from(struct level *level, const struct order *order, bool *ordered, struct 
     return ERR_OK;
 }
 
-static void
+static enum err
 recheck_tree(struct level *level, const struct join_tree *tree, rel_set rels, struct expr_vec *to)
 {
     if (tree->kind != TREE_LIST) {
-        return;
+        return ERR_OK;
     }
     for (uint32_t i = 0; i < tree->conds.count; i++) {
         struct expr *expr = tree->conds.items[i];
         if ((level_rels(level, expr) & rels) != 0) {
+            TRY(plan_subplans(level->planner, expr)); /* it may have been unnested */
             expr_vec_add(level->planner->arena, to, expr);
         }
     }
     for (uint32_t i = 0; i < tree->items.count; i++) {
-        recheck_tree(level, tree->items.items[i], rels, to);
+        TRY(recheck_tree(level, tree->items.items[i], rels, to));
     }
+    return ERR_OK;
 }
 
-void
+enum err
 level_recheck(struct level *level, rel_set rels, struct expr_vec *to)
 {
-    if (level->query->from != NULL) {
-        recheck_tree(level, level->query->from, rels, to);
-    }
+    return level->query->from == NULL ? ERR_OK : recheck_tree(level, level->query->from, rels, to);
 }
 
 /* ---- aggregation ----------------------------------------------------------------------------- */
@@ -472,7 +475,7 @@ lock_rows(struct level *level, struct path *path)
         rels |= rel_bit(level, item->rel);
     }
     struct expr_vec recheck = {0};
-    level_recheck(level, rels, &recheck);
+    TRY(level_recheck(level, rels, &recheck));
     node->lock.recheck = recheck.items;
     node->lock.recheck_count = recheck.count;
     path->node = node;

@@ -255,13 +255,27 @@ class Generator:
                     f"{self.expression(kind, scope, depth - 1)}")
         if shape < 0.89:
             return f"({self.condition(scope, depth - 1)}) is {self.one('', 'not ')}{self.one('true', 'false', 'unknown')}"
+        return self.subquery(kind, scope, depth)
+
+    def subquery(self, kind, scope, depth):
+        """A condition over a subquery."""
         table, inner = self.table_scope()
+        if self.maybe(0.2):
+            other, others = self.table_scope()
+            table, inner = self.one((f"{table}, {other}", inner + others),
+                                    (f"{table} left join {other} on "
+                                     f"{self.condition(inner + others, 0)}", inner + others))
         column = self.column(kind, inner)
         where = self.condition(inner + (scope if self.maybe(0.5) else []), depth - 2)
         outer = self.column(kind, scope)
         if column and outer and self.maybe(0.4):
             where = self.one(f"{column} = {outer}", f"{outer} = {column}",
                              f"{column} = {outer} and {self.condition(inner, 0)}")
+            if self.maybe(0.25) and kind not in NO_EXTREMES and kind != "boolean":
+                what = f"{self.one('min', 'max')}({self.column(kind, inner)})"
+                return (f"{outer} {self.one('=', '<', '>=', '<>')} "
+                        f"(select {what} from {table} where {where})")
+        shape = self.chance.random() * 0.11 + 0.89
         if shape < 0.93 or not column:
             return f"{self.one('', 'not ')}exists (select 1 from {table} where {where})"
         left = self.column(kind, scope) or self.literal(kind)
@@ -348,6 +362,9 @@ class Generator:
         """(text, types of its columns). Ordered wholly or not at all."""
         source, scope = self.joined(depth)
         where = f" where {self.condition(scope, 2)}" if self.maybe(0.7) else ""
+        while scope and self.maybe(0.2):
+            kind = self.one(*[of for _, of in scope])
+            where += f" {'and' if where else 'where'} {self.subquery(kind, scope, 2)}"
         group = having = ""
         columns, made = [], []
         if kinds is None and self.maybe(0.3):

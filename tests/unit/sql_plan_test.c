@@ -234,11 +234,12 @@ test_joins(struct fixture *f)
         "  Index Cond: (id = 3)\n"
         "  Filter: (c = 'x'::text)\n");
     expect(f, "select * from t where b in (select n from u where u.id < 3)",
-        "Seq Scan on t\n"
-        "  Filter: (hashed SubPlan 1)\n"
-        "  SubPlan 1\n"
-        "    ->  Index Scan using u_pkey on u\n"
-        "          Index Cond: (id < 3)\n");
+        "Hash Semi Join\n"
+        "  Hash Cond: (t.b = u.n)\n"
+        "  ->  Seq Scan on t\n"
+        "  ->  Hash\n"
+        "        ->  Index Scan using u_pkey on u\n"
+        "              Index Cond: (id < 3)\n");
     expect(f, "select * from generate_series(1, 3) g, t where t.id = g",
         "Hash Join\n"
         "  Hash Cond: (t.id = generate_series)\n"
