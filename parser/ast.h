@@ -58,7 +58,7 @@ enum ast_kind {
     AST_SQL_VALUE, /* CURRENT_DATE, CURRENT_USER .. */
     AST_DEFAULT,   /* the word DEFAULT in VALUES and SET */
     AST_NAMED_ARG, /* f(name => x) */
-    AST_GROUPING,  /* ROLLUP, CUBE, GROUPING SETS, () : parsed to be refused */
+    AST_GROUPING,  /* ROLLUP, CUBE, GROUPING SETS, () in GROUP BY; GROUPING(..) anywhere */
     /* parts */
     AST_NAME,
     AST_TYPE,
@@ -216,12 +216,45 @@ struct ast_bool {
     struct ast_list *list;
 };
 
+enum ast_frame_unit {
+    AST_FRAME_RANGE,
+    AST_FRAME_ROWS,
+    AST_FRAME_GROUPS,
+};
+
+enum ast_frame_bound_kind { /* in the order in which a frame may have them */
+    AST_UNBOUNDED_PRECEDING,
+    AST_OFFSET_PRECEDING,
+    AST_CURRENT_ROW,
+    AST_OFFSET_FOLLOWING,
+    AST_UNBOUNDED_FOLLOWING,
+};
+
+enum ast_frame_exclusion {
+    AST_EXCLUDE_NO_OTHERS,
+    AST_EXCLUDE_CURRENT_ROW,
+    AST_EXCLUDE_GROUP,
+    AST_EXCLUDE_TIES,
+};
+
+struct ast_frame_bound {
+    enum ast_frame_bound_kind kind;
+    struct ast_node *offset;
+    int32_t location;
+};
+
+struct ast_frame {
+    enum ast_frame_unit unit;
+    struct ast_frame_bound start, end; /* without BETWEEN the end is the current row */
+    enum ast_frame_exclusion exclusion;
+};
+
 struct ast_window {
     struct ast_node node;
     const char *name; /* of WINDOW name AS (..); for OVER name: only this, and reference is true */
     const char *base; /* (base PARTITION ..) */
     bool reference;
-    bool frame; /* a frame clause was written */
+    struct ast_frame *frame; /* NULL: no frame clause was written */
     struct ast_list *partition;
     struct ast_list *order; /* AST_SORT */
 };
@@ -446,9 +479,19 @@ struct ast_named_arg {
     struct ast_node *value;
 };
 
+enum ast_grouping_kind {
+    AST_GROUPING_EMPTY, /* () */
+    AST_GROUPING_ROLLUP,
+    AST_GROUPING_CUBE,
+    AST_GROUPING_SETS, /* its items may be AST_GROUPING too */
+    AST_GROUPING_CALL, /* the expression GROUPING(a, b) */
+};
+
+/* (a, b) as an item of ROLLUP, CUBE, GROUPING SETS and GROUP BY is an AST_ROW without ROW. */
 struct ast_grouping {
     struct ast_node node;
-    const char *what; /* "ROLLUP", "CUBE", "GROUPING SETS", "()" */
+    enum ast_grouping_kind kind;
+    struct ast_list *list;
 };
 
 /* ---- parts of statements --------------------------------------------------------------------- */

@@ -335,6 +335,27 @@ parser__call(struct parser *p, struct parser_any_name *name, struct ast_list *ar
 }
 
 struct ast_node *
+parser__grouping(
+    struct parser *p, enum ast_grouping_kind kind, struct ast_list *list, int32_t location)
+{
+    struct ast_grouping *grouping = NEW(AST_GROUPING, grouping, location);
+    grouping->kind = kind;
+    grouping->list = list;
+    parser__above_list(p, grouping, list);
+    return NODE(grouping);
+}
+
+struct ast_frame *
+parser__frame(
+    struct parser *p, const struct ast_frame_bound *start, const struct ast_frame_bound *end)
+{
+    struct ast_frame *frame = arena_alloc(p->arena, sizeof *frame);
+    frame->start = *start;
+    frame->end = end != NULL ? *end : (struct ast_frame_bound){.kind = AST_CURRENT_ROW};
+    return frame;
+}
+
+struct ast_node *
 parser__special(struct parser *p, const char *name, struct ast_list *args, int32_t location)
 {
     struct parser_any_name any = {.schema = "pg_catalog", .name = name, .location = location};

@@ -447,10 +447,10 @@ set_quantifier_all ::= ALL.
 group_list(A) ::= group_item(I). { A = parser__list(p, I); }
 group_list(A) ::= group_list(L) COMMA group_item(I). { A = parser__append(p, L, I); }
 group_item(A) ::= a_expr(E). { A = E; }
-group_item(A) ::= LP(K) RP. { A = NODE(NEW(AST_GROUPING, grouping, HERE(K))); ((struct ast_grouping *)A)->what = "()"; }
-group_item(A) ::= ROLLUP(K) LP expr_list RP. { A = NODE(NEW(AST_GROUPING, grouping, HERE(K))); ((struct ast_grouping *)A)->what = "ROLLUP"; }
-group_item(A) ::= CUBE(K) LP expr_list RP. { A = NODE(NEW(AST_GROUPING, grouping, HERE(K))); ((struct ast_grouping *)A)->what = "CUBE"; }
-group_item(A) ::= GROUPING(K) SETS LP group_list RP. { A = NODE(NEW(AST_GROUPING, grouping, HERE(K))); ((struct ast_grouping *)A)->what = "GROUPING SETS"; }
+group_item(A) ::= LP(K) RP. { A = parser__grouping(p, AST_GROUPING_EMPTY, NULL, HERE(K)); }
+group_item(A) ::= ROLLUP(K) LP expr_list(L) RP. { A = parser__grouping(p, AST_GROUPING_ROLLUP, L, HERE(K)); }
+group_item(A) ::= CUBE(K) LP expr_list(L) RP. { A = parser__grouping(p, AST_GROUPING_CUBE, L, HERE(K)); }
+group_item(A) ::= GROUPING(K) SETS LP group_list(L) RP. { A = parser__grouping(p, AST_GROUPING_SETS, L, HERE(K)); }
 
 having_clause(A) ::= . { A = NULL; }
 having_clause(A) ::= HAVING a_expr(E). { A = E; }
@@ -471,6 +471,10 @@ window_spec(A) ::= LP(K) window_base(B) window_partition(P) opt_sort_clause(O) w
     A->base = B.text; A->partition = P; A->order = O; A->frame = F;
     parser__above_list(p, A, P);
     parser__above_list(p, A, O);
+    if (F != NULL) {
+        parser__above(p, A, F->start.offset);
+        parser__above(p, A, F->end.offset);
+    }
 }
 %type window_base {struct parser_token}
 window_base(A) ::= . [OP] { A = (struct parser_token){NULL, 0, -1}; }
@@ -479,24 +483,28 @@ window_base(A) ::= col_id(N). { A = N; }
 window_partition(A) ::= . { A = NULL; }
 window_partition(A) ::= PARTITION BY expr_list(L). { A = L; }
 /* It ends the specification, so that it can look ahead to the parenthesis. */
-%type window_frame {bool}
-window_frame(A) ::= RP. { A = false; }
-window_frame(A) ::= frame_unit frame_extent frame_exclusion RP. { A = true; }
-frame_unit ::= RANGE.
-frame_unit ::= ROWS.
-frame_unit ::= GROUPS.
-frame_extent ::= frame_bound.
-frame_extent ::= BETWEEN frame_bound AND frame_bound.
-frame_bound ::= UNBOUNDED PRECEDING.
-frame_bound ::= UNBOUNDED FOLLOWING.
-frame_bound ::= CURRENT ROW.
-frame_bound ::= a_expr PRECEDING.
-frame_bound ::= a_expr FOLLOWING.
-frame_exclusion ::= .
-frame_exclusion ::= EXCLUDE CURRENT ROW.
-frame_exclusion ::= EXCLUDE GROUP.
-frame_exclusion ::= EXCLUDE TIES.
-frame_exclusion ::= EXCLUDE NO OTHERS.
+%type window_frame {struct ast_frame *}
+window_frame(A) ::= RP. { A = NULL; }
+window_frame(A) ::= frame_unit(U) frame_extent(E) frame_exclusion(X) RP. { A = E; A->unit = U; A->exclusion = X; }
+%type frame_unit {enum ast_frame_unit}
+frame_unit(A) ::= RANGE. { A = AST_FRAME_RANGE; }
+frame_unit(A) ::= ROWS. { A = AST_FRAME_ROWS; }
+frame_unit(A) ::= GROUPS. { A = AST_FRAME_GROUPS; }
+%type frame_extent {struct ast_frame *}
+frame_extent(A) ::= frame_bound(S). { A = parser__frame(p, &S, NULL); }
+frame_extent(A) ::= BETWEEN frame_bound(S) AND frame_bound(E). { A = parser__frame(p, &S, &E); }
+%type frame_bound {struct ast_frame_bound}
+frame_bound(A) ::= UNBOUNDED(K) PRECEDING. { A = (struct ast_frame_bound){AST_UNBOUNDED_PRECEDING, NULL, HERE(K)}; }
+frame_bound(A) ::= UNBOUNDED(K) FOLLOWING. { A = (struct ast_frame_bound){AST_UNBOUNDED_FOLLOWING, NULL, HERE(K)}; }
+frame_bound(A) ::= CURRENT(K) ROW. { A = (struct ast_frame_bound){AST_CURRENT_ROW, NULL, HERE(K)}; }
+frame_bound(A) ::= a_expr(E) PRECEDING. { A = (struct ast_frame_bound){AST_OFFSET_PRECEDING, E, E->location}; }
+frame_bound(A) ::= a_expr(E) FOLLOWING. { A = (struct ast_frame_bound){AST_OFFSET_FOLLOWING, E, E->location}; }
+%type frame_exclusion {enum ast_frame_exclusion}
+frame_exclusion(A) ::= . { A = AST_EXCLUDE_NO_OTHERS; }
+frame_exclusion(A) ::= EXCLUDE CURRENT ROW. { A = AST_EXCLUDE_CURRENT_ROW; }
+frame_exclusion(A) ::= EXCLUDE GROUP. { A = AST_EXCLUDE_GROUP; }
+frame_exclusion(A) ::= EXCLUDE TIES. { A = AST_EXCLUDE_TIES; }
+frame_exclusion(A) ::= EXCLUDE NO OTHERS. { A = AST_EXCLUDE_NO_OTHERS; }
 
 /* ---- FROM ------------------------------------------------------------------------------------ */
 
@@ -852,7 +860,7 @@ c_expr(A) ::= ARRAY(K) select_with_parens(S). { A = parser__subquery(p, S, true,
 c_expr(A) ::= ARRAY(K) array_expr(E). { A = E; A->location = HERE(K); }
 c_expr(A) ::= explicit_row(E). { A = E; }
 c_expr(A) ::= implicit_row(E). { A = E; }
-c_expr(A) ::= GROUPING(K) LP expr_list RP. { A = NODE(NEW(AST_GROUPING, grouping, HERE(K))); ((struct ast_grouping *)A)->what = "GROUPING"; }
+c_expr(A) ::= GROUPING(K) LP expr_list(L) RP. { A = parser__grouping(p, AST_GROUPING_CALL, L, HERE(K)); }
 
 array_expr(A) ::= LB(K) expr_list(L) RB. { struct ast_array *array = NEW(AST_ARRAY, array, HERE(K)); array->list = L; parser__above_list(p, array, L); A = NODE(array); }
 array_expr(A) ::= LB(K) array_expr_list(L) RB. { struct ast_array *array = NEW(AST_ARRAY, array, HERE(K)); array->list = L; parser__above_list(p, array, L); A = NODE(array); }

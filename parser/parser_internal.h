@@ -90,6 +90,11 @@ void *parser__node(struct parser *p, enum ast_kind kind, size_t size, int32_t lo
 /* node is above child (or list): keeps node->depth, enforces AST_DEPTH_MAX. NULL is allowed. */
 void parser__above(struct parser *p, void *node, const void *child);
 void parser__above_list(struct parser *p, void *node, const struct ast_list *list);
+struct ast_node *parser__grouping(
+    struct parser *p, enum ast_grouping_kind kind, struct ast_list *list, int32_t location);
+/* end NULL: the current row */
+struct ast_frame *parser__frame(
+    struct parser *p, const struct ast_frame_bound *start, const struct ast_frame_bound *end);
 
 struct ast_list *parser__list(struct parser *p, void *item); /* NULL: an empty list */
 struct ast_list *parser__append(struct parser *p, struct ast_list *list, void *item);

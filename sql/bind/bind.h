@@ -201,6 +201,7 @@ struct from_item {
     const char *alias;
     const char *schema;              /* of a table without alias: s.t.c names its column */
     const struct relation *relation; /* a table; then register base + c is column c */
+    const struct relation *view;     /* whose columns the exprs are */
     reg_t base;
     struct rel *rel;
     uint32_t column_count;
@@ -248,6 +249,29 @@ struct scope {
     bool in_aggregate;
 };
 
+/* What was found out about the places of a text: how a view's definition is kept (view.c). */
+enum note_kind {
+    NOTE_COLUMN,  /* a column reference, or one column of a star: alias, column, relation */
+    NOTE_TABLE,   /* a table or view by name */
+    NOTE_LITERAL, /* an untyped literal became this type */
+    NOTE_OPERAND, /* an operand was cast to this type */
+};
+
+struct bind_note {
+    enum note_kind kind;
+    int32_t location;
+    oid_t type;
+    const char *alias; /* NULL: the name alone says it */
+    const char *column;
+    const struct relation *relation; /* or view, or NULL */
+    uint32_t number;                 /* its column, from 0 */
+};
+
+struct bind_notes {
+    struct bind_note *items;
+    uint32_t count, capacity;
+};
+
 struct binder {
     struct task *task;
     struct plan_context *context;
@@ -262,6 +286,7 @@ struct binder {
     struct plan_table_lock *locks;
     uint32_t lock_count, lock_capacity;
     bool writes;
+    struct bind_notes *notes; /* NULL: nobody asks */
 };
 
 /* ---- what the files offer each other, and sql/plan --------------------------------------------
@@ -283,6 +308,10 @@ enum err bind_conflict(struct binder *binder, struct scope *scope, const struct 
 enum err bind_set_list(
     struct binder *binder, struct scope *scope, const struct ast_list *set, struct modify *modify);
 enum err bind_checks(struct binder *binder, struct modify *modify);
+void bind_note(struct binder *binder, const struct bind_note *note);
+const struct bind_note *bind_note_find(
+    const struct bind_notes *notes, enum note_kind kind, int32_t location, uint32_t skip);
+void bind_note_operand(struct binder *binder, const struct expr *operand, oid_t type);
 /* Parameters nobody gave a type: 42P18. */
 enum err bind_finish_params(struct binder *binder);
 

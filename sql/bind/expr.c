@@ -388,6 +388,7 @@ call_arguments(
     bool variadic = (function->flags & FUNCTION_VARIADIC) != 0;
     for (uint32_t i = 0; i < *count; i++) {
         oid_t type = function->args[i < function->arg_count ? i : function->arg_count - 1U];
+        bind_note_operand(binder, (*args)[i], type);
         TRY(bind_coerce(binder, &(*args)[i], type, -1, CAST_IMPLICIT, &done));
         if (type == TYPE_ANY && (function->flags & FUNCTION_TEXT_ARGS) != 0) {
             (*args)[i] = expr_text_form(binder, (*args)[i]);

@@ -299,12 +299,15 @@ bind_view(struct binder *binder, struct scope *scope, const struct ast_table *ta
         return bind_error(binder, -1, ERR_CORRUPT, "view \"%s\" is not a query", view->name);
     }
     const char *text = binder->text;
+    struct bind_notes *notes = binder->notes;
     binder->text = NULL;
+    binder->notes = NULL;
     binder->view_depth++;
     struct query *query;
     enum err err = bind_select(binder, NULL, ast_as_select(body), &query);
     binder->view_depth--;
     binder->text = text;
+    binder->notes = notes;
     TRY(err);
     if (query->column_count == view->column_count) {
         for (uint32_t i = 0; i < query->column_count; i++) {
@@ -314,6 +317,7 @@ bind_view(struct binder *binder, struct scope *scope, const struct ast_table *ta
     TRY(place_query(binder, scope, query, nullable,
         table->alias != NULL ? table->alias : view->name, table->columns, table->node.location,
         item, tree));
+    (*item)->view = view;
     if (table->alias == NULL) {
         (*item)->schema = view->schema_name;
     }
@@ -375,6 +379,11 @@ bind_range_table(struct binder *binder, struct scope *scope, const struct ast_ta
     }
     const struct relation *relation;
     TRY(bind_lookup_relation(binder, table, &relation));
+    if (binder->notes != NULL) {
+        bind_note(binder,
+            &(struct bind_note){
+                .kind = NOTE_TABLE, .location = table->node.location, .relation = relation});
+    }
     switch (relation->kind) {
     case RELATION_TABLE:
         bind_lock(binder, relation, TXN_ACCESS_SHARE);
@@ -382,6 +391,7 @@ bind_range_table(struct binder *binder, struct scope *scope, const struct ast_ta
     case RELATION_VIRTUAL:
         break;
     case RELATION_VIEW:
+        bind_lock(binder, relation, TXN_ACCESS_SHARE);
         return bind_view(binder, scope, table, relation, nullable, item, tree);
     case RELATION_INDEX:
         (void)bind_error(binder, table->node.location, ERR_WRONG_OBJECT_TYPE,

@@ -112,6 +112,61 @@ item_columns(
     }
 }
 
+/* ---- notes for view.c ------------------------------------------------------------------------ */
+
+/* The table or subquery whose column `name` is; NULL: none, or a column of USING. */
+static struct from_item *
+item_leaf(struct binder *binder, struct from_item *item, const char *name, uint32_t *number)
+{
+    if (item->join) {
+        if (item_merged(item, name) != NULL) {
+            return NULL;
+        }
+        struct from_item *found = item_leaf(binder, item->left, name, number);
+        return found != NULL ? found : item_leaf(binder, item->right, name, number);
+    }
+    for (uint32_t c = 0; c < item->column_count; c++) {
+        if (item_has(item, c) && strcmp(item_name(item, c), name) == 0) {
+            *number = c;
+            return item;
+        }
+    }
+    return NULL;
+}
+
+static void
+note_column(struct binder *binder, struct from_item *item, const char *name, int32_t location)
+{
+    uint32_t number = 0;
+    const struct from_item *leaf =
+        binder->notes == NULL ? NULL : item_leaf(binder, item, name, &number);
+    if (leaf != NULL) {
+        bind_note(binder, &(struct bind_note){.kind = NOTE_COLUMN,
+                              .location = location,
+                              .alias = leaf->alias,
+                              .column = name,
+                              .relation = leaf->relation != NULL ? leaf->relation : leaf->view,
+                              .number = number});
+    } else if (binder->notes != NULL) {
+        bind_note(
+            binder, &(struct bind_note){.kind = NOTE_COLUMN, .location = location, .column = name});
+    }
+}
+
+static void
+note_star(struct binder *binder, struct from_item *item, int32_t location)
+{
+    if (binder->notes == NULL) {
+        return;
+    }
+    struct expr_vec exprs = {0};
+    struct vec names = {0};
+    item_columns(binder, item, &exprs, &names);
+    for (uint32_t i = 0; i < names.count; i++) {
+        note_column(binder, item, names.items[i], location);
+    }
+}
+
 struct from_item *
 item_for_relation(
     struct binder *binder, struct rel *rel, const struct relation *relation, reg_t base)
@@ -239,6 +294,7 @@ qualified_column(
     TRY(scope_item(binder, scope, schema, table, location, &item));
     uint32_t found = item_find(binder, item, name, location, expr);
     if (found == 1) {
+        note_column(binder, item, name, location);
         return ERR_OK;
     }
     if (found > 1) {
@@ -277,6 +333,12 @@ scope_column(
         }
         if (found == 1) {
             mark_correlated(scope, at);
+            for (uint32_t i = 0; i < at->items.count && binder->notes != NULL; i++) {
+                struct expr *unused;
+                if (item_find(binder, at->items.items[i], name, location, &unused) == 1) {
+                    note_column(binder, at->items.items[i], name, location);
+                }
+            }
             return ERR_OK;
         }
     }
@@ -305,8 +367,8 @@ scope_column(
     return ERR_UNDEFINED_COLUMN;
 }
 
-enum err
-scope_star(struct binder *binder, struct scope *scope, const struct ast_column *column,
+static enum err
+star_columns(struct binder *binder, struct scope *scope, const struct ast_column *column,
     struct expr_vec *exprs, struct vec *names)
 {
     int32_t location = column->node.location;
@@ -317,6 +379,7 @@ scope_star(struct binder *binder, struct scope *scope, const struct ast_column *
         }
         for (uint32_t i = 0; i < scope->items.count; i++) {
             item_columns(binder, scope->items.items[i], exprs, names);
+            note_star(binder, scope->items.items[i], location);
         }
         return ERR_OK;
     }
@@ -324,7 +387,23 @@ scope_star(struct binder *binder, struct scope *scope, const struct ast_column *
     TRY(scope_item(binder, scope, column->count > 1 ? column->parts[column->count - 2] : NULL,
         column->parts[column->count - 1], location, &item));
     item_columns(binder, item, exprs, names);
+    note_star(binder, item, location);
     return ERR_OK;
+}
+
+enum err
+scope_star(struct binder *binder, struct scope *scope, const struct ast_column *column,
+    struct expr_vec *exprs, struct vec *names)
+{
+    int32_t location = column->node.location;
+    /* A WITH query may be bound more than once. */
+    struct bind_notes *notes = binder->notes;
+    if (notes != NULL && bind_note_find(notes, NOTE_COLUMN, location, 0) != NULL) {
+        binder->notes = NULL;
+    }
+    enum err err = star_columns(binder, scope, column, exprs, names);
+    binder->notes = notes;
+    return err;
 }
 
 void

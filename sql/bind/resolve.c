@@ -44,6 +44,10 @@ coerce_literal(struct binder *binder, struct expr **expr, oid_t type, int32_t ty
         }
     }
     *expr = expr_const(binder, type, value, from->location);
+    if (binder->notes != NULL && type != TYPE_NUMERIC) {
+        bind_note(binder,
+            &(struct bind_note){.kind = NOTE_LITERAL, .location = from->location, .type = type});
+    }
     return ERR_OK;
 }
 
@@ -207,6 +211,17 @@ bind_to_text_if_unknown(struct binder *binder, struct expr **expr)
         TRY(bind_coerce(binder, expr, TYPE_TEXT, -1, CAST_IMPLICIT, &done));
     }
     return ERR_OK;
+}
+
+void
+bind_note_operand(struct binder *binder, const struct expr *operand, oid_t type)
+{
+    if (binder->notes != NULL && operand != NULL && operand->type != type &&
+        operand->type != TYPE_UNKNOWN && type != TYPE_ANY && type != TYPE_ANYARRAY &&
+        type != TYPE_ANYELEMENT) {
+        bind_note(binder,
+            &(struct bind_note){.kind = NOTE_OPERAND, .location = operand->location, .type = type});
+    }
 }
 
 /* ---- choosing among candidates ----------------------------------------------------------------
@@ -583,6 +598,8 @@ bind_operator(struct binder *binder, const char *name, struct expr *left, struct
     struct expr **list = arena_alloc(binder->arena, 2 * sizeof *list);
     bool done;
     uint32_t count = 0;
+    bind_note_operand(binder, left, types[0]);
+    bind_note_operand(binder, right, types[1]);
     if (left != NULL) {
         list[count] = left;
         TRY(bind_coerce(binder, &list[count], types[0], -1, CAST_IMPLICIT, &done));
@@ -638,6 +655,7 @@ bind_coerce_list(
         bool done;
         oid_t from = list[i]->type;
         int32_t location = list[i]->location;
+        bind_note_operand(binder, list[i], type);
         TRY(bind_coerce(binder, &list[i], type, -1, CAST_IMPLICIT, &done));
         if (!done) {
             return bind_error(binder, location, ERR_CANNOT_COERCE,

@@ -198,6 +198,12 @@ bool catalog_database_at(
 /* The index of this OID and its table. */
 const struct index *catalog_index_by_oid(
     const struct catalog *catalog, oid_t oid, const struct relation **table);
+/* A type as format_type shows it; NULL: there is no such type. */
+struct ast_type;
+const char *catalog_type_text(struct arena *arena, const struct ast_type *type);
+/* The query of a view as pg_get_viewdef shows it. */
+const char *catalog_view_definition(struct arena *arena, const struct catalog *catalog,
+    const char *const *search_path, const struct relation *view, bool pretty);
 /* Text of COMMENT ON, or NULL. class_oid as in pg_description (pg_class 1259, pg_namespace 2615..);
  * sub: column number from 1, or 0. */
 const char *catalog_comment(const struct catalog *catalog, oid_t class_oid, oid_t oid, int32_t sub);

@@ -1,4 +1,5 @@
 /* sql/catalog/definitions.c - objects back to the SQL that would make them. */
+#include "parser/deparse.h"
 #include "parser/parser.h"
 #include "sql/catalog/catalog_internal.h"
 
@@ -79,4 +80,108 @@ catalog__constraint_definition(struct arena *arena, const struct catalog *catalo
         }
     }
     return NULL;
+}
+
+/* ---- views ----------------------------------------------------------------------------------- */
+
+enum {
+    MODIFIERS_MAX = 8,
+};
+
+const char *
+catalog_type_text(struct arena *arena, const struct ast_type *type)
+{
+    bool plain = type->schema == NULL || strcmp(type->schema, "pg_catalog") == 0;
+    const struct type *found = plain ? type_by_name(type->name) : NULL;
+    if (found == NULL || type->setof || type->percent_type) {
+        return NULL;
+    }
+    oid_t oid = found->oid;
+    if (type->array_dimensions > 0) {
+        oid = found->array_oid;
+    }
+    int32_t numbers[MODIFIERS_MAX];
+    uint32_t count = 0;
+    AST_FOREACH(at, type->modifiers)
+    {
+        bool number = (*at)->kind == AST_CONST && ast_as_const(*at)->kind == AST_CONST_INTEGER;
+        if (!number || count == MODIFIERS_MAX) {
+            return NULL;
+        }
+        numbers[count++] = (int32_t)ast_as_const(*at)->integer;
+    }
+    int32_t typmod = -1;
+    struct diag diag = {0};
+    if (count > 0 || type->interval_fields != 0) {
+        enum err err =
+            found->oid == TYPE_INTERVAL
+                ? type_make_interval_typmod(type->interval_fields, numbers, count, &typmod, &diag)
+                : type_make_typmod(found->oid, numbers, count, &typmod, &diag);
+        if (err != ERR_OK) {
+            return NULL;
+        }
+    }
+    return oid == 0 ? NULL : type_format(arena, oid, typmod);
+}
+
+struct showing {
+    struct arena *arena;
+    const struct catalog *catalog;
+    const char *const *search_path;
+};
+
+static const char *
+show_table(void *arg, const struct ast_table *table)
+{
+    const struct showing *showing = arg;
+    if (table->schema == NULL) {
+        return NULL;
+    }
+    const struct relation *named = catalog_relation(showing->catalog, table->schema, table->name);
+    const struct relation *seen =
+        catalog_relation_on(showing->catalog, showing->search_path, NULL, table->name);
+    return named != NULL && named == seen ? parser_quote_ident(showing->arena, table->name) : NULL;
+}
+
+static const char *
+show_type(void *arg, const struct ast_type *type)
+{
+    const struct showing *showing = arg;
+    return catalog_type_text(showing->arena, type);
+}
+
+const char *
+catalog_view_definition(struct arena *arena, const struct catalog *catalog,
+    const char *const *search_path, const struct relation *view, bool pretty)
+{
+    if (view->view_text == NULL) {
+        return NULL;
+    }
+    struct ast_list *statements;
+    struct diag diag = {0};
+    enum err err =
+        parser_parse(arena, view->view_text, strlen(view->view_text), &statements, &diag);
+    const struct ast_node *body = err != ERR_OK || ast_list_count(statements) != 1
+                                      ? NULL
+                                      : ast_as_statement(ast_list_at(statements, 0))->body;
+    if (body == NULL || body->kind != AST_SELECT) {
+        return view->view_text;
+    }
+    struct showing showing = {.arena = arena, .catalog = catalog, .search_path = search_path};
+    const char **names = arena_array(arena, view->column_count, sizeof *names);
+    for (uint16_t i = 0; i < view->column_count; i++) {
+        names[i] = view->columns[i].name;
+    }
+    struct parser_deparse style = {.names = names,
+        .name_count = view->column_count,
+
+        .arena = arena,
+        .pretty = pretty,
+        .arg = &showing,
+        .table = show_table,
+        .type = show_type};
+    struct buffer to = {0};
+    parser_deparse_query(&style, ast_as_select(body), &to);
+    buffer_add_u8(&to, ';');
+    return finish(arena, &to);
 }

@@ -452,11 +452,12 @@ FN(get_expr)
 
 FN(get_viewdef)
 {
-    (void)count;
-    struct object object = find_object(eval->env->catalog, (oid_t)args[0].i);
+    const struct eval_env *env = eval->env;
+    struct object object = find_object(env->catalog, (oid_t)args[0].i);
     *result = object.relation == NULL || object.index != NULL
                   ? datum_null()
-                  : text_or_null(object.relation->view_text);
+                  : text_or_null(catalog_view_definition(eval->arena, env->catalog,
+                        env->search_path, object.relation, count > 1 && args[1].i != 0));
     return ERR_OK;
 }
 

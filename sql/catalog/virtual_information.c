@@ -37,6 +37,34 @@ virtual__is_tables(struct virtual_row *row)
     return ERR_OK;
 }
 
+enum err
+virtual__is_views(struct virtual_row *row)
+{
+    const struct relation *view;
+    for (size_t i = 0; (view = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        if (virtual__shown_kind(view) != 'v') {
+            continue;
+        }
+        virtual__clear(row);
+        SET(is_views_table_catalog, database(row));
+        SET(is_views_table_schema, virtual__text(view->schema_name));
+        SET(is_views_table_name, virtual__text(view->name));
+        const char *text = catalog_view_definition(
+            row->eval->arena, row->catalog, row->eval->env->search_path, view, false);
+        if (text != NULL) {
+            SET(is_views_view_definition, virtual__text(text));
+        }
+        SET(is_views_check_option, virtual__text("NONE"));
+        SET(is_views_is_updatable, yes_no(false));
+        SET(is_views_is_insertable_into, yes_no(false));
+        SET(is_views_is_trigger_updatable, yes_no(false));
+        SET(is_views_is_trigger_deletable, yes_no(false));
+        SET(is_views_is_trigger_insertable_into, yes_no(false));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
 /* ---- columns --------------------------------------------------------------------------------- */
 
 static void

@@ -566,6 +566,28 @@ virtual__pg_tables(struct virtual_row *row)
 }
 
 enum err
+virtual__pg_views(struct virtual_row *row)
+{
+    const struct relation *view;
+    for (size_t i = 0; (view = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        if (virtual__shown_kind(view) != 'v') {
+            continue;
+        }
+        virtual__clear(row);
+        SET(pg_views_schemaname, virtual__text(view->schema_name));
+        SET(pg_views_viewname, virtual__text(view->name));
+        SET(pg_views_viewowner, virtual__text(virtual__role_name(row, view->owner)));
+        const char *text = catalog_view_definition(
+            row->eval->arena, row->catalog, row->eval->env->search_path, view, false);
+        if (text != NULL) {
+            SET(pg_views_definition, virtual__text(text));
+        }
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
 virtual__pg_stat_user_tables(struct virtual_row *row)
 {
     const struct relation *table;

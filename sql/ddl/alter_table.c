@@ -195,6 +195,8 @@ drop_column(struct ddl *ddl, const struct relation *table, const struct ast_alte
         }
         return no_such_column(ddl, table, action->name);
     }
+    TRY(ddl__drop_dependents(ddl, table->oid, (uint32_t)column + 1, action->cascade, NULL, 0));
+    TRY(ddl__find_again(ddl, table->oid, &table));
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     struct change change = {0};
     for (uint16_t i = edit->relation.index_count; i-- > 0;) {
@@ -435,6 +437,7 @@ alter_column(struct ddl *ddl, const struct relation *table, const struct ast_alt
     }
     switch (action->kind) {
     case AST_ALTER_COLUMN_TYPE:
+        TRY(ddl__check_retype(ddl, table, (uint32_t)column + 1));
         return alter_type(ddl, table, column, action);
     case AST_ALTER_SET_DEFAULT:
     case AST_ALTER_DROP_DEFAULT:
@@ -591,6 +594,12 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
         ddl__notice(
             ddl, ERR_OK, "relation \"%s\" does not exist, skipping", statement->table->name);
         return ERR_OK;
+    }
+    if (statement->object == AST_OBJECT_VIEW && table->kind == RELATION_VIEW) {
+        return ddl__unsupported(ddl, "this form of ALTER VIEW", -1);
+    }
+    if (table->kind != RELATION_TABLE) {
+        return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table", table->name);
     }
     if (statement->object != AST_OBJECT_TABLE) {
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,

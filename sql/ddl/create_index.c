@@ -72,6 +72,13 @@ ddl__create_index(struct ddl *ddl, const struct ast_create_index *statement)
     /* SHARE: no writer has anything uncommitted in the table from here on (D2). CONCURRENTLY is
      * built in the same way. */
     TRY(ddl__lock_relation(ddl, statement->table, TXN_SHARE, false, &table));
+    if (table->kind != RELATION_TABLE) {
+        enum err err = diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE,
+            "cannot create index on relation \"%s\"", table->name);
+        diag_detail(ddl->diag, "This operation is not supported for %s.",
+            table->kind == RELATION_VIEW ? "views" : "sequences");
+        return err;
+    }
 
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     struct index index = {.name = statement->name, .unique = statement->unique};

@@ -298,6 +298,8 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__create_table(ddl, ast_as_create_table(node));
     case AST_CREATE_INDEX:
         return ddl__create_index(ddl, ast_as_create_index(node));
+    case AST_CREATE_VIEW:
+        return ddl__create_view(ddl, ast_as_create_view(node));
     case AST_CREATE_SCHEMA:
         return ddl__create_schema(ddl, ast_as_create_schema(node));
     case AST_DROP:

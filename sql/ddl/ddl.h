@@ -17,6 +17,8 @@
 struct ddl_context;
 struct expr;
 struct spill_space;
+struct view_rename;
+struct view_definition;
 
 /* How DDL looks at expressions (DEFAULT, CHECK, ALTER .. TYPE). ddl_default_hooks are the planner
  * and the executor; tests may bring their own. */
@@ -28,6 +30,10 @@ struct ddl_hooks {
     /* As exec_evaluate. */
     enum err (*evaluate)(
         struct eval *eval, const struct expr *expr, const struct datum *row, struct datum *result);
+    /* As plan_describe_view; text: where errors point, or NULL. */
+    enum err (*describe_view)(struct task *task, struct ddl_context *context, const char *text,
+        const struct ast_select *query, const struct view_rename *rename,
+        struct view_definition *definition);
 };
 extern const struct ddl_hooks ddl_default_hooks;
 

@@ -187,6 +187,24 @@ enum err ddl__truncate(struct ddl *ddl, const struct ast_truncate *statement);
 enum err ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement);
 enum err ddl__rename(struct ddl *ddl, const struct ast_rename *statement);
 enum err ddl__comment(struct ddl *ddl, const struct ast_comment *statement);
+enum err ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement);
+
+/* ---- view.c: what depends on what ------------------------------------------------------------ */
+
+/* Drop a locked view. */
+enum err ddl__drop_view(struct ddl *ddl, const struct relation *view);
+/* Before a relation (column 0) or its column (from 1) goes: the views that look at it go with
+ * CASCADE, else 2BP01. `dropping` go anyway. The picture may be a newer one afterwards. */
+enum err ddl__drop_dependents(struct ddl *ddl, oid_t oid, uint32_t column, bool cascade,
+    const oid_t *dropping, size_t dropping_count);
+/* Before a column (from 1) gets another type: 0A000 if a view looks at it. */
+enum err ddl__check_retype(struct ddl *ddl, const struct relation *table, uint32_t column);
+/* Around a renaming: the views that look at it, before; their new texts stored, after. */
+struct view_rename;
+struct ddl__followers;
+enum err ddl__find_followers(
+    struct ddl *ddl, const struct view_rename *rename, struct ddl__followers **followers);
+enum err ddl__follow(struct ddl *ddl, const struct ddl__followers *followers);
 
 /* Drop one locked table with its trees, names and comments. */
 enum err ddl__drop_table(struct ddl *ddl, const struct relation *relation);

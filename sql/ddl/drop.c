@@ -141,6 +141,10 @@ wrong_kind(struct ddl *ddl, enum ast_object object, const char *name, enum ast_o
         diag_hint(ddl->diag, "Use DROP INDEX to remove an index.");
     } else if (is == AST_OBJECT_TABLE) {
         diag_hint(ddl->diag, "Use DROP TABLE to remove a table.");
+    } else if (is == AST_OBJECT_VIEW) {
+        diag_hint(ddl->diag, "Use DROP VIEW to remove a view.");
+    } else if (is == AST_OBJECT_SEQUENCE) {
+        diag_hint(ddl->diag, "Use DROP SEQUENCE to remove a sequence.");
     }
     return err;
 }
@@ -156,9 +160,19 @@ look(struct ddl *ddl, const struct ast_table *name, const struct relation **rela
     ddl__in_schema(ddl, name->schema, name->name, relation, index);
 }
 
+static enum ast_object
+kind_of(const struct relation *relation)
+{
+    return relation->kind == RELATION_VIEW       ? AST_OBJECT_VIEW
+           : relation->kind == RELATION_SEQUENCE ? AST_OBJECT_SEQUENCE
+                                                 : AST_OBJECT_TABLE;
+}
+
+/* DROP TABLE, DROP VIEW. */
 static enum err
 drop_tables(struct ddl *ddl, const struct ast_drop *statement)
 {
+    enum ast_object object = statement->object;
     /* All are locked and looked at before the first goes, as one name may be missing. */
     uint32_t count = ast_list_count(statement->names);
     oid_t *oids = arena_array(ddl->arena, count, sizeof *oids);
@@ -168,20 +182,29 @@ drop_tables(struct ddl *ddl, const struct ast_drop *statement)
         const struct index *index;
         look(ddl, name, &relation, &index);
         if (index != NULL) {
-            return wrong_kind(ddl, AST_OBJECT_TABLE, name->name, AST_OBJECT_INDEX);
+            return wrong_kind(ddl, object, name->name, AST_OBJECT_INDEX);
         }
         TRY(ddl__lock_relation(ddl, name, TXN_ACCESS_EXCLUSIVE, true, &relation));
         if (relation == NULL) {
             TRY(missing(ddl, statement, name));
             continue;
         }
+        if (kind_of(relation) != object) {
+            return wrong_kind(ddl, object, name->name, kind_of(relation));
+        }
         oids[i] = relation->oid;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (oids[i] != 0) {
+            TRY(ddl__drop_dependents(ddl, oids[i], 0, statement->cascade, oids, count));
+        }
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct relation *relation =
             oids[i] == 0 ? NULL : catalog_relation_by_oid(ddl->catalog, oids[i]);
         if (relation != NULL) { /* NULL: named twice */
-            TRY(ddl__drop_table(ddl, relation));
+            TRY(object == AST_OBJECT_VIEW ? ddl__drop_view(ddl, relation)
+                                          : ddl__drop_table(ddl, relation));
         }
     }
     return ERR_OK;
@@ -232,7 +255,8 @@ tables_of(struct ddl *ddl, oid_t schema, const struct relation **list, size_t ma
     size_t count = 0;
     const struct relation *relation;
     for (size_t i = 0; (relation = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
-        if (relation->schema == schema && relation->kind == RELATION_TABLE) {
+        if (relation->schema == schema &&
+            (relation->kind == RELATION_TABLE || relation->kind == RELATION_VIEW)) {
             if (count < max) {
                 list[count] = relation;
             }
@@ -249,8 +273,8 @@ schema_in_use(struct ddl *ddl, const char *name, const struct relation **tables,
         "cannot drop schema %s because other objects depend on it", name);
     struct buffer detail = {0};
     for (size_t i = 0; i < count && detail.size < DIAG_TEXT_MAX; i++) {
-        buffer_printf(&detail, "%stable %s.%s depends on schema %s", i == 0 ? "" : "\n", name,
-            tables[i]->name, name);
+        buffer_printf(&detail, "%s%s %s.%s depends on schema %s", i == 0 ? "" : "\n",
+            tables[i]->kind == RELATION_VIEW ? "view" : "table", name, tables[i]->name, name);
     }
     diag_detail(ddl->diag, "%.*s", (int)detail.size, (const char *)detail.data);
     diag_hint(ddl->diag, "Use DROP ... CASCADE to drop the dependent objects too.");
@@ -284,17 +308,28 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
         return schema_in_use(ddl, name, tables, count);
     }
     if (count == 1) {
-        ddl__notice(ddl, ERR_OK, "drop cascades to table %s.%s", name, tables[0]->name);
+        ddl__notice(ddl, ERR_OK, "drop cascades to %s %s.%s",
+            tables[0]->kind == RELATION_VIEW ? "view" : "table", name, tables[0]->name);
     } else if (count > 1) {
         ddl__notice(ddl, ERR_OK, "drop cascades to %zu other objects", count);
+    }
+    oid_t *oids = arena_array(ddl->arena, count, sizeof *oids);
+    for (size_t i = 0; i < count; i++) {
+        oids[i] = tables[i]->oid;
     }
     for (size_t i = 0; i < count; i++) {
         TRY(txn_lock_table(ddl->task, context->txn, tables[i]->oid, tables[i]->name,
             TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
         TRY(ddl__refresh(ddl));
-        const struct relation *table = catalog_relation_by_oid(ddl->catalog, tables[i]->oid);
+        if (catalog_relation_by_oid(ddl->catalog, oids[i]) != NULL) {
+            TRY(ddl__drop_dependents(ddl, oids[i], 0, true, oids, count));
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct relation *table = catalog_relation_by_oid(ddl->catalog, oids[i]);
         if (table != NULL) {
-            TRY(ddl__drop_table(ddl, table));
+            TRY(table->kind == RELATION_VIEW ? ddl__drop_view(ddl, table)
+                                             : ddl__drop_table(ddl, table));
         }
     }
     TRY(catalog_name_remove(
@@ -314,13 +349,12 @@ drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_t
     const struct relation *relation = NULL;
     const struct index *index = NULL;
     switch (statement->object) {
-    case AST_OBJECT_VIEW:
     case AST_OBJECT_MATERIALIZED_VIEW:
     case AST_OBJECT_SEQUENCE:
         look(ddl, name, &relation, &index);
         if (relation != NULL) {
             return wrong_kind(ddl, statement->object, name->name,
-                index != NULL ? AST_OBJECT_INDEX : AST_OBJECT_TABLE);
+                index != NULL ? AST_OBJECT_INDEX : kind_of(relation));
         }
         break;
     case AST_OBJECT_DATABASE:
@@ -347,7 +381,7 @@ drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_t
 enum err
 ddl__drop(struct ddl *ddl, const struct ast_drop *statement)
 {
-    if (statement->object == AST_OBJECT_TABLE) {
+    if (statement->object == AST_OBJECT_TABLE || statement->object == AST_OBJECT_VIEW) {
         return drop_tables(ddl, statement);
     }
     AST_FOREACH(at, statement->names)
@@ -377,6 +411,10 @@ ddl__truncate(struct ddl *ddl, const struct ast_truncate *statement)
         const struct relation *relation;
         TRY(ddl__lock_relation(ddl, ast_as_table(ast_list_at(statement->tables, i)),
             TXN_ACCESS_EXCLUSIVE, false, &relation));
+        if (relation->kind != RELATION_TABLE) {
+            return diag_set(
+                ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table", relation->name);
+        }
         oids[i] = relation->oid;
     }
     for (uint32_t i = 0; i < count; i++) {

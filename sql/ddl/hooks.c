@@ -25,4 +25,21 @@ evaluate(struct eval *eval, const struct expr *expr, const struct datum *row, st
     return exec_evaluate(eval, expr, row, NULL, result);
 }
 
-const struct ddl_hooks ddl_default_hooks = {.bind = bind, .evaluate = evaluate};
+static enum err
+describe_view(struct task *task, struct ddl_context *context, const char *text,
+    const struct ast_select *query, const struct view_rename *rename,
+    struct view_definition *definition)
+{
+    struct plan_context plan = {
+        .arena = context->arena,
+        .diag = context->diag,
+        .catalog = context->env->catalog,
+        .env = context->env,
+        .db = context->db,
+        .text = text,
+    };
+    return plan_describe_view(task, &plan, query, rename, definition);
+}
+
+const struct ddl_hooks ddl_default_hooks = {
+    .bind = bind, .evaluate = evaluate, .describe_view = describe_view};

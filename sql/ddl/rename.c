@@ -1,6 +1,7 @@
 /* sql/ddl/rename.c - ALTER .. RENAME, COMMENT ON. */
 #include "base/assert.h"
 #include "sql/ddl/ddl_internal.h"
+#include "sql/plan/plan.h"
 
 /* ---- names of relations
  * ---------------------------------------------------------------------------- */
@@ -33,10 +34,15 @@ rename_index(struct ddl *ddl, const struct relation *table, uint16_t at, const c
 static enum err
 rename_table(struct ddl *ddl, const struct relation *table, const char *name)
 {
+    struct view_rename rename = {
+        .relation = table->oid, .column = -1, .schema_name = table->schema_name, .name = name};
+    struct ddl__followers *followers;
+    TRY(ddl__find_followers(ddl, &rename, &followers));
     TRY(change_name(ddl, table, table->name, name, table->oid));
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     edit->relation.name = name;
-    return ddl__edit_store(ddl, edit);
+    TRY(ddl__edit_store(ddl, edit));
+    return ddl__follow(ddl, followers);
 }
 
 /* ---- columns and constraints
@@ -54,6 +60,12 @@ rename_column(struct ddl *ddl, const struct relation *table, const struct ast_re
         return diag_set(ddl->diag, ERR_DUPLICATE_COLUMN,
             "column \"%s\" of relation \"%s\" already exists", statement->new_name, table->name);
     }
+    struct view_rename rename = {.relation = table->oid,
+        .column = column,
+        .schema_name = table->schema_name,
+        .name = statement->new_name};
+    struct ddl__followers *followers;
+    TRY(ddl__find_followers(ddl, &rename, &followers));
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     edit->columns[column].name = statement->new_name;
     for (uint16_t i = 0; i < table->check_count; i++) { /* D5 */
@@ -63,7 +75,8 @@ rename_column(struct ddl *ddl, const struct relation *table, const struct ast_re
             ddl, &edit->relation, table->checks[i].text, expr, &edit->checks[i].text));
         TRY(ddl__bind(ddl, edit->checks[i].text, -1, &edit->relation, TYPE_BOOL, -1, &expr));
     }
-    return ddl__edit_store(ddl, edit);
+    TRY(ddl__edit_store(ddl, edit));
+    return ddl__follow(ddl, followers);
 }
 
 static enum err
@@ -166,6 +179,7 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
         return rename_schema(ddl, statement->table->name, statement->new_name);
     case AST_OBJECT_INDEX:
     case AST_OBJECT_TABLE:
+    case AST_OBJECT_VIEW:
         TRY(lock_index(ddl, statement->table, &table, &index));
         if (index != NULL) {
             return rename_index(
@@ -228,6 +242,11 @@ table_target(struct ddl *ddl, const struct ast_comment *statement, struct commen
 {
     const struct relation *table;
     TRY(ddl__lock_relation(ddl, statement->name, TXN_SHARE_UPDATE_EXCLUSIVE, false, &table));
+    if ((statement->object == AST_OBJECT_TABLE && table->kind != RELATION_TABLE) ||
+        (statement->object == AST_OBJECT_VIEW && table->kind != RELATION_VIEW)) {
+        return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
+            statement->object == AST_OBJECT_VIEW ? "view" : "table");
+    }
     target->class_oid = CATALOG_CLASS_RELATION;
     target->oid = table->oid;
     if (statement->object == AST_OBJECT_CONSTRAINT) {
@@ -292,7 +311,7 @@ ddl__comment(struct ddl *ddl, const struct ast_comment *statement)
 {
     struct ddl_context *context = ddl->context;
     struct comment_target target = {0};
-    bool of_table = statement->object == AST_OBJECT_TABLE ||
+    bool of_table = statement->object == AST_OBJECT_TABLE || statement->object == AST_OBJECT_VIEW ||
                     statement->object == AST_OBJECT_COLUMN ||
                     statement->object == AST_OBJECT_CONSTRAINT;
     TRY(of_table ? table_target(ddl, statement, &target) : named_target(ddl, statement, &target));

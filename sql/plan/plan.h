@@ -358,6 +358,32 @@ enum err plan_make(struct task *task, struct plan_context *context, const struct
 enum err plan_bind_expression(struct task *task, struct plan_context *context, const char *text,
     const struct relation *relation, reg_t base, oid_t type, int32_t typmod, struct expr **expr);
 
+/* A view's query: the columns it gives, the text to keep, and what it looks at. */
+struct view_use {
+    oid_t relation;
+    uint32_t column; /* from 1; 0: the relation itself */
+};
+
+struct view_definition {
+    const char *text;
+    struct plan_column *columns;
+    uint32_t column_count;
+    struct view_use *uses;
+    uint32_t use_count, use_capacity;
+};
+
+struct view_rename {
+    oid_t relation;
+    int column;              /* from 0; -1: the relation itself */
+    const char *schema_name; /* of the relation */
+    const char *name;        /* the new one */
+};
+
+/* bind/view.c. rename (or NULL): the text is to follow it. */
+enum err plan_describe_view(struct task *task, struct plan_context *context,
+    const struct ast_select *query, const struct view_rename *rename,
+    struct view_definition *definition);
+
 /* The plan as EXPLAIN prints it (PostgreSQL's layout). counters: per-node actual rows and loops
  * from exec (in preorder of nodes), or NULL. One line per call of `line`. */
 struct plan_counter {
