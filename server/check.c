@@ -100,7 +100,7 @@ server_check(struct task *task, const struct server_options *options)
     static struct diag diag; /* too large for this stack's beginning */
     struct txn_db_options db_options = {
         .directory = options->data_directory,
-        .cache_size = options->cache_size,
+        .cache_size = (uint64_t)sql_config_integer(options->config, "shared_buffers") * 1024,
     };
     struct txn_db *db = NULL;
     enum err err = txn_db_open_checkpoint(task, &db_options, &db, &diag);

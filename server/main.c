@@ -1,5 +1,4 @@
 /* server/main.c - tuskd: the command line. */
-#include <arpa/inet.h>
 #include <getopt.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -7,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "server/server.h"
 
 static const char help[] =
@@ -17,51 +17,38 @@ static const char help[] =
     "\n"
     "Options:\n"
     "  -D, --data DIR             data directory; created if it does not exist\n"
-    "  -p, --port N               port to listen on (default 5433; 0: any free one)\n"
-    "  -h, --host ADDRESS         address to listen on (default 127.0.0.1); only loopback\n"
-    "                             addresses, because clients need no password\n"
+    "  -c, --set NAME=VALUE       a setting, which counts more than DIR/tusk.conf\n"
+    "  -p, --port N               port to listen on (setting port, default 5433; 0: any free one)\n"
+    "  -h, --host ADDRESS         address to listen on (listen_addresses, default 127.0.0.1); "
+    "only\n"
+    "                             loopback addresses, because clients need no password\n"
+    "      --cache-size SIZE      page cache, e.g. 512MB (shared_buffers, default 1GB)\n"
+    "      --checkpoint-log SIZE  start a checkpoint after so much log (max_wal_size, default "
+    "1GB)\n"
+    "      --max-connections N    most sessions at a time (max_connections, default 10000)\n"
     "      --workers N            worker threads (default: one per processor)\n"
-    "      --cache-size SIZE      page cache, e.g. 512MB (default 1GB)\n"
-    "      --checkpoint-log SIZE  start a checkpoint after so much log (default 1GB)\n"
-    "      --max-connections N    most sessions at a time (default 10000)\n"
     "      --check                verify the data file and end; no server may run on it\n"
     "      --help                 show this help\n"
     "      --version              show the version\n"
     "\n"
+    "Settings stand in DIR/tusk.conf, which the first start writes with all defaults in comments.\n"
+    "SIGHUP or SELECT pg_reload_conf() reads it again.\n"
+    "\n"
     "Signals: SIGTERM lets sessions finish what they do, SIGINT aborts them; both end with a\n"
     "checkpoint. SIGQUIT ends at once.\n";
+
+enum {
+    SETTINGS_MAX = 256
+};
 
 struct arguments {
     struct server_options server;
     struct world_os_options world;
+    char *settings[SETTINGS_MAX]; /* name=value */
+    uint32_t setting_count;
     bool check;
     int status;
 };
-
-/* 512MB, 1GB, 64kB, or bytes. */
-static bool
-parse_size(const char *text, uint64_t *size)
-{
-    char *end = NULL;
-    double number = strtod(text, &end);
-    if (end == text || !(number >= 0)) {
-        return false;
-    }
-    static const char *const units[] = {"", "kB", "MB", "GB", "TB"};
-    for (int i = 0; i < 5; i++) {
-        if (strcasecmp(end, units[i]) == 0) {
-            for (int j = 0; j < i; j++) {
-                number *= 1024;
-            }
-            if (number > 1e18) {
-                return false;
-            }
-            *size = (uint64_t)number;
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool
 parse_number(const char *text, unsigned long max, unsigned long *number)
@@ -71,27 +58,23 @@ parse_number(const char *text, unsigned long max, unsigned long *number)
     return end != text && *end == '\0' && text[0] != '-' && *number <= max;
 }
 
-static int
-bad_value(const char *option, const char *value)
-{
-    (void)fprintf(stderr, "tuskd: invalid value \"%s\" for option --%s\nTry \"tuskd --help\".\n",
-        value, option);
-    return 2;
-}
-
 static bool
-is_loopback(const char *host)
+set(struct arguments *arguments, const char *name, const char *value)
 {
-    /* Addresses, not names: "127.example.org" can be anybody. */
-    struct in_addr address;
-    struct in6_addr address6;
-    if (inet_pton(AF_INET, host, &address) == 1) {
-        return ntohl(address.s_addr) >> 24 == 127;
+    if (arguments->setting_count == SETTINGS_MAX) {
+        (void)fputs("tuskd: too many settings\n", stderr);
+        return false;
     }
-    if (inet_pton(AF_INET6, host, &address6) == 1) {
-        return IN6_IS_ADDR_LOOPBACK(&address6);
+    char *setting = NULL;
+    if (name == NULL) {
+        setting = mem_strdup(value);
+    } else {
+        size_t size = strlen(name) + strlen(value) + 2;
+        setting = mem_alloc(size);
+        (void)snprintf(setting, size, "%s=%s", name, value);
     }
-    return strcmp(host, "localhost") == 0;
+    arguments->settings[arguments->setting_count++] = setting;
+    return true;
 }
 
 /* 0: go on; else exit with status - 1. */
@@ -109,6 +92,7 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
     };
     static const struct option options[] = {
         {"data", required_argument, NULL, 'D'},
+        {"set", required_argument, NULL, 'c'},
         {"port", required_argument, NULL, 'p'},
         {"host", required_argument, NULL, 'h'},
         {"workers", required_argument, NULL, OPTION_WORKERS},
@@ -121,50 +105,37 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
         {NULL, 0, NULL, 0},
     };
     int option = 0;
-    int index = 0;
-    while ((option = getopt_long(argc, argv, "D:p:h:", options, &index)) != -1) {
+    bool fine = true;
+    while (fine && (option = getopt_long(argc, argv, "c:D:p:h:", options, NULL)) != -1) {
         unsigned long number = 0;
         switch (option) {
         case 'D':
             arguments->server.data_directory = optarg;
             break;
+        case 'c':
+            fine = set(arguments, NULL, optarg);
+            break;
         case 'p':
-            if (!parse_number(optarg, 65535, &number)) {
-                return 1 + bad_value("port", optarg);
-            }
-            arguments->server.port = (uint16_t)number;
+            fine = set(arguments, "port", optarg);
             break;
         case 'h':
-            if (!is_loopback(optarg)) {
-                (void)fprintf(stderr,
-                    "tuskd: refusing to listen on \"%s\": clients need no password, so only "
-                    "loopback addresses are safe\n",
-                    optarg);
-                return 1 + 2;
-            }
-            arguments->server.host = optarg;
+            fine = set(arguments, "listen_addresses", optarg);
             break;
         case OPTION_WORKERS:
-            if (!parse_number(optarg, WORLD_WORKERS_MAX, &number)) {
-                return 1 + bad_value("workers", optarg);
+            fine = parse_number(optarg, WORLD_WORKERS_MAX, &number);
+            if (!fine) {
+                (void)fprintf(stderr, "tuskd: invalid number of workers: \"%s\"\n", optarg);
             }
             arguments->world.worker_count = (unsigned)number;
             break;
         case OPTION_CACHE:
-            if (!parse_size(optarg, &arguments->server.cache_size)) {
-                return 1 + bad_value("cache-size", optarg);
-            }
+            fine = set(arguments, "shared_buffers", optarg);
             break;
         case OPTION_CHECKPOINT:
-            if (!parse_size(optarg, &arguments->server.checkpoint_wal_size)) {
-                return 1 + bad_value("checkpoint-log", optarg);
-            }
+            fine = set(arguments, "max_wal_size", optarg);
             break;
         case OPTION_CONNECTIONS:
-            if (!parse_number(optarg, 1000000, &number) || number == 0) {
-                return 1 + bad_value("max-connections", optarg);
-            }
-            arguments->server.connections_max = (uint32_t)number;
+            fine = set(arguments, "max_connections", optarg);
             break;
         case OPTION_CHECK:
             arguments->check = true;
@@ -176,18 +147,20 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
             (void)puts("tuskd 0.1.0");
             return 1;
         default:
-            (void)fputs("Try \"tuskd --help\".\n", stderr);
-            return 1 + 2;
+            fine = false;
+            break;
         }
     }
-    if (optind < argc || arguments->server.data_directory == NULL) {
-        (void)fputs(optind < argc ? "tuskd: too many arguments\nTry \"tuskd --help\".\n"
-                                  : "tuskd: no data directory given (--data DIR)\n"
-                                    "Try \"tuskd --help\".\n",
+    if (fine && (optind < argc || arguments->server.data_directory == NULL)) {
+        (void)fputs(optind < argc ? "tuskd: too many arguments\n"
+                                  : "tuskd: no data directory given (--data DIR)\n",
             stderr);
-        return 1 + 2;
+        fine = false;
     }
-    return 0;
+    if (!fine) {
+        (void)fputs("Try \"tuskd --help\".\n", stderr);
+    }
+    return fine ? 0 : 1 + 2;
 }
 
 static void
@@ -195,6 +168,16 @@ server_main(struct task *task, void *arg)
 {
     struct arguments *arguments = arg;
     static struct diag diag; /* too large for this stack's beginning to be wasted on */
+    struct server_options *server = &arguments->server;
+    if (sql_config_load(task, server->data_directory, server->arguments, server->argument_count,
+            &server->config, &diag) != ERR_OK ||
+        server_check_config(server->config, &diag) != ERR_OK) {
+        (void)fprintf(stderr, "tuskd: %s%s%s\n", diag.message, diag.detail[0] == '\0' ? "" : ". ",
+            diag.detail);
+        arguments->status = 2;
+        world_stop(task_world(task));
+        return;
+    }
     if (arguments->check) {
         arguments->status = server_check(task, &arguments->server);
         world_stop(task_world(task));
@@ -216,11 +199,13 @@ server_main(struct task *task, void *arg)
 int
 main(int argc, char **argv)
 {
-    struct arguments arguments = {.server = {.host = "127.0.0.1", .port = 5433}};
+    static struct arguments arguments;
     int parsed = parse_arguments(argc, argv, &arguments);
     if (parsed != 0) {
         return parsed - 1;
     }
+    arguments.server.arguments = (const char *const *)arguments.settings;
+    arguments.server.argument_count = arguments.setting_count;
     const struct passwd *user = getpwuid(geteuid());
     arguments.server.system_user = user == NULL ? "postgres" : user->pw_name;
     struct world *world = NULL;
@@ -233,5 +218,9 @@ main(int argc, char **argv)
     }
     world_run(world);
     world_delete(world);
+    sql_config_release(arguments.server.config);
+    for (uint32_t i = 0; i < arguments.setting_count; i++) {
+        mem_free(arguments.settings[i]);
+    }
     return arguments.status;
 }

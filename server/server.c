@@ -11,8 +11,10 @@
  */
 #include "server/server.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/latch.h"
 #include "base/list.h"
@@ -36,6 +38,7 @@ struct server {
     struct task *task;
     struct task *housekeeper; /* lives on this worker too, so it needs no care */
     bool housekeeper_ended;
+    bool reload; /* SIGHUP came */
     _Atomic int stop;
     _Atomic uint32_t connections;
     _Atomic bool untidy; /* idle connections have freed memory that the heap still holds */
@@ -56,6 +59,13 @@ on_signal(void *arg, int signal_number)
     struct server *server = arg;
     if (signal_number == SIGQUIT) {
         world_die(server->world, "received SIGQUIT: ends at once, recovery follows at next start");
+    }
+    if (signal_number == SIGHUP) {
+        server->reload = true;
+        if (server->housekeeper != NULL) {
+            task_unpark(server->housekeeper);
+        }
+        return;
     }
     if (signal_number != SIGTERM && signal_number != SIGINT) {
         return;
@@ -116,14 +126,32 @@ run_mem_trim(void *arg)
     mem_trim();
 }
 
-/* Gives what idle connections have freed back to the system, once in a while. */
+static void
+reload(struct task *task, struct server *server)
+{
+    struct diag *diag = mem_zalloc(sizeof *diag);
+    server->reload = false;
+    world_log(server->world, "received SIGHUP: reading the configuration files again");
+    if (sql_engine_reload(task, server->engine, diag) != ERR_OK) {
+        world_log(server->world, "configuration not changed: %s. %s", diag->message, diag->detail);
+    }
+    mem_free(diag);
+}
+
+/* Reads the configuration again when asked to, and gives what idle connections have freed back to
+ * the system, once in a while. */
 static void
 housekeeper_main(struct task *task, void *arg)
 {
     struct server *server = arg;
     server->housekeeper = task;
     while (server->stop == STOP_RUNNING) {
-        task_park(task, world_clock_us(server->world) + HOUSEKEEPING_US);
+        if (!server->reload) {
+            task_park(task, world_clock_us(server->world) + HOUSEKEEPING_US);
+        }
+        if (server->stop == STOP_RUNNING && server->reload) {
+            reload(task, server);
+        }
         if (server->stop == STOP_RUNNING && atomic_exchange(&server->untidy, false)) {
             world_offload(task, run_mem_trim, NULL);
         }
@@ -195,9 +223,11 @@ listen_and_serve(struct task *task, struct server *server, const struct server_o
     struct diag *diag)
 {
     struct world_listener *listener = NULL;
-    TRY(world_listen(task, options->host, options->port, &listener, diag));
-    world_log(server->world, "ready: listening on %s, port %u, data directory \"%s\"",
-        options->host, world_listener_port(listener), options->data_directory);
+    const char *host = sql_config_text(options->config, "listen_addresses");
+    uint16_t port = (uint16_t)sql_config_integer(options->config, "port");
+    TRY(world_listen(task, host, port, &listener, diag));
+    world_log(server->world, "ready: listening on %s, port %u, data directory \"%s\"", host,
+        world_listener_port(listener), options->data_directory);
     enum err err = task_spawn(
         server->world, (int)task_worker(task), "housekeeper", housekeeper_main, server, diag);
     bool kept = err == ERR_OK;
@@ -226,6 +256,33 @@ listen_and_serve(struct task *task, struct server *server, const struct server_o
     return err;
 }
 
+static bool
+is_loopback(const char *host)
+{
+    /* Addresses, not names: "127.example.org" can be anybody. */
+    struct in_addr address;
+    struct in6_addr address6;
+    if (inet_pton(AF_INET, host, &address) == 1) {
+        return ntohl(address.s_addr) >> 24 == 127;
+    }
+    if (inet_pton(AF_INET6, host, &address6) == 1) {
+        return IN6_IS_ADDR_LOOPBACK(&address6);
+    }
+    return strcmp(host, "localhost") == 0;
+}
+
+enum err
+server_check_config(const struct sql_config *config, struct diag *diag)
+{
+    const char *host = sql_config_text(config, "listen_addresses");
+    return is_loopback(host)
+               ? ERR_OK
+               : diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
+                     "refusing to listen on \"%s\": clients need no password, so only loopback "
+                     "addresses are safe",
+                     host);
+}
+
 enum err
 server_run(struct task *task, const struct server_options *options, struct diag *diag)
 {
@@ -234,9 +291,9 @@ server_run(struct task *task, const struct server_options *options, struct diag 
     struct sql_engine_options engine = {
         .directory = options->data_directory,
         .system_user = options->system_user,
-        .cache_size = options->cache_size,
-        .checkpoint_wal_size = options->checkpoint_wal_size,
-        .connections_max = options->connections_max,
+        .config = options->config,
+        .arguments = options->arguments,
+        .argument_count = options->argument_count,
     };
     world_on_signal(server.world, on_signal, &server);
     enum err err = sql_engine_open(task, &engine, &server.engine, diag);

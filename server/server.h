@@ -9,13 +9,16 @@
 
 struct server_options {
     const char *data_directory;
-    const char *host; /* 127.0.0.1 */
-    uint16_t port;    /* 5433; 0: any free one, printed */
-    uint64_t cache_size;
-    uint64_t checkpoint_wal_size;
-    uint32_t connections_max;
+    struct sql_config *config; /* what the files and the command line say */
+    /* "name=value" of the command line, for when the files are read again. */
+    const char *const *arguments;
+    uint32_t argument_count;
     const char *system_user;
 };
+
+/* May the server listen on what the configuration says? Clients need no password, so only loopback
+ * addresses are safe. */
+enum err server_check_config(const struct sql_config *config, struct diag *diag);
 
 struct server;
 

@@ -82,6 +82,7 @@ def main():
     step("larger than memory", ["tests/system/larger_than_memory.py"])
     step("lifecycle, ASan", ["tests/system/lifecycle.py", "debug"])
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
+    step("settings, ASan", ["tests/system/config.py", "debug"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
     step("isolation", ["tests/isolation/isolation.py", "--spawn", "release", "--limit", "12"])

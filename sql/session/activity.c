@@ -42,6 +42,7 @@ keep_text(struct sql_session *session, const char *text, size_t size)
 void
 activity__starts(struct sql_session *session, const char *text, size_t size)
 {
+    settings__refresh(session);
     int64_t now = world_wall_us(session->engine->world) - EPOCH_US;
     session->env.statement_time = now;
     latch_acquire(&session->activity_latch);
@@ -58,10 +59,30 @@ activity__starts(struct sql_session *session, const char *text, size_t size)
     latch_release(&session->activity_latch);
 }
 
+/* A statement that took long, with its beginning; lines of it become one. */
+static void
+log_slow(struct sql_session *session, int64_t time_us)
+{
+    char text[QUERY_SHOWN_MAX + 1];
+    for (uint32_t i = 0; i < session->query_size; i++) {
+        text[i] = session->query[i] == '\n' || session->query[i] == '\r' ? ' ' : session->query[i];
+    }
+    text[session->query_size] = '\0';
+    world_log(session->engine->world,
+        "duration: %.3f ms  pid: %u  user: %s  database: %s  application: %s  statement: %s",
+        (double)time_us / 1000, session->pid, session->user, session->database,
+        session->application_name, text);
+}
+
 void
 activity__ends(struct sql_session *session)
 {
     int64_t now = world_wall_us(session->engine->world) - EPOCH_US;
+    int64_t time_us = now - session->query_started;
+    if (session->log_statement_us >= 0 && session->query_size > 0 &&
+        session->activity == ACTIVITY_ACTIVE && time_us >= session->log_statement_us) {
+        log_slow(session, time_us);
+    }
     enum session_activity activity = session->block == BLOCK_NONE     ? ACTIVITY_IDLE
                                      : session->block == BLOCK_FAILED ? ACTIVITY_IN_FAILED_BLOCK
                                                                       : ACTIVITY_IN_BLOCK;

@@ -5,12 +5,11 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "sql/session/session_internal.h"
+#include "sql/session/setting_table.h"
 
 enum {
-    CONNECTIONS_DEFAULT = 10000,
     CONNECTIONS_MAX = TXN_SESSIONS_MAX - 64, /* the server has some of its own */
 };
-#define STATEMENT_MEMORY_DEFAULT ((uint64_t)1 << 30)
 
 /* Its database is open: the directory is locked, so what is left in DIR/tmp is nobody's. */
 static enum err
@@ -20,16 +19,31 @@ open_rest(struct task *task, struct sql_engine *engine, const struct sql_engine_
     size_t size = strlen(options->directory) + sizeof "/tmp";
     engine->temp_directory = mem_alloc(size);
     (void)snprintf(engine->temp_directory, size, "%s/tmp", options->directory);
+    config__paths(options->directory, &engine->config_file, &engine->auto_config_file);
     TRY(world_temp_directory(task, engine->temp_directory, diag));
     TRY(catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag));
     enum err err = ERR_OK;
     if (!txn_db_has_checkpoint(engine->db)) {
         err = txn_db_checkpoint(task, engine->db, diag);
     }
+    if (err == ERR_OK) {
+        err = sql_config_write_default(task, engine->directory, diag);
+    }
     if (err != ERR_OK) {
         catalog_close(engine->catalogs);
     }
     return err;
+}
+
+static void
+free_engine(struct sql_engine *engine)
+{
+    sql_config_release(engine->config);
+    mem_free(engine->config_file);
+    mem_free(engine->auto_config_file);
+    mem_free(engine->temp_directory);
+    mem_free(engine->directory);
+    mem_free(engine);
 }
 
 enum err
@@ -39,26 +53,32 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
     struct sql_engine *engine = mem_zalloc(sizeof *engine);
     engine->world = task_world(task);
     engine->directory = mem_strdup(options->directory);
-    engine->connections_max =
-        options->connections_max == 0 ? CONNECTIONS_DEFAULT : options->connections_max;
-    engine->statement_memory_max = options->statement_memory_max == 0
-                                       ? STATEMENT_MEMORY_DEFAULT
-                                       : options->statement_memory_max;
+    engine->config = options->config == NULL ? sql_config_new() : options->config;
+    if (options->config != NULL) {
+        sql_config_retain(engine->config);
+    }
+    engine->arguments = options->arguments;
+    engine->argument_count = options->argument_count;
+    engine->connections_max = (uint32_t)sql_config_integer(engine->config, "max_connections");
+    engine->statement_memory_max =
+        (uint64_t)sql_config_integer(engine->config, "max_statement_memory") * 1024;
     if (engine->connections_max > CONNECTIONS_MAX) {
         uint32_t asked = engine->connections_max;
-        mem_free(engine->directory);
-        mem_free(engine);
+        free_engine(engine);
         return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
             "%u connections are more than the %u that can be served", asked, CONNECTIONS_MAX);
     }
     engine->next_pid = 1;
     engine->started = world_wall_us(engine->world) - EPOCH_US;
+    engine->config_loaded = engine->started;
     list_init(&engine->sessions);
     views__register();
     struct txn_db_options db = {
         .directory = options->directory,
-        .cache_size = options->cache_size,
-        .checkpoint_wal_size = options->checkpoint_wal_size,
+        .cache_size = (uint64_t)sql_config_integer(engine->config, "shared_buffers") * 1024,
+        .checkpoint_wal_size = (uint64_t)sql_config_integer(engine->config, "max_wal_size") * 1024,
+        .checkpoint_interval_s =
+            (uint32_t)(sql_config_integer(engine->config, "checkpoint_timeout") / 1000),
         .checkpoint_automatic = true,
     };
     enum err err = txn_db_open(task, &db, &engine->db, diag);
@@ -69,9 +89,7 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
         }
     }
     if (err != ERR_OK) {
-        mem_free(engine->temp_directory);
-        mem_free(engine->directory);
-        mem_free(engine);
+        free_engine(engine);
         return err;
     }
     *engine_out = engine;
@@ -84,9 +102,47 @@ sql_engine_close(struct task *task, struct sql_engine *engine)
     ASSERT(engine->session_count == 0);
     catalog_close(engine->catalogs);
     txn_db_close(task, engine->db);
-    mem_free(engine->temp_directory);
-    mem_free(engine->directory);
-    mem_free(engine);
+    free_engine(engine);
+}
+
+/* Says which settings differ, and which of these wait for a restart. */
+static void
+log_changes(struct sql_engine *engine, const struct sql_config *old, const struct sql_config *new)
+{
+    for (int i = 0; i < setting_count; i++) {
+        const char *before = config__value(old, i);
+        const char *after = config__value(new, i);
+        if (strcmp(before, after) == 0) {
+            continue;
+        }
+        if ((setting_table[i].flags & SETTING_SERVER) != 0) {
+            world_log(engine->world,
+                "parameter \"%s\" cannot be changed without restarting the server",
+                setting_table[i].name);
+        } else {
+            world_log(
+                engine->world, "parameter \"%s\" changed to \"%s\"", setting_table[i].name, after);
+        }
+    }
+}
+
+enum err
+sql_engine_reload(struct task *task, struct sql_engine *engine, struct diag *diag)
+{
+    struct sql_config *config = NULL;
+    TRY(sql_config_load(
+        task, engine->directory, engine->arguments, engine->argument_count, &config, diag));
+    latch_acquire(&engine->latch);
+    struct sql_config *old = engine->config;
+    engine->config = config;
+    engine->config_version++;
+    engine->config_loaded = world_wall_us(engine->world) - EPOCH_US;
+    sql_config_retain(config);
+    latch_release(&engine->latch);
+    log_changes(engine, old, config);
+    sql_config_release(config);
+    sql_config_release(old);
+    return ERR_OK;
 }
 
 enum err
@@ -242,6 +298,12 @@ sql_session_new(struct task *task, struct sql_engine *engine,
         }
         return err;
     }
+    session->log_end = strcmp(settings__value(session, "log_connections"), "on") == 0;
+    if (session->log_end) {
+        world_log(engine->world, "connection  pid: %u  user: %s  database: %s  from: %s",
+            session->pid, session->user, session->database,
+            options->peer == NULL ? "" : options->peer);
+    }
     *session_out = session;
     return ERR_OK;
 }
@@ -250,6 +312,12 @@ void
 sql_session_delete(struct task *task, struct sql_session *session)
 {
     session__rollback_all(task, session);
+    if (session->log_end) {
+        int64_t time_us = world_wall_us(session->engine->world) - EPOCH_US - session->started;
+        world_log(session->engine->world,
+            "disconnection  pid: %u  user: %s  database: %s  session time: %.3f s", session->pid,
+            session->user, session->database, (double)time_us / 1e6);
+    }
     prepared__drop_all(session);
     txn_delete(task, session->txn);
     settings__destroy(session);

@@ -13,6 +13,7 @@
 #define SQL_SESSION_SESSION_H
 
 #include "sql/plan/plan.h"
+#include "sql/session/config.h"
 
 struct sql_engine;
 struct sql_session;
@@ -23,16 +24,21 @@ struct sql_session;
 struct sql_engine_options {
     const char *directory;
     const char *system_user; /* gets a superuser role in a new database */
-    uint64_t cache_size;     /* as txn_db_options */
-    uint64_t checkpoint_wal_size;
-    uint32_t connections_max;      /* 0: 10,000 */
-    uint64_t statement_memory_max; /* bytes one statement may hold; 0: 1 GiB */
+    /* What the engine takes its settings from, a reference of its own; NULL: built-in values. */
+    struct sql_config *config;
+    /* "name=value" of the command line, which count again when the files are read again. They must
+     * live as long as the engine. */
+    const char *const *arguments;
+    uint32_t argument_count;
 };
 
 enum err sql_engine_open(struct task *task, const struct sql_engine_options *options,
     struct sql_engine **engine, struct diag *diag);
 /* All sessions must be gone. */
 void sql_engine_close(struct task *task, struct sql_engine *engine);
+/* Read tusk.conf and tusk.auto.conf again; what needs a restart is named in the log. On an error
+ * all stays as it was. */
+enum err sql_engine_reload(struct task *task, struct sql_engine *engine, struct diag *diag);
 enum err sql_engine_checkpoint(struct task *task, struct sql_engine *engine, struct diag *diag);
 
 /* Interrupt the statement of the session with this pid if the secret agrees. Any thread. */

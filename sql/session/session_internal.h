@@ -27,6 +27,7 @@
 #include "base/list.h"
 #include "parser/parser.h"
 #include "sql/exec/exec.h"
+#include "sql/session/config_internal.h"
 #include "sql/session/session.h"
 
 enum {
@@ -41,6 +42,7 @@ struct sql_engine {
     struct catalog_store *catalogs;
     char *directory;
     char *temp_directory;
+    char *config_file, *auto_config_file; /* their paths */
     uint32_t connections_max;
     uint64_t statement_memory_max;
     int64_t started;    /* timestamptz */
@@ -48,6 +50,11 @@ struct sql_engine {
     struct list_node sessions;
     uint32_t session_count;
     uint32_t next_pid;
+    struct sql_config *config;       /* also under latch */
+    _Atomic uint32_t config_version; /* counts its changes */
+    int64_t config_loaded;           /* timestamptz, under latch */
+    const char *const *arguments;    /* the command line's settings, for the next time */
+    uint32_t argument_count;
 };
 
 /* PostgreSQL's epoch, 2000-01-01, in microseconds since 1970. */
@@ -165,6 +172,7 @@ struct sql_session {
     int64_t started;                         /* timestamptz; constant, as the next two */
     char client_address[64];                 /* "" if unknown */
     int client_port;
+    bool log_end;                              /* log_connections was on when it came */
     char application_name[NAME_MAX_BYTES + 1]; /* under engine->latch */
 
     struct list_node statements; /* named */
@@ -178,7 +186,9 @@ struct sql_session {
     struct buffer normalized;
 
     /* settings.c */
-    char **values; /* by index of the settings table; NULL: the default */
+    char **values;             /* by index of the settings table; NULL: what config says */
+    struct sql_config *config; /* as of config_version */
+    uint32_t config_version;
     struct setting_custom {
         struct setting_custom *next;
         char *name, *value;
@@ -188,6 +198,7 @@ struct sql_session {
     char **search_path;       /* what search_path says, NULL at the end; or NULL: public */
     uint32_t path_generation; /* counts its changes */
     int64_t statement_timeout_us, lock_timeout_us, idle_in_transaction_us, idle_session_us;
+    int64_t log_statement_us; /* log statements that take so long; negative: none */
     uint64_t work_mem, maintenance_work_mem;
     double hash_mem_multiplier;
     int64_t debug_work_mem; /* negative: none */
@@ -219,6 +230,11 @@ void session__warn(struct sql_session *session, const char *severity, enum err c
  * ---------------------------------------------------------------------------------- */
 
 void settings__create(struct sql_session *session);
+/* The files were read again: what was not SET here may have another value now. */
+void settings__refresh(struct sql_session *session);
+/* ALTER SYSTEM. */
+enum err settings__alter_system(
+    struct sql_session *session, const struct ast_set *statement, struct diag *diag);
 void settings__destroy(struct sql_session *session);
 /* At start-up: as if by SET, but cannot be rolled back. */
 enum err settings__start(

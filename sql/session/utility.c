@@ -446,6 +446,10 @@ dispatch(struct task *task, struct sql_session *session, struct portal *portal, 
         }
         prepared__drop(session, ast_as_deallocate(node)->name);
         return ERR_OK;
+    case AST_ALTER_SYSTEM:
+        *tag = "ALTER SYSTEM";
+        TRY(not_in_block(session, "ALTER SYSTEM", diag));
+        return settings__alter_system(session, ast_as_alter_system(node)->set, diag);
     case AST_CHECKPOINT:
         *tag = "CHECKPOINT";
         return txn_db_checkpoint(task, session->engine->db, diag);

@@ -194,6 +194,30 @@ FN(postmaster_start_time)
     return ERR_OK;
 }
 
+FN(conf_load_time)
+{
+    (void)args;
+    (void)count;
+    struct sql_session *session;
+    TRY(session_of(eval, &session));
+    latch_acquire(&session->engine->latch);
+    *result = datum_int(session->engine->config_loaded);
+    latch_release(&session->engine->latch);
+    return ERR_OK;
+}
+
+/* PostgreSQL answers true at once and logs what is wrong later; here the caller hears of it. */
+FN(reload_conf)
+{
+    (void)args;
+    (void)count;
+    struct sql_session *session;
+    TRY(session_of(eval, &session));
+    TRY(sql_engine_reload(eval->task, session->engine, eval->diag));
+    *result = datum_bool(true);
+    return ERR_OK;
+}
+
 enum {
     STABLE = FUNCTION_STRICT | FUNCTION_STABLE,
     VOLATILE = FUNCTION_STRICT | FUNCTION_VOLATILE,
@@ -210,8 +234,8 @@ static const struct function functions[] = {
         NULL},
     {"pg_postmaster_start_time", 0, TYPE_TIMESTAMPTZ, 0, 0, STABLE, {0}, postmaster_start_time,
         NULL, NULL},
-    {"pg_conf_load_time", 0, TYPE_TIMESTAMPTZ, 0, 0, STABLE, {0}, postmaster_start_time, NULL,
-        NULL},
+    {"pg_conf_load_time", 0, TYPE_TIMESTAMPTZ, 0, 0, STABLE, {0}, conf_load_time, NULL, NULL},
+    {"pg_reload_conf", 0, TYPE_BOOL, 0, 0, VOLATILE, {0}, reload_conf, NULL, NULL},
 };
 
 void

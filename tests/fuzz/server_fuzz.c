@@ -71,11 +71,13 @@ server_main(struct task *task, void *arg)
 {
     (void)arg;
     static struct diag diag;
-    struct sql_engine_options options = {.directory = server.directory,
-        .system_user = "postgres",
-        .cache_size = 64 << 20,
-        .statement_memory_max = 64 << 20};
+    static const char *const settings[] = {"shared_buffers=64MB", "max_statement_memory=64MB"};
+    struct sql_config *config = NULL;
+    ASSERT(sql_config_load(task, server.directory, settings, 2, &config, &diag) == ERR_OK);
+    struct sql_engine_options options = {
+        .directory = server.directory, .system_user = "postgres", .config = config};
     ASSERT(sql_engine_open(task, &options, &server.engine, &diag) == ERR_OK);
+    sql_config_release(config);
     struct world_listener *listener = NULL;
     ASSERT(world_listen(task, "127.0.0.1", 0, &listener, &diag) == ERR_OK);
     server.task = task;
