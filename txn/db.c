@@ -223,7 +223,7 @@ open_all(
     atomic_store(&db->checkpoint_lsn, meta.snapshot);
     uint64_t last_id = meta.next_id - 1;
     bool any = false;
-    TRY(recover__run(task, db, &meta, &last_id, &any, diag));
+    TRY(recover__run(task, db, &meta, options->recovery_progress, &last_id, &any, diag));
     TRY(wal_start(task, db->wal, diag));
     db->epoch++;
     db->is_new = !present && !any;

@@ -4,11 +4,23 @@
  * T11. Nothing uncommitted is in the log but parts, and those count only with their commit record.
  * Parts are remembered by position and read again when it comes, so memory is bounded by the number
  * of parts, whatever their size. All rows are written with empty heads: no snapshot survived.
+ *
+ * One task reads the log, checks it and takes it apart; where there are several workers, one task
+ * of each applies. Changes of one key go to one applier, in order (T12); so do those of keys that
+ * are neighbours, for a tree that grows at its end to be filled by one. What makes or drops a tree
+ * waits until everything before it has been applied, and goes before everything after it.
  */
+#include <inttypes.h>
+
+#include "base/hash.h"
 #include "txn/txn_internal.h"
 
 enum {
     PROGRESS_US = 2000000, /* between lines in the log */
+    APPLIERS_MAX = 16,
+    BATCH_SIZE = 64 * 1024,
+    BATCHES_MAX = 8,     /* that wait for one applier */
+    NEIGHBOUR_BYTES = 2, /* keys that differ only there are neighbours */
 };
 
 struct part {
@@ -24,15 +36,43 @@ struct open_txn {
     size_t count, capacity;
 };
 
+/* Changes as in the log, one after the other. */
+struct batch {
+    struct batch *next;
+    size_t size, capacity;
+    uint8_t bytes[];
+};
+
+/* Who writes to the trees: the reader itself, or a task of its own. */
+struct applier {
+    struct recovery *recovery;
+    struct task *task;
+    struct arena scratch; /* of one change */
+    struct diag *diag;
+    uint64_t changes;
+    struct batch *filling; /* the reader's */
+    struct latch latch;    /* the next ones */
+    struct batch *first, **end;
+    unsigned waiting; /* batches that are not applied yet */
+    bool stop;
+    enum err err;
+    struct diag own_diag;
+};
+
 struct recovery {
     struct task *task;
     struct txn_db *db;
     struct diag *diag;
+    struct txn_recovery_progress *progress;
     struct open_txn *open;
-    struct arena scratch; /* of one change */
     struct buffer stream; /* redo of a transaction with parts, not yet applied */
-    uint64_t changes, commits;
-    int64_t next_progress_us;
+    struct applier reader;
+    struct applier *appliers;
+    unsigned applier_count; /* 0: the reader applies */
+    _Atomic unsigned running;
+    uint64_t commits;
+    uint64_t from; /* where reading began */
+    int64_t start_us, next_progress_us;
 };
 
 /* ---- one change --------------------------------------------------------------------------------
@@ -65,27 +105,27 @@ decide_apply(void *arg, const struct btree_row *current, struct row_head *head)
 }
 
 static enum err
-mismatch(struct recovery *recovery, const struct redo_change *change)
+mismatch(struct applier *applier, const struct redo_change *change)
 {
-    return diag_set(recovery->diag, ERR_CORRUPT,
+    return diag_set(applier->diag, ERR_CORRUPT,
         "a change in the log does not fit its row in tree %llu",
         (unsigned long long)change->tree.v);
 }
 
 /* The whole new value of a delta. */
 static enum err
-patch(struct recovery *recovery, const struct redo_change *change, struct slice *value)
+patch(struct applier *applier, const struct redo_change *change, struct slice *value)
 {
     struct btree_row row;
     bool found = false;
-    TRY(btree_get(recovery->task, recovery->db->store, change->tree, change->key,
-        &recovery->scratch, &row, &found, recovery->diag));
+    TRY(btree_get(applier->task, applier->recovery->db->store, change->tree, change->key,
+        &applier->scratch, &row, &found, applier->diag));
     if (!found || (row.head.flags & ROW_OVERFLOW) != 0 ||
         change->prefix + change->suffix > row.value.size) {
-        return mismatch(recovery, change);
+        return mismatch(applier, change);
     }
     size_t size = change->prefix + change->value.size + change->suffix;
-    uint8_t *bytes = arena_alloc_raw(&recovery->scratch, size);
+    uint8_t *bytes = arena_alloc_raw(&applier->scratch, size);
     if (change->prefix > 0) {
         memcpy(bytes, row.value.data, change->prefix);
     }
@@ -117,40 +157,242 @@ apply_to_trees(struct recovery *recovery, const struct redo_change *change)
 }
 
 static enum err
-apply_change(struct recovery *recovery, const struct redo_change *change)
+apply_change(struct applier *applier, const struct redo_change *change)
 {
-    arena_reset(&recovery->scratch);
-    struct btree *store = recovery->db->store;
+    arena_reset(&applier->scratch);
+    struct btree *store = applier->recovery->db->store;
     if (!btree_tree_exists(store, change->tree)) {
-        return diag_set(recovery->diag, ERR_CORRUPT,
+        return diag_set(applier->diag, ERR_CORRUPT,
             "the log changes tree %llu, which does not exist", (unsigned long long)change->tree.v);
     }
     struct apply apply = {.erase = change->op == REDO_DELETE};
     struct slice value = change->value;
     if (change->op == REDO_DELTA) {
-        TRY(patch(recovery, change, &value));
+        TRY(patch(applier, change, &value));
     }
-    TRY(btree_modify(recovery->task, store, change->tree, change->key, value, 0, decide_apply,
-        &apply, recovery->diag));
+    TRY(btree_modify(applier->task, store, change->tree, change->key, value, 0, decide_apply,
+        &apply, applier->diag));
     if (apply.erase && !apply.existed) {
-        return mismatch(recovery, change);
+        return mismatch(applier, change);
     }
     if (apply.had_overflow) {
-        btree_value_free(recovery->task, store, slice_of(apply.reference, apply.reference_size));
+        btree_value_free(applier->task, store, slice_of(apply.reference, apply.reference_size));
     }
-    recovery->changes++;
-    (void)task_breathe(recovery->task, NULL);
-    return apply_to_trees(recovery, change);
+    applier->changes++;
+    (void)task_breathe(applier->task, NULL);
+    return ERR_OK;
 }
 
-/* Apply what is whole; *bytes keeps the rest. */
+/* ---- appliers ----------------------------------------------------------------------------------
+ */
+
+/* The next batch, or NULL: the end. */
+static struct batch *
+take_batch(struct applier *applier)
+{
+    for (;;) {
+        latch_acquire(&applier->latch);
+        struct batch *batch = applier->first;
+        bool stop = applier->stop;
+        if (batch != NULL) {
+            applier->first = batch->next;
+            applier->end = applier->first == NULL ? &applier->first : applier->end;
+        }
+        latch_release(&applier->latch);
+        if (batch != NULL || stop) {
+            return batch;
+        }
+        task_park(applier->task, WORLD_NEVER);
+    }
+}
+
+static void
+applier_main(struct task *task, void *arg)
+{
+    struct applier *applier = arg;
+    struct recovery *recovery = applier->recovery;
+    struct task *reader = recovery->task;
+    applier->task = task;
+    atomic_fetch_add(&recovery->running, 1);
+    task_unpark(reader);
+    struct batch *batch = NULL;
+    while ((batch = take_batch(applier)) != NULL) {
+        struct slice bytes = slice_of(batch->bytes, batch->size);
+        struct redo_change change;
+        bool bad = false;
+        enum err err = applier->err; /* after an error nothing more is applied */
+        while (err == ERR_OK && redo__next(&bytes, &change, &bad)) {
+            err = apply_change(applier, &change);
+        }
+        ASSERT(err != ERR_OK || bytes.size == 0); /* the reader has taken it apart before */
+        mem_free(batch);
+        latch_acquire(&applier->latch);
+        applier->err = err;
+        applier->waiting--;
+        latch_release(&applier->latch);
+        task_unpark(reader);
+    }
+    task_unpark(reader);
+    atomic_fetch_sub(&recovery->running, 1); /* the last that is touched of it */
+}
+
+static enum err
+start_appliers(struct recovery *recovery)
+{
+    unsigned count = world_worker_count(recovery->db->world);
+    count = count > APPLIERS_MAX ? APPLIERS_MAX : count;
+    if (count < 2) {
+        return ERR_OK;
+    }
+    recovery->appliers = mem_array(count, sizeof *recovery->appliers);
+    for (unsigned i = 0; i < count; i++) {
+        struct applier *applier = &recovery->appliers[i];
+        applier->recovery = recovery;
+        applier->diag = &applier->own_diag;
+        applier->end = &applier->first;
+        arena_create(&applier->scratch, "recovery");
+        recovery->applier_count++;
+        enum err err = task_spawn(
+            recovery->db->world, (int)i, "recovery", applier_main, applier, recovery->diag);
+        if (err != ERR_OK) {
+            arena_destroy(&applier->scratch);
+            recovery->applier_count--;
+            return err;
+        }
+    }
+    while (atomic_load(&recovery->running) < count) {
+        task_park(recovery->task, world_clock_us(recovery->db->world) + 1000);
+    }
+    return ERR_OK;
+}
+
+static void
+stop_appliers(struct recovery *recovery)
+{
+    /* Those that were spawned may not run yet. */
+    while (atomic_load(&recovery->running) < recovery->applier_count) {
+        task_park(recovery->task, world_clock_us(recovery->db->world) + 1000);
+    }
+    for (unsigned i = 0; i < recovery->applier_count; i++) {
+        struct applier *applier = &recovery->appliers[i];
+        latch_acquire(&applier->latch);
+        applier->stop = true;
+        latch_release(&applier->latch);
+        task_unpark(applier->task);
+    }
+    while (atomic_load(&recovery->running) > 0) {
+        task_park(recovery->task, world_clock_us(recovery->db->world) + 1000);
+    }
+    for (unsigned i = 0; i < recovery->applier_count; i++) {
+        struct applier *applier = &recovery->appliers[i];
+        recovery->reader.changes += applier->changes;
+        mem_free(applier->filling);
+        arena_destroy(&applier->scratch);
+    }
+    mem_free(recovery->appliers);
+    recovery->applier_count = 0;
+}
+
+/* Sleep until at most so many batches wait for the applier; its error, if it has one. */
+static enum err
+wait_for(struct recovery *recovery, struct applier *applier, unsigned waiting_max)
+{
+    for (;;) {
+        latch_acquire(&applier->latch);
+        bool done = applier->waiting <= waiting_max;
+        enum err err = applier->err;
+        latch_release(&applier->latch);
+        if (err != ERR_OK) {
+            *recovery->diag = applier->own_diag; /* it is not written again */
+            return err;
+        }
+        if (done) {
+            return ERR_OK;
+        }
+        TRY(task_interrupted(recovery->task, recovery->diag));
+        task_park(recovery->task, WORLD_NEVER);
+    }
+}
+
+static enum err
+send(struct recovery *recovery, struct applier *applier)
+{
+    struct batch *batch = applier->filling;
+    if (batch == NULL) {
+        return ERR_OK;
+    }
+    TRY(wait_for(recovery, applier, BATCHES_MAX - 1));
+    applier->filling = NULL;
+    latch_acquire(&applier->latch);
+    *applier->end = batch;
+    applier->end = &batch->next;
+    applier->waiting++;
+    latch_release(&applier->latch);
+    task_unpark(applier->task);
+    return ERR_OK;
+}
+
+/* Until all that was given out is applied. */
+static enum err
+settle(struct recovery *recovery)
+{
+    for (unsigned i = 0; i < recovery->applier_count; i++) {
+        TRY(send(recovery, &recovery->appliers[i]));
+    }
+    for (unsigned i = 0; i < recovery->applier_count; i++) {
+        TRY(wait_for(recovery, &recovery->appliers[i], 0));
+    }
+    return ERR_OK;
+}
+
+/* T12 */
+static struct applier *
+applier_of(struct recovery *recovery, const struct redo_change *change)
+{
+    size_t size = change->key.size > NEIGHBOUR_BYTES ? change->key.size - NEIGHBOUR_BYTES : 0;
+    uint64_t hash = hash64(change->key.data, size, change->tree.v);
+    return &recovery->appliers[(hash >> 32) * recovery->applier_count >> 32];
+}
+
+static enum err
+hand_over(struct recovery *recovery, const struct redo_change *change, struct slice raw)
+{
+    struct applier *applier = applier_of(recovery, change);
+    struct batch *batch = applier->filling;
+    if (batch != NULL && batch->size + raw.size > batch->capacity) {
+        TRY(send(recovery, applier));
+        batch = NULL;
+    }
+    if (batch == NULL) {
+        size_t capacity = raw.size > BATCH_SIZE ? raw.size : BATCH_SIZE;
+        batch = mem_alloc(sizeof *batch + capacity);
+        *batch = (struct batch){.capacity = capacity};
+        applier->filling = batch;
+    }
+    memcpy(batch->bytes + batch->size, raw.data, raw.size);
+    batch->size += raw.size;
+    return ERR_OK;
+}
+
+/* Apply what is whole, or give it to who does; *bytes keeps the rest. */
 static enum err
 apply_changes(struct recovery *recovery, struct slice *bytes)
 {
     struct redo_change change;
     bool bad = false;
-    while (redo__next(bytes, &change, &bad)) {
-        TRY(apply_change(recovery, &change));
+    for (;;) {
+        const uint8_t *raw = bytes->data;
+        if (!redo__next(bytes, &change, &bad)) {
+            break;
+        }
+        bool trees = change.tree.v == SYSTEM_TREE;
+        if (recovery->applier_count > 0 && !trees) {
+            TRY(hand_over(recovery, &change, slice_of(raw, (size_t)(bytes->data - raw))));
+            continue;
+        }
+        TRY(trees ? settle(recovery) : ERR_OK);
+        TRY(apply_change(&recovery->reader, &change));
+        TRY(apply_to_trees(recovery, &change));
     }
     return bad ? diag_set(recovery->diag, ERR_CORRUPT, "a change in the log is not readable")
                : ERR_OK;
@@ -314,17 +556,26 @@ static void
 tell_progress(struct recovery *recovery)
 {
     struct txn_db *db = recovery->db;
+    lsn_t at;
+    lsn_t limit;
+    wal_progress(db->wal, &at, &limit);
+    if (recovery->progress != NULL) {
+        atomic_store_explicit(&recovery->progress->at, at.v, memory_order_relaxed);
+        atomic_store_explicit(&recovery->progress->limit, limit.v, memory_order_relaxed);
+    }
     int64_t now = world_clock_us(db->world);
     if (now < recovery->next_progress_us) {
         return;
     }
     recovery->next_progress_us = now + PROGRESS_US;
-    lsn_t at;
-    lsn_t limit;
-    wal_progress(db->wal, &at, &limit);
-    world_log(db->world, "recovery: log read to %llX of at most %llX, %llu transactions applied",
-        (unsigned long long)at.v, (unsigned long long)limit.v,
-        (unsigned long long)recovery->commits);
+    uint64_t done = at.v - recovery->from;
+    uint64_t all = limit.v > at.v ? limit.v - recovery->from : done;
+    double seconds = (double)(now - recovery->start_us) / 1e6;
+    world_log(db->world,
+        "recovery: %.1f of about %.1f MB of the log (%" PRIu64 " %%), %.1f MB/s, %" PRIu64
+        " transactions",
+        (double)done / 1e6, (double)all / 1e6, all == 0 ? 100 : done * 100 / all,
+        (double)done / 1e6 / seconds, recovery->commits);
 }
 
 /* The checkpoint was written when the log was durable to its snapshot. A log that ends before it
@@ -354,8 +605,10 @@ apply_log(struct recovery *recovery, uint64_t snapshot, uint64_t *last_id)
         bool end = false;
         TRY(wal_next(recovery->task, db->wal, &record, &end, recovery->diag));
         if (end) {
+            TRY(settle(recovery));
             return check_end(recovery, snapshot);
         }
+        TRY(task_interrupted(recovery->task, recovery->diag));
         bool commit = record.type == RECORD_COMMIT;
         size_t head_size = commit ? sizeof(struct commit_head) : sizeof(struct part_head);
         if (record.version != RECORD_VERSION || (!commit && record.type != RECORD_PART) ||
@@ -391,9 +644,10 @@ drop_orphans(struct recovery *recovery)
         if (id == SYSTEM_TREE || !btree_tree_exists(db->store, (tree_id_t){id})) {
             continue;
         }
-        arena_reset(&recovery->scratch);
+        arena_reset(&recovery->reader.scratch);
         TRY(btree_get(recovery->task, db->store, (tree_id_t){SYSTEM_TREE},
-            tree_key(memory, (tree_id_t){id}), &recovery->scratch, &row, &found, recovery->diag));
+            tree_key(memory, (tree_id_t){id}), &recovery->reader.scratch, &row, &found,
+            recovery->diag));
         if (!found) {
             btree_tree_drop(recovery->task, db->store, (tree_id_t){id});
         }
@@ -401,35 +655,63 @@ drop_orphans(struct recovery *recovery)
     return ERR_OK;
 }
 
+static enum err
+run(struct recovery *recovery, const struct checkpoint_meta *meta, uint64_t *last_id)
+{
+    struct txn_db *db = recovery->db;
+    if (!btree_tree_exists(db->store, (tree_id_t){SYSTEM_TREE})) {
+        TRY(btree_tree_create(recovery->task, db->store, (tree_id_t){SYSTEM_TREE}, recovery->diag));
+    }
+    enum err err = start_appliers(recovery);
+    if (err == ERR_OK) {
+        err = apply_log(recovery, meta->snapshot, last_id);
+    }
+    stop_appliers(recovery);
+    return err == ERR_OK ? drop_orphans(recovery) : err;
+}
+
+static void
+tell_end(const struct recovery *recovery)
+{
+    struct txn_db *db = recovery->db;
+    lsn_t at;
+    lsn_t limit;
+    wal_progress(db->wal, &at, &limit);
+    int64_t us = world_clock_us(db->world) - recovery->start_us;
+    world_log(db->world,
+        "recovery complete: %" PRIu64 " transactions, %" PRIu64
+        " changes, %.1f MB of the log applied in %" PRId64 " ms (%.0f changes a second)",
+        recovery->commits, recovery->reader.changes, (double)(at.v - recovery->from) / 1e6,
+        us / 1000, (double)recovery->reader.changes * 1e6 / (double)(us + 1));
+}
+
 enum err
 recover__run(struct task *task, struct txn_db *db, const struct checkpoint_meta *meta,
-    uint64_t *last_id, bool *any, struct diag *diag)
+    struct txn_recovery_progress *progress, uint64_t *last_id, bool *any, struct diag *diag)
 {
-    struct recovery recovery = {.task = task, .db = db, .diag = diag};
-    arena_create(&recovery.scratch, "recovery");
-    int64_t start = world_clock_us(db->world);
-    recovery.next_progress_us = start + PROGRESS_US;
-    enum err err = ERR_OK;
-    if (!btree_tree_exists(db->store, (tree_id_t){SYSTEM_TREE})) {
-        err = btree_tree_create(task, db->store, (tree_id_t){SYSTEM_TREE}, diag);
+    struct recovery recovery = {.task = task, .db = db, .diag = diag, .progress = progress};
+    lsn_t from;
+    lsn_t limit;
+    wal_progress(db->wal, &from, &limit);
+    recovery.from = from.v;
+    if (progress != NULL) {
+        atomic_store(&progress->from, from.v);
+        atomic_store(&progress->at, from.v);
+        atomic_store(&progress->limit, limit.v);
     }
-    if (err == ERR_OK) {
-        err = apply_log(&recovery, meta->snapshot, last_id);
-    }
-    if (err == ERR_OK) {
-        err = drop_orphans(&recovery);
-    }
+    recovery.reader = (struct applier){.recovery = &recovery, .task = task, .diag = diag};
+    arena_create(&recovery.reader.scratch, "recovery");
+    recovery.start_us = world_clock_us(db->world);
+    recovery.next_progress_us = recovery.start_us + PROGRESS_US;
+    enum err err = run(&recovery, meta, last_id);
     if (err == ERR_OK && recovery.commits > 0) {
-        world_log(db->world,
-            "recovery complete: %llu transactions, %llu changes applied in %lld ms",
-            (unsigned long long)recovery.commits, (unsigned long long)recovery.changes,
-            (long long)(world_clock_us(db->world) - start) / 1000);
+        tell_end(&recovery);
     }
     *any = recovery.commits > 0;
     while (recovery.open != NULL) {
         forget_open(&recovery.open);
     }
     buffer_destroy(&recovery.stream);
-    arena_destroy(&recovery.scratch);
+    arena_destroy(&recovery.reader.scratch);
     return err;
 }

@@ -31,6 +31,11 @@ struct txn_scan;
 /* ---- the database ------------------------------------------------------------------------------
  */
 
+/* How far recovery is: positions in the log, for whoever asks meanwhile. Zeroes before. */
+struct txn_recovery_progress {
+    _Atomic uint64_t from, at, limit; /* `limit`: about where it will end */
+};
+
 struct txn_db_options {
     const char *directory;          /* created if missing; holds data.tusk and wal/ */
     uint64_t cache_size;            /* 0: 1 GiB */
@@ -40,6 +45,7 @@ struct txn_db_options {
     bool checkpoint_automatic;      /* run the background checkpointer */
     uint64_t undo_size_max;         /* memory for old row versions; 0: 8 GiB */
     uint64_t locks_max;             /* row and table locks at once; 0: 8388608 */
+    struct txn_recovery_progress *recovery_progress; /* told by txn_db_open; or NULL */
 };
 
 /* Locks the directory, opens or creates, recovers (log after the checkpoint, progress to the log).

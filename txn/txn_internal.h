@@ -598,7 +598,7 @@ enum {
 
 /* Reads the log from db->wal and brings the trees to its end. Alone in the house. */
 enum err recover__run(struct task *task, struct txn_db *db, const struct checkpoint_meta *meta,
-    uint64_t *last_id, bool *any, struct diag *diag);
+    struct txn_recovery_progress *progress, uint64_t *last_id, bool *any, struct diag *diag);
 /* Checkpoints whenever one is wanted, until db->stopping. */
 void checkpoint__serve(struct task *task, struct txn_db *db);
 bool checkpoint__version_at(void *arg, const struct btree_row *row, lsn_t snapshot,
