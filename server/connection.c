@@ -519,9 +519,31 @@ read_startup(struct connection *connection, struct slice body, struct startup *s
     return ERR_OK;
 }
 
+/* The words are PostgreSQL's, and what drivers wait for. */
+static enum err
+refuse_for_now(struct connection *connection)
+{
+    const struct txn_recovery_progress *progress = connection->options.progress;
+    enum err err =
+        diag_set(&connection->diag, ERR_CANNOT_CONNECT_NOW, "the database system is starting up");
+    uint64_t from = atomic_load(&progress->from);
+    uint64_t at = atomic_load(&progress->at);
+    uint64_t limit = atomic_load(&progress->limit);
+    if (from != 0 && at > from && limit > at) {
+        diag_detail(&connection->diag,
+            "Recovery has applied %.1f of about %.1f MB of the log (%.0f %%).",
+            (double)(at - from) / 1e6, (double)(limit - from) / 1e6,
+            (double)(at - from) * 100 / (double)(limit - from));
+    }
+    return err;
+}
+
 static enum err
 start_session(struct task *task, struct connection *connection, const struct startup *startup)
 {
+    if (connection->options.engine == NULL) {
+        return refuse_for_now(connection);
+    }
     uint32_t secret = 0;
     world_random_bytes(connection->world, &secret, sizeof secret);
     struct sql_session_options options = {
@@ -558,7 +580,7 @@ start_up(struct task *task, struct connection *connection)
         TRY(next_startup_packet(task, connection, deadline, &body));
         uint32_t code = load_be32(body.data);
         if (code == WIRE_CANCEL_REQUEST) {
-            if (body.size == 12) {
+            if (body.size == 12 && connection->options.engine != NULL) {
                 sql_engine_cancel(
                     connection->options.engine, load_be32(body.data + 4), load_be32(body.data + 8));
             }

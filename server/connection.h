@@ -8,7 +8,8 @@
 #include "world/world.h"
 
 struct connection_options {
-    struct sql_engine *engine;
+    struct sql_engine *engine; /* NULL: the server starts, and whoever comes is told so */
+    const struct txn_recovery_progress *progress; /* of that */
     struct world_socket *socket;
     char peer[64];
     /* Called with `arg` when start-up is over: from now on the engine knows the session, or the

@@ -44,6 +44,12 @@ struct server {
     _Atomic bool untidy; /* idle connections have freed memory that the heap still holds */
     struct latch latch;  /* the next */
     struct list_node starting;
+
+    struct txn_recovery_progress progress;
+    struct world_listener *listener;
+    struct task *greeter; /* while the engine opens; on this worker too */
+    bool opened;
+    bool greeter_ended;
 };
 
 struct accepted {
@@ -161,19 +167,21 @@ housekeeper_main(struct task *task, void *arg)
     task_unpark(server->task);
 }
 
+/* `engine` NULL: until it is open. */
 static enum err
-serve(struct task *task, struct server *server, struct world_listener *listener, struct diag *diag)
+serve(struct task *task, struct server *server, struct sql_engine *engine, struct diag *diag)
 {
-    while (server->stop == STOP_RUNNING) {
+    while (server->stop == STOP_RUNNING && (engine != NULL || !server->opened)) {
         struct accepted *accepted = mem_zalloc(sizeof *accepted);
         accepted->server = server;
-        accepted->options.engine = server->engine;
+        accepted->options.engine = engine;
+        accepted->options.progress = &server->progress;
         accepted->options.started = connection_started;
         accepted->options.trimmed = connection_trimmed;
         accepted->options.ended = connection_ended;
         accepted->options.arg = accepted;
-        enum err err =
-            world_accept(task, listener, &accepted->options.socket, accepted->options.peer, diag);
+        enum err err = world_accept(
+            task, server->listener, &accepted->options.socket, accepted->options.peer, diag);
         if (err == ERR_OK) {
             server->connections++;
             err = task_spawn(
@@ -212,29 +220,83 @@ drain(struct task *task, struct server *server)
     task_interrupt_clear(task, TASK_TERMINATE);
     while (server->connections > 0) {
         end_starting(server);
-        (void)sql_engine_terminate(server->engine, server->stop == STOP_SMART);
+        if (server->engine != NULL) {
+            (void)sql_engine_terminate(server->engine, server->stop == STOP_SMART);
+        }
         task_park(task, world_clock_us(server->world) + 20000);
         task_interrupt_clear(task, TASK_TERMINATE);
     }
 }
 
+/* ---- while the engine opens --------------------------------------------------------------------
+ */
+
+/* Tells whoever comes that the server starts (57P03). */
+static void
+greeter_main(struct task *task, void *arg)
+{
+    struct server *server = arg;
+    server->greeter = task;
+    struct diag diag;
+    if (serve(task, server, NULL, &diag) != ERR_OK) {
+        world_log(
+            server->world, "clients are not answered until the start is over: %s", diag.message);
+    }
+    server->greeter = NULL;
+    server->greeter_ended = true;
+    task_unpark(server->task);
+}
+
+static void
+end_greeter(struct task *task, struct server *server)
+{
+    server->opened = true;
+    while (!server->greeter_ended) {
+        if (server->greeter != NULL) {
+            task_interrupt(server->greeter, TASK_TERMINATE); /* ends the wait in world_accept */
+        }
+        task_park(task, world_clock_us(server->world) + 1000);
+    }
+}
+
 static enum err
-listen_and_serve(struct task *task, struct server *server, const struct server_options *options,
+open_engine(struct task *task, struct server *server, const struct server_options *options,
     struct diag *diag)
 {
-    struct world_listener *listener = NULL;
+    struct sql_engine_options engine = {
+        .directory = options->data_directory,
+        .system_user = options->system_user,
+        .config = options->config,
+        .arguments = options->arguments,
+        .argument_count = options->argument_count,
+        .recovery_progress = &server->progress,
+    };
+    TRY(task_spawn(server->world, (int)task_worker(task), "greeter", greeter_main, server, diag));
+    struct sql_engine *opened = NULL;
+    enum err err = sql_engine_open(task, &engine, &opened, diag);
+    end_greeter(task, server);
+    server->engine = opened;
+    return err;
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------
+ */
+
+static enum err
+serve_clients(struct task *task, struct server *server, const struct server_options *options,
+    struct diag *diag)
+{
     const char *host = sql_config_text(options->config, "listen_addresses");
-    uint16_t port = (uint16_t)sql_config_integer(options->config, "port");
-    TRY(world_listen(task, host, port, &listener, diag));
     world_log(server->world, "ready: listening on %s, port %u, data directory \"%s\"", host,
-        world_listener_port(listener), options->data_directory);
+        world_listener_port(server->listener), options->data_directory);
     enum err err = task_spawn(
         server->world, (int)task_worker(task), "housekeeper", housekeeper_main, server, diag);
     bool kept = err == ERR_OK;
     if (kept) {
-        err = serve(task, server, listener, diag);
+        err = serve(task, server, server->engine, diag);
     }
-    world_listener_close(task, listener);
+    world_listener_close(task, server->listener);
+    server->listener = NULL;
     drain(task, server);
     server->stop = STOP_DONE;
     while (kept && !server->housekeeper_ended) {
@@ -288,18 +350,19 @@ server_run(struct task *task, const struct server_options *options, struct diag 
 {
     struct server server = {.world = task_world(task), .task = task};
     list_init(&server.starting);
-    struct sql_engine_options engine = {
-        .directory = options->data_directory,
-        .system_user = options->system_user,
-        .config = options->config,
-        .arguments = options->arguments,
-        .argument_count = options->argument_count,
-    };
     world_on_signal(server.world, on_signal, &server);
-    enum err err = sql_engine_open(task, &engine, &server.engine, diag);
+    const char *host = sql_config_text(options->config, "listen_addresses");
+    uint16_t port = (uint16_t)sql_config_integer(options->config, "port");
+    enum err err = world_listen(task, host, port, &server.listener, diag);
     if (err == ERR_OK) {
-        err = listen_and_serve(task, &server, options, diag);
-        sql_engine_close(task, server.engine);
+        err = open_engine(task, &server, options, diag);
+        if (err == ERR_OK) {
+            err = serve_clients(task, &server, options, diag);
+            sql_engine_close(task, server.engine);
+        } else {
+            world_listener_close(task, server.listener);
+            drain(task, &server);
+        }
     }
     world_on_signal(server.world, NULL, NULL);
     if (err == ERR_ADMIN_SHUTDOWN && server.stop != STOP_RUNNING) {

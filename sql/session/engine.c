@@ -80,6 +80,7 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
         .checkpoint_interval_s =
             (uint32_t)(sql_config_integer(engine->config, "checkpoint_timeout") / 1000),
         .checkpoint_automatic = true,
+        .recovery_progress = options->recovery_progress,
     };
     enum err err = txn_db_open(task, &db, &engine->db, diag);
     if (err == ERR_OK) {

@@ -30,6 +30,7 @@ struct sql_engine_options {
      * live as long as the engine. */
     const char *const *arguments;
     uint32_t argument_count;
+    struct txn_recovery_progress *recovery_progress; /* or NULL */
 };
 
 enum err sql_engine_open(struct task *task, const struct sql_engine_options *options,

@@ -8,9 +8,9 @@
  * OPERATION: read, write (of data), grow (a write beyond the file's end, a new file, a truncation
  * upward: what needs room), sync, open, change (whatever changes the disk: write, sync, new file,
  * rename, unlink, mkdir, truncate). PATH-PART: any part of the file's path, "*" for all.
- * WHAT: an errno, or 0 to kill the process. The first SKIP matching calls pass, the next COUNT fail
- * (0: all). Counting begins anew when the file's content changes. System calls are made directly,
- * so nothing here depends on the order of libraries.
+ * WHAT: an errno, 0 to kill the process, or 1000 + n to take n milliseconds longer. The first SKIP
+ * matching calls pass, the next COUNT fail (0: all). Counting begins anew when the file's content
+ * changes. System calls are made directly, so nothing here depends on the order of libraries.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +29,7 @@
 enum {
     ORDERS_MAX = 8,
     TEXT_MAX = 4096,
+    SLOW = 1000,
 };
 
 enum what {
@@ -106,6 +107,10 @@ ask(int kinds, const char *path)
     (void)pthread_mutex_unlock(&mutex);
     if (error < 0) {
         (void)kill(getpid(), SIGKILL);
+    }
+    if (error >= SLOW) {
+        (void)usleep((useconds_t)(error - SLOW) * 1000);
+        error = 0;
     }
     return error;
 }

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -493,6 +494,44 @@ def log_places(checks):
         server.kill()
 
 
+def starting(checks):
+    """Who comes while the server recovers is told so, and can be told to wait for it."""
+    with Faulty() as server:
+        connection = connect(server)
+        connection.query("create table t (id int primary key); insert into t values (1)")
+        server.kill()
+        server.order(f"read .wal {1000 + 1500} 0 1")
+        starter = threading.Thread(target=server.start)
+        starter.start()
+        answers = set()
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                connect(server).close()
+                answers.add("served")
+                break
+            except pgwire.Error as error:
+                answers.add((error.sqlstate, error.message))
+            except (ConnectionError, OSError):
+                pass
+            time.sleep(0.02)
+        starter.join()
+        checks.check("while it recovers clients get 57P03, then they are served",
+                     answers == {"served", ("57P03", "the database system is starting up")}, answers)
+        server.kill()
+        # SIGTERM in the middle of it.
+        server.order(f"read .wal {1000 + 1500} 0 1")
+        process = subprocess.Popen([server.binary, "--data", server.data, "--port", "0"],
+                                   stderr=subprocess.DEVNULL, env=server.environment)
+        time.sleep(0.4)
+        process.terminate()
+        checks.check("SIGTERM ends recovery", process.wait(60) == 0)
+        server.well()
+        server.start()
+        checks.check("nothing is lost", connect(server).rows("select id from t") == [("1",)])
+        server.stop()
+
+
 # ---- deaths
 
 
@@ -587,7 +626,7 @@ def death_in_checkpoint(checks):
 
 
 TESTS = [full_by_shim, full_at_start, full_spill, full_tmpfs, file_size_limit, log_errors,
-         page_errors, hands, log_places, death_in_initialisation, death_in_recovery,
+         page_errors, hands, log_places, starting, death_in_initialisation, death_in_recovery,
          death_in_checkpoint]
 
 
