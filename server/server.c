@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "server/connection.h"
+#include "server/metrics.h"
 
 enum {
     HOUSEKEEPING_US = 20000000
@@ -292,11 +293,18 @@ serve_clients(struct task *task, struct server *server, const struct server_opti
     enum err err = task_spawn(
         server->world, (int)task_worker(task), "housekeeper", housekeeper_main, server, diag);
     bool kept = err == ERR_OK;
+    struct metrics_server metrics = {0};
     if (kept) {
+        err = metrics_start(task, &metrics, server->engine, host,
+            (uint16_t)sql_config_integer(options->config, "metrics_port"), diag);
+    }
+    if (err == ERR_OK) {
         err = serve(task, server, server->engine, diag);
     }
     world_listener_close(task, server->listener);
     server->listener = NULL;
+    task_interrupt_clear(task, TASK_TERMINATE);
+    metrics_stop(task, &metrics);
     drain(task, server);
     server->stop = STOP_DONE;
     while (kept && !server->housekeeper_ended) {

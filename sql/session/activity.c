@@ -83,6 +83,9 @@ activity__ends(struct sql_session *session)
         session->activity == ACTIVITY_ACTIVE && time_us >= session->log_statement_us) {
         log_slow(session, time_us);
     }
+    if (session->activity == ACTIVITY_ACTIVE) {
+        metrics__exchange(session, now - session->activity_changed);
+    }
     enum session_activity activity = session->block == BLOCK_NONE     ? ACTIVITY_IDLE
                                      : session->block == BLOCK_FAILED ? ACTIVITY_IN_FAILED_BLOCK
                                                                       : ACTIVITY_IN_BLOCK;

@@ -39,6 +39,7 @@ static void
 free_engine(struct sql_engine *engine)
 {
     sql_config_release(engine->config);
+    mem_free(engine->metrics);
     mem_free(engine->config_file);
     mem_free(engine->auto_config_file);
     mem_free(engine->temp_directory);
@@ -53,6 +54,7 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
     struct sql_engine *engine = mem_zalloc(sizeof *engine);
     engine->world = task_world(task);
     engine->directory = mem_strdup(options->directory);
+    engine->metrics = metrics__new(world_worker_count(engine->world));
     engine->config = options->config == NULL ? sql_config_new() : options->config;
     if (options->config != NULL) {
         sql_config_retain(engine->config);

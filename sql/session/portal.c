@@ -181,6 +181,9 @@ portal__run(struct task *task, struct sql_session *session, struct portal *porta
         return diag_set(diag, ERR_OBJECT_STATE, "portal \"%s\" cannot be run",
             portal->name == NULL ? "" : portal->name);
     }
+    if (portal->state == PORTAL_NEW) {
+        metrics__statement(session, metrics__class(prepared));
+    }
     bool timed = session->statement_timeout_us > 0; /* the statement may be SET statement_timeout */
     if (timed) {
         task_set_deadline(

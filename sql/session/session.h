@@ -42,6 +42,9 @@ void sql_engine_close(struct task *task, struct sql_engine *engine);
 enum err sql_engine_reload(struct task *task, struct sql_engine *engine, struct diag *diag);
 enum err sql_engine_checkpoint(struct task *task, struct sql_engine *engine, struct diag *diag);
 
+/* Counts and times since the start, in Prometheus's text format. Any thread. */
+void sql_engine_metrics(struct sql_engine *engine, struct buffer *to);
+
 /* Interrupt the statement of the session with this pid if the secret agrees. Any thread. */
 void sql_engine_cancel(struct sql_engine *engine, uint32_t pid, uint32_t secret);
 /* TASK_TERMINATE to every session (SIGINT: abort) or only to the idle ones outside a transaction

@@ -36,8 +36,21 @@ enum {
     CACHE_BUCKETS = 64,
 };
 
+enum metrics_class_id {
+    METRICS_SELECT,
+    METRICS_INSERT,
+    METRICS_UPDATE,
+    METRICS_DELETE,
+    METRICS_COPY,
+    METRICS_TRANSACTION,
+    METRICS_DDL,
+    METRICS_OTHER,
+    METRICS_CLASS_COUNT,
+};
+
 struct sql_engine {
     struct world *world;
+    struct metrics *metrics; /* one a worker */
     struct txn_db *db;
     struct catalog_store *catalogs;
     char *directory;
@@ -173,6 +186,7 @@ struct sql_session {
     char client_address[64];                 /* "" if unknown */
     int client_port;
     bool log_end;                              /* log_connections was on when it came */
+    enum metrics_class_id metrics_class;       /* of the statement that ran last */
     char application_name[NAME_MAX_BYTES + 1]; /* under engine->latch */
 
     struct list_node statements; /* named */
@@ -228,6 +242,15 @@ void session__warn(struct sql_session *session, const char *severity, enum err c
 
 /* ---- settings.c
  * ---------------------------------------------------------------------------------- */
+
+/* ---- metrics.c */
+
+struct metrics *metrics__new(unsigned worker_count);
+enum metrics_class_id metrics__class(const struct prepared *prepared);
+/* A statement runs. */
+void metrics__statement(struct sql_session *session, enum metrics_class_id class);
+/* An answer is whole, of which the last statement was the session's metrics_class. */
+void metrics__exchange(struct sql_session *session, int64_t time_us);
 
 void settings__create(struct sql_session *session);
 /* The files were read again: what was not SET here may have another value now. */

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -42,6 +43,58 @@ def refused(server, text):
     with open(path, "w", encoding="utf-8") as file:
         file.write(before)
     return run.returncode, run.stderr
+
+
+def http(port, request):
+    with socket.create_connection(("127.0.0.1", port), 20) as sock:
+        sock.sendall(request)
+        answer = b""
+        while True:
+            part = sock.recv(65536)
+            if not part:
+                return answer.decode()
+            answer += part
+
+
+def metrics(checks, server):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    server.arguments += ["-c", f"metrics_port={port}"]
+    server.start()
+    c = pgwire.connect(port=server.port)
+    c.query("create table m (a int primary key)")
+    c.query("insert into m values (1); insert into m values (2)")
+    for _ in range(5):
+        c.query("select * from m")
+    c.execute("update m set a = a + $1", ["10"])
+    c.query("select pg_sleep(0.05)")
+    text = http(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    value = lambda name: float(re.search("\n" + re.escape(name) + r" (\S+)\n", text).group(1))
+    checks.check("metrics: HTTP", text.startswith("HTTP/1.1 200 OK\r\n"), text[:100])
+    for name, wanted in [('tusk_statements_total{class="select"}', 6), ("tusk_sessions", 1),
+                         ('tusk_statements_total{class="insert"}', 2),
+                         ('tusk_statements_total{class="update"}', 1),
+                         ('tusk_statements_total{class="ddl"}', 1),
+                         ('tusk_query_seconds_count{class="select"}', 6),
+                         ('tusk_query_seconds_count{class="insert"}', 1)]:
+        checks.check(f"metrics: {name}", value(name) == wanted, str(value(name)))
+    slowest = value('tusk_query_seconds{class="select",quantile="0.999"}')
+    checks.check("metrics: p999 is the slow one", 0.05 <= slowest < 5, str(slowest))
+    half = value('tusk_query_seconds{class="select",quantile="0.5"}')
+    checks.check("metrics: p50 is a fast one", 0 < half < slowest, str(half))
+    for line in text.split("\r\n\r\n")[1].split("\n"):
+        fine = line == "" or line.startswith("# ") or re.fullmatch(
+            r'tusk_\w+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.]+', line)
+        if not fine:
+            checks.check("metrics: a line's form", False, line)
+    checks.check("metrics: 404", http(port, b"GET / HTTP/1.0\r\n\r\n").startswith("HTTP/1.1 404"))
+    checks.check("metrics: 405", http(port, b"POST /metrics\n\n").startswith("HTTP/1.1 405"))
+    checks.check("metrics: too much", http(port, b"x" * 8191) == "")
+    with socket.create_connection(("127.0.0.1", port), 20): # says nothing
+        status = server.stop(signal.SIGTERM, 30)
+    checks.check("metrics: ends with the server", status == 0, str(status))
+    server.arguments = server.arguments[:-2]
 
 
 def main():
@@ -141,6 +194,7 @@ def main():
                             ("\0\0\0", "syntax error")]:
             status, said = refused(server, text)
             checks.check(f"tuskd refuses {text!r}", status == 2 and words in said, f"{status} {said}")
+        metrics(checks, server)
         server.start()
         c = pgwire.connect(port=server.port)
         checks.check("after a restart", c.rows("show max_connections") == [("77",)] and
