@@ -43,6 +43,33 @@ find_version(struct txn *txn, struct txn_snapshot snapshot, struct btree_row *ro
     return (row->head.flags & ROW_DELETED) == 0;
 }
 
+/* SS7. The row as it is now has versions that the snapshot does not see; `newer` wrote the oldest
+ * of them. `all`: each may matter. */
+static enum err
+note_newer(struct txn *txn, struct txn_snapshot snapshot, tree_id_t tree,
+    const struct btree_row *now, uint64_t newer, bool all, bool few, struct diag *diag)
+{
+    bool known = false;
+    TRY(ssi__saw_newer(txn, newer, tree, now->key, few, &known, diag));
+    uint64_t writer = now->head.writer.v;
+    uint64_t handle = now->head.undo;
+    uint64_t told = newer;
+    while ((all || !known) && !snapshot__sees(txn, snapshot, writer, handle)) {
+        if (writer != told) {
+            bool is_known = false;
+            TRY(ssi__saw_newer(txn, writer, tree, now->key, few, &is_known, diag));
+            told = writer;
+        }
+        const struct undo *undo = undo_at(handle);
+        if (undo->kind == UNDO_INSERT) {
+            break;
+        }
+        writer = undo->prev_writer;
+        handle = undo->prev_undo;
+    }
+    return ERR_OK;
+}
+
 enum err
 txn_get(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_id_t tree,
     struct slice key, struct arena *into, struct txn_row *row, bool *found, struct diag *diag)
@@ -56,11 +83,13 @@ txn_get(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_i
     if (!*found) {
         return ERR_OK;
     }
+    struct btree_row now = raw;
+    now.key = key;
     const uint8_t *newest = raw.value.data;
     uint64_t newer = 0;
     *found = find_version(txn, snapshot, &raw, &newer);
     if (tracked && newer != 0) {
-        TRY(ssi__saw_newer(txn, newer, tree, key, true, diag));
+        TRY(note_newer(txn, snapshot, tree, &now, newer, false, true, diag));
     }
     if (!*found) {
         return ERR_OK;
@@ -201,7 +230,8 @@ met_newer(struct txn_scan *scan, uint64_t newer, const struct btree_row *now,
         }
     }
     bool few = scan->range.has_low && scan->range.has_high;
-    return ssi__saw_newer(scan->txn, newer, scan->tree, now->key, few, diag);
+    return note_newer(
+        scan->txn, scan->snapshot, scan->tree, now, newer, scan->filter != NULL, few, diag);
 }
 
 enum err

@@ -73,6 +73,7 @@ struct sxact {
     bool committed;
     bool forgotten;             /* out of the graph, soon freed */
     bool summary_in;            /* someone unknown, committed, has an edge to it */
+    bool met_ahead;             /* SS8: knows of something that is not in its snapshot */
     bool undecided;             /* has hostage edges, but may go on without waiting; its owner's */
     _Atomic uint64_t waits_for; /* the id of whose end it waits for, or 0 */
     bool busy;                  /* its ranges are being summarised: it stays */
@@ -331,18 +332,25 @@ passes(const struct txn_filter *filter, const struct images *images)
            (new.data != NULL && filter->passes(filter, new));
 }
 
+enum was_read {
+    READ_NOT,
+    READ_HERE,     /* by a filter that the row passes now, or perhaps */
+    READ_ANYTHING, /* whatever stands here */
+};
+
 /* Did the owner read what is written here? Under its latch. */
-static bool
+static enum was_read
 has_read(const struct ssi_reads *reads, struct slice key, const struct images *images)
 {
     uint32_t at = first_behind(reads, key);
     if (at < reads->count && holds(&reads->ranges[at], key)) {
-        return true;
+        return READ_ANYTHING;
     }
+    enum was_read read = READ_NOT;
     for (uint32_t i = 0; i < reads->filtered_count; i++) {
         const struct range *range = &reads->filtered[i];
         if (holds(range, key) && passes(range->filter, images)) {
-            return true;
+            read = READ_HERE;
         }
     }
     LIST_FOREACH (node, &reads->scans) {
@@ -350,10 +358,13 @@ has_read(const struct ssi_reads *reads, struct slice key, const struct images *i
         if (slice_compare(scan->low, key) <= 0 &&
             (!scan->has_high || slice_compare(key, scan->high) < 0) &&
             passes(scan->filter, images)) {
-            return true;
+            if (scan->filter == NULL) {
+                return READ_ANYTHING;
+            }
+            read = READ_HERE;
         }
     }
-    return false;
+    return read;
 }
 
 /* ---- trees ----------------------------------------------------------------------------------- */
@@ -1064,18 +1075,26 @@ ssi__scan_end(struct txn *txn, struct ssi_scan *scan, bool all, bool backward, s
     latch_release(&txn->sx->latch);
 }
 
+static struct sxact *
+find_id(const struct ssi *ssi, uint64_t id)
+{
+    struct sxact *sx = ssi->ids[hash_u64(id) % SSI_ID_BUCKETS];
+    while (sx != NULL && sx->id != id) {
+        sx = sx->chain;
+    }
+    return sx;
+}
+
 enum err
-ssi__saw_newer(
-    struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key, bool few, struct diag *diag)
+ssi__saw_newer(struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key, bool few,
+    bool *known, struct diag *diag)
 {
     struct ssi *ssi = txn->db->ssi;
     struct structure structure = {0};
     bool ends = false;
     latch_acquire(&ssi->graph);
-    struct sxact *other = ssi->ids[hash_u64(writer) % SSI_ID_BUCKETS];
-    while (other != NULL && other->id != writer) {
-        other = other->chain;
-    }
+    struct sxact *other = find_id(ssi, writer);
+    *known = other != NULL;
     if (other != NULL && other != txn->sx) {
         ends = add_edge(ssi, txn->sx, other, txn->sx, tree, key, &structure);
         if (txn->sx->undecided && (!few || txn->sx->read_only)) {
@@ -1087,6 +1106,36 @@ ssi__saw_newer(
     }
     latch_release(&ssi->graph);
     return ends ? fail(txn, txn->sx->why != NULL ? txn->sx->why : &structure, diag) : ERR_OK;
+}
+
+enum err
+ssi__met_ahead(
+    struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key, struct diag *diag)
+{
+    struct ssi *ssi = txn->db->ssi;
+    struct structure structure = {0};
+    bool ends = false;
+    latch_acquire(&ssi->graph);
+    struct sxact *sx = txn->sx;
+    struct sxact *other = find_id(ssi, writer);
+    sx->met_ahead = true;
+    if (other != NULL && other != sx) {
+        ends = add_edge(ssi, other, sx, sx, tree, key, &structure);
+    } else if (other == NULL && sx->snapshot < ssi->blind_end && !sx->doomed) {
+        doom(sx, &structure);
+        ends = true;
+    }
+    latch_release(&ssi->graph);
+    return ends ? fail(txn, sx->why, diag) : ERR_OK;
+}
+
+/* SS7. Has the reader an edge to who wrote the version that is replaced now? Then that one does, to
+ * the writer: what it replaces is in its snapshot. Under the graph latch. */
+static bool
+follows_edge(const struct sxact *reader, const struct sxact *replaced, const struct sxact *writer)
+{
+    return replaced != NULL && replaced != reader && replaced->committed && !reader->met_ahead &&
+           replaced->end > reader->snapshot && replaced->end <= writer->snapshot;
 }
 
 /* Is the reader's end in the writer's snapshot? Then they follow one another. */
@@ -1123,8 +1172,8 @@ add_summary_edge(struct ssi *ssi, struct sxact *writer)
 
 /* images NULL: the whole tree. */
 static enum err
-wrote(
-    struct txn *txn, tree_id_t id, struct slice key, const struct images *images, struct diag *diag)
+wrote(struct txn *txn, tree_id_t id, struct slice key, const struct images *images,
+    uint64_t replaced, struct diag *diag)
 {
     struct ssi *ssi = txn->db->ssi;
     struct sxact *sx = txn->sx;
@@ -1147,16 +1196,18 @@ wrote(
                 continue;
             }
             latch_acquire(&owner->latch);
-            bool read = images == NULL || has_read(reads, key, images);
+            enum was_read read = images == NULL ? READ_HERE : has_read(reads, key, images);
             latch_release(&owner->latch);
-            if (!read) {
+            if (read == READ_NOT) {
                 continue;
             }
             latch_acquire(&ssi->graph);
             if (owner == ssi->summary) {
                 ends = add_summary_edge(ssi, sx);
             } else {
+                const struct sxact *before = read == READ_ANYTHING ? find_id(ssi, replaced) : NULL;
                 ends = !owner->forgotten && !is_over(owner, sx) &&
+                       !follows_edge(owner, before, sx) &&
                        add_edge(ssi, owner, sx, sx, id, key, &structure);
             }
             latch_release(&ssi->graph);
@@ -1171,16 +1222,16 @@ wrote(
 
 enum err
 ssi__wrote(struct txn *txn, tree_id_t tree, struct slice key, struct slice old, struct slice new,
-    bool known, struct diag *diag)
+    bool known, uint64_t replaced, struct diag *diag)
 {
     struct images images = {.old = old, .new = new, .known = known};
-    return wrote(txn, tree, key, &images, diag);
+    return wrote(txn, tree, key, &images, replaced, diag);
 }
 
 enum err
 ssi__wrote_tree(struct txn *txn, tree_id_t tree, struct diag *diag)
 {
-    return wrote(txn, tree, slice_of("", 0), NULL, diag);
+    return wrote(txn, tree, slice_of("", 0), NULL, 0, diag);
 }
 
 /* ---- ends ------------------------------------------------------------------------------------ */

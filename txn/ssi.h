@@ -26,8 +26,13 @@
  *        commits, the LSN and becoming visible are one step under commit latch and graph latch: the
  *        orders agree, and no snapshot is taken in between. Afterwards nobody aborts it any more.
  *   SS5. Merging ranges, dropping filters and summarising old transactions only add conflicts.
- *   SS6. A structure whose T1 waits for its T2, or may be about to, stands until one of the two
- *        commits: that one dooms the other. (T1 wants a row of T2's, so it fails if T2 commits.)
+ *   SS7. An edge leads to the first serializable writer after the version read; those after it
+ *        follow that one. (With a filter, to all: the first may not have changed what passes.)
+ *   SS8. Unique keys look past the snapshot: who is told that a key is taken, or is given one that
+ *        was deleted, by somebody concurrent, comes after that one. This counts as an edge, too:
+ * the theory needs only that all other kinds of dependency imply a commit before a begin. SS6. A
+ * structure whose T1 waits for its T2, or may be about to, stands until one of the two commits:
+ * that one dooms the other. (T1 wants a row of T2's, so it fails if T2 commits.)
  *
  * Latch order: a leaf's latch, the commit latch, or none - tree partition - a transaction's ranges
  * - graph. Nothing sleeps under any of them.
@@ -80,12 +85,17 @@ enum err ssi__scan_begin(struct txn *txn, tree_id_t tree, const struct txn_range
 void ssi__scan_end(
     struct txn *txn, struct ssi_scan *scan, bool all, bool backward, struct slice last);
 /* A version was passed over because `writer` is not in the snapshot. `few`: it was one of few rows,
- * perhaps looked up to be written (SS6). */
+ * perhaps looked up to be written (SS6). *known: it is a serializable one. */
 enum err ssi__saw_newer(struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key,
-    bool few, struct diag *diag);
-/* After a row was written (SS1). NULL data: no such value. Not `known`: do not ask filters. */
+    bool few, bool *known, struct diag *diag);
+/* After a row was written (SS1). NULL data: no such value. Not `known`: do not ask filters.
+ * `replaced`: whose version it was (SS7), 0: none. */
 enum err ssi__wrote(struct txn *txn, tree_id_t tree, struct slice key, struct slice old,
-    struct slice new, bool known, struct diag *diag);
+    struct slice new, bool known, uint64_t replaced, struct diag *diag);
+/* It was told, or made use of, what `writer` did to the key, though that is not in its snapshot
+ * (SS8). */
+enum err ssi__met_ahead(
+    struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key, struct diag *diag);
 /* The whole tree was. */
 enum err ssi__wrote_tree(struct txn *txn, tree_id_t tree, struct diag *diag);
 /* It is about to sleep until `id` has ended (0: it no longer is), whose row it wants to write. */

@@ -315,6 +315,14 @@ spill(struct task *task, struct txn *txn, struct diag *diag)
     return txn->redo.size < REDO_SPILL_SIZE ? ERR_OK : txn__spill_redo(task, txn, 0, diag);
 }
 
+/* Has the writer committed behind the transaction's snapshot? */
+static bool
+is_ahead(const struct txn *txn, uint64_t writer)
+{
+    uint64_t state = table__state(txn->db, writer);
+    return state_is_committed(state) && state != STATE_OLD && state > txn->snapshot_lsn;
+}
+
 /* A serializable transaction has written a row. */
 static enum err
 note_write(const struct write *write, struct slice value, struct diag *diag)
@@ -322,22 +330,24 @@ note_write(const struct write *write, struct slice value, struct diag *diag)
     const struct undo *undo = write->undo;
     bool had = undo->kind == UNDO_UPDATE || undo->kind == UNDO_DELETE;
     bool known = !had || (undo->prev_flags & ROW_OVERFLOW) == 0;
+    uint64_t replaced = undo->kind == UNDO_INSERT ? 0 : undo->prev_writer;
+    if (undo->kind == UNDO_INSERT_OVER && is_ahead(write->txn, replaced)) {
+        TRY(ssi__met_ahead(write->txn, replaced, write->tree, write->key, diag));
+    }
     return ssi__wrote(write->txn, write->tree, write->key,
-        had ? undo_value(undo) : (struct slice){0}, value, known, diag);
+        had ? undo_value(undo) : (struct slice){0}, value, known, replaced, diag);
 }
 
-/* A key is taken. Who has read that it was free, or reads now that it is not, may be part of a
- * structure: that is the better answer, because a retry helps (PostgreSQL does the same). */
+/* A key is taken, which is a read of it. If it was taken by somebody concurrent, who then comes
+ * before (SS8), and it was free to us, 40001 is the better answer, because a retry helps. */
 static enum err
-note_exists(const struct write *write, struct slice value, struct diag *diag)
+note_exists(const struct write *write, struct diag *diag)
 {
     struct txn *txn = write->txn;
-    uint64_t state = table__state(txn->db, write->exists);
     TRY(ssi__read_key(txn, write->tree, write->key, diag));
-    if (state_is_committed(state) && state != STATE_OLD && state > txn->snapshot_lsn) {
-        TRY(ssi__saw_newer(txn, write->exists, write->tree, write->key, false, diag));
-    }
-    return ssi__wrote(txn, write->tree, write->key, (struct slice){0}, value, true, diag);
+    return is_ahead(txn, write->exists)
+               ? ssi__met_ahead(txn, write->exists, write->tree, write->key, diag)
+               : ERR_OK;
 }
 
 enum err
@@ -359,7 +369,7 @@ txn_insert(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
     bool tracked = txn__tracks(txn, tree);
     if (write.verdict == WRITE_EXISTS) {
         if (tracked) {
-            TRY(note_exists(&write, some_value(value), diag));
+            TRY(note_exists(&write, diag));
         }
         return ERR_UNIQUE;
     }
