@@ -18,6 +18,7 @@
 #include "txn/txn.h"
 
 struct catalog;
+struct table_statistics;
 struct catalog_store; /* one per database server: the shared current picture and counters */
 
 enum {
@@ -87,7 +88,9 @@ struct relation {
     const struct virtual_table *virtual_table; /* RELATION_VIRTUAL */
     /* Next hidden row id; shared by all pictures. Use catalog_next_row_id. */
     struct row_id_counter *row_ids;
-    const char *view_text; /* RELATION_VIEW */
+    _Atomic uint64_t *changes; /* of rows: statistics_note_changes; NULL: not counted */
+    const struct table_statistics *statistics; /* NULL: none yet */
+    const char *view_text;                     /* RELATION_VIEW */
     /* No definition of this relation that was committed after this LSN is in the picture; 0 if it
      * has not changed since the server started. See catalog_check_snapshot. */
     lsn_t changed;

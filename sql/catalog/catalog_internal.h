@@ -12,6 +12,7 @@
  *     20      be32 role oid                             version, role
  *     21      be32 database oid                         version, database
  *     22      be32 class oid, be32 oid, be32 sub        version, text of the comment
+ *     23      be32 relation oid                         version, statistics (statistics.c)
  *
  * Tree 19 is what makes names unique under concurrency: who creates inserts the name there first,
  * and so waits for whoever is creating (or dropping) the same one.
@@ -35,6 +36,7 @@ enum catalog_tree {
     CATALOG_TREE_ROLES,
     CATALOG_TREE_DATABASES,
     CATALOG_TREE_COMMENTS,
+    CATALOG_TREE_STATISTICS,
     CATALOG_TREE_END,
 };
 _Static_assert((int)CATALOG_TREE_END <= (int)TREE_ID_FIRST_USER, "below the users' trees");
@@ -96,6 +98,8 @@ struct catalog {
     size_t role_count, role_capacity;
     struct catalog__comment *comments; /* in key order */
     size_t comment_count, comment_capacity;
+    struct table_statistics **statistics; /* held */
+    size_t statistics_count, statistics_capacity;
 
     struct catalog__found *by_name, *by_oid; /* open addressing, at most half full */
     size_t mask;
@@ -109,6 +113,7 @@ struct row_id_counter {
     struct row_id_counter *chain;
     oid_t relation;
     _Atomic uint64_t next;
+    _Atomic uint64_t changes; /* of rows, since statistics were gathered */
 };
 
 /* A transaction that has changed the schema. */
@@ -118,8 +123,16 @@ struct catalog__private {
     struct catalog *picture; /* NULL: to be read */
 };
 
+/* A table's newest statistics; also of tables that are gone. */
+struct statistics_entry {
+    struct statistics_entry *chain;
+    oid_t relation;
+    struct table_statistics *statistics; /* a reference */
+};
+
 enum {
     CATALOG_ROW_ID_BUCKETS = 1024,
+    CATALOG_STATISTICS_BUCKETS = 1024,
 };
 
 struct catalog_store {
@@ -133,6 +146,7 @@ struct catalog_store {
     bool reading;            /* a task is reading the next one */
     struct list_node privates;
     struct row_id_counter *row_ids[CATALOG_ROW_ID_BUCKETS];
+    struct statistics_entry *statistics[CATALOG_STATISTICS_BUCKETS];
     oid_t oid_next, oid_end; /* what is left of the block */
 
     _Atomic uint64_t version_next;
@@ -144,6 +158,19 @@ enum err catalog__read(struct task *task, struct catalog_store *store, struct tx
     struct txn_snapshot snapshot, const struct catalog *before, lsn_t schema_lsn,
     struct catalog **catalog, struct diag *diag);
 struct row_id_counter *catalog__row_ids(struct catalog_store *store, oid_t relation);
+
+/* statistics.c, of which hold and new give a reference, publish takes one. */
+struct table_statistics *catalog__statistics_new(oid_t relation, uint16_t column_count);
+void catalog__statistics_release(struct table_statistics *statistics);
+void catalog__encode_statistics(const struct table_statistics *statistics, struct buffer *to);
+void catalog__statistics_publish(struct catalog_store *store, struct table_statistics *statistics);
+struct table_statistics *catalog__statistics_hold(struct catalog_store *store, oid_t relation);
+void catalog__statistics_destroy(struct catalog_store *store);
+enum err catalog__statistics_load(
+    struct task *task, struct catalog_store *store, struct txn *txn, struct diag *diag);
+/* edit.c */
+enum err catalog__statistics_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct table_statistics *statistics, struct diag *diag);
 
 /* edit.c: the key in the tree of names. */
 void catalog__encode_name_key(

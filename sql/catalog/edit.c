@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "sql/catalog/catalog_internal.h"
+#include "sql/catalog/statistics.h"
 
 void
 catalog__encode_name_key(
@@ -168,6 +169,7 @@ catalog_relation_remove(struct task *task, struct catalog_store *store, struct t
     oid_t relation, struct diag *diag)
 {
     TRY(take_by_oid(task, store, txn, CATALOG_TREE_RELATIONS, relation, diag));
+    TRY(take_by_oid(task, store, txn, CATALOG_TREE_STATISTICS, relation, diag));
     return catalog_comments_remove(task, store, txn, CATALOG_CLASS_RELATION, relation, diag);
 }
 
@@ -188,6 +190,18 @@ catalog_schema_remove(struct task *task, struct catalog_store *store, struct txn
 {
     TRY(take_by_oid(task, store, txn, CATALOG_TREE_SCHEMAS, schema, diag));
     return catalog_comments_remove(task, store, txn, CATALOG_CLASS_SCHEMA, schema, diag);
+}
+
+enum err
+catalog__statistics_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct table_statistics *statistics, struct diag *diag)
+{
+    struct buffer value = {0};
+    catalog__encode_statistics(statistics, &value);
+    enum err err =
+        put_by_oid(task, store, txn, CATALOG_TREE_STATISTICS, statistics->relation, &value, diag);
+    buffer_destroy(&value);
+    return err;
 }
 
 /* ---- comments

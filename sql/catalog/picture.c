@@ -179,6 +179,19 @@ changed_at(const struct reading *reading, const struct catalog__stored *stored)
     return reading->snapshot.lsn;
 }
 
+static void
+hold_statistics(struct reading *reading, struct relation *relation)
+{
+    struct catalog *catalog = reading->catalog;
+    struct table_statistics *statistics = catalog__statistics_hold(reading->store, relation->oid);
+    if (statistics != NULL) {
+        catalog->statistics = grow(&catalog->arena, catalog->statistics, catalog->statistics_count,
+            &catalog->statistics_capacity, sizeof(void *));
+        catalog->statistics[catalog->statistics_count++] = statistics;
+        relation->statistics = statistics;
+    }
+}
+
 static enum err
 read_relation(struct reading *reading, const struct txn_row *row)
 {
@@ -203,6 +216,8 @@ read_relation(struct reading *reading, const struct txn_row *row)
     if (relation->kind == RELATION_TABLE) {
         relation->layout = row_layout_new(&catalog->arena, types, relation->column_count);
         relation->row_ids = catalog__row_ids(reading->store, relation->oid);
+        relation->changes = &relation->row_ids->changes;
+        hold_statistics(reading, relation);
     }
     relation->changed = changed_at(reading, stored);
     add_relation(catalog, relation);
@@ -383,6 +398,9 @@ catalog_release(struct catalog *catalog)
     if (catalog == NULL ||
         atomic_fetch_sub_explicit(&catalog->references, 1, memory_order_acq_rel) != 1) {
         return;
+    }
+    for (size_t i = 0; i < catalog->statistics_count; i++) {
+        catalog__statistics_release(catalog->statistics[i]);
     }
     arena_destroy(&catalog->arena);
     mem_free(catalog);

@@ -152,7 +152,10 @@ catalog_open(struct task *task, struct txn_db *db, const char *system_user,
     struct catalog *catalog = NULL;
     enum err err = txn_begin(task, txn, TXN_READ_COMMITTED, true, diag);
     if (err == ERR_OK) {
-        err = catalog_get(task, store, txn, &catalog, diag);
+        err = catalog__statistics_load(task, store, txn, diag);
+        if (err == ERR_OK) {
+            err = catalog_get(task, store, txn, &catalog, diag);
+        }
         catalog_release(catalog);
         txn_rollback(task, txn);
     }
@@ -182,6 +185,7 @@ catalog_close(struct catalog_store *store)
             mem_free(counter);
         }
     }
+    catalog__statistics_destroy(store);
     arena_destroy(&store->arena);
     mem_free(store);
 }
