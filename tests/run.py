@@ -84,6 +84,7 @@ def main():
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
     step("settings, ASan", ["tests/system/config.py", "debug"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
+    step("statistics, ASan", ["tests/system/statistics.py", "--build", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
     step("isolation", ["tests/isolation/isolation.py", "--spawn", "release", "--limit", "12"])
     step("histories", ["tests/isolation/checker.py", "--spawn", "release", "--short"])

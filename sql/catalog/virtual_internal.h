@@ -47,6 +47,8 @@ const char *virtual__role_name(const struct virtual_row *row, oid_t oid); /* "":
 typedef enum err virtual__fill(struct virtual_row *row);
 /* One for each view that has rows, named as in virtual_columns.inc. */
 enum err virtual__pg_class(struct virtual_row *row);
+enum err virtual__pg_stats(struct virtual_row *row);
+enum err virtual__pg_statistic(struct virtual_row *row);
 enum err virtual__pg_namespace(struct virtual_row *row);
 enum err virtual__pg_attribute(struct virtual_row *row);
 enum err virtual__pg_type(struct virtual_row *row);

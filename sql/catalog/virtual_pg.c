@@ -602,6 +602,8 @@ virtual__pg_stat_user_tables(struct virtual_row *row)
         SET(pg_stat_user_tables_relname, virtual__text(table->name));
         SET(pg_stat_user_tables_n_live_tup,
             datum_int(row_estimate(row->catalog, table->tree, &pages)));
+        SET(pg_stat_user_tables_n_mod_since_analyze,
+            datum_int((int64_t)atomic_load_explicit(table->changes, memory_order_relaxed)));
         TRY(virtual__emit(row));
     }
     return ERR_OK;

@@ -1,4 +1,5 @@
 /* sql/exec/exec.c - executions: opening, rows, closing. */
+#include "sql/catalog/statistics.h"
 #include "sql/exec/exec_internal.h"
 
 enum {
@@ -139,6 +140,10 @@ exec_close(struct task *task, struct exec *x)
         if (kind->close != NULL) {
             kind->close(task, x, x->nodes[i]);
         }
+    }
+    const struct plan_node *root = x->program->plan->root;
+    if (root->kind == PLAN_INSERT || root->kind == PLAN_UPDATE || root->kind == PLAN_DELETE) {
+        statistics_note_changes(root->modify.relation, x->row_count);
     }
     exec__subplans_close(x);
     buffer_destroy(&x->machine.text);

@@ -1,140 +1,15 @@
 /*
  * sql/plan/access.c - how a relation is read: whole, or through which index between which bounds.
  *
- * There are no statistics beyond a tree's row count, so selectivities are PostgreSQL's defaults
- * for columns it knows nothing of. A table is taken to have at least ROWS_LEAST rows: a plan made
- * while it was empty is kept, and must still be good when it has grown.
+ * Estimates are selectivity.c's.
  */
 #include "sql/plan/planner.h"
 
 #include "base/assert.h"
 
-enum {
-    ROWS_LEAST = 1000,
-    ROWS_FUNCTION = 1000,
-    DISTINCT_DEFAULT = 200,
-};
-
 static const double COST_ROW = 1;      /* one row in the order of the tree */
 static const double COST_DESCENT = 6;  /* from a tree's root to a leaf */
 static const double COST_FILTER = 0.2; /* one predicate on one row */
-
-/* ---- estimates ------------------------------------------------------------------------------- */
-
-double
-rel_row_count(const struct level *level, const struct rel *rel)
-{
-    switch (rel->kind) {
-    case REL_VIRTUAL:
-        return catalog_virtual_rows(level->planner->context->catalog, rel->relation);
-    case REL_FUNCTION:
-        return ROWS_FUNCTION;
-    case REL_QUERY:
-        return ROWS_LEAST;
-    case REL_TABLE:
-        break;
-    }
-    uint64_t leaves = 0, rows = 0;
-    if (level->planner->context->db != NULL) {
-        txn_tree_size(level->planner->context->db, rel->relation->tree, &leaves, &rows);
-    }
-    return rows < ROWS_LEAST ? ROWS_LEAST : (double)rows;
-}
-
-double
-rel_distinct(const struct level *level, const struct rel *rel, uint32_t column)
-{
-    double rows = rel_row_count(level, rel);
-    if (rel->kind == REL_VIRTUAL && strcmp(rel->relation->columns[column].name, "oid") == 0) {
-        return rows;
-    }
-    if (rel->kind == REL_TABLE) {
-        for (uint16_t i = 0; i < rel->relation->index_count; i++) {
-            const struct index *index = &rel->relation->indexes[i];
-            if (index->unique && index->column_count == 1 && index->columns[0] == column) {
-                return rows;
-            }
-        }
-    }
-    return rows < DISTINCT_DEFAULT ? rows : DISTINCT_DEFAULT;
-}
-
-enum {
-    ARRAY_COUNT_DEFAULT = 10, /* values in an array that is not known yet */
-};
-
-static double
-equality_selectivity(const struct level *level, const struct expr *expr)
-{
-    for (uint32_t i = 0; i < expr->count && i < 2; i++) {
-        const struct expr *side = expr->list[i];
-        if (side->kind == EXPR_REGISTER) {
-            const struct rel *rel = query_rel(level->query, side->reg);
-            if (rel != NULL && rel->relation != NULL) {
-                return 1.0 / rel_distinct(level, rel, side->reg - rel->base);
-            }
-        }
-    }
-    return 1.0 / DISTINCT_DEFAULT;
-}
-
-double
-pred_selectivity(struct level *level, const struct expr *expr)
-{
-    switch (expr->kind) {
-    case EXPR_CONST:
-        return expr->constant.null || expr->constant.i == 0 ? 0 : 1;
-    case EXPR_IS_NULL:
-        return 0.005;
-    case EXPR_IS_NOT_NULL:
-        return 0.995;
-    case EXPR_IN: {
-        double sum = (double)(expr->count - 1) * equality_selectivity(level, expr);
-        return sum > 0.5 ? 0.5 : sum;
-    }
-    case EXPR_AND: {
-        double product = 1;
-        for (uint32_t i = 0; i < expr->count; i++) {
-            product *= pred_selectivity(level, expr->list[i]);
-        }
-        return product;
-    }
-    case EXPR_OR: {
-        double none = 1;
-        for (uint32_t i = 0; i < expr->count; i++) {
-            none *= 1 - pred_selectivity(level, expr->list[i]);
-        }
-        return 1 - none;
-    }
-    case EXPR_NOT:
-        return 1 - pred_selectivity(level, expr->list[0]);
-    case EXPR_SUBPLAN:
-        return 0.5;
-    case EXPR_CALL: {
-        const struct operator_def *op = expr_operator(expr);
-        if (strcmp(expr->function->name, "array_any") == 0) {
-            const struct expr side = {.kind = EXPR_IN, .list = &expr->list[1], .count = 1};
-            double sum = ARRAY_COUNT_DEFAULT * equality_selectivity(level, &side);
-            return sum > 0.5 ? 0.5 : sum;
-        }
-        if (op == NULL) {
-            return 1.0 / 3;
-        }
-        if (strcmp(op->name, "=") == 0) {
-            return equality_selectivity(level, expr);
-        }
-        if (strcmp(op->name, "<>") == 0) {
-            return 0.995;
-        }
-        if (strcmp(op->name, "~~") == 0 || strcmp(op->name, "~~*") == 0) {
-            return 0.01;
-        }
-        return 1.0 / 3;
-    }
-    default:
-        return 0.5;
-    }
-}
 
 /* ---- predicates an index can use ----------------------------------------------------------------
  */
@@ -241,7 +116,7 @@ any_of_array(const struct expr *expr, reg_t reg, oid_t column)
 static double
 in_count(const struct expr *in)
 {
-    return in->kind == EXPR_IN ? (double)(in->count - 1) : ARRAY_COUNT_DEFAULT;
+    return in->kind == EXPR_IN ? (double)(in->count - 1) : SELECTIVITY_ARRAY_COUNT;
 }
 
 static struct match
@@ -402,6 +277,8 @@ static bool
 bind_column(
     const struct chooser *chooser, uint16_t column, struct access *access, double *selectivity)
 {
+    struct pred *range[2];
+    uint32_t range_count = 0;
     for (uint32_t i = 0; i < chooser->pred_count; i++) {
         if (!pred_usable(chooser, i)) {
             continue;
@@ -410,7 +287,7 @@ bind_column(
         if (match.kind == BOUND_EQUAL) {
             access->equal[access->equal_count++] = match.value;
             access->consumed |= UINT64_C(1) << i;
-            *selectivity /= rel_distinct(chooser->level, chooser->rel, column);
+            *selectivity *= pred_selectivity(chooser->level, chooser->preds[i]->expr);
             return true;
         }
     }
@@ -423,22 +300,22 @@ bind_column(
         if (match.kind == BOUND_IN && access->low == NULL && access->high == NULL) {
             access->in = match.value;
             access->consumed |= bit;
-            *selectivity *=
-                in_count(match.value) / rel_distinct(chooser->level, chooser->rel, column);
+            *selectivity *= pred_selectivity(chooser->level, chooser->preds[i]->expr);
             return false;
         }
         if (match.kind == BOUND_LOW && access->low == NULL) {
             access->low = match.value;
             access->low_exclusive = match.exclusive;
             access->consumed |= bit;
-            *selectivity *= access->high == NULL ? 1.0 / 3 : 0.015;
+            range[range_count++] = chooser->preds[i];
         } else if (match.kind == BOUND_HIGH && access->high == NULL) {
             access->high = match.value;
             access->high_exclusive = match.exclusive;
             access->consumed |= bit;
-            *selectivity *= access->low == NULL ? 1.0 / 3 : 0.015;
+            range[range_count++] = chooser->preds[i];
         }
     }
+    *selectivity *= preds_selectivity(chooser->level, range, range_count);
     return false;
 }
 
@@ -500,10 +377,7 @@ access_choose(struct level *level, const struct rel *rel, struct pred *const *pr
         .available = available,
         .own = rel_bit(level, rel),
         .rows = rel_row_count(level, rel)};
-    double all_selectivity = 1;
-    for (uint32_t i = 0; i < pred_count; i++) {
-        all_selectivity *= pred_selectivity(level, preds[i]->expr);
-    }
+    double all_selectivity = preds_selectivity(level, preds, pred_count);
     *access = (struct access){.scanned = chooser.rows};
     finish_cost(&chooser, all_selectivity, access);
     if (order != NULL) {

@@ -372,9 +372,7 @@ plan_rel(struct level *level, struct rel *rel, const struct vec *preds, const st
         path->node->function.has_ordinality = rel->ordinality;
         path->node->function.ordinality = rel->base + rel->reg_count - 1;
     }
-    for (uint32_t i = 0; i < preds->count; i++) {
-        path->rows *= pred_selectivity(level, list[i]->expr);
-    }
+    path->rows *= preds_selectivity(level, list, preds->count);
     path->rows = path->rows < 1 ? 1 : path->rows;
     return filter_preds(planner, &path->node, preds);
 }
@@ -440,7 +438,7 @@ join_selectivity(struct level *level, const struct pred *pred)
         if (side->kind == EXPR_REGISTER) {
             const struct rel *rel = query_rel(level->query, side->reg);
             if (rel != NULL && rel->relation != NULL) {
-                double distinct = rel_distinct(level, rel, side->reg - rel->base);
+                double distinct = rel_distinct(level, rel, side->reg - rel->base, NULL);
                 most = distinct > most ? distinct : most;
             }
         }
@@ -473,15 +471,6 @@ class_before(const struct vec *preds, uint32_t place)
     return false;
 }
 
-/* How many of a side's values are different: of rows of one relation, or a guess of 0. */
-static double
-side_distinct(struct level *level, const struct expr *side)
-{
-    const struct rel *rel = side->kind == EXPR_REGISTER ? query_rel(level->query, side->reg) : NULL;
-    return rel == NULL || rel->relation == NULL ? 0
-                                                : rel_distinct(level, rel, side->reg - rel->base);
-}
-
 /* Which part of the outer rows has a partner (SEMI), or has none (ANTI). */
 static double
 match_fraction(
@@ -495,8 +484,8 @@ match_fraction(
             fraction *= pred_selectivity(level, pred->expr);
             continue;
         }
-        double outer = side_distinct(level, pred->expr->list[flip ? 1 : 0]);
-        double inner = side_distinct(level, pred->expr->list[flip ? 0 : 1]);
+        double outer = expr_distinct(level, pred->expr->list[flip ? 1 : 0]);
+        double inner = expr_distinct(level, pred->expr->list[flip ? 0 : 1]);
         if (outer <= 0 || inner <= 0) {
             fraction *= 0.5;
             continue;
@@ -831,7 +820,7 @@ lead_path(const struct list *list, const struct item *item)
     }
     double distinct = 1;
     for (uint32_t i = 0; i < item->ties.count; i++) {
-        double some = side_distinct(list->level, tie_key(list->level, item, i));
+        double some = expr_distinct(list->level, tie_key(list->level, item, i));
         distinct *= some > 0 ? some : path.rows;
     }
     path.cost += path.rows * COST_DISTINCT;

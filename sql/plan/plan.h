@@ -345,6 +345,9 @@ struct plan_context {
     oid_t *param_types;
     uint32_t param_count; /* known so far; binding may extend up to param_max */
     uint32_t param_max;
+    /* Values of the first parameters, if they are known: for estimates alone. */
+    const struct datum *param_values;
+    uint32_t param_value_count;
 };
 
 /* Bind and plan SELECT/VALUES/TABLE, INSERT, UPDATE, DELETE. Errors are PostgreSQL's with position

@@ -120,11 +120,21 @@ void access_choose(struct level *level, const struct rel *rel, struct pred *cons
 /* What the predicates not consumed filter: put by the caller. */
 enum err access_build(struct level *level, struct rel *rel, const struct access *access,
     struct pred *const *preds, uint32_t pred_count, struct plan_node **node);
-double rel_row_count(const struct level *level, const struct rel *rel);
-double rel_distinct(const struct level *level, const struct rel *rel, uint32_t column);
-double pred_selectivity(struct level *level, const struct expr *expr);
 /* "=" of two sides that hash and sort alike. */
 bool expr_is_equality(const struct expr *expr);
+
+/* selectivity.c */
+enum {
+    SELECTIVITY_ARRAY_COUNT = 10, /* values in an array that is not known yet */
+};
+double rel_row_count(const struct level *level, const struct rel *rel);
+/* *known (may be NULL) false: a guess. */
+double rel_distinct(const struct level *level, const struct rel *rel, uint32_t column, bool *known);
+/* Of an expression over a relation's rows; 0: nothing is known. */
+double expr_distinct(struct level *level, const struct expr *expr);
+double pred_selectivity(struct level *level, const struct expr *expr);
+/* Of all together: bounds on both sides of a column are one range. */
+double preds_selectivity(struct level *level, struct pred *const *preds, uint32_t count);
 
 /* live.c */
 void plan_mark_live(

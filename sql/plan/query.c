@@ -162,13 +162,26 @@ plan_aggregate_exprs(struct planner *planner, const struct plan_aggregate *aggre
     return aggregate->filter == NULL ? ERR_OK : plan_subplans(planner, aggregate->filter);
 }
 
-static enum err
-plan_aggregation(struct planner *planner, struct query *query, struct path *path)
+/* How many groups there will be. */
+static double
+group_rows(struct level *level, const struct query *query, double rows)
 {
-    double rows = 1;
-    if (query->group_count > 0) {
-        rows = path->rows < 200 ? path->rows : path->rows / 10 < 200 ? 200 : path->rows / 10;
+    double groups = 1;
+    for (uint32_t i = 0; i < query->group_count; i++) {
+        double distinct = expr_distinct(level, query->groups[i].expr);
+        if (distinct <= 0) { /* unknown: a tenth, but not few */
+            distinct = rows / 10 < 200 ? 200 : rows / 10;
+        }
+        groups *= distinct;
     }
+    return groups < 1 ? 1 : groups < rows ? groups : rows < 1 ? 1 : rows;
+}
+
+static enum err
+plan_aggregation(struct level *level, struct query *query, struct path *path)
+{
+    struct planner *planner = level->planner;
+    double rows = group_rows(level, query, path->rows);
     double cost = path->cost + path->rows * COST_GROUP;
     struct plan_node *node = plan_node_new(planner, PLAN_AGGREGATE, rows, cost, path->node);
     node->aggregate.groups =
@@ -536,7 +549,7 @@ plan_plain(struct planner *planner, struct query *query, struct path *path)
             path->rows = 1;
             path->cost = path->node->cost;
         }
-        TRY(plan_aggregation(planner, query, path));
+        TRY(plan_aggregation(&level, query, path));
         ordered = false;
     } else {
         bool wanted = sorts && !query->distinct && query->set_function == NULL;

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "parser/scanner.h"
 #include "sql/catalog/index_key.h"
+#include "sql/catalog/statistics.h"
 #include "sql/session/session_internal.h"
 
 enum {
@@ -684,6 +685,7 @@ copy_from(struct copier *copier, const struct ast_copy *copy, uint64_t *rows)
         err = sink->copy_in_begin(copier->task, sink->arg, target.count, copier->diag);
         if (err == ERR_OK) {
             err = insert_records(copier, &target, inserter, &row, rows);
+            statistics_note_changes(target.relation, *rows);
             if (err != ERR_OK && err != ERR_CONNECTION_FAILURE) {
                 add_context(copier);
             }

@@ -29,6 +29,9 @@ open_rest(struct task *task, struct sql_engine *engine, const struct sql_engine_
     if (err == ERR_OK) {
         err = sql_config_write_default(task, engine->directory, diag);
     }
+    if (err == ERR_OK) {
+        err = analyze__start(task, engine, diag);
+    }
     if (err != ERR_OK) {
         catalog_close(engine->catalogs);
     }
@@ -103,6 +106,7 @@ void
 sql_engine_close(struct task *task, struct sql_engine *engine)
 {
     ASSERT(engine->session_count == 0);
+    analyze__stop(task, engine);
     catalog_close(engine->catalogs);
     txn_db_close(task, engine->db);
     free_engine(engine);

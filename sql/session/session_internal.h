@@ -68,6 +68,9 @@ struct sql_engine {
     int64_t config_loaded;           /* timestamptz, under latch */
     const char *const *arguments;    /* the command line's settings, for the next time */
     uint32_t argument_count;
+    /* The task that gathers statistics (analyze.c). */
+    struct task *analyzer;
+    _Atomic bool analyzer_runs, analyzer_stopping, analyzer_may_end;
 };
 
 /* PostgreSQL's epoch, 2000-01-01, in microseconds since 1970. */
@@ -371,5 +374,11 @@ enum err planned__open(struct task *task, struct sql_session *session,
     struct exec **exec, struct diag *diag);
 void session__exec_context(struct sql_session *session, const struct catalog *catalog,
     struct arena *arena, struct diag *diag, struct exec_context *context);
+
+/* analyze.c */
+enum err analyze__run(struct task *task, struct sql_session *session,
+    const struct ast_vacuum *statement, struct diag *diag);
+enum err analyze__start(struct task *task, struct sql_engine *engine, struct diag *diag);
+void analyze__stop(struct task *task, struct sql_engine *engine);
 
 #endif /* SQL_SESSION_SESSION_INTERNAL_H */

@@ -312,8 +312,19 @@ not_in_block(struct sql_session *session, const char *what, struct diag *diag)
                                             : ERR_OK;
 }
 
-/* VACUUM and ANALYZE are accepted: there is nothing to vacuum (old versions go by themselves) and
- * no statistics to gather yet. The tables they name must exist. */
+static bool
+wants_analyze(const struct ast_vacuum *statement)
+{
+    bool wants = !statement->vacuum;
+    AST_FOREACH(at, statement->options)
+    {
+        wants |= strcmp(ast_as_option(*at)->name, "analyze") == 0;
+    }
+    return wants;
+}
+
+/* VACUUM is accepted: there is nothing to vacuum (old versions go by themselves). The tables must
+ * exist. */
 static enum err
 vacuum(struct task *task, struct sql_session *session, const struct ast_vacuum *statement,
     struct diag *diag)
@@ -334,7 +345,7 @@ vacuum(struct task *task, struct sql_session *session, const struct ast_vacuum *
                 diag, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", name->name);
         }
     }
-    return ERR_OK;
+    return wants_analyze(statement) ? analyze__run(task, session, statement, diag) : ERR_OK;
 }
 
 static enum err
