@@ -13,6 +13,7 @@ struct server_options {
     /* "name=value" of the command line, for when the files are read again. */
     const char *const *arguments;
     uint32_t argument_count;
+    uint64_t wal_segment_size; /* 0: 64 MiB; must not change over a directory's life */
     const char *system_user;
 };
 

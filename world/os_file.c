@@ -211,6 +211,35 @@ do_sync_directory(struct call *call)
     return error;
 }
 
+/* The name is durable too: what will be synced into the directory is lost if that is lost. */
+static int
+do_mkdir(const char *path)
+{
+    if (mkdir(path, 0700) != 0) {
+        return errno == EEXIST ? 0 : errno;
+    }
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/') {
+        size--;
+    }
+    while (size > 0 && path[size - 1] != '/') {
+        size--;
+    }
+    char parent[PATH_MAX];
+    if (size >= sizeof parent) {
+        return ENAMETOOLONG;
+    }
+    memcpy(parent, path, size);
+    (void)snprintf(parent + size, sizeof parent - size, size == 0 ? "." : "");
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) { /* one that may be written and not read: nothing can be done */
+        return 0;
+    }
+    int error = fsync(fd) == 0 ? 0 : errno;
+    (void)close(fd);
+    return error;
+}
+
 static int
 do_lock(struct call *call)
 {
@@ -253,7 +282,7 @@ run_call(void *arg)
         call->error = unlink(call->path) == 0 ? 0 : errno;
         break;
     case OP_MKDIR:
-        call->error = mkdir(call->path, 0700) == 0 || errno == EEXIST ? 0 : errno;
+        call->error = do_mkdir(call->path);
         break;
     case OP_SYNC_DIRECTORY:
         call->error = do_sync_directory(call);

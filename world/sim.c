@@ -272,3 +272,11 @@ world_sim_set_faults(struct world *world, const struct world_sim_faults *faults)
 {
     ((struct sim_world *)(void *)world)->options.faults = *faults;
 }
+
+void
+world_sim_signal(struct world *world, int signal)
+{
+    if (world->on_signal != NULL) {
+        world->on_signal(world->on_signal_arg, signal);
+    }
+}

@@ -446,6 +446,11 @@ sim__mkdir(struct task *task, const char *path, struct diag *diag)
         struct sim_inode *inode = mem_zalloc(sizeof *inode);
         inode->directory = true;
         sim__name_add(sim, clean, inode);
+        crash_if(task, due);
+        if (!is_lie(sim)) { /* as the real one does, its parent is synced */
+            clean[sim__parent_size(clean)] = '\0';
+            sim__names_sync(sim, clean);
+        }
     }
     mem_free(clean);
     crash_if(task, due);

@@ -93,6 +93,9 @@ uint64_t world_sim_io_count(const struct world *world);
 /* From now on. */
 void world_sim_set_faults(struct world *world, const struct world_sim_faults *faults);
 
+/* As if the process got this signal (world_on_signal). On a task. */
+void world_sim_signal(struct world *world, int signal);
+
 enum world_sim_end {
     WORLD_SIM_KILLED,    /* the process ended, the system goes on: the disk as it was seen */
     WORLD_SIM_POWER_CUT, /* of what was not synced, any part is there: writes by sectors of 512
@@ -238,7 +241,8 @@ enum err world_file_lock(struct task *task, struct world_file *file, struct diag
 
 enum err world_rename(struct task *task, const char *from, const char *to, struct diag *diag);
 enum err world_unlink(struct task *task, const char *path, struct diag *diag);
-enum err world_mkdir(struct task *task, const char *path, struct diag *diag); /* existing is fine */
+/* Durable on return. Existing is fine. */
+enum err world_mkdir(struct task *task, const char *path, struct diag *diag);
 /* Make creations, renames and unlinks in this directory durable. Failure ends the process. */
 void world_sync_directory(struct task *task, const char *path);
 /* Calls each(arg, name) for every entry but . and .., in byte order. */
@@ -286,7 +290,7 @@ _Noreturn void world_die(struct world *world, const char *fmt, ...)
 
 /* Signals as an event: calls on_signal(arg, signal) on a task of worker 0, also for those that came
  * before there was a handler. SIGINT, SIGTERM, SIGHUP and SIGQUIT; SIGPIPE is ignored. NULL: they
- * are kept until there is one again. Worker 0 only. Nothing in the simulator. */
+ * are kept until there is one again. Worker 0 only. In the simulator: from world_sim_signal. */
 void world_on_signal(struct world *world, void (*on_signal)(void *arg, int signal), void *arg);
 
 #endif /* WORLD_WORLD_H */

@@ -31,6 +31,7 @@ struct sql_engine_options {
     const char *const *arguments;
     uint32_t argument_count;
     struct txn_recovery_progress *recovery_progress; /* or NULL */
+    uint64_t wal_segment_size; /* 0: 64 MiB; must not change over a directory's life */
 };
 
 enum err sql_engine_open(struct task *task, const struct sql_engine_options *options,

@@ -1,0 +1,396 @@
+/*
+ * tests/sim/main.c - tusk_sim: runs seeds, each twice, and says how to repeat the one that fails.
+ *
+ *     tusk_sim --seed N [--count K] [--once] [--verbose]    seeds N, N + 1, ...
+ *     tusk_sim --points --seed N [--count K] [--at I]       a crash at every file operation of a
+ *                                                           small run, K of them, from the I-th
+ *     tusk_sim --seconds S --seed N                         as many seeds as the time allows
+ *
+ * Exit status 0: all good.
+ */
+#include <getopt.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/sim/sim.h"
+
+enum {
+    LIFE_SECONDS_MAX = 120,
+    LIVES_MAX = 8,
+};
+
+static struct buffer template; /* a database with our tables, by fat or not */
+
+struct options {
+    uint64_t seed, count, at;
+    double seconds;
+    bool once, points;
+    const char *program;
+};
+
+/* ---- what a seed means ----------------------------------------------------------------------- */
+
+struct course {
+    uint64_t state;
+    unsigned lives;
+    bool from_nothing; /* no template: the first life creates the database */
+    struct life common;
+    enum {
+        DISK_GOOD,   /* crashes only */
+        DISK_FAULTS, /* errors, slowness, failing syncs, no room */
+        DISK_ROT,
+        DISK_LIES,
+    } disk;
+};
+
+static uint64_t
+draw(struct course *course, uint64_t bound)
+{
+    course->state += 0x9e3779b97f4a7c15ULL;
+    return hash_u64(course->state) % bound;
+}
+
+static void
+plan_seed(struct course *course, uint64_t seed)
+{
+    static const uint64_t caches[] = {1, 1, 2, 64};
+    static const uint64_t segments[] = {64, 128, 256, 1024};
+    static const int isolations[] = {2, 2, 2, 2, 1, 0};
+    *course = (struct course){.state = hash_u64(seed ^ 0x706c616eULL)};
+    course->lives = 2 + (unsigned)draw(course, 4);
+    course->from_nothing = draw(course, 8) == 0;
+    unsigned disk = (unsigned)draw(course, 16);
+    course->disk = disk < 11   ? DISK_GOOD
+                   : disk < 14 ? DISK_FAULTS
+                   : disk < 15 ? DISK_ROT
+                               : DISK_LIES;
+    struct life *common = &course->common;
+    common->fat = draw(course, 3) == 0 ? 200 + (unsigned)draw(course, 2500) : 0;
+    common->isolation = isolations[draw(course, 6)];
+    common->workloads = 1 + (int)draw(course, 15);
+    if (common->workloads == SIM_ADMIN) {
+        common->workloads |= SIM_BANK;
+    }
+    common->clients = 1 + (unsigned)draw(course, 4);
+    common->cuts = draw(course, 5) == 0;
+    common->world.worker_count = 1 + (unsigned)draw(course, 4);
+    common->world.delay_us_max = draw(course, 4) == 0 ? 20 : 200;
+    common->server = (struct server_options){
+        .data_directory = "db",
+        .host = "127.0.0.1",
+        .port = SIM_PORT,
+        .cache_size = caches[draw(course, 4)] << 20,
+        .wal_segment_size = segments[draw(course, 4)] << 10,
+        .checkpoint_wal_size = draw(course, 2) == 0 ? 0 : (16 + draw(course, 200)) << 10,
+        .connections_max = 64,
+        .system_user = "sim",
+    };
+    if (!course->from_nothing) {
+        common->server.wal_segment_size = 64 << 10; /* the template's */
+    }
+}
+
+static uint32_t
+small_chance(struct course *course)
+{
+    static const uint32_t chances[] = {0, 0, 30, 300, 1500};
+    return chances[draw(course, 5)];
+}
+
+static void
+plan_faults(struct course *course, struct world_sim_faults *faults)
+{
+    faults->slow = small_chance(course);
+    if (course->disk == DISK_FAULTS) {
+        faults->read_error = small_chance(course);
+        faults->write_error = small_chance(course);
+        faults->sync_error = small_chance(course);
+        if (draw(course, 2) == 0) {
+            faults->disk_size = kept->disk_size + (draw(course, 2000) << 10);
+        }
+    } else if (course->disk == DISK_ROT) {
+        faults->rot = 1 + small_chance(course);
+    } else if (course->disk == DISK_LIES) {
+        faults->sync_lie = draw(course, 2) == 0 ? 65536 : 100 + small_chance(course) * 20;
+    }
+}
+
+static void
+plan_life(struct course *course, unsigned number)
+{
+    life = course->common;
+    life.number = number;
+    life.last = number + 1 == course->lives;
+    life.world.quiet = !sim_verbose;
+    life.world.disk = slice_of(kept->disk, kept->disk_size);
+    life.steps = 4 + (unsigned)draw(course, 12);
+    life.end = draw(course, 4) == 0 ? WORLD_SIM_KILLED : WORLD_SIM_POWER_CUT;
+    if (life.cuts && !life.last) {
+        life.world.faults.cut = 200 + small_chance(course);
+    } else {
+        life.cuts = false;
+    }
+    if (life.last) {
+        return;
+    }
+    plan_faults(course, &life.world.faults);
+    life.faulty = course->disk == DISK_FAULTS;
+    if (course->disk == DISK_ROT || course->disk == DISK_LIES) {
+        kept->damaged = true;
+        kept->lied = course->disk == DISK_LIES;
+    }
+    uint64_t how = draw(course, 8);
+    if (how < 3) {
+        life.world.crash_at_us = (int64_t)draw(course, 1000ULL << draw(course, 9)) + 1;
+    } else if (how < 7) {
+        life.world.crash_at_io = draw(course, 8ULL << draw(course, 7)) + 1;
+    }
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+/* A life in a process of its own; false if the run has failed. */
+static bool
+run_life(void)
+{
+    (void)fflush(NULL);
+    pid_t child = fork();
+    ASSERT(child >= 0);
+    if (child == 0) {
+        (void)alarm(LIFE_SECONDS_MAX);
+        life_run();
+    }
+    int status = 0;
+    ASSERT(waitpid(child, &status, 0) == child);
+    if (WIFSIGNALED(status) && kept->failure[0] == '\0') {
+        (void)snprintf(kept->failure, sizeof kept->failure, "the process was ended by signal %d%s",
+            WTERMSIG(status), WTERMSIG(status) == SIGALRM ? " (it took too long)" : "");
+    } else if (WEXITSTATUS(status) != 0 && kept->failure[0] == '\0') {
+        (void)snprintf(kept->failure, sizeof kept->failure, "the process ended with status %d",
+            WEXITSTATUS(status));
+    }
+    return kept->failure[0] == '\0';
+}
+
+static void
+begin_run(uint64_t seed, bool from_nothing)
+{
+    kept_reset(seed);
+    bank_create();
+    lists_create();
+    model_create();
+    if (!from_nothing) {
+        memcpy(kept->disk, template.data, template.size);
+        kept->disk_size = template.size;
+        kept->set_up = true;
+    }
+}
+
+static bool
+run_seed(uint64_t seed)
+{
+    struct course course;
+    plan_seed(&course, seed);
+    begin_run(seed, course.from_nothing);
+    for (unsigned i = 0; i < course.lives && !kept->refused; i++) {
+        plan_life(&course, i);
+        if (!run_life()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A small run whose first life crashes at operation `at`; *over: it ended before. The second life
+ * sometimes crashes too, in recovery or soon after. */
+static bool
+run_point(uint64_t seed, uint64_t at, bool *over)
+{
+    struct course course;
+    plan_seed(&course, seed);
+    course.disk = DISK_GOOD;
+    course.lives = 3;
+    course.common.workloads = SIM_BANK | SIM_MODEL | SIM_ADMIN;
+    course.common.clients = 1;
+    course.common.cuts = false;
+    begin_run(seed, course.from_nothing);
+    for (unsigned i = 0; i < course.lives; i++) {
+        plan_life(&course, i);
+        life.steps = 8;
+        life.world.crash_at_us = 0;
+        life.world.crash_at_io = i == 0 ? at : i == 1 ? 1 + hash_u64(seed + at) % 64 : 0;
+        uint64_t ios = kept->ios;
+        if (!run_life()) {
+            return false;
+        }
+        if (i == 0 && kept->ios - ios < at) {
+            *over = true;
+        }
+    }
+    return true;
+}
+
+struct outcome {
+    bool good;
+    uint64_t trace, statements, commits, ios, unknown;
+    bool refused;
+};
+
+static struct outcome
+look(bool good)
+{
+    return (struct outcome){.good = good,
+        .trace = kept->trace,
+        .statements = kept->statements,
+        .commits = kept->commits,
+        .ios = kept->ios,
+        .unknown = kept->unknown,
+        .refused = kept->refused};
+}
+
+static struct outcome
+run_once(const struct options *options, uint64_t seed, uint64_t at, bool *over)
+{
+    return look(options->points ? run_point(seed, at, over) : run_seed(seed));
+}
+
+static void
+print_command(const struct options *options, uint64_t seed, uint64_t at)
+{
+    if (options->points) {
+        (void)printf("repeat: %s --points --seed %llu --at %llu --count 1 --verbose\n",
+            options->program, (unsigned long long)seed, (unsigned long long)at);
+    } else {
+        (void)printf(
+            "repeat: %s --seed %llu --verbose\n", options->program, (unsigned long long)seed);
+    }
+}
+
+static double
+seconds(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int
+run_all(const struct options *options)
+{
+    double start = seconds();
+    struct outcome sum = {0};
+    uint64_t done = 0;
+    uint64_t refused = 0;
+    bool over = false;
+    for (; options->seconds > 0 ? seconds() - start < options->seconds : done < options->count;
+         done++) {
+        uint64_t seed = options->points ? options->seed : options->seed + done;
+        uint64_t at = options->at + done;
+        struct outcome first = run_once(options, seed, at, &over);
+        struct outcome again = first;
+        if (first.good && !options->once) {
+            again = run_once(options, seed, at, &over);
+        }
+        if (!first.good || !again.good || first.trace != again.trace) {
+            (void)printf("seed %llu failed: %s\n", (unsigned long long)seed,
+                first.good && again.good ? "two runs differ" : kept->failure);
+            print_command(options, seed, at);
+            return 1;
+        }
+        if (options->count == 1) {
+            (void)printf("seed %llu: trace %016llx%s\n", (unsigned long long)seed,
+                (unsigned long long)first.trace, first.refused ? ", damage was noticed" : "");
+        }
+        sum.statements += first.statements;
+        sum.commits += first.commits;
+        sum.ios += first.ios;
+        sum.unknown += first.unknown;
+        sum.trace = hash_u64(sum.trace ^ first.trace);
+        refused += first.refused;
+        if (over) {
+            done++;
+            break;
+        }
+    }
+    double took = seconds() - start;
+    (void)printf("%llu %s: %llu statements, %llu commits, %llu of unknown outcome, %llu file "
+                 "operations, %llu noticed damage; %.0f seeds a minute; trace %016llx\n",
+        (unsigned long long)done, options->points ? "crash points" : "seeds",
+        (unsigned long long)sum.statements, (unsigned long long)sum.commits,
+        (unsigned long long)sum.unknown, (unsigned long long)sum.ios, (unsigned long long)refused,
+        (double)done * 60 / took, (unsigned long long)sum.trace);
+    return 0;
+}
+
+static void
+make_template(void)
+{
+    struct course course;
+    plan_seed(&course, 0);
+    begin_run(0, true);
+    kept->template = true;
+    life = course.common;
+    life.workloads = 0;
+    life.server.wal_segment_size = 64 << 10;
+    life.world = (struct world_sim_options){.quiet = true};
+    life.end = WORLD_SIM_KILLED;
+    life_make_template(&template);
+    if (!kept->set_up) {
+        (void)fprintf(stderr, "could not make the first database\n");
+        exit(2);
+    }
+}
+
+static struct options
+parse(int argc, char **argv)
+{
+    static const struct option names[] = {{"seed", required_argument, NULL, 's'},
+        {"count", required_argument, NULL, 'c'}, {"at", required_argument, NULL, 'a'},
+        {"seconds", required_argument, NULL, 't'}, {"once", no_argument, NULL, 'o'},
+        {"points", no_argument, NULL, 'p'}, {"verbose", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0}};
+    struct options options = {.seed = 1, .count = 1, .at = 1, .program = argv[0]};
+    int option = 0;
+    while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            options.seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'c':
+            options.count = strtoull(optarg, NULL, 10);
+            break;
+        case 'a':
+            options.at = strtoull(optarg, NULL, 10);
+            break;
+        case 't':
+            options.seconds = strtod(optarg, NULL);
+            break;
+        case 'o':
+            options.once = true;
+            break;
+        case 'p':
+            options.points = true;
+            break;
+        case 'v':
+            sim_verbose = true;
+            options.once = true;
+            break;
+        default:
+            exit(2);
+        }
+    }
+    return options;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options options = parse(argc, argv);
+    kept_create();
+    make_template();
+    return run_all(&options);
+}
