@@ -261,6 +261,12 @@ world_sim_crashed(const struct world *world)
     return ((const struct sim_world *)(const void *)world)->crashed;
 }
 
+int64_t
+world_sim_now_us(const struct world *world)
+{
+    return ((const struct sim_world *)(const void *)world)->now_us;
+}
+
 uint64_t
 world_sim_io_count(const struct world *world)
 {

@@ -104,6 +104,16 @@ session__rollback_all(struct task *task, struct sql_session *session)
     rollback(task, session);
 }
 
+/* What was undone may have been changes of the schema: the next statement reads it anew. */
+static void
+rollback_to(struct task *task, struct sql_session *session, uint32_t depth)
+{
+    txn_rollback_to(task, session->txn, depth);
+    if (txn_changes_schema(session->txn)) {
+        catalog_invalidate(session->engine->catalogs, session->txn);
+    }
+}
+
 void
 session__fail(struct task *task, struct sql_session *session)
 {
@@ -121,7 +131,7 @@ session__fail(struct task *task, struct sql_session *session)
         portal__close_all(task, session);
         if (session->savepoint_count > 0) {
             struct savepoint *top = &session->savepoints[session->savepoint_count - 1];
-            txn_rollback_to(task, session->txn, top->depth);
+            rollback_to(task, session, top->depth);
         } else {
             txn_rollback(task, session->txn);
         }
@@ -300,7 +310,7 @@ do_rollback_to(struct task *task, struct sql_session *session, const char *name,
     uint32_t index = 0;
     TRY(find_savepoint(session, name, &index, diag));
     portal__close_all(task, session);
-    txn_rollback_to(task, session->txn, session->savepoints[index].depth);
+    rollback_to(task, session, session->savepoints[index].depth);
     forget_savepoints(session, index + 1);
     settings__rollback(session, index + 1);
     session->block = BLOCK_EXPLICIT;

@@ -75,6 +75,10 @@ plan_seed(struct course *course, uint64_t seed)
     if (common->workloads == SIM_ADMIN) {
         common->workloads |= SIM_BANK;
     }
+    if (course->disk ==
+        DISK_LIES) { /* what is lost cannot be told from what is wrong but by sums */
+        common->workloads = SIM_BANK | SIM_ADMIN;
+    }
     common->clients = 1 + (unsigned)draw(course, 4);
     common->cuts = draw(course, 5) == 0;
     common->world.worker_count = 1 + (unsigned)draw(course, 4);
