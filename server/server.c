@@ -272,6 +272,7 @@ open_engine(struct task *task, struct server *server, const struct server_option
         .argument_count = options->argument_count,
         .recovery_progress = &server->progress,
         .wal_segment_size = options->wal_segment_size,
+        .checkpoint_wal_size = options->checkpoint_wal_size,
     };
     TRY(task_spawn(server->world, (int)task_worker(task), "greeter", greeter_main, server, diag));
     struct sql_engine *opened = NULL;

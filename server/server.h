@@ -13,7 +13,9 @@ struct server_options {
     /* "name=value" of the command line, for when the files are read again. */
     const char *const *arguments;
     uint32_t argument_count;
-    uint64_t wal_segment_size; /* 0: 64 MiB; must not change over a directory's life */
+    /* For tests. 0: 64 MiB; what the configuration says. */
+    uint64_t wal_segment_size; /* must not change over a directory's life */
+    uint64_t checkpoint_wal_size;
     const char *system_user;
 };
 

@@ -81,7 +81,10 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
     struct txn_db_options db = {
         .directory = options->directory,
         .cache_size = (uint64_t)sql_config_integer(engine->config, "shared_buffers") * 1024,
-        .checkpoint_wal_size = (uint64_t)sql_config_integer(engine->config, "max_wal_size") * 1024,
+        .checkpoint_wal_size =
+            options->checkpoint_wal_size != 0
+                ? options->checkpoint_wal_size
+                : (uint64_t)sql_config_integer(engine->config, "max_wal_size") * 1024,
         .checkpoint_interval_s =
             (uint32_t)(sql_config_integer(engine->config, "checkpoint_timeout") / 1000),
         .wal_segment_size = options->wal_segment_size,

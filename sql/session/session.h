@@ -31,7 +31,9 @@ struct sql_engine_options {
     const char *const *arguments;
     uint32_t argument_count;
     struct txn_recovery_progress *recovery_progress; /* or NULL */
-    uint64_t wal_segment_size; /* 0: 64 MiB; must not change over a directory's life */
+    /* For tests. 0: 64 MiB; what the configuration says. */
+    uint64_t wal_segment_size; /* must not change over a directory's life */
+    uint64_t checkpoint_wal_size;
 };
 
 enum err sql_engine_open(struct task *task, const struct sql_engine_options *options,

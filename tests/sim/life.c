@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sql/catalog/verify.h"
 #include "tests/sim/sim.h"
 #include "txn/txn.h"
 
@@ -21,6 +22,7 @@ enum {
     PATIENCE_US = 1000000,            /* for a server that is there */
     CLIENTS_MAX = 16,
     TRIES_MAX = 20,
+    ARGUMENTS_MAX = 3,
 };
 
 static bool server_ended;
@@ -61,7 +63,8 @@ is_allowed(const struct client *client)
     if (strcmp(code, "XX001") == 0) {
         return kept->damaged && names_file(client->message);
     }
-    return strcmp(code, "57P01") == 0 || strcmp(code, "08006") == 0;
+    /* It shuts down, it starts up, the connection has failed. */
+    return strcmp(code, "57P01") == 0 || strcmp(code, "57P03") == 0 || strcmp(code, "08006") == 0;
 }
 
 void
@@ -112,22 +115,74 @@ note_fault(void *arg, const char *words)
 }
 
 static void
+ignore_tree(void *arg, tree_id_t tree, uint64_t pages, uint64_t rows)
+{
+    (void)arg;
+    (void)tree;
+    (void)pages;
+    (void)rows;
+}
+
+static void
+ignore_table(void *arg, const struct relation *relation, uint64_t rows, uint64_t faults)
+{
+    (void)arg;
+    (void)relation;
+    (void)rows;
+    (void)faults;
+}
+
+static enum err
+check_database(struct task *task, struct txn_db *db, struct diag *diag)
+{
+    const struct btree_check_listener trees = {.fault = note_fault, .tree = ignore_tree};
+    struct btree_check_report report = {0};
+    TRY(txn_db_check(task, db, &trees, &report, diag));
+    if (txn_db_is_new(db) || report.faults > 0) {
+        return ERR_OK;
+    }
+    struct catalog_store *store = NULL;
+    TRY(catalog_open(task, db, life.server.system_user, &store, diag));
+    const struct verify_listener tables = {.fault = note_fault, .table = ignore_table};
+    struct verify_report verified = {0};
+    enum err err = catalog_verify(task, db, store, &tables, &verified, diag);
+    catalog_close(store);
+    sim_tell("checked %llu trees, %llu pages, %llu index entries", (unsigned long long)report.trees,
+        (unsigned long long)report.pages, (unsigned long long)verified.entries);
+    return err;
+}
+
+/* What tuskd --check does. */
+static void
 check_files(struct task *task, const char *when)
 {
     struct diag *diag = mem_zalloc(sizeof *diag);
-    struct btree_check_report report = {0};
     struct txn_db_options options = {
-        .directory = life.server.data_directory, .cache_size = life.server.cache_size};
-    enum err err = txn_db_check(task, &options, note_fault, NULL, &report, diag);
-    sim_tell("check %s: %llu trees, %llu pages, %llu faults: %s", when,
-        (unsigned long long)report.trees, (unsigned long long)report.pages,
-        (unsigned long long)report.faults, err == ERR_OK ? "" : diag->message);
+        .directory = life.server.data_directory, .cache_size = life.cache_size};
+    struct txn_db *db = NULL;
+    enum err err = txn_db_open_checkpoint(task, &options, &db, diag);
+    if (err == ERR_OK) {
+        err = check_database(task, db, diag);
+        txn_db_close(task, db);
+    }
     bool none_yet = err == ERR_UNDEFINED_FILE && !kept->set_up;
     if (err != ERR_OK && !none_yet && !life.faulty &&
         !(kept->damaged && names_file(diag->message))) {
         sim_fail("--check %s: %s", when, diag->message);
     }
     mem_free(diag);
+}
+
+static void
+make_arguments(char texts[ARGUMENTS_MAX][64], const char *arguments[ARGUMENTS_MAX])
+{
+    (void)snprintf(texts[0], 64, "port=%d", SIM_PORT);
+    (void)snprintf(
+        texts[1], 64, "shared_buffers=%llukB", (unsigned long long)life.cache_size / 1024);
+    (void)snprintf(texts[2], 64, "max_connections=64");
+    for (int i = 0; i < ARGUMENTS_MAX; i++) {
+        arguments[i] = texts[i];
+    }
 }
 
 static void
@@ -138,7 +193,18 @@ server_main(struct task *task, void *arg)
         check_files(task, "before the start");
     }
     struct diag *diag = mem_zalloc(sizeof *diag);
-    enum err err = server_run(task, &life.server, diag);
+    static const char *arguments[ARGUMENTS_MAX];
+    char texts[ARGUMENTS_MAX][64];
+    make_arguments(texts, arguments);
+    enum err err = sql_config_load(
+        task, life.server.data_directory, arguments, ARGUMENTS_MAX, &life.server.config, diag);
+    if (err == ERR_OK) {
+        life.server.arguments = arguments;
+        life.server.argument_count = ARGUMENTS_MAX;
+        err = server_run(task, &life.server, diag);
+        sql_config_release(life.server.config);
+        life.server.config = NULL;
+    }
     if (err != ERR_OK) {
         sim_tell("the server ended: %s", diag->message);
         if (kept->damaged && (err == ERR_CORRUPT || life.faulty) && names_file(diag->message)) {

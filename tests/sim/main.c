@@ -85,14 +85,11 @@ plan_seed(struct course *course, uint64_t seed)
     common->world.delay_us_max = draw(course, 4) == 0 ? 20 : 200;
     common->server = (struct server_options){
         .data_directory = "db",
-        .host = "127.0.0.1",
-        .port = SIM_PORT,
-        .cache_size = caches[draw(course, 4)] << 20,
         .wal_segment_size = segments[draw(course, 4)] << 10,
         .checkpoint_wal_size = draw(course, 2) == 0 ? 0 : (16 + draw(course, 200)) << 10,
-        .connections_max = 64,
         .system_user = "sim",
     };
+    common->cache_size = caches[draw(course, 4)] << 20;
     if (!course->from_nothing) {
         common->server.wal_segment_size = 64 << 10; /* the template's */
     }

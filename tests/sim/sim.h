@@ -84,6 +84,7 @@ struct life {
     struct world_sim_options world;
     enum world_sim_end end;
     struct server_options server;
+    uint64_t cache_size;
     int workloads;     /* set of enum sim_workload */
     unsigned clients;  /* of bank and lists, each */
     unsigned steps;    /* of each client */
