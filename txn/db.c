@@ -138,6 +138,7 @@ db_new(struct task *task, const struct txn_db_options *options)
     atomic_store(&db->slot_count, SLOT_CHECKPOINT + 1);
     db->free_slots = mem_array(SLOTS_MAX, sizeof *db->free_slots);
     db->ssi = ssi__create();
+    db->failures = failures__create();
     lock__create(db);
     return db;
 }
@@ -270,6 +271,7 @@ txn_db_close(struct task *task, struct txn_db *db)
     }
     lock__destroy(db);
     ssi__destroy(db->ssi);
+    failures__destroy(db->failures);
     mem_free(db->slots);
     mem_free(db->free_slots);
     mem_free(db);

@@ -209,6 +209,9 @@ deadlock__report(struct txn_db *db, struct deadlock *deadlock, struct diag *diag
             break;
         }
     }
+    if (deadlock->links[0].tree.v != 0) {
+        failures__count(db->failures, deadlock->links[0].tree, FAILURE_DEADLOCK);
+    }
     mem_free(deadlock);
     (void)diag_set(diag, ERR_DEADLOCK, "deadlock detected");
     diag_detail(diag, "%s", text);

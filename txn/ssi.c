@@ -103,12 +103,6 @@ struct ssi_partition {
     struct ssi_tree *buckets[TREES_BUCKETS];
 };
 
-struct failure {
-    int64_t time_us;
-    uint32_t pid;
-    char detail[TXN_FAILURE_DETAIL_MAX];
-};
-
 struct ssi {
     struct ssi_partition partitions[SSI_TREE_PARTITIONS];
     _Alignas(64) _Atomic uint64_t readers; /* sxacts that may have ranges */
@@ -128,8 +122,6 @@ struct ssi {
     /* Too many even so: whoever began before blind_end and meets the version of one that is not
      * remembered cannot tell what that one had read. */
     uint64_t blind_end;
-    struct failure failures[SSI_FAILURES_KEPT];
-    uint64_t failure_count;
     txn_namer *namer;
     void *namer_arg;
 };
@@ -642,34 +634,15 @@ fail(struct txn *txn, const struct structure *structure, struct diag *diag)
         "could not serialize access due to read/write dependencies among transactions");
     diag_detail(diag, "%s", detail);
     diag_hint(diag, "The transaction might succeed if retried.");
-    latch_acquire(&ssi->graph);
-    struct failure *failure = &ssi->failures[ssi->failure_count++ % SSI_FAILURES_KEPT];
-    failure->time_us = world_wall_us(txn->db->world);
-    failure->pid = txn->owner_pid;
-    memcpy(failure->detail, detail, sizeof detail);
-    latch_release(&ssi->graph);
-    return ERR_SERIALIZATION;
-}
-
-void
-txn_serialization_failures(
-    struct txn_db *db, void (*each)(void *arg, const struct txn_failure *failure), void *arg)
-{
-    struct ssi *ssi = db->ssi;
-    for (uint64_t i = 0; i < SSI_FAILURES_KEPT; i++) {
-        struct failure copy;
-        latch_acquire(&ssi->graph);
-        bool have = i < ssi->failure_count;
-        if (have) {
-            copy = ssi->failures[(ssi->failure_count - 1 - i) % SSI_FAILURES_KEPT];
+    failures__keep(txn->db, txn->owner_pid, detail);
+    for (int i = 0; i < 2; i++) {
+        bool counted =
+            i == 1 && structure->known[0] && structure->tree[0].v == structure->tree[1].v;
+        if (structure->known[i] && !counted) {
+            failures__count(txn->db->failures, structure->tree[i], FAILURE_STRUCTURE);
         }
-        latch_release(&ssi->graph);
-        if (!have) {
-            return;
-        }
-        each(arg,
-            &(struct txn_failure){.time_us = copy.time_us, .pid = copy.pid, .detail = copy.detail});
     }
+    return ERR_SERIALIZATION;
 }
 
 void
@@ -1481,4 +1454,117 @@ ssi__rolled_back(struct txn *txn)
     latch_release(&ssi->graph);
     sxact_free(ssi, sx);
     free_chain(ssi, forgotten);
+}
+
+/* ---- what has been read, for people to look at -------------------------------------------------
+ */
+
+struct lines {
+    struct arena *arena;
+    struct txn_read_line *lines;
+    size_t count, capacity, limit;
+};
+
+static struct slice
+copy_key(struct arena *arena, const uint8_t *key, size_t size)
+{
+    return slice_of(size == 0 ? (const uint8_t *)"" : arena_copy(arena, key, size), size);
+}
+
+static void
+add_line(struct lines *to, const struct txn_read_line *line)
+{
+    if (to->count == to->limit) {
+        return;
+    }
+    if (to->count == to->capacity) {
+        size_t capacity = to->capacity == 0 ? 64 : 2 * to->capacity;
+        struct txn_read_line *bigger = arena_array(to->arena, capacity, sizeof *bigger);
+        if (to->count > 0) {
+            memcpy(bigger, to->lines, to->count * sizeof *bigger);
+        }
+        to->lines = bigger;
+        to->capacity = capacity;
+    }
+    struct txn_read_line *copy = &to->lines[to->count++];
+    *copy = *line;
+    copy->low = copy_key(to->arena, line->low.data, line->low.size);
+    if (line->has_high) {
+        copy->high = copy_key(to->arena, line->high.data, line->high.size);
+    }
+    if (line->filter != NULL) {
+        (void)txn_filter_hold(line->filter);
+    }
+}
+
+static void
+add_range_line(struct lines *to, struct txn_read_line line, const struct range *range)
+{
+    line.low = slice_of(range->low, range->low_size);
+    line.has_high = range->high != NULL;
+    line.high = slice_of(range->high, range->high_size);
+    line.filter = range->filter;
+    add_line(to, &line);
+}
+
+/* Under the owner's latch. */
+static void
+add_reads(struct lines *to, const struct ssi_reads *reads, struct txn_read_line line)
+{
+    for (uint32_t i = 0; i < reads->count; i++) {
+        add_range_line(to, line, &reads->ranges[i]);
+    }
+    for (uint32_t i = 0; i < reads->filtered_count; i++) {
+        add_range_line(to, line, &reads->filtered[i]);
+    }
+    line.scanning = true;
+    LIST_FOREACH (node, &reads->scans) {
+        const struct ssi_scan *scan = LIST_ENTRY(node, struct ssi_scan, node);
+        line.low = scan->low;
+        line.high = scan->high;
+        line.has_high = scan->has_high;
+        line.filter = scan->filter;
+        add_line(to, &line);
+    }
+}
+
+static void
+add_tree(struct ssi *ssi, struct lines *to, const struct ssi_tree *tree)
+{
+    LIST_FOREACH (node, &tree->reads) {
+        const struct ssi_reads *reads = LIST_ENTRY(node, struct ssi_reads, node);
+        struct sxact *owner = reads->owner;
+        struct txn_read_line line = {.tree = tree->id, .pid = owner->pid};
+        latch_acquire(&owner->latch);
+        latch_acquire(&ssi->graph);
+        line.state = owner == ssi->summary ? TXN_READ_SUMMARISED
+                     : owner->committed    ? TXN_READ_COMMITTED_OVERLAPPED
+                                           : TXN_READ_ACTIVE;
+        bool gone = owner->forgotten;
+        latch_release(&ssi->graph);
+        if (!gone) {
+            add_reads(to, reads, line);
+        }
+        latch_release(&owner->latch);
+    }
+}
+
+size_t
+txn_db_reads(struct txn_db *db, struct arena *arena, size_t limit, struct txn_read_line **lines)
+{
+    struct ssi *ssi = db->ssi;
+    struct lines all = {.arena = arena, .limit = limit};
+    for (int i = 0; i < SSI_TREE_PARTITIONS; i++) {
+        struct ssi_partition *partition = &ssi->partitions[i];
+        latch_acquire(&partition->latch);
+        for (int b = 0; b < TREES_BUCKETS; b++) {
+            for (const struct ssi_tree *tree = partition->buckets[b]; tree != NULL;
+                 tree = tree->next) {
+                add_tree(ssi, &all, tree);
+            }
+        }
+        latch_release(&partition->latch);
+    }
+    *lines = all.lines;
+    return all.count;
 }

@@ -52,7 +52,6 @@ enum {
     SSI_ID_BUCKETS = 16384,
     SSI_STATEMENT_MAX = 80,
     SSI_KEY_MAX = 64, /* bytes of a key kept for the words of an error */
-    SSI_FAILURES_KEPT = 100,
 };
 
 /* A scan that is going on: everything from where it began to where it might go counts as read. It

@@ -339,9 +339,37 @@ struct txn_failure {
     uint32_t pid;
     const char *detail;
 };
-/* The most recent ones, newest first. */
+/* The most recent ones of 40001, newest first. */
 void txn_serialization_failures(
     struct txn_db *db, void (*each)(void *arg, const struct txn_failure *failure), void *arg);
+
+/* How often a tree was where transactions failed, since the database was opened. */
+struct txn_failure_count {
+    tree_id_t tree;      /* 0: trees beyond those counted apart */
+    uint64_t structures; /* it held an edge of a dangerous structure */
+    uint64_t updates;    /* a row of it was changed by somebody concurrent */
+    uint64_t deadlocks;  /* the victim waited for a row of it */
+};
+size_t txn_failure_counts(
+    struct txn_db *db, struct arena *arena, struct txn_failure_count **counts);
+
+/* What serializable transactions have read, as far as it is remembered. */
+struct txn_read_line {
+    uint32_t pid;
+    enum txn_read_state {
+        TXN_READ_ACTIVE,
+        TXN_READ_COMMITTED_OVERLAPPED, /* it has, but some that overlap it have not ended */
+        TXN_READ_SUMMARISED,           /* of many that have committed; pid is 0 */
+    } state;
+    bool scanning; /* a scan that is going on: what it may come to read */
+    tree_id_t tree;
+    struct slice low, high; /* [low, high) */
+    bool has_high;
+    struct txn_filter *filter; /* counted: release it; or NULL */
+};
+/* Copied into the arena; at most `limit`. */
+size_t txn_db_reads(
+    struct txn_db *db, struct arena *arena, size_t limit, struct txn_read_line **lines);
 
 /* ---- trees -------------------------------------------------------------------------------------
  */

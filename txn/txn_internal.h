@@ -327,6 +327,7 @@ struct txn_db {
     uint64_t undo_size_max, locks_max; /* never change */
 
     struct ssi *ssi;
+    struct failures *failures;
 
     /* locks */
     struct lock_partition *partitions;
@@ -509,6 +510,21 @@ enum err deadlock__report(struct txn_db *db, struct deadlock *deadlock, struct d
 /* Calls each for all whom this waiter waits for directly. Under all latches. */
 void deadlock__blockers(const struct lock_waiter *waiter,
     void (*each)(void *arg, struct txn *txn, struct txn *waiter), void *arg);
+
+/* ---- failures.c --------------------------------------------------------------------------------
+ */
+
+enum failure_kind {
+    FAILURE_STRUCTURE,
+    FAILURE_UPDATE,
+    FAILURE_DEADLOCK,
+};
+
+struct failures *failures__create(void);
+void failures__destroy(struct failures *failures);
+void failures__count(struct failures *failures, tree_id_t tree, enum failure_kind kind);
+/* A 40001, for the list of recent ones. */
+void failures__keep(struct txn_db *db, uint32_t pid, const char *detail);
 
 /* ---- commit.c ----------------------------------------------------------------------------------
  */

@@ -33,6 +33,7 @@ struct write {
     enum verdict verdict;
     uint64_t busy;     /* WRITE_CONFLICT: the active writer, or 0: only reserved */
     bool own;          /* the newest version is ours */
+    uint64_t late;     /* WRITE_LATE_..: whose version came in between */
     uint64_t exists;   /* WRITE_EXISTS: whose row it is */
     struct undo *undo; /* WRITE_DONE */
     uint8_t latest_flags;
@@ -121,6 +122,7 @@ judge_foreign(struct write *write, const struct btree_row *current)
     }
     if (txn->isolation != TXN_READ_COMMITTED) {
         write->verdict = deleted ? WRITE_LATE_DELETE : WRITE_LATE_UPDATE;
+        write->late = current->head.writer.v;
     } else if (deleted) {
         write->verdict = WRITE_GONE;
     } else if (!lock__row_try(txn, write->tree, write->key, write->mode, false)) {
@@ -263,6 +265,22 @@ perform(struct task *task, struct write *write, struct slice value, btree_decide
     return ERR_OK;
 }
 
+/* First updater wins, and it was not this one. */
+static enum err
+late(const struct write *write, const char *what, struct diag *diag)
+{
+    struct txn *txn = write->txn;
+    char row[80] = "The row";
+    ssi__name_key(txn->db->ssi, write->tree, write->key, row, sizeof row);
+    (void)diag_set(
+        diag, ERR_SERIALIZATION, "could not serialize access due to concurrent %s", what);
+    diag_detail(diag, "%s: transaction %llu has %sd it since the snapshot of process %u.", row,
+        (unsigned long long)write->late, what, txn->owner_pid);
+    failures__count(txn->db->failures, write->tree, FAILURE_UPDATE);
+    failures__keep(txn->db, txn->owner_pid, diag->detail);
+    return ERR_SERIALIZATION;
+}
+
 static enum err
 outcome_of(const struct write *write, enum txn_outcome *outcome, struct diag *diag)
 {
@@ -280,11 +298,9 @@ outcome_of(const struct write *write, enum txn_outcome *outcome, struct diag *di
         *outcome = TXN_SELF;
         return ERR_OK;
     case WRITE_LATE_UPDATE:
-        return diag_set(
-            diag, ERR_SERIALIZATION, "could not serialize access due to concurrent update");
+        return late(write, "update", diag);
     case WRITE_LATE_DELETE:
-        return diag_set(
-            diag, ERR_SERIALIZATION, "could not serialize access due to concurrent delete");
+        return late(write, "delete", diag);
     case WRITE_EXISTS:
     case WRITE_CONFLICT:
         break;

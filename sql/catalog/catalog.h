@@ -188,6 +188,9 @@ const struct role *catalog_role(const struct catalog *catalog, const char *name)
 bool catalog_database_exists(const struct catalog *catalog, const char *name);
 /* Iterate: returns NULL at the end. User relations and virtual tables alike, stable order. */
 const struct relation *catalog_relation_at(const struct catalog *catalog, size_t position);
+/* Whose tree is it? *index: the index, also of a table clustered by its primary key, or NULL. */
+const struct relation *catalog_relation_of_tree(
+    const struct catalog *catalog, tree_id_t tree, const struct index **index);
 const struct role *catalog_role_at(const struct catalog *catalog, size_t position);
 /* Schemas and databases likewise: false at the end. */
 struct catalog_entry {

@@ -452,11 +452,11 @@ catalog_next_row_id(struct task *task, struct catalog_store *store, const struct
 /* ---- keys in words ----------------------------------------------------------------------------
  */
 
-/* The index whose tree this is; NULL for a table without primary key. */
-static const struct relation *
-relation_of_tree(const struct catalog *catalog, tree_id_t tree, const struct index **index)
+const struct relation *
+catalog_relation_of_tree(const struct catalog *catalog, tree_id_t tree, const struct index **index)
 {
     const struct relation *relation;
+    *index = NULL;
     for (size_t i = 0; (relation = catalog_relation_at(catalog, i)) != NULL; i++) {
         if (relation->kind != RELATION_TABLE) {
             continue;
@@ -487,7 +487,7 @@ name_key(void *arg, tree_id_t tree, struct slice key, char *to, size_t size)
         return;
     }
     const struct index *index = NULL;
-    const struct relation *relation = relation_of_tree(catalog, tree, &index);
+    const struct relation *relation = catalog_relation_of_tree(catalog, tree, &index);
     if (relation != NULL) {
         struct arena arena;
         struct diag ignored;

@@ -68,6 +68,8 @@ static struct {
     {.table = "pg_locks"},
     {.table = "pg_prepared_statements"},
     {.table = "tusk_serialization_failures"},
+    {.table = "tusk_serialization_counts"},
+    {.table = "tusk_serializable_reads"},
 };
 
 void

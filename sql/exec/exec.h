@@ -49,6 +49,10 @@ uint64_t exec_row_count(const struct exec *exec);
 /* In preorder of plan nodes; NULL unless context.count. */
 const struct plan_counter *exec_counters(const struct exec *exec);
 
+/* What a filter of exec's that txn holds (txn_read_line) says of rows of the relation. */
+char *exec_filter_words(struct arena *arena, const struct eval_env *env,
+    const struct relation *relation, const struct txn_filter *filter);
+
 /* Releases scans; always call, also after errors. */
 void exec_close(struct task *task, struct exec *exec);
 

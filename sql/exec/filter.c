@@ -295,3 +295,64 @@ exec__row_filter(struct exec *x, const struct plan_node *plan)
     filter->layout = row_layout_new(&filter->arena, types, columns);
     return &filter->base;
 }
+
+/* ---- in words ----------------------------------------------------------------------------------
+ */
+
+static void
+add_words(
+    struct buffer *to, const struct eval_env *env, const char *column, const struct term *term)
+{
+    static const char *const ops[] = {
+        [LESS] = "<",
+        [EQUAL] = "=",
+        [GREATER] = ">",
+        [LESS | EQUAL] = "<=",
+        [GREATER | EQUAL] = ">=",
+        [LESS | GREATER] = "<>",
+    };
+    switch (term->kind) {
+    case TERM_NULL:
+    case TERM_NOT_NULL:
+        buffer_printf(to, "%s IS %sNULL", column, term->kind == TERM_NULL ? "" : "NOT ");
+        return;
+    case TERM_TRUE:
+    case TERM_FALSE:
+        buffer_printf(to, "%s%s", term->kind == TERM_TRUE ? "" : "NOT ", column);
+        return;
+    case TERM_COMPARE:
+    case TERM_IN:
+        break;
+    }
+    buffer_printf(to, "%s %s", column, term->kind == TERM_IN ? "IN (" : ops[term->outcomes]);
+    buffer_add_text(to, term->kind == TERM_IN ? "" : " ");
+    for (uint32_t i = 0; i < term->count; i++) {
+        buffer_add_text(to, i == 0 ? "" : ", ");
+        if (term->values[i].null) {
+            buffer_add_text(to, "NULL");
+        } else {
+            buffer_add_text(to, "\'");
+            type_output(env, term->type, term->values[i], to);
+            buffer_add_text(to, "\'");
+        }
+    }
+    buffer_add_text(to, term->kind == TERM_IN ? ")" : "");
+}
+
+char *
+exec_filter_words(struct arena *arena, const struct eval_env *env, const struct relation *relation,
+    const struct txn_filter *base)
+{
+    const struct row_filter *filter = (const struct row_filter *)(const void *)base;
+    struct buffer words = {0};
+    for (uint32_t i = 0; i < filter->count; i++) {
+        const struct term *term = &filter->terms[i];
+        /* It may have got other columns since: then nobody reads with this filter any more. */
+        bool known = term->column < relation->column_count;
+        buffer_add_text(&words, i == 0 ? "" : " AND ");
+        add_words(&words, env, known ? relation->columns[term->column].name : "?", term);
+    }
+    char *text = arena_strndup(arena, (const char *)words.data, words.size);
+    buffer_destroy(&words);
+    return text;
+}

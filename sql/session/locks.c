@@ -5,6 +5,23 @@
 
 #include "sql/session/session_internal.h"
 
+/* Columns of pg_locks. */
+enum {
+    LOCKTYPE = 0,
+    DATABASE = 1,
+    RELATION = 2,
+    TRANSACTIONID = 6,
+    CLASSID = 7,
+    OBJID = 8,
+    OBJSUBID = 9,
+    PID = 11,
+    MODE = 12,
+    GRANTED = 13,
+    FASTPATH = 14,
+    COLUMNS = 16,
+    SIREAD_LINES_MAX = 100 * 1000,
+};
+
 static struct datum
 text_datum(const char *text)
 {
@@ -52,24 +69,47 @@ lock_mode(const struct txn_lock_line *line)
                                            : txn_table_lock_name(line->mode);
 }
 
+/* One line for each table or index that a serializable transaction has read of; which ranges of it
+ * says tusk_serializable_reads. */
+static enum err
+emit_siread(struct eval *eval, const struct catalog *catalog, oid_t database,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    struct txn_read_line *lines;
+    size_t count =
+        txn_db_reads(eval->env->session->engine->db, eval->arena, SIREAD_LINES_MAX, &lines);
+    enum err err = ERR_OK;
+    for (size_t i = 0; i < count; i++) {
+        if (lines[i].filter != NULL) {
+            txn_filter_release(lines[i].filter);
+        }
+        bool same = i > 0 && lines[i - 1].pid == lines[i].pid &&
+                    lines[i - 1].state == lines[i].state && lines[i - 1].tree.v == lines[i].tree.v;
+        oid_t oid = relation_of_tree(catalog, lines[i].tree.v);
+        if (same || oid == 0 || err != ERR_OK) {
+            continue;
+        }
+        struct datum values[COLUMNS];
+        for (int c = 0; c < COLUMNS; c++) {
+            values[c] = datum_null();
+        }
+        bool all = lines[i].low.size == 0 && !lines[i].has_high;
+        values[LOCKTYPE] = text_datum(all ? "relation" : "tuple");
+        values[DATABASE] = datum_int(database);
+        values[RELATION] = datum_int(oid);
+        values[PID] = lines[i].pid == 0 ? datum_null() : datum_int(lines[i].pid);
+        values[MODE] = text_datum("SIReadLock");
+        values[GRANTED] = datum_bool(true);
+        values[FASTPATH] = datum_bool(false);
+        err = emit(arg, values);
+    }
+    return err;
+}
+
 static enum err
 scan_locks(struct eval *eval, const struct catalog *catalog,
     enum err (*emit)(void *arg, const struct datum *values), void *arg)
 {
-    enum {
-        LOCKTYPE = 0,
-        DATABASE = 1,
-        RELATION = 2,
-        TRANSACTIONID = 6,
-        CLASSID = 7,
-        OBJID = 8,
-        OBJSUBID = 9,
-        PID = 11,
-        MODE = 12,
-        GRANTED = 13,
-        FASTPATH = 14,
-        COLUMNS = 16,
-    };
     if (eval->env->session == NULL) {
         return ERR_OK;
     }
@@ -106,7 +146,7 @@ scan_locks(struct eval *eval, const struct catalog *catalog,
         }
         TRY(emit(arg, values));
     }
-    return ERR_OK;
+    return emit_siread(eval, catalog, database, emit, arg);
 }
 
 /* ---- functions ------------------------------------------------------------------------------- */

@@ -287,6 +287,11 @@ void settings__rollback(struct sql_session *session, uint32_t savepoints);
 /* Functions and catalog views that show sessions. Before the first statement. */
 void views__register(void);
 
+/* ---- serializable.c: tusk_serialization_failures, .._counts, tusk_serializable_reads ------------
+ */
+
+void serializable__register(void);
+
 /* ---- activity.c: pg_stat_activity --------------------------------------------------------------
  */
 

@@ -50,43 +50,6 @@ scan_prepared(struct eval *eval, const struct catalog *catalog,
     return ERR_OK;
 }
 
-/* ---- tusk_serialization_failures ---------------------------------------------------------------
- */
-
-struct failure_rows {
-    struct eval *eval;
-    enum err (*emit)(void *arg, const struct datum *values);
-    void *arg;
-    enum err err;
-};
-
-static void
-emit_failure(void *arg, const struct txn_failure *failure)
-{
-    struct failure_rows *rows = arg;
-    if (rows->err == ERR_OK) {
-        struct datum values[] = {
-            datum_int(failure->time_us - EPOCH_US),
-            datum_int(failure->pid),
-            text_datum(arena_strdup(rows->eval->arena, failure->detail)),
-        };
-        rows->err = rows->emit(rows->arg, values);
-    }
-}
-
-static enum err
-scan_failures(struct eval *eval, const struct catalog *catalog,
-    enum err (*emit)(void *arg, const struct datum *values), void *arg)
-{
-    (void)catalog;
-    if (eval->env->session == NULL) {
-        return ERR_OK;
-    }
-    struct failure_rows rows = {.eval = eval, .emit = emit, .arg = arg};
-    txn_serialization_failures(eval->env->session->engine->db, emit_failure, &rows);
-    return rows.err;
-}
-
 /* ---- functions ------------------------------------------------------------------------------- */
 
 #define FN(name)          \
@@ -244,7 +207,7 @@ views__register(void)
     function_register(functions, sizeof functions / sizeof functions[0]);
     locks__register();
     activity__register();
+    serializable__register();
     catalog_set_virtual_scan("pg_settings", settings__scan);
     catalog_set_virtual_scan("pg_prepared_statements", scan_prepared);
-    catalog_set_virtual_scan("tusk_serialization_failures", scan_failures);
 }

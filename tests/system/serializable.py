@@ -169,6 +169,57 @@ def stress(checks, server):
     print(f"accounts: {counts['committed']} committed, {counts['failed']} failed")
 
 
+def seen(checks, a, b):
+    """What a running transaction has read, and where transactions have failed, in views."""
+    a.query("create table seen (id int primary key, k text, owner text, v int)")
+    a.query("create index seen_k on seen (k, v desc)")
+    a.query("create table heap (x int)")
+    a.query("insert into seen select i, 'k' || i / 10, 'o' || i % 3, i from generate_series(1, 100) i")
+    a.query(BEGIN)
+    reads = "select indexrelname, range, filter from tusk_serializable_reads where relname = '{}' " \
+        f"and pid = {a.pid} and state = 'active'"
+
+    def fresh(condition, index, words, filter_words=None, table="seen"):
+        before = set(b.rows(reads.format(table)))
+        a.query(f"select * from {table} where {condition}")
+        new = set(b.rows(reads.format(table))) - before
+        expected = (index, words, filter_words)
+        checks.check(f"read range of {condition}", expected in new, f"{new} without {expected}")
+
+    fresh("id = 5", None, "(5)")
+    fresh("id between 10 and 20", None, "[(10), (21))")
+    fresh("id > 95", None, "[(96), (null))")
+    fresh("id < 3", None, "(, (3))")
+    fresh("k = 'k3'", "seen_k", "[(k3), (k3)]")
+    fresh("k = 'k4' and v = 45", "seen_k", "[(k4, 45), (k4, 44))")
+    fresh("owner = 'o1' and v in (1, 2)", None, "all", "owner = 'o1' AND v IN ('1', '2')")
+    fresh("v is null and owner <> 'x'", None, "all", "v IS NULL AND owner <> 'x'")
+    fresh("true", None, "all", None, "heap")
+    locks = f"select relation::regclass::text from pg_locks where mode = 'SIReadLock' and pid = {a.pid}"
+    checks.check("SIReadLock in pg_locks", {row[0] for row in b.rows(locks)} ==
+                 {"seen", "seen_k", "heap"}, str(b.rows(locks)))
+    a.query("commit")
+    checks.check("gone with its transaction", not b.rows("select * from tusk_serializable_reads"),
+                 str(b.rows("select * from tusk_serializable_reads")))
+
+    counts = "select structures, concurrent_updates, deadlocks from tusk_serialization_counts " \
+        "where relname = 'seen' and indexrelname is null"
+    checks.check("no failures here yet", not b.rows(counts))
+    a.query("begin isolation level repeatable read")
+    a.query("select count(*) from seen")
+    b.query("update seen set v = 0 where id = 5")
+    error = outcome(a, ["update seen set v = 1 where id = 5"])
+    checks.check("concurrent update in words", error and error.sqlstate == "40001" and
+                 "seen row (id)=(5): transaction" in (error.detail or ""), str(error and error.detail))
+    checks.check("is counted", b.rows(counts) == [("0", "1", "0")], str(b.rows(counts)))
+    pair(checks, "to be counted", a, b, "select v from seen where id = 1", "select v from seen where id = 2",
+         "update seen set v = 1 where id = 2", "update seen set v = 1 where id = 1", True)
+    checks.check("a structure is counted", b.rows(counts) == [("1", "1", "0")], str(b.rows(counts)))
+    last = b.rows("select pid, detail from tusk_serialization_failures limit 2")
+    checks.check("both are kept", len(last) == 2 and "-rw->" in last[0][1] and "(id)=(5)" in last[1][1],
+                 str(last))
+
+
 def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     checks = Checks()
@@ -177,6 +228,7 @@ def main():
         by_hand(checks, a, b)
         read_only(checks, a, b, c)
         settings(checks, a, server)
+        seen(checks, a, b)
         for connection in (a, b, c):
             connection.close()
         stress(checks, server)
