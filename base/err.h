@@ -85,6 +85,7 @@
     X(ERR_DUPLICATE_FUNCTION, "42723", "duplicate_function")                           \
     X(ERR_AMBIGUOUS_FUNCTION, "42725", "ambiguous_function")                           \
     X(ERR_GROUPING, "42803", "grouping_error")                                         \
+    X(ERR_INVALID_FOREIGN_KEY, "42830", "invalid_foreign_key")                         \
     X(ERR_DATATYPE_MISMATCH, "42804", "datatype_mismatch")                             \
     X(ERR_WRONG_OBJECT_TYPE, "42809", "wrong_object_type")                             \
     X(ERR_CANNOT_COERCE, "42846", "cannot_coerce")                                     \

@@ -785,6 +785,7 @@ struct ast_constraint {
     enum ast_fk_match match;
     enum ast_fk_action on_update;
     enum ast_fk_action on_delete;
+    struct ast_list *set_columns; /* ON DELETE SET NULL (..): AST_NAME; NULL: all */
     bool deferrable;
     bool initially_deferred;
     bool not_valid;

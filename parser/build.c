@@ -797,6 +797,14 @@ parser__option(struct parser *p, const char *name, struct ast_node *value, int32
 }
 
 void
+parser__key_actions(struct ast_constraint *constraint, struct parser__key_actions actions)
+{
+    constraint->on_update = actions.update.action;
+    constraint->on_delete = actions.delete.action;
+    constraint->set_columns = actions.delete.columns;
+}
+
+void
 parser__constraint_attributes(
     struct parser *p, struct ast_constraint *constraint, int64_t attributes, int32_t location)
 {

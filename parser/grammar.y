@@ -1300,7 +1300,7 @@ column_constraint_elem(A) ::= GENERATED(K) mark(M) generated_when(W) AS LP mark(
 }
 column_constraint_elem(A) ::= REFERENCES(K) qualified_name(T) opt_name_list(L) key_match(M) key_actions(X). {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_FOREIGN; A->table = T; A->table_columns = L; A->match = M;
-    A->on_update = (enum ast_fk_action)(X & 15); A->on_delete = (enum ast_fk_action)(X >> 4);
+    parser__key_actions(A, X);
 }
 %type generated_when {bool}
 generated_when(A) ::= ALWAYS. { A = true; }
@@ -1320,18 +1320,25 @@ key_match(A) ::= . { A = AST_FK_SIMPLE; }
 key_match(A) ::= MATCH FULL. { A = AST_FK_FULL; }
 key_match(A) ::= MATCH PARTIAL. { A = AST_FK_PARTIAL; }
 key_match(A) ::= MATCH SIMPLE. { A = AST_FK_SIMPLE; }
-%type key_actions {int}
-key_actions(A) ::= . { A = 0; }
-key_actions(A) ::= ON UPDATE key_action(U). { A = (int)U; }
-key_actions(A) ::= ON DELETE key_action(D). { A = (int)D << 4; }
-key_actions(A) ::= ON UPDATE key_action(U) ON DELETE key_action(D). { A = (int)U | (int)D << 4; }
-key_actions(A) ::= ON DELETE key_action(D) ON UPDATE key_action(U). { A = (int)U | (int)D << 4; }
-%type key_action {enum ast_fk_action}
-key_action(A) ::= NO ACTION. { A = AST_FK_NO_ACTION; }
-key_action(A) ::= RESTRICT. { A = AST_FK_RESTRICT; }
-key_action(A) ::= CASCADE. { A = AST_FK_CASCADE; }
-key_action(A) ::= SET NULL opt_name_list. { A = AST_FK_SET_NULL; }
-key_action(A) ::= SET DEFAULT opt_name_list. { A = AST_FK_SET_DEFAULT; }
+%type key_actions {struct parser__key_actions}
+key_actions(A) ::= . { A = (struct parser__key_actions){0}; }
+key_actions(A) ::= on_key_update(U). { A = (struct parser__key_actions){.update = U}; }
+key_actions(A) ::= on_key_delete(D). { A = (struct parser__key_actions){.delete = D}; }
+key_actions(A) ::= on_key_update(U) on_key_delete(D). { A = (struct parser__key_actions){.update = U, .delete = D}; }
+key_actions(A) ::= on_key_delete(D) on_key_update(U). { A = (struct parser__key_actions){.update = U, .delete = D}; }
+%type on_key_update {struct parser__key_action}
+on_key_update(A) ::= ON UPDATE(K) key_action(U). {
+    A = U;
+    if (U.columns != NULL) parser__fail(p, HERE(K), ERR_FEATURE_NOT_SUPPORTED, "a column list with %s is only supported for ON DELETE actions", U.action == AST_FK_SET_NULL ? "SET NULL" : "SET DEFAULT");
+}
+%type on_key_delete {struct parser__key_action}
+on_key_delete(A) ::= ON DELETE key_action(D). { A = D; }
+%type key_action {struct parser__key_action}
+key_action(A) ::= NO ACTION. { A = (struct parser__key_action){.action = AST_FK_NO_ACTION}; }
+key_action(A) ::= RESTRICT. { A = (struct parser__key_action){.action = AST_FK_RESTRICT}; }
+key_action(A) ::= CASCADE. { A = (struct parser__key_action){.action = AST_FK_CASCADE}; }
+key_action(A) ::= SET NULL opt_name_list(L). { A = (struct parser__key_action){.action = AST_FK_SET_NULL, .columns = L}; }
+key_action(A) ::= SET DEFAULT opt_name_list(L). { A = (struct parser__key_action){.action = AST_FK_SET_DEFAULT, .columns = L}; }
 
 table_constraint(A) ::= CONSTRAINT(K) col_id(N) constraint_elem(C). { C->name = N.text; C->node.location = HERE(K); A = NODE(C); }
 table_constraint(A) ::= constraint_elem(C). { A = NODE(C); }
@@ -1359,7 +1366,7 @@ constraint_elem(A) ::= PRIMARY(K) KEY USING INDEX col_id(N) constraint_attribute
 }
 constraint_elem(A) ::= FOREIGN(K) KEY LP name_list(C) RP REFERENCES qualified_name(T) opt_name_list(L) key_match(M) key_actions(X) constraint_attributes(W). {
     A = NEW(AST_CONSTRAINT, constraint, HERE(K)); A->kind = AST_CONSTRAINT_FOREIGN; A->columns = C; A->table = T; A->table_columns = L; A->match = M;
-    A->on_update = (enum ast_fk_action)(X & 15); A->on_delete = (enum ast_fk_action)(X >> 4);
+    parser__key_actions(A, X);
     parser__constraint_attributes(p, A, W, -1);
 }
 constraint_elem(A) ::= EXCLUDE(K) access_method LP exclude_list RP index_including with_options index_tablespace exclude_where constraint_attributes. {

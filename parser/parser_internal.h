@@ -183,6 +183,15 @@ struct ast_node *parser__select_statement(struct parser *p, struct ast_select *s
 
 struct ast_node *parser__option(
     struct parser *p, const char *name, struct ast_node *value, int32_t location);
+/* ON UPDATE, ON DELETE of a foreign key. */
+struct parser__key_action {
+    enum ast_fk_action action;
+    struct ast_list *columns; /* SET NULL (..), SET DEFAULT (..) */
+};
+struct parser__key_actions {
+    struct parser__key_action update, delete;
+};
+void parser__key_actions(struct ast_constraint *constraint, struct parser__key_actions actions);
 void parser__constraint_attributes(
     struct parser *p, struct ast_constraint *constraint, int64_t attributes, int32_t location);
 struct ast_node *parser__action(

@@ -59,6 +59,96 @@ default_value(
     return bind_assign(binder, expr, column);
 }
 
+/* ---- tables that foreign keys lead to ---------------------------------------------------------
+ *
+ * Checks and actions work on them under the statement's locks and picture, so they are locked with
+ * the rest: whatever the statement may come to, through any chain of cascades.
+ */
+
+static bool
+names_any(const uint16_t *columns, uint32_t count, const uint16_t *changed, uint32_t changed_count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < changed_count; j++) {
+            if (columns[i] == changed[j]) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Rows of `relation` come to be (or change in these columns; changed NULL: in any). */
+static void
+lock_referenced(struct binder *binder, const struct relation *relation, const uint16_t *changed,
+    uint32_t changed_count)
+{
+    for (uint16_t i = 0; i < relation->foreign_count; i++) {
+        const struct foreign_key *key = &relation->foreign[i];
+        if (changed == NULL || names_any(key->columns, key->column_count, changed, changed_count)) {
+            bind_lock(binder, key->referenced_table, TXN_ROW_SHARE);
+        }
+    }
+}
+
+/* Rows of `relation` go, or change. */
+static void
+lock_referencing(struct binder *binder, const struct relation *relation, bool deletes,
+    const uint16_t *changed, uint32_t changed_count)
+{
+    struct vec tables = {0}; /* struct foreign_key *: whose tables' rows may change */
+    for (uint32_t at = 0;; at++) {
+        for (uint32_t i = 0; i < relation->referencing_count; i++) {
+            const struct foreign_key *key = relation->referencing[i];
+            if (changed != NULL && !deletes &&
+                !names_any(key->referenced_columns, key->column_count, changed, changed_count)) {
+                continue;
+            }
+            bool refuses =
+                key->on_update == FOREIGN_NO_ACTION || key->on_update == FOREIGN_RESTRICT;
+            if (deletes) {
+                refuses = key->on_delete == FOREIGN_NO_ACTION || key->on_delete == FOREIGN_RESTRICT;
+            }
+            bind_lock(binder, key->table, refuses ? TXN_ROW_SHARE : TXN_ROW_EXCLUSIVE);
+            bool known = refuses;
+            for (uint32_t t = 0; t < tables.count && !known; t++) {
+                known = ((const struct foreign_key *)tables.items[t])->table == key->table;
+            }
+            if (!known) {
+                vec_add(binder->arena, &tables, (void *)(uintptr_t)key);
+            }
+        }
+        if (at == tables.count) {
+            return;
+        }
+        relation = ((const struct foreign_key *)tables.items[at])->table;
+        lock_referenced(binder, relation, NULL, 0);
+        deletes = true; /* or updates: whatever it takes */
+        changed = NULL;
+    }
+}
+
+static void
+lock_for_keys(struct binder *binder, const struct modify *modify)
+{
+    const struct relation *relation = modify->relation;
+    switch (modify->statement) {
+    case STATEMENT_DELETE:
+        lock_referencing(binder, relation, true, NULL, 0);
+        break;
+    case STATEMENT_UPDATE:
+        lock_referenced(binder, relation, modify->changed, modify->changed_count);
+        lock_referencing(binder, relation, false, modify->changed, modify->changed_count);
+        break;
+    default:
+        lock_referenced(binder, relation, NULL, 0);
+        if (modify->update != NULL) {
+            lock_for_keys(binder, modify->update);
+        }
+        break;
+    }
+}
+
 /* ---- what all three share -------------------------------------------------------------------- */
 
 enum err
@@ -321,6 +411,7 @@ bind_insert(struct binder *binder, const struct ast_insert *insert, struct modif
         TRY(bind_conflict(binder, scope, insert->table, insert->conflict, modify));
     }
     TRY(bind_returning(binder, scope, modify, insert->returning));
+    lock_for_keys(binder, modify);
     *result = modify;
     return ERR_OK;
 }
@@ -484,6 +575,7 @@ bind_update(struct binder *binder, const struct ast_update *update, struct modif
     item->rel = NULL;
     TRY(bind_returning(binder, scope, modify, update->returning));
     modify->source->end_reg = binder->next_reg;
+    lock_for_keys(binder, modify);
     *result = modify;
     return ERR_OK;
 }
@@ -502,6 +594,7 @@ bind_delete(struct binder *binder, const struct ast_delete *delete, struct modif
     TRY(bind_where(binder, scope, delete->where));
     TRY(bind_returning(binder, scope, modify, delete->returning));
     modify->source->end_reg = binder->next_reg;
+    lock_for_keys(binder, modify);
     *result = modify;
     return ERR_OK;
 }

@@ -67,6 +67,35 @@ struct check {
     const char *text; /* SQL of the condition */
 };
 
+enum foreign_key_action { /* pg_constraint.confdeltype */
+    FOREIGN_NO_ACTION = 'a',
+    FOREIGN_RESTRICT = 'r',
+    FOREIGN_CASCADE = 'c',
+    FOREIGN_SET_NULL = 'n',
+    FOREIGN_SET_DEFAULT = 'd',
+};
+
+struct relation;
+
+struct foreign_key {
+    oid_t oid;
+    const char *name;
+    oid_t referenced; /* the table */
+    oid_t index;      /* its unique index over the referenced columns, in whatever order */
+    uint16_t column_count;
+    uint16_t columns[INDEX_COLUMNS_MAX];
+    uint16_t referenced_columns[INDEX_COLUMNS_MAX];
+    char on_update, on_delete; /* enum foreign_key_action */
+    uint16_t set_count;        /* ON DELETE SET NULL (..), SET DEFAULT (..); 0: all columns */
+    uint16_t set_columns[INDEX_COLUMNS_MAX];
+    bool full; /* MATCH FULL */
+    bool deferrable, initially_deferred;
+    bool valid; /* false: NOT VALID, what was there has not been checked */
+    /* Set in a picture; in an edit what they point to may be older. */
+    const struct relation *table, *referenced_table;
+    const struct index *referenced_index;
+};
+
 struct relation {
     oid_t oid;
     oid_t schema;
@@ -85,6 +114,10 @@ struct relation {
     const struct index *indexes;
     uint16_t check_count;
     const struct check *checks;
+    uint16_t foreign_count; /* foreign keys of this table */
+    const struct foreign_key *foreign;
+    uint32_t referencing_count; /* foreign keys that refer to it, by oid; of a picture */
+    const struct foreign_key *const *referencing;
     const struct virtual_table *virtual_table; /* RELATION_VIRTUAL */
     /* Next hidden row id; shared by all pictures. Use catalog_next_row_id. */
     struct row_id_counter *row_ids;
@@ -223,6 +256,9 @@ const char *catalog_comment(const struct catalog *catalog, oid_t class_oid, oid_
  */
 enum err catalog_check_snapshot(
     const struct relation *relation, struct txn_snapshot snapshot, struct diag *diag);
+
+/* The foreign key of this OID; NULL: none. */
+const struct foreign_key *catalog_foreign_key(const struct catalog *catalog, oid_t oid);
 
 int relation_column(const struct relation *relation, const char *name); /* -1: none */
 

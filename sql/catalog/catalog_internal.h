@@ -192,8 +192,8 @@ char *catalog__index_definition(struct arena *arena, const struct relation *tabl
     const struct index *index, int column, bool pretty);
 char *catalog__key_definition(
     struct arena *arena, const struct relation *table, const struct index *index);
-char *catalog__constraint_definition(
-    struct arena *arena, const struct catalog *catalog, oid_t constraint);
+char *catalog__constraint_definition(struct arena *arena, const struct catalog *catalog,
+    const char *const *search_path, oid_t constraint);
 
 /* functions.c: registers the functions that look at the catalog, and regclass. */
 void catalog__register_functions(void);

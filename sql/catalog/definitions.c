@@ -64,8 +64,68 @@ catalog__key_definition(
     return finish(arena, &to);
 }
 
+static void
+add_names(struct arena *arena, const struct relation *table, const uint16_t *columns,
+    uint16_t count, struct buffer *to)
+{
+    for (uint16_t i = 0; i < count; i++) {
+        buffer_printf(to, "%s%s", i == 0 ? "(" : ", ",
+            parser_quote_ident(arena, table->columns[columns[i]].name));
+    }
+    buffer_add_text(to, ")");
+}
+
+static const char *
+action_words(char action)
+{
+    switch (action) {
+    case FOREIGN_RESTRICT:
+        return "RESTRICT";
+    case FOREIGN_CASCADE:
+        return "CASCADE";
+    case FOREIGN_SET_NULL:
+        return "SET NULL";
+    case FOREIGN_SET_DEFAULT:
+        return "SET DEFAULT";
+    default:
+        return NULL;
+    }
+}
+
+static char *
+foreign_key_definition(struct arena *arena, const struct catalog *catalog,
+    const char *const *search_path, const struct foreign_key *key)
+{
+    struct buffer to = {0};
+    const struct relation *other = key->referenced_table;
+    buffer_add_text(&to, "FOREIGN KEY ");
+    add_names(arena, key->table, key->columns, key->column_count, &to);
+    buffer_add_text(&to, " REFERENCES ");
+    if (catalog_relation_on(catalog, search_path, NULL, other->name) != other) {
+        buffer_printf(&to, "%s.", parser_quote_ident(arena, other->schema_name));
+    }
+    buffer_add_text(&to, parser_quote_ident(arena, other->name));
+    add_names(arena, other, key->referenced_columns, key->column_count, &to);
+    buffer_add_text(&to, key->full ? " MATCH FULL" : "");
+    if (action_words(key->on_update) != NULL) {
+        buffer_printf(&to, " ON UPDATE %s", action_words(key->on_update));
+    }
+    if (action_words(key->on_delete) != NULL) {
+        buffer_printf(&to, " ON DELETE %s", action_words(key->on_delete));
+    }
+    if (key->set_count > 0) {
+        buffer_add_text(&to, " ");
+        add_names(arena, key->table, key->set_columns, key->set_count, &to);
+    }
+    buffer_add_text(&to, key->deferrable ? " DEFERRABLE" : "");
+    buffer_add_text(&to, key->initially_deferred ? " INITIALLY DEFERRED" : "");
+    buffer_add_text(&to, key->valid ? "" : " NOT VALID");
+    return finish(arena, &to);
+}
+
 char *
-catalog__constraint_definition(struct arena *arena, const struct catalog *catalog, oid_t constraint)
+catalog__constraint_definition(struct arena *arena, const struct catalog *catalog,
+    const char *const *search_path, oid_t constraint)
 {
     const struct relation *table;
     const struct index *index = catalog_index_by_oid(catalog, constraint, &table);
@@ -79,7 +139,8 @@ catalog__constraint_definition(struct arena *arena, const struct catalog *catalo
             }
         }
     }
-    return NULL;
+    const struct foreign_key *key = catalog_foreign_key(catalog, constraint);
+    return key == NULL ? NULL : foreign_key_definition(arena, catalog, search_path, key);
 }
 
 /* ---- views ----------------------------------------------------------------------------------- */

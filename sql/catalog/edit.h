@@ -61,8 +61,9 @@ enum err catalog_comment_put(struct task *task, struct catalog_store *store, str
 enum err catalog_comments_remove(struct task *task, struct catalog_store *store, struct txn *txn,
     oid_t class_oid, oid_t oid, struct diag *diag);
 
-/* The newest committed state plus this transaction's own writes so far: what DDL reads by, whatever
- * the transaction's isolation level. A new command of the transaction begins. */
+/* The newest committed state plus this transaction's own writes so far: what DDL and the actions of
+ * foreign keys read by, whatever the transaction's isolation level. A new command of the
+ * transaction begins. */
 struct txn_snapshot catalog_newest_snapshot(struct catalog_store *store, struct txn *txn);
 
 /* Before a relation without primary key gets another tree: its row ids must go on above the old

@@ -435,9 +435,10 @@ FN(get_indexdef)
 FN(get_constraintdef)
 {
     (void)count;
-    *result = eval->env->catalog == NULL ? datum_null()
-                                         : text_or_null(catalog__constraint_definition(
-                                               eval->arena, eval->env->catalog, (oid_t)args[0].i));
+    const struct eval_env *env = eval->env;
+    *result = env->catalog == NULL ? datum_null()
+                                   : text_or_null(catalog__constraint_definition(eval->arena,
+                                         env->catalog, env->search_path, (oid_t)args[0].i));
     return ERR_OK;
 }
 
@@ -864,6 +865,29 @@ expand_next(struct eval *eval, void *memory, struct datum *values, bool *done)
     return ERR_OK;
 }
 
+/* Partitions: there are none. */
+static enum err
+none_start(struct eval *eval, void *state, const struct datum *args, int count)
+{
+    (void)eval;
+    (void)state;
+    (void)args;
+    (void)count;
+    return ERR_OK;
+}
+
+static enum err
+none_next(struct eval *eval, void *state, struct datum *values, bool *done)
+{
+    (void)eval;
+    (void)state;
+    (void)values;
+    *done = true;
+    return ERR_OK;
+}
+
+static const struct set_function none = {.state_size = 1, .start = none_start, .next = none_next};
+
 static const struct set_function expand = {
     .state_size = sizeof(struct position),
     .start = elements_start,
@@ -905,6 +929,8 @@ static const struct function functions[] = {
         &keywords},
     {"pg_options_to_table", 2289, TYPE_RECORD, 1, 1, FUNCTION_SET | FUNCTION_STRICT,
         {TYPE_TEXT_ARRAY}, NULL, NULL, &options},
+    {"pg_partition_ancestors", 3425, TYPE_REGCLASS, 1, 1, FUNCTION_SET | FUNCTION_STRICT,
+        {TYPE_REGCLASS}, NULL, NULL, &none},
     {"_pg_expandarray", 0, TYPE_RECORD, 1, 1, FUNCTION_SET | FUNCTION_STRICT, {TYPE_INT2VECTOR},
         NULL, NULL, &expand},
     F1("to_regclass", TYPE_REGCLASS, TYPE_TEXT, to_regclass),

@@ -342,6 +342,90 @@ find_path(
     return found;
 }
 
+/* ---- foreign keys
+ * ----------------------------------------------------------------------------------
+ */
+
+/* The relations and keys of a picture being made are its own. */
+static struct relation *
+own_relation(const struct relation *relation)
+{
+    return (struct relation *)(uintptr_t)relation;
+}
+
+static enum err
+connect_key(struct catalog *catalog, const struct relation *table, struct foreign_key *key,
+    struct diag *diag)
+{
+    const struct relation *owner;
+    key->table = table;
+    key->referenced_table = catalog_relation_by_oid(catalog, key->referenced);
+    key->referenced_index = catalog_index_by_oid(catalog, key->index, &owner);
+    bool good = key->referenced_table != NULL && key->referenced_index != NULL &&
+                owner == key->referenced_table;
+    for (uint16_t i = 0; good && i < key->column_count; i++) {
+        good = key->referenced_columns[i] < key->referenced_table->column_count;
+    }
+    if (!good) {
+        return diag_set(diag, ERR_CORRUPT, "foreign key \"%s\" of table \"%s\" leads nowhere",
+            key->name, table->name);
+    }
+    own_relation(key->referenced_table)->referencing_count++;
+    return ERR_OK;
+}
+
+static void
+add_referencing(struct catalog *catalog, const struct foreign_key *key)
+{
+    struct relation *to = own_relation(key->referenced_table);
+    const struct foreign_key **list = (const struct foreign_key **)(uintptr_t)to->referencing;
+    if (list == NULL) {
+        list = arena_array(&catalog->arena, to->referencing_count, sizeof(struct foreign_key *));
+        to->referencing = list;
+        to->referencing_count = 0;
+    }
+    uint32_t at = to->referencing_count++;
+    while (at > 0 && list[at - 1]->oid > key->oid) {
+        list[at] = list[at - 1];
+        at--;
+    }
+    list[at] = key;
+}
+
+/* Both ends of every foreign key know it. */
+static enum err
+connect_foreign_keys(struct catalog *catalog, struct diag *diag)
+{
+    for (size_t i = 0; i < catalog->relation_count; i++) {
+        const struct relation *table = catalog->relations[i];
+        for (uint16_t at = 0; at < table->foreign_count; at++) {
+            struct foreign_key *key = (struct foreign_key *)(uintptr_t)&table->foreign[at];
+            TRY(connect_key(catalog, table, key, diag));
+        }
+    }
+    for (size_t i = 0; i < catalog->relation_count; i++) {
+        const struct relation *table = catalog->relations[i];
+        for (uint16_t at = 0; at < table->foreign_count; at++) {
+            add_referencing(catalog, &table->foreign[at]);
+        }
+    }
+    return ERR_OK;
+}
+
+const struct foreign_key *
+catalog_foreign_key(const struct catalog *catalog, oid_t oid)
+{
+    for (size_t i = 0; i < catalog->relation_count; i++) {
+        const struct relation *table = catalog->relations[i];
+        for (uint16_t at = 0; at < table->foreign_count; at++) {
+            if (table->foreign[at].oid == oid) {
+                return &table->foreign[at];
+            }
+        }
+    }
+    return NULL;
+}
+
 /* ---- the whole
  * -----------------------------------------------------------------------------------
  */
@@ -388,6 +472,11 @@ catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
         return err;
     }
     hash_build(catalog);
+    err = connect_foreign_keys(catalog, diag);
+    if (err != ERR_OK) {
+        catalog_release(catalog);
+        return err;
+    }
     *catalog_out = catalog;
     return ERR_OK;
 }

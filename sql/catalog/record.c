@@ -12,7 +12,10 @@
  *               be16 indexes: be32 oid, name, be64 tree, flags (1 unique, 2 primary,
  *                             4 constraint), be16 columns: be16 column, flags (enum key_flags)
  *               be16 checks:  be32 oid, name, condition
- *               be16 0        room for foreign keys
+ *               be16 foreign keys: be32 oid, name, be32 table, be32 index, flags (1 MATCH FULL,
+ *                             2 deferrable, 4 initially deferred, 8 valid), on update, on delete,
+ *                             be16 columns: be16 column, be16 referenced column,
+ *                             be16 columns of ON DELETE SET: be16 column
  *               view text
  *     named     version, name (as optional), be32 owner, be32 flags (roles: 1 superuser, 2 login);
  *               comments too, their text being the name
@@ -27,6 +30,10 @@ enum {
     INDEX_UNIQUE = 1,
     INDEX_PRIMARY = 2,
     INDEX_CONSTRAINT = 4,
+    FOREIGN_FULL = 1,
+    FOREIGN_DEFERRABLE = 2,
+    FOREIGN_DEFERRED = 4,
+    FOREIGN_VALID = 8,
 };
 
 static void
@@ -46,6 +53,30 @@ put_text(struct buffer *to, const char *text)
         size_t size = strlen(text);
         buffer_add_be32(to, (uint32_t)size);
         buffer_add(to, text, size);
+    }
+}
+
+static void
+put_foreign_key(struct buffer *to, const struct foreign_key *key)
+{
+    buffer_add_be32(to, key->oid);
+    put_name(to, key->name);
+    buffer_add_be32(to, key->referenced);
+    buffer_add_be32(to, key->index);
+    buffer_add_u8(
+        to, (uint8_t)((key->full ? FOREIGN_FULL : 0) | (key->deferrable ? FOREIGN_DEFERRABLE : 0) |
+                      (key->initially_deferred ? FOREIGN_DEFERRED : 0) |
+                      (key->valid ? FOREIGN_VALID : 0)));
+    buffer_add_u8(to, (uint8_t)key->on_update);
+    buffer_add_u8(to, (uint8_t)key->on_delete);
+    buffer_add_be16(to, key->column_count);
+    for (uint16_t i = 0; i < key->column_count; i++) {
+        buffer_add_be16(to, key->columns[i]);
+        buffer_add_be16(to, key->referenced_columns[i]);
+    }
+    buffer_add_be16(to, key->set_count);
+    for (uint16_t i = 0; i < key->set_count; i++) {
+        buffer_add_be16(to, key->set_columns[i]);
     }
 }
 
@@ -90,7 +121,10 @@ catalog__encode_relation(const struct relation *relation, struct buffer *to)
         put_name(to, relation->checks[i].name);
         put_text(to, relation->checks[i].text);
     }
-    buffer_add_be16(to, 0);
+    buffer_add_be16(to, relation->foreign_count);
+    for (uint16_t i = 0; i < relation->foreign_count; i++) {
+        put_foreign_key(to, &relation->foreign[i]);
+    }
     put_text(to, relation->view_text);
 }
 
@@ -276,6 +310,58 @@ get_checks(struct reader *reader, struct relation *relation)
     relation->checks = checks;
 }
 
+static uint16_t
+get_column(struct reader *reader, const struct relation *relation)
+{
+    uint16_t column = get_u16(reader);
+    reader->bad = reader->bad || column >= relation->column_count;
+    return column;
+}
+
+static void
+get_foreign_key(struct reader *reader, const struct relation *relation, struct foreign_key *key)
+{
+    key->oid = get_u32(reader);
+    key->name = get_name(reader);
+    key->referenced = get_u32(reader);
+    key->index = get_u32(reader);
+    uint8_t flags = get_u8(reader);
+    key->full = (flags & FOREIGN_FULL) != 0;
+    key->deferrable = (flags & FOREIGN_DEFERRABLE) != 0;
+    key->initially_deferred = (flags & FOREIGN_DEFERRED) != 0;
+    key->valid = (flags & FOREIGN_VALID) != 0;
+    key->on_update = (char)get_u8(reader);
+    key->on_delete = (char)get_u8(reader);
+    key->column_count = get_count(reader, 4);
+    if (key->column_count > INDEX_COLUMNS_MAX) {
+        key->column_count = 0;
+        reader->bad = true;
+    }
+    for (uint16_t i = 0; i < key->column_count; i++) {
+        key->columns[i] = get_column(reader, relation);
+        key->referenced_columns[i] = get_u16(reader); /* checked when the tables are connected */
+    }
+    key->set_count = get_count(reader, 2);
+    if (key->set_count > INDEX_COLUMNS_MAX) {
+        key->set_count = 0;
+        reader->bad = true;
+    }
+    for (uint16_t i = 0; i < key->set_count; i++) {
+        key->set_columns[i] = get_column(reader, relation);
+    }
+}
+
+static void
+get_foreign_keys(struct reader *reader, struct relation *relation)
+{
+    relation->foreign_count = get_count(reader, 21);
+    struct foreign_key *keys = arena_array(reader->arena, relation->foreign_count, sizeof *keys);
+    for (uint16_t i = 0; i < relation->foreign_count && !reader->bad; i++) {
+        get_foreign_key(reader, relation, &keys[i]);
+    }
+    relation->foreign = keys;
+}
+
 enum err
 catalog__decode_relation(
     struct arena *arena, struct slice record, struct relation *relation, struct diag *diag)
@@ -292,9 +378,7 @@ catalog__decode_relation(
     get_columns(&reader, relation);
     get_indexes(&reader, relation);
     get_checks(&reader, relation);
-    if (get_u16(&reader) != 0) {
-        reader.bad = true;
-    }
+    get_foreign_keys(&reader, relation);
     relation->view_text = get_text(&reader);
     return finish(&reader, "relation", diag);
 }

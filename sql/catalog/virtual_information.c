@@ -218,8 +218,8 @@ not_null_name(const struct virtual_row *row, const struct relation *table, int c
 }
 
 static enum err
-table_constraint(
-    struct virtual_row *row, const struct relation *table, const char *name, const char *type)
+table_constraint(struct virtual_row *row, const struct relation *table, const char *name,
+    const char *type, const struct foreign_key *key)
 {
     virtual__clear(row);
     SET(is_table_constraints_constraint_catalog, database(row));
@@ -229,8 +229,8 @@ table_constraint(
     SET(is_table_constraints_table_schema, virtual__text(table->schema_name));
     SET(is_table_constraints_table_name, virtual__text(table->name));
     SET(is_table_constraints_constraint_type, virtual__text(type));
-    SET(is_table_constraints_is_deferrable, yes_no(false));
-    SET(is_table_constraints_initially_deferred, yes_no(false));
+    SET(is_table_constraints_is_deferrable, yes_no(key != NULL && key->deferrable));
+    SET(is_table_constraints_initially_deferred, yes_no(key != NULL && key->initially_deferred));
     SET(is_table_constraints_enforced, yes_no(true));
     if (strcmp(type, "UNIQUE") == 0) {
         SET(is_table_constraints_nulls_distinct, yes_no(true));
@@ -247,19 +247,53 @@ virtual__is_table_constraints(struct virtual_row *row)
             const struct index *index = &table->indexes[at];
             if (index->constraint) {
                 TRY(table_constraint(
-                    row, table, index->name, index->primary ? "PRIMARY KEY" : "UNIQUE"));
+                    row, table, index->name, index->primary ? "PRIMARY KEY" : "UNIQUE", NULL));
             }
         }
         for (uint16_t at = 0; at < table->check_count; at++) {
-            TRY(table_constraint(row, table, table->checks[at].name, "CHECK"));
+            TRY(table_constraint(row, table, table->checks[at].name, "CHECK", NULL));
+        }
+        for (uint16_t at = 0; at < table->foreign_count; at++) {
+            const struct foreign_key *key = &table->foreign[at];
+            TRY(table_constraint(row, table, key->name, "FOREIGN KEY", key));
         }
         for (int c = 0; table->kind == RELATION_TABLE && c < table->column_count; c++) {
             if (table->columns[c].not_null && !table->columns[c].dropped) {
-                TRY(table_constraint(row, table, not_null_name(row, table, c), "CHECK"));
+                TRY(table_constraint(row, table, not_null_name(row, table, c), "CHECK", NULL));
             }
         }
     }
     return ERR_OK;
+}
+
+static enum err
+key_column(struct virtual_row *row, const struct relation *table, const char *name, uint16_t column,
+    uint16_t at, int position)
+{
+    virtual__clear(row);
+    SET(is_key_column_usage_constraint_catalog, database(row));
+    SET(is_key_column_usage_constraint_schema, virtual__text(table->schema_name));
+    SET(is_key_column_usage_constraint_name, virtual__text(name));
+    SET(is_key_column_usage_table_catalog, database(row));
+    SET(is_key_column_usage_table_schema, virtual__text(table->schema_name));
+    SET(is_key_column_usage_table_name, virtual__text(table->name));
+    SET(is_key_column_usage_column_name, virtual__text(table->columns[column].name));
+    SET(is_key_column_usage_ordinal_position, datum_int(at + 1));
+    if (position >= 0) {
+        SET(is_key_column_usage_position_in_unique_constraint, datum_int(position + 1));
+    }
+    return virtual__emit(row);
+}
+
+/* Where in its unique index a foreign key's column is. */
+static int
+position_in_index(const struct foreign_key *key, uint16_t at)
+{
+    int position = 0;
+    while (key->referenced_index->columns[position] != key->referenced_columns[at]) {
+        position++;
+    }
+    return position;
 }
 
 enum err
@@ -270,18 +304,60 @@ virtual__is_key_column_usage(struct virtual_row *row)
         for (uint16_t at = 0; at < table->index_count; at++) {
             const struct index *index = &table->indexes[at];
             for (uint16_t c = 0; index->constraint && c < index->column_count; c++) {
-                virtual__clear(row);
-                SET(is_key_column_usage_constraint_catalog, database(row));
-                SET(is_key_column_usage_constraint_schema, virtual__text(table->schema_name));
-                SET(is_key_column_usage_constraint_name, virtual__text(index->name));
-                SET(is_key_column_usage_table_catalog, database(row));
-                SET(is_key_column_usage_table_schema, virtual__text(table->schema_name));
-                SET(is_key_column_usage_table_name, virtual__text(table->name));
-                SET(is_key_column_usage_column_name,
-                    virtual__text(table->columns[index->columns[c]].name));
-                SET(is_key_column_usage_ordinal_position, datum_int(c + 1));
-                TRY(virtual__emit(row));
+                TRY(key_column(row, table, index->name, index->columns[c], c, -1));
             }
+        }
+        for (uint16_t at = 0; at < table->foreign_count; at++) {
+            const struct foreign_key *key = &table->foreign[at];
+            for (uint16_t c = 0; c < key->column_count; c++) {
+                TRY(key_column(
+                    row, table, key->name, key->columns[c], c, position_in_index(key, c)));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static const char *
+rule(char action)
+{
+    switch (action) {
+    case FOREIGN_RESTRICT:
+        return "RESTRICT";
+    case FOREIGN_CASCADE:
+        return "CASCADE";
+    case FOREIGN_SET_NULL:
+        return "SET NULL";
+    case FOREIGN_SET_DEFAULT:
+        return "SET DEFAULT";
+    default:
+        return "NO ACTION";
+    }
+}
+
+enum err
+virtual__is_referential_constraints(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t at = 0; at < table->foreign_count; at++) {
+            const struct foreign_key *key = &table->foreign[at];
+            virtual__clear(row);
+            SET(is_referential_constraints_constraint_catalog, database(row));
+            SET(is_referential_constraints_constraint_schema, virtual__text(table->schema_name));
+            SET(is_referential_constraints_constraint_name, virtual__text(key->name));
+            if (key->referenced_index->constraint) {
+                SET(is_referential_constraints_unique_constraint_catalog, database(row));
+                SET(is_referential_constraints_unique_constraint_schema,
+                    virtual__text(key->referenced_table->schema_name));
+                SET(is_referential_constraints_unique_constraint_name,
+                    virtual__text(key->referenced_index->name));
+            }
+            SET(is_referential_constraints_match_option,
+                virtual__text(key->full ? "FULL" : "NONE"));
+            SET(is_referential_constraints_update_rule, virtual__text(rule(key->on_update)));
+            SET(is_referential_constraints_delete_rule, virtual__text(rule(key->on_delete)));
+            TRY(virtual__emit(row));
         }
     }
     return ERR_OK;
@@ -320,6 +396,22 @@ virtual__is_check_constraints(struct virtual_row *row)
     return ERR_OK;
 }
 
+static enum err
+constraint_column(struct virtual_row *row, const struct relation *constrained, const char *name,
+    const struct relation *table, uint16_t column)
+{
+    virtual__clear(row);
+    SET(is_constraint_column_usage_table_catalog, database(row));
+    SET(is_constraint_column_usage_table_schema, virtual__text(table->schema_name));
+    SET(is_constraint_column_usage_table_name, virtual__text(table->name));
+    SET(is_constraint_column_usage_column_name, virtual__text(table->columns[column].name));
+    SET(is_constraint_column_usage_constraint_catalog, database(row));
+    SET(is_constraint_column_usage_constraint_schema, virtual__text(constrained->schema_name));
+    SET(is_constraint_column_usage_constraint_name, virtual__text(name));
+    return virtual__emit(row);
+}
+
+/* A foreign key uses the columns it refers to. */
 enum err
 virtual__is_constraint_column_usage(struct virtual_row *row)
 {
@@ -328,17 +420,14 @@ virtual__is_constraint_column_usage(struct virtual_row *row)
         for (uint16_t at = 0; at < table->index_count; at++) {
             const struct index *index = &table->indexes[at];
             for (uint16_t c = 0; index->constraint && c < index->column_count; c++) {
-                virtual__clear(row);
-                SET(is_constraint_column_usage_table_catalog, database(row));
-                SET(is_constraint_column_usage_table_schema, virtual__text(table->schema_name));
-                SET(is_constraint_column_usage_table_name, virtual__text(table->name));
-                SET(is_constraint_column_usage_column_name,
-                    virtual__text(table->columns[index->columns[c]].name));
-                SET(is_constraint_column_usage_constraint_catalog, database(row));
-                SET(is_constraint_column_usage_constraint_schema,
-                    virtual__text(table->schema_name));
-                SET(is_constraint_column_usage_constraint_name, virtual__text(index->name));
-                TRY(virtual__emit(row));
+                TRY(constraint_column(row, table, index->name, table, index->columns[c]));
+            }
+        }
+        for (uint16_t at = 0; at < table->foreign_count; at++) {
+            const struct foreign_key *key = &table->foreign[at];
+            for (uint16_t c = 0; c < key->column_count; c++) {
+                TRY(constraint_column(
+                    row, table, key->name, key->referenced_table, key->referenced_columns[c]));
             }
         }
     }

@@ -79,6 +79,7 @@ enum err virtual__is_schemata(struct virtual_row *row);
 enum err virtual__is_table_constraints(struct virtual_row *row);
 enum err virtual__is_key_column_usage(struct virtual_row *row);
 enum err virtual__is_check_constraints(struct virtual_row *row);
+enum err virtual__is_referential_constraints(struct virtual_row *row);
 enum err virtual__is_constraint_column_usage(struct virtual_row *row);
 enum err virtual__nothing(struct virtual_row *row);
 

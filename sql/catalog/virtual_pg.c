@@ -128,6 +128,8 @@ class_relation(struct virtual_row *row, const struct relation *relation)
     SET(pg_class_relnatts, datum_int(relation->column_count));
     SET(pg_class_relchecks, datum_int(relation->check_count));
     SET(pg_class_relhasindex, datum_bool(relation->index_count > 0));
+    SET(pg_class_relhastriggers,
+        datum_bool(relation->foreign_count > 0 || relation->referencing_count > 0));
     SET(pg_class_relhasrules, datum_bool(kind == 'v'));
     SET(pg_class_relreplident, datum_int(relation->kind == RELATION_TABLE ? 'd' : 'n'));
     if (relation->kind == RELATION_TABLE) {
@@ -488,6 +490,30 @@ constraint_common(
     SET(pg_constraint_connoinherit, datum_bool(type != 'c'));
 }
 
+static enum err
+foreign_constraint(
+    struct virtual_row *row, const struct relation *table, const struct foreign_key *key)
+{
+    struct arena *arena = row->eval->arena;
+    constraint_common(row, key->oid, key->name, table, 'f');
+    SET(pg_constraint_condeferrable, datum_bool(key->deferrable));
+    SET(pg_constraint_condeferred, datum_bool(key->initially_deferred));
+    SET(pg_constraint_convalidated, datum_bool(key->valid));
+    SET(pg_constraint_conindid, datum_int(key->index));
+    SET(pg_constraint_confrelid, datum_int(key->referenced));
+    SET(pg_constraint_confupdtype, datum_int(key->on_update));
+    SET(pg_constraint_confdeltype, datum_int(key->on_delete));
+    SET(pg_constraint_confmatchtype, datum_int(key->full ? 'f' : 's'));
+    SET(pg_constraint_conkey, column_numbers(arena, key->columns, key->column_count, true));
+    SET(pg_constraint_confkey,
+        column_numbers(arena, key->referenced_columns, key->column_count, true));
+    if (key->set_count > 0) {
+        SET(pg_constraint_confdelsetcols,
+            column_numbers(arena, key->set_columns, key->set_count, true));
+    }
+    return virtual__emit(row);
+}
+
 enum err
 virtual__pg_constraint(struct virtual_row *row)
 {
@@ -508,6 +534,9 @@ virtual__pg_constraint(struct virtual_row *row)
             constraint_common(row, check->oid, check->name, table, 'c');
             SET(pg_constraint_conbin, virtual__text(check->text));
             TRY(virtual__emit(row));
+        }
+        for (uint16_t at = 0; at < table->foreign_count; at++) {
+            TRY(foreign_constraint(row, table, &table->foreign[at]));
         }
     }
     return ERR_OK;

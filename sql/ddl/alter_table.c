@@ -96,6 +96,70 @@ index_has_column(const struct index *index, int column)
     return false;
 }
 
+/* ---- foreign keys
+ * ----------------------------------------------------------------------------------- */
+
+static enum err
+add_foreign(struct ddl *ddl, const struct relation *table, const struct ast_constraint *constraint,
+    int column)
+{
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    oid_t oid;
+    TRY(ddl__add_foreign(ddl, edit, constraint, column, &oid));
+    TRY(ddl__edit_store(ddl, edit));
+    return constraint->not_valid ? ERR_OK : ddl__verify_foreign(ddl, oid);
+}
+
+static int
+find_foreign(const struct relation *table, const char *name)
+{
+    for (uint16_t i = 0; i < table->foreign_count; i++) {
+        if (strcmp(table->foreign[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static enum err
+no_such_constraint(struct ddl *ddl, const struct relation *table, const char *name)
+{
+    return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT,
+        "constraint \"%s\" of relation \"%s\" does not exist", name, table->name);
+}
+
+static enum err
+alter_constraint(
+    struct ddl *ddl, const struct relation *table, const struct ast_constraint *constraint)
+{
+    int at = find_foreign(table, constraint->name);
+    if (at < 0) {
+        return ddl__constraint_exists(table, constraint->name)
+                   ? diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE,
+                         "constraint \"%s\" of relation \"%s\" is not a foreign key constraint",
+                         constraint->name, table->name)
+                   : no_such_constraint(ddl, table, constraint->name);
+    }
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    edit->foreign[at].deferrable = constraint->deferrable;
+    edit->foreign[at].initially_deferred = constraint->initially_deferred;
+    return ddl__edit_store(ddl, edit);
+}
+
+/* What refers to this table by the index or column that is to go. */
+static enum err
+release(struct ddl *ddl, const struct relation *table, oid_t index, int column, bool cascade,
+    const char *what, const char *on)
+{
+    const struct ddl__dependents dependents = {.table = table->oid,
+        .index = index,
+        .column = column,
+        .what = what,
+        .on = on,
+        .cascade = cascade};
+    return ddl__release_dependents(ddl, &dependents);
+}
+
 /* ---- ADD COLUMN
  * ------------------------------------------------------------------------------------ */
 
@@ -121,6 +185,22 @@ add_column_keys(struct ddl *ddl, struct ddl__edit *edit, const struct ast_column
             change->keys = true;
         } else if (constraint->kind == AST_CONSTRAINT_UNIQUE) {
             TRY(ddl__add_key(ddl, edit, constraint, column, &added));
+        }
+    }
+    return ERR_OK;
+}
+
+/* Foreign keys written at a new column: when the rest is stored, for they may refer to it. */
+static enum err
+add_column_foreign(struct ddl *ddl, oid_t table, const struct ast_column_def *def, uint16_t column)
+{
+    AST_FOREACH(at, def->constraints)
+    {
+        const struct ast_constraint *constraint = ast_as_constraint(*at);
+        if (constraint->kind == AST_CONSTRAINT_FOREIGN) {
+            const struct relation *relation;
+            TRY(ddl__find_again(ddl, table, &relation));
+            TRY(add_foreign(ddl, relation, constraint, column));
         }
     }
     return ERR_OK;
@@ -164,7 +244,8 @@ add_column(struct ddl *ddl, const struct relation *table, const struct ast_alter
         /* Rows are encoded anew: they have one column more. */
         change.values = arena_array(ddl->arena, edit->relation.column_count, sizeof(struct expr *));
     }
-    return apply(ddl, table, edit, &change);
+    TRY(apply(ddl, table, edit, &change));
+    return add_column_foreign(ddl, table->oid, def, column);
 }
 
 /* ---- DROP COLUMN
@@ -195,10 +276,25 @@ drop_column(struct ddl *ddl, const struct relation *table, const struct ast_alte
         }
         return no_such_column(ddl, table, action->name);
     }
+    const char *what = arena_printf(ddl->arena, "column %s of table %s", action->name, table->name);
+    TRY(release(ddl, table, 0, column, action->cascade, what, what));
+    TRY(ddl__find_again(ddl, table->oid, &table));
     TRY(ddl__drop_dependents(ddl, table->oid, (uint32_t)column + 1, action->cascade, NULL, 0));
     TRY(ddl__find_again(ddl, table->oid, &table));
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     struct change change = {0};
+    for (uint16_t i = edit->relation.foreign_count; i-- > 0;) {
+        const struct foreign_key *key = &edit->foreign[i];
+        bool uses = false;
+        for (uint16_t c = 0; c < key->column_count; c++) {
+            uses |= key->columns[c] == column;
+        }
+        if (uses) {
+            TRY(catalog_comments_remove(ddl->task, context->store, context->txn,
+                CATALOG_CLASS_CONSTRAINT, key->oid, ddl->diag));
+            ddl__edit_remove_foreign(edit, i);
+        }
+    }
     for (uint16_t i = edit->relation.index_count; i-- > 0;) {
         if (index_has_column(&edit->indexes[i], column)) {
             change.rewrite = change.rewrite || edit->indexes[i].primary;
@@ -253,7 +349,7 @@ add_constraint(
         TRY(ddl__add_check(ddl, edit, constraint, -1, &change.checks[table->check_count]));
         break;
     case AST_CONSTRAINT_FOREIGN:
-        return ddl__unsupported(ddl, "a foreign key constraint", constraint->node.location);
+        return add_foreign(ddl, table, constraint, -1);
     default:
         return ddl__unsupported(ddl, "an exclusion constraint", constraint->node.location);
     }
@@ -265,6 +361,20 @@ drop_constraint(
     struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
 {
     struct ddl_context *context = ddl->context;
+    int foreign = find_foreign(table, action->name);
+    if (foreign >= 0) {
+        return ddl__drop_foreign(ddl, table->foreign[foreign].oid);
+    }
+    for (uint16_t i = 0; i < table->index_count; i++) {
+        const struct index *index = &table->indexes[i];
+        if (index->constraint && strcmp(index->name, action->name) == 0) {
+            TRY(release(ddl, table, index->oid, -1, action->cascade,
+                arena_printf(ddl->arena, "constraint %s on table %s", index->name, table->name),
+                arena_printf(ddl->arena, "index %s", index->name)));
+            TRY(ddl__find_again(ddl, table->oid, &table));
+            break;
+        }
+    }
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     struct change change = {0};
     for (uint16_t i = 0; i < table->index_count; i++) {
@@ -289,20 +399,37 @@ drop_constraint(
             action->name, table->name);
         return ERR_OK;
     }
-    return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT,
-        "constraint \"%s\" of relation \"%s\" does not exist", action->name, table->name);
+    return no_such_constraint(ddl, table, action->name);
 }
 
 static enum err
 validate_constraint(
     struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
 {
-    /* All constraints are valid: NOT VALID is refused. */
-    if (!ddl__constraint_exists(table, action->name)) {
-        return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT,
-            "constraint \"%s\" of relation \"%s\" does not exist", action->name, table->name);
+    int at = find_foreign(table, action->name);
+    if (at >= 0 && !table->foreign[at].valid) {
+        oid_t oid = table->foreign[at].oid;
+        struct ddl__edit *edit = ddl__edit_new(ddl, table);
+        edit->foreign[at].valid = true;
+        TRY(txn_lock_table(ddl->task, ddl->context->txn, table->foreign[at].referenced,
+            table->foreign[at].referenced_table->name, TXN_ROW_SHARE, TXN_WAIT, ddl->diag));
+        TRY(ddl__edit_store(ddl, edit));
+        return ddl__verify_foreign(ddl, oid);
     }
-    return ERR_OK;
+    if (at >= 0) {
+        return ERR_OK;
+    }
+    for (uint16_t i = 0; i < table->index_count; i++) {
+        if (table->indexes[i].constraint && strcmp(table->indexes[i].name, action->name) == 0) {
+            return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE,
+                "constraint \"%s\" of relation \"%s\" is not a foreign key or check constraint",
+                action->name, table->name);
+        }
+    }
+    /* A CHECK is always valid: NOT VALID is refused. */
+    return ddl__constraint_exists(table, action->name)
+               ? ERR_OK
+               : no_such_constraint(ddl, table, action->name);
 }
 
 /* ---- ALTER COLUMN
@@ -387,7 +514,8 @@ alter_type(struct ddl *ddl, const struct relation *table, int column,
             change.keys = change.keys || edit->indexes[i].primary;
         }
     }
-    return apply(ddl, table, edit, &change);
+    TRY(apply(ddl, table, edit, &change));
+    return ddl__recheck_foreign(ddl, table->oid, (uint16_t)column);
 }
 
 static enum err
@@ -545,7 +673,7 @@ act(struct ddl *ddl, const struct relation *table, const struct ast_alter_action
     case AST_ALTER_REPLICA_IDENTITY:
         return ddl__unsupported(ddl, "ALTER TABLE REPLICA IDENTITY", -1);
     case AST_ALTER_CONSTRAINT:
-        return ddl__unsupported(ddl, "ALTER CONSTRAINT", -1);
+        return alter_constraint(ddl, table, action->constraint);
     case AST_ALTER_OTHER:
         break;
     }
@@ -605,6 +733,7 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
             statement->object == AST_OBJECT_SEQUENCE ? "sequence" : "view");
     }
+    TRY(ddl__check_pending(ddl, table, "ALTER TABLE"));
     oid_t oid = table->oid;
     AST_FOREACH(at, statement->actions)
     {

@@ -187,12 +187,11 @@ ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
             return ddl__unsupported(ddl, "an identity column", location);
         case AST_CONSTRAINT_GENERATED:
             return ddl__unsupported(ddl, "a generated column", location);
-        case AST_CONSTRAINT_FOREIGN:
-            return ddl__unsupported(ddl, "a foreign key constraint", location);
         case AST_CONSTRAINT_EXCLUDE:
             return ddl__unsupported(ddl, "an exclusion constraint", location);
         case AST_CONSTRAINT_CHECK:
         case AST_CONSTRAINT_UNIQUE:
+        case AST_CONSTRAINT_FOREIGN:
             break; /* the caller's second pass */
         }
         if (*said_null && said_not_null) {

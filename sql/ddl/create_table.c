@@ -175,13 +175,21 @@ add_other(
         return ERR_OK;
     case AST_CONSTRAINT_CHECK:
         return ddl__add_check(ddl, edit, constraint, column, &expr);
-    case AST_CONSTRAINT_FOREIGN:
-        return ddl__unsupported(ddl, "a foreign key constraint", constraint->node.location);
     case AST_CONSTRAINT_EXCLUDE:
         return ddl__unsupported(ddl, "an exclusion constraint", constraint->node.location);
     default:
         return ERR_OK;
     }
+}
+
+static enum err
+add_foreign(
+    struct ddl *ddl, struct ddl__edit *edit, const struct ast_constraint *constraint, int column)
+{
+    oid_t oid;
+    return constraint->kind == AST_CONSTRAINT_FOREIGN
+               ? ddl__add_foreign(ddl, edit, constraint, column, &oid)
+               : ERR_OK;
 }
 
 /* ---- the statement
@@ -267,6 +275,10 @@ ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement)
     TRY(make_indexes(ddl, edit));
     TRY(txn_lock_table(ddl->task, context->txn, relation->oid, relation->name, TXN_ACCESS_EXCLUSIVE,
         TXN_WAIT, ddl->diag));
+    TRY(for_constraints(ddl, edit, statement, add_foreign));
+    for (uint16_t i = 0; i < relation->foreign_count; i++) {
+        edit->foreign[i].valid = true; /* there are no rows */
+    }
     ddl__edit_complete(ddl, edit);
     return ddl__edit_store(ddl, edit);
 }

@@ -51,6 +51,9 @@ struct ddl_context {
     /* A NOTICE for the client; code is its SQLSTATE ("00000", "42P07", ..). May be NULL. */
     void (*notice)(void *arg, const char *sqlstate, const char *message);
     void *notice_arg;
+    /* Do checks of this table's rows wait for COMMIT? May be NULL: none do. */
+    bool (*pending)(void *arg, oid_t table);
+    void *pending_arg;
     uint64_t maintenance_work_mem;   /* bytes for the sort of an index's entries */
     struct spill_space *spill_space; /* where more of them go (spill.h); NULL: nowhere */
 };

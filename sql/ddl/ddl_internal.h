@@ -88,10 +88,11 @@ char *ddl__column_part(
  * ----------------------------------------------------- */
 
 struct ddl__edit {
-    struct relation relation; /* its arrays are the three below */
+    struct relation relation; /* its arrays are the four below */
     struct column *columns;
     struct index *indexes;
     struct check *checks;
+    struct foreign_key *foreign;
 };
 
 /* A copy of `from` (may be NULL: an empty one) that can be changed. */
@@ -99,6 +100,8 @@ struct ddl__edit *ddl__edit_new(struct ddl *ddl, const struct relation *from);
 struct column *ddl__edit_add_column(struct ddl *ddl, struct ddl__edit *edit);
 struct index *ddl__edit_add_index(struct ddl *ddl, struct ddl__edit *edit);
 struct check *ddl__edit_add_check(struct ddl *ddl, struct ddl__edit *edit);
+struct foreign_key *ddl__edit_add_foreign(struct ddl *ddl, struct ddl__edit *edit);
+void ddl__edit_remove_foreign(struct ddl__edit *edit, uint16_t at);
 void ddl__edit_remove_index(struct ddl__edit *edit, uint16_t at);
 void ddl__edit_remove_check(struct ddl__edit *edit, uint16_t at);
 /* Make relation.primary and layout agree with the rest. Before rows are encoded. */
@@ -143,6 +146,8 @@ enum err ddl__add_key(struct ddl *ddl, struct ddl__edit *edit,
 /* CHECK. *expr: bound. */
 enum err ddl__add_check(struct ddl *ddl, struct ddl__edit *edit,
     const struct ast_constraint *constraint, int column, struct expr **expr);
+/* Without pending checks (55006), which look for rows as they were. what: "ALTER TABLE" .. */
+enum err ddl__check_pending(struct ddl *ddl, const struct relation *relation, const char *what);
 enum err ddl__key_type(struct ddl *ddl, oid_t type, int32_t location);
 /* WITH (..): PostgreSQL's storage parameters are accepted and mean nothing here. */
 enum err ddl__check_options(struct ddl *ddl, const struct ast_list *options, bool index);
@@ -153,6 +158,31 @@ enum err ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16
     const struct ast_column_def *def, bool *said_null);
 enum err ddl__define_column(
     struct ddl *ddl, struct ddl__edit *edit, const struct ast_column_def *def, uint16_t *column);
+
+/* ---- foreign_key.c
+ * -------------------------------------------------------------------------------------------- */
+
+/* FOREIGN KEY or REFERENCES into the edit, whose own keys have their OIDs; column as above. Locks
+ * the other table SHARE ROW EXCLUSIVE: pictures read before are old afterwards. *oid: the key's. */
+enum err ddl__add_foreign(struct ddl *ddl, struct ddl__edit *edit,
+    const struct ast_constraint *constraint, int column, oid_t *oid);
+/* The rows that are there obey the key. */
+enum err ddl__verify_foreign(struct ddl *ddl, oid_t key);
+/* After a column's type has changed: all keys from and to the table that it is in. */
+enum err ddl__recheck_foreign(struct ddl *ddl, oid_t table, uint16_t column);
+/* The foreign keys to this table which would lose their ground: 2BP01 unless cascade, else they are
+ * dropped, with a notice. index 0 and column -1: all, as the table goes. `doomed`: tables that go
+ * as well, whose keys are dropped without a word. `what`: "table t", "column a of table t" .. */
+struct ddl__dependents {
+    oid_t table, index;
+    int column;
+    const oid_t *doomed;
+    uint32_t doomed_count;
+    const char *what, *on;
+    bool cascade;
+};
+enum err ddl__release_dependents(struct ddl *ddl, const struct ddl__dependents *dependents);
+enum err ddl__drop_foreign(struct ddl *ddl, oid_t key);
 
 /* ---- rows.c: reading and writing the rows of tables
  * ------------------------------------------------ */

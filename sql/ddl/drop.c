@@ -38,6 +38,9 @@ ddl__drop_table(struct ddl *ddl, const struct relation *relation)
     for (uint16_t i = 0; i < relation->check_count; i++) {
         TRY(remove_comments(ddl, CATALOG_CLASS_CONSTRAINT, relation->checks[i].oid));
     }
+    for (uint16_t i = 0; i < relation->foreign_count; i++) {
+        TRY(remove_comments(ddl, CATALOG_CLASS_CONSTRAINT, relation->foreign[i].oid));
+    }
     TRY(release_name(ddl, relation->schema, relation->name));
     TRY(catalog_relation_remove(ddl->task, context->store, context->txn, relation->oid, ddl->diag));
     return ddl__changed(ddl);
@@ -168,6 +171,29 @@ kind_of(const struct relation *relation)
                                                  : AST_OBJECT_TABLE;
 }
 
+/* What refers to these tables, and is not one of them. */
+static enum err
+release_tables(struct ddl *ddl, const oid_t *oids, uint32_t count, bool cascade)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct relation *relation =
+            oids[i] == 0 ? NULL : catalog_relation_by_oid(ddl->catalog, oids[i]);
+        if (relation == NULL) {
+            continue;
+        }
+        const char *what = arena_printf(ddl->arena, "table %s", relation->name);
+        const struct ddl__dependents dependents = {.table = oids[i],
+            .column = -1,
+            .doomed = oids,
+            .doomed_count = count,
+            .what = what,
+            .on = what,
+            .cascade = cascade};
+        TRY(ddl__release_dependents(ddl, &dependents));
+    }
+    return ERR_OK;
+}
+
 /* DROP TABLE, DROP VIEW. */
 static enum err
 drop_tables(struct ddl *ddl, const struct ast_drop *statement)
@@ -192,8 +218,10 @@ drop_tables(struct ddl *ddl, const struct ast_drop *statement)
         if (kind_of(relation) != object) {
             return wrong_kind(ddl, object, name->name, kind_of(relation));
         }
+        TRY(ddl__check_pending(ddl, relation, "DROP TABLE"));
         oids[i] = relation->oid;
     }
+    TRY(release_tables(ddl, oids, count, statement->cascade));
     for (uint32_t i = 0; i < count; i++) {
         if (oids[i] != 0) {
             TRY(ddl__drop_dependents(ddl, oids[i], 0, statement->cascade, oids, count));
@@ -239,6 +267,17 @@ drop_one_index(struct ddl *ddl, const struct ast_drop *statement, const struct a
             locked = table->oid;
             continue; /* D1 */
         }
+        const char *what = arena_printf(ddl->arena, "index %s", index->name);
+        const struct ddl__dependents dependents = {.table = table->oid,
+            .index = index->oid,
+            .column = -1,
+            .what = what,
+            .on = what,
+            .cascade = statement->cascade};
+        oid_t oid = index->oid;
+        TRY(ddl__release_dependents(ddl, &dependents));
+        index = catalog_index_by_oid(ddl->catalog, oid, &table);
+        ASSERT(index != NULL); /* the table is locked */
         struct ddl__edit *edit = ddl__edit_new(ddl, table);
         TRY(ddl__drop_index(ddl, edit, (uint16_t)(index - table->indexes)));
         return ddl__edit_store(ddl, edit);
@@ -316,11 +355,12 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
     oid_t *oids = arena_array(ddl->arena, count, sizeof *oids);
     for (size_t i = 0; i < count; i++) {
         oids[i] = tables[i]->oid;
+        TRY(txn_lock_table(ddl->task, context->txn, oids[i], tables[i]->name, TXN_ACCESS_EXCLUSIVE,
+            TXN_WAIT, ddl->diag));
     }
+    TRY(ddl__refresh(ddl));
+    TRY(release_tables(ddl, oids, (uint32_t)count, true));
     for (size_t i = 0; i < count; i++) {
-        TRY(txn_lock_table(ddl->task, context->txn, tables[i]->oid, tables[i]->name,
-            TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
-        TRY(ddl__refresh(ddl));
         if (catalog_relation_by_oid(ddl->catalog, oids[i]) != NULL) {
             TRY(ddl__drop_dependents(ddl, oids[i], 0, true, oids, count));
         }
@@ -402,24 +442,106 @@ ddl__drop(struct ddl *ddl, const struct ast_drop *statement)
 /* ---- TRUNCATE
  * -------------------------------------------------------------------------------------- */
 
+struct doomed {
+    oid_t *oids;
+    uint32_t count, capacity;
+};
+
+static bool
+doomed_has(const struct doomed *doomed, oid_t oid)
+{
+    for (uint32_t i = 0; i < doomed->count; i++) {
+        if (doomed->oids[i] == oid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+doomed_add(struct ddl *ddl, struct doomed *doomed, oid_t oid)
+{
+    if (doomed_has(doomed, oid)) {
+        return;
+    }
+    if (doomed->count == doomed->capacity) {
+        uint32_t capacity = doomed->capacity == 0 ? 8 : doomed->capacity * 2;
+        oid_t *oids = arena_array(ddl->arena, capacity, sizeof *oids);
+        if (doomed->count > 0) {
+            memcpy(oids, doomed->oids, doomed->count * sizeof *oids);
+        }
+        doomed->oids = oids;
+        doomed->capacity = capacity;
+    }
+    doomed->oids[doomed->count++] = oid;
+}
+
+/* CASCADE: also the tables that refer to one of them, and so on; each locked as it is found. */
+static enum err
+add_referencing(struct ddl *ddl, struct doomed *doomed)
+{
+    for (uint32_t i = 0; i < doomed->count; i++) {
+        const struct relation *table;
+        TRY(ddl__find_again(ddl, doomed->oids[i], &table));
+        for (uint32_t k = 0; k < table->referencing_count; k++) {
+            oid_t oid = table->referencing[k]->table->oid;
+            if (doomed_has(doomed, oid)) {
+                continue;
+            }
+            const struct relation *other = table->referencing[k]->table;
+            ddl__notice(ddl, ERR_OK, "truncate cascades to table \"%s\"", other->name);
+            TRY(txn_lock_table(ddl->task, ddl->context->txn, oid, other->name, TXN_ACCESS_EXCLUSIVE,
+                TXN_WAIT, ddl->diag));
+            TRY(ddl__find_again(ddl, doomed->oids[i], &table));
+            doomed_add(ddl, doomed, oid);
+            k = UINT32_MAX; /* the list may be another now: from its beginning */
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+check_referenced(struct ddl *ddl, const struct doomed *doomed)
+{
+    for (uint32_t i = 0; i < doomed->count; i++) {
+        const struct relation *table;
+        TRY(ddl__find_again(ddl, doomed->oids[i], &table));
+        for (uint32_t k = 0; k < table->referencing_count; k++) {
+            const struct relation *other = table->referencing[k]->table;
+            if (doomed_has(doomed, other->oid)) {
+                continue;
+            }
+            enum err err = diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
+                "cannot truncate a table referenced in a foreign key constraint");
+            diag_detail(ddl->diag, "Table \"%s\" references \"%s\".", other->name, table->name);
+            diag_hint(ddl->diag,
+                "Truncate table \"%s\" at the same time, or use TRUNCATE ... CASCADE.",
+                other->name);
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
 enum err
 ddl__truncate(struct ddl *ddl, const struct ast_truncate *statement)
 {
-    uint32_t count = ast_list_count(statement->tables);
-    oid_t *oids = arena_array(ddl->arena, count, sizeof *oids);
-    for (uint32_t i = 0; i < count; i++) {
+    struct doomed doomed = {0};
+    AST_FOREACH(at, statement->tables)
+    {
         const struct relation *relation;
-        TRY(ddl__lock_relation(ddl, ast_as_table(ast_list_at(statement->tables, i)),
-            TXN_ACCESS_EXCLUSIVE, false, &relation));
+        TRY(ddl__lock_relation(ddl, ast_as_table(*at), TXN_ACCESS_EXCLUSIVE, false, &relation));
         if (relation->kind != RELATION_TABLE) {
             return diag_set(
                 ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table", relation->name);
         }
-        oids[i] = relation->oid;
+        doomed_add(ddl, &doomed, relation->oid);
     }
-    for (uint32_t i = 0; i < count; i++) {
+    TRY(statement->cascade ? add_referencing(ddl, &doomed) : check_referenced(ddl, &doomed));
+    for (uint32_t i = 0; i < doomed.count; i++) {
         const struct relation *relation;
-        TRY(ddl__find_again(ddl, oids[i], &relation));
+        TRY(ddl__find_again(ddl, doomed.oids[i], &relation));
+        TRY(ddl__check_pending(ddl, relation, "TRUNCATE"));
         TRY(catalog_row_ids_settle(ddl->task, ddl->context->store, relation, ddl->diag));
         struct ddl__edit *edit = ddl__edit_new(ddl, relation);
         TRY(ddl__new_trees(ddl, edit, true, NULL));

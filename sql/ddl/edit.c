@@ -20,6 +20,7 @@ connect(struct ddl__edit *edit)
     edit->relation.columns = edit->columns;
     edit->relation.indexes = edit->indexes;
     edit->relation.checks = edit->checks;
+    edit->relation.foreign = edit->foreign;
     edit->relation.primary = NULL;
     for (uint16_t i = 0; i < edit->relation.index_count; i++) {
         if (edit->indexes[i].primary) {
@@ -42,8 +43,28 @@ ddl__edit_new(struct ddl *ddl, const struct relation *from)
         copy_more(ddl->arena, relation->indexes, relation->index_count, sizeof *edit->indexes);
     edit->checks =
         copy_more(ddl->arena, relation->checks, relation->check_count, sizeof *edit->checks);
+    edit->foreign =
+        copy_more(ddl->arena, relation->foreign, relation->foreign_count, sizeof *edit->foreign);
     connect(edit);
     return edit;
+}
+
+struct foreign_key *
+ddl__edit_add_foreign(struct ddl *ddl, struct ddl__edit *edit)
+{
+    uint16_t count = edit->relation.foreign_count++;
+    edit->foreign = copy_more(ddl->arena, edit->foreign, count, sizeof *edit->foreign);
+    connect(edit);
+    return &edit->foreign[count];
+}
+
+void
+ddl__edit_remove_foreign(struct ddl__edit *edit, uint16_t at)
+{
+    ASSERT(at < edit->relation.foreign_count);
+    uint16_t after = (uint16_t)(--edit->relation.foreign_count - at);
+    memmove(&edit->foreign[at], &edit->foreign[at + 1], after * sizeof *edit->foreign);
+    connect(edit);
 }
 
 struct column *
@@ -128,6 +149,11 @@ ddl__constraint_exists(const struct relation *relation, const char *name)
     }
     for (uint16_t i = 0; i < relation->check_count; i++) {
         if (relation->checks[i].name != NULL && strcmp(relation->checks[i].name, name) == 0) {
+            return true;
+        }
+    }
+    for (uint16_t i = 0; i < relation->foreign_count; i++) {
+        if (relation->foreign[i].name != NULL && strcmp(relation->foreign[i].name, name) == 0) {
             return true;
         }
     }

@@ -100,6 +100,13 @@ rename_constraint(struct ddl *ddl, const struct relation *table, const struct as
             return ddl__edit_store(ddl, edit);
         }
     }
+    for (uint16_t i = 0; i < table->foreign_count; i++) {
+        if (strcmp(table->foreign[i].name, statement->old_name) == 0) {
+            struct ddl__edit *edit = ddl__edit_new(ddl, table);
+            edit->foreign[i].name = statement->new_name;
+            return ddl__edit_store(ddl, edit);
+        }
+    }
     return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT,
         "constraint \"%s\" for table \"%s\" does not exist", statement->old_name, table->name);
 }
@@ -230,6 +237,12 @@ constraint_target(
     for (uint16_t i = 0; i < table->check_count; i++) {
         if (strcmp(table->checks[i].name, name) == 0) {
             target->oid = table->checks[i].oid;
+            return ERR_OK;
+        }
+    }
+    for (uint16_t i = 0; i < table->foreign_count; i++) {
+        if (strcmp(table->foreign[i].name, name) == 0) {
+            target->oid = table->foreign[i].oid;
             return ERR_OK;
         }
     }

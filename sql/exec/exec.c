@@ -1,6 +1,7 @@
 /* sql/exec/exec.c - executions: opening, rows, closing. */
 #include "sql/catalog/statistics.h"
 #include "sql/exec/exec_internal.h"
+#include "sql/exec/foreign.h"
 
 enum {
     STACK_RESERVE = 24 * 1024, /* for what the innermost operator calls */
@@ -113,7 +114,7 @@ exec_next(struct task *task, struct exec *x, const struct datum **row)
     TRY(exec__next(task, x, root, &found));
     if (!found) {
         x->ended = true;
-        return ERR_OK;
+        return x->foreign == NULL ? ERR_OK : foreign__finish(task, x->foreign);
     }
     x->row_count += x->program->plan->statement == STATEMENT_SELECT ? 1 : 0;
     *row = x->machine.frame + x->program->plan->result_base;
@@ -146,6 +147,7 @@ exec_close(struct task *task, struct exec *x)
         statistics_note_changes(root->modify.relation, x->row_count);
     }
     exec__subplans_close(x);
+    foreign__destroy(x->foreign);
     buffer_destroy(&x->machine.text);
     arena_destroy(&x->temp);
 }

@@ -30,6 +30,7 @@ struct exec_context {
     uint64_t work_mem;          /* bytes an operator keeps before it goes to temporary files */
     uint64_t hash_mem;          /* the same of operators that hash */
     uint64_t memory_max;        /* bytes all operators of the statement keep; more is ERR_LIMIT */
+    struct exec_deferred *deferred;  /* of the session; NULL: all constraints are immediate */
     struct spill_space *spill_space; /* outlives the execution; NULL: nothing goes to files */
     bool count;                      /* keep counters for EXPLAIN ANALYZE */
     struct diag *diag;
@@ -69,6 +70,32 @@ enum err exec_inserter_open(struct task *task, const struct exec_context *contex
     const struct relation *relation, struct exec_inserter **inserter);
 enum err exec_inserter_row(
     struct task *task, struct exec_inserter *inserter, const struct datum *values);
+/* After the last row: what refers to other tables is checked. */
+enum err exec_inserter_finish(struct task *task, struct exec_inserter *inserter);
 void exec_inserter_close(struct task *task, struct exec_inserter *inserter);
+
+/* ---- constraints that wait for COMMIT
+ * -------------------------------------------------------------------- */
+
+/* One per session, for one transaction after another. Statements add to it. */
+struct exec_deferred *exec_deferred_new(void);
+void exec_deferred_delete(struct exec_deferred *deferred);
+/* The transaction has ended, either way. */
+void exec_deferred_forget(struct exec_deferred *deferred);
+/* In step with the session's savepoints: the new one is the depth-th, from 1. */
+void exec_deferred_savepoint(struct exec_deferred *deferred);
+void exec_deferred_release(struct exec_deferred *deferred, uint32_t depth);     /* it is gone */
+void exec_deferred_rollback_to(struct exec_deferred *deferred, uint32_t depth); /* it stays */
+bool exec_deferred_pending(const struct exec_deferred *deferred);
+/* Checks wait that were caused by rows of this table: it must not be altered. */
+bool exec_deferred_pending_of(const struct exec_deferred *deferred, oid_t table);
+/* SET CONSTRAINTS. */
+void exec_deferred_set_all(struct exec_deferred *deferred, bool is_deferred);
+void exec_deferred_set(struct exec_deferred *deferred, oid_t key, bool is_deferred);
+/* Which tables the waiting checks look at: the caller locks them first. */
+void exec_deferred_tables(const struct exec_deferred *deferred, const struct catalog *catalog,
+    void (*each)(void *arg, const struct relation *relation), void *arg);
+/* The checks that wait: all (before COMMIT), or those that are immediate now. */
+enum err exec_deferred_run(struct task *task, const struct exec_context *context, bool all);
 
 #endif /* SQL_EXEC_EXEC_H */

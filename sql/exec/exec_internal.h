@@ -290,7 +290,8 @@ struct exec {
     struct plan_counter *counters;
     struct arena temp; /* what filters and keys leave behind; used as a stack with marks */
     struct spill_context spill, hash_spill;
-    uint64_t held; /* bytes, by all operators */
+    struct foreign_work *foreign; /* foreign.h; NULL: nothing yet */
+    uint64_t held;                /* bytes, by all operators */
     uint64_t row_count;
     bool started, ended;
 };
@@ -493,6 +494,14 @@ enum err writer__add_entry(struct task *task, struct writer *writer, const struc
     const struct datum *row, struct slice row_key);
 enum err writer__remove_entry(struct task *task, struct writer *writer, const struct index *index,
     const struct datum *row, struct slice row_key);
+/* All secondary entries of a removed row. */
+enum err writer__remove_entries(
+    struct task *task, struct writer *writer, const struct datum *row, struct slice row_key);
+/* Changes a row with its entries, whatever differs. *moved: its key is another now, and is left in
+ * writer->key. Nothing is written unless *outcome is TXN_DONE. */
+enum err writer__update(struct task *task, struct writer *writer, const struct datum *old,
+    const struct datum *new, struct slice key, struct txn_version version, struct txn_row *latest,
+    enum txn_outcome *outcome, bool *moved);
 
 /* Judges again a row that someone else changed: its newest version goes into the registers of
  * `relation`, whose old values are kept in *kept for exec__unjudge. The bytes of `latest` must

@@ -10,6 +10,7 @@
  * goes away has still changed all of them.
  */
 #include "sql/exec/exec_internal.h"
+#include "sql/exec/foreign.h"
 
 /* ---- judging again
  * ----------------------------------------------------------------------------------- */
@@ -105,6 +106,15 @@ close_state(struct task *task, struct exec *x, struct node *node)
     store_destroy(task, &state->returned);
 }
 
+static struct foreign_work *
+foreign_work(struct exec *x)
+{
+    if (x->foreign == NULL) {
+        x->foreign = foreign__new(&x->context);
+    }
+    return x->foreign;
+}
+
 /* The new row into its registers, checked. */
 static enum err
 make_row(struct exec *x, struct modify_state *state, const struct datum **row)
@@ -169,6 +179,9 @@ next(struct task *task, struct exec *x, struct node *node, modify_row *row, bool
     if (!state->done) {
         TRY(run(task, x, state, row));
         state->done = true;
+        if (node->code == x->program->root && x->foreign != NULL) {
+            TRY(foreign__finish(task, x->foreign)); /* before the statement's result */
+        }
     }
     const struct datum *returned = NULL;
     TRY(store_next(task, &state->returned, &returned));
@@ -211,19 +224,6 @@ update_entries(struct task *task, struct modify_state *state, const struct datum
         }
         TRY(writer__remove_entry(task, &state->writer, index, old, key));
         TRY(writer__add_entry(task, &state->writer, index, new, key));
-    }
-    return ERR_OK;
-}
-
-static enum err
-remove_entries(
-    struct task *task, struct modify_state *state, const struct datum *old, struct slice key)
-{
-    const struct relation *relation = state->writer.relation;
-    for (uint16_t i = 0; i < relation->index_count; i++) {
-        if (!relation->indexes[i].primary) {
-            TRY(writer__remove_entry(task, &state->writer, &relation->indexes[i], old, key));
-        }
     }
     return ERR_OK;
 }
@@ -295,10 +295,15 @@ change_row(struct task *task, struct exec *x, struct modify_state *state, bool *
         }
         if (outcome == TXN_DONE) {
             if (moves) {
-                TRY(remove_entries(task, state, old, key));
+                TRY(writer__remove_entries(task, &state->writer, old, key));
                 TRY(writer__insert(task, &state->writer, row));
             } else {
                 TRY(update_entries(task, state, old, row, key));
+            }
+            if (relation->foreign_count > 0 || relation->referencing_count > 0) {
+                const struct buffer *moved = &state->writer.key;
+                foreign__updated(foreign_work(x), relation, old, row,
+                    moves ? slice_of(moved->data, moved->size) : key, moves);
             }
             *changed = true;
             return ERR_OK;
@@ -450,6 +455,22 @@ update_conflict(struct task *task, struct exec *x, struct modify_state *state,
 }
 
 static enum err
+inserted(struct task *task, struct exec *x, struct modify_state *state, const struct datum *row)
+{
+    const struct writer *writer = &state->writer;
+    if (writer->relation->foreign_count > 0) {
+        /* The root of a plan that does not update: nothing else in it changes rows. */
+        bool plain = state->node.code == x->program->root && state->node.children[1] == NULL;
+        foreign__inserted(foreign_work(x), writer->relation, row,
+            slice_of(writer->key.data, writer->key.size), plain);
+        if (plain) {
+            TRY(foreign__relieve(task, x->foreign, writer->relation));
+        }
+    }
+    return count_row(task, x, state);
+}
+
+static enum err
 insert_or_resolve(
     struct task *task, struct exec *x, struct modify_state *state, const struct datum *row)
 {
@@ -459,7 +480,7 @@ insert_or_resolve(
         TRY(writer__try_insert(task, &state->writer, row, state->node.code->plan->modify.arbiters,
             &conflict, &existing));
         if (conflict == NULL) {
-            return count_row(task, x, state);
+            return inserted(task, x, state, row);
         }
         if (state->node.children[1] == NULL) {
             return check_visible(task, x, state, conflict, &existing);
@@ -482,7 +503,7 @@ insert_row(struct task *task, struct exec *x, struct modify_state *state)
         return insert_or_resolve(task, x, state, row);
     }
     TRY(writer__insert(task, &state->writer, row));
-    return count_row(task, x, state);
+    return inserted(task, x, state, row);
 }
 
 static enum err
@@ -511,7 +532,11 @@ delete_row(struct task *task, struct exec *x, struct modify_state *state)
         TRY(txn_remove(task, x->context.txn, x->context.snapshot, state->writer.relation->tree, key,
             version, &state->writer.memory, &latest, &outcome, x->context.diag));
         if (outcome == TXN_DONE) {
-            TRY(remove_entries(task, state, &x->machine.frame[target->base], key));
+            const struct datum *old = &x->machine.frame[target->base];
+            TRY(writer__remove_entries(task, &state->writer, old, key));
+            if (state->writer.relation->referencing_count > 0) {
+                foreign__deleted(foreign_work(x), state->writer.relation, old);
+            }
             return count_row(task, x, state);
         }
         bool again = false;

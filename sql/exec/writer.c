@@ -6,6 +6,7 @@
  * not be one the snapshot sees (READ COMMITTED, after waiting).
  */
 #include "sql/exec/exec_internal.h"
+#include "sql/exec/foreign.h"
 
 void
 writer__create(
@@ -92,6 +93,19 @@ writer__remove_entry(struct task *task, struct writer *writer, const struct inde
     }
 }
 
+enum err
+writer__remove_entries(
+    struct task *task, struct writer *writer, const struct datum *row, struct slice row_key)
+{
+    const struct relation *relation = writer->relation;
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        if (!relation->indexes[i].primary) {
+            TRY(writer__remove_entry(task, writer, &relation->indexes[i], row, row_key));
+        }
+    }
+    return ERR_OK;
+}
+
 /* The row's key and bytes, into the writer's buffers. */
 static enum err
 encode_row(struct task *task, struct writer *writer, const struct datum *row)
@@ -150,6 +164,58 @@ writer__insert(struct task *task, struct writer *writer, const struct datum *row
     for (uint16_t i = 0; i < relation->index_count; i++) {
         if (!relation->indexes[i].primary) {
             TRY(writer__add_entry(task, writer, &relation->indexes[i], row, written(&writer->key)));
+        }
+    }
+    return ERR_OK;
+}
+
+/* A changed unique key is what FOR KEY SHARE holds fast, so the row must be locked more strongly
+ * than txn_update does. */
+static bool
+changes_unique(const struct relation *relation, const struct datum *old, const struct datum *new)
+{
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        const struct index *index = &relation->indexes[i];
+        if (index->unique && !index->primary && !index_same_key(relation, index, old, new)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err
+writer__update(struct task *task, struct writer *writer, const struct datum *old,
+    const struct datum *new, struct slice key, struct txn_version version, struct txn_row *latest,
+    enum txn_outcome *outcome, bool *moved)
+{
+    const struct exec_context *context = writer->context;
+    const struct relation *relation = writer->relation;
+    *moved = relation->primary != NULL && !index_same_key(relation, relation->primary, old, new);
+    if (*moved) {
+        TRY(txn_remove(task, context->txn, context->snapshot, relation->tree, key, version,
+            &writer->memory, latest, outcome, context->diag));
+        if (*outcome != TXN_DONE) {
+            return ERR_OK;
+        }
+        TRY(writer__remove_entries(task, writer, old, key));
+        return writer__insert(task, writer, new);
+    }
+    if (changes_unique(relation, old, new)) {
+        TRY(txn_lock_row(task, context->txn, context->snapshot, relation->tree, key, version,
+            TXN_LOCK_UPDATE, TXN_WAIT, &writer->memory, latest, outcome, context->diag));
+        if (*outcome != TXN_DONE) {
+            return ERR_OK;
+        }
+    }
+    writer->row.size = 0;
+    row_encode(relation->layout, new, &writer->row);
+    TRY(txn_update(task, context->txn, context->snapshot, relation->tree, key, version,
+        written(&writer->row), &writer->memory, latest, outcome, context->diag));
+    for (uint16_t i = 0; *outcome == TXN_DONE && i < relation->index_count; i++) {
+        const struct index *index = &relation->indexes[i];
+        if (!index->primary && !index_same_key(relation, index, old, new)) {
+            TRY(writer__remove_entry(task, writer, index, old, key));
+            TRY(writer__add_entry(task, writer, index, new, key));
         }
     }
     return ERR_OK;
@@ -230,6 +296,7 @@ writer__try_insert(struct task *task, struct writer *writer, const struct datum 
 struct exec_inserter {
     struct exec_context context;
     struct writer writer;
+    struct foreign_work *foreign;
 };
 
 enum err
@@ -247,8 +314,24 @@ enum err
 exec_inserter_row(struct task *task, struct exec_inserter *inserter, const struct datum *values)
 {
     arena_reset(&inserter->writer.memory);
-    TRY(writer__check_not_null(&inserter->writer, values));
-    return writer__insert(task, &inserter->writer, values);
+    struct writer *writer = &inserter->writer;
+    TRY(writer__check_not_null(writer, values));
+    TRY(writer__insert(task, writer, values));
+    if (writer->relation->foreign_count == 0) {
+        return ERR_OK;
+    }
+    if (inserter->foreign == NULL) {
+        inserter->foreign = foreign__new(&inserter->context);
+    }
+    foreign__inserted(inserter->foreign, writer->relation, values,
+        slice_of(writer->key.data, writer->key.size), true);
+    return foreign__relieve(task, inserter->foreign, writer->relation);
+}
+
+enum err
+exec_inserter_finish(struct task *task, struct exec_inserter *inserter)
+{
+    return inserter->foreign == NULL ? ERR_OK : foreign__finish(task, inserter->foreign);
 }
 
 void
@@ -256,4 +339,5 @@ exec_inserter_close(struct task *task, struct exec_inserter *inserter)
 {
     (void)task;
     writer__destroy(&inserter->writer);
+    foreign__destroy(inserter->foreign);
 }

@@ -453,6 +453,11 @@ find_target(struct copier *copier, const struct ast_copy *copy, struct target *t
         }
         TRY(txn_lock_table(copier->task, session->txn, target->relation->oid,
             target->relation->name, mode, TXN_WAIT, diag));
+        for (uint16_t i = 0; copy->from && i < target->relation->foreign_count; i++) {
+            const struct relation *other = target->relation->foreign[i].referenced_table;
+            TRY(txn_lock_table(copier->task, session->txn, other->oid, other->name, TXN_ROW_SHARE,
+                TXN_WAIT, diag));
+        }
         struct catalog *again = NULL;
         TRY(catalog_get(copier->task, session->engine->catalogs, session->txn, &again, diag));
         bool same = catalog_version(again) == catalog_version(target->catalog);
@@ -688,6 +693,9 @@ copy_from(struct copier *copier, const struct ast_copy *copy, uint64_t *rows)
             statistics_note_changes(target.relation, *rows);
             if (err != ERR_OK && err != ERR_CONNECTION_FAILURE) {
                 add_context(copier);
+            }
+            if (err == ERR_OK) {
+                err = exec_inserter_finish(copier->task, inserter);
             }
         }
     }

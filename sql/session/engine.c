@@ -285,6 +285,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
     bool entered = err == ERR_OK;
     if (entered) {
         session->txn = txn_new(engine->db, session->pid);
+        session->deferred = exec_deferred_new();
         session->env.world = engine->world;
         session->env.user = session->user;
         session->env.session_user = session->user;
@@ -337,6 +338,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
     buffer_destroy(&session->normalized);
     mem_free(session->savepoints);
     mem_free(session->query);
+    exec_deferred_delete(session->deferred);
     mem_free(session->user);
     mem_free(session->database);
     mem_free(session);

@@ -302,6 +302,7 @@ session__exec_context(struct sql_session *session, const struct catalog *catalog
         .work_mem = session->work_mem,
         .hash_mem = (uint64_t)((double)session->work_mem * session->hash_mem_multiplier),
         .memory_max = session->engine->statement_memory_max,
+        .deferred = session->deferred,
         .spill_space = &session->spill_space,
         .diag = diag,
     };

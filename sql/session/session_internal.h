@@ -176,7 +176,8 @@ struct sql_session {
     struct txn *txn;
     struct savepoint *savepoints;
     uint32_t savepoint_count, savepoint_capacity;
-    bool in_statement; /* busy, for SIGTERM */
+    struct exec_deferred *deferred; /* constraints that wait for COMMIT */
+    bool in_statement;              /* busy, for SIGTERM */
 
     /* For pg_stat_activity of the others. */
     struct latch activity_latch; /* the next six */
@@ -240,6 +241,11 @@ enum err session__set_transaction(
 enum err session__set_isolation(struct sql_session *session, const char *level, struct diag *diag);
 enum err session__set_read_only(struct sql_session *session, bool read_only, struct diag *diag);
 void session__rollback_all(struct task *task, struct sql_session *session);
+/* constraints.c: all checks that wait (before COMMIT), or those that need not wait any more. */
+enum err session__run_deferred(
+    struct task *task, struct sql_session *session, bool all, struct diag *diag);
+enum err session__set_constraints(struct task *task, struct sql_session *session,
+    const struct ast_set_constraints *statement, struct diag *diag);
 void session__warn(struct sql_session *session, const char *severity, enum err code,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 

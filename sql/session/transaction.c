@@ -63,22 +63,8 @@ static void
 block_over(struct sql_session *session)
 {
     forget_savepoints(session, 0);
+    exec_deferred_forget(session->deferred);
     session->block = BLOCK_NONE;
-}
-
-static enum err
-commit(struct task *task, struct sql_session *session, struct diag *diag)
-{
-    portal__close_all(task, session);
-    txn_note_statement(session->txn, "COMMIT", strlen("COMMIT"));
-    enum err err = txn_commit(task, session->txn, diag);
-    if (err == ERR_OK) {
-        settings__commit(session);
-    } else {
-        settings__rollback(session, 0);
-    }
-    block_over(session);
-    return err;
 }
 
 static void
@@ -90,6 +76,27 @@ rollback(struct task *task, struct sql_session *session)
     }
     settings__rollback(session, 0);
     block_over(session);
+}
+
+static enum err
+commit(struct task *task, struct sql_session *session, struct diag *diag)
+{
+    portal__close_all(task, session);
+    txn_note_statement(session->txn, "COMMIT", strlen("COMMIT"));
+    enum err err = session__run_deferred(task, session, true, diag);
+    if (err != ERR_OK) {
+        txn_settle(task, session->txn); /* S2 */
+        rollback(task, session);
+        return err;
+    }
+    err = txn_commit(task, session->txn, diag);
+    if (err == ERR_OK) {
+        settings__commit(session);
+    } else {
+        settings__rollback(session, 0);
+    }
+    block_over(session);
+    return err;
 }
 
 enum err
@@ -277,6 +284,7 @@ do_savepoint(struct task *task, struct sql_session *session, const char *name, s
     }
     session->savepoints[session->savepoint_count++] =
         (struct savepoint){.name = mem_strdup(name), .depth = depth};
+    exec_deferred_savepoint(session->deferred);
     return ERR_OK;
 }
 
@@ -299,6 +307,7 @@ do_release(struct sql_session *session, const char *name, struct diag *diag)
     uint32_t index = 0;
     TRY(find_savepoint(session, name, &index, diag));
     txn_release_savepoint(session->txn, session->savepoints[index].depth);
+    exec_deferred_release(session->deferred, index + 1);
     forget_savepoints(session, index);
     return ERR_OK;
 }
@@ -311,6 +320,7 @@ do_rollback_to(struct task *task, struct sql_session *session, const char *name,
     TRY(find_savepoint(session, name, &index, diag));
     portal__close_all(task, session);
     rollback_to(task, session, session->savepoints[index].depth);
+    exec_deferred_rollback_to(session->deferred, index + 1);
     forget_savepoints(session, index + 1);
     settings__rollback(session, index + 1);
     session->block = BLOCK_EXPLICIT;

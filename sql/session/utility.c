@@ -237,6 +237,13 @@ ddl_notice(void *arg, const char *sqlstate, const char *message)
     }
 }
 
+static bool
+ddl_pending(void *arg, oid_t table)
+{
+    const struct sql_session *session = arg;
+    return exec_deferred_pending_of(session->deferred, table);
+}
+
 static enum err
 run_ddl(struct task *task, struct sql_session *session, const struct ast_node *node,
     const char *text, size_t size, const char **tag, struct diag *diag)
@@ -262,6 +269,8 @@ run_ddl(struct task *task, struct sql_session *session, const struct ast_node *n
         .hooks = &ddl_default_hooks,
         .notice = ddl_notice,
         .notice_arg = session,
+        .pending = ddl_pending,
+        .pending_arg = session,
         .maintenance_work_mem = session->maintenance_work_mem,
         .spill_space = &session->spill_space,
     };
@@ -398,8 +407,6 @@ unsupported_name(const struct ast_node *node)
         return "CALL";
     case AST_ALTER_SYSTEM:
         return "ALTER SYSTEM";
-    case AST_SET_CONSTRAINTS:
-        return "SET CONSTRAINTS";
     case AST_CREATE_TABLE_AS:
         return "CREATE TABLE AS";
     case AST_UNSUPPORTED:
@@ -427,6 +434,9 @@ dispatch(struct task *task, struct sql_session *session, struct portal *portal, 
                 ? "RESET"
                 : "SET";
         return settings__set(session, ast_as_set(node), diag);
+    case AST_SET_CONSTRAINTS:
+        *tag = "SET CONSTRAINTS";
+        return session__set_constraints(task, session, ast_as_set_constraints(node), diag);
     case AST_SET_TRANSACTION:
         *tag = "SET";
         return session__set_transaction(session, ast_as_set_transaction(node), diag);
