@@ -16,16 +16,18 @@
 static uint64_t rows = 1000000;
 static const tree_id_t TREE = {1};
 
-static bool
-version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
-    uint8_t *flags, bool *newer)
+static enum err
+version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
+    struct btree_version *version, struct diag *diag)
 {
+    (void)task;
     (void)arg;
+    (void)diag;
     (void)snapshot;
-    (void)newer;
-    *value = row->value;
-    *flags = row->head.flags & ROW_OVERFLOW;
-    return true;
+    version->value = row->value;
+    version->flags = row->head.flags & ROW_OVERFLOW;
+    version->exists = true;
+    return ERR_OK;
 }
 
 static enum btree_verdict

@@ -58,16 +58,22 @@ struct btree_row {
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-/* How the store asks its owner what a row was. Called under a latch or on a copied page; must not
- * sleep, must not call back into btree. */
+/* What a snapshot saw of a row. */
+struct btree_version {
+    bool exists;        /* else no row */
+    bool newer;         /* the row's newest version is one that the snapshot does not see */
+    uint8_t flags;      /* ROW_OVERFLOW or 0 */
+    struct slice value; /* valid until the caller has copied it: he does so at once */
+};
+
+/* How the store asks its owner what a row was. version_at may sleep; the others are called under
+ * latches, must not sleep, and must not call back into btree. */
 struct btree_owner {
     void *arg;
-    /* For a checkpoint as of `snapshot`: which version of the row (head.writer != 0) did the
-     * snapshot see? False: none (no row then). Else *value and *flags (ROW_OVERFLOW or 0) of the
-     * version; memory stays valid until the caller has copied it (it copies at once). *newer is
-     * set to true if the row's newest version is one that the snapshot does not see. */
-    bool (*version_at)(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
-        uint8_t *flags, bool *newer);
+    /* For a checkpoint as of `snapshot`: which version of the row (head.writer != 0) did it see?
+     * *version is zero before. An error is the checkpoint's. */
+    enum err (*version_at)(struct task *task, void *arg, const struct btree_row *row,
+        lsn_t snapshot, struct btree_version *version, struct diag *diag);
     /* Does every snapshot, now and later, see what this writer wrote? Then the store may forget the
      * head: a page that left memory comes back with writer 0 there, and without the tombstone. May
      * say false for long. NULL: always false. */

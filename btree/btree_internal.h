@@ -475,8 +475,8 @@ void evict__forget(struct btree *store, struct map_entry *entry);
 
 /* The page as `snapshot` sees it, compressed and framed (see image.c). *newer: something in it is
  * newer than the snapshot. */
-struct image *image__render(
-    struct btree *store, const struct page *page, lsn_t snapshot, bool *newer);
+enum err image__render(struct task *task, struct btree *store, const struct page *page,
+    lsn_t snapshot, struct image **image, bool *newer, struct diag *diag);
 /* Back to pages. Bears any bytes. The image of a page may hold more than a page does: versions that
  * the snapshot saw and that shorter ones had replaced. So it is taken apart in two steps: decode
  * gives a heap buffer of `*raw_size` bytes (NULL and *fault on nonsense); fill formats `page` with

@@ -353,8 +353,10 @@ place_captured(struct task *task, struct run *run)
         struct capture *next = capture->next;
         if (err == ERR_OK) {
             bool newer = false;
-            err = place(task, run,
-                image__render(store, &capture->page, store->checkpoint_snapshot, &newer));
+            struct image *image = NULL;
+            err = image__render(
+                task, store, &capture->page, store->checkpoint_snapshot, &image, &newer, run->diag);
+            err = err == ERR_OK ? place(task, run, image) : err;
         }
         mem_free(capture);
         capture = next;
@@ -391,9 +393,17 @@ place_frame(struct task *task, struct run *run, struct frame *frame, uint64_t pa
         return ERR_OK;
     }
     bool newer = false;
-    struct image *image = image__render(store, run->copy, store->checkpoint_snapshot, &newer);
-    if (newer) {
+    struct image *image = NULL;
+    enum err err = image__render(
+        task, store, run->copy, store->checkpoint_snapshot, &image, &newer, run->diag);
+    if (newer || err != ERR_OK) {
         stay_dirty(store, page_id);
+    }
+    if (err != ERR_OK) { /* B9 */
+        latch_acquire(&store->frames_latch);
+        store__entry(store, page_id)->placed = false;
+        latch_release(&store->frames_latch);
+        return err;
     }
     return place(task, run, image);
 }
@@ -412,7 +422,8 @@ place_run(struct task *task, struct run *run, uint64_t page_id)
     bool newer = false;
     enum err err = evict__read(task, store, page_id, place_of, crc, run->copy, run->diag);
     if (err == ERR_OK) {
-        image = image__render(store, run->copy, store->checkpoint_snapshot, &newer);
+        err = image__render(
+            task, store, run->copy, store->checkpoint_snapshot, &image, &newer, run->diag);
     }
     latch_acquire(&store->frames_latch);
     if (err == ERR_OK) {

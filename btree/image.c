@@ -53,34 +53,47 @@ add_le64(struct buffer *to, uint64_t value)
     store_le64(buffer_extend(to, 8), value);
 }
 
-/* True if the snapshot sees a version of the row, which is then added. */
-static bool
-add_row(struct btree *store, struct btree_row *row, struct slice whole_key, lsn_t snapshot,
-    struct buffer *raw, bool *newer)
+struct render {
+    struct btree *store;
+    lsn_t snapshot;
+    struct buffer raw;
+    bool newer;
+    struct diag *diag;
+};
+
+/* If the snapshot sees a version of the row, it is added and *count grows. */
+static enum err
+add_row(struct task *task, struct render *render, struct btree_row *row, struct slice whole_key,
+    uint16_t *count)
 {
+    const struct btree_owner *owner = &render->store->owner;
+    struct buffer *raw = &render->raw;
     struct slice suffix = row->key;
-    struct slice value = row->value;
-    uint8_t flags = row->head.flags;
+    struct btree_version version = {.exists = (row->head.flags & ROW_DELETED) == 0,
+        .flags = row->head.flags,
+        .value = row->value};
     if (row->head.writer.v != 0) {
+        version = (struct btree_version){0};
         row->key = whole_key;
-        if (!store->owner.version_at(store->owner.arg, row, snapshot, &value, &flags, newer)) {
-            return false;
-        }
-    } else if ((flags & ROW_DELETED) != 0) {
-        return false;
+        TRY(owner->version_at(task, owner->arg, row, render->snapshot, &version, render->diag));
+        render->newer = render->newer || version.newer;
+    }
+    if (!version.exists) {
+        return ERR_OK;
     }
     add_le16(raw, (uint16_t)suffix.size);
-    add_le16(raw, (uint16_t)value.size);
-    buffer_add_u8(raw, flags & ROW_OVERFLOW);
+    add_le16(raw, (uint16_t)version.value.size);
+    buffer_add_u8(raw, version.flags & ROW_OVERFLOW);
     buffer_add(raw, suffix.data, suffix.size);
-    buffer_add(raw, value.data, value.size);
-    return true;
+    buffer_add(raw, version.value.data, version.value.size);
+    (*count)++;
+    return ERR_OK;
 }
 
-static void
-serialize(
-    struct btree *store, const struct page *page, lsn_t snapshot, struct buffer *raw, bool *newer)
+static enum err
+serialize(struct task *task, struct render *render, const struct page *page)
 {
+    struct buffer *raw = &render->raw;
     add_le64(raw, page->h.id);
     add_le64(raw, page->h.tree);
     add_le64(raw, page->h.right);
@@ -91,7 +104,7 @@ serialize(
         add_le16(raw, 0);
         add_le16(raw, NO_FENCE);
         buffer_add(raw, page->body, 12 + load_le32(page->body + 8));
-        return;
+        return ERR_OK;
     }
     struct slice low = page__low(page);
     struct slice high = page__has_high(page) ? page__high(page) : (struct slice){0};
@@ -106,7 +119,7 @@ serialize(
             struct btree_row row;
             page__row(page, i, &row);
             struct slice whole = slice_of(key, page__full_key(page, i, key));
-            count = (uint16_t)(count + add_row(store, &row, whole, snapshot, raw, newer));
+            TRY(add_row(task, render, &row, whole, &count));
         } else {
             struct slice suffix = page__suffix(page, i);
             add_le16(raw, (uint16_t)suffix.size);
@@ -116,40 +129,50 @@ serialize(
         }
     }
     store_le16(raw->data + count_at, count);
+    return ERR_OK;
 }
 
-struct image *
-image__render(struct btree *store, const struct page *page, lsn_t snapshot, bool *newer)
+static struct image *
+compress(const struct buffer *raw, uint64_t page_id)
 {
-    struct buffer raw = {0};
-    (void)buffer_reserve(&raw, BTREE_PAGE_SIZE);
-    *newer = false;
-    serialize(store, page, snapshot, &raw, newer);
-    ASSERT(raw.size <= RAW_SIZE_MAX);
-
-    int bound = LZ4_compressBound((int)raw.size);
+    ASSERT(raw->size <= RAW_SIZE_MAX);
+    int bound = LZ4_compressBound((int)raw->size);
     struct image *image = mem_alloc(sizeof *image + IMAGE_HEAD + (size_t)bound + BLOCK_SIZE);
     void *state = mem_alloc((size_t)LZ4_sizeofState()); /* 16 KiB: too much for a fiber's stack */
-    int packed = LZ4_compress_fast_extState(
-        state, (const char *)raw.data, (char *)image->bytes + IMAGE_HEAD, (int)raw.size, bound, 1);
+    int packed = LZ4_compress_fast_extState(state, (const char *)raw->data,
+        (char *)image->bytes + IMAGE_HEAD, (int)raw->size, bound, 1);
     mem_free(state);
     size_t content = (size_t)packed;
-    if (packed <= 0 || content >= raw.size) {
-        memcpy(image->bytes + IMAGE_HEAD, raw.data, raw.size);
-        content = raw.size;
+    if (packed <= 0 || content >= raw->size) {
+        memcpy(image->bytes + IMAGE_HEAD, raw->data, raw->size);
+        content = raw->size;
     }
     store_le32(image->bytes, MAGIC);
-    store_le64(image->bytes + 8, page->h.id);
-    store_le32(image->bytes + 16, (uint32_t)raw.size);
+    store_le64(image->bytes + 8, page_id);
+    store_le32(image->bytes + 16, (uint32_t)raw->size);
     store_le32(image->bytes + 20, (uint32_t)content);
     store_le32(image->bytes + 4, crc32c(CRC32C_INIT, image->bytes + 8, IMAGE_HEAD - 8 + content));
     size_t size = IMAGE_HEAD + content;
     size_t padded = (size + BLOCK_SIZE - 1) / BLOCK_SIZE * BLOCK_SIZE;
     memset(image->bytes + size, 0, padded - size);
     image->size = (uint32_t)padded;
-    image->page_id = page->h.id;
-    buffer_destroy(&raw);
+    image->page_id = page_id;
     return image;
+}
+
+enum err
+image__render(struct task *task, struct btree *store, const struct page *page, lsn_t snapshot,
+    struct image **image, bool *newer, struct diag *diag)
+{
+    struct render render = {.store = store, .snapshot = snapshot, .diag = diag};
+    (void)buffer_reserve(&render.raw, BTREE_PAGE_SIZE);
+    enum err err = serialize(task, &render, page);
+    if (err == ERR_OK) {
+        *image = compress(&render.raw, page->h.id);
+    }
+    *newer = render.newer;
+    buffer_destroy(&render.raw);
+    return err;
 }
 
 /* ---- from disk

@@ -12,35 +12,35 @@ enum {
 };
 #define PACE 0.5 /* of the way to the next checkpoint */
 
-bool
-checkpoint__version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
-    uint8_t *flags, bool *newer)
+enum err
+checkpoint__version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
+    struct btree_version *version, struct diag *diag)
 {
     struct txn_db *db = arg;
     uint64_t writer = row->head.writer.v;
     uint64_t handle = row->head.undo;
-    uint8_t version_flags = row->head.flags;
-    *value = row->value;
+    version->flags = row->head.flags;
+    version->value = row->value;
     for (;;) {
         uint64_t state = table__state(db, writer);
-        if (state_is_committed(state) && state <= snapshot.v) {
+        if ((state_is_committed(state) && state <= snapshot.v) || state == STATE_OLD) {
             break;
         }
-        if (state == STATE_OLD) {
-            break;
-        }
-        *newer = true;
-        const struct undo *undo = undo_at(handle);
+        version->newer = true;
+        const struct undo *undo = NULL;
+        TRY(undo__fetch(task, db, &db->checkpoint_reader, handle, &undo, diag));
         if (undo->kind == UNDO_INSERT) {
-            return false;
+            version->exists = false;
+            return ERR_OK;
         }
         writer = undo->prev_writer;
         handle = undo->prev_undo;
-        version_flags = undo->prev_flags;
-        *value = undo_value(undo);
+        version->flags = undo->prev_flags;
+        version->value = undo_value(undo);
     }
-    *flags = version_flags & ROW_OVERFLOW;
-    return (version_flags & ROW_DELETED) == 0;
+    version->exists = (version->flags & ROW_DELETED) == 0;
+    version->flags &= ROW_OVERFLOW;
+    return ERR_OK;
 }
 
 /* What is below the floor, every snapshot sees; no more need be known here, where perhaps no
@@ -54,7 +54,8 @@ checkpoint__is_settled(void *arg, txn_id_t writer)
 
 /*
  * The store writes at the pace of the time, of the log, and of the undo that our snapshot holds
- * back, whichever is furthest: it should be done well before the next one is due.
+ * back (before that goes to a file), whichever is furthest: it should be done well before the next
+ * one is due.
  */
 double
 checkpoint__due(void *arg)
@@ -67,7 +68,10 @@ checkpoint__due(void *arg)
                   ((double)db->checkpoint_interval_us * PACE);
     double log = (double)(wal_end(db->wal).v - db->checkpoint_start_lsn) /
                  ((double)db->checkpoint_wal_size * PACE);
-    double undo = (double)atomic_load(&db->undo_bytes) / (double)db->checkpoint_undo_size;
+    uint64_t held = atomic_load(&db->undo_bytes) + atomic_load(&db->undo_spilled);
+    double undo = held <= db->checkpoint_start_undo
+                      ? 0
+                      : (double)(held - db->checkpoint_start_undo) / (double)db->undo_memory;
     double most = time > log ? time : log;
     return most > undo ? most : undo;
 }
@@ -135,6 +139,7 @@ run_paced(struct task *task, struct txn_db *db, struct diag *diag)
     }
     db->checkpoint_start_us = world_clock_us(db->world);
     db->checkpoint_start_lsn = wal_end(db->wal).v;
+    db->checkpoint_start_undo = atomic_load(&db->undo_bytes) + atomic_load(&db->undo_spilled);
     atomic_store(&db->checkpoint_paced, true);
     enum err err = run(task, db, diag);
     atomic_store(&db->checkpoint_paced, false);

@@ -40,10 +40,10 @@ txn_trim(struct txn *txn)
     while (txn->spare != NULL) {
         struct undo_block *block = txn->spare;
         txn->spare = block->older;
-        atomic_fetch_sub_explicit(&txn->db->undo_bytes, block->size, memory_order_relaxed);
-        mem_free(block);
+        spill__block_free(txn->db, block);
     }
     txn->spare_count = 0;
+    undo_reader_destroy(&txn->reader);
     if (txn->state == TXN_IDLE) {
         buffer_destroy(&txn->redo);
     }
@@ -84,6 +84,7 @@ txn_begin(struct task *task, struct txn *txn, enum txn_isolation isolation, bool
     txn->changes_schema = false;
     txn->has_snapshot = false;
     txn->command = 0;
+    txn->dead_command = 0;
     txn->observed = 0;
     txn->snapshot_lsn = 0;
     return ERR_OK;
@@ -159,14 +160,12 @@ txn_changes_schema(const struct txn *txn)
 }
 
 enum err
-txn__start_writing(struct txn *txn, struct diag *diag)
+txn__start_writing(struct task *task, struct txn *txn, struct diag *diag)
 {
     ASSERT(txn->state == TXN_ACTIVE);
     struct txn_db *db = txn->db;
-    if (atomic_load_explicit(&db->undo_bytes, memory_order_relaxed) > db->undo_size_max) {
-        (void)diag_set(diag, ERR_LIMIT, "out of memory for old row versions");
-        diag_hint(diag, "Close old transactions, or change fewer rows in one.");
-        return ERR_LIMIT;
+    if (spill__needs_room(db)) {
+        TRY(spill__make_room(task, txn, diag));
     }
     if (txn->log != NULL) {
         snapshot__ensure(txn);
@@ -252,6 +251,7 @@ retire(struct txn_db *db, struct undo_log *log, uint64_t lsn)
         db->retired_last->next = log;
     }
     db->retired_last = log;
+    db->retired_bytes += log->bytes;
     atomic_fetch_add(&db->retired_count, 1); /* before the look at keeper_idle */
 }
 
@@ -305,7 +305,7 @@ end_aborted(struct task *task, struct txn *txn)
     struct txn_db *db = txn->db;
     bool waited_for = false;
     uint64_t id = txn->log->id;
-    undo__roll_back(task, txn, NULL);
+    undo__roll_back(task, txn, 0);
     latch_acquire(&db->commit_latch);
     publish(txn, STATE_ABORTED, &waited_for);
     retire(db, txn->log, 0);
@@ -501,7 +501,7 @@ txn_savepoint(struct task *task, struct txn *txn, uint32_t *depth, struct diag *
             mem_realloc(txn->savepoints, txn->savepoint_capacity * sizeof *txn->savepoints);
     }
     txn->savepoints[txn->savepoint_count++] = (struct savepoint){
-        .undo_last = txn->log == NULL ? NULL : txn->log->last,
+        .undo_last = txn->log == NULL ? 0 : txn->log->last,
         .redo_size = txn->log == NULL ? 0 : txn->redo_base + txn->redo.size,
         .number = ++txn->savepoints_made,
         .hold = txn->holds,

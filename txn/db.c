@@ -8,7 +8,7 @@ enum {
 };
 #define CHECKPOINT_WAL_SIZE_DEFAULT   ((uint64_t)1 << 30)
 #define CACHE_SIZE_DEFAULT            ((uint64_t)1 << 30)
-#define CHECKPOINT_UNDO_MIN           ((uint64_t)32 << 20)
+#define UNDO_MEMORY_MIN               ((uint64_t)32 << 20)
 #define CHECKPOINT_INTERVAL_S_DEFAULT ((int64_t)300)
 #define UNDO_SIZE_MAX_DEFAULT         ((uint64_t)8 << 30)
 #define LOCKS_MAX_DEFAULT             ((uint64_t)8 << 20)
@@ -17,9 +17,9 @@ enum {
  */
 
 static void
-enter(struct task *task, struct txn_db *db, struct task **place)
+enter(struct task *task, struct txn_db *db, _Atomic(struct task *) *place)
 {
-    *place = task;
+    atomic_store(place, task);
     struct task *starter = db->starter;
     atomic_fetch_add(&db->tasks_running, 1);
     task_unpark(starter);
@@ -46,7 +46,9 @@ keeper_main(struct task *task, void *arg)
     struct txn_db *db = arg;
     enter(task, db, &db->keeper);
     while (!atomic_load(&db->stopping)) {
+        atomic_store(&db->keeper_hurry, false);
         bool more = purge__all(task, db);
+        spill__keep(task, db);
         lsn_t end = wal_end(db->wal);
         if (wal_durable(db->wal).v < end.v) {
             wal_wait_durable(task, db->wal, end);
@@ -54,13 +56,15 @@ keeper_main(struct task *task, void *arg)
         }
         if (!more) {
             atomic_store(&db->keeper_idle, true);
-            if (atomic_load(&db->retired_count) == 0 && !atomic_load(&db->stopping)) {
+            if (atomic_load(&db->retired_count) == 0 && !atomic_load(&db->keeper_hurry) &&
+                !atomic_load(&db->stopping)) {
                 task_park(task, WORLD_NEVER);
             }
             atomic_store(&db->keeper_idle, false);
         }
         int64_t until = world_clock_us(db->world) + KEEPER_PERIOD_US;
-        while (!atomic_load(&db->stopping) && world_clock_us(db->world) < until) {
+        while (!atomic_load(&db->stopping) && !atomic_load(&db->keeper_hurry) &&
+               world_clock_us(db->world) < until) {
             task_park(task, until);
         }
     }
@@ -80,11 +84,12 @@ static enum err
 start_tasks(struct task *task, struct txn_db *db, struct diag *diag)
 {
     db->starter = task;
+    TRY(spill__start(task, db, diag));
     TRY(task_spawn(db->world, WORLD_ANY_WORKER, "keeper", keeper_main, db, diag));
     atomic_fetch_add(&db->tasks_spawned, 1);
     TRY(task_spawn(db->world, WORLD_ANY_WORKER, "checkpointer", checkpointer_main, db, diag));
     atomic_fetch_add(&db->tasks_spawned, 1);
-    while (atomic_load(&db->tasks_running) < 2) {
+    while (atomic_load(&db->keeper) == NULL || atomic_load(&db->checkpointer) == NULL) {
         task_park(task, world_clock_us(db->world) + 10 * 1000);
     }
     return ERR_OK;
@@ -120,8 +125,10 @@ db_new(struct task *task, const struct txn_db_options *options)
     db->world = task_world(task);
     db->checkpoint_automatic = options->checkpoint_automatic;
     uint64_t cache_size = options->cache_size == 0 ? CACHE_SIZE_DEFAULT : options->cache_size;
-    db->checkpoint_undo_size =
-        cache_size / 4 < CHECKPOINT_UNDO_MIN ? CHECKPOINT_UNDO_MIN : cache_size / 4;
+    db->undo_memory = options->undo_memory;
+    if (db->undo_memory == 0) {
+        db->undo_memory = cache_size / 4 < UNDO_MEMORY_MIN ? UNDO_MEMORY_MIN : cache_size / 4;
+    }
     uint32_t interval_s = options->checkpoint_interval_s;
     db->checkpoint_interval_us =
         (interval_s == 0 ? CHECKPOINT_INTERVAL_S_DEFAULT : (int64_t)interval_s) * 1000 * 1000;
@@ -130,6 +137,8 @@ db_new(struct task *task, const struct txn_db_options *options)
     db->undo_size_max =
         options->undo_size_max == 0 ? UNDO_SIZE_MAX_DEFAULT : options->undo_size_max;
     db->locks_max = options->locks_max == 0 ? LOCKS_MAX_DEFAULT : options->locks_max;
+    db->directory = mem_strdup(options->directory);
+    spill__create(db);
     list_init(&db->with_parts);
     atomic_store(&db->era, 1);
     atomic_store(&db->purge_at, PURGE_THRESHOLD);
@@ -260,6 +269,7 @@ txn_db_close(struct task *task, struct txn_db *db)
         wal_close(task, db->wal);
     }
     purge__drop_everything(db);
+    spill__destroy(task, db);
     if (db->table != NULL) {
         table__destroy(db);
     }
@@ -274,6 +284,7 @@ txn_db_close(struct task *task, struct txn_db *db)
     failures__destroy(db->failures);
     mem_free(db->slots);
     mem_free(db->free_slots);
+    mem_free(db->directory);
     mem_free(db);
 }
 
@@ -368,6 +379,9 @@ txn_db_stats(struct txn_db *db, struct txn_db_stats *stats)
         .wal_bytes = wal_end(db->wal).v,
         .wal_flushes = wal_flush_count(db->wal),
         .undo_bytes = atomic_load(&db->undo_bytes),
+        .undo_spilled_bytes = atomic_load(&db->undo_spilled),
+        .undo_spilled_blocks = atomic_load(&db->undo_spill_count),
+        .snapshots_given_up = atomic_load(&db->snapshots_given_up),
         .locks = atomic_load(&db->lock_count),
         .pages_dirty = store.pages_dirty,
         .file_size = store.file_size,

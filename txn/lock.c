@@ -529,6 +529,9 @@ lock__wait_txn(struct task *task, struct txn *txn, uint64_t id, tree_id_t tree, 
     struct diag *diag)
 {
     struct txn_db *db = txn->db;
+    if (!txn__alive(txn)) { /* T4: the table may have forgotten it */
+        return snapshot__too_old(diag);
+    }
     if (id < atomic_load(&db->floor)) {
         return ERR_OK;
     }

@@ -46,11 +46,27 @@ drop_tree(struct task *task, struct txn_db *db, const struct undo *undo)
     btree_tree_drop(task, db->store, (tree_id_t){load_be64(undo->bytes)});
 }
 
+/* Records in the order of a chain, wherever they are. NULL: the end, or the rest cannot be read:
+ * then its tombstones and values stay until the next start. */
+static const struct undo *
+next_record(struct task *task, struct txn_db *db, struct undo_reader *reader, uint64_t handle)
+{
+    const struct undo *undo = NULL;
+    struct diag diag;
+    if (handle != 0 && undo__fetch(task, db, reader, handle, &undo, &diag) != ERR_OK) {
+        world_log(db->world, "deleted rows stay until the next start: %s", diag.message);
+        return NULL;
+    }
+    return undo;
+}
+
 static void
-sweep_committed(struct task *task, struct txn_db *db, const struct undo_log *log)
+sweep_committed(
+    struct task *task, struct txn_db *db, struct undo_reader *reader, const struct undo_log *log)
 {
     unsigned count = 0;
-    for (const struct undo *undo = log->last; undo != NULL; undo = undo->txn_prev) {
+    const struct undo *undo = next_record(task, db, reader, log->last);
+    while (undo != NULL) {
         if (undo->kind == UNDO_DELETE) {
             sweep_tombstone(task, db, undo, log->id);
             if (undo->tree == SYSTEM_TREE) {
@@ -67,20 +83,24 @@ sweep_committed(struct task *task, struct txn_db *db, const struct undo_log *log
         if (++count % 64 == 0) {
             (void)task_breathe(task, NULL);
         }
+        undo = next_record(task, db, reader, undo->txn_prev);
     }
 }
 
 /* Inserts that were undone: a restored tombstone's own purge may have come while the insert lay
  * over it; a created tree has to go. */
 static void
-sweep_undone(struct task *task, struct txn_db *db, const struct undo_log *log)
+sweep_undone(
+    struct task *task, struct txn_db *db, struct undo_reader *reader, const struct undo_log *log)
 {
-    for (const struct undo *undo = log->undone; undo != NULL; undo = undo->txn_prev) {
+    const struct undo *undo = next_record(task, db, reader, log->undone);
+    while (undo != NULL) {
         if (undo->tree == SYSTEM_TREE && undo->kind == UNDO_INSERT) {
             drop_tree(task, db, undo);
         } else if (undo->prev_writer != log->id) {
             sweep_tombstone(task, db, undo, undo->prev_writer);
         }
+        undo = next_record(task, db, reader, undo->txn_prev);
     }
 }
 
@@ -88,9 +108,10 @@ static void
 purge_log(struct task *task, struct txn_db *db, struct undo_log *log, struct txn *keeper)
 {
     if (log->work > 0) {
-        sweep_undone(task, db, log);
+        struct undo_reader *reader = keeper == NULL ? &db->purge_reader : &keeper->reader;
+        sweep_undone(task, db, reader, log);
         if (log->lsn != 0) {
-            sweep_committed(task, db, log);
+            sweep_committed(task, db, reader, log);
         }
     }
     undo__free(db, log, keeper);
@@ -115,6 +136,10 @@ take_retired(struct txn_db *db, unsigned limit, uint64_t *horizon)
         }
         last = at;
         count++;
+        db->retired_bytes -= at->bytes;
+        if (at == db->spill_last) {
+            db->spill_last = NULL; /* whoever is first now has not been spilled */
+        }
     }
     if (last != NULL) {
         db->retired_first = last->next;

@@ -14,7 +14,7 @@ struct txn_scan {
     struct txn_snapshot snapshot;
     tree_id_t tree;
     struct txn_range range;
-    struct arena values; /* of overflow pages; reset at each row */
+    struct arena values; /* of older versions and overflow pages; reset at each row */
     struct arena *range_arena;
     bool backward;
     bool started;
@@ -23,49 +23,126 @@ struct txn_scan {
     struct ssi_scan reading;   /* tracked if reading.reads is not NULL */
 };
 
-/* Find the version that the snapshot sees. row->value and row->head change to it (memory of the
- * row or of undo). False: none, or a deleted one. *newer: who wrote the version after it, if the
- * snapshot does not see that; else unchanged. */
-static bool
-find_version(struct txn *txn, struct txn_snapshot snapshot, struct btree_row *row, uint64_t *newer)
+/* Someone's versions before the newest are looked for: what he has, and where it lies. */
+struct search {
+    struct txn *txn;
+    struct txn_snapshot snapshot;
+    struct arena *into;
+    bool borrowed; /* the value is undo's memory */
+};
+
+/* The value would not outlive a sleep (T12). */
+static void
+keep_value(struct search *search, struct btree_row *row)
 {
-    while (!snapshot__sees(txn, snapshot, row->head.writer.v, row->head.undo)) {
+    if (search->borrowed) {
+        row->value.data = arena_copy(search->into, row->value.data, row->value.size);
+        search->borrowed = false;
+    }
+}
+
+/* The record of a row's newest change, from the file if need be. Then the snapshot may have become
+ * too old while we slept: what was read would mean nothing. */
+static enum err
+fetch(struct task *task, struct search *search, struct btree_row *row, const struct undo **undo,
+    struct diag *diag)
+{
+    struct txn *txn = search->txn;
+    *undo = undo_at(txn->db, row->head.undo);
+    if (*undo != NULL) {
+        return ERR_OK;
+    }
+    keep_value(search, row);
+    enum err err = undo__fetch(task, txn->db, &txn->reader, row->head.undo, undo, diag);
+    return snapshot__alive(txn, search->snapshot) ? err : snapshot__too_old(diag);
+}
+
+/* Find the version that the snapshot sees, which is alive. row->value and row->head change to it;
+ * the value is the row's memory, or a copy in search->into. *found false: none, or a deleted one.
+ * *newer: who wrote the version after it, if the snapshot does not see that; else unchanged. */
+static enum err
+find_older(struct task *task, struct search *search, struct btree_row *row, bool *found,
+    uint64_t *newer, struct diag *diag)
+{
+    for (;;) {
+        const struct undo *undo = NULL;
+        enum sight sight =
+            snapshot__sees(search->txn, search->snapshot, row->head.writer.v, row->head.undo);
+        if (sight == SEEN) {
+            break;
+        }
+        TRY(fetch(task, search, row, &undo, diag));
+        if (sight == SIGHT_FETCH && undo->command < search->snapshot.command) {
+            break;
+        }
         *newer = row->head.writer.v;
-        const struct undo *undo = undo_at(row->head.undo);
         if (undo->kind == UNDO_INSERT) {
-            return false;
+            *found = false;
+            return ERR_OK;
         }
         row->head.writer.v = undo->prev_writer;
         row->head.undo = undo->prev_undo;
         row->head.flags = undo->prev_flags;
         row->value = undo_value(undo);
+        search->borrowed = true;
     }
-    return (row->head.flags & ROW_DELETED) == 0;
+    keep_value(search, row);
+    *found = (row->head.flags & ROW_DELETED) == 0;
+    return ERR_OK;
+}
+
+static inline enum err
+find_version(struct task *task, struct txn *txn, struct txn_snapshot snapshot,
+    struct btree_row *row, bool *found, uint64_t *newer, struct arena *into, struct diag *diag)
+{
+    if (snapshot__sees(txn, snapshot, row->head.writer.v, row->head.undo) == SEEN) {
+        *found = (row->head.flags & ROW_DELETED) == 0;
+        return ERR_OK;
+    }
+    struct search search = {.txn = txn, .snapshot = snapshot, .into = into};
+    return find_older(task, &search, row, found, newer, diag);
+}
+
+/* A value in overflow pages. They stay while the snapshot is alive. */
+static enum err
+load_value(struct task *task, struct txn *txn, struct txn_snapshot snapshot, struct slice reference,
+    struct arena *into, struct slice *value, struct diag *diag)
+{
+    enum err err = btree_value_load(task, txn->db->store, reference, into, value, diag);
+    return snapshot__alive(txn, snapshot) ? err : snapshot__too_old(diag);
 }
 
 /* SS7. The row as it is now has versions that the snapshot does not see; `newer` wrote the oldest
  * of them. `all`: each may matter. */
 static enum err
-note_newer(struct txn *txn, struct txn_snapshot snapshot, tree_id_t tree,
+note_newer(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_id_t tree,
     const struct btree_row *now, uint64_t newer, bool all, bool few, struct diag *diag)
 {
     bool known = false;
     TRY(ssi__saw_newer(txn, newer, tree, now->key, few, &known, diag));
-    uint64_t writer = now->head.writer.v;
-    uint64_t handle = now->head.undo;
+    struct search search = {.txn = txn, .snapshot = snapshot};
+    struct btree_row at = {.head = now->head};
     uint64_t told = newer;
-    while ((all || !known) && !snapshot__sees(txn, snapshot, writer, handle)) {
-        if (writer != told) {
-            bool is_known = false;
-            TRY(ssi__saw_newer(txn, writer, tree, now->key, few, &is_known, diag));
-            told = writer;
+    while (all || !known) {
+        const struct undo *undo = NULL;
+        enum sight sight = snapshot__sees(txn, snapshot, at.head.writer.v, at.head.undo);
+        if (sight == SEEN) {
+            break;
         }
-        const struct undo *undo = undo_at(handle);
+        TRY(fetch(task, &search, &at, &undo, diag));
+        if (sight == SIGHT_FETCH && undo->command < snapshot.command) {
+            break;
+        }
+        if (at.head.writer.v != told) {
+            bool is_known = false;
+            TRY(ssi__saw_newer(txn, at.head.writer.v, tree, now->key, few, &is_known, diag));
+            told = at.head.writer.v;
+        }
         if (undo->kind == UNDO_INSERT) {
             break;
         }
-        writer = undo->prev_writer;
-        handle = undo->prev_undo;
+        at.head.writer.v = undo->prev_writer;
+        at.head.undo = undo->prev_undo;
     }
     return ERR_OK;
 }
@@ -80,31 +157,29 @@ txn_get(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tree_i
         TRY(ssi__read_key(txn, tree, key, diag));
     }
     TRY(btree_get(task, txn->db->store, tree, key, into, &raw, found, diag));
+    if (!snapshot__alive(txn, snapshot)) { /* even if there is no row: it may have been purged */
+        return snapshot__too_old(diag);
+    }
     if (!*found) {
         return ERR_OK;
     }
     struct btree_row now = raw;
     now.key = key;
-    const uint8_t *newest = raw.value.data;
     uint64_t newer = 0;
-    *found = find_version(txn, snapshot, &raw, &newer);
+    TRY(find_version(task, txn, snapshot, &raw, found, &newer, into, diag));
     if (tracked && newer != 0) {
-        TRY(note_newer(txn, snapshot, tree, &now, newer, false, true, diag));
+        TRY(note_newer(task, txn, snapshot, tree, &now, newer, false, true, diag));
     }
     if (!*found) {
         return ERR_OK;
     }
     row->key = key;
+    row->value = raw.value;
     row->version.writer = raw.head.writer.v;
     row->version.undo = raw.head.undo;
-    if ((raw.head.flags & ROW_OVERFLOW) != 0) {
-        return btree_value_load(task, txn->db->store, raw.value, into, &row->value, diag);
-    }
-    row->value = raw.value;
-    if (raw.value.data != newest) { /* undo memory: not the caller's */
-        row->value.data = arena_copy(into, raw.value.data, raw.value.size);
-    }
-    return ERR_OK;
+    return (raw.head.flags & ROW_OVERFLOW) == 0
+               ? ERR_OK
+               : load_value(task, txn, snapshot, raw.value, into, &row->value, diag);
 }
 
 /* ---- scans -------------------------------------------------------------------------------------
@@ -216,7 +291,7 @@ txn_scan_set_filter(struct txn_scan *scan, struct txn_filter *filter)
 /* Somebody concurrent has written a row in the range. With a filter it matters only if the row
  * passes, as we see it or as it is now. */
 static enum err
-met_newer(struct txn_scan *scan, uint64_t newer, const struct btree_row *now,
+met_newer(struct task *task, struct txn_scan *scan, uint64_t newer, const struct btree_row *now,
     const struct btree_row *seen, struct diag *diag)
 {
     if (scan->filter != NULL) {
@@ -231,7 +306,7 @@ met_newer(struct txn_scan *scan, uint64_t newer, const struct btree_row *now,
     }
     bool few = scan->range.has_low && scan->range.has_high;
     return note_newer(
-        scan->txn, scan->snapshot, scan->tree, now, newer, scan->filter != NULL, few, diag);
+        task, scan->txn, scan->snapshot, scan->tree, now, newer, scan->filter != NULL, few, diag);
 }
 
 enum err
@@ -242,15 +317,23 @@ txn_scan_next(
     while (!scan->ended) {
         TRY(step(task, scan, diag));
         const struct btree_row *at = btree_cursor_row(scan->cursor);
+        if (!snapshot__alive(scan->txn, scan->snapshot)) { /* rows may be missing already */
+            return snapshot__too_old(diag);
+        }
         if (at == NULL || past_end(scan, at->key)) {
             scan->ended = true;
             break;
         }
         struct btree_row raw = *at;
         uint64_t newer = 0;
-        bool visible = find_version(scan->txn, scan->snapshot, &raw, &newer);
+        bool visible = false;
+        if (scan->values.used > 0) {
+            arena_reset(&scan->values);
+        }
+        TRY(find_version(
+            task, scan->txn, scan->snapshot, &raw, &visible, &newer, &scan->values, diag));
         if (newer != 0 && scan->reading.reads != NULL) {
-            TRY(met_newer(scan, newer, at, visible ? &raw : NULL, diag));
+            TRY(met_newer(task, scan, newer, at, visible ? &raw : NULL, diag));
         }
         if (!visible) {
             continue;
@@ -260,12 +343,10 @@ txn_scan_next(
         row->version.writer = raw.head.writer.v;
         row->version.undo = raw.head.undo;
         *found = true;
-        if ((raw.head.flags & ROW_OVERFLOW) != 0) {
-            arena_reset(&scan->values);
-            return btree_value_load(
-                task, scan->txn->db->store, raw.value, &scan->values, &row->value, diag);
-        }
-        return ERR_OK;
+        return (raw.head.flags & ROW_OVERFLOW) == 0
+                   ? ERR_OK
+                   : load_value(task, scan->txn, scan->snapshot, raw.value, &scan->values,
+                         &row->value, diag);
     }
     return ERR_OK;
 }

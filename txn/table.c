@@ -119,8 +119,8 @@ snapshot__horizon(struct txn_db *db)
     uint32_t count = atomic_load(&db->slot_count); /* who comes later takes a later LSN */
     for (uint32_t i = 0; i < count; i++) {
         uint64_t era = atomic_load(&db->slots[i].era);
-        if (era != 0 && era < horizon) {
-            horizon = era;
+        if (era != 0 && (era & SLOT_IGNORED) == 0 && (era & SLOT_ERA) < horizon) {
+            horizon = era & SLOT_ERA;
         }
     }
     return horizon;
@@ -134,11 +134,57 @@ snapshot__ensure(struct txn *txn)
     }
 }
 
+enum err
+snapshot__too_old(struct diag *diag)
+{
+    (void)diag_set(diag, ERR_SNAPSHOT_TOO_OLD, "snapshot too old");
+    diag_detail(diag, "Old row versions have reached their limit, and this was the oldest "
+                      "snapshot that held them back.");
+    diag_hint(diag, "Start the transaction again, or raise the limit (undo_size_max).");
+    return ERR_SNAPSHOT_TOO_OLD;
+}
+
+/*
+ * T13. First the owner is told, in the word that announces the snapshot, that it is too old. He
+ * looks there each time before he relies on what it protects, and does not sleep in between; so
+ * after a grace period he relies on nothing any more, and the purger may ignore the announcement.
+ * If he ends it meanwhile, and perhaps announces another, the second exchange finds another word.
+ */
+bool
+snapshot__give_up_oldest(struct task *task, struct txn_db *db, uint64_t before_era)
+{
+    struct slot *oldest = NULL;
+    uint64_t oldest_era = before_era;
+    uint32_t count = atomic_load(&db->slot_count);
+    for (uint32_t i = SLOT_CHECKPOINT + 1; i < count; i++) {
+        uint64_t era = atomic_load(&db->slots[i].era);
+        if (era != 0 && era < oldest_era) { /* those given up have a high bit */
+            oldest = &db->slots[i];
+            oldest_era = era;
+        }
+    }
+    if (oldest == NULL) {
+        return false;
+    }
+    uint64_t era = oldest_era;
+    if (atomic_compare_exchange_strong(&oldest->era, &era, era | SLOT_TOO_OLD)) {
+        atomic_fetch_add(&db->snapshots_given_up, 1);
+        spill__grace(task, db);
+        era = oldest_era | SLOT_TOO_OLD;
+        (void)atomic_compare_exchange_strong(&oldest->era, &era, era | SLOT_IGNORED);
+    }
+    return true;
+}
+
 struct txn_snapshot
 txn_statement_begin(struct txn *txn)
 {
     ASSERT(txn->state == TXN_ACTIVE);
     ASSERT(txn->command < UINT32_MAX - 2);
+    if (!txn__alive(txn) && (txn->isolation == TXN_READ_COMMITTED || !txn->has_snapshot)) {
+        txn->dead_command = txn->command; /* T13: older ones stay dead, this one lives */
+        snapshot__drop(txn->slot);
+    }
     txn->command++;
     if (txn->isolation == TXN_READ_COMMITTED || !txn->has_snapshot) {
         bool tracked = txn->isolation == TXN_SERIALIZABLE;

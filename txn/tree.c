@@ -11,7 +11,7 @@
 static enum err
 create(struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag)
 {
-    TRY(txn__start_writing(txn, diag));
+    TRY(txn__start_writing(task, txn, diag));
     TRY(btree_tree_create(task, txn->db->store, tree, diag));
     uint8_t memory[8];
     enum err err = txn_insert(task, txn, (tree_id_t){SYSTEM_TREE}, tree_key(memory, tree),
@@ -43,7 +43,7 @@ txn_tree_create_fixed(struct task *task, struct txn *txn, tree_id_t tree, struct
 enum err
 txn_tree_drop(struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag)
 {
-    TRY(txn__start_writing(txn, diag));
+    TRY(txn__start_writing(task, txn, diag));
     if (txn__tracks(txn, tree)) {
         TRY(ssi__wrote_tree(txn, tree, diag));
     }

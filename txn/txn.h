@@ -43,8 +43,13 @@ struct txn_db_options {
     uint64_t checkpoint_wal_size;   /* start a checkpoint after so much log; 0: 1 GiB */
     uint32_t checkpoint_interval_s; /* or after so much time; 0: 300 */
     bool checkpoint_automatic;      /* run the background checkpointer */
-    uint64_t undo_size_max;         /* memory for old row versions; 0: 8 GiB */
-    uint64_t locks_max;             /* row and table locks at once; 0: 8388608 */
+    /* Old row versions: in memory; 0: a quarter of the cache, 32 MiB at least. What is more goes to
+     * a file without a name in `directory`. */
+    uint64_t undo_memory;
+    /* In both. At that limit the oldest snapshots are given up (ERR_SNAPSHOT_TOO_OLD), or a
+     * transaction that has filled it gets ERR_LIMIT. 0: 8 GiB. */
+    uint64_t undo_size_max;
+    uint64_t locks_max;                              /* row and table locks at once; 0: 8388608 */
     struct txn_recovery_progress *recovery_progress; /* told by txn_db_open; or NULL */
 };
 
@@ -78,6 +83,8 @@ lsn_t txn_db_visible_lsn(const struct txn_db *db); /* what a new snapshot would 
 
 struct txn_db_stats {
     uint64_t commits, rollbacks, deadlocks, wal_bytes, wal_flushes, undo_bytes, locks;
+    uint64_t undo_spilled_bytes, undo_spilled_blocks; /* in the file now; since the start */
+    uint64_t snapshots_given_up;
     uint64_t pages_dirty, file_size, checkpoints;
 };
 void txn_db_stats(struct txn_db *db, struct txn_db_stats *stats);

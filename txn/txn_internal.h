@@ -1,8 +1,8 @@
 /*
  * txn/txn_internal.h - what a transaction is made of.
  *
- * Undo record handles are addresses: a row's head names the undo record of its version. Invariants
- * T1.. are in README.md.
+ * A row's head names the undo record of its version by a handle: the number of a block of undo and
+ * a place in it, wherever the block is (spill.c). Invariants T1.. are in README.md.
  *
  * Latch order: leaf latch of btree/ - lock partition (all of them in ascending order for the
  * deadlock detector) - registry latch. Under the commit latch only the graph latch of
@@ -23,6 +23,8 @@
 #include "txn/txn.h"
 #include "wal/wal.h"
 
+struct pacer;
+
 enum {
     TABLE_CHUNK_BITS = 12,
     TABLE_CHUNK_IDS = 1 << TABLE_CHUNK_BITS,
@@ -31,7 +33,12 @@ enum {
     SLOT_CHECKPOINT = 0, /* the checkpointer's own */
 
     UNDO_BLOCK_FIRST = 1024,
-    UNDO_BLOCK_MAX = 256 * 1024,
+    UNDO_BLOCK_MAX = 64 * 1024,
+    UNDO_OFFSET_BITS = 13, /* of a handle: offset in the block / 8 */
+    UNDO_CHUNK_BITS = 12,
+    UNDO_CHUNK_BLOCKS = 1 << UNDO_CHUNK_BITS,
+    UNDO_CHUNKS = 1 << 16,
+    UNDO_SEGMENT_SIZE = 1024 * 1024, /* of the file: written at once */
     SPARE_BLOCKS_MAX = 32,
     PURGE_THRESHOLD = 16, /* retired transactions before a commit sweeps, at least */
     PURGE_SLICE = 48,     /* how many it takes at most */
@@ -80,7 +87,7 @@ enum undo_kind {
 /* One change of one row: what stood there before. Immutable once the row names it, but for
  * txn_prev, which only the owner and later the purger use. */
 struct undo {
-    struct undo *txn_prev;
+    uint64_t txn_prev; /* handle; 0: none */
     uint64_t prev_writer, prev_undo;
     uint64_t tree;
     uint32_t command; /* of the change */
@@ -103,38 +110,59 @@ undo_value(const struct undo *undo)
     return slice_of(undo->bytes + undo->key_size, undo->value_size);
 }
 
-/* Handles and addresses. */
-static inline uint64_t
-undo_handle(const struct undo *undo)
-{
-    return (uint64_t)(uintptr_t)undo;
-}
-
-static inline struct undo *
-undo_at(uint64_t handle)
-{
-    return (struct undo *)(uintptr_t)handle; /* NOLINT(performance-no-int-to-ptr): T3 */
-}
-
 struct undo_block {
     struct undo_block *older;
+    uint32_t number; /* in the table of places */
     uint32_t size, used;
+    uint32_t last_command; /* of the newest record in it */
     _Alignas(16) uint8_t bytes[];
 };
 
+/* Where the block of this number is (T12). */
+struct undo_place {
+    _Atomic(struct undo_block *) memory; /* NULL: in the file, or nowhere */
+    uint64_t at;                         /* in the file: offset */
+    uint64_t stamp;                      /* no other block that went to the file has the same */
+    uint32_t used, crc;
+    uint32_t next; /* in the file: the log's next one there. Unused: the next unused. 0: none */
+    uint32_t last_command;
+};
+
+/* The file that undo goes to, cut into segments. Under its latch. */
+struct undo_file {
+    struct latch latch;
+    _Atomic(struct world_file *) file; /* NULL: not needed so far */
+    uint32_t *live; /* blocks in each segment; UNDO_SEGMENT_TAKEN: is being written */
+    uint32_t count, capacity;
+    bool shrinking;
+    uint64_t stamp;
+};
+enum {
+    UNDO_SEGMENT_TAKEN = INT32_MAX
+};
+
+/* One block of the file, read. */
+struct undo_reader {
+    uint64_t stamp;
+    size_t capacity;
+    uint8_t *bytes;
+};
+
 /* What a transaction leaves behind: its undo, until no snapshot needs it. Lives in the first of its
- * own blocks. */
+ * own blocks, until that is spilled. */
 struct undo_log {
     struct undo_log *next;
     uint64_t id;
     uint64_t era;             /* T2 */
     uint64_t lsn;             /* of its commit; 0: aborted */
-    struct undo *last;        /* changes that stand, newest first */
-    struct undo *undone;      /* inserts that were rolled back and leave work (purge.c) */
-    struct undo_block *block; /* newest */
+    uint64_t last;            /* changes that stand, newest first; a handle */
+    uint64_t undone;          /* inserts that were rolled back and leave work (purge.c) */
+    struct undo_block *block; /* newest in memory */
+    uint32_t spilled;         /* number of the newest in the file; 0: none */
+    uint32_t work;            /* records that the purge must look at */
     uint64_t bytes;
-    uint32_t work; /* records that the purge must look at */
-    bool trees;    /* created or dropped some: the keeper's */
+    bool trees; /* created or dropped some: the keeper's */
+    bool moved; /* all its blocks are in the file, and it is a piece of memory of its own */
 };
 
 /* ---- locks -------------------------------------------------------------------------------------
@@ -225,12 +253,17 @@ struct table_lock {
 
 /* Where snapshots are announced (T2). One line of cache each. */
 struct slot {
-    _Alignas(64) _Atomic uint64_t era; /* 0: no snapshot */
+    _Alignas(64) _Atomic uint64_t era; /* 0: no snapshot; T13: two bits may be set */
     struct txn *txn;                   /* under registry latch */
 };
 
+/* T13. What the keeper adds to the era of a snapshot that is given up. */
+#define SLOT_TOO_OLD ((uint64_t)1 << 63) /* its owner reads no more */
+#define SLOT_IGNORED ((uint64_t)1 << 62) /* and holds nothing back */
+#define SLOT_ERA     (SLOT_IGNORED - 1)
+
 struct savepoint {
-    struct undo *undo_last;
+    uint64_t undo_last;
     uint64_t redo_size; /* counted over all parts */
     uint64_t number;    /* of this transaction's savepoints */
     struct hold *hold;
@@ -248,6 +281,7 @@ struct txn {
     bool changes_schema;
     bool has_snapshot;
     uint32_t command;
+    uint32_t dead_command; /* snapshots up to it are too old (T13) */
     int64_t lock_timeout_us;
     _Atomic uint64_t id;
     uint64_t snapshot_lsn; /* of REPEATABLE READ, or the latest */
@@ -276,6 +310,7 @@ struct txn {
 
     struct undo_block *spare; /* of UNDO_BLOCK_FIRST */
     uint32_t spare_count;
+    struct undo_reader reader;
     struct txn_scan *free_scans;
     struct arena scratch;
 
@@ -300,6 +335,8 @@ struct txn_db {
     _Alignas(64) struct latch commit_latch; /* the next ones */
     uint64_t hlc;
     struct undo_log *retired_first, *retired_last;
+    struct undo_log *spill_last; /* those up to it have been spilled; NULL: none in the queue */
+    uint64_t retired_bytes;      /* of undo */
     struct list_node with_parts;
     _Atomic uint64_t retired_count;
     _Atomic uint64_t purge_at; /* that many, and a commit sweeps */
@@ -323,8 +360,28 @@ struct txn_db {
     struct table_chunk *dead_chunks, **dead_chunks_end;
     struct latch heavy_latch; /* the next two: what the keeper purges, in order */
     struct undo_log *heavy_first, *heavy_last;
-    _Atomic uint64_t undo_bytes;
-    uint64_t undo_size_max, locks_max; /* never change */
+    struct undo_reader purge_reader;                /* the keeper's */
+    uint64_t undo_memory, undo_size_max, locks_max; /* never change */
+
+    /* undo */
+    _Alignas(64) _Atomic uint64_t undo_bytes; /* in memory */
+    _Atomic uint64_t undo_spilled;            /* bytes of it in the file */
+    _Atomic(struct undo_place *) *places;     /* UNDO_CHUNKS chunks */
+    struct latch places_latch;                /* the next two */
+    uint32_t free_place, next_place;
+    struct undo_file undo_file;
+    char *directory;
+    struct pacer *pacers; /* one a worker */
+    _Atomic uint64_t grace_wanted;
+    _Atomic bool pacers_stopping, pacers_may_end;
+    _Atomic int pacers_running;
+    _Atomic bool keeper_hurry;            /* undo is over a limit, and somebody waits */
+    _Atomic int64_t keeper_hurry_us;      /* when that was set */
+    _Atomic bool undo_stuck;              /* and no snapshot is in the way */
+    _Atomic int64_t undo_spill_failed_us; /* when the file failed last; 0: never */
+    _Atomic uint64_t snapshots_given_up;
+    int64_t give_up_told_us;           /* keeper's */
+    _Atomic uint64_t undo_spill_count; /* blocks that went to the file */
 
     struct ssi *ssi;
     struct failures *failures;
@@ -338,7 +395,8 @@ struct txn_db {
     uint64_t visit; /* detector, under all latches */
 
     /* background */
-    struct task *keeper, *checkpointer;
+    _Atomic(struct task *) keeper;
+    _Atomic(struct task *) checkpointer;
     _Atomic bool keeper_idle;
     _Atomic bool stopping;
     struct task *starter;
@@ -350,9 +408,10 @@ struct txn_db {
     _Atomic bool checkpoint_wanted;
     uint64_t checkpoint_wal_size;
     int64_t checkpoint_interval_us;
-    uint64_t checkpoint_undo_size; /* a running one hurries when undo comes near this */
-    _Atomic bool checkpoint_paced; /* the running one takes its time */
-    int64_t checkpoint_start_us;   /* of that one; its task only */
+    struct undo_reader checkpoint_reader; /* who runs one */
+    uint64_t checkpoint_start_undo;       /* bytes of undo when it began */
+    _Atomic bool checkpoint_paced;        /* the running one takes its time */
+    int64_t checkpoint_start_us;          /* of that one; its task only */
     uint64_t checkpoint_start_lsn;
     bool checkpoint_automatic;
 };
@@ -413,24 +472,111 @@ txn__tracks(const struct txn *txn, tree_id_t tree)
     return txn->sx != NULL && tree.v >= TREE_ID_FIRST_USER;
 }
 
-/* Does the transaction see what `writer` wrote as undo record `handle`? Notes what it met. */
+/* T13. May what this snapshot sees still be there? Holds until the task sleeps. */
 static inline bool
+snapshot__alive(const struct txn *txn, struct txn_snapshot snapshot)
+{
+    return (atomic_load_explicit(&txn->slot->era, memory_order_acquire) & SLOT_TOO_OLD) == 0 &&
+           snapshot.command > txn->dead_command;
+}
+
+/* The same for what a transaction does at its newest snapshot. */
+static inline bool
+txn__alive(const struct txn *txn)
+{
+    return (atomic_load_explicit(&txn->slot->era, memory_order_acquire) & SLOT_TOO_OLD) == 0;
+}
+
+enum err snapshot__too_old(struct diag *diag); /* says so */
+/* Keeper: the oldest snapshot that holds undo back is given up. False: there is none. */
+bool snapshot__give_up_oldest(struct task *task, struct txn_db *db, uint64_t before_era);
+
+/* ---- spill.c: where undo is --------------------------------------------------------------------
+ */
+
+static inline struct undo_place *
+undo__place(const struct txn_db *db, uint64_t number)
+{
+    struct undo_place *chunk =
+        atomic_load_explicit(&db->places[number >> UNDO_CHUNK_BITS], memory_order_acquire);
+    return &chunk[number % UNDO_CHUNK_BLOCKS];
+}
+
+static inline uint64_t
+undo_handle(const struct undo_block *block, const void *record)
+{
+    return (uint64_t)block->number << UNDO_OFFSET_BITS |
+           (uint64_t)((const uint8_t *)record - block->bytes) / 8;
+}
+
+/* T12. The record, if it is in memory; until the task sleeps. Else NULL: undo__fetch. */
+static inline struct undo *
+undo_at(const struct txn_db *db, uint64_t handle)
+{
+    struct undo_block *block = atomic_load_explicit(
+        &undo__place(db, handle >> UNDO_OFFSET_BITS)->memory, memory_order_acquire);
+    size_t offset = (size_t)(handle % (1 << UNDO_OFFSET_BITS)) * 8;
+    return block == NULL ? NULL : (struct undo *)(void *)(block->bytes + offset);
+}
+
+/* The record wherever it is: in memory (until the task sleeps), or read into `reader` (until that
+ * is used again). Sleeps only if it must. The caller's snapshot, or his ownership, keeps it. */
+enum err undo__fetch(struct task *task, struct txn_db *db, struct undo_reader *reader,
+    uint64_t handle, const struct undo **undo, struct diag *diag);
+void undo_reader_destroy(struct undo_reader *reader);
+
+void spill__create(struct txn_db *db);
+void spill__destroy(struct task *task, struct txn_db *db);
+enum err spill__start(struct task *task, struct txn_db *db, struct diag *diag);
+struct undo_block *spill__block_new(struct txn_db *db, size_t size);
+void spill__block_free(struct txn_db *db, struct undo_block *block);
+/* Those of the log that are in the file. */
+void spill__free_spilled(struct txn_db *db, struct undo_log *log);
+/* When it returns, no task is any more where it was when this was called, but where it sleeps. */
+void spill__grace(struct task *task, struct txn_db *db);
+/* Keeper: into the file with what is over the budget, and old snapshots away. */
+void spill__keep(struct task *task, struct txn_db *db);
+/* Somebody wants to write and undo is over a limit. */
+enum err spill__make_room(struct task *task, struct txn *txn, struct diag *diag);
+
+static inline bool
+spill__needs_room(const struct txn_db *db)
+{
+    uint64_t memory = atomic_load_explicit(&db->undo_bytes, memory_order_relaxed);
+    return memory > db->undo_memory ||
+           memory + atomic_load_explicit(&db->undo_spilled, memory_order_relaxed) >
+               db->undo_size_max;
+}
+
+enum sight {
+    UNSEEN,
+    SEEN,
+    SIGHT_FETCH, /* the undo record must be asked, and it is in the file */
+};
+
+/* Does the transaction see what `writer` wrote as undo record `handle`? Notes what it met. */
+static inline enum sight
 snapshot__sees(struct txn *txn, struct txn_snapshot snapshot, uint64_t writer, uint64_t handle)
 {
     if (writer < atomic_load_explicit(&txn->db->floor, memory_order_acquire)) {
-        return true;
+        return SEEN;
     }
     if (writer == atomic_load_explicit(&txn->id, memory_order_relaxed)) {
-        return undo_at(handle)->command < snapshot.command;
+        const struct undo *undo = undo_at(txn->db, handle);
+        if (undo == NULL) { /* our own: its place does not change meanwhile */
+            const struct undo_place *place = undo__place(txn->db, handle >> UNDO_OFFSET_BITS);
+            return place->last_command < snapshot.command ? SEEN : SIGHT_FETCH;
+        }
+        return undo->command < snapshot.command ? SEEN : UNSEEN;
     }
     uint64_t state = table__state(txn->db, writer);
     if (!state_is_committed(state) || state > snapshot.lsn.v) {
-        return false;
+        return UNSEEN;
     }
     if (state > txn->observed) {
         txn->observed = state;
     }
-    return true;
+    return SEEN;
 }
 
 /* ---- undo.c ------------------------------------------------------------------------------------
@@ -444,7 +590,7 @@ struct undo *undo__add(struct txn *txn, enum undo_kind kind, tree_id_t tree, str
 void undo__free(struct txn_db *db, struct undo_log *log, struct txn *keeper);
 /* Restore every row changed since `until`, newest first. Does not fail: what cannot be read now is
  * tried again. */
-void undo__roll_back(struct task *task, struct txn *txn, struct undo *until);
+void undo__roll_back(struct task *task, struct txn *txn, uint64_t until);
 
 /* ---- read.c ------------------------------------------------------------------------------------
  */
@@ -530,7 +676,7 @@ void failures__keep(struct txn_db *db, uint32_t pid, const char *detail);
  */
 
 /* Id, log and snapshot: whatever a write needs. */
-enum err txn__start_writing(struct txn *txn, struct diag *diag);
+enum err txn__start_writing(struct task *task, struct txn *txn, struct diag *diag);
 /* Move redo into the log as parts until at most `keep` bytes are left. */
 enum err txn__spill_redo(struct task *task, struct txn *txn, size_t keep, struct diag *diag);
 
@@ -617,8 +763,8 @@ enum err recover__run(struct task *task, struct txn_db *db, const struct checkpo
     struct txn_recovery_progress *progress, uint64_t *last_id, bool *any, struct diag *diag);
 /* Checkpoints whenever one is wanted, until db->stopping. */
 void checkpoint__serve(struct task *task, struct txn_db *db);
-bool checkpoint__version_at(void *arg, const struct btree_row *row, lsn_t snapshot,
-    struct slice *value, uint8_t *flags, bool *newer);
+enum err checkpoint__version_at(struct task *task, void *arg, const struct btree_row *row,
+    lsn_t snapshot, struct btree_version *version, struct diag *diag);
 bool checkpoint__is_settled(void *arg, txn_id_t writer);
 double checkpoint__due(void *arg);
 

@@ -2,7 +2,8 @@
  * txn/undo.c - versions before the newest, and the way back to them.
  *
  * A transaction's undo records lie in blocks of its own; the first block begins with the undo_log
- * that outlives the transaction until the purge.
+ * that outlives the transaction until the purge. Blocks in memory are here; those in the file are
+ * spill.c's.
  */
 #include "txn/txn_internal.h"
 
@@ -24,12 +25,10 @@ block_new(struct txn *txn, size_t need)
                 size *= 2;
             }
         }
-        size = size < need ? need : size;
-        block = mem_alloc(sizeof *block + size);
-        block->size = (uint32_t)size;
-        atomic_fetch_add_explicit(&txn->db->undo_bytes, size, memory_order_relaxed);
+        block = spill__block_new(txn->db, size < need ? need : size);
     }
     block->used = 0;
+    block->last_command = 0;
     block->older = NULL;
     return block;
 }
@@ -47,6 +46,7 @@ take(struct txn *txn, size_t size)
     }
     void *memory = block->bytes + block->used;
     block->used += (uint32_t)size;
+    block->last_command = txn->command;
     return memory;
 }
 
@@ -88,26 +88,34 @@ undo__add(struct txn *txn, enum undo_kind kind, tree_id_t tree, struct slice key
         txn->log->work++;
     }
     txn->log->trees = txn->log->trees || tree.v == SYSTEM_TREE;
-    txn->log->last = undo;
+    txn->log->last = undo_handle(txn->log->block, undo);
     return undo;
 }
 
 void
 undo__free(struct txn_db *db, struct undo_log *log, struct txn *keeper)
 {
+    bool scarce = spill__needs_room(db);
     struct undo_block *block = log->block; /* the log itself goes with the last one */
+    bool moved = log->moved;
+    if (log->spilled != 0) {
+        spill__free_spilled(db, log);
+    }
     while (block != NULL) {
         struct undo_block *older = block->older;
-        if (keeper != NULL && block->size == UNDO_BLOCK_FIRST &&
+        if (keeper != NULL && block->size == UNDO_BLOCK_FIRST && !scarce &&
             keeper->spare_count < SPARE_BLOCKS_MAX) {
             block->older = keeper->spare;
             keeper->spare = block;
             keeper->spare_count++;
         } else {
-            atomic_fetch_sub_explicit(&db->undo_bytes, block->size, memory_order_relaxed);
-            mem_free(block);
+            spill__block_free(db, block);
         }
         block = older;
+    }
+    if (moved) {
+        atomic_fetch_sub_explicit(&db->undo_bytes, sizeof *log, memory_order_relaxed);
+        mem_free(log);
     }
 }
 
@@ -116,6 +124,7 @@ undo__free(struct txn_db *db, struct undo_log *log, struct txn *keeper)
 
 struct restore {
     const struct undo *undo;
+    uint64_t handle;
     uint64_t id;
     bool free_value; /* the version undone had overflow pages */
     uint8_t reference[64];
@@ -129,7 +138,7 @@ decide_restore(void *arg, const struct btree_row *current, struct row_head *head
     const struct undo *undo = restore->undo;
     /* Our own row, and nobody wrote it since: it was reserved by its writer (T5). */
     ASSERT(current != NULL && current->head.writer.v == restore->id &&
-           current->head.undo == undo_handle(undo));
+           current->head.undo == restore->handle);
     if (undo->kind != UNDO_DELETE && (current->head.flags & ROW_OVERFLOW) != 0) {
         ASSERT(current->value.size <= sizeof restore->reference);
         memcpy(restore->reference, current->value.data, current->value.size);
@@ -149,11 +158,19 @@ decide_restore(void *arg, const struct btree_row *current, struct row_head *head
     return BTREE_PUT;
 }
 
+/* What fails is tried again: the row stays ours, and locked, until it is restored. */
 static void
-restore_row(struct task *task, struct txn *txn, const struct undo *undo)
+wait_to_retry(struct task *task, struct txn_db *db, const struct diag *diag)
+{
+    world_log(db->world, "rollback waits: %s", diag->message);
+    task_park(task, world_clock_us(db->world) + RETRY_US);
+}
+
+static void
+restore_row(struct task *task, struct txn *txn, const struct undo *undo, uint64_t handle)
 {
     struct txn_db *db = txn->db;
-    struct restore restore = {.undo = undo, .id = txn->log->id};
+    struct restore restore = {.undo = undo, .handle = handle, .id = txn->log->id};
     struct slice value = {0};
     if (undo->kind != UNDO_INSERT) {
         value = undo->value_size > 0 ? undo_value(undo) : slice_of("", 0);
@@ -161,30 +178,48 @@ restore_row(struct task *task, struct txn *txn, const struct undo *undo)
     struct diag diag;
     while (btree_modify(task, db->store, (tree_id_t){undo->tree}, undo_key(undo), value,
                undo->prev_flags & ROW_OVERFLOW, decide_restore, &restore, &diag) != ERR_OK) {
-        /* The row stays ours, and locked, until it is restored. */
-        world_log(db->world, "rollback waits: %s", diag.message);
-        task_park(task, world_clock_us(db->world) + RETRY_US);
+        wait_to_retry(task, db, &diag);
     }
     if (restore.free_value) {
         btree_value_free(task, db->store, slice_of(restore.reference, restore.reference_size));
     }
 }
 
+/* The purge has work with it (purge.c). A record in the file stays as it is: a copy is chained. */
+static void
+chain_undone(struct txn *txn, const struct undo *undo, uint64_t handle)
+{
+    struct undo_log *log = txn->log;
+    struct undo *chained = undo_at(txn->db, handle);
+    if (chained == NULL) {
+        size_t size = sizeof *undo + undo->key_size + undo->value_size;
+        chained = take(txn, size);
+        memcpy(chained, undo, size);
+        handle = undo_handle(log->block, chained);
+    }
+    chained->txn_prev = log->undone;
+    log->undone = handle;
+    log->work++;
+}
+
 void
-undo__roll_back(struct task *task, struct txn *txn, struct undo *until)
+undo__roll_back(struct task *task, struct txn *txn, uint64_t until)
 {
     struct undo_log *log = txn->log;
     unsigned count = 0;
     while (log->last != until) {
-        struct undo *undo = log->last;
-        ASSERT(undo != NULL);
-        restore_row(task, txn, undo);
+        uint64_t handle = log->last;
+        const struct undo *undo = NULL;
+        struct diag diag;
+        ASSERT(handle != 0);
+        while (undo__fetch(task, txn->db, &txn->reader, handle, &undo, &diag) != ERR_OK) {
+            wait_to_retry(task, txn->db, &diag);
+        }
+        restore_row(task, txn, undo, handle);
         log->last = undo->txn_prev;
         if (undo->kind == UNDO_INSERT_OVER ||
             (undo->kind == UNDO_INSERT && undo->tree == SYSTEM_TREE)) {
-            undo->txn_prev = log->undone;
-            log->undone = undo;
-            log->work++;
+            chain_undone(txn, undo, handle);
         }
         if (++count % 64 == 0) {
             (void)task_breathe(task, NULL); /* a rollback does not obey interrupts */

@@ -16,6 +16,8 @@ enum verdict {
     WRITE_CONFLICT, /* somebody else is at it: wait */
     WRITE_LATE_UPDATE,
     WRITE_LATE_DELETE,
+    WRITE_FETCH,   /* an undo record is needed that is in the file */
+    WRITE_TOO_OLD, /* the snapshot is (T13) */
 };
 
 struct write {
@@ -31,10 +33,15 @@ struct write {
     struct txn_row *latest;
 
     enum verdict verdict;
-    uint64_t busy;     /* WRITE_CONFLICT: the active writer, or 0: only reserved */
-    bool own;          /* the newest version is ours */
-    uint64_t late;     /* WRITE_LATE_..: whose version came in between */
-    uint64_t exists;   /* WRITE_EXISTS: whose row it is */
+    uint64_t busy;   /* WRITE_CONFLICT: the active writer, or 0: only reserved */
+    bool own;        /* the newest version is ours */
+    uint64_t late;   /* WRITE_LATE_..: whose version came in between */
+    uint64_t exists; /* WRITE_EXISTS: whose row it is */
+    uint64_t fetch;  /* WRITE_FETCH: whose; base_of is to be found */
+    /* Below the changes that `fetch` made to the row: the version, if they are all updates. */
+    uint64_t base_of;
+    uint64_t base_writer, base_undo;
+    bool base_found;
     struct undo *undo; /* WRITE_DONE */
     uint8_t latest_flags;
 };
@@ -77,10 +84,19 @@ is_version(uint64_t writer, uint64_t undo, struct txn_version version)
     return writer == 0 || (writer == version.writer && undo == version.undo);
 }
 
-/* FOR KEY SHARE goes together with an update in progress, as long as it is an update of the version
- * that we saw (its keys do not change). */
+/* One step back along the changes that `busy` made to a row. False: it is not an update. */
 static bool
-shares_key(const struct write *write, const struct btree_row *current)
+step_back(const struct undo *undo, uint64_t *writer, uint64_t *handle)
+{
+    *writer = undo->prev_writer;
+    *handle = undo->prev_undo;
+    return undo->kind == UNDO_UPDATE;
+}
+
+/* FOR KEY SHARE goes together with an update in progress, as long as it is an update of the version
+ * that we saw (its keys do not change). Undo in the file: WRITE_FETCH, and asked again. */
+static bool
+shares_key(struct write *write, const struct btree_row *current)
 {
     if (!write->lock_only || write->mode != TXN_LOCK_KEY_SHARE ||
         (current->head.flags & ROW_DELETED) != 0) {
@@ -89,15 +105,42 @@ shares_key(const struct write *write, const struct btree_row *current)
     uint64_t writer = current->head.writer.v;
     uint64_t handle = current->head.undo;
     uint64_t busy = writer;
+    if (write->base_of == handle) {
+        return write->base_found && is_version(write->base_writer, write->base_undo, write->seen);
+    }
     while (writer == busy) {
-        const struct undo *undo = undo_at(handle);
-        if (undo->kind != UNDO_UPDATE) {
+        const struct undo *undo = undo_at(write->txn->db, handle);
+        if (undo == NULL) {
+            write->verdict = WRITE_FETCH;
+            write->fetch = busy;
+            write->base_of = current->head.undo;
             return false;
         }
-        writer = undo->prev_writer;
-        handle = undo->prev_undo;
+        if (!step_back(undo, &writer, &handle)) {
+            return false;
+        }
     }
     return is_version(writer, handle, write->seen);
+}
+
+/* Outside of the latch what shares_key could not do: our snapshot, older than its writer's end,
+ * keeps the undo. */
+static enum err
+find_base(struct task *task, struct write *write, struct diag *diag)
+{
+    struct txn *txn = write->txn;
+    uint64_t writer = write->fetch;
+    uint64_t handle = write->base_of;
+    write->base_found = true;
+    while (writer == write->fetch && write->base_found) {
+        const struct undo *undo = NULL;
+        enum err err = undo__fetch(task, txn->db, &txn->reader, handle, &undo, diag);
+        TRY(txn__alive(txn) ? err : snapshot__too_old(diag));
+        write->base_found = step_back(undo, &writer, &handle);
+    }
+    write->base_writer = writer;
+    write->base_undo = handle;
+    return ERR_OK;
 }
 
 /* Somebody else's row. Returns true if it is the version seen and free of active writers. */
@@ -107,10 +150,10 @@ judge_foreign(struct write *write, const struct btree_row *current)
     struct txn *txn = write->txn;
     uint64_t state = table__state(txn->db, current->head.writer.v);
     if (state_is_active(state)) {
+        write->verdict = WRITE_CONFLICT;
         if (shares_key(write, current)) {
             return true;
         }
-        write->verdict = WRITE_CONFLICT;
         write->busy = current->head.writer.v;
         return false;
     }
@@ -141,6 +184,10 @@ decide_write(void *arg, const struct btree_row *current, struct row_head *head)
     struct txn *txn = write->txn;
     write->busy = 0;
     write->own = false;
+    if (!txn__alive(txn)) {
+        write->verdict = WRITE_TOO_OLD;
+        return BTREE_KEEP;
+    }
     if (current == NULL) {
         write->verdict = WRITE_GONE;
         return BTREE_KEEP;
@@ -167,7 +214,7 @@ decide_write(void *arg, const struct btree_row *current, struct row_head *head)
         return BTREE_KEEP;
     }
     write->undo = undo__add(txn, write->kind, write->tree, write->key, current);
-    *head = (struct row_head){.writer = {id}, .undo = undo_handle(write->undo)};
+    *head = (struct row_head){.writer = {id}, .undo = txn->log->last};
     if (write->kind == UNDO_DELETE) {
         head->flags = ROW_DELETED;
         return BTREE_HEAD;
@@ -183,10 +230,15 @@ decide_insert(void *arg, const struct btree_row *current, struct row_head *head)
     uint64_t id = atomic_load_explicit(&txn->id, memory_order_relaxed);
     write->busy = 0;
     write->own = current != NULL && current->head.writer.v == id;
+    if (!txn__alive(txn)) {
+        write->verdict = WRITE_TOO_OLD;
+        return BTREE_KEEP;
+    }
     if (current != NULL) {
         bool live = (current->head.flags & ROW_DELETED) == 0;
+        uint64_t state = STATE_ACTIVE;
         if (!write->own) {
-            uint64_t state = table__state(txn->db, current->head.writer.v);
+            state = table__state(txn->db, current->head.writer.v);
             if (state_is_active(state)) {
                 write->verdict = WRITE_CONFLICT;
                 write->busy = current->head.writer.v;
@@ -208,7 +260,7 @@ decide_insert(void *arg, const struct btree_row *current, struct row_head *head)
     }
     enum undo_kind kind = current == NULL ? UNDO_INSERT : UNDO_INSERT_OVER;
     write->undo = undo__add(txn, kind, write->tree, write->key, current);
-    *head = (struct row_head){.writer = {id}, .undo = undo_handle(write->undo)};
+    *head = (struct row_head){.writer = {id}, .undo = txn->log->last};
     write->verdict = WRITE_DONE;
     return BTREE_PUT;
 }
@@ -242,6 +294,10 @@ perform(struct task *task, struct write *write, struct slice value, btree_decide
     for (;;) {
         TRY(btree_modify(
             task, txn->db->store, write->tree, write->key, value, 0, decide, write, diag));
+        if (write->verdict == WRITE_FETCH) {
+            TRY(find_base(task, write, diag));
+            continue;
+        }
         if (write->verdict != WRITE_CONFLICT) {
             break;
         }
@@ -259,8 +315,9 @@ perform(struct task *task, struct write *write, struct slice value, btree_decide
     }
     bool has_latest = write->verdict == WRITE_CHANGED || write->verdict == WRITE_EXISTS;
     if (has_latest && (write->latest_flags & ROW_OVERFLOW) != 0) {
-        TRY(btree_value_load(
-            task, txn->db->store, write->latest->value, write->into, &write->latest->value, diag));
+        enum err err = btree_value_load(
+            task, txn->db->store, write->latest->value, write->into, &write->latest->value, diag);
+        TRY(txn__alive(txn) ? err : snapshot__too_old(diag));
     }
     return ERR_OK;
 }
@@ -301,8 +358,11 @@ outcome_of(const struct write *write, enum txn_outcome *outcome, struct diag *di
         return late(write, "update", diag);
     case WRITE_LATE_DELETE:
         return late(write, "delete", diag);
+    case WRITE_TOO_OLD:
+        return snapshot__too_old(diag);
     case WRITE_EXISTS:
     case WRITE_CONFLICT:
+    case WRITE_FETCH:
         break;
     }
     ASSERT(false);
@@ -347,6 +407,7 @@ note_write(const struct write *write, struct slice value, struct diag *diag)
     bool had = undo->kind == UNDO_UPDATE || undo->kind == UNDO_DELETE;
     bool known = !had || (undo->prev_flags & ROW_OVERFLOW) == 0;
     uint64_t replaced = undo->kind == UNDO_INSERT ? 0 : undo->prev_writer;
+    TRY(txn__alive(write->txn) ? ERR_OK : snapshot__too_old(diag)); /* T13: the table is asked */
     if (undo->kind == UNDO_INSERT_OVER && is_ahead(write->txn, replaced)) {
         TRY(ssi__met_ahead(write->txn, replaced, write->tree, write->key, diag));
     }
@@ -360,6 +421,7 @@ static enum err
 note_exists(const struct write *write, struct diag *diag)
 {
     struct txn *txn = write->txn;
+    TRY(txn__alive(txn) ? ERR_OK : snapshot__too_old(diag)); /* T13: the table is asked */
     TRY(ssi__read_key(txn, write->tree, write->key, diag));
     return is_ahead(txn, write->exists)
                ? ssi__met_ahead(txn, write->exists, write->tree, write->key, diag)
@@ -371,7 +433,7 @@ txn_insert(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
     struct arena *into, struct txn_row *existing, struct diag *diag)
 {
     TRY(check_value(value, diag));
-    TRY(txn__start_writing(txn, diag));
+    TRY(txn__start_writing(task, txn, diag));
     struct write write = {
         .txn = txn,
         .tree = tree,
@@ -383,6 +445,9 @@ txn_insert(struct task *task, struct txn *txn, tree_id_t tree, struct slice key,
     bool skipped = false;
     TRY(perform(task, &write, some_value(value), decide_insert, TXN_WAIT, &skipped, diag));
     bool tracked = txn__tracks(txn, tree);
+    if (write.verdict == WRITE_TOO_OLD) {
+        return snapshot__too_old(diag);
+    }
     if (write.verdict == WRITE_EXISTS) {
         if (tracked) {
             TRY(note_exists(&write, diag));
@@ -402,7 +467,7 @@ txn_update(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tre
     struct txn_row *latest, enum txn_outcome *outcome, struct diag *diag)
 {
     TRY(check_value(value, diag));
-    TRY(txn__start_writing(txn, diag));
+    TRY(txn__start_writing(task, txn, diag));
     struct write write = {
         .txn = txn,
         .snapshot = snapshot,
@@ -431,7 +496,7 @@ txn_remove(struct task *task, struct txn *txn, struct txn_snapshot snapshot, tre
     struct slice key, struct txn_version seen, struct arena *into, struct txn_row *latest,
     enum txn_outcome *outcome, struct diag *diag)
 {
-    TRY(txn__start_writing(txn, diag));
+    TRY(txn__start_writing(task, txn, diag));
     struct write write = {
         .txn = txn,
         .snapshot = snapshot,

@@ -20,16 +20,18 @@ enum {
     IMAGE_HEAD = 24,
 };
 
-static bool
-version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
-    uint8_t *flags, bool *newer)
+static enum err
+version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
+    struct btree_version *version, struct diag *diag)
 {
+    (void)task;
     (void)arg;
+    (void)diag;
     (void)snapshot;
-    (void)newer;
-    *value = row->value;
-    *flags = row->head.flags & ROW_OVERFLOW;
-    return true;
+    version->value = row->value;
+    version->flags = row->head.flags & ROW_OVERFLOW;
+    version->exists = true;
+    return ERR_OK;
 }
 
 /* A page full of rows or children that follow from the seed. */
@@ -86,7 +88,8 @@ round_trip(struct btree *store, const struct page *page)
     bool newer = false;
     const char *fault = NULL;
     size_t raw_size = 0;
-    struct image *image = image__render(store, page, (lsn_t){1}, &newer);
+    struct image *image = NULL;
+    ASSERT(image__render(NULL, store, page, (lsn_t){1}, &image, &newer, NULL) == ERR_OK);
     uint8_t *raw = image__decode(image->bytes, image->size, PAGE_ID, &raw_size, &fault);
     ASSERT(raw != NULL);
     struct page *again = mem_alloc_aligned(64, BTREE_PAGE_SIZE);
@@ -162,7 +165,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct page *page = mem_alloc_aligned(64, BTREE_PAGE_SIZE);
     bool newer = false;
     make_page(page, seed);
-    struct image *image = image__render(&store, page, (lsn_t){1}, &newer);
+    struct image *image = NULL;
+    ASSERT(image__render(NULL, &store, page, (lsn_t){1}, &image, &newer, NULL) == ERR_OK);
     mem_free(page);
     if (mode == 1) { /* damage to the content */
         uint8_t *raw = image__decode(image->bytes, image->size, PAGE_ID, &raw_size, &fault);

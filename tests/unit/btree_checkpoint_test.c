@@ -70,25 +70,28 @@ key_of(uint32_t number, uint8_t *memory)
     return slice_of(memory, size);
 }
 
-static bool
-version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
-    uint8_t *flags, bool *newer)
+static enum err
+version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
+    struct btree_version *version, struct diag *diag)
 {
+    (void)task;
     (void)arg;
-    struct version *version = (struct version *)(uintptr_t)row->head.undo;
-    ASSERT(version->lsn == row->head.writer.v);
+    (void)diag;
+    struct version *at = (struct version *)(uintptr_t)row->head.undo;
+    ASSERT(at->lsn == row->head.writer.v);
     bool in_page = true;
-    while (version != NULL && version->lsn > snapshot.v) {
-        *newer = true;
-        version = version->older;
+    while (at != NULL && at->lsn > snapshot.v) {
+        version->newer = true;
+        at = at->older;
         in_page = false;
     }
-    if (version == NULL || version->deleted) {
-        return false;
+    if (at == NULL || at->deleted) {
+        return ERR_OK;
     }
-    *value = in_page ? row->value : slice_of(version->raw, version->raw_size);
-    *flags = (in_page ? row->head.flags : version->raw_flags) & ROW_OVERFLOW;
-    return true;
+    version->value = in_page ? row->value : slice_of(at->raw, at->raw_size);
+    version->flags = (in_page ? row->head.flags : at->raw_flags) & ROW_OVERFLOW;
+    version->exists = true;
+    return ERR_OK;
 }
 
 /* What the last checkpoint saw is all there is: nobody holds an older snapshot. */

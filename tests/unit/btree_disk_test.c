@@ -34,16 +34,18 @@ next_random(void)
     return hash_u64(random_seed += 0x9e3779b97f4a7c15ULL);
 }
 
-static bool
-version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
-    uint8_t *flags, bool *newer)
+static enum err
+version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
+    struct btree_version *version, struct diag *diag)
 {
+    (void)task;
     (void)arg;
+    (void)diag;
     (void)snapshot;
-    (void)newer;
-    *value = grow_to == 0 ? row->value : slice_of(grown, grow_to);
-    *flags = row->head.flags & ROW_OVERFLOW;
-    return true;
+    version->value = grow_to == 0 ? row->value : slice_of(grown, grow_to);
+    version->flags = row->head.flags & ROW_OVERFLOW;
+    version->exists = true;
+    return ERR_OK;
 }
 
 static enum btree_verdict
@@ -446,7 +448,8 @@ images(struct task *task)
             }
         }
         bool newer = false;
-        struct image *image = image__render(store, page, (lsn_t){1}, &newer);
+        struct image *image = NULL;
+        ASSERT(image__render(NULL, store, page, (lsn_t){1}, &image, &newer, NULL) == ERR_OK);
         size_t raw_size = 0;
         const char *fault = NULL;
         uint8_t *raw = image__decode(image->bytes, image->size, 9, &raw_size, &fault);
@@ -520,7 +523,8 @@ full_pages(struct task *task)
         }
         ASSERT(page__free_room(page) < 64);
         bool newer = false;
-        struct image *image = image__render(store, page, (lsn_t){1}, &newer);
+        struct image *image = NULL;
+        ASSERT(image__render(NULL, store, page, (lsn_t){1}, &image, &newer, NULL) == ERR_OK);
         size_t raw_size = 0;
         const char *fault = NULL;
         uint8_t *raw = image__decode(image->bytes, image->size, 9, &raw_size, &fault);

@@ -57,20 +57,23 @@ decide_erase(void *arg, const struct btree_row *current, struct row_head *head)
     return current == NULL ? BTREE_KEEP : BTREE_ERASE;
 }
 
-static bool
-version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
-    uint8_t *flags, bool *newer)
+static enum err
+version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
+    struct btree_version *version, struct diag *diag)
 {
+    (void)task;
     (void)arg;
+    (void)diag;
     (void)snapshot;
-    *value = row->value;
-    *flags = row->head.flags & ROW_OVERFLOW;
+    version->value = row->value;
+    version->flags = row->head.flags & ROW_OVERFLOW;
     /* Writer 2 stands for "after the snapshot". */
     if (row->head.writer.v == 2) {
-        *newer = true;
-        return false;
+        version->newer = true;
+        return ERR_OK;
     }
-    return true;
+    version->exists = true;
+    return ERR_OK;
 }
 
 static bool

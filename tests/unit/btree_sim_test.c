@@ -41,15 +41,18 @@ next_random(void)
     return hash_u64(state->seed += 0x9e3779b97f4a7c15ULL);
 }
 
-static bool
-version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
-    uint8_t *flags, bool *newer)
+static enum err
+version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
+    struct btree_version *version, struct diag *diag)
 {
+    (void)task;
     (void)arg;
-    *newer = *newer || row->head.writer.v > snapshot.v; /* and yet it goes into the image */
-    *value = row->value;
-    *flags = row->head.flags & ROW_OVERFLOW;
-    return true;
+    (void)diag;
+    version->newer = row->head.writer.v > snapshot.v; /* and yet it goes into the image */
+    version->value = row->value;
+    version->flags = row->head.flags & ROW_OVERFLOW;
+    version->exists = true;
+    return ERR_OK;
 }
 
 static bool

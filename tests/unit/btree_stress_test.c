@@ -36,16 +36,18 @@ static size_t value_mask;
 static uint32_t counters[KEYS]; /* by the key's writer; 0: no row */
 static _Atomic int writers_left, tasks_left;
 
-static bool
-version_at(void *arg, const struct btree_row *row, lsn_t snapshot, struct slice *value,
-    uint8_t *flags, bool *newer)
+static enum err
+version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
+    struct btree_version *version, struct diag *diag)
 {
+    (void)task;
     (void)arg;
+    (void)diag;
     (void)snapshot;
-    (void)newer;
-    *value = row->value;
-    *flags = row->head.flags & ROW_OVERFLOW;
-    return true;
+    version->value = row->value;
+    version->flags = row->head.flags & ROW_OVERFLOW;
+    version->exists = true;
+    return ERR_OK;
 }
 
 static bool

@@ -2,7 +2,7 @@
  * Several workers at once: money moves between accounts, rows come and go, values move to overflow
  * pages and back, transactions roll back, whole or to savepoints, checkpoints run, and every reader
  * sees the same sum at every snapshot, forward and backward, at each isolation level. Also with a
- * cache that holds a part of it only.
+ * cache that holds a part of it only, and with undo that goes to its file.
  * ctest: threads
  */
 #include "tests/unit/txn_util.h"
@@ -21,7 +21,20 @@ static tree_id_t index_tree; /* balance and account to nothing, kept in step by 
 static _Atomic int live_writers;
 static _Atomic int live;
 static uint64_t rounds = 400;
-static uint64_t cache_size;
+static uint64_t cache_size, undo_memory;
+
+static struct txn_db *
+open_db(struct task *task, const char *directory)
+{
+    struct diag diag;
+    struct txn_db *opened = NULL;
+    struct txn_db_options options = {.directory = directory,
+        .cache_size = cache_size,
+        .wal_segment_size = 1 << 20,
+        .undo_memory = undo_memory};
+    OK(txn_db_open(task, &options, &opened, &diag));
+    return opened;
+}
 
 struct actor {
     uint32_t number;
@@ -390,7 +403,7 @@ run(struct task *task, void *arg)
 {
     static struct actor actors[WRITERS + READERS];
     struct diag diag;
-    db = test_open_cache(task, arg, cache_size);
+    db = open_db(task, arg);
     fill(task);
     atomic_store(&live_writers, WRITERS);
     atomic_store(&live, WRITERS + READERS);
@@ -408,9 +421,12 @@ run(struct task *task, void *arg)
     check_all(task);
     struct txn_db_stats counts;
     txn_db_stats(db, &counts);
-    (void)fprintf(stderr, "%llu commits, %llu rollbacks, %llu deadlocks, %llu checkpoints\n",
+    (void)fprintf(stderr,
+        "%llu commits, %llu rollbacks, %llu deadlocks, %llu checkpoints, %llu blocks of undo "
+        "spilled\n",
         (unsigned long long)counts.commits, (unsigned long long)counts.rollbacks,
-        (unsigned long long)counts.deadlocks, (unsigned long long)counts.checkpoints);
+        (unsigned long long)counts.deadlocks, (unsigned long long)counts.checkpoints,
+        (unsigned long long)counts.undo_spilled_blocks);
     /* Nothing is left over: no versions, no tombstones, no locks. */
     struct txn_db_stats stats;
     uint64_t leaves;
@@ -420,7 +436,7 @@ run(struct task *task, void *arg)
     AWAIT(task, (txn_tree_size(db, index_tree, &leaves, &rows), rows == ACCOUNTS));
     for (int i = 0; i < 2; i++) {
         txn_db_close(task, db);
-        db = test_open_cache(task, arg, cache_size);
+        db = open_db(task, arg);
         check_all(task);
     }
     txn_db_close(task, db);
@@ -444,6 +460,7 @@ main(int argc, char **argv)
         uint64_t all = rounds;
         rounds = 60;
         cache_size = seed % 2 == 0 ? 1 << 20 : 64 << 20;
+        undo_memory = seed % 3 == 0 ? 0 : 32768;
         finished = false;
         OK(task_spawn(world, 0, "test", run, directory, &diag));
         world_run(world);
@@ -451,8 +468,9 @@ main(int argc, char **argv)
         ASSERT(finished);
         rounds = all;
     }
-    for (int i = 0; i < 2; i++) {
-        cache_size = i == 0 ? 1 << 20 : 64 << 20;
+    for (int i = 0; i < 4; i++) {
+        cache_size = i % 2 == 0 ? 1 << 20 : 64 << 20;
+        undo_memory = i < 2 ? 0 : 65536;
         finished = false;
         test_run_os(run, 2, NULL);
         ASSERT(finished);
