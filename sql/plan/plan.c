@@ -64,6 +64,8 @@ finish(struct planner *planner, struct plan *plan)
     plan->locks = binder->locks;
     plan->lock_count = binder->lock_count;
     plan->writes = binder->writes;
+    plan->fits = (const struct plan_check *const *)(void *)planner->checks.items;
+    plan->fit_count = planner->checks.count;
     return ERR_OK;
 }
 

@@ -331,6 +331,8 @@ struct plan {
     uint32_t lock_count;
     bool writes; /* rows are changed or locked: refused in a read-only transaction */
     uint64_t catalog_version;
+    const struct plan_check *const *fits; /* plan_fits */
+    uint32_t fit_count;
 };
 
 struct plan_context {
@@ -354,6 +356,11 @@ struct plan_context {
  * (1-based character in context->text). Does not sleep. */
 enum err plan_make(struct task *task, struct plan_context *context, const struct ast_node *node,
     struct plan **plan);
+
+/* False: for these values of the parameters another plan may be much better. Cheap, and true at
+ * once for plans whose estimates do not depend on them. */
+bool plan_fits(const struct plan *plan, struct task *task, struct arena *arena,
+    struct eval_env *env, const struct datum *params);
 
 /* Parse and bind one expression over one relation's columns, whose column c is register base + c
  * (relation NULL: no columns allowed), coerced to `type` as by assignment (0: keep its own). For

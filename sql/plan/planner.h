@@ -10,7 +10,8 @@
  *   PL1. A predicate is applied exactly once on every row, at the lowest operator where all it
  * reads is there; an outer join's ON conditions decide matches, never which outer rows come out.
  *   PL2. A bound of an index scan reads only registers that are filled before the scan begins.
- *   PL3. No decision depends on the value of a parameter: a plan serves every execution.
+ *   PL3. A plan is right for every value of its parameters. Those it was made for (if known) guide
+ * estimates only, and plan_fits tells whether others are like them.
  */
 #ifndef SQL_PLAN_PLANNER_H
 #define SQL_PLAN_PLANNER_H
@@ -25,6 +26,7 @@ struct planner {
     struct task *task;
     struct diag *diag;
     struct plan_context *context;
+    struct vec checks; /* struct plan_check *: estimates that rest on parameters */
 };
 
 struct pred {

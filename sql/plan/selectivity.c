@@ -103,31 +103,61 @@ enum {
     VALUE_DEPTH_MAX = 8,
 };
 
-/* What the expression is, if that is known while planning: constants, and functions of them. */
+/* What functions are called with, and what is known of the parameters. */
+struct estimator {
+    struct task *task;
+    struct arena *arena;
+    struct eval_env *env;
+    const struct datum *params;
+    uint32_t param_count;
+};
+
 static bool
-known_value(struct level *level, const struct expr *expr, int depth, struct datum *value)
+is_simple_call(const struct expr *expr, int depth)
+{
+    return expr->kind == EXPR_CALL && expr->function->call != NULL && depth < VALUE_DEPTH_MAX &&
+           expr->count <= FUNCTION_ARGS_MAX &&
+           (expr->function->flags & (FUNCTION_VOLATILE | FUNCTION_SET | FUNCTION_AGGREGATE)) == 0 &&
+           (expr->function->flags & FUNCTION_STRICT) != 0;
+}
+
+/* Will its value be known when the parameters are? *varies: it reads one. */
+static bool
+computable(const struct expr *expr, int depth, bool *varies)
+{
+    if (expr->kind == EXPR_CONST || expr->kind == EXPR_PARAM) {
+        *varies |= expr->kind == EXPR_PARAM;
+        return true;
+    }
+    bool all = is_simple_call(expr, depth);
+    for (uint32_t i = 0; all && i < expr->count; i++) {
+        all = computable(expr->list[i], depth + 1, varies);
+    }
+    return all;
+}
+
+/* What the expression is, if that is known: constants, parameters, and functions of them. */
+static bool
+known_value(
+    const struct estimator *estimator, const struct expr *expr, int depth, struct datum *value)
 {
     if (expr->kind == EXPR_CONST) {
         *value = expr->constant;
         return true;
     }
-    const struct plan_context *context = level->planner->context;
     if (expr->kind == EXPR_PARAM) {
-        if (context->param_values == NULL || expr->param >= context->param_value_count) {
+        if (expr->param >= estimator->param_count) {
             return false;
         }
-        *value = context->param_values[expr->param];
+        *value = estimator->params[expr->param];
         return true;
     }
-    if (expr->kind != EXPR_CALL || expr->function->call == NULL || depth == VALUE_DEPTH_MAX ||
-        expr->count > FUNCTION_ARGS_MAX ||
-        (expr->function->flags & (FUNCTION_VOLATILE | FUNCTION_SET | FUNCTION_AGGREGATE)) != 0 ||
-        (expr->function->flags & FUNCTION_STRICT) == 0) {
+    if (!is_simple_call(expr, depth)) {
         return false;
     }
     struct datum args[FUNCTION_ARGS_MAX];
     for (uint32_t i = 0; i < expr->count; i++) {
-        if (!known_value(level, expr->list[i], depth + 1, &args[i])) {
+        if (!known_value(estimator, expr->list[i], depth + 1, &args[i])) {
             return false;
         }
         if (args[i].null) {
@@ -135,20 +165,32 @@ known_value(struct level *level, const struct expr *expr, int depth, struct datu
             return true;
         }
     }
-    struct eval eval = {
-        .task = level->planner->task, .arena = level->planner->arena, .env = context->env};
+    struct eval eval = {.task = estimator->task, .arena = estimator->arena, .env = estimator->env};
     *value = (struct datum){0};
     return expr->function->call(&eval, args, (int)expr->count, value) == ERR_OK;
+}
+
+static struct estimator
+estimator_of(const struct level *level)
+{
+    const struct plan_context *context = level->planner->context;
+    return (struct estimator){.task = level->planner->task,
+        .arena = level->planner->arena,
+        .env = context->env,
+        .params = context->param_values,
+        .param_count = context->param_values == NULL ? 0 : context->param_value_count};
 }
 
 /* ---- a column and a value -------------------------------------------------------------------- */
 
 /* A condition: function(column, value), or the other way round. */
 struct comparison {
-    struct level *level;
+    struct estimator estimator;
     const struct rel *rel;
     uint32_t column;
+    double distinct;                            /* values of the column */
     const struct column_statistics *statistics; /* or NULL */
+    const struct expr *value_expr;
     const struct function *function;
     const struct operator_def *op;
     bool flipped; /* function(value, column) */
@@ -156,6 +198,22 @@ struct comparison {
     oid_t value_type;
     struct datum value;
 };
+
+static void
+look_at(struct level *level, const struct rel *rel, uint32_t column, const struct expr *value,
+    struct comparison *comparison)
+{
+    comparison->estimator = estimator_of(level);
+    comparison->rel = rel;
+    comparison->column = column;
+    comparison->distinct = rel_distinct(level, rel, column, NULL);
+    comparison->value_expr = value;
+    comparison->value_type = value->type;
+    if (rel->kind == REL_TABLE) {
+        comparison->statistics = statistics_of(rel->relation, (uint16_t)column);
+    }
+    comparison->known = known_value(&comparison->estimator, value, 0, &comparison->value);
+}
 
 static bool
 find_comparison(struct level *level, const struct expr *expr, struct comparison *comparison)
@@ -171,17 +229,9 @@ find_comparison(struct level *level, const struct expr *expr, struct comparison 
         if (rel == NULL || rel->relation == NULL || column->reg - rel->base >= rel->column_count) {
             continue;
         }
-        *comparison = (struct comparison){.level = level,
-            .rel = rel,
-            .column = column->reg - rel->base,
-            .function = expr->function,
-            .op = op,
-            .flipped = side == 1,
-            .value_type = expr->list[1 - side]->type};
-        if (rel->kind == REL_TABLE) {
-            comparison->statistics = statistics_of(rel->relation, (uint16_t)comparison->column);
-        }
-        comparison->known = known_value(level, expr->list[1 - side], 0, &comparison->value);
+        *comparison =
+            (struct comparison){.function = expr->function, .op = op, .flipped = side == 1};
+        look_at(level, rel, column->reg - rel->base, expr->list[1 - side], comparison);
         return true;
     }
     return false;
@@ -195,9 +245,9 @@ holds(const struct comparison *comparison, struct datum other)
         args[0] = comparison->value;
         args[1] = other;
     }
-    struct eval eval = {.task = comparison->level->planner->task,
-        .arena = comparison->level->planner->arena,
-        .env = comparison->level->planner->context->env};
+    struct eval eval = {.task = comparison->estimator.task,
+        .arena = comparison->estimator.arena,
+        .env = comparison->estimator.env};
     struct datum result = {0};
     return comparison->function->call != NULL &&
            comparison->function->call(&eval, args, 2, &result) == ERR_OK && !result.null &&
@@ -225,7 +275,7 @@ common_part(const struct comparison *comparison, double *rest)
 static double
 equal_part(const struct comparison *comparison)
 {
-    double distinct = rel_distinct(comparison->level, comparison->rel, comparison->column, NULL);
+    double distinct = comparison->distinct;
     const struct column_statistics *statistics = comparison->statistics;
     if (statistics == NULL) {
         return 1 / distinct;
@@ -263,7 +313,7 @@ on_line(const struct comparison *comparison, oid_t type, struct datum value, dou
         return true;
     case TYPE_NUMERIC: {
         struct buffer text = {0};
-        type_output(comparison->level->planner->context->env, type, value, &text);
+        type_output(comparison->estimator.env, type, value, &text);
         buffer_add_u8(&text, 0);
         *number = strtod((const char *)text.data, NULL);
         buffer_destroy(&text);
@@ -390,16 +440,10 @@ in_selectivity(struct level *level, const struct expr *expr)
         return any_equality(level, expr, expr->list[0], (double)(expr->count - 1));
     }
     static const struct operator_def equal = {.name = "="};
-    struct comparison comparison = {.level = level,
-        .rel = rel,
-        .column = column->reg - rel->base,
-        .function = expr->function,
-        .op = &equal};
-    comparison.statistics = statistics_of(rel->relation, (uint16_t)comparison.column);
+    struct comparison comparison = {.function = expr->function, .op = &equal};
     double sum = 0;
     for (uint32_t i = 1; i < expr->count; i++) {
-        comparison.known = known_value(level, expr->list[i], 0, &comparison.value);
-        comparison.value_type = expr->list[i]->type;
+        look_at(level, rel, column->reg - rel->base, expr->list[i], &comparison);
         sum += comparison_part(&comparison);
     }
     return sum > 1 ? 1 : sum;
@@ -490,32 +534,122 @@ bounded_end(struct level *level, const struct expr *expr, struct comparison *com
     return (comparison->op->name[0] == '<') != comparison->flipped ? 1 : -1;
 }
 
+/* Both ends of a range: what neither leaves out. */
+static double
+range_part(const struct comparison *one, const struct comparison *other)
+{
+    if (!one->known || !other->known || one->statistics == NULL) {
+        return BOTH_DEFAULT;
+    }
+    double both =
+        comparison_part(one) + comparison_part(other) - 1 + one->statistics->null_fraction;
+    return both < LEAST ? LEAST : both;
+}
+
+/* ---- plans and their parameters ---------------------------------------------------------------
+ *
+ * A plan serves all values of its parameters, but the best plan depends on them. So it notes which
+ * estimates rested on a parameter, known or not, and who runs it with values for which they are
+ * far off makes another one.
+ */
+
+enum {
+    CHECKS_MAX = 16,
+};
+static const double CHECK_FACTOR = 5, CHECK_ROWS = 500;
+
+struct plan_check {
+    struct comparison one, other;
+    bool range;
+    const struct expr *expr; /* of `one`, and of `other` */
+    const struct expr *other_expr;
+    double part, rows; /* of the table's rows so many */
+};
+
+static void
+note_check(struct level *level, const struct plan_check *check)
+{
+    struct vec *checks = &level->planner->checks;
+    bool varies = false;
+    if (check->one.statistics == NULL || checks->count == CHECKS_MAX ||
+        !computable(check->one.value_expr, 0, &varies) ||
+        (check->range && !computable(check->other.value_expr, 0, &varies)) || !varies ||
+        (strcmp(check->one.op->name, "=") == 0 && is_unique(check->one.rel, check->one.column))) {
+        return;
+    }
+    for (uint32_t i = 0; i < checks->count; i++) {
+        const struct plan_check *have = checks->items[i];
+        if (have->expr == check->expr && have->other_expr == check->other_expr) {
+            return;
+        }
+    }
+    struct plan_check *kept = arena_copy(level->planner->arena, check, sizeof *check);
+    kept->rows = rel_row_count(level, check->one.rel);
+    vec_add(level->planner->arena, checks, kept);
+}
+
+static void
+know(struct comparison *comparison, const struct estimator *estimator)
+{
+    comparison->estimator = *estimator;
+    comparison->known = known_value(estimator, comparison->value_expr, 0, &comparison->value);
+}
+
+bool
+plan_fits(const struct plan *plan, struct task *task, struct arena *arena, struct eval_env *env,
+    const struct datum *params)
+{
+    const struct estimator estimator = {.task = task,
+        .arena = arena,
+        .env = env,
+        .params = params,
+        .param_count = plan->param_count};
+    for (uint32_t i = 0; i < plan->fit_count; i++) {
+        struct plan_check check = *plan->fits[i];
+        know(&check.one, &estimator);
+        if (check.range) {
+            know(&check.other, &estimator);
+        }
+        double now =
+            check.range ? range_part(&check.one, &check.other) : comparison_part(&check.one);
+        double less = now < check.part ? now : check.part;
+        double more = now < check.part ? check.part : now;
+        if (more > CHECK_FACTOR * less && (more - less) * check.rows > CHECK_ROWS) {
+            return false;
+        }
+    }
+    return true;
+}
+
 double
 preds_selectivity(struct level *level, struct pred *const *preds, uint32_t count)
 {
     double product = 1;
     for (uint32_t i = 0; i < count; i++) {
-        struct comparison one, other;
-        int end = bounded_end(level, preds[i]->expr, &one);
-        double part = pred_selectivity(level, preds[i]->expr);
-        bool paired = false;
-        for (uint32_t k = 0; k < i && end != 0 && !paired; k++) {
-            paired = bounded_end(level, preds[k]->expr, &other) == -end && other.rel == one.rel &&
-                     other.column == one.column;
-            if (!paired) {
-                continue;
+        struct plan_check check = {.expr = preds[i]->expr};
+        struct comparison *one = &check.one;
+        int end = bounded_end(level, preds[i]->expr, one);
+        for (uint32_t k = 0; k < count && end != 0; k++) {
+            if (k != i && bounded_end(level, preds[k]->expr, &check.other) == -end &&
+                check.other.rel == one->rel && check.other.column == one->column) {
+                check.range = true;
+                check.other_expr = preds[k]->expr;
+                check.part = range_part(one, &check.other);
+                break;
             }
-            /* Both ends of a range: what neither leaves out. */
-            double before = pred_selectivity(level, preds[k]->expr);
-            double both = BOTH_DEFAULT;
-            if (one.known && other.known && one.statistics != NULL) {
-                both = before + part - 1 + one.statistics->null_fraction;
-                both = both < LEAST ? LEAST : both;
-            }
-            product *= both / before;
         }
-        if (!paired) {
-            product *= part;
+        if (check.range) {
+            /* The whole range at its low end, once. */
+            if (end < 0) {
+                note_check(level, &check);
+                product *= check.part;
+            }
+            continue;
+        }
+        check.part = pred_selectivity(level, preds[i]->expr);
+        product *= check.part;
+        if (preds[i]->expr->kind == EXPR_CALL && find_comparison(level, preds[i]->expr, one)) {
+            note_check(level, &check);
         }
     }
     return product < LEAST * LEAST ? LEAST * LEAST : product;

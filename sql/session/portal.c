@@ -101,6 +101,7 @@ open_portal(
     struct task *task, struct sql_session *session, struct portal *portal, struct diag *diag)
 {
     TRY(prepared__plan(task, session, portal->prepared, diag));
+    TRY(prepared__fit(task, session, portal->prepared, portal->params, &session->statement, diag));
     portal->planned = planned__hold(portal->prepared->planned);
     TRY(planned__open(task, session, portal->planned, &portal->arena, portal->params, false,
         &portal->exec, diag));

@@ -101,7 +101,7 @@ planned__release(struct planned *planned)
 static enum err
 make_plan(struct task *task, struct sql_session *session, struct catalog *catalog,
     const struct ast_node *node, const char *text, const oid_t *given, uint32_t given_count,
-    uint32_t param_max, struct planned **planned_out, struct diag *diag)
+    uint32_t param_max, const struct datum *params, struct planned **planned_out, struct diag *diag)
 {
     struct planned *planned = mem_zalloc(sizeof *planned);
     planned->references = 1;
@@ -124,6 +124,8 @@ make_plan(struct task *task, struct sql_session *session, struct catalog *catalo
         .param_types = types,
         .param_count = given_count,
         .param_max = count,
+        .param_values = params,
+        .param_value_count = params == NULL ? 0 : given_count,
     };
     enum err err = plan_make(task, &context, node, &planned->plan);
     if (err == ERR_OK) {
@@ -218,8 +220,8 @@ planned__renew(struct task *task, struct sql_session *session, const struct ast_
             struct catalog *catalog = NULL;
             TRY(catalog_get(task, store, session->txn, &catalog, diag));
             struct planned *made = NULL;
-            TRY(make_plan(
-                task, session, catalog, node, text, types, type_count, param_max, &made, diag));
+            TRY(make_plan(task, session, catalog, node, text, types, type_count, param_max, NULL,
+                &made, diag));
             if (*planned != NULL) {
                 planned__release(*planned);
             }
@@ -271,6 +273,28 @@ prepared__plan(
         prepared->planned = NULL;
     }
     return err;
+}
+
+enum err
+prepared__fit(struct task *task, struct sql_session *session, struct prepared *prepared,
+    const struct datum *params, struct arena *arena, struct diag *diag)
+{
+    const struct plan *plan = prepared->planned->plan;
+    if (plan->fit_count == 0 || plan_fits(plan, task, arena, &session->env, params)) {
+        return ERR_OK;
+    }
+    struct catalog *catalog = NULL;
+    struct planned *made = NULL;
+    TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
+    if (catalog != prepared->planned->catalog) {
+        catalog_release(catalog); /* its tables' locks may be others: the next time */
+        return ERR_OK;
+    }
+    TRY(make_plan(task, session, catalog, prepared->statement->body, prepared->text,
+        prepared->param_types, prepared->param_count, prepared->param_count, params, &made, diag));
+    planned__release(prepared->planned);
+    prepared->planned = made;
+    return ERR_OK;
 }
 
 /* A snapshot older than an index it would read, or than a rewritten table, must not read it. */

@@ -377,6 +377,9 @@ struct planned {
 enum err planned__renew(struct task *task, struct sql_session *session, const struct ast_node *node,
     const char *text, const oid_t *types, uint32_t type_count, uint32_t param_max,
     struct planned **planned, struct diag *diag);
+/* If the statement's (current) plan does not suit these values of its parameters: another one. */
+enum err prepared__fit(struct task *task, struct sql_session *session, struct prepared *prepared,
+    const struct datum *params, struct arena *arena, struct diag *diag);
 struct planned *planned__hold(struct planned *planned);
 void planned__release(struct planned *planned);
 /* Begins a statement (its snapshot) and opens the plan in `arena`. */
