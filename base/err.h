@@ -86,6 +86,11 @@
     X(ERR_AMBIGUOUS_FUNCTION, "42725", "ambiguous_function")                           \
     X(ERR_GROUPING, "42803", "grouping_error")                                         \
     X(ERR_INVALID_FOREIGN_KEY, "42830", "invalid_foreign_key")                         \
+    X(ERR_WINDOWING, "42P20", "windowing_error")                                       \
+    X(ERR_INVALID_RECURSION, "42P19", "invalid_recursion")                             \
+    X(ERR_FRAME_OFFSET, "22013", "invalid_preceding_or_following_size")                \
+    X(ERR_NTILE_ARGUMENT, "22014", "invalid_argument_for_ntile_function")              \
+    X(ERR_NTH_VALUE_ARGUMENT, "22016", "invalid_argument_for_nth_value_function")      \
     X(ERR_DATATYPE_MISMATCH, "42804", "datatype_mismatch")                             \
     X(ERR_WRONG_OBJECT_TYPE, "42809", "wrong_object_type")                             \
     X(ERR_CANNOT_COERCE, "42846", "cannot_coerce")                                     \

@@ -84,6 +84,7 @@ check_level(struct binder *binder, const struct scope *level, int32_t location)
             binder, location, ERR_GROUPING, "aggregate function calls cannot be nested");
     }
     switch (level->clause) {
+    case CLAUSE_WINDOW:
     case CLAUSE_TARGETS:
     case CLAUSE_HAVING:
     case CLAUSE_ORDER:
@@ -318,6 +319,30 @@ replace_grouped(struct binder *binder, struct query *query, struct expr **at)
     return ERR_OK;
 }
 
+static enum err
+replace_in_window(struct binder *binder, struct query *query, struct window *window)
+{
+    for (uint32_t i = 0; i < window->partition_count; i++) {
+        TRY(replace_grouped(binder, query, &window->partition[i]));
+    }
+    for (uint32_t i = 0; i < window->order_count; i++) {
+        TRY(replace_grouped(binder, query, &window->order[i].expr));
+    }
+    if (window->range_key != NULL) {
+        TRY(replace_grouped(binder, query, &window->range_key));
+    }
+    for (uint32_t c = 0; c < window->calls.count; c++) {
+        struct window_call *call = window->calls.items[c];
+        for (uint32_t i = 0; i < call->arg_count; i++) {
+            TRY(replace_grouped(binder, query, &call->args[i]));
+        }
+        if (call->filter != NULL) {
+            TRY(replace_grouped(binder, query, &call->filter));
+        }
+    }
+    return ERR_OK;
+}
+
 enum err
 bind_check_grouping(struct binder *binder, struct query *query)
 {
@@ -330,6 +355,9 @@ bind_check_grouping(struct binder *binder, struct query *query)
     }
     if (query->having != NULL) {
         TRY(replace_grouped(binder, query, &query->having));
+    }
+    for (uint32_t i = 0; i < query->windows.count; i++) {
+        TRY(replace_in_window(binder, query, query->windows.items[i]));
     }
     if (query->set_function != NULL) {
         for (uint32_t i = 0; i < query->set_function->arg_count; i++) {

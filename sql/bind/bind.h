@@ -125,6 +125,34 @@ struct lock_item {
     enum txn_wait wait;
 };
 
+/* A window, and the calls over it. */
+struct window_order {
+    struct expr *expr;
+    bool descending, nulls_first;
+};
+
+struct window_call {
+    enum window_function kind;
+    const struct function *function;
+    struct expr **args;
+    uint32_t arg_count;
+    struct expr *filter; /* or NULL */
+    reg_t result;
+    oid_t type;
+};
+
+struct window {
+    const char *name; /* of WINDOW, or NULL */
+    struct expr **partition;
+    uint32_t partition_count;
+    struct window_order *order;
+    uint32_t order_count;
+    bool framed;
+    struct plan_frame frame;
+    struct expr *range_key; /* RANGE with an offset */
+    struct vec calls;       /* struct window_call * */
+};
+
 enum query_kind {
     QUERY_SELECT,
     QUERY_VALUES,
@@ -147,6 +175,8 @@ struct query {
     struct group_item *groups;
     uint32_t group_count, group_capacity;
     struct vec aggregates; /* struct plan_aggregate * */
+    struct vec windows;    /* struct window * */
+    bool has_windows;      /* some have calls */
     struct expr *having;
     struct rel *set_function; /* in the targets */
     bool distinct;
@@ -230,6 +260,7 @@ enum clause { /* for errors: "aggregate functions are not allowed in WHERE" */
     CLAUSE_FILTER,
     CLAUSE_CHECK,
     CLAUSE_DEFAULT,
+    CLAUSE_WINDOW,
 };
 
 struct cte {
@@ -247,6 +278,7 @@ struct scope {
     struct cte *ctes;
     enum clause clause;
     bool in_aggregate;
+    bool in_window;
 };
 
 /* What was found out about the places of a text: how a view's definition is kept (view.c). */
@@ -458,6 +490,13 @@ enum err scope_add_item(
 /* aggregate.c */
 enum err bind_aggregate(struct binder *binder, struct scope *scope, const struct ast_call *call,
     const struct function *function, struct expr **args, uint32_t count, struct expr **expr);
+/* window.c: f(..) OVER ..; and the clause WINDOW. */
+enum err bind_window_call(struct binder *binder, struct scope *scope, const struct ast_call *call,
+    const struct function *function, struct expr **args, uint32_t count, struct expr **expr);
+enum err bind_windows(struct binder *binder, struct scope *scope, const struct ast_list *list);
+/* lag(x, n, default): x and default of one type. */
+enum err bind_window_default(
+    struct binder *binder, const struct ast_call *call, struct expr **args, uint32_t count);
 /* Replaces grouped expressions by their registers in targets and HAVING; 42803 on others. */
 enum err bind_check_grouping(struct binder *binder, struct query *query);
 void query_add_group(struct binder *binder, struct query *query, struct expr *expr);

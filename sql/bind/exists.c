@@ -36,9 +36,9 @@ static bool
 is_plain(const struct query *query)
 {
     return query->kind == QUERY_SELECT && query->correlated && !query->has_aggregates &&
-           query->group_count == 0 && query->having == NULL && query->set_function == NULL &&
-           query->limit == NULL && query->offset == NULL && query->lock_count == 0 &&
-           query->from != NULL && query->from->kind == TREE_LIST;
+           !query->has_windows && query->group_count == 0 && query->having == NULL &&
+           query->set_function == NULL && query->limit == NULL && query->offset == NULL &&
+           query->lock_count == 0 && query->from != NULL && query->from->kind == TREE_LIST;
 }
 
 static bool

@@ -237,6 +237,8 @@ clause_name(enum clause clause)
         return "check constraints";
     case CLAUSE_DEFAULT:
         return "DEFAULT expressions";
+    case CLAUSE_WINDOW:
+        return "window definitions";
     case CLAUSE_HAVING:
         return "HAVING";
     default:
@@ -471,9 +473,6 @@ bind_call(
     struct binder *binder, struct scope *scope, const struct ast_call *call, struct expr **expr)
 {
     int32_t location = call->node.location;
-    if (call->over != NULL) {
-        return bind_unsupported(binder, location, "window functions are");
-    }
     if (call->within_group) {
         return bind_unsupported(binder, location, "WITHIN GROUP is");
     }
@@ -500,7 +499,11 @@ bind_call(
      * an aggregate is of shows only when its arguments are bound. */
     size_t run = 0;
     const struct function *first = function_by_name(call->name, &run);
-    bool aggregate = run > 0 && (first->flags & FUNCTION_AGGREGATE) != 0;
+    bool aggregate = run > 0 && (first->flags & FUNCTION_AGGREGATE) != 0 && call->over == NULL;
+    bool in_window = scope->in_window;
+    if (call->over != NULL) {
+        scope->in_window = true;
+    }
     enum clause clause = scope->clause;
     bool in_aggregate = scope->in_aggregate;
     struct expr **args;
@@ -511,8 +514,12 @@ bind_call(
     enum err err = named ? bind_named_arguments(binder, scope, call, &args, &count)
                          : bind_list(binder, scope, call->args, &args, &count);
     scope->in_aggregate = in_aggregate;
+    scope->in_window = in_window;
     scope->clause = clause;
     TRY(err);
+    if (call->over != NULL) {
+        TRY(bind_window_default(binder, call, args, count));
+    }
     if (count == 1 && !call->star && !call->distinct) {
         bool done;
         TRY(call_as_cast(binder, call, args, &done, expr));
@@ -530,6 +537,16 @@ bind_call(
     const struct function *function;
     TRY(bind_function(binder, call->name, args, count, location, &function));
     TRY(bind_polymorphic(binder, &function, &args, &count, location));
+    if (call->over != NULL || (function->flags & FUNCTION_WINDOW) != 0) {
+        bool star = (function->flags & FUNCTION_AGGREGATE) != 0 && count == 0;
+        if (star && !call->star) {
+            return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE,
+                "%s(*) must be used to call a parameterless aggregate function", call->name);
+        }
+        uint32_t given = count;
+        TRY(call_arguments(binder, function, &args, &count));
+        return bind_window_call(binder, scope, call, function, args, given, expr);
+    }
     if ((function->flags & FUNCTION_AGGREGATE) != 0) {
         if (count == 0 && !call->star) {
             return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE,

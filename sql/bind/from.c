@@ -187,7 +187,7 @@ static bool
 query_pulls_up(const struct query *parent, const struct query *query, bool nullable)
 {
     if (query->kind != QUERY_SELECT || query->from == NULL || query->group_count > 0 ||
-        query->has_aggregates || query->having != NULL || query->distinct ||
+        query->has_aggregates || query->has_windows || query->having != NULL || query->distinct ||
         query->distinct_on_count > 0 || query->order_count > 0 || query->limit != NULL ||
         query->offset != NULL || query->lock_count > 0 || query->set_function != NULL ||
         parent->rels.count + query->rels.count > RELS_MAX || (nullable && query->correlated)) {

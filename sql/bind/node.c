@@ -478,6 +478,27 @@ aggregate_reads(
     }
 }
 
+static void
+window_reads(const struct window *window, void (*read)(void *arg, reg_t reg), void *arg)
+{
+    list_reads(window->partition, window->partition_count, read, arg);
+    for (uint32_t i = 0; i < window->order_count; i++) {
+        expr_reads(window->order[i].expr, read, arg);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        if (window->frame.offsets[i] != NULL) {
+            expr_reads(window->frame.offsets[i], read, arg);
+        }
+    }
+    for (uint32_t c = 0; c < window->calls.count; c++) {
+        const struct window_call *call = window->calls.items[c];
+        list_reads(call->args, call->arg_count, read, arg);
+        if (call->filter != NULL) {
+            expr_reads(call->filter, read, arg);
+        }
+    }
+}
+
 void
 query_reads(const struct query *query, void (*read)(void *arg, reg_t reg), void *arg)
 {
@@ -493,6 +514,9 @@ query_reads(const struct query *query, void (*read)(void *arg, reg_t reg), void 
     }
     for (uint32_t i = 0; i < query->aggregates.count; i++) {
         aggregate_reads(query->aggregates.items[i], read, arg);
+    }
+    for (uint32_t i = 0; i < query->windows.count; i++) {
+        window_reads(query->windows.items[i], read, arg);
     }
     if (query->set_function != NULL) {
         list_reads(query->set_function->args, query->set_function->arg_count, read, arg);

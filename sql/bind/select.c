@@ -484,6 +484,7 @@ locking_allowed(struct binder *binder, const struct query *query, const char *na
                        : query->group_count > 0                          ? "GROUP BY clause"
                        : query->having != NULL                           ? "HAVING clause"
                        : query->has_aggregates                           ? "aggregate functions"
+                       : query->has_windows                              ? "window functions"
                        : query->set_function != NULL ? "set-returning functions in the target list"
                                                      : NULL;
     if (with != NULL) {
@@ -630,13 +631,11 @@ bind_plain(struct binder *binder, struct scope *scope, struct query *query,
         return bind_error(
             binder, select->node.location, ERR_SYNTAX, "SELECT ... INTO is not allowed here");
     }
-    if (ast_list_count(select->windows) > 0) {
-        return bind_unsupported(binder, select->node.location, "window functions are");
-    }
     if (ast_list_count(select->from) > 0) {
         query->from = arena_alloc(binder->arena, sizeof *query->from);
         TRY(bind_from(binder, scope, select->from, query->from));
     }
+    TRY(bind_windows(binder, scope, select->windows));
     struct target_list targets = {0};
     scope->clause = CLAUSE_TARGETS;
     TRY(bind_target_list(binder, scope, select->targets, &targets));

@@ -309,7 +309,9 @@ virtual__pg_type(struct virtual_row *row)
 static char
 function_kind(const struct function *function)
 {
-    return (function->flags & FUNCTION_AGGREGATE) != 0 ? 'a' : 'f';
+    return (function->flags & FUNCTION_AGGREGATE) != 0 ? 'a'
+           : (function->flags & FUNCTION_WINDOW) != 0  ? 'w'
+                                                       : 'f';
 }
 
 static char

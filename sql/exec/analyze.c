@@ -82,6 +82,12 @@ exec__visit_exprs(const struct plan_node *node, exec__visit_expr *visit, void *a
             one(aggregate->filter, visit, arg);
         }
         break;
+    case PLAN_WINDOW:
+        for (int side = 0; side < 2; side++) {
+            one(node->window.frame.offsets[side], visit, arg);
+            one(node->window.frame.bounds[side], visit, arg);
+        }
+        break;
     case PLAN_LOCK:
         list(node->lock.recheck, node->lock.recheck_count, visit, arg);
         break;
@@ -158,6 +164,17 @@ exec__visit_fills(const struct plan_node *node, exec__visit_reg *visit, void *ar
             fill_targets(aggregate->order_targets, aggregate->order_count, visit, arg);
         }
         break;
+    case PLAN_WINDOW:
+        for (uint32_t i = 0; i < node->window.call_count; i++) {
+            visit(arg, node->window.calls[i].result, node->window.calls[i].type);
+        }
+        for (int side = 0; side < 2; side++) {
+            if (node->window.frame.offsets[side] != NULL) {
+                visit(arg, node->window.frame.offset_regs[side],
+                    node->window.frame.offset_types[side]);
+            }
+        }
+        break;
     case PLAN_SET:
         for (uint32_t i = 0; i < node->set.column_count; i++) {
             visit(arg, node->set.base + i, node->set.types[i]);
@@ -201,6 +218,20 @@ exec__visit_reads(const struct plan_node *node, exec__visit_reg *visit, void *ar
     case PLAN_DISTINCT:
         for (uint32_t i = 0; i < node->distinct.key_count; i++) {
             visit(arg, node->distinct.keys[i].reg, node->distinct.keys[i].type);
+        }
+        break;
+    case PLAN_WINDOW:
+        for (uint32_t i = 0; i < node->window.key_count; i++) {
+            visit(arg, node->window.keys[i].reg, node->window.keys[i].type);
+        }
+        for (uint32_t i = 0; i < node->window.call_count; i++) {
+            const struct plan_window_call *call = &node->window.calls[i];
+            for (uint32_t a = 0; a < call->arg_count; a++) {
+                visit(arg, call->args[a], call->arg_types[a]);
+            }
+            if (call->has_filter) {
+                visit(arg, call->filter, TYPE_BOOL);
+            }
         }
         break;
     case PLAN_SET:

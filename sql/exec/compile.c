@@ -462,6 +462,67 @@ compile_distinct(struct compiler *compiler, const struct plan_node *node, struct
 }
 
 static enum err
+compile_window(struct compiler *compiler, const struct plan_node *node, struct node_code *code)
+{
+    const struct plan_frame *frame = &node->window.frame;
+    uint32_t calls = node->window.call_count, count = node->window.key_count;
+    bool range = frame->bounds[0] != NULL || frame->bounds[1] != NULL;
+    reg_t *regs = arena_array(
+        compiler->arena, count + 1 + (size_t)calls * (FUNCTION_ARGS_MAX + 1) + 1, sizeof *regs);
+    uint32_t wanted = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        regs[wanted++] = node->window.keys[i].reg;
+    }
+    for (uint32_t i = 0; i < calls; i++) {
+        const struct plan_window_call *call = &node->window.calls[i];
+        for (uint32_t a = 0; a < call->arg_count; a++) {
+            regs[wanted++] = call->args[a];
+        }
+        if (call->has_filter) {
+            regs[wanted++] = call->filter;
+        }
+    }
+    if (range) {
+        regs[wanted++] = frame->range_key;
+    }
+    list_saved(compiler, node->children[0], regs, wanted, &code->saved);
+    struct key_code *keys = arena_array(compiler->arena, (size_t)count + 1, sizeof *keys);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct plan_sort_key *key = &node->window.keys[i];
+        keys[i] = (struct key_code){.slot = saved_at(&code->saved, key->reg),
+            .type = key->type,
+            .descending = key->descending,
+            .nulls_first = key->nulls_first};
+    }
+    code->window.keys = keys;
+    uint32_t *arg_at =
+        arena_array(compiler->arena, (size_t)calls * FUNCTION_ARGS_MAX + 1, sizeof *arg_at);
+    uint32_t *filter_at = arena_array(compiler->arena, (size_t)calls + 1, sizeof *filter_at);
+    for (uint32_t i = 0; i < calls; i++) {
+        const struct plan_window_call *call = &node->window.calls[i];
+        for (uint32_t a = 0; a < call->arg_count; a++) {
+            arg_at[i * FUNCTION_ARGS_MAX + a] = saved_at(&code->saved, call->args[a]);
+        }
+        if (call->has_filter) {
+            filter_at[i] = saved_at(&code->saved, call->filter);
+        }
+    }
+    code->window.arg_at = arg_at;
+    code->window.filter_at = filter_at;
+    code->window.range_at = range ? saved_at(&code->saved, frame->range_key) : 0;
+    for (int side = 0; side < 2; side++) {
+        if (frame->offsets[side] != NULL) {
+            TRY(compile__value(compiler, frame->offsets[side], &code->window.offsets[side]));
+        }
+        if (frame->bounds[side] != NULL) {
+            TRY(compile__value(compiler, frame->bounds[side], &code->window.bounds[side]));
+        }
+    }
+    code->kind = &exec__window;
+    return ERR_OK;
+}
+
+static enum err
 compile_set(struct compiler *compiler, const struct plan_node *node, struct node_code *code)
 {
     bool *by_reference =
@@ -589,6 +650,8 @@ compile_kind(struct compiler *compiler, const struct plan_node *node, struct nod
         return compile_limit(compiler, node, code);
     case PLAN_AGGREGATE:
         return compile_aggregate(compiler, node, code);
+    case PLAN_WINDOW:
+        return compile_window(compiler, node, code);
     case PLAN_DISTINCT:
         return compile_distinct(compiler, node, code);
     case PLAN_SET:

@@ -193,6 +193,13 @@ struct node_code {
             const bool *by_reference;
         } distinct;
         struct {
+            const struct key_code *keys; /* over kept rows: PARTITION BY's, then ORDER BY's */
+            struct code offsets[2], bounds[2];
+            uint32_t range_at;         /* places in kept rows */
+            const uint32_t *arg_at;    /* FUNCTION_ARGS_MAX per call */
+            const uint32_t *filter_at; /* per call */
+        } window;
+        struct {
             const bool *by_reference;
         } set;
         struct {
@@ -266,8 +273,8 @@ struct node_kind {
 extern const struct node_kind exec__result, exec__values, exec__scan, exec__point, exec__virtual,
     exec__function, exec__filter, exec__project, exec__nest_loop, exec__hash_join, exec__merge_join,
     exec__materialize, exec__sort, exec__limit, exec__aggregate_hash, exec__aggregate_sorted,
-    exec__distinct_hash, exec__distinct_sorted, exec__set, exec__lock, exec__insert, exec__update,
-    exec__delete;
+    exec__window, exec__distinct_hash, exec__distinct_sorted, exec__set, exec__lock, exec__insert,
+    exec__update, exec__delete;
 
 struct subplan_state {
     struct node *root;

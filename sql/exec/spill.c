@@ -39,6 +39,7 @@ struct spill_block {
     uint32_t unit;
     uint32_t stored, raw; /* sizes; equal: not compressed */
     uint32_t checksum;
+    uint64_t end; /* rows of the run up to here */
 };
 
 /* Extents of one size: their first units. */
@@ -185,6 +186,7 @@ write_tail(struct task *task, struct spill *spill, struct run *run)
     struct slice bytes = compress(spill, &run->tail);
     struct spill_block block = {.stored = (uint32_t)bytes.size,
         .raw = (uint32_t)run->tail.size,
+        .end = run->row_count,
         .checksum = (uint32_t)hash64(bytes.data, bytes.size, 0)};
     TRY(take_extent(spill, units_of(bytes.size), &block.unit));
     TRY(world_file_write(task, spill->file, (uint64_t)block.unit * UNIT, bytes.data, bytes.size,
@@ -512,6 +514,78 @@ store_next(struct task *task, struct store *store, const struct datum **row)
     bool found = false;
     store->at++;
     TRY(run_next(task, &store->spill, &store->reader, store->form, store->row, &found));
+    ASSERT(found);
+    return ERR_OK;
+}
+
+/* ---- rows by number -------------------------------------------------------------------------- */
+
+void
+store_cursor_clear(struct store_cursor *cursor)
+{
+    run_reader_destroy(&cursor->reader);
+    mem_free(cursor->row);
+    *cursor = (struct store_cursor){0};
+}
+
+/* To before the row: its block by bisection, then over the rows before it. */
+static enum err
+place(struct task *task, struct store *store, struct store_cursor *cursor, uint64_t number)
+{
+    struct run_reader *reader = &cursor->reader;
+    const struct run *run = &store->run;
+    uint32_t low = 0, high = run->block_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (run->blocks[middle].end > number) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    uint64_t first = low == 0 ? 0 : run->blocks[low - 1].end;
+    bool ahead = cursor->placed && reader->block == low && cursor->next <= number;
+    if (!ahead) {
+        reader->run = &store->run;
+        reader->block = low;
+        reader->at = 0;
+        reader->last = false;
+        cursor->next = first;
+    }
+    cursor->placed = true;
+    const uint8_t *bytes = run->tail.data;
+    if (low < run->block_count) {
+        if (reader->loaded != low + 1) {
+            TRY(load_block(task, &store->spill, reader));
+        }
+        bytes = reader->bytes;
+    }
+    for (; cursor->next < number; cursor->next++) {
+        reader->at += load_le32(bytes + reader->at);
+    }
+    return ERR_OK;
+}
+
+enum err
+store_get(struct task *task, struct store *store, struct store_cursor *cursor, uint64_t number,
+    const struct datum **row)
+{
+    ASSERT(number < store->count);
+    if (!store->spilled) {
+        *row = store->rows[number];
+        return ERR_OK;
+    }
+    if (cursor->row == NULL) {
+        cursor->row = mem_array((size_t)store->form.count + 1, sizeof *cursor->row);
+    }
+    *row = cursor->row;
+    if (cursor->placed && cursor->next == number + 1) {
+        return ERR_OK; /* the one that is there */
+    }
+    TRY(place(task, store, cursor, number));
+    bool found = false;
+    cursor->next++;
+    TRY(run_next(task, &store->spill, &cursor->reader, store->form, cursor->row, &found));
     ASSERT(found);
     return ERR_OK;
 }

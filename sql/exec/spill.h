@@ -224,4 +224,18 @@ enum err store_next(struct task *task, struct store *store, const struct datum *
 void store_skip_all(struct store *store);
 size_t store_memory(const struct store *store);
 
+/* Reads rows of a store by number; several may do so at once, each best forwards. Begins zeroed. */
+struct store_cursor {
+    struct run_reader reader;
+    struct datum *row;
+    uint64_t next; /* the number of the row that the reader stands before */
+    bool placed;
+};
+
+/* Row `number` < count; it stays till the cursor's next call or the next change of the store. */
+enum err store_get(struct task *task, struct store *store, struct store_cursor *cursor,
+    uint64_t number, const struct datum **row);
+/* Before the store is cleared, and at the end. */
+void store_cursor_clear(struct store_cursor *cursor);
+
 #endif /* SQL_EXEC_SPILL_H */

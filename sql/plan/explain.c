@@ -370,6 +370,8 @@ node_title(struct explainer *explainer, const struct plan_node *node)
         return node->aggregate.group_count == 0 ? "Aggregate"
                : node->aggregate.sorted         ? "GroupAggregate"
                                                 : "HashAggregate";
+    case PLAN_WINDOW:
+        return "WindowAgg";
     case PLAN_DISTINCT:
         return node->distinct.sorted ? "Unique" : "HashAggregate";
     case PLAN_SET:

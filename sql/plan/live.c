@@ -98,6 +98,10 @@ plan_node_exprs(
     case PLAN_AGGREGATE:
         visit_aggregate(&visitor, node);
         break;
+    case PLAN_WINDOW:
+        visit_list(&visitor, node->window.frame.offsets, 2);
+        visit_list(&visitor, node->window.frame.bounds, 2);
+        break;
     case PLAN_LOCK:
         visit_list(&visitor, node->lock.recheck, node->lock.recheck_count);
         break;
@@ -154,6 +158,20 @@ plan_node_reads(const struct plan_node *node, void (*read)(void *arg, reg_t reg)
     case PLAN_DISTINCT:
         for (uint32_t i = 0; i < node->distinct.key_count; i++) {
             read(arg, node->distinct.keys[i].reg);
+        }
+        break;
+    case PLAN_WINDOW:
+        for (uint32_t i = 0; i < node->window.key_count; i++) {
+            read(arg, node->window.keys[i].reg);
+        }
+        for (uint32_t i = 0; i < node->window.call_count; i++) {
+            const struct plan_window_call *call = &node->window.calls[i];
+            for (uint32_t a = 0; a < call->arg_count; a++) {
+                read(arg, call->args[a]);
+            }
+            if (call->has_filter) {
+                read(arg, call->filter);
+            }
         }
         break;
     case PLAN_SET:
@@ -330,6 +348,11 @@ produce(
         }
         for (uint32_t i = 0; i < node->aggregate.aggregate_count; i++) {
             regs_add(produced, node->aggregate.aggregates[i].result);
+        }
+        break;
+    case PLAN_WINDOW:
+        for (uint32_t i = 0; i < node->window.call_count; i++) {
+            regs_add(produced, node->window.calls[i].result);
         }
         break;
     case PLAN_SET:

@@ -105,6 +105,7 @@ enum plan_kind {
     PLAN_SORT,
     PLAN_LIMIT,
     PLAN_AGGREGATE,
+    PLAN_WINDOW,   /* window functions over one window; the child comes sorted by its keys */
     PLAN_DISTINCT, /* hash on `keys`; or, sorted, the first of equal neighbours (DISTINCT ON) */
     PLAN_SET,      /* UNION [ALL], INTERSECT [ALL], EXCEPT [ALL] */
     PLAN_LOCK,     /* FOR UPDATE / SHARE */
@@ -143,6 +144,46 @@ struct plan_aggregate {
     uint32_t order_count;
     struct expr *filter; /* or NULL */
     reg_t result;
+};
+
+enum window_function {
+    WINDOW_AGGREGATE,
+    WINDOW_ROW_NUMBER,
+    WINDOW_RANK,
+    WINDOW_DENSE_RANK,
+    WINDOW_PERCENT_RANK,
+    WINDOW_CUME_DIST,
+    WINDOW_NTILE,
+    WINDOW_LAG,
+    WINDOW_LEAD,
+    WINDOW_FIRST_VALUE,
+    WINDOW_LAST_VALUE,
+    WINDOW_NTH_VALUE,
+};
+
+/* All it looks at stands in registers of the child's rows. */
+struct plan_window_call {
+    enum window_function kind;
+    const struct function *function;
+    reg_t args[FUNCTION_ARGS_MAX];
+    oid_t arg_types[FUNCTION_ARGS_MAX];
+    uint32_t arg_count;
+    bool has_filter;
+    reg_t filter;
+    reg_t result;
+    oid_t type;
+};
+
+struct plan_frame {
+    enum ast_frame_unit unit;
+    enum ast_frame_bound_kind start, end;
+    enum ast_frame_exclusion exclusion;
+    struct expr *offsets[2]; /* of start and end: evaluated once; NULL: none */
+    reg_t offset_regs[2];    /* where their values are then */
+    oid_t offset_types[2];
+    struct expr *bounds[2]; /* RANGE: range_key of the current row, and the offset away from it */
+    reg_t range_key;        /* RANGE: a register of the rows, of the bounds' type */
+    oid_t range_type;
 };
 
 /* One function of a PLAN_FUNCTION. One that returns no set is a set of one row. */
@@ -238,6 +279,13 @@ struct plan_node {
             uint32_t aggregate_count;
             bool sorted; /* the child comes sorted by the groups */
         } aggregate;
+        struct {                        /* WINDOW */
+            struct plan_sort_key *keys; /* PARTITION BY's, then ORDER BY's */
+            uint32_t partition_count, key_count;
+            struct plan_frame frame;
+            struct plan_window_call *calls;
+            uint32_t call_count;
+        } window;
         struct { /* DISTINCT */
             struct plan_sort_key *keys;
             uint32_t key_count;

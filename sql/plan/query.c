@@ -529,6 +529,157 @@ expected_rows(const struct query *query)
     return query->limit->constant.i < 1 ? 1 : (double)query->limit->constant.i;
 }
 
+/* ---- windows --------------------------------------------------------------------------------- */
+
+struct window_inputs {
+    struct planner *planner;
+    const struct query *query;
+    struct plan_target *targets; /* to be computed below the node */
+    uint32_t count, capacity;
+};
+
+static void
+window_target(struct window_inputs *inputs, struct expr *expr, reg_t reg)
+{
+    if (inputs->count == inputs->capacity) {
+        uint32_t wanted = inputs->capacity == 0 ? 8 : inputs->capacity * 2;
+        struct plan_target *bigger =
+            arena_alloc_raw(inputs->planner->arena, wanted * sizeof *bigger);
+        if (inputs->count > 0) {
+            memcpy(bigger, inputs->targets, inputs->count * sizeof *bigger);
+        }
+        inputs->targets = bigger;
+        inputs->capacity = wanted;
+    }
+    inputs->targets[inputs->count++] = (struct plan_target){.expr = expr, .reg = reg};
+}
+
+/* The register where an expression's value stands for the window node. */
+static reg_t
+window_input(struct window_inputs *inputs, struct expr *expr)
+{
+    if (expr->kind == EXPR_REGISTER && expr->reg >= inputs->query->first_reg) {
+        return expr->reg;
+    }
+    for (uint32_t i = 0; i < inputs->count; i++) {
+        if (expr_equal(inputs->targets[i].expr, expr) && !expr_volatile(expr)) {
+            return inputs->targets[i].reg;
+        }
+    }
+    reg_t reg = bind_registers(inputs->planner->binder, 1);
+    window_target(inputs, expr, reg);
+    return reg;
+}
+
+static void
+window_keys(struct window_inputs *inputs, const struct window *window, struct plan_node *node)
+{
+    uint32_t count = window->partition_count + window->order_count;
+    struct plan_sort_key *keys = arena_alloc(inputs->planner->arena, (count + 1) * sizeof *keys);
+    for (uint32_t i = 0; i < window->partition_count; i++) {
+        keys[i] = (struct plan_sort_key){
+            .reg = window_input(inputs, window->partition[i]), .type = window->partition[i]->type};
+    }
+    for (uint32_t i = 0; i < window->order_count; i++) {
+        const struct window_order *order = &window->order[i];
+        keys[window->partition_count + i] =
+            (struct plan_sort_key){.reg = window_input(inputs, order->expr),
+                .type = order->expr->type,
+                .descending = order->descending,
+                .nulls_first = order->nulls_first};
+    }
+    node->window.keys = keys;
+    node->window.partition_count = window->partition_count;
+    node->window.key_count = count;
+}
+
+static void
+window_calls(struct window_inputs *inputs, const struct window *window, struct plan_node *node)
+{
+    uint32_t count = window->calls.count;
+    node->window.calls =
+        arena_alloc(inputs->planner->arena, (count + 1) * sizeof *node->window.calls);
+    node->window.call_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct window_call *call = window->calls.items[i];
+        struct plan_window_call *made = &node->window.calls[i];
+        *made = (struct plan_window_call){.kind = call->kind,
+            .function = call->function,
+            .arg_count = call->arg_count,
+            .has_filter = call->filter != NULL,
+            .result = call->result,
+            .type = call->type};
+        for (uint32_t a = 0; a < call->arg_count; a++) {
+            made->args[a] = window_input(inputs, call->args[a]);
+            made->arg_types[a] = call->args[a]->type;
+        }
+        if (call->filter != NULL) {
+            made->filter = window_input(inputs, call->filter);
+        }
+    }
+}
+
+static bool
+keys_begin_with(const struct plan_sort_key *keys, uint32_t count,
+    const struct plan_sort_key *wanted, uint32_t wanted_count)
+{
+    bool same = wanted_count <= count;
+    for (uint32_t i = 0; i < wanted_count && same; i++) {
+        same = keys[i].reg == wanted[i].reg && keys[i].descending == wanted[i].descending &&
+               keys[i].nulls_first == wanted[i].nulls_first;
+    }
+    return same;
+}
+
+static enum err
+plan_window(struct planner *planner, const struct query *query, const struct window *window,
+    const struct plan_sort_key **sorted, uint32_t *sorted_count, struct path *path)
+{
+    struct plan_node *node = plan_node_new(planner, PLAN_WINDOW, path->rows, path->cost, NULL);
+    struct window_inputs inputs = {.planner = planner, .query = query};
+    window_keys(&inputs, window, node);
+    window_calls(&inputs, window, node);
+    node->window.frame = window->frame;
+    for (int side = 0; side < 2; side++) {
+        if (window->frame.offsets[side] != NULL) {
+            TRY(plan_subplans(planner, window->frame.offsets[side]));
+        }
+    }
+    if (window->range_key != NULL) {
+        window_target(&inputs, window->range_key, window->frame.range_key);
+    }
+    TRY(project(planner, path, inputs.targets, inputs.count));
+    const struct plan_sort_key *keys = node->window.keys;
+    uint32_t count = node->window.key_count;
+    if (!keys_begin_with(*sorted, *sorted_count, keys, count)) {
+        path->cost += path->rows * log2_of(path->rows) * COST_SORT;
+        path->node = plan_node_new(planner, PLAN_SORT, path->rows, path->cost, path->node);
+        path->node->sort.keys = node->window.keys;
+        path->node->sort.key_count = count;
+        *sorted = keys;
+        *sorted_count = count;
+    }
+    path->cost += path->rows * COST_GROUP * (1 + window->calls.count);
+    node->children[0] = path->node;
+    node->cost = path->cost;
+    path->node = node;
+    return ERR_OK;
+}
+
+static enum err
+plan_windows(struct planner *planner, const struct query *query, struct path *path)
+{
+    const struct plan_sort_key *sorted = NULL;
+    uint32_t sorted_count = 0;
+    for (uint32_t i = 0; i < query->windows.count; i++) {
+        const struct window *window = query->windows.items[i];
+        if (window->calls.count > 0) {
+            TRY(plan_window(planner, query, window, &sorted, &sorted_count, path));
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err
 plan_plain(struct planner *planner, struct query *query, struct path *path)
 {
@@ -552,10 +703,14 @@ plan_plain(struct planner *planner, struct query *query, struct path *path)
         TRY(plan_aggregation(&level, query, path));
         ordered = false;
     } else {
-        bool wanted = sorts && !query->distinct && query->set_function == NULL;
+        bool wanted =
+            sorts && !query->distinct && query->set_function == NULL && !query->has_windows;
         order = (struct order){.expected = expected_rows(query)};
         order.keys = sort_keys(planner, query, &order.count);
         TRY(plan_from(&level, wanted ? &order : NULL, &ordered, path));
+    }
+    if (query->has_windows) {
+        TRY(plan_windows(planner, query, path));
     }
     if (query->set_function != NULL) {
         TRY(target_function(planner, query, path));

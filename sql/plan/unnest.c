@@ -54,9 +54,9 @@ static bool
 is_simple(const struct query *query)
 {
     return query->kind == QUERY_SELECT && query->having == NULL && query->set_function == NULL &&
-           query->limit == NULL && query->offset == NULL && query->lock_count == 0 &&
-           query->group_count == 0 && query->from != NULL && query->from->kind == TREE_LIST &&
-           query->from->items.count > 0;
+           !query->has_windows && query->limit == NULL && query->offset == NULL &&
+           query->lock_count == 0 && query->group_count == 0 && query->from != NULL &&
+           query->from->kind == TREE_LIST && query->from->items.count > 0;
 }
 
 static struct query *

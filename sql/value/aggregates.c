@@ -385,7 +385,28 @@ static const struct aggregate string_agg = {
 #define MIN_MAX(type, state) \
     AGG("min", type, type, state##_min), AGG("max", type, type, state##_max)
 
+/* Without code: sql/exec/window.c runs them. */
+#define WINDOW(name, oid, result, count, ...)                                             \
+    {                                                                                     \
+        name, oid, result, count, count, FUNCTION_WINDOW, {__VA_ARGS__}, NULL, NULL, NULL \
+    }
+
 static const struct function functions[] = {
+    WINDOW("row_number", 3100, TYPE_INT8, 0, 0),
+    WINDOW("rank", 3101, TYPE_INT8, 0, 0),
+    WINDOW("dense_rank", 3102, TYPE_INT8, 0, 0),
+    WINDOW("percent_rank", 3103, TYPE_FLOAT8, 0, 0),
+    WINDOW("cume_dist", 3104, TYPE_FLOAT8, 0, 0),
+    WINDOW("ntile", 3105, TYPE_INT4, 1, TYPE_INT4),
+    WINDOW("lag", 3106, TYPE_ANYELEMENT, 1, TYPE_ANYELEMENT),
+    WINDOW("lag", 3107, TYPE_ANYELEMENT, 2, TYPE_ANYELEMENT, TYPE_INT4),
+    WINDOW("lag", 3108, TYPE_ANYELEMENT, 3, TYPE_ANYELEMENT, TYPE_INT4, TYPE_ANYELEMENT),
+    WINDOW("lead", 3109, TYPE_ANYELEMENT, 1, TYPE_ANYELEMENT),
+    WINDOW("lead", 3110, TYPE_ANYELEMENT, 2, TYPE_ANYELEMENT, TYPE_INT4),
+    WINDOW("lead", 3111, TYPE_ANYELEMENT, 3, TYPE_ANYELEMENT, TYPE_INT4, TYPE_ANYELEMENT),
+    WINDOW("first_value", 3112, TYPE_ANYELEMENT, 1, TYPE_ANYELEMENT),
+    WINDOW("last_value", 3113, TYPE_ANYELEMENT, 1, TYPE_ANYELEMENT),
+    WINDOW("nth_value", 3114, TYPE_ANYELEMENT, 2, TYPE_ANYELEMENT, TYPE_INT4),
     {"count", 2803, TYPE_INT8, 0, 0, A, {0}, NULL, &count_aggregate, NULL},
     {"count", 2147, TYPE_INT8, 1, 1, SA, {TYPE_ANY}, NULL, &count_aggregate, NULL},
     AGG("sum", TYPE_INT8, TYPE_INT2, int_sum),

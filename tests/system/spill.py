@@ -55,6 +55,10 @@ QUERIES = (
     "-select g, count(distinct t) filter (where n > 20), max(k) from a group by g",
     "-select distinct t, k from a",
     "-select distinct on (g) g, id, t from a order by g, k desc nulls last, id",
+    "-select id, sum(n) over (order by t, id), lag(t, 100) over (order by k nulls first, id), "
+    "row_number() over (partition by g order by t desc, id), count(*) over () from a",
+    "-select id, min(t) over (order by id rows between 20 preceding and 10 following exclude ties), "
+    "count(*) over (order by k range between 10 preceding and 10 following) from a",
     "-select t from a union select t from b",
     "-select t from a intersect select t from b",
     "-select t from a intersect all select t from b",
