@@ -66,6 +66,7 @@
     X(ERR_INVALID_PASSWORD, "28P01", "invalid_password")                               \
     X(ERR_DEPENDENT_OBJECTS, "2BP01", "dependent_objects_still_exist")                 \
     X(ERR_INVALID_CURSOR_NAME, "34000", "invalid_cursor_name")                         \
+    X(ERR_INVALID_GRANT, "0LP01", "invalid_grant_operation")                           \
     X(ERR_INVALID_SAVEPOINT, "3B001", "invalid_savepoint_specification")               \
     X(ERR_INVALID_CATALOG_NAME, "3D000", "invalid_catalog_name")                       \
     X(ERR_INVALID_SCHEMA_NAME, "3F000", "invalid_schema_name")                         \

@@ -219,6 +219,16 @@ parser__param(struct parser *p, struct parser_token token)
 }
 
 struct ast_node *
+parser__privilege(struct parser *p, struct parser_token name, const struct ast_list *columns)
+{
+    if (ast_list_count(columns) > 0) {
+        parser__fail(
+            p, name.location, ERR_FEATURE_NOT_SUPPORTED, "privileges of columns are not supported");
+    }
+    return parser__name(p, name);
+}
+
+struct ast_node *
 parser__name(struct parser *p, struct parser_token token)
 {
     struct ast_name *name = NEW(AST_NAME, name, token.location);

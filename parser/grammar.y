@@ -2181,10 +2181,10 @@ privileges(A) ::= privilege_list(L). { A = L; }
 %type privilege_list {struct ast_list *}
 privilege_list(A) ::= privilege(N). { A = parser__list(p, N); }
 privilege_list(A) ::= privilege_list(L) COMMA privilege(N). { A = parser__append(p, L, N); }
-privilege(A) ::= SELECT(N) opt_name_list. { A = parser__name(p, N); }
-privilege(A) ::= REFERENCES(N) opt_name_list. { A = parser__name(p, N); }
-privilege(A) ::= CREATE(N) opt_name_list. { A = parser__name(p, N); }
-privilege(A) ::= col_id(N) opt_name_list. { A = parser__name(p, N); }
+privilege(A) ::= SELECT(N) opt_name_list(L). { A = parser__privilege(p, N, L); }
+privilege(A) ::= REFERENCES(N) opt_name_list(L). { A = parser__privilege(p, N, L); }
+privilege(A) ::= CREATE(N) opt_name_list(L). { A = parser__privilege(p, N, L); }
+privilege(A) ::= col_id(N) opt_name_list(L). { A = parser__privilege(p, N, L); }
 %type grant_target {struct ast_grant *}
 grant_target(A) ::= qualified_name_list(L). { A = NEW(AST_GRANT, grant, -1); A->object = AST_OBJECT_TABLE; A->objects = L; }
 grant_target(A) ::= TABLE qualified_name_list(L). { A = NEW(AST_GRANT, grant, -1); A->object = AST_OBJECT_TABLE; A->objects = L; }

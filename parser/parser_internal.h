@@ -110,6 +110,9 @@ struct ast_node *parser__null(struct parser *p, int32_t location);
 int32_t parser__int32(struct parser *p, struct parser_token token);
 struct ast_node *parser__negate(struct parser *p, struct ast_node *expr, int32_t location);
 struct ast_node *parser__param(struct parser *p, struct parser_token token);
+/* A privilege of GRANT; columns behind it are refused. */
+struct ast_node *parser__privilege(
+    struct parser *p, struct parser_token name, const struct ast_list *columns);
 struct ast_node *parser__name(struct parser *p, struct parser_token token);
 
 struct ast_node *parser__op(struct parser *p, const char *name, struct ast_node *left,

@@ -319,6 +319,8 @@ struct binder {
     uint32_t lock_count, lock_capacity;
     bool writes;
     struct bind_notes *notes; /* NULL: nobody asks */
+    oid_t role;       /* in whose name: of a view's query its owner; 0: the session's user */
+    struct vec needs; /* access.c */
 };
 
 /* ---- what the files offer each other, and sql/plan --------------------------------------------
@@ -439,6 +441,11 @@ enum err bind_subscript(struct binder *binder, struct scope *scope,
     const struct ast_subscript *node, struct expr **expr);
 enum err bind_any_of_array(struct binder *binder, struct expr *left, struct expr *array,
     const struct ast_any *node, struct expr **expr);
+
+/* access.c */
+void bind_need(struct binder *binder, const struct relation *relation, uint32_t privileges);
+/* At the end: 42501. */
+enum err bind_check_access(struct binder *binder);
 
 /* record.c */
 enum err bind_row(

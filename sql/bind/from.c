@@ -6,6 +6,7 @@
  * nothing, and conditions reach the indexes below it.
  */
 #include "sql/bind/bind.h"
+#include "sql/catalog/access.h"
 
 #include "parser/parser.h"
 
@@ -302,10 +303,13 @@ bind_view(struct binder *binder, struct scope *scope, const struct ast_table *ta
     struct bind_notes *notes = binder->notes;
     binder->text = NULL;
     binder->notes = NULL;
+    oid_t role = binder->role;
+    binder->role = view->owner;
     binder->view_depth++;
     struct query *query;
     enum err err = bind_select(binder, NULL, ast_as_select(body), &query);
     binder->view_depth--;
+    binder->role = role;
     binder->text = text;
     binder->notes = notes;
     TRY(err);
@@ -387,11 +391,14 @@ bind_range_table(struct binder *binder, struct scope *scope, const struct ast_ta
     switch (relation->kind) {
     case RELATION_TABLE:
         bind_lock(binder, relation, TXN_ACCESS_SHARE);
+        bind_need(binder, relation, PRIVILEGE_SELECT);
         break;
     case RELATION_VIRTUAL:
+        bind_need(binder, relation, PRIVILEGE_SELECT);
         break;
     case RELATION_VIEW:
         bind_lock(binder, relation, TXN_ACCESS_SHARE);
+        bind_need(binder, relation, PRIVILEGE_SELECT);
         return bind_view(binder, scope, table, relation, nullable, item, tree);
     case RELATION_INDEX:
         (void)bind_error(binder, table->node.location, ERR_WRONG_OBJECT_TYPE,

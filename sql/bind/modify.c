@@ -2,6 +2,7 @@
  * sql/bind/modify.c - INSERT, UPDATE, DELETE.
  */
 #include "sql/bind/bind.h"
+#include "sql/catalog/access.h"
 
 static enum err
 target_relation(struct binder *binder, const struct ast_table *table, const char *verb,
@@ -386,6 +387,10 @@ bind_insert(struct binder *binder, const struct ast_insert *insert, struct modif
     TRY(bind_with(binder, scope, &insert->with));
     const struct relation *relation;
     TRY(target_relation(binder, insert->table, "insert into", &relation));
+    bind_need(binder, relation, PRIVILEGE_INSERT);
+    if (ast_list_count(insert->returning) > 0) {
+        bind_need(binder, relation, PRIVILEGE_SELECT);
+    }
     modify->relation = relation;
     modify->columns =
         arena_alloc(binder->arena, (relation->column_count + 1U) * sizeof *modify->columns);
@@ -408,6 +413,8 @@ bind_insert(struct binder *binder, const struct ast_insert *insert, struct modif
     item->schema = insert->table->alias != NULL ? NULL : relation->schema_name;
     vec_add(binder->arena, &scope->items, item);
     if (insert->conflict != NULL) {
+        bind_need(binder, relation,
+            PRIVILEGE_SELECT | (insert->conflict->set == NULL ? 0U : PRIVILEGE_UPDATE));
         TRY(bind_conflict(binder, scope, insert->table, insert->conflict, modify));
     }
     TRY(bind_returning(binder, scope, modify, insert->returning));
@@ -565,6 +572,10 @@ bind_update(struct binder *binder, const struct ast_update *update, struct modif
     struct scope *scope;
     TRY(bind_target_query(
         binder, update->table, "update", &update->with, update->from, modify, &scope));
+    /* Reading is asked for where it is likely: not for every SET a = b. */
+    bool reads =
+        update->where != NULL || update->from != NULL || ast_list_count(update->returning) > 0;
+    bind_need(binder, modify->relation, PRIVILEGE_UPDATE | (reads ? PRIVILEGE_SELECT : 0U));
     TRY(bind_set_list(binder, scope, update->set, modify));
     TRY(bind_where(binder, scope, update->where));
     modify->new_base = bind_registers(binder, modify->relation->column_count);
@@ -591,6 +602,9 @@ bind_delete(struct binder *binder, const struct ast_delete *delete, struct modif
     struct scope *scope;
     TRY(bind_target_query(
         binder, delete->table, "delete from", &delete->with, delete->using_from, modify, &scope));
+    bool reads = delete->where != NULL || delete->using_from != NULL ||
+                 ast_list_count(delete->returning) > 0;
+    bind_need(binder, modify->relation, PRIVILEGE_DELETE | (reads ? PRIVILEGE_SELECT : 0U));
     TRY(bind_where(binder, scope, delete->where));
     TRY(bind_returning(binder, scope, modify, delete->returning));
     modify->source->end_reg = binder->next_reg;

@@ -2,6 +2,7 @@
  * sql/bind/select.c - SELECT, VALUES and set operations.
  */
 #include "sql/bind/bind.h"
+#include "sql/catalog/access.h"
 
 struct scope *
 scope_new(struct binder *binder, struct scope *parent, struct query *query)
@@ -542,6 +543,7 @@ lock_rel(struct binder *binder, struct query *query, struct rel *rel,
                                                           : TXN_WAIT;
     rel->identity = true;
     bind_lock(binder, rel->relation, TXN_ROW_SHARE);
+    bind_need(binder, rel->relation, PRIVILEGE_UPDATE);
     for (uint32_t i = 0; i < query->lock_count; i++) {
         struct lock_item *have = &query->locks[i];
         if (have->rel == rel) {

@@ -168,7 +168,18 @@ struct role {
     const char *name;
     bool superuser;
     bool login;
+    bool createdb, createrole, inherit, replication, bypassrls;
+    int32_t connection_limit; /* -1: none */
+    int64_t valid_until;      /* timestamptz; INT64_MAX: for ever */
+    const char *password;     /* a SCRAM verifier (access.h), or NULL */
 };
+
+/* ALTER ROLE .. [IN DATABASE ..] SET, ALTER DATABASE .. SET. 0: of any. */
+struct catalog_setting {
+    oid_t database, role;
+    const char *name, *value;
+};
+const struct catalog_setting *catalog_setting_at(const struct catalog *catalog, size_t position);
 
 /* ---- the shared picture
  * -------------------------------------------------------------------------- */

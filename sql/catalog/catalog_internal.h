@@ -13,6 +13,8 @@
  *     21      be32 database oid                         version, database
  *     22      be32 class oid, be32 oid, be32 sub        version, text of the comment
  *     23      be32 relation oid                         version, statistics (statistics.c)
+ *     24      be32 class oid, be32 oid, be32 grantee    version, be64 privileges << 32 | options
+ *     25      be32 database oid, be32 role oid, name    version, value of a setting
  *
  * Tree 19 is what makes names unique under concurrency: who creates inserts the name there first,
  * and so waits for whoever is creating (or dropping) the same one.
@@ -25,6 +27,7 @@
 #include "base/arena.h"
 #include "base/latch.h"
 #include "base/list.h"
+#include "sql/catalog/access.h"
 #include "sql/catalog/catalog.h"
 #include "sql/catalog/edit.h"
 
@@ -37,6 +40,8 @@ enum catalog_tree {
     CATALOG_TREE_DATABASES,
     CATALOG_TREE_COMMENTS,
     CATALOG_TREE_STATISTICS,
+    CATALOG_TREE_GRANTS,
+    CATALOG_TREE_SETTINGS,
     CATALOG_TREE_END,
 };
 _Static_assert((int)CATALOG_TREE_END <= (int)TREE_ID_FIRST_USER, "below the users' trees");
@@ -53,6 +58,11 @@ catalog__tree(enum catalog_tree tree)
 enum catalog__role_flags {
     CATALOG_ROLE_SUPERUSER = 1,
     CATALOG_ROLE_LOGIN = 2,
+    CATALOG_ROLE_CREATEDB = 4,
+    CATALOG_ROLE_CREATEROLE = 8,
+    CATALOG_ROLE_NOINHERIT = 16,
+    CATALOG_ROLE_REPLICATION = 32,
+    CATALOG_ROLE_BYPASSRLS = 64,
 };
 
 enum {
@@ -100,6 +110,10 @@ struct catalog {
     size_t comment_count, comment_capacity;
     struct table_statistics **statistics; /* held */
     size_t statistics_count, statistics_capacity;
+    struct grant *grants; /* in key order */
+    size_t grant_count, grant_capacity;
+    struct catalog_setting *settings; /* in key order */
+    size_t setting_count, setting_capacity;
 
     struct catalog__found *by_name, *by_oid; /* open addressing, at most half full */
     size_t mask;
@@ -184,6 +198,9 @@ void catalog__encode_named(
     const char *name, oid_t owner, uint32_t flags, struct buffer *to); /* schema, role, database */
 enum err catalog__decode_named(struct arena *arena, struct slice record, const char **name,
     oid_t *owner, uint32_t *flags, struct diag *diag);
+void catalog__encode_role(const struct role *role, struct buffer *to);
+enum err catalog__decode_role(
+    struct arena *arena, struct slice record, struct role *role, struct diag *diag);
 void catalog__encode_number(uint64_t number, struct buffer *to);
 enum err catalog__decode_number(struct slice record, uint64_t *number, struct diag *diag);
 
@@ -197,6 +214,7 @@ char *catalog__constraint_definition(struct arena *arena, const struct catalog *
 
 /* functions.c: registers the functions that look at the catalog, and regclass. */
 void catalog__register_functions(void);
+void catalog__register_access(void); /* access_functions.c */
 
 /* virtual.c */
 const struct virtual_table *const *catalog__virtual_tables(size_t *count);

@@ -170,6 +170,7 @@ catalog_relation_remove(struct task *task, struct catalog_store *store, struct t
 {
     TRY(take_by_oid(task, store, txn, CATALOG_TREE_RELATIONS, relation, diag));
     TRY(take_by_oid(task, store, txn, CATALOG_TREE_STATISTICS, relation, diag));
+    TRY(catalog_grants_remove(task, store, txn, CATALOG_CLASS_RELATION, relation, diag));
     return catalog_comments_remove(task, store, txn, CATALOG_CLASS_RELATION, relation, diag);
 }
 
@@ -189,6 +190,7 @@ catalog_schema_remove(struct task *task, struct catalog_store *store, struct txn
     struct diag *diag)
 {
     TRY(take_by_oid(task, store, txn, CATALOG_TREE_SCHEMAS, schema, diag));
+    TRY(catalog_grants_remove(task, store, txn, CATALOG_CLASS_SCHEMA, schema, diag));
     return catalog_comments_remove(task, store, txn, CATALOG_CLASS_SCHEMA, schema, diag);
 }
 
@@ -200,6 +202,69 @@ catalog__statistics_put(struct task *task, struct catalog_store *store, struct t
     catalog__encode_statistics(statistics, &value);
     enum err err =
         put_by_oid(task, store, txn, CATALOG_TREE_STATISTICS, statistics->relation, &value, diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+/* ---- roles, grants, settings
+ * --------------------------------------------------------------------- */
+
+enum err
+catalog_role_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct role *role, struct diag *diag)
+{
+    struct buffer value = {0};
+    catalog__encode_role(role, &value);
+    enum err err = put_by_oid(task, store, txn, CATALOG_TREE_ROLES, role->oid, &value, diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
+catalog_role_remove(
+    struct task *task, struct catalog_store *store, struct txn *txn, oid_t role, struct diag *diag)
+{
+    TRY(take_by_oid(task, store, txn, CATALOG_TREE_ROLES, role, diag));
+    return catalog_comments_remove(task, store, txn, CATALOG_CLASS_ROLE, role, diag);
+}
+
+enum err
+catalog_grant_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct grant *grant, bool remove, struct diag *diag)
+{
+    uint8_t key[12];
+    store_be32(key, grant->class_oid);
+    store_be32(key + 4, grant->object);
+    store_be32(key + 8, grant->grantee);
+    if (remove) {
+        return take(task, store, txn, CATALOG_TREE_GRANTS, slice_of(key, sizeof key), diag);
+    }
+    struct buffer value = {0};
+    catalog__encode_number((uint64_t)grant->privileges << 32 | grant->options, &value);
+    enum err err = put(task, store, txn, CATALOG_TREE_GRANTS, slice_of(key, sizeof key),
+        slice_of(value.data, value.size), diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
+catalog_setting_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct catalog_setting *setting, struct diag *diag)
+{
+    struct buffer key = {0};
+    struct buffer value = {0};
+    buffer_add_be32(&key, setting->database);
+    buffer_add_be32(&key, setting->role);
+    buffer_add_text(&key, setting->name);
+    enum err err;
+    if (setting->value == NULL) {
+        err = take(task, store, txn, CATALOG_TREE_SETTINGS, slice_of(key.data, key.size), diag);
+    } else {
+        catalog__encode_named(setting->value, 0, 0, &value);
+        err = put(task, store, txn, CATALOG_TREE_SETTINGS, slice_of(key.data, key.size),
+            slice_of(value.data, value.size), diag);
+    }
+    buffer_destroy(&key);
     buffer_destroy(&value);
     return err;
 }
@@ -227,8 +292,9 @@ catalog_comment_put(struct task *task, struct catalog_store *store, struct txn *
     return err;
 }
 
-enum err
-catalog_comments_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+/* Rows whose key begins with the object. */
+static enum err
+take_all(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
     oid_t class_oid, oid_t oid, struct diag *diag)
 {
     uint8_t low[8];
@@ -248,8 +314,8 @@ catalog_comments_remove(struct task *task, struct catalog_store *store, struct t
     arena_create(&arena, "comments");
     struct txn_scan *scan = NULL;
     struct txn_snapshot snapshot = catalog_newest_snapshot(store, txn);
-    enum err err = txn_scan_open(task, txn, snapshot, catalog__tree(CATALOG_TREE_COMMENTS), &range,
-        false, &arena, &scan, diag);
+    enum err err =
+        txn_scan_open(task, txn, snapshot, catalog__tree(tree), &range, false, &arena, &scan, diag);
     while (err == ERR_OK) {
         struct txn_row row;
         bool found;
@@ -258,13 +324,27 @@ catalog_comments_remove(struct task *task, struct catalog_store *store, struct t
             break;
         }
         struct slice key = slice_of(arena_copy(&arena, row.key.data, row.key.size), row.key.size);
-        err = take(task, store, txn, CATALOG_TREE_COMMENTS, key, diag);
+        err = take(task, store, txn, tree, key, diag);
     }
     if (scan != NULL) {
         txn_scan_close(task, scan);
     }
     arena_destroy(&arena);
     return err;
+}
+
+enum err
+catalog_comments_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t class_oid, oid_t oid, struct diag *diag)
+{
+    return take_all(task, store, txn, CATALOG_TREE_COMMENTS, class_oid, oid, diag);
+}
+
+enum err
+catalog_grants_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t class_oid, oid_t oid, struct diag *diag)
+{
+    return take_all(task, store, txn, CATALOG_TREE_GRANTS, class_oid, oid, diag);
 }
 
 /* ---- OIDs

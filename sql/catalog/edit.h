@@ -54,6 +54,21 @@ enum err catalog_schema_put(struct task *task, struct catalog_store *store, stru
 enum err catalog_schema_remove(struct task *task, struct catalog_store *store, struct txn *txn,
     oid_t schema, struct diag *diag);
 
+enum err catalog_role_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct role *role, struct diag *diag);
+enum err catalog_role_remove(
+    struct task *task, struct catalog_store *store, struct txn *txn, oid_t role, struct diag *diag);
+/* remove: the row goes; else it is put, even with no privilege left (access.h). */
+struct grant;
+enum err catalog_grant_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct grant *grant, bool remove, struct diag *diag);
+/* All grants on an object. */
+enum err catalog_grants_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t class_oid, oid_t oid, struct diag *diag);
+/* value NULL: no such setting any more. */
+enum err catalog_setting_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct catalog_setting *setting, struct diag *diag);
+
 /* text NULL: no comment any more. */
 enum err catalog_comment_put(struct task *task, struct catalog_store *store, struct txn *txn,
     oid_t class_oid, oid_t oid, int32_t sub, const char *text, struct diag *diag);

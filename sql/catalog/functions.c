@@ -916,7 +916,7 @@ static const struct set_function expand = {
     {                                                              \
         name, 0, result, 3, 3, STABLE, {a, b, c}, call, NULL, NULL \
     }
-/* Everybody may do everything: GRANT and REVOKE are refused. */
+/* Functions and types are everybody's. */
 #define PRIVILEGE(name)                                                   \
     F2(name, TYPE_BOOL, TYPE_OID, TYPE_TEXT, always_true),                \
         F2(name, TYPE_BOOL, TYPE_TEXT, TYPE_TEXT, always_true),           \
@@ -951,18 +951,9 @@ static const struct function functions[] = {
     F1("pg_ts_dict_is_visible", TYPE_BOOL, TYPE_OID, always_true),
     F1("pg_ts_parser_is_visible", TYPE_BOOL, TYPE_OID, always_true),
     F1("pg_ts_template_is_visible", TYPE_BOOL, TYPE_OID, always_true),
-    PRIVILEGE("has_table_privilege"),
-    PRIVILEGE("has_any_column_privilege"),
-    PRIVILEGE("has_sequence_privilege"),
-    PRIVILEGE("has_schema_privilege"),
-    PRIVILEGE("has_database_privilege"),
     PRIVILEGE("has_function_privilege"),
     PRIVILEGE("has_type_privilege"),
     PRIVILEGE("has_tablespace_privilege"),
-    PRIVILEGE("pg_has_role"),
-    F3("has_column_privilege", TYPE_BOOL, TYPE_OID, TYPE_TEXT, TYPE_TEXT, always_true),
-    F3("has_column_privilege", TYPE_BOOL, TYPE_OID, TYPE_INT2, TYPE_TEXT, always_true),
-    F3("has_column_privilege", TYPE_BOOL, TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, always_true),
     F1("row_security_active", TYPE_BOOL, TYPE_OID, always_false),
     F1("pg_relation_is_publishable", TYPE_BOOL, TYPE_REGCLASS, is_publishable),
     F1("pg_is_other_temp_schema", TYPE_BOOL, TYPE_OID, always_false),

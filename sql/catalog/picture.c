@@ -123,15 +123,53 @@ read_role(struct reading *reading, const struct txn_row *row)
         return damaged_key(reading);
     }
     struct role role = {.oid = load_be32(row->key.data)};
-    uint32_t flags;
-    oid_t owner;
-    TRY(catalog__decode_named(
-        &catalog->arena, row->value, &role.name, &owner, &flags, reading->diag));
-    role.superuser = (flags & CATALOG_ROLE_SUPERUSER) != 0;
-    role.login = (flags & CATALOG_ROLE_LOGIN) != 0;
+    TRY(catalog__decode_role(&catalog->arena, row->value, &role, reading->diag));
     catalog->roles = grow(&catalog->arena, catalog->roles, catalog->role_count,
         &catalog->role_capacity, sizeof *catalog->roles);
     catalog->roles[catalog->role_count++] = role;
+    return ERR_OK;
+}
+
+static enum err
+read_grant(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    if (row->key.size != 12) {
+        return damaged_key(reading);
+    }
+    uint64_t bits;
+    TRY(catalog__decode_number(row->value, &bits, reading->diag));
+    catalog->grants = grow(&catalog->arena, catalog->grants, catalog->grant_count,
+        &catalog->grant_capacity, sizeof *catalog->grants);
+    catalog->grants[catalog->grant_count++] = (struct grant){
+        .class_oid = load_be32(row->key.data),
+        .object = load_be32(row->key.data + 4),
+        .grantee = load_be32(row->key.data + 8),
+        .privileges = (uint32_t)(bits >> 32),
+        .options = (uint32_t)bits,
+    };
+    return ERR_OK;
+}
+
+static enum err
+read_setting(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    if (row->key.size < 9) {
+        return damaged_key(reading);
+    }
+    struct catalog_setting setting = {
+        .database = load_be32(row->key.data),
+        .role = load_be32(row->key.data + 4),
+        .name = arena_strndup(&catalog->arena, (const char *)row->key.data + 8, row->key.size - 8),
+    };
+    oid_t owner;
+    uint32_t flags;
+    TRY(catalog__decode_named(
+        &catalog->arena, row->value, &setting.value, &owner, &flags, reading->diag));
+    catalog->settings = grow(&catalog->arena, catalog->settings, catalog->setting_count,
+        &catalog->setting_capacity, sizeof *catalog->settings);
+    catalog->settings[catalog->setting_count++] = setting;
     return ERR_OK;
 }
 
@@ -467,6 +505,12 @@ catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
     if (err == ERR_OK) {
         err = read_tree(&reading, CATALOG_TREE_COMMENTS, read_comment);
     }
+    if (err == ERR_OK) {
+        err = read_tree(&reading, CATALOG_TREE_GRANTS, read_grant);
+    }
+    if (err == ERR_OK) {
+        err = read_tree(&reading, CATALOG_TREE_SETTINGS, read_setting);
+    }
     if (err != ERR_OK) {
         catalog_release(catalog);
         return err;
@@ -612,6 +656,12 @@ const struct relation *
 catalog_relation_at(const struct catalog *catalog, size_t position)
 {
     return position < catalog->relation_count ? catalog->relations[position] : NULL;
+}
+
+const struct catalog_setting *
+catalog_setting_at(const struct catalog *catalog, size_t position)
+{
+    return position < catalog->setting_count ? &catalog->settings[position] : NULL;
 }
 
 const struct role *

@@ -17,6 +17,8 @@
  *                             be16 columns: be16 column, be16 referenced column,
  *                             be16 columns of ON DELETE SET: be16 column
  *               view text
+ *     role      version 2, name (as optional), be32 flags, password (optional), be32 connection
+ *               limit, be64 until when it is valid; roles made with the database are `named`
  *     named     version, name (as optional), be32 owner, be32 flags (roles: 1 superuser, 2 login);
  *               comments too, their text being the name
  *     number    version, be64
@@ -34,6 +36,10 @@ enum {
     FOREIGN_DEFERRABLE = 2,
     FOREIGN_DEFERRED = 4,
     FOREIGN_VALID = 8,
+};
+
+enum {
+    ROLE_RECORD_VERSION = 2,
 };
 
 static void
@@ -135,6 +141,24 @@ catalog__encode_named(const char *name, oid_t owner, uint32_t flags, struct buff
     put_text(to, name);
     buffer_add_be32(to, owner);
     buffer_add_be32(to, flags);
+}
+
+void
+catalog__encode_role(const struct role *role, struct buffer *to)
+{
+    uint32_t flags = (role->superuser ? CATALOG_ROLE_SUPERUSER : 0U) |
+                     (role->login ? CATALOG_ROLE_LOGIN : 0U) |
+                     (role->createdb ? CATALOG_ROLE_CREATEDB : 0U) |
+                     (role->createrole ? CATALOG_ROLE_CREATEROLE : 0U) |
+                     (role->inherit ? 0U : CATALOG_ROLE_NOINHERIT) |
+                     (role->replication ? CATALOG_ROLE_REPLICATION : 0U) |
+                     (role->bypassrls ? CATALOG_ROLE_BYPASSRLS : 0U);
+    buffer_add_u8(to, ROLE_RECORD_VERSION);
+    put_text(to, role->name);
+    buffer_add_be32(to, flags);
+    put_text(to, role->password);
+    buffer_add_be32(to, (uint32_t)role->connection_limit);
+    buffer_add_be64(to, (uint64_t)role->valid_until);
 }
 
 void
@@ -394,6 +418,37 @@ catalog__decode_named(struct arena *arena, struct slice record, const char **nam
     *flags = get_u32(&reader);
     reader.bad = reader.bad || *name == NULL;
     return finish(&reader, "schema, role or database", diag);
+}
+
+enum err
+catalog__decode_role(struct arena *arena, struct slice record, struct role *role, struct diag *diag)
+{
+    struct reader reader = {.rest = record, .arena = arena};
+    uint8_t version = get_u8(&reader);
+    reader.bad =
+        reader.bad || (version != CATALOG_RECORD_VERSION && version != ROLE_RECORD_VERSION);
+    role->name = get_text(&reader);
+    if (version == CATALOG_RECORD_VERSION) {
+        (void)get_u32(&reader);
+    }
+    uint32_t flags = get_u32(&reader);
+    role->superuser = (flags & CATALOG_ROLE_SUPERUSER) != 0;
+    role->login = (flags & CATALOG_ROLE_LOGIN) != 0;
+    role->createdb = (flags & CATALOG_ROLE_CREATEDB) != 0;
+    role->createrole = (flags & CATALOG_ROLE_CREATEROLE) != 0;
+    role->inherit = (flags & CATALOG_ROLE_NOINHERIT) == 0;
+    role->replication = (flags & CATALOG_ROLE_REPLICATION) != 0;
+    role->bypassrls = (flags & CATALOG_ROLE_BYPASSRLS) != 0;
+    role->password = NULL;
+    role->connection_limit = -1;
+    role->valid_until = INT64_MAX;
+    if (version == ROLE_RECORD_VERSION) {
+        role->password = get_text(&reader);
+        role->connection_limit = (int32_t)get_u32(&reader);
+        role->valid_until = (int64_t)get_u64(&reader);
+    }
+    reader.bad = reader.bad || role->name == NULL;
+    return finish(&reader, "role", diag);
 }
 
 enum err

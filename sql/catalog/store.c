@@ -49,6 +49,11 @@ put_named(struct task *task, struct txn *txn, enum catalog_tree tree, enum catal
     return err;
 }
 
+enum {
+    ROLE_FLAGS_ALL = CATALOG_ROLE_SUPERUSER | CATALOG_ROLE_LOGIN | CATALOG_ROLE_CREATEDB |
+                     CATALOG_ROLE_CREATEROLE | CATALOG_ROLE_REPLICATION | CATALOG_ROLE_BYPASSRLS,
+};
+
 static enum err
 put_first_rows(struct task *task, struct txn *txn, const char *system_user, struct diag *diag)
 {
@@ -57,10 +62,10 @@ put_first_rows(struct task *task, struct txn *txn, const char *system_user, stru
     }
     oid_t next = OID_FIRST_USER;
     TRY(put_named(task, txn, CATALOG_TREE_ROLES, CATALOG_NAME_ROLE, ROLE_POSTGRES, "postgres", 0,
-        CATALOG_ROLE_SUPERUSER | CATALOG_ROLE_LOGIN, diag));
+        ROLE_FLAGS_ALL, diag));
     if (system_user != NULL && strcmp(system_user, "postgres") != 0) {
         TRY(put_named(task, txn, CATALOG_TREE_ROLES, CATALOG_NAME_ROLE, next++, system_user, 0,
-            CATALOG_ROLE_SUPERUSER | CATALOG_ROLE_LOGIN, diag));
+            ROLE_FLAGS_ALL, diag));
     }
     TRY(put_named(task, txn, CATALOG_TREE_DATABASES, CATALOG_NAME_DATABASE, DATABASE_POSTGRES,
         "postgres", ROLE_POSTGRES, 0, diag));
@@ -146,6 +151,7 @@ catalog_open(struct task *task, struct txn_db *db, const char *system_user,
     make_virtual_relations(store);
     txn_db_set_namer(db, name_key, store);
     catalog__register_functions();
+    catalog__register_access();
 
     /* The first picture is read here, before any snapshot exists: see struct relation, changed. */
     struct txn *txn = txn_new(db, 0);

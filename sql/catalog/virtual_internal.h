@@ -63,6 +63,8 @@ enum err virtual__pg_database(struct virtual_row *row);
 enum err virtual__pg_roles(struct virtual_row *row);
 enum err virtual__pg_user(struct virtual_row *row);
 enum err virtual__pg_authid(struct virtual_row *row);
+enum err virtual__pg_auth_members(struct virtual_row *row);
+enum err virtual__pg_db_role_setting(struct virtual_row *row);
 enum err virtual__pg_tables(struct virtual_row *row);
 enum err virtual__pg_views(struct virtual_row *row);
 enum err virtual__pg_indexes(struct virtual_row *row);

@@ -132,6 +132,8 @@ class_relation(struct virtual_row *row, const struct relation *relation)
         datum_bool(relation->foreign_count > 0 || relation->referencing_count > 0));
     SET(pg_class_relhasrules, datum_bool(kind == 'v'));
     SET(pg_class_relreplident, datum_int(relation->kind == RELATION_TABLE ? 'd' : 'n'));
+    SET(pg_class_relacl, catalog_acl(row->eval->arena, row->catalog, CATALOG_CLASS_RELATION,
+                             relation->oid, relation->owner));
     if (relation->kind == RELATION_TABLE) {
         int64_t pages;
         int64_t rows = row_estimate(row->catalog, relation->tree, &pages);
@@ -246,6 +248,8 @@ virtual__pg_namespace(struct virtual_row *row)
         SET(pg_namespace_oid, datum_int(entry.oid));
         SET(pg_namespace_nspname, virtual__text(entry.name));
         SET(pg_namespace_nspowner, datum_int(entry.owner));
+        SET(pg_namespace_nspacl, catalog_acl(row->eval->arena, row->catalog, CATALOG_CLASS_SCHEMA,
+                                     entry.oid, entry.owner));
         TRY(virtual__emit(row));
     }
     return ERR_OK;
@@ -652,6 +656,8 @@ virtual__pg_database(struct virtual_row *row)
         SET(pg_database_oid, datum_int(entry.oid));
         SET(pg_database_datname, virtual__text(entry.name));
         SET(pg_database_datdba, datum_int(entry.owner));
+        SET(pg_database_datacl, catalog_acl(row->eval->arena, row->catalog, CATALOG_CLASS_DATABASE,
+                                    entry.oid, entry.owner));
         SET(pg_database_encoding, datum_int(ENCODING_UTF8));
         SET(pg_database_datlocprovider, datum_int('c'));
         SET(pg_database_datallowconn, datum_bool(true));
@@ -675,14 +681,35 @@ virtual__pg_roles(struct virtual_row *row)
         SET(pg_roles_oid, datum_int(role->oid));
         SET(pg_roles_rolname, virtual__text(role->name));
         SET(pg_roles_rolsuper, datum_bool(role->superuser));
-        SET(pg_roles_rolinherit, datum_bool(true));
-        SET(pg_roles_rolcreaterole, datum_bool(role->superuser));
-        SET(pg_roles_rolcreatedb, datum_bool(role->superuser));
+        SET(pg_roles_rolinherit, datum_bool(role->inherit));
+        SET(pg_roles_rolcreaterole, datum_bool(role->createrole));
+        SET(pg_roles_rolcreatedb, datum_bool(role->createdb));
         SET(pg_roles_rolcanlogin, datum_bool(role->login));
-        SET(pg_roles_rolreplication, datum_bool(role->superuser));
-        SET(pg_roles_rolconnlimit, datum_int(-1));
+        SET(pg_roles_rolreplication, datum_bool(role->replication));
+        SET(pg_roles_rolconnlimit, datum_int(role->connection_limit));
+        if (role->valid_until != INT64_MAX) {
+            SET(pg_roles_rolvaliduntil, datum_int(role->valid_until));
+        }
         SET(pg_roles_rolpassword, virtual__text("********"));
-        SET(pg_roles_rolbypassrls, datum_bool(role->superuser));
+        SET(pg_roles_rolbypassrls, datum_bool(role->bypassrls));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_auth_members(struct virtual_row *row)
+{
+    const struct grant *grant;
+    for (size_t i = 0; (grant = catalog_grant_at(row->catalog, i)) != NULL; i++) {
+        if (grant->class_oid != CATALOG_CLASS_ROLE) {
+            continue;
+        }
+        virtual__clear(row);
+        SET(pg_auth_members_roleid, datum_int(grant->object));
+        SET(pg_auth_members_member, datum_int(grant->grantee));
+        SET(pg_auth_members_grantor, datum_int(ROLE_SUPERUSER_FIRST));
+        SET(pg_auth_members_admin_option, datum_bool(grant->options != 0));
         TRY(virtual__emit(row));
     }
     return ERR_OK;
@@ -697,13 +724,19 @@ virtual__pg_authid(struct virtual_row *row)
         SET(pg_authid_oid, datum_int(role->oid));
         SET(pg_authid_rolname, virtual__text(role->name));
         SET(pg_authid_rolsuper, datum_bool(role->superuser));
-        SET(pg_authid_rolinherit, datum_bool(true));
-        SET(pg_authid_rolcreaterole, datum_bool(role->superuser));
-        SET(pg_authid_rolcreatedb, datum_bool(role->superuser));
+        SET(pg_authid_rolinherit, datum_bool(role->inherit));
+        SET(pg_authid_rolcreaterole, datum_bool(role->createrole));
+        SET(pg_authid_rolcreatedb, datum_bool(role->createdb));
         SET(pg_authid_rolcanlogin, datum_bool(role->login));
-        SET(pg_authid_rolreplication, datum_bool(role->superuser));
-        SET(pg_authid_rolbypassrls, datum_bool(role->superuser));
-        SET(pg_authid_rolconnlimit, datum_int(-1));
+        SET(pg_authid_rolreplication, datum_bool(role->replication));
+        if (role->password != NULL) {
+            SET(pg_authid_rolpassword, virtual__text(role->password));
+        }
+        SET(pg_authid_rolbypassrls, datum_bool(role->bypassrls));
+        SET(pg_authid_rolconnlimit, datum_int(role->connection_limit));
+        if (role->valid_until != INT64_MAX) {
+            SET(pg_authid_rolvaliduntil, datum_int(role->valid_until));
+        }
         TRY(virtual__emit(row));
     }
     return ERR_OK;
@@ -725,6 +758,32 @@ virtual__pg_user(struct virtual_row *row)
         SET(pg_user_userepl, datum_bool(role->superuser));
         SET(pg_user_usebypassrls, datum_bool(role->superuser));
         SET(pg_user_passwd, virtual__text("********"));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_db_role_setting(struct virtual_row *row)
+{
+    /* They stand in the order of database and role. */
+    const struct catalog_setting *setting;
+    for (size_t i = 0; (setting = catalog_setting_at(row->catalog, i)) != NULL;) {
+        struct datum texts[64];
+        const struct catalog_setting *at = setting;
+        uint32_t count = 0;
+        while (at != NULL && at->database == setting->database && at->role == setting->role) {
+            char *text = arena_printf(row->eval->arena, "%s=%s", at->name, at->value);
+            if (count < sizeof texts / sizeof texts[0]) {
+                texts[count++] = datum_bytes(text, strlen(text));
+            }
+            at = catalog_setting_at(row->catalog, ++i);
+        }
+        virtual__clear(row);
+        SET(pg_db_role_setting_setdatabase, datum_int(setting->database));
+        SET(pg_db_role_setting_setrole, datum_int(setting->role));
+        SET(pg_db_role_setting_setconfig,
+            array_make(row->eval->arena, TYPE_TEXT, false, texts, count));
         TRY(virtual__emit(row));
     }
     return ERR_OK;

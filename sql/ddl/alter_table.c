@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "sql/catalog/access.h"
 #include "sql/ddl/ddl_internal.h"
 
 /* ---- carrying out
@@ -594,6 +595,11 @@ set_owner(struct ddl *ddl, const struct relation *table, const char *name)
     }
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     edit->relation.owner = role->oid;
+    if (!catalog_role_is(ddl->catalog, ddl->context->owner, role->oid, false)) {
+        return diag_set(
+            ddl->diag, ERR_INSUFFICIENT_PRIVILEGE, "must be member of role \"%s\"", role->name);
+    }
+    TRY(ddl__grants_follow_owner(ddl, CATALOG_CLASS_RELATION, table->oid, role->oid));
     return ddl__edit_store(ddl, edit);
 }
 
@@ -729,6 +735,7 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
     if (table->kind != RELATION_TABLE) {
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table", table->name);
     }
+    TRY(ddl__check_relation_owner(ddl, table));
     if (statement->object != AST_OBJECT_TABLE) {
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
             statement->object == AST_OBJECT_SEQUENCE ? "sequence" : "view");

@@ -79,6 +79,7 @@ ddl__create_index(struct ddl *ddl, const struct ast_create_index *statement)
             table->kind == RELATION_VIEW ? "views" : "sequences");
         return err;
     }
+    TRY(ddl__check_relation_owner(ddl, table));
 
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     struct index index = {.name = statement->name, .unique = statement->unique};

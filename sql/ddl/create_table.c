@@ -1,5 +1,6 @@
 /* sql/ddl/create_table.c - CREATE TABLE, CREATE SCHEMA. */
 #include "base/assert.h"
+#include "sql/catalog/access.h"
 #include "sql/ddl/ddl_internal.h"
 
 /* ---- what is refused
@@ -86,6 +87,7 @@ add_like(struct ddl *ddl, struct ddl__edit *edit, const struct ast_like_table *l
     const struct relation *from;
     TRY(read_like_options(ddl, like, &options));
     TRY(ddl__lock_relation(ddl, like->table, TXN_ACCESS_SHARE, false, &from));
+    TRY(ddl__check_relation(ddl, from, PRIVILEGE_SELECT));
     for (uint16_t i = 0; i < from->column_count; i++) {
         const struct column *column = &from->columns[i];
         if (column->dropped) {
@@ -307,6 +309,7 @@ ddl__create_schema(struct ddl *ddl, const struct ast_create_schema *statement)
         diag_detail(ddl->diag, "The prefix \"pg_\" is reserved for system schemas.");
         return err;
     }
+    TRY(ddl__check_database_create(ddl));
     bool taken = catalog_schema(ddl->catalog, name) != 0;
     oid_t oid = 0;
     if (!taken) {

@@ -109,7 +109,7 @@ ddl__creation_schema(
             return err;
         }
         if (*schema == locked) {
-            return ERR_OK;
+            return ddl__check_schema_create(ddl, *schema, *schema_name);
         }
         TRY(txn_lock_table(
             ddl->task, context->txn, *schema, *schema_name, TXN_ACCESS_SHARE, TXN_WAIT, ddl->diag));
@@ -279,6 +279,11 @@ tag_of(const struct ast_node *node)
         return alter_tag(ast_as_rename(node)->object);
     case AST_COMMENT:
         return "COMMENT";
+    case AST_GRANT:
+        return ast_as_grant(node)->role
+                   ? (ast_as_grant(node)->revoke ? "REVOKE ROLE" : "GRANT ROLE")
+               : ast_as_grant(node)->revoke ? "REVOKE"
+                                            : "GRANT";
     default:
         return NULL;
     }
@@ -300,6 +305,14 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__create_index(ddl, ast_as_create_index(node));
     case AST_CREATE_VIEW:
         return ddl__create_view(ddl, ast_as_create_view(node));
+    case AST_CREATE_ROLE:
+        return ddl__create_role(ddl, ast_as_create_role(node));
+    case AST_ALTER_ROLE:
+        return ddl__alter_role(ddl, ast_as_alter_role(node));
+    case AST_ALTER_DATABASE:
+        return ddl__alter_database(ddl, ast_as_alter_database(node));
+    case AST_GRANT:
+        return ddl__grant(ddl, ast_as_grant(node));
     case AST_CREATE_SCHEMA:
         return ddl__create_schema(ddl, ast_as_create_schema(node));
     case AST_DROP:

@@ -206,6 +206,21 @@ enum err ddl__verify(struct ddl *ddl, const struct ddl__rewrite *rewrite);
 /* New trees for the table and the secondary indexes marked (NULL: all); old ones go at commit. */
 enum err ddl__new_trees(struct ddl *ddl, struct ddl__edit *edit, bool table, const bool *secondary);
 
+/* ---- access.c: may we? 42501
+ * ---------------------------------------------------------------------- */
+
+/* "must be owner of table t" */
+enum err ddl__check_owner(struct ddl *ddl, oid_t owner, const char *what, const char *name);
+enum err ddl__check_relation_owner(struct ddl *ddl, const struct relation *relation);
+enum err ddl__check_schema_owner(struct ddl *ddl, oid_t schema, const char *name);
+enum err ddl__check_schema_create(struct ddl *ddl, oid_t schema, const char *name);
+enum err ddl__check_database_create(struct ddl *ddl);
+/* A privilege (sql/catalog/access.h) on a table. */
+enum err ddl__check_relation(struct ddl *ddl, const struct relation *relation, uint32_t privilege);
+/* The new owner has all, if anything is written down. */
+enum err ddl__grants_follow_owner(
+    struct ddl *ddl, enum catalog_class_oid class_oid, oid_t oid, oid_t owner);
+
 /* ---- the statements
  * -------------------------------------------------------------------------------- */
 
@@ -216,6 +231,12 @@ enum err ddl__drop(struct ddl *ddl, const struct ast_drop *statement);
 enum err ddl__truncate(struct ddl *ddl, const struct ast_truncate *statement);
 enum err ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement);
 enum err ddl__rename(struct ddl *ddl, const struct ast_rename *statement);
+enum err ddl__create_role(struct ddl *ddl, const struct ast_create_role *statement);
+enum err ddl__alter_role(struct ddl *ddl, const struct ast_alter_role *statement);
+enum err ddl__alter_database(struct ddl *ddl, const struct ast_alter_database *statement);
+enum err ddl__rename_role(struct ddl *ddl, const char *from, const char *to);
+enum err ddl__drop_role(struct ddl *ddl, const char *name, bool if_exists);
+enum err ddl__grant(struct ddl *ddl, const struct ast_grant *statement);
 enum err ddl__comment(struct ddl *ddl, const struct ast_comment *statement);
 enum err ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement);
 

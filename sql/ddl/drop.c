@@ -1,5 +1,6 @@
 /* sql/ddl/drop.c - DROP, TRUNCATE. */
 #include "base/assert.h"
+#include "sql/catalog/access.h"
 #include "sql/ddl/ddl_internal.h"
 
 /* ---- one relation, one index
@@ -218,6 +219,7 @@ drop_tables(struct ddl *ddl, const struct ast_drop *statement)
         if (kind_of(relation) != object) {
             return wrong_kind(ddl, object, name->name, kind_of(relation));
         }
+        TRY(ddl__check_relation_owner(ddl, relation));
         TRY(ddl__check_pending(ddl, relation, "DROP TABLE"));
         oids[i] = relation->oid;
     }
@@ -253,6 +255,7 @@ drop_one_index(struct ddl *ddl, const struct ast_drop *statement, const struct a
         if (index == NULL) {
             return wrong_kind(ddl, AST_OBJECT_INDEX, name->name, AST_OBJECT_TABLE);
         }
+        TRY(ddl__check_owner(ddl, table->owner, "index", index->name));
         if (index->constraint) {
             enum err err = diag_set(ddl->diag, ERR_DEPENDENT_OBJECTS,
                 "cannot drop index %s because constraint %s on table %s requires it", index->name,
@@ -334,6 +337,7 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
         return diag_set(ddl->diag, ERR_DEPENDENT_OBJECTS,
             "cannot drop schema %s because it is required by the database system", name);
     }
+    TRY(ddl__check_schema_owner(ddl, schema, name));
     TRY(txn_lock_table(
         ddl->task, context->txn, schema, name, TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
     TRY(ddl__refresh(ddl));
@@ -401,8 +405,7 @@ drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_t
         exists = catalog_database_exists(ddl->catalog, name->name);
         break;
     case AST_OBJECT_ROLE:
-        exists = catalog_role(ddl->catalog, name->name) != NULL;
-        break;
+        return ddl__drop_role(ddl, name->name, statement->if_exists);
     case AST_OBJECT_TYPE:
         exists = type_by_name(name->name) != NULL;
         break;
@@ -535,6 +538,7 @@ ddl__truncate(struct ddl *ddl, const struct ast_truncate *statement)
             return diag_set(
                 ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table", relation->name);
         }
+        TRY(ddl__check_relation(ddl, relation, PRIVILEGE_TRUNCATE));
         doomed_add(ddl, &doomed, relation->oid);
     }
     TRY(statement->cascade ? add_referencing(ddl, &doomed) : check_referenced(ddl, &doomed));

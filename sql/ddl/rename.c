@@ -182,6 +182,8 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
     const struct relation *table;
     const struct index *index;
     switch (statement->object) {
+    case AST_OBJECT_ROLE:
+        return ddl__rename_role(ddl, statement->table->name, statement->new_name);
     case AST_OBJECT_SCHEMA:
         return rename_schema(ddl, statement->table->name, statement->new_name);
     case AST_OBJECT_INDEX:
@@ -189,6 +191,7 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
     case AST_OBJECT_VIEW:
         TRY(lock_index(ddl, statement->table, &table, &index));
         if (index != NULL) {
+            TRY(ddl__check_owner(ddl, table->owner, "index", index->name));
             return rename_index(
                 ddl, table, (uint16_t)(index - table->indexes), statement->new_name);
         }
@@ -206,6 +209,7 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
             ddl, ERR_OK, "relation \"%s\" does not exist, skipping", statement->table->name);
         return ERR_OK;
     }
+    TRY(ddl__check_relation_owner(ddl, table));
     if (statement->object == AST_OBJECT_COLUMN) {
         return rename_column(ddl, table, statement);
     }
@@ -260,6 +264,7 @@ table_target(struct ddl *ddl, const struct ast_comment *statement, struct commen
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
             statement->object == AST_OBJECT_VIEW ? "view" : "table");
     }
+    TRY(ddl__check_relation_owner(ddl, table));
     target->class_oid = CATALOG_CLASS_RELATION;
     target->oid = table->oid;
     if (statement->object == AST_OBJECT_CONSTRAINT) {

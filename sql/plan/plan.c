@@ -52,6 +52,7 @@ finish(struct planner *planner, struct plan *plan)
 {
     struct binder *binder = planner->binder;
     TRY(bind_finish_params(binder));
+    TRY(bind_check_access(binder));
     reg_t *wanted = arena_alloc(planner->arena, (plan->column_count + 1) * sizeof *wanted);
     for (uint32_t i = 0; i < plan->column_count; i++) {
         wanted[i] = plan->result_base + i;

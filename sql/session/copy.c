@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "parser/scanner.h"
+#include "sql/catalog/access.h"
 #include "sql/catalog/index_key.h"
 #include "sql/catalog/statistics.h"
 #include "sql/session/session_internal.h"
@@ -437,6 +438,17 @@ struct target {
 };
 
 static enum err
+check_access(
+    struct sql_session *session, const struct target *target, uint32_t wanted, struct diag *diag)
+{
+    oid_t role = catalog_current_role(target->catalog, &session->env);
+    return catalog_relation_privileges(target->catalog, role, target->relation, wanted) == wanted
+               ? ERR_OK
+               : diag_set(diag, ERR_INSUFFICIENT_PRIVILEGE, "permission denied for table %s",
+                     target->relation->name);
+}
+
+static enum err
 find_target(struct copier *copier, const struct ast_copy *copy, struct target *target)
 {
     struct diag *diag = copier->diag;
@@ -469,6 +481,7 @@ find_target(struct copier *copier, const struct ast_copy *copy, struct target *t
         target->catalog = NULL;
     }
     const struct relation *relation = target->relation;
+    TRY(check_access(session, target, copy->from ? PRIVILEGE_INSERT : PRIVILEGE_SELECT, diag));
     if (relation->kind != RELATION_TABLE && copy->from) {
         return diag_set(diag, ERR_WRONG_OBJECT_TYPE, "cannot copy to %s \"%s\"",
             relation->kind == RELATION_VIEW ? "view" : "non-table relation", relation->name);

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "sql/catalog/access.h"
 #include "sql/session/session_internal.h"
 #include "sql/session/setting_table.h"
 
@@ -230,9 +231,74 @@ leave(struct sql_engine *engine, struct sql_session *session)
     latch_release(&engine->latch);
 }
 
+static oid_t
+database_of(const struct catalog *catalog, const char *name, oid_t *owner)
+{
+    struct catalog_entry entry;
+    for (size_t i = 0; catalog_database_at(catalog, i, &entry); i++) {
+        if (strcmp(entry.name, name) == 0) {
+            *owner = entry.owner;
+            return entry.oid;
+        }
+    }
+    return 0;
+}
+
+/* Has the role the right to connect, and room to? The session is counted already. */
+static enum err
+check_connect(struct sql_session *session, const struct catalog *catalog, const struct role *role,
+    struct diag *diag)
+{
+    oid_t owner = 0;
+    oid_t database = database_of(catalog, session->database, &owner);
+    if (catalog_privileges(catalog, role->oid, CATALOG_CLASS_DATABASE_OID, database, owner,
+            PRIVILEGE_CONNECT, false) == 0) {
+        (void)diag_set(diag, ERR_INSUFFICIENT_PRIVILEGE, "permission denied for database \"%s\"",
+            session->database);
+        diag_detail(diag, "User does not have CONNECT privilege.");
+        return ERR_INSUFFICIENT_PRIVILEGE;
+    }
+    int32_t count = 0;
+    latch_acquire(&session->engine->latch);
+    LIST_FOREACH (node, &session->engine->sessions) {
+        count += strcmp(LIST_ENTRY(node, struct sql_session, node)->user, role->name) == 0;
+    }
+    latch_release(&session->engine->latch);
+    return role->superuser || role->connection_limit < 0 || count <= role->connection_limit
+               ? ERR_OK
+               : diag_set(diag, ERR_TOO_MANY_CONNECTIONS, "too many connections for role \"%s\"",
+                     role->name);
+}
+
+/* Settings of the database and role, the most special last, then what the client asks for. What
+ * does not fit any more is left out. */
+static enum err
+start_settings(struct sql_session *session, const struct catalog *catalog, const struct role *role,
+    const char *const *asked, struct diag *diag)
+{
+    oid_t owner = 0;
+    oid_t database = database_of(catalog, session->database, &owner);
+    const oid_t levels[][2] = {{0, 0}, {database, 0}, {0, role->oid}, {database, role->oid}};
+    const struct catalog_setting *setting;
+    for (size_t level = 0; level < sizeof levels / sizeof levels[0]; level++) {
+        for (size_t i = 0; (setting = catalog_setting_at(catalog, i)) != NULL; i++) {
+            if (setting->database == levels[level][0] && setting->role == levels[level][1] &&
+                settings__start(session, setting->name, setting->value, diag) != ERR_OK) {
+                world_log(session->engine->world, "setting \"%s\" of role \"%s\" is left out: %s",
+                    setting->name, role->name, diag->message);
+            }
+        }
+    }
+    for (const char *const *at = asked; at != NULL && *at != NULL; at += 2) {
+        TRY(settings__start(session, at[0], at[1], diag));
+    }
+    return ERR_OK;
+}
+
 /* Does the role exist, may it log in, does the database exist? */
 static enum err
-check_identity(struct task *task, struct sql_session *session, struct diag *diag)
+check_identity(
+    struct task *task, struct sql_session *session, const char *const *asked, struct diag *diag)
 {
     TRY(txn_begin(task, session->txn, TXN_READ_COMMITTED, true, diag));
     struct catalog *catalog = NULL;
@@ -248,6 +314,11 @@ check_identity(struct task *task, struct sql_session *session, struct diag *diag
         } else if (!catalog_database_exists(catalog, session->database)) {
             err = diag_set(diag, ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist",
                 session->database);
+        } else {
+            err = check_connect(session, catalog, role, diag);
+        }
+        if (err == ERR_OK) {
+            err = start_settings(session, catalog, role, asked, diag);
         }
         catalog_release(catalog);
     }
@@ -280,6 +351,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
     list_init(&session->cache_ages);
     arena_create(&session->statement, "statement");
     session->spill_space.directory = engine->temp_directory;
+    session->env.user = session->env.session_user = session->user;
     settings__create(session);
     enum err err = enter(engine, session, diag);
     bool entered = err == ERR_OK;
@@ -292,11 +364,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
         session->env.database = session->database;
         session->env.backend_pid = session->pid;
         session->env.session = session;
-        err = check_identity(task, session, diag);
-    }
-    for (const char *const *at = options->settings; err == ERR_OK && at != NULL && *at != NULL;
-         at += 2) {
-        err = settings__start(session, at[0], at[1], diag);
+        err = check_identity(task, session, options->settings, diag);
     }
     if (err != ERR_OK) {
         if (entered) {

@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "sql/catalog/access.h"
 #include "sql/session/session_internal.h"
 #include "sql/session/setting_table.h"
 
@@ -51,7 +52,7 @@ value_at(const struct sql_session *session, int index)
             return txn_read_only(session->txn) ? "on" : "off";
         }
     }
-    if (strcmp(name, "session_authorization") == 0) {
+    if (strcmp(name, "session_authorization") == 0 && session->values[index] == NULL) {
         return session->user;
     }
     if (strcmp(name, "data_directory") == 0) {
@@ -239,10 +240,21 @@ set_path(struct sql_session *session, const char *value)
         at += *at == ',';
         if (size > 0) {
             session->search_path[count++] =
-                mem_strdup(strcmp(name, "$user") == 0 ? session->user : name);
+                mem_strdup(strcmp(name, "$user") == 0 ? session->env.user : name);
         }
     }
     mem_free(name);
+}
+
+/* Who the session is, by the settings role and session_authorization. */
+static void
+set_user(struct sql_session *session)
+{
+    const char *role = value_at(session, setting_find("role"));
+    session->env.session_user = value_at(session, setting_find("session_authorization"));
+    session->env.user = strcmp(role, "none") == 0 ? session->env.session_user : role;
+    set_path(
+        session, value_at(session, setting_find("search_path"))); /* "$user"; plans are made anew */
 }
 
 static void
@@ -250,6 +262,10 @@ apply(struct sql_session *session, int index)
 {
     const char *name = setting_table[index].name;
     const char *value = value_at(session, index);
+    if (strcmp(name, "role") == 0 || strcmp(name, "session_authorization") == 0) {
+        set_user(session);
+        return;
+    }
     int64_t number = setting_table[index].type == SETTING_INT ? strtoll(value, NULL, 10) : 0;
     if (strcmp(name, "statement_timeout") == 0) {
         session->statement_timeout_us = number * 1000;
@@ -386,6 +402,33 @@ remember(struct sql_session *session, int index, const char *name, bool local)
 }
 
 /* value NULL: back to the default. */
+/* May the session become this role? A transaction is active. */
+static enum err
+check_role(struct sql_session *session, const char *setting, const char *name, struct diag *diag)
+{
+    bool whole = strcmp(setting, "session_authorization") == 0;
+    if (!whole && strcmp(name, "none") == 0) {
+        return ERR_OK;
+    }
+    struct catalog *catalog = NULL;
+    TRY(catalog_get(session->task, session->engine->catalogs, session->txn, &catalog, diag));
+    const struct role *role = catalog_role(catalog, name);
+    const struct role *own =
+        catalog_role(catalog, whole ? session->user : session->env.session_user);
+    enum err err = ERR_OK;
+    if (role == NULL) {
+        err = diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "role \"%s\" does not exist", name);
+    } else if (own == NULL || (whole ? !own->superuser && own->oid != role->oid
+                                     : !catalog_role_is(catalog, own->oid, role->oid, false))) {
+        err = diag_set(diag, ERR_INSUFFICIENT_PRIVILEGE,
+            whole ? "permission denied to set session authorization \"%s\""
+                  : "permission denied to set role \"%s\"",
+            name);
+    }
+    catalog_release(catalog);
+    return err;
+}
+
 static enum err
 change(
     struct sql_session *session, const char *name, const char *value, bool local, struct diag *diag)
@@ -410,6 +453,18 @@ change(
         }
         if (value != NULL) {
             TRY(setting_check(session->task, setting, value, &checked, diag));
+        }
+        bool whole = strcmp(setting->name, "session_authorization") == 0;
+        if (whole || strcmp(setting->name, "role") == 0) {
+            enum err err =
+                checked == NULL ? ERR_OK : check_role(session, setting->name, checked, diag);
+            if (err != ERR_OK) {
+                mem_free(checked);
+                return err;
+            }
+            if (whole) { /* its roles are others */
+                TRY(change(session, "role", NULL, local, diag));
+            }
         }
         if (strcmp(setting->name, "transaction_isolation") == 0) {
             enum err err =
@@ -478,14 +533,6 @@ settings__set(struct sql_session *session, const struct ast_set *statement, stru
 {
     switch (statement->kind) {
     case AST_SET_VALUE:
-        if (strcmp(statement->name, "role") == 0 ||
-            strcmp(statement->name, "session_authorization") == 0) {
-            const char *role = join_values(session, statement->name, statement->values);
-            if (strcmp(role, session->user) == 0 || strcmp(role, "none") == 0) {
-                return ERR_OK;
-            }
-            return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED, "changing the role is not supported");
-        }
         return change(session, statement->name,
             join_values(session, statement->name, statement->values), statement->local, diag);
     case AST_SET_DEFAULT:
@@ -504,7 +551,8 @@ enum err
 settings__reset_all(struct sql_session *session, struct diag *diag)
 {
     for (int i = 0; i < setting_count; i++) {
-        if (session->values[i] != NULL &&
+        if (session->values[i] != NULL && strcmp(setting_table[i].name, "role") != 0 &&
+            strcmp(setting_table[i].name, "session_authorization") != 0 &&
             (setting_table[i].flags & (SETTING_READ_ONLY | SETTING_SERVER | SETTING_RELOAD)) == 0) {
             TRY(change(session, setting_table[i].name, NULL, false, diag));
         }
@@ -566,9 +614,13 @@ settings__start(struct sql_session *session, const char *name, const char *value
         put_custom(session, name, mem_strdup(value));
         return ERR_OK;
     }
-    if ((setting_table[index].flags & (SETTING_READ_ONLY | SETTING_SERVER | SETTING_RELOAD)) != 0) {
+    if ((setting_table[index].flags & (SETTING_READ_ONLY | SETTING_SERVER | SETTING_RELOAD)) != 0 ||
+        strcmp(setting_table[index].name, "session_authorization") == 0) {
         return diag_set(diag, ERR_CANT_CHANGE_PARAMETER, "parameter \"%s\" cannot be changed",
             setting_table[index].name);
+    }
+    if (strcmp(setting_table[index].name, "role") == 0) {
+        TRY(check_role(session, "role", value, diag));
     }
     char *checked = NULL;
     TRY(setting_check(session->task, &setting_table[index], value, &checked, diag));

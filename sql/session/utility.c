@@ -250,8 +250,8 @@ run_ddl(struct task *task, struct sql_session *session, const struct ast_node *n
 {
     struct catalog *catalog = NULL;
     TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-    const struct role *role = catalog_role(catalog, session->user);
-    oid_t owner = role == NULL ? 10 : role->oid;
+    const struct role *role = catalog_role(catalog, session->env.user);
+    oid_t owner = role == NULL ? 0 : role->oid;
     catalog_release(catalog);
     session->env.catalog = NULL;
     /* The new command's number: a statement sees what earlier ones of the transaction wrote. */
@@ -275,6 +275,18 @@ run_ddl(struct task *task, struct sql_session *session, const struct ast_node *n
         .spill_space = &session->spill_space,
     };
     return ddl_execute(task, &context, node, tag);
+}
+
+static enum err
+check_superuser(
+    struct task *task, struct sql_session *session, const char *words, struct diag *diag)
+{
+    struct catalog *catalog = NULL;
+    TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
+    const struct role *role = catalog_role(catalog, session->env.user);
+    bool superuser = role != NULL && role->superuser;
+    catalog_release(catalog);
+    return superuser ? ERR_OK : diag_set(diag, ERR_INSUFFICIENT_PRIVILEGE, "%s", words);
 }
 
 /* ---- the rest
@@ -368,6 +380,7 @@ discard(struct task *task, struct sql_session *session,
         *tag = "DISCARD ALL";
         prepared__drop_all(session);
         txn_unlock_all_advisory(session->txn);
+        TRY(settings__set_value(session, "session_authorization", NULL, false, diag));
         return settings__reset_all(session, diag);
     case AST_DISCARD_PLANS:
         *tag = "DISCARD PLANS";
@@ -470,9 +483,13 @@ dispatch(struct task *task, struct sql_session *session, struct portal *portal, 
     case AST_ALTER_SYSTEM:
         *tag = "ALTER SYSTEM";
         TRY(not_in_block(session, "ALTER SYSTEM", diag));
+        TRY(check_superuser(
+            task, session, "permission denied to set parameters of the server", diag));
         return settings__alter_system(session, ast_as_alter_system(node)->set, diag);
     case AST_CHECKPOINT:
         *tag = "CHECKPOINT";
+        TRY(check_superuser(task, session,
+            "must be superuser or have privileges of pg_checkpoint to do CHECKPOINT", diag));
         return txn_db_checkpoint(task, session->engine->db, diag);
     case AST_VACUUM:
         *tag = ast_as_vacuum(node)->vacuum ? "VACUUM" : "ANALYZE";
