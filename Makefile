@@ -1,5 +1,5 @@
 # A thin door to CMake. `make run` and `make test` work as the first command on a fresh Debian 12.
-.PHONY: all deps test-deps build run test torture bench bench-bulk isolation-matrix lint clean
+.PHONY: all deps test-deps build run test torture simulate bench bench-bulk isolation-matrix lint clean
 all: build
 
 deps:
@@ -22,12 +22,17 @@ test: test-deps
 
 # Long forms, until interrupted.
 torture: test-deps build
+	@build/release/tusk_sim --seed $$(date +%s) --seconds 600
 	@tests/isolation/isolation.py --spawn release
 	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60
 	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60 --idle-snapshot
 	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60 --level "repeatable read"
 	@tests/isolation/checker.py --spawn release --clients 16 --seconds 120 --kill 5
 	@tests/system/kill.py --rounds 1000000
+
+# The whole server in the simulator, seed after seed, until interrupted.
+simulate: build
+	@build/release/tusk_sim --seed $$(date +%s) --count 1000000000
 
 # Beside PostgreSQL 15, alternately, on this machine.
 bench: test-deps build

@@ -86,6 +86,11 @@ def main():
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("statistics, ASan", ["tests/system/statistics.py", "--build", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
+    step("simulator", ["build/release/tusk_sim", "--seed", "1", "--count", "300"])
+    step("simulator, a crash at every file operation", [
+        "build/release/tusk_sim", "--points", "--seed", "1", "--count", "1000"])
+    step("simulator, ASan", ["build/debug/tusk_sim", "--once", "--seed", "5000", "--count", "25"])
+    step("simulator, planted bugs", ["tests/sim/planted.py"])
     step("isolation", ["tests/isolation/isolation.py", "--spawn", "release", "--limit", "12"])
     step("histories", ["tests/isolation/checker.py", "--spawn", "release", "--short"])
     step("locks, ASan", ["tests/system/locks.py", "debug"])

@@ -72,7 +72,9 @@ void
 sim__pause(struct task *task, enum sim_event event)
 {
     struct sim_world *sim = sim_of(task);
-    int64_t delay_us = (int64_t)sim__draw(sim, (uint64_t)sim->options.delay_us_max + 1);
+    bool disk = event >= SIM_FILE_OPEN && event <= SIM_DIRECTORY;
+    int64_t most = disk ? sim->options.disk_us_max : sim->options.delay_us_max;
+    int64_t delay_us = (int64_t)sim__draw(sim, (uint64_t)most + 1);
     if (sim__chance(sim, sim->options.faults.slow)) {
         delay_us *= 1 + (int64_t)sim__draw(sim, 100);
     }
@@ -233,6 +235,9 @@ world_sim_new(uint64_t seed, const struct world_sim_options *options)
     sim->options.disk = (struct slice){0}; /* the caller's */
     if (sim->options.delay_us_max == 0) {
         sim->options.delay_us_max = DELAY_US_DEFAULT;
+    }
+    if (sim->options.disk_us_max == 0) {
+        sim->options.disk_us_max = sim->options.delay_us_max;
     }
     ASSERT(options->worker_count <= WORLD_WORKERS_MAX && sim->options.delay_us_max > 0);
     sim->world.reported_count =

@@ -332,30 +332,33 @@ sim__inode_sync(struct sim_inode *inode, uint64_t offset, uint64_t size)
     }
 }
 
-/* Of the dirty sectors, each with `chance` in 16 comes through. */
-static void
-write_some(struct sim_world *sim, struct sim_inode *inode, uint64_t chance)
-{
-    for (size_t i = 0; i < inode->dirty_words; i++) {
-        for (uint64_t rest = inode->dirty[i]; rest != 0; rest &= rest - 1) {
-            unsigned bit = (unsigned)__builtin_ctzll(rest);
-            /* Behind the end on the disk there is no place yet: it stays dirty. */
-            size_t end = (i * WORD_SECTORS + bit + 1) * SIM_SECTOR;
-            bool place = end <= inode->durable.size || inode->bytes.size <= inode->durable.size;
-            if (place && sim__draw(sim, 16) < chance) {
-                inode->dirty[i] &= ~((uint64_t)1 << bit);
-                sector_to_disk(inode, i * WORD_SECTORS + bit);
-            }
-        }
-    }
-}
-
 /* How much of something comes through: nothing, all, or a part. */
 static uint64_t
 draw_share(struct sim_world *sim)
 {
     static const uint8_t shares[] = {0, 0, 1, 4, 8, 12, 15, 16, 16};
     return shares[sim__draw(sim, sizeof shares)];
+}
+
+/* Of the dirty sectors, each with `chance` in 16 comes through; or with a chance that each stretch
+ * of 64 draws for itself, so that early writes can be lost where late ones are not. */
+static void
+write_some(struct sim_world *sim, struct sim_inode *inode, uint64_t chance)
+{
+    bool by_stretch = sim__draw(sim, 2) == 0;
+    for (size_t i = 0; i < inode->dirty_words; i++) {
+        uint64_t own = by_stretch && inode->dirty[i] != 0 ? draw_share(sim) : chance;
+        for (uint64_t rest = inode->dirty[i]; rest != 0; rest &= rest - 1) {
+            unsigned bit = (unsigned)__builtin_ctzll(rest);
+            /* Behind the end on the disk there is no place yet: it stays dirty. */
+            size_t end = (i * WORD_SECTORS + bit + 1) * SIM_SECTOR;
+            bool place = end <= inode->durable.size || inode->bytes.size <= inode->durable.size;
+            if (place && sim__draw(sim, 16) < own) {
+                inode->dirty[i] &= ~((uint64_t)1 << bit);
+                sector_to_disk(inode, i * WORD_SECTORS + bit);
+            }
+        }
+    }
 }
 
 void

@@ -65,6 +65,7 @@ struct world_sim_faults {
 struct world_sim_options {
     unsigned worker_count; /* what world_worker_count reports; all tasks run on one thread. 0: 2 */
     int64_t delay_us_max;  /* each file or network operation takes 0..this; 0: 200 */
+    int64_t disk_us_max;   /* each file operation takes 0..this; 0: delay_us_max */
     struct world_sim_faults faults;
     struct slice disk;    /* what world_sim_disk made of an earlier world; size 0: an empty disk */
     uint64_t crash_at_io; /* crash at this file operation, counted from 1; 0: never */

@@ -207,7 +207,8 @@ server_main(struct task *task, void *arg)
     }
     if (err != ERR_OK) {
         sim_tell("the server ended: %s", diag->message);
-        if (kept->damaged && (err == ERR_CORRUPT || life.faulty) && names_file(diag->message)) {
+        bool damage = err == ERR_CORRUPT || err == ERR_CONFIG_FILE;
+        if (kept->damaged && damage && names_file(diag->message)) {
             kept->refused = true;
         } else if (!life.faulty) {
             sim_fail("the server did not start: %s (%s)", diag->message, diag->detail);

@@ -9,6 +9,7 @@
  * Exit status 0: all good.
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -20,7 +21,7 @@
 
 enum {
     LIFE_SECONDS_MAX = 120,
-    LIVES_MAX = 8,
+    TELL_SECONDS = 60,
 };
 
 static struct buffer template; /* a database with our tables, by fat or not */
@@ -83,6 +84,7 @@ plan_seed(struct course *course, uint64_t seed)
     common->cuts = draw(course, 5) == 0;
     common->world.worker_count = 1 + (unsigned)draw(course, 4);
     common->world.delay_us_max = draw(course, 4) == 0 ? 20 : 200;
+    common->world.disk_us_max = draw(course, 3) == 0 ? 6000 : 0;
     common->server = (struct server_options){
         .data_directory = "db",
         .wal_segment_size = segments[draw(course, 4)] << 10,
@@ -283,6 +285,7 @@ static int
 run_all(const struct options *options)
 {
     double start = seconds();
+    double tell_at = start + TELL_SECONDS;
     struct outcome sum = {0};
     uint64_t done = 0;
     uint64_t refused = 0;
@@ -312,6 +315,12 @@ run_all(const struct options *options)
         sum.unknown += first.unknown;
         sum.trace = hash_u64(sum.trace ^ first.trace);
         refused += first.refused;
+        if (seconds() > tell_at) {
+            tell_at += TELL_SECONDS;
+            (void)printf("%llu seeds, %.0f a minute\n", (unsigned long long)done + 1,
+                (double)(done + 1) * 60 / (seconds() - start));
+            (void)fflush(stdout);
+        }
         if (over) {
             done++;
             break;
@@ -391,6 +400,8 @@ int
 main(int argc, char **argv)
 {
     struct options options = parse(argc, argv);
+    /* Large arrays that are hardly used stay fresh mappings in every life, and cost no zeroing. */
+    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     kept_create();
     make_template();
     return run_all(&options);

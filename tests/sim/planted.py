@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Does the simulator find bugs? Plants one at a time and runs seeds until it is found.
+
+    tests/sim/planted.py [--build release] [NAME ...]
+
+A plant is a change of a few words in one source file. The changed file is compiled as the build
+compiles it and linked before the rooms' libraries, so that the program is tusk_sim with this one
+bug. A plant whose words are no longer in the source fails: fit it to the new source.
+"""
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# name, file, words, words instead, seeds within which it must be found
+PLANTS = [
+    # A commit is acknowledged before its log is on the disk.
+    ("wal", "wal/wal.c",
+     "while (atomic_load_explicit(&wal->durable, memory_order_acquire) < lsn.v) {",
+     "while (lsn.v == 0) {", 40),
+    # A checkpoint's superblock is written before what it names is durable.
+    ("btree", "btree/checkpoint.c",
+     "world_file_sync(task, store->file); /* B8 */", "", 400),
+    # An answer does not wait until what it shows is durable.
+    ("txn", "txn/commit.c",
+     "if (txn->observed != 0 && txn->observed > wal_durable(txn->db->wal).v) {",
+     "if (txn->observed == 1) {", 400),
+    # Dangerous structures are overlooked.
+    ("ssi", "txn/ssi.c",
+     "    const struct sxact *reader = edge->reader;\n    const struct sxact *writer = edge->writer;\n"
+     "    /* The writer as T2",
+     "    if (edge != NULL) {\n        return false;\n    }\n"
+     "    const struct sxact *reader = edge->reader;\n    const struct sxact *writer = edge->writer;\n"
+     "    /* The writer as T2", 400),
+    # After ROLLBACK TO the session goes on with the schema that was undone.
+    ("sql", "sql/session/transaction.c",
+     "    if (txn_changes_schema(session->txn)) {\n        catalog_invalidate(",
+     "    if (session->txn == NULL) {\n        catalog_invalidate(", 400),
+    # A message is believed complete one byte early.
+    ("server", "server/connection.c",
+     "if (size > 0 && pending.size >= size) {", "if (size > 0 && pending.size + 1 >= size) {", 400),
+    # A log segment's new name is not made durable.
+    ("names", "wal/wal.c",
+     "            world_sync_directory(task, wal->directory);\n            wal->next_segment++;",
+     "            wal->next_segment++;", 400),
+]
+
+
+def run(command, **options):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", check=False, **options)
+
+
+def plant(build, folder, name, path, old, new):
+    """The program with this bug, or words that say why not."""
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        text = file.read()
+    if text.count(old) != 1:
+        return None, f"{path} has its words {text.count(old)} times instead of once"
+    source = os.path.join(folder, os.path.basename(path))
+    with open(source, "w", encoding="utf-8") as file:
+        file.write(text.replace(old, new))
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+        entry = next(entry for entry in json.load(file)
+                     if os.path.samefile(entry["file"], os.path.join(ROOT, path)))
+    words = shlex.split(entry["command"])
+    thing = os.path.join(folder, "planted.o")
+    words[words.index("-o") + 1] = thing
+    words[words.index("-c") + 1] = source
+    compiled = run(words + ["-Wno-error", "-w"], cwd=entry["directory"])
+    if compiled.returncode != 0:
+        return None, compiled.stdout
+    link = run(["ninja", "-C", build, "-t", "commands", "tusk_sim"]).stdout.strip().split("\n")[-1]
+    link = re.search(r"&& (.*?) (?:&&|$)", link).group(1)
+    words = shlex.split(link)
+    program = os.path.join(folder, "tusk_sim_" + name)
+    at = words.index("-o")
+    words[at + 1] = program
+    linked = run(words[:at] + [thing] + words[at:], cwd=build)
+    return (program, "") if linked.returncode == 0 else (None, linked.stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="release")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    build = os.path.join(ROOT, "build", options.build)
+    failed = 0
+    plants = [row for row in PLANTS if not options.names or row[0] in options.names]
+    for name, path, old, new, limit in plants:
+        with tempfile.TemporaryDirectory(prefix="tusk_planted_") as folder:
+            program, words = plant(build, folder, name, path, old, new)
+            if program is None:
+                print(f"{name}: could not be planted: {words}")
+                failed += 1
+                continue
+            output = run([program, "--once", "--seed", "1", "--count", str(limit)]).stdout
+        found = re.search(r"seed (\d+) failed: (.*)", output)
+        if found:
+            print(f"{name} ({path}): found after {found.group(1)} seeds: {found.group(2)[:150]}")
+        else:
+            print(f"{name} ({path}): NOT found in {limit} seeds")
+            print(output[-500:])
+            failed += 1
+    print(f"{len(plants) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
