@@ -37,6 +37,8 @@ simulate: build
 # Beside PostgreSQL 15, alternately, on this machine.
 bench: test-deps build
 	@bench/pgbench.py
+	@bench/oltp.py
+	@bench/tpch.py
 
 # Every anomaly at every isolation level, beside PostgreSQL 15; README.md shows it.
 isolation-matrix: test-deps build

@@ -95,15 +95,16 @@ class Engine:
         with pgwire.connect(port=self.server.port, timeout=600) as connection:
             return connection.rows(sql)
 
-    def run(self, script, protocol, clients, seconds, folder, weigh):
-        """(transactions a second, CPU microseconds each, p99 milliseconds, memory or None)"""
+    def run(self, script, protocol, clients, seconds, folder, weigh, words=None):
+        """(transactions a second, CPU microseconds each, p99 milliseconds, memory or None). The script
+        is pgbench's own of that name, or what `words` give it."""
         for old in glob.glob(f"{folder}/log*"):
             os.unlink(old)
         # The log of every latency is not free: enough of them are taken.
         rate = "1" if clients == 1 else "0.2"
         before = cpu_seconds(self.pid)
         bench = subprocess.Popen(
-            [f"{postgres.BIN}/pgbench", "-n", "-b", script, "-M", protocol, "-c", str(clients), "-j",
+            [f"{postgres.BIN}/pgbench", "-n", *(words or ["-b", script]), "-M", protocol, "-c", str(clients), "-j",
              str(min(clients, 2)), "-T", str(seconds), "-l", f"--sampling-rate={rate}",
              f"--log-prefix={folder}/log", *self.base()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         memory = None

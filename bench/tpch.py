@@ -80,6 +80,10 @@ def table(engines, options):
                      f"**{both[1] / both[0]:.2f}** |")
     lines.append(f"| all | {totals[0] * 1000:.0f} | {totals[1] * 1000:.0f} | "
                  f"**{totals[1] / totals[0]:.2f}** |")
+    cpu = [sum(statistics.median(run[1] for run in runs) for runs in engines[name].times.values())
+           for name in ("postgres", "tusk")]
+    lines.append(f"| CPU of all | {cpu[0] * 1000:.0f} | {cpu[1] * 1000:.0f} | "
+                 f"**{cpu[1] / cpu[0]:.2f}** |")
     indexes = "primary keys alone" if options.no_indexes else "indexes on foreign keys"
     lines += ["", f"Scale {options.scale}, {indexes}, work_mem {options.work_mem}, medians of "
               f"{options.rounds} rounds. Ratios are Tusk / PostgreSQL: below 1 is better."]
