@@ -28,6 +28,11 @@ static const char help[] =
     "      --max-connections N    most sessions at a time (max_connections, default 10000)\n"
     "      --workers N            worker threads (default: one per processor)\n"
     "      --check                verify the data file and end; no server may run on it\n"
+    "      --restore BACKUP       make DIR of a base backup, and end; SELECT tusk_backup('...')\n"
+    "                             makes backups. With:\n"
+    "        --archive ARCHIVE      the log from there (setting archive_directory), too\n"
+    "        --target-lsn N         not further than this position (tusk_current_lsn())\n"
+    "        --target-time TIME     not further than this time\n"
     "      --help                 show this help\n"
     "      --version              show the version\n"
     "\n"
@@ -47,6 +52,7 @@ struct arguments {
     char *settings[SETTINGS_MAX]; /* name=value */
     uint32_t setting_count;
     bool check;
+    struct server_restore_options restore;
     int status;
 };
 
@@ -89,6 +95,10 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
         OPTION_CHECKPOINT,
         OPTION_CONNECTIONS,
         OPTION_CHECK,
+        OPTION_RESTORE,
+        OPTION_ARCHIVE,
+        OPTION_TARGET_LSN,
+        OPTION_TARGET_TIME,
     };
     static const struct option options[] = {
         {"data", required_argument, NULL, 'D'},
@@ -100,6 +110,10 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
         {"checkpoint-log", required_argument, NULL, OPTION_CHECKPOINT},
         {"max-connections", required_argument, NULL, OPTION_CONNECTIONS},
         {"check", no_argument, NULL, OPTION_CHECK},
+        {"restore", required_argument, NULL, OPTION_RESTORE},
+        {"archive", required_argument, NULL, OPTION_ARCHIVE},
+        {"target-lsn", required_argument, NULL, OPTION_TARGET_LSN},
+        {"target-time", required_argument, NULL, OPTION_TARGET_TIME},
         {"help", no_argument, NULL, OPTION_HELP},
         {"version", no_argument, NULL, OPTION_VERSION},
         {NULL, 0, NULL, 0},
@@ -140,6 +154,18 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
         case OPTION_CHECK:
             arguments->check = true;
             break;
+        case OPTION_RESTORE:
+            arguments->restore.backup = optarg;
+            break;
+        case OPTION_ARCHIVE:
+            arguments->restore.archive = optarg;
+            break;
+        case OPTION_TARGET_LSN:
+            arguments->restore.target_lsn = optarg;
+            break;
+        case OPTION_TARGET_TIME:
+            arguments->restore.target_time = optarg;
+            break;
         case OPTION_HELP:
             (void)fputs(help, stdout);
             return 1;
@@ -157,6 +183,16 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
             stderr);
         fine = false;
     }
+    const struct server_restore_options *restore = &arguments->restore;
+    if (fine && restore->backup == NULL &&
+        (restore->archive != NULL || restore->target_lsn != NULL || restore->target_time != NULL)) {
+        (void)fputs("tuskd: --archive, --target-lsn and --target-time go with --restore\n", stderr);
+        fine = false;
+    }
+    if (fine && restore->target_lsn != NULL && restore->target_time != NULL) {
+        (void)fputs("tuskd: a position or a time, not both\n", stderr);
+        fine = false;
+    }
     if (!fine) {
         (void)fputs("Try \"tuskd --help\".\n", stderr);
     }
@@ -169,6 +205,12 @@ server_main(struct task *task, void *arg)
     struct arguments *arguments = arg;
     static struct diag diag; /* too large for this stack's beginning to be wasted on */
     struct server_options *server = &arguments->server;
+    if (arguments->restore.backup != NULL) {
+        arguments->restore.data_directory = server->data_directory;
+        arguments->status = server_restore(task, &arguments->restore);
+        world_stop(task_world(task));
+        return;
+    }
     if (sql_config_load(task, server->data_directory, server->arguments, server->argument_count,
             &server->config, &diag) != ERR_OK ||
         server_check_config(server->config, &diag) != ERR_OK) {

@@ -33,4 +33,15 @@ enum err server_run(struct task *task, const struct server_options *options, str
  * program's exit status: 0 sound, 1 damaged, 2 it could not be seen. */
 int server_check(struct task *task, const struct server_options *options);
 
+struct server_restore_options {
+    const char *data_directory;           /* the new one */
+    const char *backup;                   /* made by tusk_backup */
+    const char *archive;                  /* or NULL */
+    const char *target_lsn, *target_time; /* or NULL: to the end of the log */
+    uint64_t cache_size;
+};
+
+/* Make a data directory of a backup. Returns the program's exit status, 0 or 1. */
+int server_restore(struct task *task, const struct server_restore_options *options);
+
 #endif /* SERVER_SERVER_H */

@@ -97,6 +97,7 @@ def main():
     step("interleavings", ["tests/system/interleavings.py"])
     step("serializable", ["tests/system/serializable.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])
+    step("backup", ["tests/system/backup.py"])
     step("faults", ["tests/system/faults.py"])
     step("kill -9", ["tests/system/kill.py", "--rounds", "5"])
     print(f"{total['passed']} passed, {total['failed']} failed", flush=True)

@@ -110,6 +110,7 @@ run(struct task *task, struct txn_db *db, struct diag *diag)
     snapshot__drop(&db->slots[SLOT_CHECKPOINT]);
     if (err == ERR_OK) {
         atomic_store(&db->checkpoint_lsn, meta.snapshot);
+        atomic_store(&db->redo_start, meta.redo_start);
         atomic_fetch_add(&db->checkpoints, 1);
         err = wal_check_files(task, db->wal, (lsn_t){meta.redo_start}, diag);
         wal_free_before(task, db->wal, (lsn_t){meta.redo_start});
@@ -118,15 +119,28 @@ run(struct task *task, struct txn_db *db, struct diag *diag)
 }
 
 enum err
-txn_db_checkpoint(struct task *task, struct txn_db *db, struct diag *diag)
+checkpoint__hold(struct task *task, struct txn_db *db, struct diag *diag)
 {
     while (atomic_exchange(&db->checkpoint_busy, true)) { /* one at a time; they are seldom */
         atomic_store(&db->checkpoint_paced, false);       /* we wait: hurry */
         TRY(task_interrupted(task, diag));
         task_park(task, world_clock_us(db->world) + 2000);
     }
-    enum err err = run(task, db, diag);
+    return ERR_OK;
+}
+
+void
+checkpoint__let_go(struct txn_db *db)
+{
     atomic_store(&db->checkpoint_busy, false);
+}
+
+enum err
+txn_db_checkpoint(struct task *task, struct txn_db *db, struct diag *diag)
+{
+    TRY(checkpoint__hold(task, db, diag));
+    enum err err = run(task, db, diag);
+    checkpoint__let_go(db);
     return err;
 }
 

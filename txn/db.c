@@ -5,6 +5,8 @@
 
 enum {
     KEEPER_PERIOD_US = 50 * 1000,
+    ARCHIVER_PERIOD_US = 1000 * 1000,
+    ARCHIVER_RETRY_US = 10 * 1000 * 1000,
 };
 #define CHECKPOINT_WAL_SIZE_DEFAULT   ((uint64_t)1 << 30)
 #define CACHE_SIZE_DEFAULT            ((uint64_t)1 << 30)
@@ -80,6 +82,34 @@ checkpointer_main(struct task *task, void *arg)
     leave(task, db);
 }
 
+/* ---- the archiver ------------------------------------------------------------------------------
+ */
+
+static void
+archiver_main(struct task *task, void *arg)
+{
+    struct txn_db *db = arg;
+    enter(task, db, &db->archiver);
+    bool told = false;
+    while (!atomic_load(&db->stopping)) {
+        struct diag diag;
+        task_interrupt_clear(task, TASK_TERMINATE); /* the end is told by `stopping` */
+        enum err err = wal_archive_step(task, db->wal, &diag);
+        if (err != ERR_OK && !told) {
+            world_log(db->world, "the log is not archived, and kept: %s", diag.message);
+        } else if (err == ERR_OK && told) {
+            world_log(db->world, "the log is archived again");
+        }
+        told = err != ERR_OK;
+        int64_t until =
+            world_clock_us(db->world) + (err == ERR_OK ? ARCHIVER_PERIOD_US : ARCHIVER_RETRY_US);
+        while (!atomic_load(&db->stopping) && world_clock_us(db->world) < until) {
+            task_park(task, until);
+        }
+    }
+    leave(task, db);
+}
+
 static enum err
 start_tasks(struct task *task, struct txn_db *db, struct diag *diag)
 {
@@ -89,7 +119,12 @@ start_tasks(struct task *task, struct txn_db *db, struct diag *diag)
     atomic_fetch_add(&db->tasks_spawned, 1);
     TRY(task_spawn(db->world, WORLD_ANY_WORKER, "checkpointer", checkpointer_main, db, diag));
     atomic_fetch_add(&db->tasks_spawned, 1);
-    while (atomic_load(&db->keeper) == NULL || atomic_load(&db->checkpointer) == NULL) {
+    if (db->archiving) {
+        TRY(task_spawn(db->world, WORLD_ANY_WORKER, "archiver", archiver_main, db, diag));
+        atomic_fetch_add(&db->tasks_spawned, 1);
+    }
+    while (atomic_load(&db->keeper) == NULL || atomic_load(&db->checkpointer) == NULL ||
+           (db->archiving && atomic_load(&db->archiver) == NULL)) {
         task_park(task, world_clock_us(db->world) + 10 * 1000);
     }
     return ERR_OK;
@@ -107,6 +142,9 @@ stop_tasks(struct task *task, struct txn_db *db)
     }
     if (db->checkpointer != NULL) {
         task_unpark(db->checkpointer);
+    }
+    if (db->archiver != NULL) {
+        task_unpark(db->archiver);
     }
     atomic_store(&db->may_end, true);
     while (atomic_load(&db->tasks_running) > 0) {
@@ -168,6 +206,20 @@ lock_directory(struct task *task, struct txn_db *db, const char *directory, stru
 }
 
 static enum err
+check_whole(struct task *task, const char *directory, struct diag *diag)
+{
+    char path[1024];
+    (void)snprintf(path, sizeof path, "%s/" INCOMPLETE_FILE, directory);
+    if (!world_file_exists(task, path)) {
+        return ERR_OK;
+    }
+    (void)diag_set(diag, ERR_OBJECT_IN_USE,
+        "directory \"%s\" holds a backup or a restore that was not finished", directory);
+    diag_hint(diag, "Remove it, and make it again.");
+    return ERR_OBJECT_IN_USE;
+}
+
+static enum err
 read_meta(const struct btree_checkpoint_info *info, struct checkpoint_meta *meta, bool *present,
     struct diag *diag)
 {
@@ -193,6 +245,7 @@ open_files(struct task *task, struct txn_db *db, const struct txn_db_options *op
     struct checkpoint_meta *meta, bool *present, struct diag *diag)
 {
     TRY(lock_directory(task, db, options->directory, diag));
+    TRY(options->restoring ? ERR_OK : check_whole(task, options->directory, diag));
     struct btree_checkpoint_info *info = mem_zalloc(sizeof *info);
     struct btree_options store_options = {
         .directory = options->directory,
@@ -231,10 +284,17 @@ open_all(
     atomic_store(&db->schema_lsn, meta.schema_lsn);
     atomic_store(&db->visible, meta.snapshot);
     atomic_store(&db->checkpoint_lsn, meta.snapshot);
+    atomic_store(&db->redo_start, meta.redo_start);
     uint64_t last_id = meta.next_id - 1;
     bool any = false;
-    TRY(recover__run(task, db, &meta, options->recovery_progress, &last_id, &any, diag));
+    const struct recover_target target = {
+        .lsn = options->recover_to_lsn.v, .time_us = options->recover_to_us};
+    TRY(recover__run(task, db, &meta, &target, options->recovery_progress, &last_id, &any, diag));
     TRY(wal_start(task, db->wal, diag));
+    if (options->archive_directory != NULL && options->archive_directory[0] != '\0') {
+        TRY(wal_archive_open(task, db->wal, options->archive_directory, diag));
+        db->archiving = true;
+    }
     db->epoch++;
     db->is_new = !present && !any;
     uint64_t next_tree = btree_tree_last(db->store).v + 1;
@@ -265,6 +325,10 @@ txn_db_close(struct task *task, struct txn_db *db)
     if (db->wal != NULL) {
         if (db->table != NULL) { /* it was started */
             wal_wait_durable(task, db->wal, wal_end(db->wal));
+            struct diag diag;
+            if (db->archiving && wal_archive_step(task, db->wal, &diag) != ERR_OK) {
+                world_log(db->world, "the end of the log is not archived: %s", diag.message);
+            }
         }
         wal_close(task, db->wal);
     }
@@ -313,6 +377,7 @@ open_checkpoint(
         return diag_set(diag, ERR_UNDEFINED_FILE, "file \"%s\" does not exist", path);
     }
     TRY(lock_directory(task, db, options->directory, diag));
+    TRY(check_whole(task, options->directory, diag));
     struct btree_options store_options = {
         .directory = options->directory, .cache_size = options->cache_size};
     struct btree_checkpoint_info *info = mem_zalloc(sizeof *info);
@@ -326,6 +391,7 @@ open_checkpoint(
     atomic_store(&db->schema_lsn, meta.schema_lsn);
     atomic_store(&db->visible, meta.snapshot);
     atomic_store(&db->checkpoint_lsn, meta.snapshot);
+    atomic_store(&db->redo_start, meta.redo_start);
     table__create(db, meta.next_id);
     return ERR_OK;
 }

@@ -64,6 +64,7 @@ struct recovery {
     struct txn_db *db;
     struct diag *diag;
     struct txn_recovery_progress *progress;
+    const struct recover_target *target;
     struct open_txn *open;
     struct buffer stream; /* redo of a transaction with parts, not yet applied */
     struct applier reader;
@@ -596,6 +597,35 @@ check_end(struct recovery *recovery, uint64_t snapshot)
     return ERR_CORRUPT;
 }
 
+/* Is the commit behind where recovery shall stop? */
+static bool
+is_beyond(const struct recovery *recovery, const struct wal_record *record)
+{
+    const struct recover_target *target = recovery->target;
+    struct commit_head head;
+    memcpy(&head, record->payload.data, sizeof head);
+    return (target->lsn != 0 && record->end.v > target->lsn) ||
+           (target->time_us != 0 && (int64_t)(head.hlc >> 12) > target->time_us);
+}
+
+/* The log's end has come first. */
+static enum err
+check_target(struct recovery *recovery)
+{
+    const struct recover_target *target = recovery->target;
+    lsn_t at;
+    lsn_t limit;
+    wal_progress(recovery->db->wal, &at, &limit);
+    if (target->time_us != 0 || (target->lsn != 0 && at.v < target->lsn)) {
+        (void)diag_set(recovery->diag, ERR_INVALID_PARAMETER_VALUE,
+            "the log ends at %" PRIX64 ", before the point that is asked for", at.v);
+        diag_hint(recovery->diag, "Files are missing from the archive, or nothing was committed "
+                                  "after that point; without one, all is restored.");
+        return ERR_INVALID_PARAMETER_VALUE;
+    }
+    return ERR_OK;
+}
+
 static enum err
 apply_log(struct recovery *recovery, uint64_t snapshot, uint64_t *last_id)
 {
@@ -606,7 +636,8 @@ apply_log(struct recovery *recovery, uint64_t snapshot, uint64_t *last_id)
         TRY(wal_next(recovery->task, db->wal, &record, &end, recovery->diag));
         if (end) {
             TRY(settle(recovery));
-            return check_end(recovery, snapshot);
+            TRY(check_end(recovery, snapshot));
+            return check_target(recovery);
         }
         TRY(task_interrupted(recovery->task, recovery->diag));
         bool commit = record.type == RECORD_COMMIT;
@@ -618,6 +649,11 @@ apply_log(struct recovery *recovery, uint64_t snapshot, uint64_t *last_id)
                 (unsigned long long)record.start.v, record.type, record.version);
             diag_hint(recovery->diag, "Use the version of the server that wrote it.");
             return ERR_CORRUPT;
+        }
+        if (commit && is_beyond(recovery, &record)) {
+            TRY(settle(recovery));
+            world_log(db->world, "recovery stops before %" PRIX64 ", as asked for", record.start.v);
+            return wal_cut(recovery->task, db->wal, record.start, recovery->diag);
         }
         uint64_t id = load_le64(record.payload.data);
         *last_id = id > *last_id ? id : *last_id;
@@ -662,6 +698,14 @@ run(struct recovery *recovery, const struct checkpoint_meta *meta, uint64_t *las
     if (!btree_tree_exists(db->store, (tree_id_t){SYSTEM_TREE})) {
         TRY(btree_tree_create(recovery->task, db->store, (tree_id_t){SYSTEM_TREE}, recovery->diag));
     }
+    const struct recover_target *target = recovery->target;
+    if ((target->lsn != 0 && target->lsn < meta->snapshot) ||
+        (target->time_us != 0 && target->time_us < (int64_t)(meta->hlc >> 12))) {
+        (void)diag_set(recovery->diag, ERR_INVALID_PARAMETER_VALUE,
+            "the backup is of a later point than the one asked for");
+        diag_hint(recovery->diag, "Use an earlier backup.");
+        return ERR_INVALID_PARAMETER_VALUE;
+    }
     enum err err = start_appliers(recovery);
     if (err == ERR_OK) {
         err = apply_log(recovery, meta->snapshot, last_id);
@@ -687,9 +731,11 @@ tell_end(const struct recovery *recovery)
 
 enum err
 recover__run(struct task *task, struct txn_db *db, const struct checkpoint_meta *meta,
-    struct txn_recovery_progress *progress, uint64_t *last_id, bool *any, struct diag *diag)
+    const struct recover_target *target, struct txn_recovery_progress *progress, uint64_t *last_id,
+    bool *any, struct diag *diag)
 {
-    struct recovery recovery = {.task = task, .db = db, .diag = diag, .progress = progress};
+    struct recovery recovery = {
+        .task = task, .db = db, .diag = diag, .progress = progress, .target = target};
     lsn_t from;
     lsn_t limit;
     wal_progress(db->wal, &from, &limit);

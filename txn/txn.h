@@ -51,6 +51,12 @@ struct txn_db_options {
     uint64_t undo_size_max;
     uint64_t locks_max;                              /* row and table locks at once; 0: 8388608 */
     struct txn_recovery_progress *recovery_progress; /* told by txn_db_open; or NULL */
+    const char *archive_directory; /* where the log is copied to; NULL or "": nowhere */
+    /* Restoring (restore.c): apply no commit beyond one of these, and destroy the log behind; 0:
+     * none. An error if the log does not reach so far. */
+    lsn_t recover_to_lsn;
+    int64_t recover_to_us; /* since 1970 */
+    bool restoring;        /* the directory says of itself that it is not complete */
 };
 
 /* Locks the directory, opens or creates, recovers (log after the checkpoint, progress to the log).
@@ -65,6 +71,30 @@ enum err txn_db_checkpoint(struct task *task, struct txn_db *db, struct diag *di
  * read-only transactions, no background tasks, and nothing is changed. */
 enum err txn_db_open_checkpoint(
     struct task *task, const struct txn_db_options *options, struct txn_db **db, struct diag *diag);
+/*
+ * Base backup: a copy of the directory of a running database, made while others read and write. The
+ * data file of the last checkpoint and the log from there to the call's end; a server that starts
+ * on it finds all that had been committed when the call began to return. No checkpoint runs
+ * meanwhile, so the log grows. `directory` must be empty or missing; until the backup is whole it
+ * says so (INCOMPLETE_FILE), and neither server nor restore touches it. `progress` may be NULL.
+ */
+struct txn_backup {
+    lsn_t start, end; /* the log that is in it */
+    uint64_t bytes;   /* copied */
+};
+enum err txn_db_backup(struct task *task, struct txn_db *db, const char *directory,
+    void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+    struct txn_backup *backup, struct diag *diag);
+
+/* A new data directory from a backup, and from an archive (or NULL) to a point in its log; see
+ * recover_to_lsn and recover_to_us in `options`, whose directory is the new one. */
+struct txn_restored {
+    lsn_t lsn;       /* of the last commit that is in it */
+    int64_t time_us; /* when that was, since 1970; 0: unknown */
+};
+enum err txn_db_restore(struct task *task, const struct txn_db_options *options, const char *backup,
+    const char *archive, struct txn_restored *restored, struct diag *diag);
+
 /* Is its store what it should be? The listener is told what is wrong. */
 enum err txn_db_check(struct task *task, struct txn_db *db,
     const struct btree_check_listener *listener, struct btree_check_report *report,

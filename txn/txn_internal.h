@@ -324,6 +324,7 @@ struct txn_db {
     struct wal *wal;
     struct world_file *lock_file;
     bool is_new;
+    bool archiving;
 
     /* Read by everybody, written seldom. */
     _Atomic uint64_t floor; /* ids below: STATE_OLD */
@@ -397,6 +398,7 @@ struct txn_db {
     /* background */
     _Atomic(struct task *) keeper;
     _Atomic(struct task *) checkpointer;
+    _Atomic(struct task *) archiver;
     _Atomic bool keeper_idle;
     _Atomic bool stopping;
     struct task *starter;
@@ -404,6 +406,7 @@ struct txn_db {
     _Atomic int tasks_spawned, tasks_running;
     _Atomic bool checkpoint_busy;
     _Atomic uint64_t checkpoint_lsn; /* snapshot of the last one */
+    _Atomic uint64_t redo_start;     /* of it: where recovery would read the log from */
     _Atomic uint64_t checkpoints;
     _Atomic bool checkpoint_wanted;
     uint64_t checkpoint_wal_size;
@@ -758,15 +761,29 @@ enum {
     META_VERSION = 1,
 };
 
+/* Where to stop, from the options; zero: at the log's end. */
+struct recover_target {
+    uint64_t lsn;
+    int64_t time_us;
+};
 /* Reads the log from db->wal and brings the trees to its end. Alone in the house. */
 enum err recover__run(struct task *task, struct txn_db *db, const struct checkpoint_meta *meta,
-    struct txn_recovery_progress *progress, uint64_t *last_id, bool *any, struct diag *diag);
+    const struct recover_target *target, struct txn_recovery_progress *progress, uint64_t *last_id,
+    bool *any, struct diag *diag);
 /* Checkpoints whenever one is wanted, until db->stopping. */
+/* Nobody else's until the last: the store's file and the log stand still (but for appends). */
+enum err checkpoint__hold(struct task *task, struct txn_db *db, struct diag *diag);
+void checkpoint__let_go(struct txn_db *db);
 void checkpoint__serve(struct task *task, struct txn_db *db);
 enum err checkpoint__version_at(struct task *task, void *arg, const struct btree_row *row,
     lsn_t snapshot, struct btree_version *version, struct diag *diag);
 bool checkpoint__is_settled(void *arg, txn_id_t writer);
 double checkpoint__due(void *arg);
+
+/* In a directory that is not whole yet. */
+#define INCOMPLETE_FILE "incomplete.tusk"
+/* In a backup: what it is. */
+#define LABEL_FILE "backup.tusk"
 
 static inline struct slice
 tree_key(uint8_t memory[8], tree_id_t tree)

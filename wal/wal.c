@@ -30,8 +30,6 @@
  *   W9. tail never passes the end of the last segment made: a flush does not create files.
  *   W10. A segment file has its full size from the moment it has its name.
  */
-#include "wal/wal.h"
-
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -43,82 +41,27 @@
 #include "base/latch.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "wal/wal_internal.h"
 
 enum {
     RECORD_HEAD = 32,
-    BLOCK = WORLD_BLOCK_SIZE,
     READ_SIZE = 1024 * 1024,
     SCAN_PIECE = 64 * 1024,
     FLUSH_SIZE_MAX = 4 * 1024 * 1024,
-    OPEN_SEGMENTS = 8,
     SPARE_SEGMENTS_MIN = 4,
     SPARE_SEGMENTS_MAX = 64,
 };
 #define SEGMENT_SIZE_DEFAULT ((uint64_t)64 << 20)
 #define SCAN_AHEAD           ((uint64_t)2 * WAL_BUFFER_SIZE)
 
-struct open_segment {
-    uint64_t number;
-    struct world_file *file;
-};
-
-struct waiter {
-    struct list_node node;
-    struct task *task;
-    uint64_t lsn;
-    bool linked;
-};
-
-struct wal {
-    struct world *world;
-    char *directory;
-    uint64_t segment_size;
-
-    /* Reading. */
-    uint64_t read_at;
-    uint8_t *window; /* bytes [window_at, window_at + window_size) of the log */
-    uint64_t window_at;
-    size_t window_size;
-    struct buffer record;
-    struct world_file *read_file;
-    uint64_t read_segment;
-    uint64_t limit;
-    uint64_t stale_end; /* what looks like records behind the end reaches to here */
-
-    /* Appending. tail moves under the caller's latch. */
-    uint8_t *ring;
-    _Atomic uint64_t tail;
-    _Atomic uint64_t durable;
-    _Atomic uint64_t flushes;
-
-    struct latch latch; /* the next four */
-    bool flushing;
-    struct list_node waiters;
-    bool preparing;
-
-    /* The flusher's own (W4). */
-    struct open_segment open[OPEN_SEGMENTS];
-
-    /* Segments, by number: first kept, first not yet made. Under files_busy. */
-    uint64_t first_segment;
-    _Atomic uint64_t next_segment;
-    bool files_busy;
-    struct list_node files_waiters;
-};
-
-static void
-segment_path(const struct wal *wal, uint64_t number, char *path, size_t size)
+void
+wal__segment_path(const struct wal *wal, uint64_t number, char *path, size_t size)
 {
     (void)snprintf(path, size, "%s/%016" PRIX64 ".wal", wal->directory, number);
 }
 
 /* ---- opening -----------------------------------------------------------------------------------
  */
-
-struct listing {
-    uint64_t first, next;
-    bool any;
-};
 
 static void
 see_file(void *arg, const char *name)
@@ -136,6 +79,25 @@ see_file(void *arg, const char *name)
         listing->next = number + 1;
     }
     listing->any = true;
+}
+
+enum err
+wal__list(struct task *task, const char *directory, struct listing *listing, struct diag *diag)
+{
+    *listing = (struct listing){0};
+    return world_list_directory(task, directory, see_file, listing, diag);
+}
+
+void
+wal_segment_name(uint64_t number, char name[32])
+{
+    (void)snprintf(name, 32, "%016" PRIX64 ".wal", number);
+}
+
+uint64_t
+wal_segment_size(const struct wal *wal)
+{
+    return wal->segment_size;
 }
 
 /* W8. Reading must be able to begin where it has to: there is always a file with that place, or one
@@ -182,7 +144,7 @@ wal_open(
     struct listing listing = {0};
     enum err err = world_mkdir(task, options->directory, diag);
     if (err == ERR_OK) {
-        err = world_list_directory(task, options->directory, see_file, &listing, diag);
+        err = wal__list(task, options->directory, &listing, diag);
     }
     err = err == ERR_OK ? check_listing(wal, &listing, options, diag) : err;
     uint64_t first_needed = wal->read_at / wal->segment_size;
@@ -220,6 +182,7 @@ wal_close(struct task *task, struct wal *wal)
         task_yield(task);
     }
     close_read_file(task, wal);
+    wal__archive_close(task, wal);
     for (int i = 0; i < OPEN_SEGMENTS; i++) {
         if (wal->open[i].file != NULL) {
             world_file_close(task, wal->open[i].file);
@@ -268,7 +231,7 @@ fill_window(struct task *task, struct wal *wal, uint64_t at, struct diag *diag)
     if (segment != wal->read_segment) {
         close_read_file(task, wal);
         char path[4096];
-        segment_path(wal, segment, path, sizeof path);
+        wal__segment_path(wal, segment, path, sizeof path);
         enum err err = world_file_open(task, path, WORLD_FILE_READ, &wal->read_file, diag);
         if (err == ERR_UNDEFINED_FILE) {
             return diag_set(diag, ERR_CORRUPT, "log file \"%s\" is missing between others", path);
@@ -349,7 +312,7 @@ static enum err
 accuse(const struct wal *wal, uint64_t bad, uint64_t at, struct diag *diag)
 {
     char path[4096];
-    segment_path(wal, bad / wal->segment_size, path, sizeof path);
+    wal__segment_path(wal, bad / wal->segment_size, path, sizeof path);
     (void)diag_set(diag, ERR_CORRUPT,
         "the log record at %" PRIX64 " (file \"%s\", offset %" PRIu64
         ") is damaged, and it had been durable",
@@ -486,7 +449,7 @@ make_segments(struct task *task, struct wal *wal, uint64_t number, struct diag *
     while (err == ERR_OK && wal->next_segment <= number) {
         char path[4096];
         char temporary[4096];
-        segment_path(wal, wal->next_segment, path, sizeof path);
+        wal__segment_path(wal, wal->next_segment, path, sizeof path);
         (void)snprintf(temporary, sizeof temporary, "%s/new.tmp", wal->directory);
         struct world_file *file = NULL;
         err = world_file_open(task, temporary, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &file, diag);
@@ -552,7 +515,7 @@ segment_file(struct task *task, struct wal *wal, uint64_t number)
     }
     struct diag diag;
     char path[4096];
-    segment_path(wal, number, path, sizeof path);
+    wal__segment_path(wal, number, path, sizeof path);
     ASSERT(number < atomic_load(&wal->next_segment)); /* W9 */
     if (world_file_open(task, path, WORLD_FILE_WRITE | WORLD_FILE_DURABLE, &slot->file, &diag) !=
         ERR_OK) {
@@ -567,6 +530,9 @@ void
 wal_free_before(struct task *task, struct wal *wal, lsn_t lsn)
 {
     uint64_t keep = lsn.v / wal->segment_size;
+    if (wal->archive != NULL && wal_archived(wal).v / wal->segment_size < keep) {
+        keep = wal_archived(wal).v / wal->segment_size;
+    }
     files_lock(task, wal);
     bool changed = false;
     /* As many files go into reserve as the log has grown by since the last time: making a new one
@@ -578,13 +544,13 @@ wal_free_before(struct task *task, struct wal *wal, lsn_t lsn)
     while (wal->first_segment < keep && wal->first_segment + 1 < wal->next_segment) { /* W8 */
         char path[4096];
         struct diag diag;
-        segment_path(wal, wal->first_segment, path, sizeof path);
+        wal__segment_path(wal, wal->first_segment, path, sizeof path);
         enum err err = ERR_OK;
         uint64_t current = atomic_load(&wal->tail) / wal->segment_size;
         if (wal->next_segment <= current + spare) {
             /* W1 does not cover it any more: reuse. Old records in it carry old LSNs. */
             char next[4096];
-            segment_path(wal, wal->next_segment, next, sizeof next);
+            wal__segment_path(wal, wal->next_segment, next, sizeof next);
             err = world_rename(task, path, next, &diag);
             wal->next_segment += err == ERR_OK ? 1 : 0;
         } else {
@@ -612,7 +578,7 @@ wal_check_files(struct task *task, struct wal *wal, lsn_t lsn, struct diag *diag
     for (uint64_t number = lsn.v / wal->segment_size;
          number <= last && number < wal->next_segment && err == ERR_OK; number++) {
         char path[4096];
-        segment_path(wal, number, path, sizeof path);
+        wal__segment_path(wal, number, path, sizeof path);
         if (!world_file_exists(task, path)) {
             err = diag_set(diag, ERR_UNDEFINED_FILE,
                 "log file \"%s\" was removed while the server runs", path);
@@ -643,7 +609,7 @@ erase_stale(struct task *task, struct wal *wal, struct diag *diag)
         uint64_t end = (segment + 1) * wal->segment_size;
         end = end < wal->stale_end ? end : wal->stale_end;
         char path[4096];
-        segment_path(wal, segment, path, sizeof path);
+        wal__segment_path(wal, segment, path, sizeof path);
         struct world_file *file = NULL;
         err = world_file_open(task, path, WORLD_FILE_WRITE, &file, diag);
         while (err == ERR_OK && at < end) {
@@ -658,6 +624,25 @@ erase_stale(struct task *task, struct wal *wal, struct diag *diag)
     }
     mem_free(zeroes);
     return err;
+}
+
+enum err
+wal_cut(struct task *task, struct wal *wal, lsn_t at, struct diag *diag)
+{
+    uint64_t segment = at.v / wal->segment_size;
+    close_read_file(task, wal);
+    wal->window_size = 0;
+    while (wal->next_segment > segment + 1) {
+        char path[4096];
+        wal__segment_path(wal, wal->next_segment - 1, path, sizeof path);
+        TRY(world_unlink(task, path, diag));
+        wal->next_segment--;
+    }
+    world_sync_directory(task, wal->directory);
+    wal->read_at = at.v;
+    wal->limit = wal->next_segment * wal->segment_size;
+    wal->stale_end = wal->limit; /* W7: wal_start erases it */
+    return ERR_OK;
 }
 
 /* ---- appending

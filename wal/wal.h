@@ -81,4 +81,30 @@ enum err wal_check_files(struct task *task, struct wal *wal, lsn_t lsn, struct d
 /* No one will read below lsn again: whole segments below it are reused or removed. */
 void wal_free_before(struct task *task, struct wal *wal, lsn_t lsn);
 
+/* While reading: the log ends at `at`, which wal_next gave as a record's start. What lies behind is
+ * destroyed: another history begins here. Then wal_start. */
+enum err wal_cut(struct task *task, struct wal *wal, lsn_t at, struct diag *diag);
+/* Size of a segment file, and the name of the one that holds `at` (20 bytes and zero). */
+uint64_t wal_segment_size(const struct wal *wal);
+void wal_segment_name(uint64_t number, char name[32]);
+
+/* ---- archiving (archive.c)
+ * -----------------------------------------------------------------------
+ *
+ * A copy of the log in another directory, a little behind what is durable: NUMBER.wal for segments
+ * that are full, NUMBER.wal.partial for the one that grows. Segments that are not copied yet are
+ * not given up by wal_free_before.
+ */
+
+/* After wal_start. Looks at what is there: another history's is an error. */
+enum err wal_archive_open(
+    struct task *task, struct wal *wal, const char *directory, struct diag *diag);
+/* Copies what has become durable. One at a time. */
+enum err wal_archive_step(struct task *task, struct wal *wal, struct diag *diag);
+lsn_t wal_archived(const struct wal *wal);
+/* Copies files of an archive that a restored log needs: those that hold [from, ...) into the
+ * directory of a log, where the archive knows more than is there. */
+enum err wal_archive_fetch(struct task *task, const char *archive, const char *directory,
+    uint64_t segment_size, lsn_t from, lsn_t known, struct diag *diag);
+
 #endif /* WAL_WAL_H */

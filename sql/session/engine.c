@@ -91,6 +91,7 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
         .wal_segment_size = options->wal_segment_size,
         .checkpoint_automatic = true,
         .recovery_progress = options->recovery_progress,
+        .archive_directory = sql_config_text(engine->config, "archive_directory"),
     };
     enum err err = txn_db_open(task, &db, &engine->db, diag);
     if (err == ERR_OK) {

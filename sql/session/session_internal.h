@@ -305,6 +305,7 @@ enum {
     QUERY_SHOWN_MAX = 1024, /* track_activity_query_size */
 };
 void activity__register(void);
+void backup__register(void);
 /* A message from the client begins: statement_time is now; and it is this text that it runs, if not
  * NULL. */
 void activity__starts(struct sql_session *session, const char *text, size_t size);

@@ -16,6 +16,8 @@
 const struct setting setting_table[] = {
     {"application_name", SETTING_TEXT, 0, SETTING_REPORT | SETTING_SESSION, "", 0, 0, NULL,
         "Sets the application name to be reported in statistics and logs."},
+    {"archive_directory", SETTING_TEXT, 0, SETTING_SERVER, "", 0, 0, NULL,
+        "Sets the directory to which the log is copied as it grows; empty: none."},
     {"backslash_quote", SETTING_ENUM, 0, 0, "safe_encoding", 0, 0, "safe_encoding|on|off",
         "Has no effect: standard_conforming_strings is always on."},
     {"bytea_output", SETTING_ENUM, 0, 0, "hex", 0, 0, "hex|escape",
