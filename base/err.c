@@ -40,6 +40,7 @@ diag_clear(struct diag *diag)
     diag->position = 0;
     diag->line = 0;
     diag->file = NULL;
+    diag->routine = NULL;
     diag->message[0] = '\0';
     diag->detail[0] = '\0';
     diag->hint[0] = '\0';

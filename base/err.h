@@ -157,7 +157,8 @@ struct diag {
     enum err code;
     uint32_t position; /* 1-based character in the statement's text; 0: none */
     int line;
-    const char *file; /* where it was raised: for the log, not for the client */
+    const char *file;    /* where it was raised */
+    const char *routine; /* PostgreSQL's name for that place, where clients look at it; or NULL */
     char message[DIAG_TEXT_MAX];
     char detail[DIAG_TEXT_MAX]; /* "" where there is none, as all below */
     char hint[DIAG_TEXT_MAX];

@@ -350,22 +350,23 @@ sink_parameter_status(void *arg, const char *name, const char *value)
 }
 
 static void
-put_copy_response(struct buffer *out, char type, uint32_t column_count)
+put_copy_response(struct buffer *out, char type, uint32_t column_count, bool binary)
 {
     size_t start = wire_begin(out, type);
-    buffer_add_u8(out, 0); /* text */
+    buffer_add_u8(out, binary);
     buffer_add_be16(out, (uint16_t)column_count);
     for (uint32_t i = 0; i < column_count; i++) {
-        buffer_add_be16(out, 0);
+        buffer_add_be16(out, binary);
     }
     wire_end(out, start);
 }
 
 static enum err
-sink_copy_in_begin(struct task *task, void *arg, uint32_t column_count, struct diag *diag)
+sink_copy_in_begin(
+    struct task *task, void *arg, uint32_t column_count, bool binary, struct diag *diag)
 {
     struct connection *connection = arg;
-    put_copy_response(&connection->out, 'G', column_count);
+    put_copy_response(&connection->out, 'G', column_count, binary);
     return flush(task, connection, diag);
 }
 
@@ -403,10 +404,11 @@ sink_copy_in_read(struct task *task, void *arg, struct slice *bytes, bool *done,
 }
 
 static enum err
-sink_copy_out_begin(struct task *task, void *arg, uint32_t column_count, struct diag *diag)
+sink_copy_out_begin(
+    struct task *task, void *arg, uint32_t column_count, bool binary, struct diag *diag)
 {
     struct connection *connection = arg;
-    put_copy_response(&connection->out, 'H', column_count);
+    put_copy_response(&connection->out, 'H', column_count, binary);
     return flush_if_large(task, connection, diag);
 }
 
@@ -861,7 +863,10 @@ on_extended(struct task *task, struct connection *connection, on_message *handle
     if (err != ERR_OK) {
         sql_session_abort(task, connection->session);
         connection->skipping = true;
-        (void)report(task, connection, err);
+        /* Told at once: the client may wait for it behind a Flush, which is skipped. */
+        if (report(task, connection, err) && flush(task, connection, &connection->diag) != ERR_OK) {
+            connection->ended = true;
+        }
     } else if (flush_if_large(task, connection, &connection->diag) != ERR_OK) {
         connection->ended = true;
     }

@@ -83,6 +83,7 @@ def main():
     step("lifecycle, ASan", ["tests/system/lifecycle.py", "debug"])
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
     step("settings, ASan", ["tests/system/config.py", "debug"])
+    step("clients", ["tests/clients/run.py"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("statistics, ASan", ["tests/system/statistics.py", "--build", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])

@@ -123,6 +123,9 @@ wire_put_diag(struct buffer *out, char type, const char *severity, const struct 
         put_field(out, 'F', diag->file);
         put_field(out, 'L', line);
     }
+    if (diag->routine != NULL) {
+        put_field(out, 'R', diag->routine);
+    }
     buffer_add_u8(out, 0);
     wire_end(out, start);
 }

@@ -1,5 +1,5 @@
 /*
- * sql/session/copy.c - COPY FROM STDIN and TO STDOUT, text and csv.
+ * sql/session/copy.c - COPY FROM STDIN and TO STDOUT; text and csv (copy_binary.c has the third).
  *
  * Format: PostgreSQL 15 documentation, COPY, "File Formats". Input comes in any cuts; a reader
  * gathers one line (text) or record (csv: line ends inside quotes count) at a time, splits it into
@@ -14,46 +14,10 @@
 #include "sql/catalog/access.h"
 #include "sql/catalog/index_key.h"
 #include "sql/catalog/statistics.h"
-#include "sql/session/session_internal.h"
+#include "sql/session/copy_internal.h"
 
 enum {
     LINE_SIZE_MAX = 1 << 30,
-};
-
-struct copy_options {
-    bool csv;
-    char delimiter, quote, escape;
-    const char *null_text;
-    bool header, header_match;
-    const struct ast_list *force_quote;
-    bool force_quote_all;
-};
-
-struct field {
-    const char *text;
-    size_t size;
-    bool null;
-};
-
-struct copier {
-    struct task *task;
-    struct sql_session *session;
-    struct diag *diag;
-    struct copy_options options;
-    const char *table_name;
-    /* Reading. */
-    struct slice chunk; /* what the sink gave and we have not looked at */
-    bool input_done;
-    struct buffer line;   /* the record, without its line end */
-    struct buffer values; /* unescaped fields, one after another */
-    uint64_t line_number;
-    /* Where we are in it, for the words of an error. */
-    bool line_whole;
-    const char *column_name; /* NULL: none in particular */
-    const struct field *field;
-    struct field *fields;
-    uint32_t field_count; /* of them, in the record at hand */
-    uint32_t field_max;
 };
 
 /* ---- options ----------------------------------------------------------------------------- */
@@ -84,13 +48,10 @@ read_option(struct copier *copier, const struct ast_option *option, struct diag 
               strcmp(text, "1") == 0;
     if (strcmp(option->name, "format") == 0) {
         options->csv = strcasecmp(text, "csv") == 0;
-        if (!options->csv && strcasecmp(text, "text") != 0) {
-            return diag_set(diag,
-                strcasecmp(text, "binary") == 0 ? ERR_FEATURE_NOT_SUPPORTED
-                                                : ERR_INVALID_PARAMETER_VALUE,
-                strcasecmp(text, "binary") == 0 ? "COPY format \"%s\" is not supported"
-                                                : "COPY format \"%s\" not recognized",
-                text);
+        options->binary = strcasecmp(text, "binary") == 0;
+        if (!options->csv && !options->binary && strcasecmp(text, "text") != 0) {
+            return diag_set(
+                diag, ERR_INVALID_PARAMETER_VALUE, "COPY format \"%s\" not recognized", text);
         }
     } else if (strcmp(option->name, "delimiter") == 0) {
         return single_byte(option, text, &options->delimiter, "delimiter", diag);
@@ -135,6 +96,13 @@ read_options(struct copier *copier, const struct ast_copy *copy, const char *tex
             return err;
         }
     }
+    if (options->binary && (options->delimiter != 0 || options->null_text != NULL)) {
+        return diag_set(diag, ERR_SYNTAX, "cannot specify %s in BINARY mode",
+            options->delimiter != 0 ? "DELIMITER" : "NULL");
+    }
+    if (options->binary && options->header) {
+        return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED, "cannot specify HEADER in BINARY mode");
+    }
     options->delimiter = options->delimiter != 0 ? options->delimiter : (options->csv ? ',' : '\t');
     options->null_text =
         options->null_text != NULL ? options->null_text : (options->csv ? "" : "\\N");
@@ -150,8 +118,8 @@ read_options(struct copier *copier, const struct ast_copy *copy, const char *tex
 /* ---- records in
  * ---------------------------------------------------------------------------------- */
 
-static enum err
-next_chunk(struct copier *copier)
+enum err
+copy__next_chunk(struct copier *copier)
 {
     const struct sql_sink *sink = copier->session->sink;
     while (copier->chunk.size == 0 && !copier->input_done) {
@@ -187,7 +155,7 @@ read_record(struct copier *copier, bool *end)
     size_t checked = 0;
     bool any = false;
     for (;;) {
-        TRY(next_chunk(copier));
+        TRY(copy__next_chunk(copier));
         if (copier->chunk.size == 0) {
             *end = !any;
             copier->line_number += any && !inside ? 1 : 0; /* a last line without its end */
@@ -227,7 +195,7 @@ read_record(struct copier *copier, bool *end)
         *end = true;
         while (!copier->input_done) {
             copier->chunk.size = 0;
-            TRY(next_chunk(copier));
+            TRY(copy__next_chunk(copier));
         }
     }
     return ERR_OK;
@@ -575,8 +543,11 @@ build_row(
         copier->column_name = column->name;
         copier->field = field;
         if (!field->null) {
-            TRY(type_input(&eval, column->type, column->typmod, slice_of(field->text, field->size),
-                &values[target->columns[i]]));
+            struct slice bytes = slice_of(field->text, field->size);
+            struct datum *value = &values[target->columns[i]];
+            TRY(copier->options.binary
+                    ? type_receive(&eval, column->type, column->typmod, bytes, value)
+                    : type_input(&eval, column->type, column->typmod, bytes, value));
         }
     }
     copier->column_name = NULL;
@@ -624,20 +595,22 @@ insert_records(struct copier *copier, const struct target *target, struct exec_i
     struct datum *values = arena_array(
         &copier->session->statement, (size_t)target->relation->column_count + 1, sizeof *values);
     bool header = copier->options.header;
+    bool binary = copier->options.binary;
+    TRY(binary ? copy__binary_begin_in(copier) : ERR_OK);
     for (;;) {
         bool end = false;
         copier->line_whole = false;
-        TRY(read_record(copier, &end));
+        TRY(binary ? copy__binary_row_in(copier, target->count, &end) : read_record(copier, &end));
         if (end) {
             return ERR_OK;
         }
-        copier->line_whole = true;
+        copier->line_whole = !binary;
         if (header) {
             header = false;
             TRY(check_header(copier, target));
             continue;
         }
-        TRY(split(copier, target->count));
+        TRY(binary ? ERR_OK : split(copier, target->count));
         TRY(build_row(copier, target, row, values));
         TRY(exec_inserter_row(copier->task, inserter, values));
         arena_reset(row);
@@ -655,6 +628,11 @@ add_context(struct copier *copier)
     };
     struct diag *diag = copier->diag;
     unsigned long long line = copier->line_number;
+    if (copier->options.binary && copier->column_name != NULL) {
+        diag_context(
+            diag, "COPY %s, line %llu, column %s", copier->table_name, line, copier->column_name);
+        return;
+    }
     if (!copier->line_whole ||
         utf8_invalid_at((const char *)copier->line.data, copier->line.size) != copier->line.size) {
         diag_context(diag, "COPY %s, line %llu", copier->table_name, line);
@@ -700,7 +678,8 @@ copy_from(struct copier *copier, const struct ast_copy *copy, uint64_t *rows)
     }
     if (err == ERR_OK) {
         const struct sql_sink *sink = copier->session->sink;
-        err = sink->copy_in_begin(copier->task, sink->arg, target.count, copier->diag);
+        err = sink->copy_in_begin(
+            copier->task, sink->arg, target.count, copier->options.binary, copier->diag);
         if (err == ERR_OK) {
             err = insert_records(copier, &target, inserter, &row, rows);
             statistics_note_changes(target.relation, *rows);
@@ -792,16 +771,23 @@ is_forced(const struct copy_options *options, const char *name)
 static enum err
 send_line(struct copier *copier)
 {
-    buffer_add_u8(&copier->line, '\n');
+    if (!copier->options.binary) {
+        buffer_add_u8(&copier->line, '\n');
+    }
     const struct sql_sink *sink = copier->session->sink;
-    return sink->copy_out_row(
+    enum err err = sink->copy_out_row(
         copier->task, sink->arg, slice_of(copier->line.data, copier->line.size), copier->diag);
+    copier->line.size = 0;
+    return err;
 }
 
 static enum err
 send_row(struct copier *copier, const struct plan *plan, const struct datum *values)
 {
-    copier->line.size = 0;
+    if (copier->options.binary) {
+        copy__binary_row_out(copier, plan, values);
+        return send_line(copier);
+    }
     for (uint32_t i = 0; i < plan->column_count; i++) {
         const struct plan_column *column = &plan->columns[i];
         if (i > 0) {
@@ -830,7 +816,6 @@ send_header(struct copier *copier, const struct plan *plan)
     if (!copier->options.header) {
         return ERR_OK;
     }
-    copier->line.size = 0;
     for (uint32_t i = 0; i < plan->column_count; i++) {
         const char *name = plan->columns[i].name;
         if (i > 0) {
@@ -885,11 +870,19 @@ static enum err
 send_rows(struct copier *copier, const struct planned *planned, struct exec *exec, uint64_t *rows)
 {
     const struct sql_sink *sink = copier->session->sink;
-    TRY(sink->copy_out_begin(copier->task, sink->arg, planned->plan->column_count, copier->diag));
+    TRY(sink->copy_out_begin(copier->task, sink->arg, planned->plan->column_count,
+        copier->options.binary, copier->diag));
     TRY(send_header(copier, planned->plan));
+    if (copier->options.binary) {
+        copy__binary_begin_out(copier); /* it goes with the first row: psycopg expects that */
+    }
     for (;;) {
         const struct datum *row = NULL;
         TRY(exec_next(copier->task, exec, &row));
+        if (row == NULL && copier->options.binary) {
+            copy__binary_end_out(copier);
+            TRY(send_line(copier));
+        }
         if (row == NULL) {
             return sink->copy_out_end(copier->task, sink->arg, copier->diag);
         }

@@ -160,9 +160,13 @@ check_same_result(const struct plan_column *old, uint32_t old_count, bool old_ro
     for (uint32_t i = 0; same && i < old_count; i++) {
         same = old[i].type == plan->columns[i].type && old[i].typmod == plan->columns[i].typmod;
     }
-    return same ? ERR_OK
-                : diag_set(
-                      diag, ERR_FEATURE_NOT_SUPPORTED, "cached plan must not change result type");
+    if (same) {
+        return ERR_OK;
+    }
+    (void)diag_set(diag, ERR_FEATURE_NOT_SUPPORTED, "cached plan must not change result type");
+    diag->routine =
+        "RevalidateCachedQuery"; /* JDBC and asyncpg know it by this, and prepare anew */
+    return ERR_FEATURE_NOT_SUPPORTED;
 }
 
 static void

@@ -78,11 +78,11 @@ struct sql_sink {
     /* COPY. in_read gives the next bytes the client sent (any cut), *done at CopyDone; a CopyFail
      * is ERR_QUERY_CANCELED. */
     enum err (*copy_in_begin)(
-        struct task *task, void *arg, uint32_t column_count, struct diag *diag);
+        struct task *task, void *arg, uint32_t column_count, bool binary, struct diag *diag);
     enum err (*copy_in_read)(
         struct task *task, void *arg, struct slice *bytes, bool *done, struct diag *diag);
     enum err (*copy_out_begin)(
-        struct task *task, void *arg, uint32_t column_count, struct diag *diag);
+        struct task *task, void *arg, uint32_t column_count, bool binary, struct diag *diag);
     enum err (*copy_out_row)(struct task *task, void *arg, struct slice bytes, struct diag *diag);
     enum err (*copy_out_end)(struct task *task, void *arg, struct diag *diag);
 };

@@ -329,9 +329,18 @@ check_text(struct task *task, const struct setting *setting, const char *value, 
     struct diag *diag)
 {
     if (strcmp(setting->name, "client_encoding") == 0) {
-        if (strcasecmp(value, "UTF8") != 0 && strcasecmp(value, "UTF-8") != 0 &&
-            strcasecmp(value, "UNICODE") != 0 && strcasecmp(value, "SQL_ASCII") != 0) {
-            if (!is_encoding(value)) {
+        /* Only letters and digits count, as in PostgreSQL: asyncpg says 'utf-8', quotes and all. */
+        char name[32];
+        size_t size = 0;
+        for (const char *at = value; *at != '\0' && size + 1 < sizeof name; at++) {
+            if (isalnum((unsigned char)*at)) {
+                name[size++] = *at;
+            }
+        }
+        name[size] = '\0';
+        if (strcasecmp(name, "utf8") != 0 && strcasecmp(name, "unicode") != 0 &&
+            strcasecmp(name, "sqlascii") != 0) {
+            if (!is_encoding(name)) {
                 return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
                     "invalid value for parameter \"client_encoding\": \"%s\"", value);
             }

@@ -600,6 +600,31 @@ def copy(s):
     copy_in("copy cp from stdin with (format csv)", b"49,a\n")
     copy_in("copy cp from stdin with (format csv)", b"49,a,1\r\n50,b,2\r\n")
     s.simple("select * from cp where a >= 40 order by a")
+    s.head("binary")
+    head = b"PGCOPY\n\xff\r\n\0" + int32(0) + int32(0)
+    field = lambda data: int32(len(data)) + data
+    row = int16(3) + field(int32(70)) + field(b"bin\\ary") + int32(-1)
+    rest = int16(3) + field(int32(71)) + field(b"") + field(int16(1) + int16(0) * 2 + int16(1) + int16(7))
+    for parts in ((head + row + rest + int16(-1),), (head[:5], head[5:] + row[:9], b"", row[9:]),
+                  (b"PGCOPY\n\xfe\r\n\0" + int32(0) + int32(0),), (head[:13],), (head[:17],),
+                  (head[:11] + int32(1 << 16) + int32(0),), (head[:11] + int32(1) + int32(3) + b"ab",),
+                  (head[:11] + int32(1) + int32(2) + b"ab" + int16(-1),),
+                  (head + int16(2) + row[2:],), (head + row[:-1],), (head + int16(3)[:1],),
+                  (head + int16(3) + int32(-2),), (head + int16(-1) + b"x",),
+                  (head + int16(3) + field(b"abc") + int32(-1) * 2,),
+                  (head + int16(3) + field(int32(70)) + field(b"\xff") + int32(-1),)):
+        copy_in("copy cp from stdin (format binary)", *parts)
+        s.simple("select count(*) from cp")
+        s.simple("delete from cp where a = 70 and b <> 'bin\\ary'")
+        s.simple("delete from cp where a in (70, 71)")
+    copy_in("copy cp from stdin binary", head + row)
+    for options in ("format binary, delimiter ','", "format binary, null 'x'", "format binary, header"):
+        copy_in(f"copy cp from stdin ({options})")
+    s.simple("copy (select a, b, c, null::int from cp where a < 3 order by a) to stdout (format binary)")
+    s.simple("copy (select 1 where false) to stdout with binary")
+    s.simple("copy (select true, 1.5::float8, date '2024-01-01', '\\x00ff'::bytea, array[1,2], "
+             "interval '1 day 2 s') to stdout (format binary)")
+    s.simple("delete from cp where a = 70")
     s.head("COPY TO STDOUT")
     s.simple("delete from cp where a > 3 and a < 40")
     for sql in ("copy cp to stdout", "copy cp (c, a) to stdout",
@@ -714,6 +739,20 @@ def startup(s):
     raw.close()
 
 
+def early_errors(s):
+    """An error in a pipeline is told before its Sync, with a Flush or without."""
+    c = s.connection
+    for name, flush in (("a Flush", True), ("nothing", False)):
+        s.head(f"an error, then {name}")
+        c.parse("select 1 from nosuch_early")
+        c.describe("S")
+        if flush:
+            c.flush()
+        s.lines.append(c.receive().type)
+        c.sync()
+        s.lines += [m.type for m in c.until_ready()]
+
+
 def cancel(s):
     s.head("cancel")
     s.connection.send(b"Q", cstr("select pg_sleep(20)"))
@@ -725,7 +764,7 @@ def cancel(s):
 
 
 SCENARIOS = (startup, simple, types, inference, results, portals, statements, pipeline, copy, misuse,
-             cancel)
+             early_errors, cancel)
 
 
 def run(port):

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Real clients against Tusk: each a script of its own, which says what worked.
+
+    tests/clients/run.py [--build release] [--postgres] [--trace] [NAME ...]
+
+--postgres runs them on PostgreSQL 15 instead: what fails there says nothing about Tusk. What is
+known not to work, and why, stands in KNOWN: it may fail, and is told of when it does not.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import postgres
+from server import Checks, Server
+
+PYTHON = "/usr/bin/python3" # Debian's, which has Debian's packages
+# client -> {what: which request fails and why}
+NO_CURSORS = "DECLARE is refused: 0A000"
+NO_LISTEN = "LISTEN is refused: 0A000"
+NO_ENUM = "CREATE TYPE is refused: 0A000"
+NO_RECURSIVE = "WITH RECURSIVE, which finds types, is refused: 0A000"
+KNOWN = {
+    "psycopg2": {"named cursor": NO_CURSORS, "scrollable cursor, with hold": NO_CURSORS,
+                 "notifications": NO_LISTEN,
+                 "composite and range adapters ask the catalog": NO_ENUM},
+    "psycopg3": {"server-side cursor": NO_CURSORS, "enum from the catalog": NO_ENUM,
+                 "notifications": NO_LISTEN},
+    "asyncpg": {"types": NO_RECURSIVE, "executemany and fetch": NO_RECURSIVE,
+                "enum and its array by introspection": NO_ENUM, "notifications": NO_LISTEN,
+                "pool, reset by its queries": "CLOSE ALL and UNLISTEN are refused: 0A000"},
+}
+
+
+class Client:
+    def __init__(self, name, command, needs=None, prepare=None):
+        self.name, self.command, self.needs, self.prepare = name, command, needs, prepare
+
+    def missing(self):
+        """What is not installed, or None."""
+        if self.needs is None:
+            return None
+        run = subprocess.run(self.needs, capture_output=True, text=True, check=False)
+        return None if run.returncode == 0 else (run.stderr.strip().split("\n") or [""])[-1]
+
+
+def python(name, module):
+    return Client(name, [PYTHON, os.path.join(HERE, f"{name}_client.py")],
+                  [PYTHON, "-c", f"import {module}"])
+
+
+CLIENTS = [
+    python("psycopg2", "psycopg2"),
+    python("psycopg3", "psycopg"),
+    python("asyncpg", "asyncpg"),
+]
+
+
+def run_client(checks, client, environment):
+    missing = client.missing()
+    if missing is not None:
+        print(f"{client.name}: not installed here ({missing}): not run")
+        return
+    folder = tempfile.mkdtemp(prefix="tusk_client_")
+    try:
+        command = client.prepare(folder) if client.prepare else client.command
+        if command is None:
+            print(f"{client.name}: could not be installed: not run")
+            return
+        run = subprocess.run(command, env={**environment, "TMPDIR": folder}, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             timeout=300, check=False)
+        output, code = run.stdout, run.returncode
+    except subprocess.TimeoutExpired as error:
+        output, code = (error.stdout or b"").decode("utf-8", "replace"), "no end after 300 s"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    known = KNOWN.get(client.name, {})
+    found = re.findall(r"^(ok|not ok) ([^:\n]*)(?:: (.*))?$", output, re.M)
+    for result, what, why in found:
+        if what in known:
+            print(f"{client.name}: {what}: {'known not to work' if result != 'ok' else 'works now'}"
+                  f" ({known[what]})")
+            continue
+        checks.check(f"{client.name}: {what}", result == "ok", why)
+    checks.check(f"{client.name} ran to its end", code == 0 and len(found) > 0,
+                 f"{code}: {output[-1500:]}")
+    print(f"{client.name}: {sum(f[0] == 'ok' for f in found)} of {len(found)}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--build", default="release")
+    parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--trace", action="store_true")
+    options = parser.parse_args()
+    checks = Checks()
+    with (postgres.Postgres() if options.postgres else Server(options.build)) as server:
+        environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(server.port),
+                       "PGUSER": "postgres", "PGDATABASE": "postgres", "PGSSLMODE": "prefer",
+                       "PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1", "PGCONNECT_TIMEOUT": "20"}
+        if options.trace:
+            environment["TRACE"] = "1"
+        for client in CLIENTS:
+            if not options.names or client.name in options.names:
+                run_client(checks, client, environment)
+    return checks.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
