@@ -1167,10 +1167,11 @@ put_with(struct writer *w, const struct ast_with *with)
                                          : "");
         text(w, "(");
         line(w, "", 0, 0, 0);
-        ASSERT(cte->query->kind == AST_SELECT);
         bool before = w->inside;
         w->inside = true;
-        put_query(w, ast_as_select(cte->query), w->indent);
+        if (cte->query->kind == AST_SELECT) { /* others are refused by whoever binds the text */
+            put_query(w, ast_as_select(cte->query), w->indent);
+        }
         w->inside = before;
         line(w, "", 0, 0, 0);
         text(w, ")");

@@ -33,7 +33,8 @@ struct parser_deparse {
     const char *(*target_name)(void *arg, const struct ast_node *value);
 };
 
-/* A query of SELECTs only. Trees are bounded (A2), and a level takes a few hundred bytes of stack.
+/* Of data-modifying WITH queries the name alone. Trees are bounded (A2), and a level takes a few
+ * hundred bytes of stack.
  */
 void parser_deparse_query(
     const struct parser_deparse *style, const struct ast_select *query, struct buffer *to);

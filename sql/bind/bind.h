@@ -61,6 +61,21 @@ enum rel_kind {
     REL_VIRTUAL,
     REL_QUERY,
     REL_FUNCTION,
+    REL_SHARED, /* a WITH query that runs once */
+};
+
+/* A WITH query that runs once. */
+struct shared {
+    const char *name;
+    struct query *query;   /* recursive: what it begins with */
+    struct modify *modify; /* or this */
+    bool recursive, all;
+    struct query *step;
+    struct expr **left_exprs, **right_exprs; /* recursive: of one type */
+    reg_t base;                              /* recursive: its columns */
+    struct target *columns;                  /* names and types */
+    uint32_t column_count;
+    struct plan_shared *planned;
 };
 
 struct rel {
@@ -78,6 +93,8 @@ struct rel {
     struct expr **args; /* of all calls */
     uint32_t arg_count;
     bool ordinality;
+    struct shared *shared;
+    bool work;                     /* SHARED: the last rows of a recursive query */
     bool modify;                   /* the table an UPDATE or DELETE changes */
     struct plan_relation *planned; /* set when its scan is made */
 };
@@ -263,11 +280,24 @@ enum clause { /* for errors: "aggregate functions are not allowed in WHERE" */
     CLAUSE_WINDOW,
 };
 
+enum cte_state {
+    CTE_NEW,
+    CTE_ANCHOR, /* being bound */
+    CTE_STEP,   /* its recursive term is being bound */
+    CTE_BOUND,
+};
+
 struct cte {
     const char *name;
     const struct ast_cte *ast;
     struct scope *scope; /* where its query is bound */
-    struct cte *next;
+    struct cte *next;    /* that stand before it */
+    struct cte *visible; /* RECURSIVE: all; else those before it */
+    bool recursive;
+    enum cte_state state;
+    uint32_t references;   /* in the text, as far as known */
+    uint32_t met;          /* references to itself in its recursive term */
+    struct shared *shared; /* NULL: bound at each reference */
 };
 
 struct scope {
@@ -318,6 +348,8 @@ struct binder {
     struct plan_table_lock *locks;
     uint32_t lock_count, lock_capacity;
     bool writes;
+    struct scope *outer;      /* of a data-modifying WITH query: what is around it */
+    struct vec modifying;     /* struct shared * */
     struct bind_notes *notes; /* NULL: nobody asks */
     oid_t role;       /* in whose name: of a view's query its owner; 0: the session's user */
     struct vec needs; /* access.c */
@@ -491,8 +523,16 @@ enum err bind_table_rel(struct binder *binder, struct query *query, const struct
     const char *alias, struct rel **rel);
 enum err bind_lookup_relation(
     struct binder *binder, const struct ast_table *table, const struct relation **relation);
+struct scope *scope_without_items(struct binder *binder, const struct scope *scope);
 enum err scope_add_item(
     struct binder *binder, struct scope *scope, struct from_item *item, int32_t location);
+
+/* with.c */
+enum err bind_with(struct binder *binder, struct scope *scope, const struct ast_with *with,
+    const struct ast_select *select);
+/* A reference. *query: to be placed as a subquery; else *rel is to be. */
+enum err bind_cte(struct binder *binder, struct scope *scope, struct scope *found, struct cte *cte,
+    const struct ast_table *table, struct query **query, struct rel **rel);
 
 /* aggregate.c */
 enum err bind_aggregate(struct binder *binder, struct scope *scope, const struct ast_call *call,
@@ -524,7 +564,6 @@ bool query_untie(
 /* The one column of the query, cast. */
 enum err query_cast_column(struct binder *binder, struct query **query, oid_t type);
 struct scope *scope_new(struct binder *binder, struct scope *parent, struct query *query);
-enum err bind_with(struct binder *binder, struct scope *scope, const struct ast_with *with);
 enum err bind_targets(struct binder *binder, struct scope *scope, const struct ast_list *list,
     enum clause clause, struct target **targets, uint32_t *count);
 

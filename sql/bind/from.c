@@ -255,7 +255,7 @@ place_query(struct binder *binder, struct scope *scope, struct query *query, boo
 }
 
 /* What a subquery in FROM without LATERAL sees: the queries around its own, and WITH's names. */
-static struct scope *
+struct scope *
 scope_without_items(struct binder *binder, const struct scope *scope)
 {
     struct scope *outer = arena_alloc(binder->arena, sizeof *outer);
@@ -329,37 +329,41 @@ bind_view(struct binder *binder, struct scope *scope, const struct ast_table *ta
 }
 
 static enum err
-bind_cte_reference(struct binder *binder, struct scope *scope, struct scope *found,
-    const struct cte *cte, const struct ast_table *table, bool nullable, struct from_item **item,
-    struct join_tree **tree)
+bind_cte_reference(struct binder *binder, struct scope *scope, struct scope *found, struct cte *cte,
+    const struct ast_table *table, bool nullable, struct from_item **item, struct join_tree **tree)
 {
-    if (cte->ast->query->kind != AST_SELECT) {
-        return bind_unsupported(
-            binder, cte->ast->node.location, "data-modifying statements in WITH are");
+    struct query *query = NULL;
+    struct rel *rel = NULL;
+    const char *alias = table->alias != NULL ? table->alias : cte->name;
+    TRY(bind_cte(binder, scope, found, cte, table, &query, &rel));
+    if (rel == NULL) {
+        return place_query(binder, scope, query, nullable, alias, table->columns,
+            table->node.location, item, tree);
     }
-    struct scope *inside = scope_without_items(binder, cte->scope);
-    inside->ctes = cte->next;
-    struct query *query;
-    TRY(bind_select(binder, inside, ast_as_select(cte->ast->query), &query));
-    if (query->correlated) {
-        for (struct scope *at = scope; at != NULL && at != found; at = at->parent) {
-            if (at->query != NULL) {
-                at->query->correlated = true;
-            }
-        }
+    if (rel->work && nullable) {
+        return bind_error(binder, table->node.location, ERR_INVALID_RECURSION,
+            "recursive reference to query \"%s\" must not appear within an outer join", cte->name);
     }
-    uint32_t names = ast_list_count(cte->ast->columns);
-    if (names > query->column_count) {
-        return bind_error(binder, cte->ast->node.location, ERR_INVALID_COLUMN_REFERENCE,
-            "WITH query \"%s\" has %u columns available but %u columns specified", cte->name,
-            query->column_count, names);
+    rel->alias = alias;
+    TRY(rel_add(binder, scope->query, rel));
+    const struct shared *shared = rel->shared;
+    struct from_item *made = arena_alloc(binder->arena, sizeof *made);
+    made->alias = alias;
+    made->rel = rel;
+    made->column_count = shared->column_count;
+    const char **names = arena_alloc(binder->arena, (shared->column_count + 1) * sizeof *names);
+    struct expr **exprs = arena_alloc(binder->arena, (shared->column_count + 1) * sizeof *exprs);
+    for (uint32_t i = 0; i < shared->column_count; i++) {
+        const struct target *column = &shared->columns[i];
+        names[i] = column->name;
+        exprs[i] =
+            expr_register(binder, rel->base + i, column->expr->type, column->expr->typmod, -1);
     }
-    for (uint32_t i = 0; i < names; i++) {
-        query->targets[i].name = ast_as_name(ast_list_at(cte->ast->columns, i))->text;
-    }
-    return place_query(binder, scope, query, nullable,
-        table->alias != NULL ? table->alias : cte->name, table->columns, table->node.location, item,
-        tree);
+    made->names = names;
+    made->exprs = exprs;
+    *item = made;
+    *tree = tree_of(binder, rel);
+    return item_alias_columns(binder, made, table->columns, table->node.location);
 }
 
 /* ---- tables and functions ----------------------------------------------------------------------
@@ -374,7 +378,7 @@ bind_range_table(struct binder *binder, struct scope *scope, const struct ast_ta
     }
     if (table->schema == NULL) {
         for (struct scope *at = scope; at != NULL; at = at->parent) {
-            for (const struct cte *cte = at->ctes; cte != NULL; cte = cte->next) {
+            for (struct cte *cte = at->ctes; cte != NULL; cte = cte->next) {
                 if (strcmp(cte->name, table->name) == 0) {
                     return bind_cte_reference(binder, scope, at, cte, table, nullable, item, tree);
                 }

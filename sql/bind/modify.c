@@ -383,8 +383,8 @@ bind_insert(struct binder *binder, const struct ast_insert *insert, struct modif
     struct modify *modify = arena_alloc(binder->arena, sizeof *modify);
     modify->statement = STATEMENT_INSERT;
     struct query *none = arena_alloc(binder->arena, sizeof *none);
-    struct scope *scope = scope_new(binder, NULL, none);
-    TRY(bind_with(binder, scope, &insert->with));
+    struct scope *scope = scope_new(binder, binder->outer, none);
+    TRY(bind_with(binder, scope, &insert->with, NULL));
     const struct relation *relation;
     TRY(target_relation(binder, insert->table, "insert into", &relation));
     bind_need(binder, relation, PRIVILEGE_INSERT);
@@ -434,10 +434,10 @@ bind_target_query(struct binder *binder, const struct ast_table *table, const ch
 {
     const struct relation *relation;
     struct query *query = arena_alloc(binder->arena, sizeof *query);
-    struct scope *scope = scope_new(binder, NULL, query);
+    struct scope *scope = scope_new(binder, binder->outer, query);
     query->kind = QUERY_SELECT;
     query->first_reg = binder->next_reg;
-    TRY(bind_with(binder, scope, with));
+    TRY(bind_with(binder, scope, with, NULL));
     TRY(target_relation(binder, table, verb, &relation));
     modify->relation = relation;
     modify->source = query;

@@ -451,6 +451,13 @@ tree_reads(const struct join_tree *tree, void (*read)(void *arg, reg_t reg), voi
         if (rel->kind == REL_QUERY) {
             query_reads(rel->query, read, arg);
         }
+        if (rel->kind == REL_SHARED && !rel->work && rel->shared->query != NULL &&
+            rel->shared->query->correlated) {
+            query_reads(rel->shared->query, read, arg);
+            if (rel->shared->step != NULL) {
+                query_reads(rel->shared->step, read, arg);
+            }
+        }
         for (uint32_t i = 0; i < rel->arg_count; i++) {
             expr_reads(rel->args[i], read, arg);
         }

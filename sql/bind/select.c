@@ -13,38 +13,6 @@ scope_new(struct binder *binder, struct scope *parent, struct query *query)
     return scope;
 }
 
-enum err
-bind_with(struct binder *binder, struct scope *scope, const struct ast_with *with)
-{
-    if (ast_list_count(with->ctes) == 0) {
-        return ERR_OK;
-    }
-    if (with->recursive) {
-        return bind_unsupported(binder, with->location, "WITH RECURSIVE is");
-    }
-    AST_FOREACH(at, with->ctes)
-    {
-        const struct ast_cte *ast = ast_as_cte(*at);
-        for (const struct cte *have = scope->ctes; have != NULL; have = have->next) {
-            if (have->scope == scope && strcmp(have->name, ast->name) == 0) {
-                return bind_error(binder, ast->node.location, ERR_DUPLICATE_ALIAS,
-                    "WITH query name \"%s\" specified more than once", ast->name);
-            }
-        }
-        if (ast->query->kind != AST_SELECT) {
-            return bind_unsupported(
-                binder, ast->node.location, "data-modifying statements in WITH are");
-        }
-        struct cte *cte = arena_alloc(binder->arena, sizeof *cte);
-        cte->name = ast->name;
-        cte->ast = ast;
-        cte->scope = scope;
-        cte->next = scope->ctes;
-        scope->ctes = cte;
-    }
-    return ERR_OK;
-}
-
 /* ---- targets --------------------------------------------------------------------------------- */
 
 struct target_list {
@@ -518,6 +486,11 @@ lock_rel(struct binder *binder, struct query *query, struct rel *rel,
     const struct ast_locking *locking, bool named)
 {
     const char *name = locking_name(locking->strength);
+    if (rel->kind == REL_SHARED) {
+        return !named ? ERR_OK
+                      : bind_error(binder, locking->node.location, ERR_FEATURE_NOT_SUPPORTED,
+                            "%s cannot be applied to a WITH query", name);
+    }
     if (rel->kind == REL_FUNCTION || rel->kind == REL_VIRTUAL) {
         if (named) {
             return bind_error(binder, locking->node.location, ERR_FEATURE_NOT_SUPPORTED,
@@ -836,7 +809,7 @@ bind_query(struct binder *binder, struct scope *parent, const struct ast_select 
     made->first_reg = binder->next_reg;
     *query = made;
     binder->depth++;
-    enum err err = bind_with(binder, scope, &select->with);
+    enum err err = bind_with(binder, scope, &select->with, select);
     if (err == ERR_OK) {
         if (select->op != AST_SET_NONE) {
             err = bind_set(binder, scope, made, select);

@@ -96,6 +96,8 @@ exec__visit_exprs(const struct plan_node *node, exec__visit_expr *visit, void *a
     case PLAN_DELETE:
         modify_exprs(node, visit, arg);
         break;
+    case PLAN_SHARED:
+    case PLAN_RECURSIVE:
     case PLAN_SCAN:
     case PLAN_VIRTUAL:
     case PLAN_FILTER:
@@ -164,6 +166,17 @@ exec__visit_fills(const struct plan_node *node, exec__visit_reg *visit, void *ar
             fill_targets(aggregate->order_targets, aggregate->order_count, visit, arg);
         }
         break;
+    case PLAN_SHARED:
+        for (uint32_t i = 0; i < node->shared.shared->column_count; i++) {
+            visit(arg, node->shared.base + i, node->shared.shared->types[i]);
+        }
+        break;
+    case PLAN_RECURSIVE:
+        for (uint32_t i = 0; i < node->recursive.shared->column_count; i++) {
+            visit(arg, node->recursive.base + i, node->recursive.shared->types[i]);
+        }
+        visit(arg, node->recursive.shared->round, TYPE_INT8);
+        break;
     case PLAN_WINDOW:
         for (uint32_t i = 0; i < node->window.call_count; i++) {
             visit(arg, node->window.calls[i].result, node->window.calls[i].type);
@@ -218,6 +231,17 @@ exec__visit_reads(const struct plan_node *node, exec__visit_reg *visit, void *ar
     case PLAN_DISTINCT:
         for (uint32_t i = 0; i < node->distinct.key_count; i++) {
             visit(arg, node->distinct.keys[i].reg, node->distinct.keys[i].type);
+        }
+        break;
+    case PLAN_SHARED:
+        if (node->shared.work) {
+            visit(arg, node->shared.shared->round, TYPE_INT8);
+        }
+        break;
+    case PLAN_RECURSIVE:
+        for (uint32_t i = 0; i < node->recursive.shared->column_count; i++) {
+            visit(arg, node->recursive.inputs[0][i], node->recursive.shared->types[i]);
+            visit(arg, node->recursive.inputs[1][i], node->recursive.shared->types[i]);
         }
         break;
     case PLAN_WINDOW:

@@ -6,7 +6,9 @@
 
 struct survey {
     struct compiler *compiler;
-    bool *reads, *fills; /* NULL: only by_reference is gathered */
+    bool *reads, *fills;               /* NULL: only by_reference is gathered */
+    const struct plan_shared **shared; /* met already */
+    uint32_t shared_count, shared_capacity;
 };
 
 static enum err survey_node(struct survey *survey, const struct plan_node *node);
@@ -69,6 +71,23 @@ survey_read(void *arg, reg_t reg, oid_t type)
     }
 }
 
+/* A WITH query once per survey, however often it is read. */
+static enum err
+survey_shared(struct survey *survey, const struct plan_shared *shared)
+{
+    for (uint32_t i = 0; i < survey->shared_count; i++) {
+        if (survey->shared[i] == shared) {
+            return ERR_OK;
+        }
+    }
+    if (survey->shared_count == survey->shared_capacity) {
+        survey->shared = compile__grow(survey->compiler->arena, (void *)(uintptr_t)survey->shared,
+            survey->shared_count, &survey->shared_capacity, sizeof(struct plan_shared *));
+    }
+    survey->shared[survey->shared_count++] = shared;
+    return survey_node(survey, shared->root);
+}
+
 static enum err
 survey_node(struct survey *survey, const struct plan_node *node)
 {
@@ -77,6 +96,10 @@ survey_node(struct survey *survey, const struct plan_node *node)
     TRY(in.err);
     exec__visit_fills(node, survey_fill, survey);
     exec__visit_reads(node, survey_read, survey);
+    if (node->kind == PLAN_SHARED && !node->shared.work) {
+        TRY(compile__check_depth(survey->compiler));
+        TRY(survey_shared(survey, node->shared.shared));
+    }
     for (int i = 0; i < 2; i++) {
         if (node->children[i] != NULL) {
             TRY(compile__check_depth(survey->compiler));
@@ -461,6 +484,44 @@ compile_distinct(struct compiler *compiler, const struct plan_node *node, struct
     return ERR_OK;
 }
 
+static enum err compile_node(struct compiler *compiler, const struct plan_node *node,
+    bool main_tree, struct node_code **code_out);
+
+/* The code of a WITH query; compiled at the first that reads it. */
+static enum err
+compile_shared(
+    struct compiler *compiler, const struct plan_shared *plan, const struct shared_code **result)
+{
+    for (uint32_t i = 0; i < compiler->shared_count; i++) {
+        if (compiler->shared[i]->plan == plan) {
+            *result = compiler->shared[i];
+            return ERR_OK;
+        }
+    }
+    if (compiler->shared_count == compiler->shared_capacity) {
+        compiler->shared = compile__grow(compiler->arena, (void *)(uintptr_t)compiler->shared,
+            compiler->shared_count, &compiler->shared_capacity, sizeof(struct shared_code *));
+    }
+    struct shared_code *code = arena_alloc(compiler->arena, sizeof *code);
+    code->plan = plan;
+    code->number = compiler->shared_count;
+    compiler->shared[compiler->shared_count++] = code;
+    bool *by_reference = arena_array(compiler->arena, (size_t)plan->column_count + 1, sizeof(bool));
+    for (uint32_t i = 0; i < plan->column_count; i++) {
+        by_reference[i] = is_by_reference(plan->types[i]);
+    }
+    code->columns = (struct reg_list){
+        .regs = plan->regs, .by_reference = by_reference, .count = plan->column_count};
+    TRY(find_external(compiler, plan->root, &code->external));
+    *result = code;
+    struct builder before = compile__begin(compiler);
+    compiler->stack += STACK_OF_SUBPLAN;
+    enum err err = compile_node(compiler, plan->root, false, &code->root);
+    compiler->stack -= STACK_OF_SUBPLAN;
+    (void)compile__end(compiler, before, 0);
+    return err;
+}
+
 static enum err
 compile_window(struct compiler *compiler, const struct plan_node *node, struct node_code *code)
 {
@@ -650,6 +711,14 @@ compile_kind(struct compiler *compiler, const struct plan_node *node, struct nod
         return compile_limit(compiler, node, code);
     case PLAN_AGGREGATE:
         return compile_aggregate(compiler, node, code);
+    case PLAN_SHARED:
+        code->kind = &exec__shared;
+        return compile_shared(compiler, node->shared.shared, &code->shared.code);
+    case PLAN_RECURSIVE:
+        code->kind = &exec__recursive;
+        TRY(compile_shared(compiler, node->recursive.shared, &code->shared.code));
+        code->shared.by_reference = code->shared.code->columns.by_reference;
+        return ERR_OK;
     case PLAN_WINDOW:
         return compile_window(compiler, node, code);
     case PLAN_DISTINCT:
@@ -771,6 +840,7 @@ state_size(const struct exec_program *program)
     size += aligned(program->slot_count * sizeof(struct datum));
     size += aligned(program->node_count * sizeof(struct node *));
     size += aligned(program->subplan_count * sizeof(struct subplan_state));
+    size += aligned(program->shared_count * sizeof(struct shared_state));
     for (uint32_t i = 0; i < program->node_count; i++) {
         size += aligned(program->nodes[i]->kind->state_size);
     }
@@ -797,7 +867,16 @@ exec_compile(struct arena *arena, const struct plan *plan, struct exec_program *
     };
     struct survey survey = {.compiler = &compiler};
     TRY(survey_node(&survey, plan->root));
+    for (uint32_t i = 0; i < plan->modifying_count; i++) {
+        TRY(survey_shared(&survey, plan->modifying[i]));
+    }
+    for (uint32_t i = 0; i < plan->modifying_count; i++) {
+        const struct shared_code *shared;
+        TRY(compile_shared(&compiler, plan->modifying[i], &shared));
+    }
     TRY(compile_node(&compiler, plan->root, true, &program->root));
+    program->shared = compiler.shared;
+    program->shared_count = compiler.shared_count;
     program->node_count = compiler.next_sub;
     program->constants = compiler.constants;
     program->constant_count = compiler.constant_count;

@@ -31,6 +31,8 @@ struct compiler {
     uint32_t loose_count, loose_capacity;
     struct constant *constants;
     uint32_t constant_count, constant_capacity;
+    const struct shared_code **shared;
+    uint32_t shared_count, shared_capacity;
     uint32_t next_main, next_sub; /* node numbers */
     size_t stack; /* that the nodes around the one being compiled use when they run */
 };

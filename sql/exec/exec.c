@@ -48,6 +48,7 @@ exec_open(struct task *task, const struct exec_program *program, const struct ex
     }
     x->nodes = carve(&memory, program->node_count * sizeof *x->nodes);
     x->subplans = carve(&memory, program->subplan_count * sizeof *x->subplans);
+    x->shared = carve(&memory, program->shared_count * sizeof *x->shared);
     for (uint32_t i = 0; i < program->node_count; i++) {
         x->nodes[i] = carve(&memory, program->nodes[i]->kind->state_size);
         x->nodes[i]->code = program->nodes[i];
@@ -109,6 +110,11 @@ exec_next(struct task *task, struct exec *x, const struct datum **row)
     x->machine.eval.task = task;
     if (!x->started) {
         x->started = true;
+        for (uint32_t i = 0; i < x->program->shared_count; i++) {
+            if (x->program->shared[i]->plan->modifies) {
+                TRY(exec__shared_finish(task, x, i));
+            }
+        }
         TRY(exec__start(task, x, root));
     }
     TRY(exec__next(task, x, root, &found));
@@ -147,6 +153,7 @@ exec_close(struct task *task, struct exec *x)
         statistics_note_changes(root->modify.relation, x->row_count);
     }
     exec__subplans_close(x);
+    exec__shared_close(task, x);
     foreign__destroy(x->foreign);
     buffer_destroy(&x->machine.text);
     arena_destroy(&x->temp);

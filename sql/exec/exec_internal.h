@@ -193,6 +193,10 @@ struct node_code {
             const bool *by_reference;
         } distinct;
         struct {
+            const struct shared_code *code;
+            const bool *by_reference; /* RECURSIVE: of its columns */
+        } shared;                     /* SHARED, RECURSIVE */
+        struct {
             const struct key_code *keys; /* over kept rows: PARTITION BY's, then ORDER BY's */
             struct code offsets[2], bounds[2];
             uint32_t range_at;         /* places in kept rows */
@@ -226,6 +230,15 @@ struct subplan_code {
     oid_t hash_type; /* ANY by equality of one type: hashed; 0: not */
 };
 
+/* A WITH query that runs once. */
+struct shared_code {
+    const struct plan_shared *plan;
+    struct node_code *root;
+    uint32_t number;
+    struct reg_list columns;
+    struct reg_list external; /* what it reads from outside: if that changes it runs anew */
+};
+
 /* IN over many constants and parameters: put into a hash table at the first use. */
 struct in_code {
     uint32_t number; /* of its state, among those of subplans */
@@ -244,6 +257,8 @@ struct exec_program {
     struct node_code *root;
     struct node_code **nodes; /* by number */
     uint32_t node_count, main_count;
+    const struct shared_code **shared; /* by number */
+    uint32_t shared_count;
     uint32_t subplan_count; /* those of subplans and of long IN lists */
     const struct constant *constants;
     uint32_t constant_count;
@@ -273,8 +288,8 @@ struct node_kind {
 extern const struct node_kind exec__result, exec__values, exec__scan, exec__point, exec__virtual,
     exec__function, exec__filter, exec__project, exec__nest_loop, exec__hash_join, exec__merge_join,
     exec__materialize, exec__sort, exec__limit, exec__aggregate_hash, exec__aggregate_sorted,
-    exec__window, exec__distinct_hash, exec__distinct_sorted, exec__set, exec__lock, exec__insert,
-    exec__update, exec__delete;
+    exec__shared, exec__recursive, exec__window, exec__distinct_hash, exec__distinct_sorted,
+    exec__set, exec__lock, exec__insert, exec__update, exec__delete;
 
 struct subplan_state {
     struct node *root;
@@ -288,12 +303,22 @@ struct subplan_state {
     bool has_null, has_any; /* among the values */
 };
 
+struct shared_state {
+    struct store store;
+    struct arena memory;    /* of `outside` */
+    struct datum *outside;  /* NULL: not begun */
+    struct node *recursive; /* the node that keeps the last round's rows */
+    size_t held;
+    bool complete;
+};
+
 struct exec {
     struct machine machine; /* machine.frame */
     const struct exec_program *program;
     struct exec_context context;
     struct node **nodes;
     struct subplan_state *subplans;
+    struct shared_state *shared;
     struct plan_counter *counters;
     struct arena temp; /* what filters and keys leave behind; used as a stack with marks */
     struct spill_context spill, hash_spill;
@@ -350,6 +375,9 @@ enum err exec__subplan(
     struct exec *x, const struct subplan_code *code, struct arena *arena, struct datum *result);
 struct datum exec__in_list(struct exec *x, const struct in_code *code, struct datum value);
 void exec__subplans_close(struct exec *x);
+/* shared.c: a data-modifying WITH query, to its end. */
+enum err exec__shared_finish(struct task *task, struct exec *x, uint32_t number);
+void exec__shared_close(struct task *task, struct exec *x);
 
 /* An operator that kept *held bytes keeps `size` now. ERR_LIMIT if all together are too many. */
 enum err exec__held_too_much(const struct exec *x);

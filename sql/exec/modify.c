@@ -139,7 +139,7 @@ static enum err
 count_row(struct task *task, struct exec *x, struct modify_state *state)
 {
     const struct node_code *code = state->node.code;
-    x->row_count++;
+    x->row_count += code->number < x->program->main_count ? 1 : 0; /* else of a WITH query */
     if (code->plan->modify.returning_count == 0) {
         return ERR_OK;
     }

@@ -370,6 +370,11 @@ node_title(struct explainer *explainer, const struct plan_node *node)
         return node->aggregate.group_count == 0 ? "Aggregate"
                : node->aggregate.sorted         ? "GroupAggregate"
                                                 : "HashAggregate";
+    case PLAN_SHARED:
+        return arena_printf(explainer->arena, "%s Scan on %s",
+            node->shared.work ? "WorkTable" : "CTE", node->shared.shared->name);
+    case PLAN_RECURSIVE:
+        return "Recursive Union";
     case PLAN_WINDOW:
         return "WindowAgg";
     case PLAN_DISTINCT:

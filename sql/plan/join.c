@@ -358,6 +358,8 @@ plan_rel(struct level *level, struct rel *rel, const struct vec *preds, const st
         path->node = inner.node;
         path->rows = inner.rows;
         path->cost = inner.cost;
+    } else if (rel->kind == REL_SHARED) {
+        TRY(plan_shared_scan(planner, rel, path));
     } else {
         for (uint32_t i = 0; i < rel->arg_count; i++) {
             TRY(plan_subplans(planner, rel->args[i]));

@@ -110,6 +110,8 @@ plan_node_exprs(
     case PLAN_DELETE:
         visit_modify(&visitor, node);
         break;
+    case PLAN_SHARED:
+    case PLAN_RECURSIVE:
     case PLAN_SCAN:
     case PLAN_VIRTUAL:
     case PLAN_FILTER:
@@ -172,6 +174,12 @@ plan_node_reads(const struct plan_node *node, void (*read)(void *arg, reg_t reg)
             if (call->has_filter) {
                 read(arg, call->filter);
             }
+        }
+        break;
+    case PLAN_RECURSIVE:
+        for (uint32_t i = 0; i < node->recursive.shared->column_count; i++) {
+            read(arg, node->recursive.inputs[0][i]);
+            read(arg, node->recursive.inputs[1][i]);
         }
         break;
     case PLAN_SET:
@@ -239,6 +247,7 @@ struct marker {
     struct planner *planner;
     struct arena *scratch;
     uint32_t reg_count;
+    uint32_t walk; /* of subtree_reads */
 };
 
 static struct regs mark(struct marker *marker, struct plan_node *node, const struct regs *wanted);
@@ -268,14 +277,33 @@ mark_subplans(void *arg, struct expr *expr)
 }
 
 static void
-subtree_reads(const struct plan_node *node, struct regs *to)
+subtree_reads(const struct plan_node *node, uint32_t walk, struct regs *to)
 {
     if (node == NULL) {
         return;
     }
     plan_node_reads(node, regs_add, to);
-    subtree_reads(node->children[0], to);
-    subtree_reads(node->children[1], to);
+    if (node->kind == PLAN_SHARED && !node->shared.work && node->shared.shared->visited != walk) {
+        node->shared.shared->visited = walk;
+        subtree_reads(node->shared.shared->root, walk, to);
+    }
+    subtree_reads(node->children[0], walk, to);
+    subtree_reads(node->children[1], walk, to);
+}
+
+/* What a WITH query runs: once, at the first of those that read it. */
+static void
+mark_shared(struct marker *marker, struct plan_shared *shared)
+{
+    if (shared->marked) {
+        return;
+    }
+    shared->marked = true;
+    struct regs wanted = regs_new(marker->scratch, marker->reg_count);
+    for (uint32_t i = 0; i < shared->column_count; i++) {
+        regs_add(&wanted, shared->regs[i]);
+    }
+    (void)mark(marker, shared->root, &wanted);
 }
 
 /* The columns to read, and whether an index alone has them. */
@@ -355,6 +383,19 @@ produce(
             regs_add(produced, node->window.calls[i].result);
         }
         break;
+    case PLAN_SHARED:
+        for (uint32_t i = 0; i < node->shared.shared->column_count; i++) {
+            regs_add(produced, node->shared.base + i);
+        }
+        if (!node->shared.work) {
+            mark_shared(marker, node->shared.shared);
+        }
+        break;
+    case PLAN_RECURSIVE:
+        for (uint32_t i = 0; i < node->recursive.shared->column_count; i++) {
+            regs_add(produced, node->recursive.base + i);
+        }
+        break;
     case PLAN_SET:
         for (uint32_t i = 0; i < node->set.column_count; i++) {
             regs_add(produced, node->set.base + i);
@@ -375,8 +416,8 @@ produce(
 static bool
 passes_on(enum plan_kind kind)
 {
-    return kind != PLAN_AGGREGATE && kind != PLAN_SET && kind != PLAN_INSERT &&
-           kind != PLAN_UPDATE && kind != PLAN_DELETE;
+    return kind != PLAN_AGGREGATE && kind != PLAN_SET && kind != PLAN_RECURSIVE &&
+           kind != PLAN_INSERT && kind != PLAN_UPDATE && kind != PLAN_DELETE;
 }
 
 static struct regs
@@ -388,13 +429,14 @@ mark(struct marker *marker, struct plan_node *node, const struct regs *wanted)
     plan_node_reads(node, regs_add, &below);
     if (node->children[1] != NULL) {
         struct regs inner = mark(marker, node->children[1], &below);
-        bool semi = node->kind != PLAN_SET &&
+        bool semi = node->kind != PLAN_SET && node->kind != PLAN_RECURSIVE &&
                     (node->join.kind == JOIN_SEMI || node->join.kind == JOIN_ANTI);
         if (passes_on(node->kind) && !semi) {
             regs_union(&produced, &inner);
         }
         if (node->kind != PLAN_SET) {
-            subtree_reads(node->children[1], &below); /* a loop's inner side reads the outer row */
+            subtree_reads(node->children[1], ++marker->walk,
+                &below); /* a loop's inner side reads the outer row */
         }
     }
     if (node->children[0] != NULL) {
@@ -418,6 +460,19 @@ mark(struct marker *marker, struct plan_node *node, const struct regs *wanted)
         }
     }
     return produced;
+}
+
+void
+plan_mark_shared(struct planner *planner, struct plan_shared *const *shared, uint32_t count)
+{
+    struct arena scratch;
+    arena_create(&scratch, "plan");
+    struct marker marker = {
+        .planner = planner, .scratch = &scratch, .reg_count = planner->binder->next_reg};
+    for (uint32_t i = 0; i < count; i++) {
+        mark_shared(&marker, shared[i]);
+    }
+    arena_destroy(&scratch);
 }
 
 void

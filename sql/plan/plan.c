@@ -47,6 +47,21 @@ result_columns(struct planner *planner, struct plan *plan, const struct target *
     plan->columns = columns;
 }
 
+struct planned_modify {
+    const struct modify *modify;
+    struct plan_node *node;
+};
+
+/* Now it is known which columns of the targets are read. */
+static void
+plan_targets(struct planner *planner)
+{
+    for (uint32_t i = 0; i < planner->modifies.count; i++) {
+        const struct planned_modify *left = planner->modifies.items[i];
+        left->node->modify.target = *left->modify->target->planned;
+    }
+}
+
 static enum err
 finish(struct planner *planner, struct plan *plan)
 {
@@ -57,7 +72,18 @@ finish(struct planner *planner, struct plan *plan)
     for (uint32_t i = 0; i < plan->column_count; i++) {
         wanted[i] = plan->result_base + i;
     }
+    struct plan_shared **modifying =
+        arena_alloc(planner->arena, (binder->modifying.count + 1) * sizeof(struct plan_shared *));
+    for (uint32_t i = 0; i < binder->modifying.count; i++) {
+        struct shared *shared = binder->modifying.items[i];
+        TRY(plan_shared_query(planner, shared));
+        modifying[i] = shared->planned;
+    }
+    plan->modifying = modifying;
+    plan->modifying_count = binder->modifying.count;
     plan_mark_live(planner, plan->root, wanted, plan->column_count);
+    plan_mark_shared(planner, modifying, plan->modifying_count);
+    plan_targets(planner);
     plan->register_count = binder->next_reg;
     plan->param_count = planner->context->param_count;
     plan->param_types = arena_copy(planner->arena, planner->context->param_types,
@@ -192,10 +218,9 @@ plan_conflict_update(
     return ERR_OK;
 }
 
-static enum err
-plan_modify(struct planner *planner, struct modify *modify, struct plan **result)
+enum err
+plan_modify_node(struct planner *planner, struct modify *modify, struct plan_node **result)
 {
-    struct plan *plan = plan_new(planner, modify->statement);
     enum plan_kind kind = modify->statement == STATEMENT_INSERT   ? PLAN_INSERT
                           : modify->statement == STATEMENT_UPDATE ? PLAN_UPDATE
                                                                   : PLAN_DELETE;
@@ -210,19 +235,27 @@ plan_modify(struct planner *planner, struct modify *modify, struct plan **result
     if (modify->update != NULL) {
         TRY(plan_conflict_update(planner, modify->update, &node->children[1]));
     }
-    plan->root = node;
+    if (kind != PLAN_INSERT) {
+        ASSERT(modify->target->planned != NULL);
+        node->modify.target = *modify->target->planned; /* the registers; its columns at the end */
+        struct planned_modify *left = arena_alloc(planner->arena, sizeof *left);
+        *left = (struct planned_modify){.modify = modify, .node = node};
+        vec_add(planner->arena, &planner->modifies, left);
+    }
+    *result = node;
+    return ERR_OK;
+}
+
+static enum err
+plan_modify(struct planner *planner, struct modify *modify, struct plan **result)
+{
+    struct plan *plan = plan_new(planner, modify->statement);
+    TRY(plan_modify_node(planner, modify, &plan->root));
     if (modify->returning_count > 0) {
         result_columns(
             planner, plan, modify->returning, modify->returning_count, modify->returning[0].reg);
     }
-    if (kind != PLAN_INSERT) {
-        ASSERT(modify->target->planned != NULL);
-        node->modify.target = *modify->target->planned; /* the registers; its columns below */
-    }
     TRY(finish(planner, plan));
-    if (kind != PLAN_INSERT) {
-        node->modify.target = *modify->target->planned;
-    }
     *result = plan;
     return ERR_OK;
 }

@@ -90,12 +90,14 @@ struct expr {
  * ------------------------------------------------------------------------------------- */
 
 enum plan_kind {
-    PLAN_RESULT,   /* one row without input (SELECT 1); child optional: one-time filter */
-    PLAN_VALUES,   /* rows of expressions */
-    PLAN_SCAN,     /* a relation, whole, in key order */
-    PLAN_INDEX,    /* a relation through an index (its primary key included) */
-    PLAN_VIRTUAL,  /* a catalog view */
-    PLAN_FUNCTION, /* a set-returning function */
+    PLAN_RESULT,    /* one row without input (SELECT 1); child optional: one-time filter */
+    PLAN_VALUES,    /* rows of expressions */
+    PLAN_SCAN,      /* a relation, whole, in key order */
+    PLAN_INDEX,     /* a relation through an index (its primary key included) */
+    PLAN_VIRTUAL,   /* a catalog view */
+    PLAN_SHARED,    /* the rows of a WITH query that runs once; of a recursive one its last rows */
+    PLAN_RECURSIVE, /* children[0]'s rows, then children[1]'s over them, until there are no more */
+    PLAN_FUNCTION,  /* a set-returning function */
     PLAN_FILTER,
     PLAN_PROJECT,   /* evaluates targets into registers */
     PLAN_NEST_LOOP, /* for each outer row the inner side is run anew, and may read its registers */
@@ -217,6 +219,19 @@ struct plan_bounds {
     bool in_array; /* in_list is one expr, an array of the values; a null array matches nothing */
 };
 
+/* A WITH query that runs once, however often it is read: its rows are kept as they come. */
+struct plan_shared {
+    const char *name;
+    struct plan_node *root;
+    const reg_t *regs; /* its columns, as root leaves them */
+    const oid_t *types;
+    uint32_t column_count;
+    bool modifies;    /* INSERT, UPDATE, DELETE: runs whole, read or not */
+    bool marked;      /* live.c has seen it */
+    uint32_t visited; /* live.c: in which walk */
+    reg_t round;      /* recursive: counts what was read again, so that nothing is kept too long */
+};
+
 struct plan_lock {
     const struct plan_relation *relation;
     enum txn_row_lock mode;
@@ -279,6 +294,17 @@ struct plan_node {
             uint32_t aggregate_count;
             bool sorted; /* the child comes sorted by the groups */
         } aggregate;
+        struct { /* SHARED */
+            struct plan_shared *shared;
+            reg_t base; /* its columns */
+            bool work;  /* inside of a recursive query: the rows of the last round */
+        } shared;
+        struct { /* RECURSIVE */
+            struct plan_shared *shared;
+            const reg_t *inputs[2];
+            reg_t base;
+            bool all; /* UNION ALL */
+        } recursive;
         struct {                        /* WINDOW */
             struct plan_sort_key *keys; /* PARTITION BY's, then ORDER BY's */
             uint32_t partition_count, key_count;
@@ -377,6 +403,8 @@ struct plan {
     const oid_t *param_types;
     const struct plan_table_lock *locks; /* what the session locks before it runs the plan */
     uint32_t lock_count;
+    struct plan_shared *const *modifying; /* WITH queries that change rows, in their order */
+    uint32_t modifying_count;
     bool writes; /* rows are changed or locked: refused in a read-only transaction */
     uint64_t catalog_version;
     const struct plan_check *const *fits; /* plan_fits */

@@ -26,7 +26,8 @@ struct planner {
     struct task *task;
     struct diag *diag;
     struct plan_context *context;
-    struct vec checks; /* struct plan_check *: estimates that rest on parameters */
+    struct vec modifies; /* struct planned_modify *: what is left to do for them at the end */
+    struct vec checks;   /* struct plan_check *: estimates that rest on parameters */
 };
 
 struct pred {
@@ -93,6 +94,14 @@ enum err plan_query(
 /* FROM and WHERE alone. `order`: an order that is welcome; *ordered: it is so. */
 enum err plan_from(
     struct level *level, const struct order *order, bool *ordered, struct path *path);
+/* shared.c: reading a WITH query that runs once. */
+enum err plan_shared_scan(struct planner *planner, const struct rel *rel, struct path *path);
+enum err plan_shared_query(struct planner *planner, struct shared *shared);
+/* plan.c */
+enum err plan_modify_node(struct planner *planner, struct modify *modify, struct plan_node **node);
+/* query.c: one side of a set operation; its columns, cast, and the registers they are in. */
+enum err plan_side(struct planner *planner, struct query *side, struct expr **exprs, uint32_t count,
+    struct path *path, const reg_t **inputs);
 /* Plans the subqueries in an expression. */
 enum err plan_subplans(struct planner *planner, struct expr *expr);
 void level_start(struct level *level, struct planner *planner, struct query *query);
@@ -141,6 +150,8 @@ double preds_selectivity(struct level *level, struct pred *const *preds, uint32_
 /* live.c */
 void plan_mark_live(
     struct planner *planner, struct plan_node *root, const reg_t *wanted, uint32_t wanted_count);
+/* Of WITH queries that are run, read or not; after plan_mark_live. */
+void plan_mark_shared(struct planner *planner, struct plan_shared *const *shared, uint32_t count);
 /* Calls read for each register this node itself reads (subqueries' included). */
 void plan_node_reads(const struct plan_node *node, void (*read)(void *arg, reg_t reg), void *arg);
 void plan_node_exprs(

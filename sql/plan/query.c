@@ -748,8 +748,7 @@ plan_values(struct planner *planner, struct query *query, struct path *path)
     return ERR_OK;
 }
 
-/* One side: its columns, cast to the common types, and the registers they are in. */
-static enum err
+enum err
 plan_side(struct planner *planner, struct query *side, struct expr **exprs, uint32_t count,
     struct path *path, const reg_t **inputs)
 {

@@ -35,6 +35,7 @@ rel_row_count(const struct level *level, const struct rel *rel)
     case REL_FUNCTION:
         return ROWS_FUNCTION;
     case REL_QUERY:
+    case REL_SHARED:
         return ROWS_LEAST;
     case REL_TABLE:
         break;
