@@ -93,6 +93,7 @@ def main():
     step("simulator, ASan", ["build/debug/tusk_sim", "--once", "--seed", "5000", "--count", "25"])
     step("simulator, planted bugs", ["tests/sim/planted.py"])
     step("isolation", ["tests/isolation/isolation.py", "--spawn", "release", "--limit", "12"])
+    step("isolationtester", ["tests/isolation/isolationtester.py", "--spawn", "release", "--limit", "2"])
     step("histories", ["tests/isolation/checker.py", "--spawn", "release", "--short"])
     step("locks, ASan", ["tests/system/locks.py", "debug"])
     step("interleavings", ["tests/system/interleavings.py"])

@@ -4,6 +4,7 @@
  * Looked for at once whenever somebody goes to sleep, with all partitions latched. A cycle is
  * always closed by a transaction that blocks, so the one that just blocked is the victim, and
  * nobody else is part of an undetected cycle. Breadth first, each transaction once: no recursion.
+ * If somebody in the cycle only stands in line behind another, letting him overtake may do instead.
  *
  * A waiter waits for the holders of conflicting modes, and for conflicting ones ahead of it in the
  * queue. Ten thousand tasks in one queue would make that quadratic; so a lock remembers up to which
@@ -219,10 +220,10 @@ deadlock__report(struct txn_db *db, struct deadlock *deadlock, struct diag *diag
     return ERR_DEADLOCK;
 }
 
-struct deadlock *
-deadlock__found(struct txn_db *db, const struct lock_waiter *waiter)
+/* Sets visit_from. The last transaction of a cycle that begins with `start`, or NULL. */
+static struct txn *
+find_cycle(struct txn_db *db, struct txn *start)
 {
-    struct txn *start = waiter->txn;
     struct search search = {.visit = ++db->visit, .last = start};
     start->visit_next = NULL;
     start->visit_from = NULL; /* visit is not set: reaching it again is the cycle */
@@ -232,8 +233,99 @@ deadlock__found(struct txn_db *db, const struct lock_waiter *waiter)
         }
         expand(&search, at->waiting);
         if (start->visit == search.visit) {
-            return copy_cycle(start, at);
+            return at;
         }
     }
     return NULL;
+}
+
+/* ---- making way -------------------------------------------------------------------------------
+ */
+
+/* Does it wait for the other only because that stands before it in line? Then that one's place. */
+static struct lock_waiter *
+only_ahead(const struct lock_waiter *waiter, const struct txn *other)
+{
+    const struct lock *lock = waiter->lock;
+    if (lock->kind == LOCK_TXN || other->waiting == NULL || other->waiting->lock != lock) {
+        return NULL;
+    }
+    unsigned modes = lock__conflicts(lock->kind, waiter->mode);
+    LIST_FOREACH (node, &lock->holds) {
+        const struct hold *hold = LIST_ENTRY(node, struct hold, node);
+        if (hold->txn == other && ((waiter->own ? hold->firm : hold->modes) & modes) != 0) {
+            return NULL;
+        }
+    }
+    return other->waiting;
+}
+
+static void
+number_queue(struct lock *lock)
+{
+    lock->next_ticket = 0;
+    LIST_FOREACH (node, &lock->queue) {
+        LIST_ENTRY(node, struct lock_waiter, node)->ticket = lock->next_ticket++;
+    }
+}
+
+/* The waiter goes before `ahead`; back again if there is a cycle still. */
+static bool
+overtake(
+    struct txn_db *db, struct lock_waiter *waiter, struct lock_waiter *ahead, struct txn *start)
+{
+    struct list_node *before = waiter->node.next;
+    list_remove(&waiter->node);
+    list_insert_before(&ahead->node, &waiter->node);
+    number_queue(waiter->lock);
+    if (find_cycle(db, start) == NULL && find_cycle(db, ahead->txn) == NULL) {
+        return true;
+    }
+    list_remove(&waiter->node);
+    list_insert_before(before, &waiter->node);
+    number_queue(waiter->lock);
+    return false;
+}
+
+/* A cycle in which somebody waits for a place in line, not for a lock, need have no victim: that
+ * one overtakes. The lock with the new order, or NULL. */
+static struct lock *
+make_way(struct txn_db *db, struct txn *start, struct txn *closing)
+{
+    enum {
+        TRIES_MAX = 32,
+    };
+    struct lock_waiter *waiters[TRIES_MAX], *ahead[TRIES_MAX];
+    unsigned count = 0;
+    const struct txn *to = start;
+    struct txn *from = closing;
+    while (count < TRIES_MAX) {
+        ahead[count] = only_ahead(from->waiting, to);
+        waiters[count] = from->waiting;
+        count += ahead[count] != NULL;
+        if (from == start) {
+            break;
+        }
+        to = from;
+        from = from->visit_from;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (overtake(db, waiters[i], ahead[i], start)) {
+            return waiters[i]->lock;
+        }
+    }
+    return NULL;
+}
+
+struct deadlock *
+deadlock__found(struct txn_db *db, const struct lock_waiter *waiter, struct lock **reordered)
+{
+    struct txn *start = waiter->txn;
+    *reordered = NULL;
+    struct txn *closing = find_cycle(db, start);
+    if (closing == NULL) {
+        return NULL;
+    }
+    *reordered = make_way(db, start, closing);
+    return *reordered != NULL ? NULL : copy_cycle(start, find_cycle(db, start));
 }

@@ -369,9 +369,12 @@ sleep_in_queue(struct task *task, struct lock_waiter *waiter, struct lock_partit
     struct txn_db *db = txn->db;
     enum err err = ERR_OK;
     lock__latch_all(db);
-    struct deadlock *deadlock = waiter->granted ? NULL : deadlock__found(db, waiter);
+    struct lock *reordered = NULL;
+    struct deadlock *deadlock = waiter->granted ? NULL : deadlock__found(db, waiter, &reordered);
     if (deadlock != NULL) {
         leave_queue(db, waiter);
+    } else if (reordered != NULL) {
+        serve_queue(reordered);
     }
     lock__unlatch_all(db);
     if (deadlock != NULL) {

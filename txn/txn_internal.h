@@ -651,10 +651,12 @@ void lock__latch_all(struct txn_db *db);
 void lock__unlatch_all(struct txn_db *db);
 /* Bits of the modes that this one cannot be held together with. */
 unsigned lock__conflicts(enum lock_kind kind, unsigned mode);
-/* Under all latches: does this waiter close a cycle? That is copied, and then: */
+/* Under all latches: does this waiter close a cycle? That is copied, and then ... Or it was solved
+ * by another order of a queue, which the caller serves (*reordered). */
 struct deadlock;
-struct deadlock *deadlock__found(struct txn_db *db, const struct lock_waiter *waiter);
-/* without latches, put into words and freed. */
+struct deadlock *deadlock__found(
+    struct txn_db *db, const struct lock_waiter *waiter, struct lock **reordered);
+/* ... without latches, put into words and freed. */
 enum err deadlock__report(struct txn_db *db, struct deadlock *deadlock, struct diag *diag);
 /* Calls each for all whom this waiter waits for directly. Under all latches. */
 void deadlock__blockers(const struct lock_waiter *waiter,

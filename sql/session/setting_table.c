@@ -37,6 +37,8 @@ const struct setting setting_table[] = {
         "Shows the server's data directory."},
     {"DateStyle", SETTING_TEXT, 0, SETTING_REPORT, "ISO, MDY", 0, 0, NULL,
         "Sets the input order of dates; the output is ISO."},
+    {"deadlock_timeout", SETTING_INT, UNIT_MS, 0, "1000", 1, INT32_MAX, NULL,
+        "For clients that set it: deadlocks are looked for at once whenever somebody waits."},
     {"debug_work_mem_bytes", SETTING_INT, 0, 0, "-1", -1, INT32_MAX, NULL,
         "Takes the place of work_mem, in bytes: 0 sends every row to temporary files. For tests."},
     {"default_table_access_method", SETTING_TEXT, 0, 0, "heap", 0, 0, NULL,
