@@ -15,7 +15,7 @@ enum {
 };
 
 static const double COST_BUILD = 2, COST_PROBE = 1.5, COST_LOOP = 0.3, COST_MATERIALIZE = 2,
-                    COST_DISTINCT = 1;
+                    COST_DISTINCT = 1, COST_SORTED_ROW = 3;
 static const double LOOP_ROWS_LEAST = 20;
 
 struct item {
@@ -91,6 +91,13 @@ rel_bit(const struct level *level, const struct rel *rel)
     }
     ASSERT(false && "relation of another level");
     return 0;
+}
+
+static rel_set
+level_rels_of(const struct level *level, reg_t reg)
+{
+    const struct rel *rel = query_rel(level->query, reg);
+    return rel == NULL ? 0 : rel_bit(level, rel);
 }
 
 struct pred *
@@ -319,6 +326,19 @@ flat_reduce(struct flat *flat)
     }
 }
 
+static double
+sort_cost(double rows)
+{
+    return rows * COST_SORTED_ROW;
+}
+
+/* The part of the work that is done until as many rows as wanted have come out. */
+static double
+part_wanted(const struct order *order, double rows)
+{
+    return order->expected > 0 && rows > order->expected ? order->expected / rows : 1;
+}
+
 /* ---- relations by themselves -------------------------------------------------------------------
  */
 
@@ -337,11 +357,9 @@ plan_rel(struct level *level, struct rel *rel, const struct vec *preds, const st
         if (order != NULL && rel->kind == REL_TABLE) {
             access_choose(level, rel, list, preds->count, 0, order, &sorted);
             /* Sorting costs; and with a LIMIT the ordered rows need not all be read. */
-            double sort = access.rows * 3 * (order->count > 0 ? 1 : 0);
-            if (order->expected > 0 && sorted.cost < 1e299 && sorted.rows > order->expected) {
-                sorted.cost *= order->expected / sorted.rows;
-            }
-            if (sorted.cost <= access.cost + sort) {
+            double sort = access.rows * COST_SORTED_ROW * (order->count > 0 ? 1 : 0);
+            if (sorted.cost < 1e299 &&
+                sorted.cost * part_wanted(order, sorted.rows) <= access.cost + sort) {
                 access = sorted;
                 *ordered = true;
             }
@@ -533,6 +551,9 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
         return best;
     }
     best.method = METHOD_LOOP;
+    if (level->keep_order) { /* a hash join's order is lost when it goes to temporary files */
+        may_swap = false;
+    }
     /* How many rows pass their filters is a guess, and the loop over a wrong one is quadratic; a
      * hash join is never much dearer. */
     double outer = loop_rows(have, keys);
@@ -541,7 +562,9 @@ step_estimate(struct level *level, const struct path *have, const struct item *i
     best.cost += have->single ? 0 : COST_MATERIALIZE;
     best.single = have->single && (partial || item->path.single);
     may_swap = may_swap && !partial;
-    if (keys) {
+    if (level->keep_order && keys && !item->path.single) {
+        best.cost = 1e300;
+    } else if (keys && !level->keep_order) {
         double cost =
             have->cost + item->path.cost + COST_BUILD * item->path.rows + COST_PROBE * have->rows;
         if (cost < best.cost) {
@@ -852,7 +875,7 @@ lead_build(struct level *level, const struct item *item, struct path *path)
 }
 
 static void
-order_greedily(const struct list *list, uint32_t *order)
+order_greedily(const struct list *list, uint32_t *order, struct path *estimate)
 {
     uint64_t taken[1] = {0};
     struct path have = {0};
@@ -889,6 +912,7 @@ order_greedily(const struct list *list, uint32_t *order)
         have.cost = best_step.cost;
         have.single = best_step.single;
     }
+    *estimate = have;
 }
 
 struct subset {
@@ -899,7 +923,7 @@ struct subset {
 };
 
 static void
-order_dynamically(const struct list *list, uint32_t *order)
+order_dynamically(const struct list *list, uint32_t *order, struct path *estimate)
 {
     uint32_t all = (1U << list->count) - 1;
     struct subset *sets = arena_array(list->level->planner->arena, (size_t)all + 1, sizeof *sets);
@@ -932,32 +956,138 @@ order_dynamically(const struct list *list, uint32_t *order)
             }
         }
     }
+    *estimate = (struct path){.rows = sets[all].rows, .cost = sets[all].cost};
     for (uint32_t n = list->count, set = all; n > 0; n--) {
         order[n - 1] = sets[set].last;
         set &= ~(1U << sets[set].last);
     }
 }
 
-static enum err
-join_list(struct list *list, struct path *path)
+/* ---- an order that the result should have
+ * --------------------------------------------------------
+ *
+ * A nested loop gives its rows in the order of its outer side. So a table read in the wanted order,
+ * and joined with the others by lookups alone, saves the sort, and with a LIMIT most of the work.
+ */
+
+struct ordered_join {
+    struct access access; /* of the first */
+    uint32_t *order;
+    double rows, cost;
+};
+
+/* False: there is no such way. */
+static bool
+order_keeping(const struct list *list, const struct order *wanted, struct ordered_join *ordered)
 {
-    uint32_t *order = arena_array(list->level->planner->arena, list->count, sizeof *order);
+    struct level *level = list->level;
+    uint32_t lead = 0;
+    const struct item *item = NULL;
+    for (; lead < list->count && wanted->count > 0; lead++) {
+        item = &list->items[lead];
+        if (item->rel != NULL && item->rel->kind == REL_TABLE && item->unnested == NULL &&
+            item->needs == 0 && query_rel(level->query, wanted->keys[0].reg) == item->rel) {
+            break;
+        }
+    }
+    if (wanted->count == 0 || lead == list->count || list->count > 64) {
+        return false;
+    }
+    access_choose(level, item->rel, (struct pred *const *)(void *)item->preds.items,
+        item->preds.count, 0, wanted, &ordered->access);
+    if (ordered->access.cost >= 1e299) {
+        return false;
+    }
+    struct path have = {.rels = item->rels,
+        .rows = ordered->access.rows,
+        .cost = ordered->access.cost,
+        .single = ordered->access.single};
+    uint64_t taken = UINT64_C(1) << lead;
+    ordered->order = arena_array(level->planner->arena, list->count, sizeof *ordered->order);
+    ordered->order[0] = lead;
+    for (uint32_t n = 1; n < list->count; n++) {
+        struct step best = {.cost = 1e299};
+        for (uint32_t i = 0; i < list->count; i++) {
+            item = &list->items[i];
+            if ((taken >> i & 1) != 0 || !may_join(list, item, have.rels)) {
+                continue;
+            }
+            struct vec preds = item_preds(list, have.rels, item);
+            struct step step = step_estimate(level, &have, item, &preds, false);
+            if (step.cost < best.cost) {
+                best = step;
+                ordered->order[n] = i;
+            }
+        }
+        if (best.cost >= 1e299) {
+            return false;
+        }
+        taken |= UINT64_C(1) << ordered->order[n];
+        have.rels |= list->items[ordered->order[n]].rels;
+        have.rows = best.rows;
+        have.cost = best.cost;
+        have.single = best.single;
+    }
+    ordered->rows = have.rows;
+    ordered->cost = have.cost;
+    return true;
+}
+
+static enum err
+build_order_keeping(struct list *list, const struct ordered_join *ordered, struct path *path)
+{
+    struct level *level = list->level;
+    const struct item *lead = &list->items[ordered->order[0]];
+    *path = (struct path){.rels = lead->rels,
+        .rows = ordered->access.rows,
+        .cost = ordered->access.cost,
+        .single = ordered->access.single};
+    TRY(access_build(level, lead->rel, &ordered->access,
+        (struct pred *const *)(void *)lead->preds.items, lead->preds.count, &path->node));
+    for (uint32_t n = 1; n < list->count; n++) {
+        struct item *item = &list->items[ordered->order[n]];
+        struct vec preds = item_preds(list, path->rels, item);
+        struct step step = step_estimate(level, path, item, &preds, false);
+        TRY(step_build(level, item->kind, path, item, &preds, &step));
+    }
+    return ERR_OK;
+}
+
+static enum err
+join_list(struct list *list, const struct order *wanted, bool *is_ordered, struct path *path)
+{
+    struct level *level = list->level;
+    uint32_t *order = arena_array(level->planner->arena, list->count, sizeof *order);
+    struct path estimate;
     if (list->count <= DYNAMIC_MAX) {
-        order_dynamically(list, order);
+        order_dynamically(list, order, &estimate);
     } else {
-        order_greedily(list, order);
+        order_greedily(list, order, &estimate);
+    }
+    if (wanted != NULL) {
+        struct ordered_join ordered;
+        level->keep_order = true;
+        bool keeps = order_keeping(list, wanted, &ordered) &&
+                     ordered.cost * part_wanted(wanted, ordered.rows) <=
+                         estimate.cost + sort_cost(estimate.rows);
+        enum err err = keeps ? build_order_keeping(list, &ordered, path) : ERR_OK;
+        level->keep_order = false;
+        if (keeps) {
+            *is_ordered = true;
+            return err;
+        }
     }
     struct item *lead = &list->items[order[0]];
-    TRY(item_build(list->level, lead));
+    TRY(item_build(level, lead));
     *path = lead_path(list, lead);
     if (lead->kind == JOIN_SEMI) {
-        lead_build(list->level, lead, path);
+        lead_build(level, lead, path);
     }
     for (uint32_t n = 1; n < list->count; n++) {
         struct item *item = &list->items[order[n]];
         struct vec preds = item_preds(list, path->rels, item);
-        struct step step = step_estimate(list->level, path, item, &preds, true);
-        TRY(step_build(list->level, item->kind, path, item, &preds, &step));
+        struct step step = step_estimate(level, path, item, &preds, true);
+        TRY(step_build(level, item->kind, path, item, &preds, &step));
     }
     return ERR_OK;
 }
@@ -977,8 +1107,8 @@ is_single_rel(const struct join_tree *tree, struct rel **rel)
 }
 
 static enum err
-plan_outer_join(
-    struct level *level, struct join_tree *tree, const struct vec *above, struct path *path)
+plan_outer_join(struct level *level, struct join_tree *tree, const struct vec *above,
+    const struct order *wanted, bool *ordered, struct path *path)
 {
     struct planner *planner = level->planner;
     rel_set left_rels = tree_rels(level, tree->left);
@@ -994,6 +1124,12 @@ plan_outer_join(
         bool right_only = tree->join == JOIN_LEFT && pred->rels != 0 &&
                           (pred->rels & ~right_rels) == 0 && !expr_volatile(pred->expr);
         vec_add(planner->arena, right_only ? &right_preds : &on, pred);
+    }
+    struct path sorted = {0};
+    bool left_ordered = false;
+    if (wanted != NULL && tree->join == JOIN_LEFT && wanted->count > 0 &&
+        (left_rels & level_rels_of(level, wanted->keys[0].reg)) != 0) {
+        TRY(plan_join_tree(level, tree->left, &left_preds, wanted, &left_ordered, &sorted));
     }
     TRY(plan_join_tree(level, tree->left, &left_preds, NULL, NULL, path));
     struct item item = {.rels = right_rels};
@@ -1030,6 +1166,18 @@ plan_outer_join(
         item.rel = none;
     } else {
         step = step_estimate(level, path, &item, &on, false);
+        if (left_ordered) {
+            level->keep_order = true;
+            struct step keeping = step_estimate(level, &sorted, &item, &on, false);
+            level->keep_order = false;
+            double rows = keeping.rows < sorted.rows ? sorted.rows : keeping.rows;
+            if (keeping.cost < 1e299 &&
+                keeping.cost * part_wanted(wanted, rows) <= step.cost + sort_cost(step.rows)) {
+                *path = sorted;
+                step = keeping;
+                *ordered = true;
+            }
+        }
     }
     if (step.rows < path->rows) {
         step.rows = path->rows;
@@ -1059,8 +1207,8 @@ plan_outer_join(
 /* ---- any tree -------------------------------------------------------------------------------- */
 
 static enum err
-item_for_tree(
-    struct level *level, struct join_tree *tree, const struct vec *preds, struct item *item)
+item_for_tree(struct level *level, struct join_tree *tree, const struct vec *preds,
+    const struct order *wanted, bool *ordered, struct item *item)
 {
     item->rels = tree_rels(level, tree);
     for (uint32_t i = 0; i < preds->count; i++) {
@@ -1081,7 +1229,7 @@ item_for_tree(
         TRY(plan_rel(level, tree->rel, &item->preds, NULL, NULL, &item->path));
         item->built = true;
     } else {
-        TRY(plan_outer_join(level, tree, &item->preds, &item->path));
+        TRY(plan_outer_join(level, tree, &item->preds, wanted, ordered, &item->path));
         item->built = true;
     }
     rel_set set = item->rels;
@@ -1192,7 +1340,8 @@ plan_join_tree(struct level *level, struct join_tree *tree, struct vec *preds,
         struct list list = {.level = level, .count = flat.trees.count + unnested.count};
         list.items = arena_array(planner->arena, list.count, sizeof *list.items);
         for (uint32_t i = 0; i < flat.trees.count; i++) {
-            TRY(item_for_tree(level, flat.trees.items[i], &here, &list.items[i]));
+            const struct order *of_one = list.count == 1 ? order : NULL;
+            TRY(item_for_tree(level, flat.trees.items[i], &here, of_one, ordered, &list.items[i]));
         }
         for (uint32_t i = 0; i < unnested.count; i++) {
             TRY(item_for_unnested(
@@ -1208,7 +1357,7 @@ plan_join_tree(struct level *level, struct join_tree *tree, struct vec *preds,
                 vec_add(planner->arena, &list.joins, pred);
             }
         }
-        TRY(join_list(&list, path));
+        TRY(join_list(&list, order, ordered, path));
     }
     if (top.count > 0) {
         struct vec once = {0}, each = {0};

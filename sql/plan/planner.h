@@ -45,6 +45,7 @@ struct level {
     struct query *query;
     rel_set needs[64];   /* of relation i (LATERAL): relations it reads */
     struct vec unnested; /* struct unnested *: to be joined with all of FROM */
+    bool keep_order;     /* only joins that keep their outer side's order, for the moment */
 };
 
 /* A subquery of WHERE that is joined (unnest.c). */

@@ -93,6 +93,7 @@ level_start(struct level *level, struct planner *planner, struct query *query)
     level->planner = planner;
     level->query = query;
     level->unnested = (struct vec){0};
+    level->keep_order = false;
     for (uint32_t i = 0; i < query->rels.count; i++) {
         struct rel *rel = query->rels.items[i];
         level->needs[i] = 0;
