@@ -27,12 +27,12 @@ checkpoint__version_at(struct task *task, void *arg, const struct btree_row *row
             break;
         }
         version->newer = true;
-        const struct undo *undo = NULL;
-        TRY(undo__fetch(task, db, &db->checkpoint_reader, handle, &undo, diag));
-        if (undo->kind == UNDO_INSERT) {
+        if ((handle & UNDO_OF_INSERT) != 0) {
             version->exists = false;
             return ERR_OK;
         }
+        const struct undo *undo = NULL;
+        TRY(undo__fetch(task, db, &db->checkpoint_reader, handle, &undo, diag));
         writer = undo->prev_writer;
         handle = undo->prev_undo;
         version->flags = undo->prev_flags;
@@ -103,6 +103,8 @@ static enum err
 run(struct task *task, struct txn_db *db, struct diag *diag)
 {
     struct checkpoint_meta meta = {0};
+    int64_t start_us = world_clock_us(db->world);
+    atomic_store(&db->checkpoint_wall_us, world_wall_us(db->world));
     choose(db, &meta);
     wal_wait_durable(task, db->wal, (lsn_t){meta.snapshot});
     enum err err = btree_checkpoint(
@@ -112,8 +114,16 @@ run(struct task *task, struct txn_db *db, struct diag *diag)
         atomic_store(&db->checkpoint_lsn, meta.snapshot);
         atomic_store(&db->redo_start, meta.redo_start);
         atomic_fetch_add(&db->checkpoints, 1);
+        int64_t us = world_clock_us(db->world) - start_us;
+        struct btree_stats stats;
+        btree_stats(db->store, &stats);
+        atomic_store(&db->checkpoint_us, us);
+        atomic_fetch_add(&db->checkpoint_us_all, (uint64_t)us);
+        atomic_fetch_add(&db->checkpoint_pages_all, stats.checkpoint_done);
         err = wal_check_files(task, db->wal, (lsn_t){meta.redo_start}, diag);
         wal_free_before(task, db->wal, (lsn_t){meta.redo_start});
+    } else {
+        atomic_fetch_add(&db->checkpoints_failed, 1);
     }
     return err;
 }
@@ -121,6 +131,7 @@ run(struct task *task, struct txn_db *db, struct diag *diag)
 enum err
 checkpoint__hold(struct task *task, struct txn_db *db, struct diag *diag)
 {
+    atomic_fetch_add(&db->checkpoints_requested, 1);
     while (atomic_exchange(&db->checkpoint_busy, true)) { /* one at a time; they are seldom */
         atomic_store(&db->checkpoint_paced, false);       /* we wait: hurry */
         TRY(task_interrupted(task, diag));
@@ -188,7 +199,9 @@ checkpoint__serve(struct task *task, struct txn_db *db)
         struct diag diag;
         task_interrupt_clear(task, TASK_TERMINATE); /* the end is told by `stopping` */
         int64_t start = world_clock_us(db->world);
-        world_log(db->world, "checkpoint starts");
+        bool by_log = atomic_load(&db->checkpoint_wanted);
+        atomic_fetch_add(by_log ? &db->checkpoints_by_log : &db->checkpoints_by_time, 1);
+        world_log(db->world, "checkpoint starts: %s", by_log ? "log" : "time");
         enum err err = run_paced(task, db, &diag);
         if (err == ERR_OK) {
             struct btree_stats stats;

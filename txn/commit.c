@@ -252,6 +252,7 @@ retire(struct txn_db *db, struct undo_log *log, uint64_t lsn)
     }
     db->retired_last = log;
     db->retired_bytes += log->bytes;
+    db->retired_work += log->work;
     atomic_fetch_add(&db->retired_count, 1); /* before the look at keeper_idle */
 }
 
@@ -459,6 +460,7 @@ txn_commit(struct task *task, struct txn *txn, struct diag *diag)
         return ERR_OK;
     }
     lsn_t end;
+    uint64_t work = txn->log->work;
     enum err err = commit_written(task, txn, &end, diag);
     if (err != ERR_OK) {
         txn_rollback(task, txn);
@@ -478,6 +480,7 @@ txn_commit(struct task *task, struct txn *txn, struct diag *diag)
     if (txn->synchronous) {
         wait_durable(task, txn, end); /* covers what was observed: it came before */
     }
+    purge__keep_up(task, db, work);
     return ERR_OK;
 }
 

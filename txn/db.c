@@ -7,6 +7,7 @@ enum {
     KEEPER_PERIOD_US = 50 * 1000,
     ARCHIVER_PERIOD_US = 1000 * 1000,
     ARCHIVER_RETRY_US = 10 * 1000 * 1000,
+    TRIM_SIZE = 32 * 1024 * 1024,
 };
 #define CHECKPOINT_WAL_SIZE_DEFAULT   ((uint64_t)1 << 30)
 #define CACHE_SIZE_DEFAULT            ((uint64_t)1 << 30)
@@ -43,14 +44,35 @@ leave(struct task *task, struct txn_db *db)
 /* Purges what commits leave over, and makes asynchronous commits durable. Sleeps for good when
  * there is nothing to do; a commit wakes it. */
 static void
+run_trim(void *arg)
+{
+    (void)arg;
+    mem_trim();
+}
+
+/* Much undo has gone: its memory goes back to the system, not only to the heap. */
+static void
+give_memory_back(struct task *task, struct txn_db *db, uint64_t *most)
+{
+    uint64_t now = atomic_load(&db->undo_bytes);
+    *most = now > *most ? now : *most;
+    if (*most - now > TRIM_SIZE && now < *most / 2) {
+        *most = now;
+        world_offload(task, run_trim, NULL);
+    }
+}
+
+static void
 keeper_main(struct task *task, void *arg)
 {
     struct txn_db *db = arg;
+    uint64_t most = 0;
     enter(task, db, &db->keeper);
     while (!atomic_load(&db->stopping)) {
         atomic_store(&db->keeper_hurry, false);
         bool more = purge__all(task, db);
         spill__keep(task, db);
+        give_memory_back(task, db, &most);
         lsn_t end = wal_end(db->wal);
         if (wal_durable(db->wal).v < end.v) {
             wal_wait_durable(task, db->wal, end);
@@ -452,6 +474,24 @@ txn_db_stats(struct txn_db *db, struct txn_db_stats *stats)
         .pages_dirty = store.pages_dirty,
         .file_size = store.file_size,
         .checkpoints = atomic_load(&db->checkpoints),
+        .undo_memory = db->undo_memory,
+        .undo_size_max = db->undo_size_max,
+        .checkpoint =
+            {
+                .by_time = atomic_load(&db->checkpoints_by_time),
+                .by_log = atomic_load(&db->checkpoints_by_log),
+                .requested = atomic_load(&db->checkpoints_requested),
+                .failed = atomic_load(&db->checkpoints_failed),
+                .running = atomic_load(&db->checkpoint_busy),
+                .paced = atomic_load(&db->checkpoint_paced),
+                .start_us = atomic_load(&db->checkpoint_wall_us),
+                .duration_us = atomic_load(&db->checkpoint_us),
+                .duration_us_all = atomic_load(&db->checkpoint_us_all),
+                .snapshot = atomic_load(&db->checkpoint_lsn),
+                .pages_done = store.checkpoint_done,
+                .pages_due = store.checkpoint_total,
+                .pages_all = atomic_load(&db->checkpoint_pages_all),
+            },
     };
     latch_acquire(&db->registry_latch);
     stats->commits = db->old_commits;

@@ -9,6 +9,12 @@
  */
 #include "txn/txn_internal.h"
 
+enum {
+    KEEP_UP_WORK = 1000, /* records to purge that make a transaction large */
+    KEEP_UP_US = 10 * 1000 * 1000,
+    KEEP_UP_POLL_US = 2000,
+};
+
 /* ---- one retired transaction -------------------------------------------------------------------
  */
 
@@ -137,6 +143,7 @@ take_retired(struct txn_db *db, unsigned limit, uint64_t *horizon)
         last = at;
         count++;
         db->retired_bytes -= at->bytes;
+        db->retired_work -= at->work;
         if (at == db->spill_last) {
             db->spill_last = NULL; /* whoever is first now has not been spilled */
         }
@@ -161,7 +168,37 @@ push_heavy(struct txn_db *db, struct undo_log *log)
         db->heavy_last->next = log;
     }
     db->heavy_last = log;
+    atomic_fetch_add_explicit(&db->heavy_work, log->work, memory_order_relaxed);
     latch_release(&db->heavy_latch);
+}
+
+/* What can be purged now and has not been, in records to look at; about. */
+static uint64_t
+backlog(struct txn_db *db)
+{
+    uint64_t horizon = snapshot__horizon(db);
+    uint64_t durable = wal_durable(db->wal).v;
+    uint64_t work = atomic_load_explicit(&db->heavy_work, memory_order_relaxed);
+    latch_acquire(&db->commit_latch);
+    const struct undo_log *first = db->retired_first;
+    if (first != NULL && first->era <= horizon && first->lsn <= durable) {
+        work += db->retired_work;
+    }
+    latch_release(&db->commit_latch);
+    return work;
+}
+
+void
+purge__keep_up(struct task *task, struct txn_db *db, uint64_t work)
+{
+    if (work < KEEP_UP_WORK) {
+        return;
+    }
+    int64_t until_us = world_clock_us(db->world) + KEEP_UP_US;
+    while (backlog(db) > 2 * work && world_clock_us(db->world) < until_us) {
+        spill__hurry_keeper(db);
+        task_park(task, world_clock_us(db->world) + KEEP_UP_POLL_US);
+    }
 }
 
 static struct undo_log *
@@ -228,7 +265,9 @@ purge__all(struct task *task, struct txn_db *db)
         atomic_store(&db->purging, false);
         struct undo_log *heavy = NULL;
         while ((heavy = take_heavy(db)) != NULL) {
+            uint32_t work = heavy->work;
             purge_log(task, db, heavy, NULL);
+            atomic_fetch_sub_explicit(&db->heavy_work, work, memory_order_relaxed);
         }
         (void)task_breathe(task, NULL);
     } while (count > 0);

@@ -71,6 +71,11 @@ find_older(struct task *task, struct search *search, struct btree_row *row, bool
         if (sight == SEEN) {
             break;
         }
+        if (sight == UNSEEN && (row->head.undo & UNDO_OF_INSERT) != 0) {
+            *newer = row->head.writer.v;
+            *found = false;
+            return ERR_OK;
+        }
         TRY(fetch(task, search, row, &undo, diag));
         if (sight == SIGHT_FETCH && undo->command < search->snapshot.command) {
             break;

@@ -27,7 +27,8 @@ enum {
     PLACES_MAX = UNDO_CHUNKS * UNDO_CHUNK_BLOCKS,
     PLACES_RESERVE = 1 << 20, /* this near to their end counts as the limit */
     BATCH_BLOCKS = 1024,
-    HURRY_US = 2000, /* the keeper is not asked more often */
+    HURRY_US = 2000,    /* the keeper is not asked more often */
+    RECORD_GUESS = 512, /* read at first */
     GRACE_POLL_US = 200,
     GIVE_UP_TELL_US = 5 * 1000 * 1000, /* not more often, to the log */
     ROOM_POLL_US = 2000,
@@ -213,35 +214,89 @@ void
 undo_reader_destroy(struct undo_reader *reader)
 {
     mem_free(reader->bytes);
+    mem_free(reader->record);
     *reader = (struct undo_reader){0};
 }
 
 static enum err
-read_block(struct task *task, struct txn_db *db, struct undo_reader *reader,
-    const struct undo_place *place, struct diag *diag)
+damaged(struct txn_db *db, uint64_t at, struct diag *diag)
+{
+    return diag_set(diag, ERR_CORRUPT, "old row versions in the file \"%s\" are damaged at %llu",
+        world_file_path(atomic_load(&db->undo_file.file)), (unsigned long long)at);
+}
+
+static size_t
+record_size(const struct undo *undo)
+{
+    return sizeof *undo + undo->key_size + undo->value_size;
+}
+
+static uint32_t
+record_crc(const struct undo *undo)
+{
+    uint32_t crc = crc32c(CRC32C_INIT, undo, offsetof(struct undo, crc));
+    return crc32c(crc, undo->bytes, (size_t)undo->key_size + undo->value_size);
+}
+
+static enum err
+read_bytes(struct task *task, struct txn_db *db, uint64_t at, uint8_t **bytes, size_t *capacity,
+    size_t size, struct diag *diag)
+{
+    if (*capacity < size) {
+        mem_free(*bytes);
+        *bytes = mem_alloc(size);
+        *capacity = size;
+    }
+    size_t got = 0;
+    TRY(world_file_read(task, atomic_load(&db->undo_file.file), at, *bytes, size, &got, diag));
+    return got == size ? ERR_OK : damaged(db, at, diag);
+}
+
+/* A record alone. */
+static enum err
+read_record(struct task *task, struct txn_db *db, struct undo_reader *reader, uint64_t at,
+    size_t room, const struct undo **undo, struct diag *diag)
+{
+    size_t size = room < RECORD_GUESS ? room : RECORD_GUESS;
+    for (;;) {
+        TRY(read_bytes(task, db, at, &reader->record, &reader->record_capacity, size, diag));
+        *undo = (const struct undo *)(const void *)reader->record;
+        if (size < sizeof **undo || record_size(*undo) > room) {
+            return damaged(db, at, diag);
+        }
+        if (record_size(*undo) <= size) {
+            return ERR_OK;
+        }
+        size = record_size(*undo);
+    }
+}
+
+/* Records of a bulk update are wanted one after the other, those of an index here and there. */
+static enum err
+read_place(struct task *task, struct txn_db *db, struct undo_reader *reader,
+    const struct undo_place *place, size_t offset, const struct undo **undo, struct diag *diag)
 {
     uint64_t at = place->at; /* before we sleep: then it may be another's if ours was given up */
     uint64_t stamp = place->stamp;
-    uint32_t used = place->used;
-    uint32_t crc = place->crc;
-    if (reader->stamp == stamp) {
-        return ERR_OK;
+    size_t used = place->used;
+    if (offset >= used) {
+        return damaged(db, at, diag);
     }
-    reader->stamp = 0;
-    if (reader->capacity < used) {
-        mem_free(reader->bytes);
-        reader->bytes = mem_alloc(used);
-        reader->capacity = used;
+    if (reader->whole != stamp && reader->last != stamp) {
+        reader->last = stamp;
+        TRY(read_record(task, db, reader, at + offset, used - offset, undo, diag));
+    } else {
+        if (reader->whole != stamp) {
+            reader->whole = 0;
+            TRY(read_bytes(task, db, at, &reader->bytes, &reader->capacity, used, diag));
+            reader->whole = stamp;
+        }
+        *undo = (const struct undo *)(const void *)(reader->bytes + offset);
+        if (used - offset < sizeof **undo || record_size(*undo) > used - offset) {
+            return damaged(db, at, diag);
+        }
     }
-    size_t size = 0;
-    TRY(world_file_read(task, db->undo_file.file, at, reader->bytes, used, &size, diag));
-    if (size != used || crc32c(CRC32C_INIT, reader->bytes, used) != crc) {
-        return diag_set(diag, ERR_CORRUPT,
-            "old row versions in the file \"%s\" are damaged at %llu",
-            world_file_path(db->undo_file.file), (unsigned long long)at);
-    }
-    reader->stamp = stamp;
-    return ERR_OK;
+    return record_crc(*undo) == (*undo)->crc ? ERR_OK : damaged(db, at, diag);
 }
 
 enum err
@@ -249,12 +304,11 @@ undo__fetch(struct task *task, struct txn_db *db, struct undo_reader *reader, ui
     const struct undo **undo, struct diag *diag)
 {
     *undo = undo_at(db, handle);
-    if (*undo == NULL) {
-        size_t offset = (size_t)(handle % (1 << UNDO_OFFSET_BITS)) * 8;
-        TRY(read_block(task, db, reader, undo__place(db, handle >> UNDO_OFFSET_BITS), diag));
-        *undo = (const struct undo *)(const void *)(reader->bytes + offset);
+    if (*undo != NULL) {
+        return ERR_OK;
     }
-    return ERR_OK;
+    size_t offset = (size_t)(handle % (1 << UNDO_OFFSET_BITS)) * 8;
+    return read_place(task, db, reader, undo__place(db, undo_number(handle)), offset, undo, diag);
 }
 
 /* ---- writing to it -----------------------------------------------------------------------------
@@ -334,6 +388,19 @@ batch_add(struct batch *batch, struct undo_log *log, struct undo_block *block)
     batch->size += block->used;
 }
 
+/* From the first record on. */
+static void
+sign_records(uint8_t *bytes, size_t at, size_t used)
+{
+    at = (at + 15) & ~(size_t)15; /* undo__begin */
+    while (at < used) {
+        struct undo *undo = (struct undo *)(void *)(bytes + at);
+        undo->crc = record_crc(undo);
+        at += (record_size(undo) + 7) & ~(size_t)7;
+    }
+    ASSERT(at == used);
+}
+
 /* Write the batch and say in the places where its blocks are. On an error nothing has happened. */
 static enum err
 batch_write(struct task *task, struct txn_db *db, struct batch *batch, struct diag *diag)
@@ -356,7 +423,7 @@ batch_write(struct task *task, struct txn_db *db, struct batch *batch, struct di
         memcpy(bytes + size + skip, block->bytes + skip, block->used - skip);
         place->at = at + size;
         place->used = block->used;
-        place->crc = crc32c(CRC32C_INIT, bytes + size, block->used);
+        sign_records(bytes + size, skip, block->used);
         place->last_command = block->last_command;
         size += block->used;
     }
@@ -660,8 +727,8 @@ spill__keep(struct task *task, struct txn_db *db)
     }
 }
 
-static void
-hurry_keeper(struct txn_db *db)
+void
+spill__hurry_keeper(struct txn_db *db)
 {
     int64_t now_us = world_clock_us(db->world);
     int64_t last_us = atomic_load_explicit(&db->keeper_hurry_us, memory_order_relaxed);
@@ -708,7 +775,7 @@ spill__make_room(struct task *task, struct txn *txn, struct diag *diag)
         }
     }
     if (spill__needs_room(db)) {
-        hurry_keeper(db);
+        spill__hurry_keeper(db);
     }
     int64_t until_us = world_clock_us(db->world) + ROOM_TIMEOUT_US;
     while (memory_is_full(db) || is_full(db)) {
@@ -723,7 +790,7 @@ spill__make_room(struct task *task, struct txn *txn, struct diag *diag)
         if (late || (hopeless && !memory_is_full(db))) {
             break;
         }
-        hurry_keeper(db);
+        spill__hurry_keeper(db);
         task_park(task, world_clock_us(db->world) + ROOM_POLL_US);
         TRY(task_interrupted(task, diag));
     }

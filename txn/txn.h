@@ -115,7 +115,19 @@ struct txn_db_stats {
     uint64_t commits, rollbacks, deadlocks, wal_bytes, wal_flushes, undo_bytes, locks;
     uint64_t undo_spilled_bytes, undo_spilled_blocks; /* in the file now; since the start */
     uint64_t snapshots_given_up;
+    uint64_t undo_memory, undo_size_max;
     uint64_t pages_dirty, file_size, checkpoints;
+    struct txn_checkpoint_stats {
+        uint64_t by_time, by_log, requested, failed; /* begun; failed of all of them */
+        bool running;
+        bool paced;                     /* it takes its time */
+        int64_t start_us;               /* since 1970; of the running or the last one; 0: none */
+        int64_t duration_us;            /* of the last that succeeded */
+        uint64_t duration_us_all;       /* of all that succeeded */
+        uint64_t snapshot;              /* LSN of that one */
+        uint64_t pages_done, pages_due; /* of the running or the last one */
+        uint64_t pages_all;             /* written by all of them */
+    } checkpoint;
 };
 void txn_db_stats(struct txn_db *db, struct txn_db_stats *stats);
 

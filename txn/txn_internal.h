@@ -33,8 +33,8 @@ enum {
     SLOT_CHECKPOINT = 0, /* the checkpointer's own */
 
     UNDO_BLOCK_FIRST = 1024,
-    UNDO_BLOCK_MAX = 64 * 1024,
-    UNDO_OFFSET_BITS = 13, /* of a handle: offset in the block / 8 */
+    UNDO_BLOCK_MAX = 16 * 1024,
+    UNDO_OFFSET_BITS = 11, /* of a handle: offset in the block / 8 */
     UNDO_CHUNK_BITS = 12,
     UNDO_CHUNK_BLOCKS = 1 << UNDO_CHUNK_BITS,
     UNDO_CHUNKS = 1 << 16,
@@ -95,8 +95,10 @@ struct undo {
     uint16_t key_size;
     uint8_t prev_flags;
     uint8_t kind;
+    uint32_t crc;    /* in the file: of all the rest */
     uint8_t bytes[]; /* key, old value (raw) */
 };
+_Static_assert(offsetof(struct undo, bytes) == 48, "no padding: all of it has the checksum");
 
 static inline struct slice
 undo_key(const struct undo *undo)
@@ -123,7 +125,7 @@ struct undo_place {
     _Atomic(struct undo_block *) memory; /* NULL: in the file, or nowhere */
     uint64_t at;                         /* in the file: offset */
     uint64_t stamp;                      /* no other block that went to the file has the same */
-    uint32_t used, crc;
+    uint32_t used;
     uint32_t next; /* in the file: the log's next one there. Unused: the next unused. 0: none */
     uint32_t last_command;
 };
@@ -141,11 +143,13 @@ enum {
     UNDO_SEGMENT_TAKEN = INT32_MAX
 };
 
-/* One block of the file, read. */
+/* What was read from the file: one record, or if a second one of the same block is wanted, all of
+ * the block. */
 struct undo_reader {
-    uint64_t stamp;
-    size_t capacity;
-    uint8_t *bytes;
+    uint64_t last;  /* stamp of the block of the last record */
+    uint64_t whole; /* that block is in `bytes` */
+    size_t capacity, record_capacity;
+    uint8_t *bytes, *record;
 };
 
 /* What a transaction leaves behind: its undo, until no snapshot needs it. Lives in the first of its
@@ -338,6 +342,7 @@ struct txn_db {
     struct undo_log *retired_first, *retired_last;
     struct undo_log *spill_last; /* those up to it have been spilled; NULL: none in the queue */
     uint64_t retired_bytes;      /* of undo */
+    uint64_t retired_work;       /* records that the purge must look at */
     struct list_node with_parts;
     _Atomic uint64_t retired_count;
     _Atomic uint64_t purge_at; /* that many, and a commit sweeps */
@@ -361,7 +366,8 @@ struct txn_db {
     struct table_chunk *dead_chunks, **dead_chunks_end;
     struct latch heavy_latch; /* the next two: what the keeper purges, in order */
     struct undo_log *heavy_first, *heavy_last;
-    struct undo_reader purge_reader;                /* the keeper's */
+    _Atomic uint64_t heavy_work;     /* records in those, and in the one that is being purged */
+    struct undo_reader purge_reader; /* the keeper's */
     uint64_t undo_memory, undo_size_max, locks_max; /* never change */
 
     /* undo */
@@ -409,6 +415,9 @@ struct txn_db {
     _Atomic uint64_t redo_start;     /* of it: where recovery would read the log from */
     _Atomic uint64_t checkpoints;
     _Atomic bool checkpoint_wanted;
+    _Atomic uint64_t checkpoints_by_time, checkpoints_by_log, checkpoints_requested;
+    _Atomic uint64_t checkpoints_failed, checkpoint_us_all, checkpoint_pages_all;
+    _Atomic int64_t checkpoint_wall_us, checkpoint_us; /* start; duration of the last */
     uint64_t checkpoint_wal_size;
     int64_t checkpoint_interval_us;
     struct undo_reader checkpoint_reader; /* who runs one */
@@ -505,6 +514,15 @@ undo__place(const struct txn_db *db, uint64_t number)
     return &chunk[number % UNDO_CHUNK_BLOCKS];
 }
 
+/* In a handle: before this change there was no row, and nothing more is to be read about it. */
+#define UNDO_OF_INSERT ((uint64_t)1 << 62)
+
+static inline uint64_t
+undo_number(uint64_t handle)
+{
+    return (handle & ~UNDO_OF_INSERT) >> UNDO_OFFSET_BITS;
+}
+
 static inline uint64_t
 undo_handle(const struct undo_block *block, const void *record)
 {
@@ -516,8 +534,8 @@ undo_handle(const struct undo_block *block, const void *record)
 static inline struct undo *
 undo_at(const struct txn_db *db, uint64_t handle)
 {
-    struct undo_block *block = atomic_load_explicit(
-        &undo__place(db, handle >> UNDO_OFFSET_BITS)->memory, memory_order_acquire);
+    struct undo_block *block =
+        atomic_load_explicit(&undo__place(db, undo_number(handle))->memory, memory_order_acquire);
     size_t offset = (size_t)(handle % (1 << UNDO_OFFSET_BITS)) * 8;
     return block == NULL ? NULL : (struct undo *)(void *)(block->bytes + offset);
 }
@@ -539,6 +557,7 @@ void spill__free_spilled(struct txn_db *db, struct undo_log *log);
 void spill__grace(struct task *task, struct txn_db *db);
 /* Keeper: into the file with what is over the budget, and old snapshots away. */
 void spill__keep(struct task *task, struct txn_db *db);
+void spill__hurry_keeper(struct txn_db *db); /* but not too often */
 /* Somebody wants to write and undo is over a limit. */
 enum err spill__make_room(struct task *task, struct txn *txn, struct diag *diag);
 
@@ -567,7 +586,7 @@ snapshot__sees(struct txn *txn, struct txn_snapshot snapshot, uint64_t writer, u
     if (writer == atomic_load_explicit(&txn->id, memory_order_relaxed)) {
         const struct undo *undo = undo_at(txn->db, handle);
         if (undo == NULL) { /* our own: its place does not change meanwhile */
-            const struct undo_place *place = undo__place(txn->db, handle >> UNDO_OFFSET_BITS);
+            const struct undo_place *place = undo__place(txn->db, undo_number(handle));
             return place->last_command < snapshot.command ? SEEN : SIGHT_FETCH;
         }
         return undo->command < snapshot.command ? SEEN : UNSEEN;
@@ -690,6 +709,9 @@ enum err txn__spill_redo(struct task *task, struct txn *txn, size_t keep, struct
 
 /* Free what no snapshot needs, a slice of it. `txn` (or NULL) takes free blocks. */
 void purge__step(struct task *task, struct txn_db *db, struct txn *txn);
+/* A large transaction has ended (so many records for the purge): sleep while the purge is far
+ * behind, so that updating large tables for ever does not outrun it (P6). */
+void purge__keep_up(struct task *task, struct txn_db *db, uint64_t work);
 /* All that can go now; the keeper's. Returns true if something is left for later. */
 bool purge__all(struct task *task, struct txn_db *db);
 void purge__drop_everything(struct txn_db *db); /* at close: memory only */

@@ -88,7 +88,8 @@ undo__add(struct txn *txn, enum undo_kind kind, tree_id_t tree, struct slice key
         txn->log->work++;
     }
     txn->log->trees = txn->log->trees || tree.v == SYSTEM_TREE;
-    txn->log->last = undo_handle(txn->log->block, undo);
+    txn->log->last =
+        undo_handle(txn->log->block, undo) | (kind == UNDO_INSERT ? UNDO_OF_INSERT : 0);
     return undo;
 }
 

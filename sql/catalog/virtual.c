@@ -70,6 +70,9 @@ static struct {
     {.table = "tusk_serialization_failures"},
     {.table = "tusk_serialization_counts"},
     {.table = "tusk_serializable_reads"},
+    {.table = "tusk_checkpoint"},
+    {.table = "tusk_undo"},
+    {.table = "pg_stat_bgwriter"},
 };
 
 void

@@ -88,6 +88,8 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
                 : (uint64_t)sql_config_integer(engine->config, "max_wal_size") * 1024,
         .checkpoint_interval_s =
             (uint32_t)(sql_config_integer(engine->config, "checkpoint_timeout") / 1000),
+        .undo_memory = (uint64_t)sql_config_integer(engine->config, "undo_memory") * 1024,
+        .undo_size_max = (uint64_t)sql_config_integer(engine->config, "undo_size_max") * 1024,
         .wal_segment_size = options->wal_segment_size,
         .checkpoint_automatic = true,
         .recovery_progress = options->recovery_progress,

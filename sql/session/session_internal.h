@@ -298,6 +298,11 @@ void views__register(void);
 
 void serializable__register(void);
 
+/* ---- storage.c: tusk_checkpoint, tusk_undo, pg_stat_bgwriter -------------------------------------
+ */
+
+void storage__register(void);
+
 /* ---- activity.c: pg_stat_activity --------------------------------------------------------------
  */
 

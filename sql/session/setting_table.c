@@ -136,6 +136,12 @@ const struct setting setting_table[] = {
         "Sets the current transaction's isolation level."},
     {"transaction_read_only", SETTING_BOOL, 0, SETTING_SESSION, "off", 0, 0, NULL,
         "Sets the current transaction's read-only status."},
+    {"undo_memory", SETTING_INT, UNIT_KB, SETTING_SERVER, "0", 0, INT32_MAX, NULL,
+        "Sets the memory for old row versions; more of them go to a file. 0: a quarter of "
+        "shared_buffers, 32MB at least."},
+    {"undo_size_max", SETTING_INT, UNIT_KB, SETTING_SERVER, "8388608", 1024, INT32_MAX, NULL,
+        "Sets the size of old row versions, in memory and in their file, at which the oldest "
+        "snapshot is given up."},
     {"work_mem", SETTING_INT, UNIT_KB, 0, "4096", 64, INT32_MAX, NULL,
         "Sets the maximum memory to be used for query workspaces."},
     {"xmloption", SETTING_ENUM, 0, 0, "content", 0, 0, "content|document",

@@ -209,6 +209,7 @@ views__register(void)
     activity__register();
     serializable__register();
     backup__register();
+    storage__register();
     catalog_set_virtual_scan("pg_settings", settings__scan);
     catalog_set_virtual_scan("pg_prepared_statements", scan_prepared);
 }
