@@ -298,7 +298,7 @@ void views__register(void);
 
 void serializable__register(void);
 
-/* ---- storage.c: tusk_checkpoint, tusk_undo, pg_stat_bgwriter -------------------------------------
+/* ---- storage.c: tusk_checkpoint, tusk_undo, pg_stat_bgwriter -----------------------------------
  */
 
 void storage__register(void);
