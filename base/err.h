@@ -123,6 +123,7 @@
     X(ERR_ADMIN_SHUTDOWN, "57P01", "admin_shutdown")                                   \
     X(ERR_CANNOT_CONNECT_NOW, "57P03", "cannot_connect_now")                           \
     X(ERR_IDLE_SESSION_TIMEOUT, "57P05", "idle_session_timeout")                       \
+    X(ERR_NOTIFIED, "57N00", "woken_for_a_notification")                               \
     X(ERR_IO, "58030", "io_error")                                                     \
     X(ERR_UNDEFINED_FILE, "58P01", "undefined_file")                                   \
     X(ERR_SNAPSHOT_TOO_OLD, "72000", "snapshot_too_old")                               \

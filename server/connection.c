@@ -343,6 +343,13 @@ sink_notice(void *arg, const char *severity, const struct diag *notice)
 }
 
 static void
+sink_notify(void *arg, uint32_t pid, const char *channel, const char *payload)
+{
+    struct connection *connection = arg;
+    wire_put_notification(&connection->out, pid, channel, payload);
+}
+
+static void
 sink_parameter_status(void *arg, const char *name, const char *value)
 {
     struct connection *connection = arg;
@@ -800,6 +807,7 @@ static void
 ready_for_query(struct task *task, struct connection *connection)
 {
     sql_session_report_changes(connection->session);
+    (void)sql_session_deliver(connection->session, false);
     wire_put_ready(&connection->out, sql_session_status(connection->session));
     connection->ready = true;
     if (flush(task, connection, &connection->diag) != ERR_OK) {
@@ -919,6 +927,17 @@ on_message_of(struct task *task, struct connection *connection, char type, struc
     }
 }
 
+/* What others have told an idle client, until there is nothing more: then the next will wake us. */
+static void
+deliver(struct task *task, struct connection *connection)
+{
+    while (sql_session_deliver(connection->session, true)) {
+        if (flush(task, connection, &connection->diag) != ERR_OK) {
+            return; /* reading finds it out */
+        }
+    }
+}
+
 static void
 serve(struct task *task, struct connection *connection)
 {
@@ -926,8 +945,16 @@ serve(struct task *task, struct connection *connection)
         char type = 0;
         struct slice body;
         int64_t deadline = sql_session_idle_deadline(connection->session);
-        enum err err = next_message(
-            task, connection, deadline, TASK_TERMINATE, &type, &body, &connection->diag);
+        if (connection->ready) {
+            task_interrupt_clear(task, TASK_NOTIFY);
+            deliver(task, connection);
+        }
+        enum err err = next_message(task, connection, deadline,
+            TASK_TERMINATE | (connection->ready ? TASK_NOTIFY : 0), &type, &body,
+            &connection->diag);
+        if (err == ERR_NOTIFIED) {
+            continue;
+        }
         if (err == ERR_IDLE_SESSION_TIMEOUT && sql_session_status(connection->session) != 'I') {
             (void)diag_set(&connection->diag, ERR_IDLE_IN_TRANSACTION_TIMEOUT,
                 "terminating connection due to idle-in-transaction timeout");
@@ -963,6 +990,7 @@ connection_run(struct task *task, const struct connection_options *options)
         .complete = sink_complete,
         .empty = sink_empty,
         .notice = sink_notice,
+        .notify = sink_notify,
         .parameter_status = sink_parameter_status,
         .copy_in_begin = sink_copy_in_begin,
         .copy_in_read = sink_copy_in_read,

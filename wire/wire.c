@@ -59,6 +59,16 @@ wire_put_backend_key(struct buffer *out, uint32_t pid, uint32_t secret)
 }
 
 void
+wire_put_notification(struct buffer *out, uint32_t pid, const char *channel, const char *payload)
+{
+    size_t start = wire_begin(out, 'A');
+    buffer_add_be32(out, pid);
+    wire_put_text(out, channel);
+    wire_put_text(out, payload);
+    wire_end(out, start);
+}
+
+void
 wire_put_ready(struct buffer *out, char status)
 {
     size_t start = wire_begin(out, 'Z');

@@ -36,6 +36,8 @@ void wire_put_empty(struct buffer *out, char type); /* a message of no content: 
 void wire_put_authentication(struct buffer *out, uint32_t code);
 void wire_put_parameter_status(struct buffer *out, const char *name, const char *value);
 void wire_put_backend_key(struct buffer *out, uint32_t pid, uint32_t secret);
+void wire_put_notification(
+    struct buffer *out, uint32_t pid, const char *channel, const char *payload);
 void wire_put_ready(struct buffer *out, char status);
 void wire_put_command_complete(struct buffer *out, const char *tag);
 void wire_put_negotiate(

@@ -267,6 +267,9 @@ os__recv(struct task *task, struct world_socket *socket, void *bytes, size_t siz
             socket->waiter.readable = !socket->waiter.registered;
         }
         int pending = atomic_load(&task->interrupts) & obey;
+        if (pending == TASK_NOTIFY) {
+            return diag_set(diag, ERR_NOTIFIED, "woken for a notification");
+        }
         if (pending != 0) {
             return task__interrupt_error(pending, diag);
         }

@@ -730,7 +730,7 @@ task__interrupt_error(int set, struct diag *diag)
     if ((set & TASK_CANCEL) != 0) {
         return diag_set(diag, ERR_QUERY_CANCELED, "canceling statement due to user request");
     }
-    return ERR_OK;
+    return ERR_OK; /* TASK_NOTIFY */
 }
 
 enum err

@@ -169,6 +169,7 @@ void task_yield(struct task *task);
 enum task_interrupt {
     TASK_CANCEL = 1,    /* 57014 canceling statement due to user request */
     TASK_TIMEOUT = 2,   /* 57014 canceling statement due to statement timeout */
+    TASK_NOTIFY = 8,    /* no error but in world_recv, if it obeys: ERR_NOTIFIED */
     TASK_TERMINATE = 4, /* 57P01 terminating connection due to administrator command */
 };
 void task_interrupt(struct task *task, enum task_interrupt what); /* any thread */

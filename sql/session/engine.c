@@ -350,6 +350,8 @@ sql_session_new(struct task *task, struct sql_engine *engine,
         session->client_port = (int)strtol(colon + 1, NULL, 10);
     }
     list_init(&session->statements);
+    list_init(&session->channels);
+    list_init(&session->inbox);
     list_init(&session->portals);
     list_init(&session->cache_ages);
     arena_create(&session->statement, "statement");
@@ -401,6 +403,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
             "disconnection  pid: %u  user: %s  database: %s  session time: %.3f s", session->pid,
             session->user, session->database, (double)time_us / 1e6);
     }
+    notify__end(session);
     prepared__drop_all(session);
     txn_delete(task, session->txn);
     settings__destroy(session);

@@ -74,6 +74,8 @@ struct sql_sink {
     enum err (*complete)(struct task *task, void *arg, const char *tag, struct diag *diag);
     enum err (*empty)(struct task *task, void *arg, struct diag *diag); /* EmptyQueryResponse */
     void (*notice)(void *arg, const char *severity, const struct diag *notice);
+    /* NotificationResponse; called by sql_session_deliver. May be NULL. */
+    void (*notify)(void *arg, uint32_t pid, const char *channel, const char *payload);
     void (*parameter_status)(void *arg, const char *name, const char *value);
     /* COPY. in_read gives the next bytes the client sent (any cut), *done at CopyDone; a CopyFail
      * is ERR_QUERY_CANCELED. */
@@ -120,6 +122,9 @@ const char *sql_session_setting(const struct sql_session *session, const char *n
 void sql_session_report_settings(struct sql_session *session);
 /* Those that have changed since they were last told; before each ReadyForQuery. */
 void sql_session_report_changes(struct sql_session *session);
+/* Notifications that have come, to the sink: between transactions, so before each ReadyForQuery.
+ * waits: if there is none the session's task will get TASK_NOTIFY for the next. True: some went. */
+bool sql_session_deliver(struct sql_session *session, bool waits);
 /* Until when the client may stay silent (idle timeouts); WORLD_NEVER. */
 int64_t sql_session_idle_deadline(const struct sql_session *session);
 

@@ -71,6 +71,9 @@ struct sql_engine {
     /* The task that gathers statistics (analyze.c). */
     struct task *analyzer;
     _Atomic bool analyzer_runs, analyzer_stopping, analyzer_may_end;
+
+    struct latch notify_latch; /* the next, and channels and inboxes of sessions; after latch */
+    size_t inboxes_size;
 };
 
 /* PostgreSQL's epoch, 2000-01-01, in microseconds since 1970. */
@@ -176,6 +179,11 @@ struct sql_session {
     struct txn *txn;
     struct savepoint *savepoints;
     uint32_t savepoint_count, savepoint_capacity;
+    /* notify.c. The next four: engine->notify_latch, but for the session's own looks. */
+    bool listens; /* has ever listened */
+    bool waiting; /* for its client, and wants to be woken */
+    struct list_node channels, inbox;
+    struct session_asked *asked;    /* to be done at COMMIT */
     struct exec_deferred *deferred; /* constraints that wait for COMMIT */
     bool in_statement;              /* busy, for SIGTERM */
 
@@ -225,6 +233,18 @@ struct sql_session {
     bool deferrable;       /* SERIALIZABLE READ ONLY: wait for a snapshot that needs no tracking */
     int notice_level;      /* client_min_messages */
 };
+
+/* ---- notify.c -----------------------------------------------------------------------------------
+ */
+
+enum err notify__statement(
+    struct sql_session *session, const struct ast_notify *statement, struct diag *diag);
+enum err notify__before_commit(struct sql_session *session, struct diag *diag);
+void notify__after_commit(struct sql_session *session);
+/* Forget what was asked for since there were that many savepoints; 0: all. */
+void notify__rollback(struct sql_session *session, uint32_t savepoints);
+void notify__end(struct sql_session *session);
+void notify__register(void);
 
 /* ---- transaction.c ------------------------------------------------------------------------------
  */

@@ -75,6 +75,7 @@ rollback(struct task *task, struct sql_session *session)
         txn_rollback(task, session->txn);
     }
     settings__rollback(session, 0);
+    notify__rollback(session, 0);
     block_over(session);
 }
 
@@ -84,6 +85,9 @@ commit(struct task *task, struct sql_session *session, struct diag *diag)
     portal__close_all(task, session);
     txn_note_statement(session->txn, "COMMIT", strlen("COMMIT"));
     enum err err = session__run_deferred(task, session, true, diag);
+    if (err == ERR_OK) {
+        err = notify__before_commit(session, diag);
+    }
     if (err != ERR_OK) {
         txn_settle(task, session->txn); /* S2 */
         rollback(task, session);
@@ -92,8 +96,10 @@ commit(struct task *task, struct sql_session *session, struct diag *diag)
     err = txn_commit(task, session->txn, diag);
     if (err == ERR_OK) {
         settings__commit(session);
+        notify__after_commit(session);
     } else {
         settings__rollback(session, 0);
+        notify__rollback(session, 0);
     }
     block_over(session);
     return err;
@@ -323,6 +329,7 @@ do_rollback_to(struct task *task, struct sql_session *session, const char *name,
     exec_deferred_rollback_to(session->deferred, index + 1);
     forget_savepoints(session, index + 1);
     settings__rollback(session, index + 1);
+    notify__rollback(session, index + 1);
     session->block = BLOCK_EXPLICIT;
     return ERR_OK;
 }

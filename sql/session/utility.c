@@ -380,6 +380,7 @@ discard(struct task *task, struct sql_session *session,
         *tag = "DISCARD ALL";
         prepared__drop_all(session);
         txn_unlock_all_advisory(session->txn);
+        TRY(notify__statement(session, &(struct ast_notify){.kind = AST_NOTIFY_UNLISTEN}, diag));
         TRY(settings__set_value(session, "session_authorization", NULL, false, diag));
         return settings__reset_all(session, diag);
     case AST_DISCARD_PLANS:
@@ -412,8 +413,6 @@ unsupported_name(const struct ast_node *node)
         return "CLUSTER";
     case AST_GRANT:
         return "GRANT and REVOKE";
-    case AST_NOTIFY:
-        return "LISTEN and NOTIFY";
     case AST_DO:
         return "DO";
     case AST_CALL_STATEMENT:
@@ -494,6 +493,11 @@ dispatch(struct task *task, struct sql_session *session, struct portal *portal, 
     case AST_VACUUM:
         *tag = ast_as_vacuum(node)->vacuum ? "VACUUM" : "ANALYZE";
         return vacuum(task, session, ast_as_vacuum(node), diag);
+    case AST_NOTIFY:
+        *tag = ast_as_notify(node)->kind == AST_NOTIFY_LISTEN     ? "LISTEN"
+               : ast_as_notify(node)->kind == AST_NOTIFY_UNLISTEN ? "UNLISTEN"
+                                                                  : "NOTIFY";
+        return notify__statement(session, ast_as_notify(node), diag);
     case AST_LOCK:
         *tag = "LOCK TABLE";
         return lock_tables(task, session, ast_as_lock(node), diag);
