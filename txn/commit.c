@@ -197,13 +197,20 @@ append_part(struct task *task, struct txn *txn, struct slice redo, struct diag *
 {
     struct txn_db *db = txn->db;
     struct part_head head = {.id = txn->log->id, .redo_before = txn->redo_base};
-    struct slice pieces[] = {slice_of(&head, sizeof head), redo};
+    struct buffer packed = {0};
+    uint16_t type = redo__pack(redo, &packed) ? RECORD_PART_PACKED : RECORD_PART;
+    struct slice body = type == RECORD_PART ? redo : slice_of(packed.data, packed.size);
+    struct slice pieces[] = {slice_of(&head, sizeof head), body};
     lsn_t start;
     lsn_t end;
+    enum err err = ERR_OK;
     for (;;) {
-        TRY(wal_make_room(task, db->wal, sizeof head + redo.size, diag));
+        err = wal_make_room(task, db->wal, sizeof head + body.size, diag);
+        if (err != ERR_OK) {
+            break;
+        }
         latch_acquire(&db->commit_latch);
-        bool done = wal_append(db->wal, RECORD_PART, RECORD_VERSION, pieces, 2, &start, &end);
+        bool done = wal_append(db->wal, type, RECORD_VERSION, pieces, 2, &start, &end);
         if (done && txn->first_part == 0) {
             txn->first_part = start.v;
             list_push_back(&db->with_parts, &txn->parts);
@@ -213,8 +220,9 @@ append_part(struct task *task, struct txn *txn, struct slice redo, struct diag *
             break;
         }
     }
-    txn->redo_base += redo.size;
-    return ERR_OK;
+    buffer_destroy(&packed);
+    txn->redo_base += err == ERR_OK ? redo.size : 0;
+    return err;
 }
 
 enum err
@@ -340,22 +348,28 @@ txn_rollback(struct task *task, struct txn *txn)
     }
 }
 
+/* What the commit record carries. */
+struct commit_redo {
+    uint16_t type;
+    struct slice bytes;
+};
+
 /* Under the commit latch: a serializable one gets its place in the order of commits together with
  * its LSN, and only now is it sure that nobody has chosen it as a victim (SS4). */
 static bool
-append_commit(struct txn *txn, struct commit_head *head, lsn_t *end, bool *doomed)
+append_commit(struct txn *txn, struct commit_head *head, const struct commit_redo *redo, lsn_t *end,
+    bool *doomed)
 {
-    struct slice pieces[] = {
-        slice_of(head, sizeof *head), slice_of(txn->redo.data, txn->redo.size)};
+    struct slice pieces[] = {slice_of(head, sizeof *head), redo->bytes};
     lsn_t start;
     *doomed = txn->sx != NULL && !ssi__commit_enter(txn);
-    return !*doomed &&
-           wal_append(txn->db->wal, RECORD_COMMIT, RECORD_VERSION, pieces, 2, &start, end);
+    return !*doomed && wal_append(txn->db->wal, redo->type, RECORD_VERSION, pieces, 2, &start, end);
 }
 
 /* T1. False if the log buffer is full, or it is doomed: nothing has happened then. */
 static bool
-try_commit(struct txn *txn, int64_t wall_us, lsn_t *end, bool *doomed)
+try_commit(
+    struct txn *txn, const struct commit_redo *redo, int64_t wall_us, lsn_t *end, bool *doomed)
 {
     struct txn_db *db = txn->db;
     struct commit_head head = {.id = txn->log->id, .redo_before = txn->redo_base};
@@ -365,7 +379,7 @@ try_commit(struct txn *txn, int64_t wall_us, lsn_t *end, bool *doomed)
     uint64_t stamp = (uint64_t)wall_us << 12;
     head.hlc = stamp > db->hlc ? stamp : db->hlc + 1;
     head.epoch = db->epoch;
-    if (!append_commit(txn, &head, end, doomed)) {
+    if (!append_commit(txn, &head, redo, end, doomed)) {
         if (txn->sx != NULL && !*doomed) {
             ssi__commit_leave(txn, 0);
         }
@@ -417,10 +431,18 @@ commit_written(struct task *task, struct txn *txn, lsn_t *end, struct diag *diag
     bool doomed = false;
     TRY(txn->sx != NULL ? ssi__check(txn, diag) : ERR_OK);
     TRY(txn__spill_redo(task, txn, REDO_PART_SIZE, diag));
+    struct buffer packed = {0};
+    struct commit_redo redo = {RECORD_COMMIT, slice_of(txn->redo.data, txn->redo.size)};
+    if (redo__pack(redo.bytes, &packed)) {
+        redo = (struct commit_redo){RECORD_COMMIT_PACKED, slice_of(packed.data, packed.size)};
+    }
+    enum err err = ERR_OK;
     do {
-        TRY(wal_make_room(task, db->wal, sizeof(struct commit_head) + txn->redo.size, diag));
-    } while (!try_commit(txn, world_wall_us(db->world), end, &doomed) && !doomed);
-    return doomed ? ssi__check(txn, diag) : ERR_OK;
+        err = wal_make_room(task, db->wal, sizeof(struct commit_head) + redo.bytes.size, diag);
+    } while (err == ERR_OK && !try_commit(txn, &redo, world_wall_us(db->world), end, &doomed) &&
+             !doomed);
+    buffer_destroy(&packed);
+    return err != ERR_OK ? err : doomed ? ssi__check(txn, diag) : ERR_OK;
 }
 
 static void

@@ -26,7 +26,8 @@ enum {
 struct part {
     uint64_t at; /* LSN of its record */
     uint64_t redo_before;
-    uint64_t size;
+    uint64_t size; /* of its redo, without what was undone */
+    bool packed;
 };
 
 struct open_txn {
@@ -66,7 +67,8 @@ struct recovery {
     struct txn_recovery_progress *progress;
     const struct recover_target *target;
     struct open_txn *open;
-    struct buffer stream; /* redo of a transaction with parts, not yet applied */
+    struct buffer stream;   /* redo of a transaction with parts, not yet applied */
+    struct buffer unpacked; /* redo of one record */
     struct applier reader;
     struct applier *appliers;
     unsigned applier_count; /* 0: the reader applies */
@@ -440,6 +442,9 @@ note_part(struct recovery *recovery, const struct wal_record *record)
 {
     struct part_head head;
     memcpy(&head, record->payload.data, sizeof head);
+    struct slice redo =
+        slice_of(record->payload.data + sizeof head, record->payload.size - sizeof head);
+    bool packed = record->type == RECORD_PART_PACKED;
     struct open_txn **at = find_open(recovery, head.id);
     if (*at == NULL) {
         *at = mem_zalloc(sizeof **at);
@@ -454,7 +459,8 @@ note_part(struct recovery *recovery, const struct wal_record *record)
     open->parts[open->count++] = (struct part){
         .at = record->start.v,
         .redo_before = head.redo_before,
-        .size = record->payload.size - sizeof head,
+        .size = packed ? redo__unpacked_size(redo) : redo.size,
+        .packed = packed,
     };
 }
 
@@ -485,10 +491,18 @@ apply_with_parts(struct recovery *recovery, struct open_txn *open, const struct 
         const struct part *part = &open->parts[i];
         struct wal_record record;
         err = wal_read_at(recovery->task, wal, (lsn_t){part->at}, &record, recovery->diag);
+        if (err != ERR_OK) {
+            break;
+        }
+        struct slice bytes = slice_of(record.payload.data + sizeof(struct part_head),
+            record.payload.size - sizeof(struct part_head));
+        if (part->packed) {
+            err = redo__unpack(bytes, &recovery->unpacked, recovery->diag);
+            bytes = slice_of(recovery->unpacked.data, recovery->unpacked.size);
+        }
         if (err == ERR_OK) {
-            ASSERT(record.payload.size >= sizeof(struct part_head) + part->size);
-            err = feed(
-                recovery, slice_of(record.payload.data + sizeof(struct part_head), part->size));
+            ASSERT(bytes.size >= part->size);
+            err = feed(recovery, slice_of(bytes.data, part->size));
             size += part->size;
         }
     }
@@ -523,6 +537,10 @@ apply_commit(struct recovery *recovery, const struct wal_record *record, bool ap
     redo.size -= head.idempotency_size;
     struct open_txn **at = find_open(recovery, head.id);
     enum err err = ERR_OK;
+    if (apply && record->type == RECORD_COMMIT_PACKED) {
+        TRY(redo__unpack(redo, &recovery->unpacked, recovery->diag));
+        redo = slice_of(recovery->unpacked.data, recovery->unpacked.size);
+    }
     if (!apply) {
         err = ERR_OK; /* the checkpoint has it */
     } else if (head.redo_before > 0) {
@@ -640,9 +658,10 @@ apply_log(struct recovery *recovery, uint64_t snapshot, uint64_t *last_id)
             return check_target(recovery);
         }
         TRY(task_interrupted(recovery->task, recovery->diag));
-        bool commit = record.type == RECORD_COMMIT;
+        bool commit = record.type == RECORD_COMMIT || record.type == RECORD_COMMIT_PACKED;
+        bool part = record.type == RECORD_PART || record.type == RECORD_PART_PACKED;
         size_t head_size = commit ? sizeof(struct commit_head) : sizeof(struct part_head);
-        if (record.version != RECORD_VERSION || (!commit && record.type != RECORD_PART) ||
+        if (record.version != RECORD_VERSION || (!commit && !part) ||
             record.payload.size < head_size) {
             (void)diag_set(recovery->diag, ERR_CORRUPT,
                 "log record at %llX has type %u, version %u, which this server does not know",
@@ -758,6 +777,7 @@ recover__run(struct task *task, struct txn_db *db, const struct checkpoint_meta 
         forget_open(&recovery.open);
     }
     buffer_destroy(&recovery.stream);
+    buffer_destroy(&recovery.unpacked);
     arena_destroy(&recovery.reader.scratch);
     return err;
 }

@@ -9,10 +9,15 @@
  * Varints are 7 bits a byte, lowest first. Recovery starts from exactly S, so the old value that a
  * delta is against is certainly there.
  */
+#include <lz4.h>
+
 #include "txn/txn_internal.h"
 
 enum {
     VARINT_MAX = 10,
+    PACK_SIZE_MIN = 4096,
+    PACK_HEAD = 4,
+    PACK_ACCELERATION = 4, /* the log shall not wait for the last per cent */
 };
 
 static uint8_t *
@@ -207,4 +212,47 @@ redo__next(struct slice *bytes, struct redo_change *change, bool *bad)
         *bytes = rest;
     }
     return taken == TAKEN;
+}
+
+/* ---- packing -----------------------------------------------------------------------------------
+ */
+
+bool
+redo__pack(struct slice redo, struct buffer *packed)
+{
+    if (redo.size < PACK_SIZE_MIN || redo.size > WAL_RECORD_SIZE_MAX) {
+        return false;
+    }
+    int bound = LZ4_compressBound((int)redo.size);
+    void *state = mem_alloc((size_t)LZ4_sizeofState()); /* 16 KiB: too much for a task's stack */
+    packed->size = 0;
+    uint8_t *to = buffer_extend(packed, PACK_HEAD + (size_t)bound);
+    int size = LZ4_compress_fast_extState(state, (const char *)redo.data, (char *)to + PACK_HEAD,
+        (int)redo.size, bound, PACK_ACCELERATION);
+    mem_free(state);
+    store_le32(to, (uint32_t)redo.size);
+    packed->size = PACK_HEAD + (size_t)size;
+    return size > 0 && packed->size < redo.size - redo.size / 8;
+}
+
+uint32_t
+redo__unpacked_size(struct slice packed)
+{
+    return packed.size < PACK_HEAD ? 0 : load_le32(packed.data);
+}
+
+enum err
+redo__unpack(struct slice packed, struct buffer *redo, struct diag *diag)
+{
+    uint32_t size = redo__unpacked_size(packed);
+    if (size == 0 || size > WAL_RECORD_SIZE_MAX || packed.size > WAL_RECORD_SIZE_MAX) {
+        return diag_set(diag, ERR_CORRUPT, "a packed change in the log has an impossible size");
+    }
+    redo->size = 0;
+    uint8_t *to = buffer_extend(redo, size);
+    if (LZ4_decompress_safe((const char *)packed.data + PACK_HEAD, (char *)to,
+            (int)(packed.size - PACK_HEAD), (int)size) != (int)size) {
+        return diag_set(diag, ERR_CORRUPT, "a packed change in the log cannot be unpacked");
+    }
+    return ERR_OK;
 }

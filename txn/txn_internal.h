@@ -641,6 +641,11 @@ void redo__update(struct txn *txn, const struct undo *undo, struct slice value);
 void redo__delete(struct txn *txn, tree_id_t tree, struct slice key);
 /* Takes one change off `bytes`; false if it is not whole yet. *bad: not a change. */
 bool redo__next(struct slice *bytes, struct redo_change *change, bool *bad);
+/* Much redo is packed for the log: its size (4 bytes), an LZ4 block. False: too little, or it would
+ * not gain much. */
+bool redo__pack(struct slice redo, struct buffer *packed);
+enum err redo__unpack(struct slice packed, struct buffer *redo, struct diag *diag);
+uint32_t redo__unpacked_size(struct slice packed);
 
 /* ---- lock.c, deadlock.c ------------------------------------------------------------------------
  */
@@ -764,6 +769,8 @@ _Static_assert(sizeof(struct part_head) == 16, "the table above");
 enum {
     RECORD_COMMIT = 1,
     RECORD_PART = 2,
+    RECORD_COMMIT_PACKED = 3, /* the same, with their redo packed (redo__pack) */
+    RECORD_PART_PACKED = 4,
     RECORD_VERSION = 1,
     COMMIT_CHANGES_SCHEMA = 1,
 };

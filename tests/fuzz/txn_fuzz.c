@@ -119,7 +119,9 @@ add_record(struct task *task, struct wal *wal, struct input *input)
     for (unsigned i = take(input) % 6; i > 0 && input->size > 0; i--) {
         add_change(input, &payload);
     }
-    uint16_t type = what % 8 < 4 ? RECORD_COMMIT : what % 8 < 7 ? RECORD_PART : take(input);
+    static const uint16_t types[] = {RECORD_COMMIT, RECORD_COMMIT, RECORD_COMMIT,
+        RECORD_COMMIT_PACKED, RECORD_PART, RECORD_PART, RECORD_PART_PACKED};
+    uint16_t type = what % 8 < 7 ? types[what % 8] : take(input);
     struct slice piece = slice_of(payload.data, payload.size);
     lsn_t start;
     lsn_t end;

@@ -2,6 +2,7 @@
  * ctest: threads */
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "tests/unit/txn_util.h"
 
 static tree_id_t tree;
@@ -76,6 +77,15 @@ test_locks(struct test_session *a)
     txn_rollback(a->task, a->txn);
 }
 
+/* Text that the log cannot pack. */
+static void
+fill_noise(char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        text[i] = (char)('a' + hash_u64(i) % 26);
+    }
+}
+
 /* A log that cannot get another file: commits are refused, and what they wrote is rolled back;
  * reading goes on, and so does writing when there is room again. */
 static void
@@ -86,7 +96,7 @@ test_no_room(struct task *task, const char *directory)
     struct diag diag;
     char path[200];
     char *value = mem_alloc(100001);
-    memset(value, 'v', 100000);
+    fill_noise(value, 100000);
     value[100000] = '\0';
     session_create(&a, task, db, 1);
     (void)snprintf(path, sizeof path, "%s/wal/new.tmp", directory);
@@ -154,7 +164,7 @@ test_checkpoint_pace(struct task *task, const char *directory)
     session_begin(&a, TXN_READ_COMMITTED);
     int64_t start_us = world_clock_us(task_world(task));
     char *large = mem_alloc(1000001);
-    memset(large, 'x', 1000000);
+    fill_noise(large, 1000000);
     large[1000000] = '\0';
     for (int i = 0; i < 18; i++) {
         char key[16];
@@ -259,7 +269,7 @@ test_log_ends_early(struct task *task, const char *directory)
     session_create(&b, task, db, 2);
     session_begin(&a, TXN_READ_COMMITTED);
     char *large = mem_alloc(1000001);
-    memset(large, 'x', 1000000);
+    fill_noise(large, 1000000);
     large[1000000] = '\0';
     uint64_t start = txn_db_visible_lsn(db).v;
     for (int i = 0; i < 18; i++) {
