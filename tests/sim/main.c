@@ -58,7 +58,7 @@ draw(struct course *course, uint64_t bound)
 static void
 plan_seed(struct course *course, uint64_t seed)
 {
-    static const uint64_t caches[] = {1, 1, 2, 64};
+    static const uint64_t caches[] = {1, 1, 1, 64};
     static const uint64_t segments[] = {64, 128, 256, 1024};
     static const int isolations[] = {2, 2, 2, 2, 1, 0};
     *course = (struct course){.state = hash_u64(seed ^ 0x706c616eULL)};
@@ -70,7 +70,8 @@ plan_seed(struct course *course, uint64_t seed)
                    : disk < 15 ? DISK_ROT
                                : DISK_LIES;
     struct life *common = &course->common;
-    common->fat = draw(course, 3) == 0 ? 200 + (unsigned)draw(course, 2500) : 0;
+    common->fat = draw(course, 4) == 0 ? 200 + (unsigned)draw(course, 1000) : 0;
+    common->rows = common->fat == 0 ? 48 : 256; /* then more than the smallest cache holds */
     common->isolation = isolations[draw(course, 6)];
     common->workloads = 1 + (int)draw(course, 15);
     if (common->workloads == SIM_ADMIN) {
@@ -148,9 +149,9 @@ plan_life(struct course *course, unsigned number)
     }
     uint64_t how = draw(course, 8);
     if (how < 3) {
-        life.world.crash_at_us = (int64_t)draw(course, 1000ULL << draw(course, 9)) + 1;
+        life.world.crash_at_us = (int64_t)draw(course, 1000ULL << draw(course, 8)) + 1;
     } else if (how < 7) {
-        life.world.crash_at_io = draw(course, 8ULL << draw(course, 7)) + 1;
+        life.world.crash_at_io = draw(course, 8ULL << draw(course, 5)) + 1;
     }
 }
 

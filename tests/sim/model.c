@@ -11,7 +11,7 @@
 
 enum {
     TABLES = 2,
-    ROWS = 48,
+    ROWS_MAX = 256,
     A_MAX = 12,
     SAVEPOINTS = 3,
     TOKEN = 7,
@@ -27,12 +27,15 @@ struct row {
 
 struct table {
     bool there, indexed;
-    struct row rows[ROWS];
+    struct row rows[ROWS_MAX];
 };
 
 struct image {
     struct table tables[TABLES];
 };
+
+/* How many ids there are. */
+#define ROWS ((int)life.rows)
 
 enum phase {
     PHASE_IDLE, /* working == committed */
@@ -310,7 +313,7 @@ insert(struct client *client, int t)
     struct buffer text = {0};
     buffer_printf(&text, "insert into m%d values", t);
     unsigned count = 1 + (unsigned)kept_draw(3);
-    int id = (int)kept_draw(ROWS);
+    int id = (int)kept_draw(life.rows);
     for (unsigned i = 0; i < count && id < ROWS; i++, id += 1 + (int)kept_draw(3)) {
         struct row row;
         char a[16];
@@ -332,6 +335,38 @@ insert(struct client *client, int t)
     return good;
 }
 
+/* Many rows by one statement. */
+static bool
+insert_range(struct client *client, int t)
+{
+    struct image *image = next_image();
+    struct table *table = &image->tables[t];
+    const char *expected = missing(image, t);
+    bool skip = kept_one_in(2);
+    struct row row;
+    char a[16];
+    char text[256];
+    draw_row(&row);
+    if (life.fat > 0) {
+        row.repeats = (uint16_t)(life.fat / 4 + kept_draw(life.fat));
+    }
+    print_a(&row, a);
+    int low = (int)kept_draw(life.rows);
+    int high = low + (int)kept_draw(life.fat > 0 ? life.rows : life.rows / 4);
+    high = high < ROWS ? high : ROWS - 1;
+    for (int id = low; id <= high; id++) {
+        if (!table->rows[id].there) {
+            table->rows[id] = row;
+        } else if (!skip && expected == NULL) {
+            expected = "23505";
+        }
+    }
+    (void)snprintf(text, sizeof text,
+        "insert into m%d select g, %s, repeat('%07u', %u) from generate_series(%d, %d) g%s", t, a,
+        row.token % 10000000, row.repeats, low, high, skip ? " on conflict do nothing" : "");
+    return change(client, image, expected, text);
+}
+
 static bool
 update(struct client *client, int t)
 {
@@ -342,8 +377,8 @@ update(struct client *client, int t)
     char text[256];
     char a[16];
     print_a(&new, a);
-    int low = (int)kept_draw(ROWS);
-    int high = low + (int)kept_draw(6);
+    int low = (int)kept_draw(life.rows);
+    int high = low + (int)kept_draw(life.rows / 8);
     int match = (int)kept_draw(A_MAX);
     unsigned kind = (unsigned)kept_draw(4);
     for (int id = 0; id < ROWS; id++) {
@@ -389,8 +424,8 @@ remove_rows(struct client *client, int t)
     struct image *image = next_image();
     struct table *table = &image->tables[t];
     char text[128];
-    int low = (int)kept_draw(ROWS);
-    int high = low + (int)kept_draw(8);
+    int low = (int)kept_draw(life.rows);
+    int high = low + (int)kept_draw(life.rows / 6);
     int match = (int)kept_draw(A_MAX);
     bool by_a = kept_one_in(2);
     if (kept_one_in(20)) {
@@ -443,8 +478,8 @@ look(struct client *client, int t)
 {
     struct model *model = kept->model;
     const struct table *table = &model->working.tables[t];
-    int low = (int)kept_draw(ROWS);
-    int high = low + (int)kept_draw(ROWS);
+    int low = (int)kept_draw(life.rows);
+    int high = low + (int)kept_draw(life.rows);
     high = high < ROWS ? high : ROWS - 1;
     enum answer answer = client_query(client,
         kept_one_in(2) ? "select id, a, b from m%d where id between %d and %d order by id"
@@ -551,6 +586,16 @@ begin(struct client *client)
     return answer != ANSWER_LOST;
 }
 
+static int
+rows_there(const struct table *table)
+{
+    int count = 0;
+    for (int id = 0; id < ROWS; id++) {
+        count += table->rows[id].there;
+    }
+    return count;
+}
+
 bool
 model_step(struct client *client)
 {
@@ -567,8 +612,13 @@ model_step(struct client *client)
             return savepoint(client);
         }
     }
+    if (life.fat > 0 && model->working.tables[t].there && !model->failed &&
+        rows_there(&model->working.tables[t]) < ROWS / 3) {
+        return insert_range(client, t);
+    }
     uint64_t what = kept_draw(40);
-    return what < 14   ? insert(client, t)
+    return what < 11   ? insert(client, t)
+           : what < 14 ? insert_range(client, t)
            : what < 24 ? update(client, t)
            : what < 29 ? remove_rows(client, t)
            : what < 31 ? define(client, t)

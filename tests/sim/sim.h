@@ -89,6 +89,7 @@ struct life {
     unsigned clients;  /* of bank and lists, each */
     unsigned steps;    /* of each client */
     unsigned fat;      /* 0, or how large values may be */
+    unsigned rows;     /* of the model's tables, at most */
     int isolation;     /* of the lists: index of sim_isolations */
     bool faulty;       /* errors of the disk are to be expected */
     bool cuts;         /* connections break */
