@@ -69,11 +69,14 @@ fail(struct diag *diag, enum err code, const char *what, const char *path, const
     return diag_set(diag, code, "could not %s \"%s\": %s", what, path, why);
 }
 
-/* The end of an operation that is to crash. */
+/* The end of an operation that is to crash: at its beginning, or while it takes its time. */
 static void
 crash_if(struct task *task, bool due)
 {
     if (due) {
+        if (sim__draw(sim_of(task), 2) == 0) {
+            sim__pause(task, SIM_FILE_OTHER);
+        }
         sim__crash(sim_of(task), "power cut");
     }
 }

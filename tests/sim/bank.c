@@ -185,6 +185,7 @@ transfer_at_once(struct client *client, uint32_t id, struct transfer *transfer, 
     }
     transfer->state = STATE_DONE;
     kept->commits++;
+    sim_tempt(client, 16);
     return true;
 }
 
@@ -230,6 +231,7 @@ transfer_by_steps(struct client *client, uint32_t id, struct transfer *transfer,
     }
     transfer->state = STATE_DONE;
     kept->commits++;
+    sim_tempt(client, 16);
     return true;
 }
 
@@ -237,7 +239,8 @@ bool
 bank_step(struct client *client)
 {
     struct bank *bank = kept->bank;
-    if (kept_one_in(5)) {
+    /* While the disk is slow, what is committed is long not durable: the time to look. */
+    if (kept_one_in(life.world.disk_us_max > 1000 ? 2 : 5)) {
         return bank_read(client);
     }
     if (bank->count == TRANSFERS_MAX) {
@@ -277,6 +280,9 @@ bank_read(struct client *client)
                 (long long)client_int(client, i, 0));
         }
         transfer->seen = true;
+        if (transfer->state == STATE_UNKNOWN) {
+            sim_tempt(client, 2);
+        }
     }
     return true;
 }

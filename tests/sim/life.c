@@ -78,6 +78,14 @@ sim_check_error(const struct client *client, const char *doing)
     }
 }
 
+void
+sim_tempt(struct client *client, uint64_t bound)
+{
+    if (life.sudden && kept_one_in(bound)) {
+        world_sim_crash(client->task, "power cut at a bad moment");
+    }
+}
+
 bool
 sim_must(struct client *client, const char *fmt, ...)
 {

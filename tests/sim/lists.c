@@ -330,6 +330,7 @@ lists_step(struct client *client)
     txn->state = STATE_DONE;
     txn->end_us = sim_now_us();
     kept->commits++;
+    sim_tempt(client, 16);
     return true;
 }
 

@@ -101,7 +101,7 @@ plan_seed(struct course *course, uint64_t seed)
 static uint32_t
 small_chance(struct course *course)
 {
-    static const uint32_t chances[] = {0, 0, 30, 300, 1500};
+    static const uint32_t chances[] = {0, 0, 300, 1500, 5000};
     return chances[draw(course, 5)];
 }
 
@@ -150,8 +150,10 @@ plan_life(struct course *course, unsigned number)
     uint64_t how = draw(course, 8);
     if (how < 3) {
         life.world.crash_at_us = (int64_t)draw(course, 1000ULL << draw(course, 8)) + 1;
-    } else if (how < 7) {
+    } else if (how < 6) {
         life.world.crash_at_io = draw(course, 8ULL << draw(course, 5)) + 1;
+    } else if (how < 7) {
+        life.sudden = true;
     }
 }
 
@@ -226,6 +228,7 @@ run_point(uint64_t seed, uint64_t at, bool *over)
         plan_life(&course, i);
         life.steps = 8;
         life.world.crash_at_us = 0;
+        life.sudden = false;
         life.world.crash_at_io = i == 0 ? at : i == 1 ? 1 + hash_u64(seed + at) % 64 : 0;
         uint64_t ios = kept->ios;
         if (!run_life()) {

@@ -255,6 +255,7 @@ change(struct client *client, const struct image *after, const char *expected, c
             model->committed = *after;
             model->phase = PHASE_IDLE;
             kept->commits++;
+            sim_tempt(client, 16);
         }
         return true;
     }
@@ -536,6 +537,9 @@ finish(struct client *client)
     model->phase = PHASE_IDLE;
     model->depth = 0;
     model->failed = false;
+    if (committed) {
+        sim_tempt(client, 16);
+    }
     return client->status == 'I' || sim_must(client, "rollback");
 }
 

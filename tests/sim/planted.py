@@ -30,7 +30,7 @@ PLANTS = [
     # An answer does not wait until what it shows is durable.
     ("txn", "txn/commit.c",
      "if (txn->observed != 0 && txn->observed > wal_durable(txn->db->wal).v) {",
-     "if (txn->observed == 1) {", 400),
+     "if (txn->observed == 1) {", 600),
     # Dangerous structures are overlooked.
     ("ssi", "txn/ssi.c",
      "    const struct sxact *reader = edge->reader;\n    const struct sxact *writer = edge->writer;\n"

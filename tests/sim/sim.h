@@ -93,6 +93,7 @@ struct life {
     int isolation;     /* of the lists: index of sim_isolations */
     bool faulty;       /* errors of the disk are to be expected */
     bool cuts;         /* connections break */
+    bool sudden;       /* crashes at moments when a client has just been told something */
     struct world *now; /* the world itself */
 };
 extern struct life life;
@@ -110,6 +111,10 @@ int64_t sim_now_us(void);
 void sim_check_error(const struct client *client, const char *doing);
 /* Fails the run unless `client` got its answer, or has lost its connection. True if it got it. */
 bool sim_must(struct client *client, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The client has just been told something that must hold for ever: now would be a bad moment for a
+ * crash, so in a sudden life one in `bound` of these is one. */
+void sim_tempt(struct client *client, uint64_t bound);
 
 /* ---- workloads ---------------------------------------------------------------------------------
  *
