@@ -27,7 +27,8 @@
  *       still in the ring.
  *   W7. When appending begins, nothing behind the end looks like a record of this log.
  *   W8. There is always a segment file that holds, or ends at, the place where reading must begin.
- *   W9. tail never passes the end of the last segment made: a flush does not create files.
+ *   W9. tail never passes the end of the last segment made, whose name is durable: a flush does not
+ *       create files.
  *   W10. A segment file has its full size from the moment it has its name.
  */
 #include <inttypes.h>
@@ -552,16 +553,20 @@ wal_free_before(struct task *task, struct wal *wal, lsn_t lsn)
             char next[4096];
             wal__segment_path(wal, wal->next_segment, next, sizeof next);
             err = world_rename(task, path, next, &diag);
-            wal->next_segment += err == ERR_OK ? 1 : 0;
+            if (err == ERR_OK) {
+                /* W9: what is acknowledged there must be found under that name. */
+                world_sync_directory(task, wal->directory);
+                wal->next_segment++;
+            }
         } else {
             err = world_unlink(task, path, &diag);
+            changed = true;
         }
         if (err != ERR_OK && err != ERR_UNDEFINED_FILE) {
             world_log(wal->world, "an old log segment stays: %s", diag.message);
             break;
         }
         wal->first_segment++;
-        changed = true;
     }
     if (changed) {
         world_sync_directory(task, wal->directory);

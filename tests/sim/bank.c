@@ -235,6 +235,8 @@ transfer_by_steps(struct client *client, uint32_t id, struct transfer *transfer,
     return true;
 }
 
+static bool bank_read(struct client *client);
+
 bool
 bank_step(struct client *client)
 {
@@ -260,8 +262,9 @@ bank_step(struct client *client)
 }
 
 bool
-bank_read(struct client *client)
+bank_look(struct client *client)
 {
+    client->shown_count = 0;
     if (client_query(client, "select sum(balance) from accounts") != ANSWER_DONE) {
         return client->answer == ANSWER_LOST ? false
                                              : (sim_check_error(client, "a sum of balances"), true);
@@ -273,16 +276,38 @@ bank_read(struct client *client)
         return client->answer == ANSWER_LOST ? false
                                              : (sim_check_error(client, "the history"), true);
     }
-    for (uint32_t i = 0; i < client->rows; i++) {
-        struct transfer *transfer = transfer_at(client_int(client, i, 0));
+    for (uint32_t i = 0; i < client->rows && i < sizeof client->shown / sizeof *client->shown;
+         i++) {
+        int64_t id = client_int(client, i, 0);
+        const struct transfer *transfer = transfer_at(id);
         if (transfer->state == STATE_FAILED || transfer->state == STATE_OPEN) {
-            sim_fail("%s saw transfer %lld, which is not committed", client->name,
-                (long long)client_int(client, i, 0));
+            sim_fail("%s saw transfer %lld, which is not committed", client->name, (long long)id);
         }
+        client->shown[client->shown_count++] = (uint32_t)id;
+    }
+    return true;
+}
+
+void
+bank_shown(struct client *client)
+{
+    for (unsigned i = 0; i < client->shown_count; i++) {
+        struct transfer *transfer = &kept->bank->transfers[client->shown[i]];
         transfer->seen = true;
         if (transfer->state == STATE_UNKNOWN) {
             sim_tempt(client, 2);
         }
+    }
+}
+
+static bool
+bank_read(struct client *client)
+{
+    if (!bank_look(client)) {
+        return false;
+    }
+    if (client->answer == ANSWER_DONE) {
+        bank_shown(client);
     }
     return true;
 }

@@ -32,6 +32,8 @@ struct client {
     char tag[64];
     char sqlstate[6];
     char message[1024];
+    uint32_t shown[8]; /* bank.c: what its transaction has been shown */
+    unsigned shown_count;
 };
 
 void client_create(struct client *client, struct task *task, const char *name);

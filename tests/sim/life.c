@@ -253,11 +253,15 @@ admin_step(struct client *client)
         }
     }
     if (kept_one_in(4)) { /* a snapshot that holds back what others replace */
-        if (!sim_must(client, "begin isolation level repeatable read") || !bank_read(client)) {
+        if (!sim_must(client, "begin isolation level repeatable read") || !bank_look(client)) {
             return false;
         }
         task_sleep(client->task, (int64_t)kept_draw(30000));
-        return bank_read(client) && sim_must(client, "commit");
+        if (!bank_look(client) || !sim_must(client, "commit")) {
+            return false;
+        }
+        bank_shown(client);
+        return true;
     }
     size_t which = (size_t)kept_draw(life.workloads & SIM_BANK ? 7 : 5);
     if (client_query_text(client, statements[which]) == ANSWER_ERROR) {

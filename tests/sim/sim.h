@@ -126,7 +126,10 @@ void bank_create(void);
 void bank_set_up(struct client *client);
 bool bank_verify(struct client *client);
 bool bank_step(struct client *client);
-bool bank_read(struct client *client);
+/* Sum and newest transfers, in the caller's transaction; bank_shown: it has ended well, so that
+ * what was seen must be there for ever. */
+bool bank_look(struct client *client);
+void bank_shown(struct client *client);
 
 void lists_create(void);
 void lists_set_up(struct client *client);
