@@ -67,6 +67,7 @@ static struct {
     {.table = "pg_stat_activity"},
     {.table = "pg_locks"},
     {.table = "pg_prepared_statements"},
+    {.table = "pg_cursors"},
     {.table = "tusk_serialization_failures"},
     {.table = "tusk_serialization_counts"},
     {.table = "tusk_serializable_reads"},

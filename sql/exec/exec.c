@@ -140,6 +140,15 @@ exec_counters(const struct exec *exec)
 }
 
 void
+exec_hear(struct exec *x, struct diag *diag)
+{
+    x->context.diag = diag;
+    x->machine.eval.diag = diag;
+    x->spill.diag = diag;
+    x->hash_spill.diag = diag;
+}
+
+void
 exec_close(struct task *task, struct exec *x)
 {
     for (uint32_t i = 0; i < x->program->node_count; i++) {

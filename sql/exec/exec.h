@@ -54,6 +54,9 @@ const struct plan_counter *exec_counters(const struct exec *exec);
 char *exec_filter_words(struct arena *arena, const struct eval_env *env,
     const struct relation *relation, const struct txn_filter *filter);
 
+/* Errors go there from now on: an execution may outlive the statement that opened it. */
+void exec_hear(struct exec *exec, struct diag *diag);
+
 /* Releases scans; always call, also after errors. */
 void exec_close(struct task *task, struct exec *exec);
 

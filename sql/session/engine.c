@@ -353,6 +353,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
     list_init(&session->channels);
     list_init(&session->inbox);
     list_init(&session->portals);
+    list_init(&session->held);
     list_init(&session->cache_ages);
     arena_create(&session->statement, "statement");
     session->spill_space.directory = engine->temp_directory;
@@ -397,6 +398,7 @@ void
 sql_session_delete(struct task *task, struct sql_session *session)
 {
     session__rollback_all(task, session);
+    cursor__close_held(task, session);
     if (session->log_end) {
         int64_t time_us = world_wall_us(session->engine->world) - EPOCH_US - session->started;
         world_log(session->engine->world,

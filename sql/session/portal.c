@@ -21,6 +21,9 @@ portal__create(struct portal *portal, struct prepared *prepared)
 void
 portal__destroy(struct task *task, struct portal *portal)
 {
+    if (portal->cursor != NULL) {
+        cursor__destroy(task, portal->cursor);
+    }
     if (portal->exec != NULL) {
         exec_close(task, portal->exec);
     }
@@ -43,8 +46,8 @@ portal__find(struct sql_session *session, const char *name)
     return NULL;
 }
 
-static void
-close_portal(struct task *task, struct portal *portal)
+void
+portal__close(struct task *task, struct portal *portal)
 {
     list_remove(&portal->node);
     portal__destroy(task, portal);
@@ -56,7 +59,7 @@ void
 portal__close_all(struct task *task, struct sql_session *session)
 {
     while (!list_empty(&session->portals)) {
-        close_portal(task, LIST_ENTRY(session->portals.next, struct portal, node));
+        portal__close(task, LIST_ENTRY(session->portals.next, struct portal, node));
     }
 }
 
@@ -65,7 +68,7 @@ sql_session_close_portal(struct task *task, struct sql_session *session, const c
 {
     struct portal *portal = portal__find(session, name);
     if (portal != NULL) {
-        close_portal(task, portal);
+        portal__close(task, portal);
     }
 }
 
@@ -96,8 +99,8 @@ make_tag(const struct plan *plan, uint64_t count, char *tag, size_t size)
         statement_word(plan), (unsigned long long)count);
 }
 
-static enum err
-open_portal(
+enum err
+portal__open(
     struct task *task, struct sql_session *session, struct portal *portal, struct diag *diag)
 {
     TRY(prepared__plan(task, session, portal->prepared, diag));
@@ -116,7 +119,7 @@ run_plan(struct task *task, struct sql_session *session, struct portal *portal, 
 {
     const struct sql_sink *sink = session->sink;
     if (portal->state == PORTAL_NEW) {
-        TRY(open_portal(task, session, portal, diag));
+        TRY(portal__open(task, session, portal, diag));
     }
     const struct plan *plan = portal->planned->plan;
     if (describe && plan->returns_rows) {
@@ -463,6 +466,13 @@ sql_session_parse(struct task *task, struct sql_session *session, const char *na
         if (err != ERR_OK) {
             prepared__release(prepared);
         }
+    } else if (err == ERR_OK && prepared->statement != NULL &&
+               prepared->statement->body->kind == AST_DECLARE_CURSOR) {
+        err = session__begin_implicit(task, session, diag);
+        err = err == ERR_OK ? cursor__prepare(task, session, prepared, diag) : err;
+        if (err != ERR_OK) {
+            prepared__release(prepared);
+        }
     } else if (err == ERR_OK) {
         utility__describe(session, prepared);
     }
@@ -627,6 +637,11 @@ sql_session_execute(struct task *task, struct sql_session *session, const char *
     if (portal->state == PORTAL_DONE && portal->exec == NULL) {
         return finish(
             task, session, diag_set(diag, ERR_OBJECT_STATE, "portal \"%s\" cannot be run", name));
+    }
+    if (portal->cursor != NULL) {
+        return finish(task, session,
+            diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+                "cursor \"%s\" was made by DECLARE: its rows come by FETCH", name));
     }
     /* A transaction statement closes all portals, this one too: keep what it runs alive. */
     struct prepared *prepared = portal->prepared;

@@ -70,6 +70,9 @@ prepared__release(struct prepared *prepared)
     if (prepared->planned != NULL) {
         planned__release(prepared->planned);
     }
+    if (prepared->inner != NULL) {
+        prepared__release(prepared->inner);
+    }
     arena_destroy(&prepared->arena);
     mem_free(prepared->name);
     mem_free(prepared);

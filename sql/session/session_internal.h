@@ -124,8 +124,9 @@ struct prepared {
     const struct plan_column *columns;
     uint32_t column_count;
     bool returns_rows;
-    bool described; /* param_types, columns, returns_rows are known */
-    bool from_sql;  /* by PREPARE, not by a Parse message */
+    bool described;         /* param_types, columns, returns_rows are known */
+    bool from_sql;          /* by PREPARE, not by a Parse message */
+    struct prepared *inner; /* DECLARE CURSOR: its query, or NULL */
 };
 
 enum portal_state {
@@ -144,6 +145,7 @@ struct portal {
     enum portal_state state;
     struct planned *planned; /* a reference, while open */
     struct exec *exec;
+    struct cursor *cursor; /* by DECLARE CURSOR; else NULL */
 };
 
 struct savepoint {
@@ -204,6 +206,7 @@ struct sql_session {
     struct list_node statements; /* named */
     struct prepared *unnamed;
     struct list_node portals;
+    struct list_node held; /* cursors WITH HOLD whose transaction is over */
     struct prepared *cache[CACHE_BUCKETS];
     struct list_node cache_ages;
     uint32_t cache_count;
@@ -372,6 +375,32 @@ void portal__create(struct portal *portal, struct prepared *prepared);
 void portal__destroy(struct task *task, struct portal *portal);
 struct portal *portal__find(struct sql_session *session, const char *name);
 void portal__close_all(struct task *task, struct sql_session *session);
+void portal__close(struct task *task, struct portal *portal);
+/* Plans what it runs and opens it. */
+enum err portal__open(
+    struct task *task, struct sql_session *session, struct portal *portal, struct diag *diag);
+
+/* cursor.c */
+struct cursor;
+void cursor__destroy(struct task *task, struct cursor *cursor);
+/* DECLARE: its query planned, so that its parameters are known. */
+enum err cursor__prepare(
+    struct task *task, struct sql_session *session, struct prepared *prepared, struct diag *diag);
+enum err cursor__declare(
+    struct task *task, struct sql_session *session, struct portal *from, struct diag *diag);
+void cursor__describe(struct sql_session *session, struct prepared *prepared);
+enum err cursor__fetch(struct task *task, struct sql_session *session,
+    const struct ast_fetch *statement, const bool *binary, char *tag, size_t tag_size,
+    struct diag *diag);
+enum err cursor__close(struct task *task, struct sql_session *session,
+    const struct ast_close_cursor *statement, const char **tag, struct diag *diag);
+void cursor__close_held(struct task *task, struct sql_session *session);
+/* Before a commit: cursors WITH HOLD read the rest; they are set aside while it is made. */
+enum err cursor__hold_all(struct task *task, struct sql_session *session, struct diag *diag);
+void cursor__set_aside(struct sql_session *session, struct list_node *held);
+void cursor__put_back(struct list_node *held, struct list_node *list);
+enum err cursor__scan(struct eval *eval, const struct catalog *catalog,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg);
 /* Run a plan or utility portal; rows_max 0: all. `describe`: tell the sink the columns first. */
 enum err portal__run(struct task *task, struct sql_session *session, struct portal *portal,
     uint64_t rows_max, bool describe, bool *suspended, struct diag *diag);

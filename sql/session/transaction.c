@@ -82,18 +82,29 @@ rollback(struct task *task, struct sql_session *session)
 static enum err
 commit(struct task *task, struct sql_session *session, struct diag *diag)
 {
-    portal__close_all(task, session);
-    txn_note_statement(session->txn, "COMMIT", strlen("COMMIT"));
-    enum err err = session__run_deferred(task, session, true, diag);
+    enum err err = cursor__hold_all(task, session, diag);
+    struct list_node held;
+    list_init(&held);
+    if (err == ERR_OK) {
+        cursor__set_aside(session, &held);
+        portal__close_all(task, session);
+        txn_note_statement(session->txn, "COMMIT", strlen("COMMIT"));
+        err = session__run_deferred(task, session, true, diag);
+    }
     if (err == ERR_OK) {
         err = notify__before_commit(session, diag);
     }
     if (err != ERR_OK) {
+        cursor__put_back(&held, &session->portals);
         txn_settle(task, session->txn); /* S2 */
         rollback(task, session);
         return err;
     }
     err = txn_commit(task, session->txn, diag);
+    cursor__put_back(&held, err == ERR_OK ? &session->held : &session->portals);
+    if (err != ERR_OK) {
+        portal__close_all(task, session);
+    }
     if (err == ERR_OK) {
         settings__commit(session);
         notify__after_commit(session);

@@ -56,6 +56,8 @@ utility__describe(struct sql_session *session, struct prepared *prepared)
         prepared->returns_rows = true;
         prepared->columns = explain_columns;
         prepared->column_count = 1;
+    } else if (body->kind == AST_FETCH) {
+        cursor__describe(session, prepared);
     } else if (body->kind == AST_EXECUTE) {
         struct diag ignored;
         const struct prepared *target =
@@ -373,12 +375,12 @@ static enum err
 discard(struct task *task, struct sql_session *session,
     const struct ast_discard_statement *statement, const char **tag, struct diag *diag)
 {
-    (void)task;
     switch (statement->what) {
     case AST_DISCARD_ALL:
         TRY(not_in_block(session, "DISCARD ALL", diag));
         *tag = "DISCARD ALL";
         prepared__drop_all(session);
+        cursor__close_held(task, session);
         txn_unlock_all_advisory(session->txn);
         TRY(notify__statement(session, &(struct ast_notify){.kind = AST_NOTIFY_UNLISTEN}, diag));
         TRY(settings__set_value(session, "session_authorization", NULL, false, diag));
@@ -401,12 +403,6 @@ static const char *
 unsupported_name(const struct ast_node *node)
 {
     switch (node->kind) {
-    case AST_DECLARE_CURSOR:
-        return "DECLARE CURSOR";
-    case AST_FETCH:
-        return "FETCH";
-    case AST_CLOSE_CURSOR:
-        return "CLOSE";
     case AST_REINDEX:
         return "REINDEX";
     case AST_CLUSTER:
@@ -458,6 +454,15 @@ dispatch(struct task *task, struct sql_session *session, struct portal *portal, 
     case AST_EXPLAIN:
         *tag = "EXPLAIN";
         return explain__run(task, session, ast_as_explain(node), portal, diag);
+    case AST_DECLARE_CURSOR:
+        *tag = "DECLARE CURSOR";
+        return cursor__declare(task, session, portal, diag);
+    case AST_FETCH:
+        *tag = tag_memory;
+        return cursor__fetch(
+            task, session, ast_as_fetch(node), portal->binary, tag_memory, tag_size, diag);
+    case AST_CLOSE_CURSOR:
+        return cursor__close(task, session, ast_as_close_cursor(node), tag, diag);
     case AST_COPY:
         *tag = tag_memory;
         return copy__run(task, session, ast_as_copy(node), prepared->text, prepared->size,

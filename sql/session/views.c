@@ -213,4 +213,5 @@ views__register(void)
     storage__register();
     catalog_set_virtual_scan("pg_settings", settings__scan);
     catalog_set_virtual_scan("pg_prepared_statements", scan_prepared);
+    catalog_set_virtual_scan("pg_cursors", cursor__scan);
 }
