@@ -22,6 +22,9 @@ struct explainer {
     void (*line)(void *arg, const char *text);
     void *arg;
     struct buffer text;
+    struct buffer *json; /* FORMAT JSON: where it goes; then there are no lines */
+    uint32_t json_depth; /* of the object being written */
+    bool json_first;     /* nothing is in it yet */
 };
 
 /* ---- names of registers ------------------------------------------------------------------------
@@ -163,9 +166,109 @@ name_node(struct explainer *explainer, const struct plan_node *node)
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
+/* ---- FORMAT JSON: what is a line of details is a property -------------------------------------
+ */
+
+static void
+json_break(struct explainer *explainer)
+{
+    buffer_add_text(explainer->json, explainer->json_first ? "\n" : ",\n");
+    explainer->json_first = false;
+    for (uint32_t i = 0; i < explainer->json_depth; i++) {
+        buffer_add_text(explainer->json, "  ");
+    }
+}
+
+static void
+json_key(struct explainer *explainer, const char *key)
+{
+    json_break(explainer);
+    buffer_printf(explainer->json, "\"%s\": ", key);
+}
+
+static void
+json_quote(struct buffer *to, const char *text, size_t size)
+{
+    buffer_add_u8(to, '"');
+    for (size_t i = 0; i < size; i++) {
+        uint8_t c = (uint8_t)text[i];
+        if (c == '"' || c == '\\') {
+            buffer_add_u8(to, '\\');
+            buffer_add_u8(to, c);
+        } else if (c < ' ') {
+            buffer_printf(to, "\\u%04x", c);
+        } else {
+            buffer_add_u8(to, c);
+        }
+    }
+    buffer_add_u8(to, '"');
+}
+
+static void
+json_text(struct explainer *explainer, const char *key, const char *value)
+{
+    json_key(explainer, key);
+    json_quote(explainer->json, value, strlen(value));
+}
+
+static void
+json_open(struct explainer *explainer, const char *bracket)
+{
+    buffer_add_text(explainer->json, bracket);
+    explainer->json_depth++;
+    explainer->json_first = true;
+}
+
+static void
+json_close(struct explainer *explainer, const char *bracket)
+{
+    explainer->json_depth--;
+    explainer->json_first = true;
+    json_break(explainer);
+    buffer_add_text(explainer->json, bracket);
+    explainer->json_first = false;
+}
+
+/* "a, f(b, c)" as a list of two. */
+static void
+json_list(struct explainer *explainer, const char *key, const char *values)
+{
+    json_key(explainer, key);
+    buffer_add_text(explainer->json, "[");
+    int parentheses = 0;
+    const char *start = values;
+    for (const char *at = values;; at++) {
+        parentheses += *at == '(' ? 1 : *at == ')' ? -1 : 0;
+        if (*at != '\0' && (parentheses > 0 || strncmp(at, ", ", 2) != 0)) {
+            continue;
+        }
+        json_quote(explainer->json, start, (size_t)(at - start));
+        if (*at == '\0') {
+            break;
+        }
+        buffer_add_text(explainer->json, ", ");
+        start = at + 2;
+    }
+    buffer_add_text(explainer->json, "]");
+}
+
+static void
+json_detail(struct explainer *explainer, const char *line)
+{
+    const char *colon = strstr(line, ": ");
+    if (colon == NULL) {
+        return;
+    }
+    const char *key = arena_strndup(explainer->arena, line, (size_t)(colon - line));
+    bool list = strcmp(key, "Sort Key") == 0 || strcmp(key, "Group Key") == 0 ||
+                strcmp(key, "Conflict Arbiter Indexes") == 0;
+    (list ? json_list : json_text)(explainer, key, colon + 2);
+}
+
 static void
 indent(struct explainer *explainer, uint32_t depth)
 {
+    depth = explainer->json != NULL ? 0 : depth;
     explainer->text.size = 0;
     for (uint32_t i = 0; i < depth; i++) {
         buffer_add_text(&explainer->text, " ");
@@ -176,6 +279,10 @@ static void
 end_line(struct explainer *explainer)
 {
     buffer_add_u8(&explainer->text, 0);
+    if (explainer->json != NULL) {
+        json_detail(explainer, (const char *)explainer->text.data);
+        return;
+    }
     explainer->line(explainer->arg, (const char *)explainer->text.data);
 }
 
@@ -565,6 +672,220 @@ explain_node(struct explainer *explainer, const struct plan_node *node, uint32_t
     }
 }
 
+/* ---- FORMAT JSON ----------------------------------------------------------------------------- */
+
+static void
+json_relation(struct explainer *explainer, const struct plan_relation *relation)
+{
+    json_text(explainer, "Relation Name", relation->relation->name);
+    json_text(
+        explainer, "Alias", relation->alias != NULL ? relation->alias : relation->relation->name);
+}
+
+static void
+json_join(struct explainer *explainer, const char *type, enum join_kind kind)
+{
+    json_text(explainer, "Node Type", type);
+    const char *word = join_word(kind);
+    json_text(explainer, "Join Type", word[0] == '\0' ? "Inner" : word + 1);
+}
+
+/* What the title of a line says. */
+static void
+json_title(struct explainer *explainer, const struct plan_node *node)
+{
+    switch (node->kind) {
+    case PLAN_SCAN:
+    case PLAN_VIRTUAL:
+        json_text(explainer, "Node Type", node->kind == PLAN_SCAN ? "Seq Scan" : "Catalog Scan");
+        json_relation(explainer, &node->scan.relation);
+        return;
+    case PLAN_INDEX:
+        json_text(explainer, "Node Type", node->scan.index_only ? "Index Only Scan" : "Index Scan");
+        json_text(explainer, "Scan Direction", node->scan.backward ? "Backward" : "Forward");
+        json_text(explainer, "Index Name", node->scan.index->name);
+        json_relation(explainer, &node->scan.relation);
+        return;
+    case PLAN_FUNCTION:
+        json_text(explainer, "Node Type", "Function Scan");
+        json_text(explainer, "Function Name", node->function.calls[0].function->name);
+        return;
+    case PLAN_NEST_LOOP:
+        json_join(explainer, "Nested Loop", node->join.kind);
+        return;
+    case PLAN_HASH_JOIN:
+        json_join(explainer, "Hash Join", node->join.kind);
+        return;
+    case PLAN_MERGE_JOIN:
+        json_join(explainer, "Merge Join", node->join.kind);
+        return;
+    case PLAN_AGGREGATE:
+        json_text(explainer, "Node Type", "Aggregate");
+        json_text(explainer, "Strategy",
+            node->aggregate.group_count == 0 ? "Plain"
+            : node->aggregate.sorted         ? "Sorted"
+                                             : "Hashed");
+        return;
+    case PLAN_DISTINCT:
+        json_text(explainer, "Node Type", node->distinct.sorted ? "Unique" : "Aggregate");
+        if (!node->distinct.sorted) {
+            json_text(explainer, "Strategy", "Hashed");
+        }
+        return;
+    case PLAN_SET:
+        json_text(explainer, "Node Type",
+            node->set.kind == SET_UNION && node->set.all ? "Append" : "SetOp");
+        if (node->set.kind != SET_UNION || !node->set.all) {
+            json_text(explainer, "Command", set_title(explainer, node) + strlen("HashSetOp "));
+        }
+        return;
+    case PLAN_SHARED:
+        json_text(explainer, "Node Type", node->shared.work ? "WorkTable Scan" : "CTE Scan");
+        json_text(explainer, "CTE Name", node->shared.shared->name);
+        return;
+    case PLAN_INSERT:
+    case PLAN_UPDATE:
+    case PLAN_DELETE:
+        json_text(explainer, "Node Type", "ModifyTable");
+        json_text(explainer, "Operation",
+            node->kind == PLAN_INSERT   ? "Insert"
+            : node->kind == PLAN_UPDATE ? "Update"
+                                        : "Delete");
+        json_text(explainer, "Relation Name", node->modify.relation->name);
+        return;
+    case PLAN_VALUES:
+        json_text(explainer, "Node Type", "Values Scan");
+        json_text(explainer, "Alias", "*VALUES*");
+        return;
+    default:
+        json_text(explainer, "Node Type", node_title(explainer, node));
+        return;
+    }
+}
+
+static void
+json_number(struct explainer *explainer, const char *key, double value, int digits)
+{
+    json_key(explainer, key);
+    buffer_printf(explainer->json, "%.*f", digits, value);
+}
+
+static void
+json_costs(struct explainer *explainer, const struct plan_node *node, uint32_t counter)
+{
+    if (explainer->costs) {
+        json_number(explainer, "Startup Cost", 0, 2);
+        json_number(explainer, "Total Cost", node->cost / 100, 2);
+        json_number(explainer, "Plan Rows", node->rows, 0);
+        json_number(explainer, "Plan Width", (double)node->live_count * 8, 0);
+    }
+    if (explainer->counters != NULL) {
+        const struct plan_counter *counts = &explainer->counters[counter];
+        double loops = counts->loops == 0 ? 1 : (double)counts->loops;
+        json_number(explainer, "Actual Startup Time", 0, 3);
+        json_number(explainer, "Actual Total Time", (double)counts->time_us / 1000 / loops, 3);
+        json_number(explainer, "Actual Rows", (double)counts->rows / loops, 0);
+        json_number(explainer, "Actual Loops", (double)counts->loops, 0);
+    }
+}
+
+/* As explain_node, one object. */
+static void
+json_node(struct explainer *explainer, const struct plan_node *node, const char *relationship,
+    const char *subplan)
+{
+    while (node->kind == PLAN_PROJECT) { /* its subqueries are shown with the node below */
+        if (explainer->pending == NONE) {
+            explainer->pending = explainer->deparser.subplans.count;
+        }
+        explainer->next_counter++;
+        plan_node_exprs(node, note_expr, explainer);
+        node = node->children[0];
+    }
+    uint32_t counter = explainer->next_counter++;
+    uint32_t subplans =
+        explainer->pending != NONE ? explainer->pending : explainer->deparser.subplans.count;
+    explainer->pending = NONE;
+    json_open(explainer, "{");
+    json_title(explainer, node);
+    if (relationship != NULL) {
+        json_text(explainer, "Parent Relationship", relationship);
+    }
+    if (subplan != NULL) {
+        json_text(explainer, "Subplan Name", subplan);
+    }
+    json_key(explainer, "Parallel Aware");
+    buffer_add_text(explainer->json, "false");
+    json_key(explainer, "Async Capable");
+    buffer_add_text(explainer->json, "false");
+    json_costs(explainer, node, counter);
+    node_details(explainer, node, 0);
+    plan_node_exprs(node, note_expr, explainer);
+    uint32_t count = explainer->deparser.subplans.count;
+    bool inner = node->children[1] != NULL && node->kind != PLAN_INSERT;
+    if (subplans == count && node->children[0] == NULL && !inner) {
+        json_close(explainer, "}");
+        return;
+    }
+    json_key(explainer, "Plans");
+    json_open(explainer, "[");
+    const struct plan_counter *counters = explainer->counters;
+    explainer->counters = NULL;
+    for (uint32_t i = subplans; i < count; i++) {
+        const struct expr *expr = explainer->deparser.subplans.items[i];
+        bool once = expr->subplan->kind == SUBPLAN_SCALAR && !expr->subplan->correlated;
+        json_break(explainer);
+        name_node(explainer, expr->subplan->root);
+        json_node(explainer, expr->subplan->root, once ? "InitPlan" : "SubPlan",
+            once ? arena_printf(explainer->arena, "InitPlan %u (returns $%u)", i + 1, i)
+                 : arena_printf(explainer->arena, "SubPlan %u", i + 1));
+    }
+    explainer->counters = counters;
+    if (node->children[0] != NULL) {
+        json_break(explainer);
+        json_node(explainer, node->children[0], "Outer", NULL);
+    }
+    if (inner) {
+        json_break(explainer);
+        json_node(explainer, node->children[1], "Inner", NULL);
+    } else if (node->children[1] != NULL) {
+        explainer->next_counter++;
+    }
+    json_close(explainer, "]");
+    json_close(explainer, "}");
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+void
+plan_explain_json(const struct plan *plan, bool costs, const struct plan_counter *counters,
+    int64_t execution_us, struct buffer *to)
+{
+    struct arena arena;
+    arena_create(&arena, "explain");
+    struct explainer explainer = {.deparser = {.arena = &arena},
+        .arena = &arena,
+        .costs = costs,
+        .qualified = count_relations(plan->root) > 1,
+        .counters = counters,
+        .pending = NONE,
+        .json = to};
+    name_node(&explainer, plan->root);
+    explainer.deparser.subplans.count = 0; /* numbered as they are shown */
+    json_open(&explainer, "[");
+    json_break(&explainer);
+    json_open(&explainer, "{");
+    json_key(&explainer, "Plan");
+    json_node(&explainer, plan->root, NULL, NULL);
+    if (execution_us >= 0) {
+        json_number(&explainer, "Execution Time", (double)execution_us / 1000, 3);
+    }
+    json_close(&explainer, "}");
+    json_close(&explainer, "]");
+    buffer_destroy(&explainer.text);
+    arena_destroy(&arena);
+}
+
 void
 plan_explain(const struct plan *plan, bool costs, const struct plan_counter *counters,
     void (*line)(void *arg, const char *text), void *arg)
@@ -580,6 +901,7 @@ plan_explain(const struct plan *plan, bool costs, const struct plan_counter *cou
         .line = line,
         .arg = arg};
     name_node(&explainer, plan->root);
+    explainer.deparser.subplans.count = 0; /* numbered as they are shown */
     explain_node(&explainer, plan->root, 0, false);
     buffer_destroy(&explainer.text);
     arena_destroy(&arena);

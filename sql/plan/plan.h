@@ -478,5 +478,8 @@ struct plan_counter {
 };
 void plan_explain(const struct plan *plan, bool costs, const struct plan_counter *counters,
     void (*line)(void *arg, const char *text), void *arg);
+/* The same as one JSON text. execution_us: negative if it was not run. */
+void plan_explain_json(const struct plan *plan, bool costs, const struct plan_counter *counters,
+    int64_t execution_us, struct buffer *to);
 
 #endif /* SQL_PLAN_PLAN_H */

@@ -13,8 +13,12 @@ struct output {
     struct sql_session *session;
     struct diag *diag;
     const bool *binary;
+    const struct plan_column *column;
     enum err err;
 };
+
+static const struct plan_column explain_json_column = {
+    .name = "QUERY PLAN", .type = TYPE_JSON, .typmod = -1};
 
 static void
 put_line(void *arg, const char *text)
@@ -24,7 +28,7 @@ put_line(void *arg, const char *text)
         struct datum value = datum_bytes(text, strlen(text));
         const struct sql_sink *sink = output->session->sink;
         output->err = sink->row(
-            output->task, sink->arg, &explain_column, &value, 1, output->binary, output->diag);
+            output->task, sink->arg, output->column, &value, 1, output->binary, output->diag);
     }
 }
 
@@ -53,8 +57,8 @@ read_flag(const struct ast_option *option, bool *flag, struct diag *diag)
 }
 
 static enum err
-read_options(
-    const struct ast_list *options, bool *analyze, bool *costs, bool *timing, struct diag *diag)
+read_options(const struct ast_list *options, bool *analyze, bool *costs, bool *timing, bool *json,
+    struct diag *diag)
 {
     AST_FOREACH(at, options)
     {
@@ -71,7 +75,8 @@ read_options(
             TRY(read_flag(option, &ignored, diag)); /* they would add lines: none to add */
         } else if (strcmp(option->name, "format") == 0) {
             const struct ast_const *format = ast_as_const(option->value);
-            if (format->text == NULL || strcasecmp(format->text, "text") != 0) {
+            *json = format->text != NULL && strcasecmp(format->text, "json") == 0;
+            if (format->text == NULL || (!*json && strcasecmp(format->text, "text") != 0)) {
                 return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
                     "EXPLAIN format \"%s\" is not supported",
                     format->text == NULL ? "" : format->text);
@@ -83,6 +88,22 @@ read_options(
     return ERR_OK;
 }
 
+bool
+explain__is_json(const struct ast_explain *explain)
+{
+    bool json = false;
+    AST_FOREACH(at, explain->options)
+    {
+        const struct ast_option *option = ast_as_option(*at);
+        if (strcmp(option->name, "format") == 0 && option->value != NULL &&
+            option->value->kind == AST_CONST) {
+            const char *text = ast_as_const(option->value)->text;
+            json = text != NULL && strcasecmp(text, "json") == 0;
+        }
+    }
+    return json;
+}
+
 enum err
 explain__run(struct task *task, struct sql_session *session, const struct ast_explain *explain,
     struct portal *portal, struct diag *diag)
@@ -90,7 +111,8 @@ explain__run(struct task *task, struct sql_session *session, const struct ast_ex
     bool analyze = false;
     bool costs = true;
     bool timing = true;
-    TRY(read_options(explain->options, &analyze, &costs, &timing, diag));
+    bool json = false;
+    TRY(read_options(explain->options, &analyze, &costs, &timing, &json, diag));
     switch (explain->statement->kind) {
     case AST_SELECT:
     case AST_INSERT:
@@ -104,8 +126,11 @@ explain__run(struct task *task, struct sql_session *session, const struct ast_ex
     struct planned *planned = NULL;
     TRY(planned__renew(
         task, session, explain->statement, portal->prepared->text, NULL, 0, 0, &planned, diag));
-    struct output output = {
-        .task = task, .session = session, .diag = diag, .binary = portal->binary};
+    struct output output = {.task = task,
+        .session = session,
+        .diag = diag,
+        .binary = portal->binary,
+        .column = json ? &explain_json_column : &explain_column};
     enum err err = ERR_OK;
     struct exec *exec = NULL;
     int64_t start = world_clock_us(session->engine->world);
@@ -120,7 +145,15 @@ explain__run(struct task *task, struct sql_session *session, const struct ast_ex
         }
     }
     int64_t took = world_clock_us(session->engine->world) - start;
-    if (err == ERR_OK) {
+    if (err == ERR_OK && json) {
+        struct buffer text = {0};
+        plan_explain_json(planned->plan, costs, exec == NULL ? NULL : exec_counters(exec),
+            analyze && timing ? took : -1, &text);
+        buffer_add_u8(&text, 0);
+        put_line(&output, (const char *)text.data);
+        buffer_destroy(&text);
+        err = output.err;
+    } else if (err == ERR_OK) {
         plan_explain(
             planned->plan, costs, exec == NULL ? NULL : exec_counters(exec), put_line, &output);
         if (analyze && timing) {

@@ -414,6 +414,7 @@ enum err utility__run(struct task *task, struct sql_session *session, struct por
 void utility__describe(struct sql_session *session, struct prepared *prepared);
 enum err copy__run(struct task *task, struct sql_session *session, const struct ast_copy *copy,
     const char *text, size_t size, char *tag, size_t tag_size, struct diag *diag);
+bool explain__is_json(const struct ast_explain *explain);
 enum err explain__run(struct task *task, struct sql_session *session,
     const struct ast_explain *explain, struct portal *portal, struct diag *diag);
 

@@ -9,6 +9,8 @@
 
 static const struct plan_column explain_columns[] = {
     {.name = "QUERY PLAN", .type = TYPE_TEXT, .typmod = -1}};
+static const struct plan_column explain_json_columns[] = {
+    {.name = "QUERY PLAN", .type = TYPE_JSON, .typmod = -1}};
 static const struct plan_column show_all_columns[] = {
     {.name = "name", .type = TYPE_TEXT, .typmod = -1},
     {.name = "setting", .type = TYPE_TEXT, .typmod = -1},
@@ -54,7 +56,8 @@ utility__describe(struct sql_session *session, struct prepared *prepared)
         }
     } else if (body->kind == AST_EXPLAIN) {
         prepared->returns_rows = true;
-        prepared->columns = explain_columns;
+        prepared->columns =
+            explain__is_json(ast_as_explain(body)) ? explain_json_columns : explain_columns;
         prepared->column_count = 1;
     } else if (body->kind == AST_FETCH) {
         cursor__describe(session, prepared);
