@@ -42,6 +42,7 @@
     X(ERR_INVALID_WIDTH_BUCKET, "2201G", "invalid_argument_for_width_bucket_function") \
     X(ERR_INVALID_ROW_LIMIT, "2201W", "invalid_row_count_in_limit_clause")             \
     X(ERR_INVALID_ROW_OFFSET, "2201X", "invalid_row_count_in_result_offset_clause")    \
+    X(ERR_SEQUENCE_LIMIT, "2200H", "sequence_generator_limit_exceeded")                \
     X(ERR_NOT_IN_REPERTOIRE, "22021", "character_not_in_repertoire")                   \
     X(ERR_INVALID_PARAMETER_VALUE, "22023", "invalid_parameter_value")                 \
     X(ERR_INVALID_ESCAPE_SEQUENCE, "22025", "invalid_escape_sequence")                 \
@@ -96,6 +97,7 @@
     X(ERR_WRONG_OBJECT_TYPE, "42809", "wrong_object_type")                             \
     X(ERR_CANNOT_COERCE, "42846", "cannot_coerce")                                     \
     X(ERR_UNDEFINED_FUNCTION, "42883", "undefined_function")                           \
+    X(ERR_GENERATED_ALWAYS, "428C9", "generated_always")                               \
     X(ERR_UNDEFINED_TABLE, "42P01", "undefined_table")                                 \
     X(ERR_UNDEFINED_PARAMETER, "42P02", "undefined_parameter")                         \
     X(ERR_DUPLICATE_CURSOR, "42P03", "duplicate_cursor")                               \
@@ -105,6 +107,7 @@
     X(ERR_DUPLICATE_TABLE, "42P07", "duplicate_table")                                 \
     X(ERR_AMBIGUOUS_PARAMETER, "42P08", "ambiguous_parameter")                         \
     X(ERR_INVALID_COLUMN_REFERENCE, "42P10", "invalid_column_reference")               \
+    X(ERR_INVALID_OBJECT_DEFINITION, "42P17", "invalid_object_definition")             \
     X(ERR_INVALID_TABLE_DEFINITION, "42P16", "invalid_table_definition")               \
     X(ERR_INDETERMINATE_DATATYPE, "42P18", "indeterminate_datatype")                   \
     X(ERR_LIMIT, "53200", "out_of_memory")                                             \

@@ -102,6 +102,7 @@ def main():
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])
     step("backup", ["tests/system/backup.py"])
     step("faults", ["tests/system/faults.py"])
+    step("sequences, kill -9", ["tests/system/sequences.py", "--rounds", "2"])
     step("kill -9", ["tests/system/kill.py", "--rounds", "5"])
     print(f"{total['passed']} passed, {total['failed']} failed", flush=True)
     return 1 if total["failed"] else 0

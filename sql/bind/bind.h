@@ -224,6 +224,8 @@ struct modify {
     reg_t new_base;
     uint16_t *changed;
     uint32_t changed_count;
+    struct plan_target *generated; /* over the new row, into it */
+    uint32_t generated_count;
     struct expr **checks;
     const char **check_names;
     uint32_t check_count;
@@ -278,6 +280,7 @@ enum clause { /* for errors: "aggregate functions are not allowed in WHERE" */
     CLAUSE_CHECK,
     CLAUSE_DEFAULT,
     CLAUSE_WINDOW,
+    CLAUSE_GENERATED,
 };
 
 enum cte_state {

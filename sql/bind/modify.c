@@ -49,7 +49,7 @@ default_value(
     struct binder *binder, const struct relation *relation, uint32_t c, struct expr **expr)
 {
     const struct column *column = &relation->columns[c];
-    if (column->default_text == NULL) {
+    if (column->default_text == NULL || column->generated) { /* bind_generated has that one */
         *expr = expr_const(binder, column->type, datum_null(), -1);
         (*expr)->typmod = column->typmod;
         return ERR_OK;
@@ -150,6 +150,55 @@ lock_for_keys(struct binder *binder, const struct modify *modify)
     }
 }
 
+/* What may be said of the value of a column that makes its own. */
+static enum err
+own_value(struct binder *binder, const struct column *column, bool inserts, int32_t location)
+{
+    enum err err = inserts
+                       ? bind_error(binder, -1, ERR_GENERATED_ALWAYS,
+                             "cannot insert a non-DEFAULT value into column \"%s\"", column->name)
+                       : bind_error(binder, -1, ERR_GENERATED_ALWAYS,
+                             "column \"%s\" can only be updated to DEFAULT", column->name);
+    (void)location; /* PostgreSQL points nowhere */
+    if (column->generated) {
+        diag_detail(binder->diag, "Column \"%s\" is a generated column.", column->name);
+    } else {
+        diag_detail(binder->diag,
+            "Column \"%s\" is an identity column defined as GENERATED ALWAYS.", column->name);
+        if (inserts) {
+            diag_hint(binder->diag, "Use OVERRIDING SYSTEM VALUE to override.");
+        }
+    }
+    return err;
+}
+
+/* The expressions of generated columns, over the new row. */
+static enum err
+bind_generated(struct binder *binder, struct modify *modify)
+{
+    const struct relation *relation = modify->relation;
+    struct query none = {0};
+    struct scope *scope = NULL;
+    for (uint16_t c = 0; c < relation->column_count; c++) {
+        const struct column *column = &relation->columns[c];
+        if (!column->generated || column->dropped) {
+            continue;
+        }
+        if (scope == NULL) {
+            scope = scope_new(binder, NULL, &none);
+            vec_add(binder->arena, &scope->items,
+                item_for_relation(binder, NULL, relation, modify->new_base));
+            modify->generated =
+                arena_alloc(binder->arena, relation->column_count * sizeof *modify->generated);
+        }
+        struct plan_target *target = &modify->generated[modify->generated_count++];
+        target->reg = modify->new_base + c;
+        TRY(bind_text(binder, scope, column->default_text, CLAUSE_GENERATED, &target->expr));
+        TRY(bind_assign(binder, &target->expr, column));
+    }
+    return ERR_OK;
+}
+
 /* ---- what all three share -------------------------------------------------------------------- */
 
 enum err
@@ -157,6 +206,7 @@ bind_checks(struct binder *binder, struct modify *modify)
 {
     const struct relation *relation = modify->relation;
     uint32_t count = relation->check_count;
+    TRY(bind_generated(binder, modify));
     if (count == 0) {
         return ERR_OK;
     }
@@ -224,6 +274,7 @@ struct insert_columns {
     int32_t location; /* of the list */
     bool listed;
     int32_t *locations;
+    enum ast_overriding overriding;
 };
 
 static enum err
@@ -279,11 +330,28 @@ check_width(
     return ERR_OK;
 }
 
+/* *own: what is given for the column counts for nothing (OVERRIDING USER VALUE). */
+static enum err
+check_given(struct binder *binder, const struct insert_columns *columns,
+    const struct relation *relation, uint32_t column, int32_t location, bool *own)
+{
+    const struct column *to = &relation->columns[column];
+    *own = to->identity != 0 && columns->overriding == AST_OVERRIDING_USER;
+    bool refused =
+        to->generated || (to->identity == 'a' && columns->overriding == AST_OVERRIDING_NONE);
+    return refused ? own_value(binder, to, true, location) : ERR_OK;
+}
+
 static enum err
 insert_value(struct binder *binder, struct scope *scope, const struct relation *relation,
-    uint32_t column, const struct ast_node *node, struct expr **expr)
+    const struct insert_columns *columns, uint32_t column, const struct ast_node *node,
+    struct expr **expr)
 {
-    if (node->kind == AST_DEFAULT) {
+    bool own = node->kind == AST_DEFAULT;
+    if (!own) {
+        TRY(check_given(binder, columns, relation, column, node->location, &own));
+    }
+    if (own) {
         return default_value(binder, relation, column, expr);
     }
     TRY(bind_expr(binder, scope, node, expr));
@@ -320,8 +388,8 @@ insert_values(struct binder *binder, struct scope *scope, const struct ast_selec
         for (uint32_t i = 0; i < width; i++) {
             struct expr **to = query != NULL ? &query->values[(size_t)r * width + i]
                                              : &modify->columns[columns->columns[i]];
-            TRY(insert_value(
-                binder, scope, relation, columns->columns[i], ast_list_at(row->list, i), to));
+            TRY(insert_value(binder, scope, relation, columns, columns->columns[i],
+                ast_list_at(row->list, i), to));
         }
     }
     scope->clause = CLAUSE_NONE;
@@ -355,6 +423,12 @@ insert_select(struct binder *binder, struct scope *scope, const struct ast_selec
     for (uint32_t i = 0; i < query->column_count; i++) {
         uint32_t c = columns->columns[i];
         const struct column *column = &modify->relation->columns[c];
+        bool own = false;
+        TRY(check_given(binder, columns, modify->relation, c, -1, &own));
+        if (own) {
+            TRY(default_value(binder, modify->relation, c, &modify->columns[c]));
+            continue;
+        }
         TRY(query_type_unknown(binder, query, i, column->type));
         const struct target *target = &query->targets[i];
         struct expr *expr = expr_register(
@@ -377,9 +451,6 @@ plain_values(const struct ast_select *source)
 enum err
 bind_insert(struct binder *binder, const struct ast_insert *insert, struct modify **result)
 {
-    if (insert->overriding != AST_OVERRIDING_NONE) {
-        return bind_unsupported(binder, insert->node.location, "OVERRIDING is");
-    }
     struct modify *modify = arena_alloc(binder->arena, sizeof *modify);
     modify->statement = STATEMENT_INSERT;
     struct query *none = arena_alloc(binder->arena, sizeof *none);
@@ -394,7 +465,7 @@ bind_insert(struct binder *binder, const struct ast_insert *insert, struct modif
     modify->relation = relation;
     modify->columns =
         arena_alloc(binder->arena, (relation->column_count + 1U) * sizeof *modify->columns);
-    struct insert_columns columns = {0};
+    struct insert_columns columns = {.overriding = insert->overriding};
     TRY(insert_column_list(binder, relation, insert, &columns));
     if (insert->source != NULL) {
         TRY(plain_values(insert->source)
@@ -534,6 +605,8 @@ bind_set_list(
         struct expr *expr;
         if (target->value->kind == AST_DEFAULT) {
             TRY(default_value(binder, relation, c, &expr));
+        } else if (relation->columns[c].generated || relation->columns[c].identity == 'a') {
+            return own_value(binder, &relation->columns[c], false, target->node.location);
         } else {
             if (target->column_count > 0) {
                 TRY(set_from_query(binder, scope, target, &expr));
@@ -546,6 +619,13 @@ bind_set_list(
         modify->changed_count++;
     }
     scope->clause = CLAUSE_NONE;
+    for (uint16_t c = 0; c < relation->column_count; c++) {
+        if (relation->columns[c].generated && !relation->columns[c].dropped &&
+            modify->columns[c] == NULL) { /* follows the others */
+            TRY(default_value(binder, relation, c, &modify->columns[c]));
+            modify->changed_count++;
+        }
+    }
     modify->changed =
         arena_alloc(binder->arena, (modify->changed_count + 1) * sizeof *modify->changed);
     uint32_t changed = 0;

@@ -39,6 +39,8 @@ struct column {
     bool not_null;
     bool dropped;
     const char *default_text; /* SQL of the default expression, or NULL; bound at use */
+    char identity;            /* 'a' GENERATED ALWAYS AS IDENTITY, 'd' BY DEFAULT, 0: neither */
+    bool generated;           /* default_text is the expression it always has, over the row */
 };
 
 enum relation_kind { /* pg_class.relkind */
@@ -73,6 +75,19 @@ enum foreign_key_action { /* pg_constraint.confdeltype */
     FOREIGN_CASCADE = 'c',
     FOREIGN_SET_NULL = 'n',
     FOREIGN_SET_DEFAULT = 'd',
+};
+
+/* RELATION_SEQUENCE: its definition. Its values: sequence.h. */
+struct sequence {
+    oid_t type;
+    int64_t start, increment, minimum, maximum, cache;
+    bool cycle;
+    uint64_t generation; /* names the state that goes with this definition .. */
+    int64_t last;        /* .. and how that begins */
+    bool called;
+    oid_t owner_table; /* OWNED BY; 0: nobody */
+    uint16_t owner_column;
+    bool identity; /* of an identity column */
 };
 
 struct relation;
@@ -124,6 +139,7 @@ struct relation {
     _Atomic uint64_t *changes; /* of rows: statistics_note_changes; NULL: not counted */
     const struct table_statistics *statistics; /* NULL: none yet */
     const char *view_text;                     /* RELATION_VIEW */
+    const struct sequence *sequence;           /* RELATION_SEQUENCE */
     /* No definition of this relation that was committed after this LSN is in the picture; 0 if it
      * has not changed since the server started. See catalog_check_snapshot. */
     lsn_t changed;
@@ -267,6 +283,15 @@ const char *catalog_comment(const struct catalog *catalog, oid_t class_oid, oid_
  */
 enum err catalog_check_snapshot(
     const struct relation *relation, struct txn_snapshot snapshot, struct diag *diag);
+
+/* A default's text as it is shown: its sequences by name. */
+const char *catalog_default_text(struct arena *arena, const struct catalog *catalog,
+    const char *const *search_path, const char *text);
+/* Does this default (may be NULL) take values of the sequence? */
+bool catalog_default_calls(const char *text, oid_t sequence);
+/* A sequence that belongs to the column, or (-1) to any column of the table; NULL: none. */
+const struct relation *catalog_owned_sequence(
+    const struct catalog *catalog, oid_t table, int column);
 
 /* The foreign key of this OID; NULL: none. */
 const struct foreign_key *catalog_foreign_key(const struct catalog *catalog, oid_t oid);

@@ -5,6 +5,7 @@
  *
  *     TREE    KEY                                       VALUE
  *     16      name of a counter                         version, be64 next value
+ *             "sequence", be32 oid, be64 generation     version, be64 value, called
  *     17      be32 schema oid                           version, schema
  *     18      be32 relation oid                         version, relation with columns, indexes,
  *                                                       checks
@@ -146,6 +147,7 @@ struct statistics_entry {
 
 enum {
     CATALOG_ROW_ID_BUCKETS = 1024,
+    CATALOG_SEQUENCE_BUCKETS = 256,
     CATALOG_STATISTICS_BUCKETS = 1024,
 };
 
@@ -160,6 +162,7 @@ struct catalog_store {
     bool reading;            /* a task is reading the next one */
     struct list_node privates;
     struct row_id_counter *row_ids[CATALOG_ROW_ID_BUCKETS];
+    struct sequence_state *sequences[CATALOG_SEQUENCE_BUCKETS];
     struct statistics_entry *statistics[CATALOG_STATISTICS_BUCKETS];
     oid_t oid_next, oid_end; /* what is left of the block */
 
@@ -185,6 +188,12 @@ enum err catalog__statistics_load(
 /* edit.c */
 enum err catalog__statistics_put(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct table_statistics *statistics, struct diag *diag);
+
+/* sequence_functions.c */
+void catalog__register_sequence_functions(void);
+
+/* sequence.c */
+void catalog__sequences_destroy(struct catalog_store *store);
 
 /* edit.c: the key in the tree of names. */
 void catalog__encode_name_key(

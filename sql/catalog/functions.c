@@ -979,7 +979,6 @@ static const struct function functions[] = {
     F1("pg_get_statisticsobjdef", TYPE_TEXT, TYPE_OID, always_null),
     F1("pg_get_statisticsobjdef_columns", TYPE_TEXT, TYPE_OID, always_null),
     F1("pg_get_function_sqlbody", TYPE_TEXT, TYPE_OID, always_null),
-    F2("pg_get_serial_sequence", TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, always_null),
     F1("pg_get_function_arguments", TYPE_TEXT, TYPE_OID, function_arguments),
     F1("pg_get_function_identity_arguments", TYPE_TEXT, TYPE_OID, function_arguments),
     F1("pg_get_function_result", TYPE_TEXT, TYPE_OID, function_result),
@@ -1025,4 +1024,5 @@ catalog__register_functions(void)
     function_register(type_functions, sizeof type_functions / sizeof type_functions[0]);
     value_catalog_hooks = &hooks;
     function_register(functions, sizeof functions / sizeof functions[0]);
+    catalog__register_sequence_functions();
 }

@@ -8,7 +8,8 @@
  * 0 or 1 and then the string (be32 size, as expressions may be long).
  *
  *     relation  version, kind, be32 oid, be32 schema, be32 owner, be64 tree, name,
- *               be16 columns: name, be32 type, be32 typmod, flags (1 not null, 2 dropped), default
+ *               be16 columns: name, be32 type, be32 typmod, flags (1 not null, 2 dropped,
+ *                             4 identity always, 8 by default, 16 generated), default
  *               be16 indexes: be32 oid, name, be64 tree, flags (1 unique, 2 primary,
  *                             4 constraint), be16 columns: be16 column, flags (enum key_flags)
  *               be16 checks:  be32 oid, name, condition
@@ -17,6 +18,9 @@
  *                             be16 columns: be16 column, be16 referenced column,
  *                             be16 columns of ON DELETE SET: be16 column
  *               view text
+ *               of a sequence: be32 type, be64 start, increment, minimum, maximum, cache,
+ *                             generation, last, flags (1 cycles, 2 called, 4 identity),
+ *                             be32 table and be16 column that own it
  *     role      version 2, name (as optional), be32 flags, password (optional), be32 connection
  *               limit, be64 until when it is valid; roles made with the database are `named`
  *     named     version, name (as optional), be32 owner, be32 flags (roles: 1 superuser, 2 login);
@@ -29,6 +33,12 @@
 enum {
     COLUMN_NOT_NULL = 1,
     COLUMN_DROPPED = 2,
+    COLUMN_IDENTITY_ALWAYS = 4,
+    COLUMN_IDENTITY_DEFAULT = 8,
+    COLUMN_GENERATED = 16,
+    SEQUENCE_CYCLES = 1,
+    SEQUENCE_CALLED = 2,
+    SEQUENCE_IDENTITY = 4,
     INDEX_UNIQUE = 1,
     INDEX_PRIMARY = 2,
     INDEX_CONSTRAINT = 4,
@@ -86,6 +96,24 @@ put_foreign_key(struct buffer *to, const struct foreign_key *key)
     }
 }
 
+static void
+put_sequence(struct buffer *to, const struct sequence *sequence)
+{
+    buffer_add_be32(to, sequence->type);
+    buffer_add_be64(to, (uint64_t)sequence->start);
+    buffer_add_be64(to, (uint64_t)sequence->increment);
+    buffer_add_be64(to, (uint64_t)sequence->minimum);
+    buffer_add_be64(to, (uint64_t)sequence->maximum);
+    buffer_add_be64(to, (uint64_t)sequence->cache);
+    buffer_add_be64(to, sequence->generation);
+    buffer_add_be64(to, (uint64_t)sequence->last);
+    buffer_add_u8(to, (uint8_t)((sequence->cycle ? SEQUENCE_CYCLES : 0) |
+                                (sequence->called ? SEQUENCE_CALLED : 0) |
+                                (sequence->identity ? SEQUENCE_IDENTITY : 0)));
+    buffer_add_be32(to, sequence->owner_table);
+    buffer_add_be16(to, sequence->owner_column);
+}
+
 void
 catalog__encode_relation(const struct relation *relation, struct buffer *to)
 {
@@ -103,7 +131,10 @@ catalog__encode_relation(const struct relation *relation, struct buffer *to)
         buffer_add_be32(to, column->type);
         buffer_add_be32(to, (uint32_t)column->typmod);
         buffer_add_u8(to, (uint8_t)((column->not_null ? COLUMN_NOT_NULL : 0) |
-                                    (column->dropped ? COLUMN_DROPPED : 0)));
+                                    (column->dropped ? COLUMN_DROPPED : 0) |
+                                    (column->identity == 'a' ? COLUMN_IDENTITY_ALWAYS : 0) |
+                                    (column->identity == 'd' ? COLUMN_IDENTITY_DEFAULT : 0) |
+                                    (column->generated ? COLUMN_GENERATED : 0)));
         put_text(to, column->default_text);
     }
     buffer_add_be16(to, relation->index_count);
@@ -132,6 +163,9 @@ catalog__encode_relation(const struct relation *relation, struct buffer *to)
         put_foreign_key(to, &relation->foreign[i]);
     }
     put_text(to, relation->view_text);
+    if (relation->kind == RELATION_SEQUENCE) {
+        put_sequence(to, relation->sequence);
+    }
 }
 
 void
@@ -281,6 +315,10 @@ get_columns(struct reader *reader, struct relation *relation)
         uint8_t flags = get_u8(reader);
         columns[i].not_null = (flags & COLUMN_NOT_NULL) != 0;
         columns[i].dropped = (flags & COLUMN_DROPPED) != 0;
+        columns[i].identity = (flags & COLUMN_IDENTITY_ALWAYS) != 0    ? 'a'
+                              : (flags & COLUMN_IDENTITY_DEFAULT) != 0 ? 'd'
+                                                                       : 0;
+        columns[i].generated = (flags & COLUMN_GENERATED) != 0;
         columns[i].default_text = get_text(reader);
     }
     relation->columns = columns;
@@ -386,6 +424,27 @@ get_foreign_keys(struct reader *reader, struct relation *relation)
     relation->foreign = keys;
 }
 
+static const struct sequence *
+get_sequence(struct reader *reader)
+{
+    struct sequence *sequence = arena_alloc(reader->arena, sizeof *sequence);
+    sequence->type = get_u32(reader);
+    sequence->start = (int64_t)get_u64(reader);
+    sequence->increment = (int64_t)get_u64(reader);
+    sequence->minimum = (int64_t)get_u64(reader);
+    sequence->maximum = (int64_t)get_u64(reader);
+    sequence->cache = (int64_t)get_u64(reader);
+    sequence->generation = get_u64(reader);
+    sequence->last = (int64_t)get_u64(reader);
+    uint8_t flags = get_u8(reader);
+    sequence->cycle = (flags & SEQUENCE_CYCLES) != 0;
+    sequence->called = (flags & SEQUENCE_CALLED) != 0;
+    sequence->identity = (flags & SEQUENCE_IDENTITY) != 0;
+    sequence->owner_table = get_u32(reader);
+    sequence->owner_column = get_u16(reader);
+    return sequence;
+}
+
 enum err
 catalog__decode_relation(
     struct arena *arena, struct slice record, struct relation *relation, struct diag *diag)
@@ -404,6 +463,9 @@ catalog__decode_relation(
     get_checks(&reader, relation);
     get_foreign_keys(&reader, relation);
     relation->view_text = get_text(&reader);
+    if (relation->kind == RELATION_SEQUENCE) {
+        relation->sequence = get_sequence(&reader);
+    }
     return finish(&reader, "relation", diag);
 }
 

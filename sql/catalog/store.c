@@ -191,6 +191,7 @@ catalog_close(struct catalog_store *store)
             mem_free(counter);
         }
     }
+    catalog__sequences_destroy(store);
     catalog__statistics_destroy(store);
     arena_destroy(&store->arena);
     mem_free(store);

@@ -151,6 +151,28 @@ set_sizes(struct virtual_row *row, const struct column *column)
     }
 }
 
+static void
+set_identity(struct virtual_row *row, const struct relation *table, int number)
+{
+    struct arena *arena = row->eval->arena;
+    const struct relation *relation = catalog_owned_sequence(row->catalog, table->oid, number);
+    SET(is_columns_identity_generation,
+        virtual__text(table->columns[number].identity == 'a' ? "ALWAYS" : "BY DEFAULT"));
+    if (relation == NULL) {
+        return;
+    }
+    const struct sequence *sequence = relation->sequence;
+    SET(is_columns_identity_start,
+        virtual__text(arena_printf(arena, "%lld", (long long)sequence->start)));
+    SET(is_columns_identity_increment,
+        virtual__text(arena_printf(arena, "%lld", (long long)sequence->increment)));
+    SET(is_columns_identity_maximum,
+        virtual__text(arena_printf(arena, "%lld", (long long)sequence->maximum)));
+    SET(is_columns_identity_minimum,
+        virtual__text(arena_printf(arena, "%lld", (long long)sequence->minimum)));
+    SET(is_columns_identity_cycle, yes_no(sequence->cycle));
+}
+
 static enum err
 one_column(struct virtual_row *row, const struct relation *table, int number)
 {
@@ -162,8 +184,13 @@ one_column(struct virtual_row *row, const struct relation *table, int number)
     SET(is_columns_table_name, virtual__text(table->name));
     SET(is_columns_column_name, virtual__text(column->name));
     SET(is_columns_ordinal_position, datum_int(number + 1));
-    if (column->default_text != NULL) {
-        SET(is_columns_column_default, virtual__text(column->default_text));
+    if (column->generated) {
+        SET(is_columns_generation_expression,
+            virtual__text(arena_printf(row->eval->arena, "(%s)", column->default_text)));
+    } else if (column->default_text != NULL && column->identity == 0) {
+        SET(is_columns_column_default,
+            virtual__text(catalog_default_text(row->eval->arena, row->catalog,
+                row->eval->env->search_path, column->default_text)));
     }
     SET(is_columns_is_nullable, yes_no(!column->not_null));
     SET(is_columns_data_type, virtual__text(type->sql_name));
@@ -173,9 +200,12 @@ one_column(struct virtual_row *row, const struct relation *table, int number)
     SET(is_columns_udt_name, virtual__text(type->name));
     SET(is_columns_dtd_identifier, virtual__text(arena_printf(row->eval->arena, "%d", number + 1)));
     SET(is_columns_is_self_referencing, yes_no(false));
-    SET(is_columns_is_identity, yes_no(false));
+    SET(is_columns_is_identity, yes_no(column->identity != 0));
     SET(is_columns_identity_cycle, yes_no(false));
-    SET(is_columns_is_generated, virtual__text("NEVER"));
+    if (column->identity != 0) {
+        set_identity(row, table, number);
+    }
+    SET(is_columns_is_generated, virtual__text(column->generated ? "ALWAYS" : "NEVER"));
     SET(is_columns_is_updatable, yes_no(table->kind == RELATION_TABLE));
     return virtual__emit(row);
 }

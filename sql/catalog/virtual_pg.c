@@ -188,7 +188,13 @@ attribute(struct virtual_row *row, oid_t relation, int number, const struct colu
     SET(pg_attribute_attalign, datum_int(align_of(type)));
     SET(pg_attribute_attstorage, datum_int(storage_of(type)));
     SET(pg_attribute_attnotnull, datum_bool(column->not_null));
-    SET(pg_attribute_atthasdef, datum_bool(column->default_text != NULL));
+    SET(pg_attribute_atthasdef, datum_bool(column->default_text != NULL && column->identity == 0));
+    if (column->identity != 0) {
+        SET(pg_attribute_attidentity, datum_int(column->identity));
+    }
+    if (column->generated) {
+        SET(pg_attribute_attgenerated, datum_int('s'));
+    }
     SET(pg_attribute_attisdropped, datum_bool(column->dropped));
     SET(pg_attribute_attislocal, datum_bool(true));
     SET(pg_attribute_attcollation, datum_int(collation_of(column->type)));
@@ -209,6 +215,8 @@ virtual__pg_attribute(struct virtual_row *row)
                 struct column column = relation->columns[index->columns[c]];
                 column.not_null = false;
                 column.default_text = NULL;
+                column.identity = 0;
+                column.generated = false;
                 TRY(attribute(row, index->oid, c + 1, &column));
             }
         }
@@ -222,14 +230,16 @@ virtual__pg_attrdef(struct virtual_row *row)
     const struct relation *relation;
     for (size_t i = 0; (relation = catalog_relation_at(row->catalog, i)) != NULL; i++) {
         for (uint16_t c = 0; c < relation->column_count; c++) {
-            if (relation->columns[c].default_text == NULL) {
+            const struct column *column = &relation->columns[c];
+            if (column->default_text == NULL || column->identity != 0) {
                 continue;
             }
             virtual__clear(row);
             SET(pg_attrdef_oid, datum_int(default_oid(relation->oid, c)));
             SET(pg_attrdef_adrelid, datum_int(relation->oid));
             SET(pg_attrdef_adnum, datum_int(c + 1));
-            SET(pg_attrdef_adbin, virtual__text(relation->columns[c].default_text));
+            SET(pg_attrdef_adbin, virtual__text(catalog_default_text(row->eval->arena, row->catalog,
+                                      row->eval->env->search_path, column->default_text)));
             TRY(virtual__emit(row));
         }
     }

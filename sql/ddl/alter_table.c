@@ -227,14 +227,20 @@ add_column(struct ddl *ddl, const struct relation *table, const struct ast_alter
     bool said_null;
     TRY(ddl__define_column(ddl, edit, def, &column));
     TRY(ddl__column_constraints(ddl, edit, column, def, &said_null));
+    AST_FOREACH(at, def->constraints)
+    {
+        if (ast_as_constraint(*at)->kind == AST_CONSTRAINT_GENERATED) {
+            TRY(ddl__add_generated(ddl, edit, ast_as_constraint(*at), column));
+        }
+    }
     TRY(add_column_keys(ddl, edit, def, column, &change));
 
     const struct column *added = &edit->columns[column];
     if (added->default_text != NULL) {
         change.rewrite = true;
         change.values = arena_array(ddl->arena, edit->relation.column_count, sizeof(struct expr *));
-        TRY(ddl__bind(ddl, added->default_text, -1, NULL, added->type, added->typmod,
-            &change.values[column]));
+        TRY(ddl__bind(ddl, added->default_text, -1, added->generated ? table : NULL, added->type,
+            added->typmod, &change.values[column]));
     }
     if (added->not_null) {
         change.verify = true;
@@ -264,6 +270,24 @@ check_uses(struct ddl *ddl, const struct relation *table, const struct check *ch
     return ERR_OK;
 }
 
+/* The generated column that reads this one; -1: none does. */
+static enum err
+generated_from(struct ddl *ddl, const struct relation *table, int column, int *generated)
+{
+    *generated = -1;
+    for (uint16_t i = 0; i < table->column_count && *generated < 0; i++) {
+        const struct column *other = &table->columns[i];
+        if (other->generated && !other->dropped) {
+            struct expr *expr;
+            bool *used = arena_array(ddl->arena, table->column_count, sizeof *used);
+            TRY(ddl__bind(ddl, other->default_text, -1, table, other->type, other->typmod, &expr));
+            TRY(ddl__columns_used(ddl, expr, used));
+            *generated = used[column] ? i : -1;
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err
 drop_column(struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
 {
@@ -278,6 +302,25 @@ drop_column(struct ddl *ddl, const struct relation *table, const struct ast_alte
         return no_such_column(ddl, table, action->name);
     }
     const char *what = arena_printf(ddl->arena, "column %s of table %s", action->name, table->name);
+    int generated;
+    TRY(generated_from(ddl, table, column, &generated));
+    if (generated >= 0) {
+        const char *name = table->columns[generated].name;
+        if (!action->cascade) {
+            enum err err = diag_set(ddl->diag, ERR_DEPENDENT_OBJECTS,
+                "cannot drop %s because other objects depend on it", what);
+            diag_detail(ddl->diag, "column %s of table %s depends on %s", name, table->name, what);
+            diag_hint(ddl->diag, "Use DROP ... CASCADE to drop the dependent objects too.");
+            return err;
+        }
+        ddl__notice(ddl, ERR_OK, "drop cascades to column %s of table %s", name, table->name);
+        const struct ast_alter_action first = {
+            .kind = AST_ALTER_DROP_COLUMN, .name = name, .cascade = true};
+        oid_t oid = table->oid;
+        TRY(drop_column(ddl, table, &first)); /* nothing is generated from it: one level */
+        TRY(ddl__find_again(ddl, oid, &table));
+        return drop_column(ddl, table, action);
+    }
     TRY(release(ddl, table, 0, column, action->cascade, what, what));
     TRY(ddl__find_again(ddl, table->oid, &table));
     TRY(ddl__drop_dependents(ddl, table->oid, (uint32_t)column + 1, action->cascade, NULL, 0));
@@ -310,7 +353,10 @@ drop_column(struct ddl *ddl, const struct relation *table, const struct ast_alte
             ddl__edit_remove_check(edit, i);
         }
     }
+    TRY(ddl__drop_owned_sequences(ddl, table->oid, column));
     struct column *dropped = &edit->columns[column];
+    dropped->identity = 0;
+    dropped->generated = false;
     dropped->name = arena_printf(ddl->arena, "........pg.dropped.%d........", column + 1);
     dropped->dropped = true;
     dropped->not_null = false;
@@ -501,6 +547,18 @@ alter_type(struct ddl *ddl, const struct relation *table, int column,
     if (to->type == was->type && to->typmod == was->typmod && action->expr == NULL) {
         return ERR_OK;
     }
+    int generated;
+    TRY(generated_from(ddl, table, column, &generated));
+    if (generated >= 0) {
+        enum err err = diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
+            "cannot alter type of a column used by a generated column");
+        diag_detail(ddl->diag, "Column \"%s\" is used by generated column \"%s\".", to->name,
+            table->columns[generated].name);
+        return err;
+    }
+    if (to->generated) {
+        return ddl__unsupported(ddl, "changing the type of a generated column", -1);
+    }
     struct change change = {.rewrite = true};
     TRY(bind_type_change(ddl, table, edit, column, action, &change));
     if (to->not_null) {
@@ -525,6 +583,16 @@ set_default(struct ddl *ddl, const struct relation *table, int column,
 {
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     struct column *to = &edit->columns[column];
+    if (to->identity != 0 || to->generated) {
+        enum err err =
+            diag_set(ddl->diag, ERR_SYNTAX, "column \"%s\" of relation \"%s\" is %s column",
+                to->name, table->name, to->generated ? "a generated" : "an identity");
+        if (action->kind == AST_ALTER_DROP_DEFAULT) {
+            diag_hint(ddl->diag, "Use ALTER TABLE ... ALTER COLUMN ... DROP %s instead.",
+                to->generated ? "EXPRESSION" : "IDENTITY");
+        }
+        return err;
+    }
     bool null =
         action->kind == AST_ALTER_DROP_DEFAULT ||
         (action->expr->kind == AST_CONST && ast_as_const(action->expr)->kind == AST_CONST_NULL);
@@ -535,6 +603,7 @@ set_default(struct ddl *ddl, const struct relation *table, int column,
         TRY(ddl__bind(
             ddl, to->default_text, action->expr_start, NULL, to->type, to->typmod, &expr));
         TRY(ddl__column_names(ddl, NULL, to->default_text, expr, &to->default_text));
+        TRY(ddl__sequence_oids(ddl, to->default_text, &to->default_text));
     }
     return ddl__edit_store(ddl, edit);
 }
@@ -544,6 +613,11 @@ set_not_null(struct ddl *ddl, const struct relation *table, int column, bool not
 {
     if (table->columns[column].not_null == not_null) {
         return ERR_OK;
+    }
+    if (!not_null && table->columns[column].identity != 0) {
+        return diag_set(ddl->diag, ERR_SYNTAX,
+            "column \"%s\" of relation \"%s\" is an identity column", table->columns[column].name,
+            table->name);
     }
     if (!not_null && table->primary != NULL && index_has_column(table->primary, column)) {
         return diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,

@@ -1,6 +1,7 @@
 /* sql/ddl/constraint.c - columns, keys and checks from the syntax tree into an edit. */
 #include "base/assert.h"
 #include "sql/ddl/ddl_internal.h"
+#include "sql/plan/plan.h"
 
 /* ---- options
  * ------------------------------------------------------------------------------------- */
@@ -115,12 +116,17 @@ ddl__define_column(
             "column name \"%s\" conflicts with a system column name", def->name);
     }
     struct column column = {.name = def->name};
-    TRY(ddl__resolve_type(ddl, def->type, &column.type, &column.typmod));
+    oid_t serial = ddl__serial_type(def->type);
+    column.type = serial;
+    column.typmod = -1;
+    if (serial == 0) {
+        TRY(ddl__resolve_type(ddl, def->type, &column.type, &column.typmod));
+    }
     TRY(ddl__check_column_type(ddl, def->name, column.type, def->node.location));
     TRY(check_collation(ddl, def, column.type));
     *ddl__edit_add_column(ddl, edit) = column;
     *at = (uint16_t)(edit->relation.column_count - 1);
-    return ERR_OK;
+    return serial == 0 ? ERR_OK : ddl__column_sequence(ddl, edit, *at, NULL, false);
 }
 
 static enum err
@@ -150,7 +156,35 @@ set_default(struct ddl *ddl, struct ddl__edit *edit, struct column *column,
     struct expr *expr;
     const char *text = ddl__text(ddl, constraint->expr_start, constraint->expr_size);
     TRY(ddl__bind(ddl, text, constraint->expr_start, NULL, column->type, column->typmod, &expr));
-    return ddl__column_names(ddl, NULL, text, expr, &column->default_text);
+    TRY(ddl__column_names(ddl, NULL, text, expr, &text));
+    return ddl__sequence_oids(ddl, text, &column->default_text);
+}
+
+static enum err
+set_identity(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
+    const struct ast_constraint *constraint, bool has_default)
+{
+    struct column *column = &edit->columns[at];
+    const char *wrong = NULL;
+    enum err code = ERR_SYNTAX;
+    if (column->type != TYPE_INT2 && column->type != TYPE_INT4 && column->type != TYPE_INT8) {
+        code = ERR_INVALID_PARAMETER_VALUE;
+        (void)diag_set(
+            ddl->diag, code, "identity column type must be smallint, integer, or bigint");
+        return code;
+    }
+    if (column->identity != 0) {
+        wrong = "multiple identity specifications for column \"%s\" of table \"%s\"";
+    } else if (has_default) {
+        wrong = "both default and identity specified for column \"%s\" of table \"%s\"";
+    }
+    if (wrong != NULL) {
+        enum err err = diag_set(ddl->diag, code, wrong, column->name, edit->relation.name);
+        return ddl__at(ddl, err, constraint->node.location);
+    }
+    TRY(ddl__column_sequence(ddl, edit, at, constraint->options, true));
+    edit->columns[at].identity = constraint->always ? 'a' : 'd';
+    return ERR_OK;
 }
 
 enum err
@@ -159,7 +193,7 @@ ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
 {
     struct column *column = &edit->columns[at];
     bool said_not_null = false;
-    bool said_default = false;
+    bool said_default = ddl__serial_type(def->type) != 0;
     *said_null = false;
     AST_FOREACH(item, def->constraints)
     {
@@ -184,9 +218,20 @@ ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
             said_default = true;
             break;
         case AST_CONSTRAINT_IDENTITY:
-            return ddl__unsupported(ddl, "an identity column", location);
+            TRY(set_identity(ddl, edit, at, constraint, said_default));
+            column = &edit->columns[at];
+            break;
         case AST_CONSTRAINT_GENERATED:
-            return ddl__unsupported(ddl, "a generated column", location);
+            if (said_default || column->identity != 0) {
+                return ddl__at(ddl,
+                    diag_set(ddl->diag, ERR_SYNTAX,
+                        "both %s and generation expression specified for column \"%s\" of table "
+                        "\"%s\"",
+                        said_default ? "default" : "identity", column->name, edit->relation.name),
+                    location);
+            }
+            column->generated = true; /* its expression: the caller's second pass */
+            break;
         case AST_CONSTRAINT_EXCLUDE:
             return ddl__unsupported(ddl, "an exclusion constraint", location);
         case AST_CONSTRAINT_CHECK:
@@ -199,6 +244,53 @@ ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
         }
     }
     return ERR_OK;
+}
+
+/* ---- generated columns
+ * -------------------------------------------------------------------------------- */
+
+static enum err
+check_immutable(struct ddl *ddl, const struct expr *expr)
+{
+    if (task_stack_left(ddl->task) < 16 * 1024) {
+        return diag_set(ddl->diag, ERR_STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
+    }
+    if (expr->kind == EXPR_CONST || expr->kind == EXPR_PARAM || expr->kind == EXPR_REGISTER) {
+        return ERR_OK;
+    }
+    if (expr->function != NULL &&
+        (expr->function->flags & (FUNCTION_STABLE | FUNCTION_VOLATILE)) != 0) {
+        return diag_set(
+            ddl->diag, ERR_INVALID_OBJECT_DEFINITION, "generation expression is not immutable");
+    }
+    for (uint32_t i = 0; i < expr->count; i++) {
+        TRY(check_immutable(ddl, expr->list[i]));
+    }
+    return ERR_OK;
+}
+
+enum err
+ddl__add_generated(
+    struct ddl *ddl, struct ddl__edit *edit, const struct ast_constraint *constraint, int at)
+{
+    struct column *column = &edit->columns[at];
+    const char *text = ddl__text(ddl, constraint->expr_start, constraint->expr_size);
+    struct expr *expr;
+    TRY(ddl__bind(
+        ddl, text, constraint->expr_start, &edit->relation, column->type, column->typmod, &expr));
+    TRY(check_immutable(ddl, expr));
+    bool *used = arena_array(ddl->arena, edit->relation.column_count, sizeof *used);
+    TRY(ddl__columns_used(ddl, expr, used));
+    for (uint16_t i = 0; i < edit->relation.column_count; i++) {
+        if (used[i] && edit->columns[i].generated) {
+            enum err err = diag_set(ddl->diag, ERR_INVALID_OBJECT_DEFINITION,
+                "cannot use generated column \"%s\" in column generation expression",
+                edit->columns[i].name);
+            diag_detail(ddl->diag, "A generated column cannot reference another generated column.");
+            return err;
+        }
+    }
+    return ddl__column_names(ddl, &edit->relation, text, expr, &edit->columns[at].default_text);
 }
 
 /* ---- keys

@@ -177,6 +177,8 @@ add_other(
         return ERR_OK;
     case AST_CONSTRAINT_CHECK:
         return ddl__add_check(ddl, edit, constraint, column, &expr);
+    case AST_CONSTRAINT_GENERATED:
+        return ddl__add_generated(ddl, edit, constraint, column);
     case AST_CONSTRAINT_EXCLUDE:
         return ddl__unsupported(ddl, "an exclusion constraint", constraint->node.location);
     default:
@@ -255,6 +257,7 @@ ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement)
         return already_exists(ddl, relation->name, statement->if_not_exists);
     }
 
+    TRY(catalog_new_oid(ddl->task, context->store, &relation->oid, ddl->diag));
     AST_FOREACH(element, statement->elements)
     {
         if ((*element)->kind == AST_COLUMN_DEF) {
@@ -268,7 +271,6 @@ ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement)
     TRY(for_constraints(ddl, edit, statement, add_other));
 
     bool taken;
-    TRY(catalog_new_oid(ddl->task, context->store, &relation->oid, ddl->diag));
     TRY(claim_name(ddl, relation, relation->name, relation->oid, &taken));
     if (taken) { /* committed by another session while we waited for its end */
         return already_exists(ddl, relation->name, statement->if_not_exists);

@@ -315,6 +315,10 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__grant(ddl, ast_as_grant(node));
     case AST_CREATE_SCHEMA:
         return ddl__create_schema(ddl, ast_as_create_schema(node));
+    case AST_CREATE_SEQUENCE:
+        return ddl__create_sequence(ddl, ast_as_create_sequence(node));
+    case AST_ALTER_SEQUENCE:
+        return ddl__alter_sequence(ddl, ast_as_alter_sequence(node));
     case AST_DROP:
         return ddl__drop(ddl, ast_as_drop(node));
     case AST_TRUNCATE:

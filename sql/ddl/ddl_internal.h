@@ -150,6 +150,9 @@ enum err ddl__add_check(struct ddl *ddl, struct ddl__edit *edit,
 enum err ddl__check_pending(struct ddl *ddl, const struct relation *relation, const char *what);
 enum err ddl__key_type(struct ddl *ddl, oid_t type, int32_t location);
 /* WITH (..): PostgreSQL's storage parameters are accepted and mean nothing here. */
+/* GENERATED ALWAYS AS (..): its text, when all columns are known. */
+enum err ddl__add_generated(
+    struct ddl *ddl, struct ddl__edit *edit, const struct ast_constraint *constraint, int column);
 enum err ddl__check_options(struct ddl *ddl, const struct ast_list *options, bool index);
 enum err ddl__check_tablespace(struct ddl *ddl, const char *tablespace);
 /* Column constraints of ADD COLUMN and CREATE TABLE: NOT NULL, DEFAULT, keys, checks, into edit.
@@ -158,6 +161,24 @@ enum err ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16
     const struct ast_column_def *def, bool *said_null);
 enum err ddl__define_column(
     struct ddl *ddl, struct ddl__edit *edit, const struct ast_column_def *def, uint16_t *column);
+
+/* ---- sequence.c
+ * -------------------------------------------------------------------------------------------- */
+
+enum err ddl__create_sequence(struct ddl *ddl, const struct ast_create_sequence *statement);
+enum err ddl__alter_sequence(struct ddl *ddl, const struct ast_alter_sequence *statement);
+/* A locked one, and (cascade) the defaults that use it. */
+enum err ddl__drop_sequence(struct ddl *ddl, const struct relation *relation, bool cascade);
+/* Those of the table, or of one column of it: they go with it. */
+enum err ddl__drop_owned_sequences(struct ddl *ddl, oid_t table, int column);
+enum err ddl__restart_sequences(struct ddl *ddl, oid_t table); /* TRUNCATE .. RESTART IDENTITY */
+/* What serial, bigserial and smallserial are; 0: the type is none of them. */
+oid_t ddl__serial_type(const struct ast_type *type);
+/* nextval('name') in a default becomes nextval('oid'::regclass): names may change. */
+enum err ddl__sequence_oids(struct ddl *ddl, const char *text, const char **result);
+/* Makes the sequence of a column; the edit's table has its OID. */
+enum err ddl__column_sequence(struct ddl *ddl, struct ddl__edit *edit, uint16_t column,
+    const struct ast_list *options, bool identity);
 
 /* ---- foreign_key.c
  * -------------------------------------------------------------------------------------------- */

@@ -26,6 +26,7 @@ enum err
 ddl__drop_table(struct ddl *ddl, const struct relation *relation)
 {
     struct ddl_context *context = ddl->context;
+    TRY(ddl__drop_owned_sequences(ddl, relation->oid, -1));
     TRY(txn_tree_drop(ddl->task, context->txn, relation->tree, ddl->diag));
     for (uint16_t i = 0; i < relation->index_count; i++) {
         const struct index *index = &relation->indexes[i];
@@ -234,7 +235,9 @@ drop_tables(struct ddl *ddl, const struct ast_drop *statement)
             oids[i] == 0 ? NULL : catalog_relation_by_oid(ddl->catalog, oids[i]);
         if (relation != NULL) { /* NULL: named twice */
             TRY(object == AST_OBJECT_VIEW ? ddl__drop_view(ddl, relation)
-                                          : ddl__drop_table(ddl, relation));
+                : object == AST_OBJECT_SEQUENCE
+                    ? ddl__drop_sequence(ddl, relation, statement->cascade)
+                    : ddl__drop_table(ddl, relation));
         }
     }
     return ERR_OK;
@@ -298,7 +301,8 @@ tables_of(struct ddl *ddl, oid_t schema, const struct relation **list, size_t ma
     const struct relation *relation;
     for (size_t i = 0; (relation = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
         if (relation->schema == schema &&
-            (relation->kind == RELATION_TABLE || relation->kind == RELATION_VIEW)) {
+            (relation->kind == RELATION_TABLE || relation->kind == RELATION_VIEW ||
+                (relation->kind == RELATION_SEQUENCE && relation->sequence->owner_table == 0))) {
             if (count < max) {
                 list[count] = relation;
             }
@@ -316,7 +320,10 @@ schema_in_use(struct ddl *ddl, const char *name, const struct relation **tables,
     struct buffer detail = {0};
     for (size_t i = 0; i < count && detail.size < DIAG_TEXT_MAX; i++) {
         buffer_printf(&detail, "%s%s %s.%s depends on schema %s", i == 0 ? "" : "\n",
-            tables[i]->kind == RELATION_VIEW ? "view" : "table", name, tables[i]->name, name);
+            tables[i]->kind == RELATION_VIEW       ? "view"
+            : tables[i]->kind == RELATION_SEQUENCE ? "sequence"
+                                                   : "table",
+            name, tables[i]->name, name);
     }
     diag_detail(ddl->diag, "%.*s", (int)detail.size, (const char *)detail.data);
     diag_hint(ddl->diag, "Use DROP ... CASCADE to drop the dependent objects too.");
@@ -394,7 +401,6 @@ drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_t
     const struct index *index = NULL;
     switch (statement->object) {
     case AST_OBJECT_MATERIALIZED_VIEW:
-    case AST_OBJECT_SEQUENCE:
         look(ddl, name, &relation, &index);
         if (relation != NULL) {
             return wrong_kind(ddl, statement->object, name->name,
@@ -424,7 +430,8 @@ drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_t
 enum err
 ddl__drop(struct ddl *ddl, const struct ast_drop *statement)
 {
-    if (statement->object == AST_OBJECT_TABLE || statement->object == AST_OBJECT_VIEW) {
+    if (statement->object == AST_OBJECT_TABLE || statement->object == AST_OBJECT_VIEW ||
+        statement->object == AST_OBJECT_SEQUENCE) {
         return drop_tables(ddl, statement);
     }
     AST_FOREACH(at, statement->names)
@@ -550,6 +557,9 @@ ddl__truncate(struct ddl *ddl, const struct ast_truncate *statement)
         struct ddl__edit *edit = ddl__edit_new(ddl, relation);
         TRY(ddl__new_trees(ddl, edit, true, NULL));
         TRY(ddl__edit_store(ddl, edit));
+        if (statement->restart_identity) {
+            TRY(ddl__restart_sequences(ddl, doomed.oids[i]));
+        }
     }
     return ERR_OK;
 }

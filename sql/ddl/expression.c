@@ -25,19 +25,6 @@ undefined_type(struct ddl *ddl, const struct ast_type *type)
     return ddl__at(ddl, err, type->node.location);
 }
 
-static bool
-is_serial(const char *name)
-{
-    static const char *const names[] = {
-        "serial", "serial4", "serial8", "bigserial", "smallserial", "serial2"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum err
 resolve_modifiers(struct ddl *ddl, const struct ast_type *type, oid_t oid, int32_t *typmod)
 {
@@ -67,11 +54,6 @@ ddl__resolve_type(struct ddl *ddl, const struct ast_type *type, oid_t *oid, int3
         return ddl__unsupported(ddl, "%TYPE", type->node.location);
     }
     bool plain = type->schema == NULL || strcmp(type->schema, "pg_catalog") == 0;
-    if (type->schema == NULL && is_serial(type->name)) {
-        enum err err = diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
-            "type \"%s\" is not supported: there are no sequences yet", type->name);
-        return ddl__at(ddl, err, type->node.location);
-    }
     const struct type *found = plain ? type_by_name(type->name) : NULL;
     if (found == NULL) {
         return undefined_type(ddl, type);

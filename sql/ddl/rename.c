@@ -68,6 +68,16 @@ rename_column(struct ddl *ddl, const struct relation *table, const struct ast_re
     TRY(ddl__find_followers(ddl, &rename, &followers));
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     edit->columns[column].name = statement->new_name;
+    for (uint16_t i = 0; i < table->column_count; i++) {
+        struct column *generated = &edit->columns[i];
+        if (generated->generated) {
+            struct expr *expr;
+            TRY(ddl__bind(ddl, generated->default_text, -1, table, generated->type,
+                generated->typmod, &expr));
+            TRY(ddl__column_names(
+                ddl, &edit->relation, generated->default_text, expr, &generated->default_text));
+        }
+    }
     for (uint16_t i = 0; i < table->check_count; i++) { /* D5 */
         struct expr *expr;
         TRY(ddl__bind(ddl, table->checks[i].text, -1, table, TYPE_BOOL, -1, &expr));
@@ -188,6 +198,7 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
         return rename_schema(ddl, statement->table->name, statement->new_name);
     case AST_OBJECT_INDEX:
     case AST_OBJECT_TABLE:
+    case AST_OBJECT_SEQUENCE:
     case AST_OBJECT_VIEW:
         TRY(lock_index(ddl, statement->table, &table, &index));
         if (index != NULL) {

@@ -33,6 +33,7 @@ modify_exprs(const struct plan_node *node, exec__visit_expr *visit, void *arg)
     if (node->modify.columns != NULL) {
         list(node->modify.columns, node->modify.relation->column_count, visit, arg);
     }
+    targets(node->modify.generated, node->modify.generated_count, visit, arg);
     list(node->modify.checks, node->modify.check_count, visit, arg);
     list(node->modify.recheck, node->modify.recheck_count, visit, arg);
     targets(node->modify.returning, node->modify.returning_count, visit, arg);

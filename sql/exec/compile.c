@@ -633,6 +633,8 @@ compile_modify(struct compiler *compiler, const struct plan_node *node, struct n
         TRY(compile__list(compiler, node->modify.columns, relation->column_count,
             node->modify.new_base, &code->modify.columns));
     }
+    TRY(compile__targets(
+        compiler, node->modify.generated, node->modify.generated_count, &code->modify.generated));
     code->modify.checks =
         arena_array(compiler->arena, (size_t)node->modify.check_count + 1, sizeof(struct code));
     for (uint32_t i = 0; i < node->modify.check_count; i++) {

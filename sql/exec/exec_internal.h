@@ -211,6 +211,7 @@ struct node_code {
         } lock;
         struct {
             struct code columns;
+            struct code generated; /* after columns */
             struct code *checks;
             struct code recheck;
             struct code returning;

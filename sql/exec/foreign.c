@@ -560,6 +560,32 @@ bind_text_of(struct task *task, struct foreign_work *work, const char *text,
     return plan_bind_expression(task, &plan, text, relation, 0, type, typmod, expr);
 }
 
+/* Generated columns of a row that an action makes. */
+static enum err
+make_generated(
+    struct task *task, struct foreign_work *work, struct foreign_table *table, struct datum *row)
+{
+    const struct relation *relation = table->writer.relation;
+    for (uint16_t i = 0; i < relation->column_count; i++) {
+        const struct column *column = &relation->columns[i];
+        if (!column->generated || column->dropped) {
+            continue;
+        }
+        if (table->generated == NULL) {
+            table->generated =
+                arena_array(work->context.arena, relation->column_count, sizeof(struct expr *));
+        }
+        if (table->generated[i] == NULL) {
+            TRY(bind_text_of(task, work, column->default_text, relation, column->type,
+                column->typmod, &table->generated[i]));
+        }
+        struct eval eval = eval_of(task, work);
+        eval.arena = &work->row;
+        TRY(exec_evaluate(&eval, table->generated[i], row, NULL, &row[i]));
+    }
+    return ERR_OK;
+}
+
 /* NOT NULL and CHECK of a row that an action makes. */
 static enum err
 check_new_row(struct task *task, struct foreign_work *work, struct foreign_table *table,
@@ -687,6 +713,7 @@ update_child(struct task *task, struct action *action, const struct txn_row *row
     for (uint16_t i = 0; i < table->column_count; i++) {
         action->new[i] = action->set[i] ? action->values[i] : old[i];
     }
+    TRY(make_generated(task, work, action->table, action->new));
     TRY(check_new_row(task, work, action->table, action->new));
     bool moved = false;
     TRY(writer__update(

@@ -25,7 +25,8 @@ struct foreign_event {
 struct foreign_table {
     struct foreign_table *next;
     struct writer writer;
-    struct expr **checks; /* NULL: not bound yet */
+    struct expr **checks;    /* NULL: not bound yet */
+    struct expr **generated; /* likewise, each */
 };
 
 /* What one statement has to check and do. */

@@ -122,6 +122,7 @@ make_row(struct exec *x, struct modify_state *state, const struct datum **row)
     const struct node_code *code = state->node.code;
     const struct plan_node *plan = code->plan;
     TRY(exec__evaluate_code(x, &code->modify.columns, &state->writer.memory));
+    TRY(exec__evaluate_code(x, &code->modify.generated, &state->writer.memory));
     *row = &x->machine.frame[plan->modify.new_base];
     TRY(writer__check_not_null(&state->writer, *row));
     for (uint32_t i = 0; i < plan->modify.check_count; i++) {

@@ -38,6 +38,7 @@ visit_modify(const struct expr_visitor *visitor, const struct plan_node *node)
     if (node->modify.columns != NULL) {
         visit_list(visitor, node->modify.columns, node->modify.relation->column_count);
     }
+    visit_targets(visitor, node->modify.generated, node->modify.generated_count);
     visit_list(visitor, node->modify.checks, node->modify.check_count);
     visit_list(visitor, node->modify.recheck, node->modify.recheck_count);
     visit_targets(visitor, node->modify.returning, node->modify.returning_count);

@@ -170,6 +170,8 @@ fill_modify(struct planner *planner, const struct modify *modify, const struct e
     node->modify.new_base = modify->new_base;
     node->modify.changed = modify->changed;
     node->modify.changed_count = modify->changed_count;
+    node->modify.generated = modify->generated;
+    node->modify.generated_count = modify->generated_count;
     node->modify.checks = modify->checks;
     node->modify.check_names = modify->check_names;
     node->modify.check_count = modify->check_count;

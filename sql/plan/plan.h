@@ -346,8 +346,10 @@ struct plan_node {
             reg_t new_base;
             const uint16_t *changed; /* UPDATE: columns named in SET, ascending */
             uint32_t changed_count;
-            struct plan_relation target; /* UPDATE, DELETE: the old row, all columns live */
-            struct expr **checks;        /* CHECK conditions over new_base; false raises 23514 */
+            struct plan_relation target;   /* UPDATE, DELETE: the old row, all columns live */
+            struct plan_target *generated; /* after `columns`: generated columns of the new row */
+            uint32_t generated_count;
+            struct expr **checks; /* CHECK conditions over new_base; false raises 23514 */
             const char **check_names;
             uint32_t check_count;
             struct expr **recheck; /* as in LOCK */

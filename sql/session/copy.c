@@ -460,7 +460,7 @@ find_target(struct copier *copier, const struct ast_copy *copy, struct target *t
     target->names = arena_array(arena, (size_t)relation->column_count + 1, sizeof *target->names);
     if (copy->columns == NULL) {
         for (uint16_t i = 0; i < relation->column_count; i++) {
-            if (!relation->columns[i].dropped) {
+            if (!relation->columns[i].dropped && !relation->columns[i].generated) {
                 target->names[target->count] = relation->columns[i].name;
                 target->columns[target->count++] = i;
             }
@@ -510,7 +510,10 @@ bind_expressions(struct copier *copier, struct target *target)
         for (uint32_t j = 0; j < target->count; j++) {
             listed = listed || target->columns[j] == i;
         }
-        if (!listed && column->default_text != NULL) {
+        if (column->generated && !column->dropped) {
+            TRY(plan_bind_expression(copier->task, &context, column->default_text, relation, 0,
+                column->type, column->typmod, &target->defaults[i]));
+        } else if (!listed && column->default_text != NULL) {
             TRY(plan_bind_expression(copier->task, &context, column->default_text, NULL, 0,
                 column->type, column->typmod, &target->defaults[i]));
         }
@@ -532,7 +535,7 @@ build_row(
         .task = copier->task, .arena = row, .diag = copier->diag, .env = &copier->session->env};
     for (uint16_t i = 0; i < relation->column_count; i++) {
         values[i] = datum_null();
-        if (target->defaults[i] != NULL) {
+        if (target->defaults[i] != NULL && !relation->columns[i].generated) {
             TRY(exec_evaluate(&eval, target->defaults[i], NULL, NULL, &values[i]));
         }
     }
@@ -551,6 +554,11 @@ build_row(
         }
     }
     copier->column_name = NULL;
+    for (uint16_t i = 0; i < relation->column_count; i++) {
+        if (relation->columns[i].generated && !relation->columns[i].dropped) {
+            TRY(exec_evaluate(&eval, target->defaults[i], values, NULL, &values[i]));
+        }
+    }
     for (uint16_t i = 0; i < relation->column_count && relation->check_count > 0; i++) {
         if (relation->columns[i].not_null && !relation->columns[i].dropped && values[i].null) {
             return relation_not_null_violation(

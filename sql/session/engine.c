@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "sql/catalog/access.h"
+#include "sql/catalog/sequence.h"
 #include "sql/session/session_internal.h"
 #include "sql/session/setting_table.h"
 
@@ -364,6 +365,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
     if (entered) {
         session->txn = txn_new(engine->db, session->pid);
         session->deferred = exec_deferred_new();
+        session->env.sequences = sequence_session_new(engine->catalogs, session->txn);
         session->env.world = engine->world;
         session->env.user = session->user;
         session->env.session_user = session->user;
@@ -415,6 +417,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
     mem_free(session->savepoints);
     mem_free(session->query);
     exec_deferred_delete(session->deferred);
+    sequence_session_delete(session->env.sequences);
     mem_free(session->user);
     mem_free(session->database);
     mem_free(session);

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "sql/catalog/sequence.h"
 #include "sql/ddl/ddl.h"
 #include "sql/session/session_internal.h"
 
@@ -387,12 +388,14 @@ discard(struct task *task, struct sql_session *session,
         txn_unlock_all_advisory(session->txn);
         TRY(notify__statement(session, &(struct ast_notify){.kind = AST_NOTIFY_UNLISTEN}, diag));
         TRY(settings__set_value(session, "session_authorization", NULL, false, diag));
+        sequence_session_forget(session->env.sequences);
         return settings__reset_all(session, diag);
     case AST_DISCARD_PLANS:
         *tag = "DISCARD PLANS";
         return ERR_OK;
     case AST_DISCARD_SEQUENCES:
         *tag = "DISCARD SEQUENCES";
+        sequence_session_forget(session->env.sequences);
         return ERR_OK;
     case AST_DISCARD_TEMP:
         *tag = "DISCARD TEMP";

@@ -360,6 +360,13 @@ static const struct operator_row operators[] = {
     {">>", "int8shr", I8, I4, I8, shr8, NULL, NULL, 0},
 };
 
+static enum err
+regclass_from_text(struct eval *eval, const struct datum *args, int count, struct datum *result)
+{
+    (void)count;
+    return type_input(eval, TYPE_REGCLASS, -1, slice_of(args[0].p, args[0].size), result);
+}
+
 static const struct cast_row casts[] = {
     {I2, I4, CAST_IMPLICIT, NULL},
     {I2, I8, CAST_IMPLICIT, NULL},
@@ -394,6 +401,8 @@ static const struct cast_row casts[] = {
     {TYPE_OID, TYPE_REGTYPE, CAST_IMPLICIT, NULL},
     {TYPE_REGPROC, TYPE_OID, CAST_IMPLICIT, NULL},
     {TYPE_OID, TYPE_REGPROC, CAST_IMPLICIT, NULL},
+    {TYPE_TEXT, TYPE_REGCLASS, CAST_IMPLICIT, regclass_from_text},
+    {TYPE_VARCHAR, TYPE_REGCLASS, CAST_IMPLICIT, regclass_from_text},
     {I4, TYPE_REGCLASS, CAST_IMPLICIT, NULL},
     {I8, TYPE_REGCLASS, CAST_IMPLICIT, NULL},
     {TYPE_REGCLASS, I4, CAST_ASSIGNMENT, NULL},

@@ -187,9 +187,10 @@ struct eval_env {
     int32_t date_style_order;   /* 0 MDY (default), 1 DMY, 2 YMD; output is ISO */
     int32_t extra_float_digits; /* 1 by default: shortest exact */
     uint32_t backend_pid;
-    bool bytea_escape;             /* bytea_output = escape */
-    const struct catalog *catalog; /* for regclass, format_type, pg_get_*: see catalog.h */
-    struct sql_session *session;   /* pg_backend_pid, current_setting, txid_current .. */
+    bool bytea_escape;                  /* bytea_output = escape */
+    const struct catalog *catalog;      /* for regclass, format_type, pg_get_*: see catalog.h */
+    struct sequence_session *sequences; /* nextval, currval: sql/catalog/sequence.h */
+    struct sql_session *session;        /* pg_backend_pid, current_setting, txid_current .. */
 };
 
 /* One evaluation. `arena` receives results; `diag` the error. task is for functions that may sleep

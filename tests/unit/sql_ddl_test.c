@@ -225,7 +225,7 @@ run_errors(struct fixture *f)
         {"CREATE TABLE z (a int, PRIMARY KEY (b))", "42703"},
         {"CREATE TABLE z (a int PRIMARY KEY, b int PRIMARY KEY)", "42P16"},
         {"CREATE TABLE z (a int REFERENCES nosuch)", "42P01"},
-        {"CREATE TABLE z (a serial)", "0A000"},
+        {"CREATE TABLE z (a serial DEFAULT 1)", "42601"},
         {"CREATE TABLE nosuch.z (a int)", "3F000"},
         {"CREATE TABLE pg_catalog.z (a int)", "42501"},
         {"CREATE TABLE z (a varchar(0))", "22023"},
