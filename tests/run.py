@@ -94,6 +94,7 @@ def main():
     step("simulator, planted bugs", ["tests/sim/planted.py"])
     step("isolation", ["tests/isolation/isolation.py", "--spawn", "release", "--limit", "12"])
     step("isolationtester", ["tests/isolation/isolationtester.py", "--spawn", "release", "--limit", "2"])
+    step("a hot row and kill -9", ["tests/system/hot_row.py", "--rounds", "3"])
     step("histories", ["tests/isolation/checker.py", "--spawn", "release", "--short"])
     step("locks, ASan", ["tests/system/locks.py", "debug"])
     step("interleavings", ["tests/system/interleavings.py"])

@@ -206,7 +206,7 @@ db_new(struct task *task, const struct txn_db_options *options)
     memset(db->slots, 0, SLOTS_MAX * sizeof *db->slots);
     atomic_store(&db->slot_count, SLOT_CHECKPOINT + 1);
     db->free_slots = mem_array(SLOTS_MAX, sizeof *db->free_slots);
-    db->ssi = ssi__create();
+    db->ssi = ssi__create(options);
     db->failures = failures__create();
     lock__create(db);
     return db;

@@ -11,11 +11,8 @@
 #include "txn/txn_internal.h"
 
 enum {
-    RANGES_MAX = 2048,     /* of one transaction in one tree, before neighbours merge */
     FILTERED_MAX = 16,     /* ranges with a filter */
     TREES_BUCKETS = 16,    /* of a partition */
-    COMMITTED_MAX = 4096,  /* remembered with what they read; of older ones that is summarised */
-    STUBS_MAX = 1 << 18,   /* older ones, remembered without */
     KEYS_MEMORY = 1 << 20, /* of one transaction, before what merging has left is thrown away */
 };
 
@@ -41,6 +38,7 @@ struct ssi_reads {
     struct list_node scans; /* the rest under owner->latch */
     struct range *ranges;   /* ascending, apart from each other */
     uint32_t count, capacity;
+    uint32_t ranges_max; /* then neighbours merge */
     struct range filtered[FILTERED_MAX];
     uint32_t filtered_count;
 };
@@ -104,6 +102,7 @@ struct ssi_partition {
 };
 
 struct ssi {
+    uint32_t ranges_max, committed_max, stubs_max; /* constant; as in txn_db_options */
     struct ssi_partition partitions[SSI_TREE_PARTITIONS];
     _Alignas(64) _Atomic uint64_t readers; /* sxacts that may have ranges */
     _Alignas(64) struct latch graph;       /* the rest */
@@ -127,7 +126,7 @@ struct ssi {
 };
 
 struct ssi *
-ssi__create(void)
+ssi__create(const struct txn_db_options *options)
 {
     struct ssi *ssi = mem_alloc_aligned(64, sizeof *ssi);
     memset(ssi, 0, sizeof *ssi);
@@ -135,6 +134,9 @@ ssi__create(void)
     list_init(&ssi->committed);
     list_init(&ssi->stubs);
     ssi->next_order = 1;
+    ssi->ranges_max = options->ssi_ranges_max == 0 ? 2048 : options->ssi_ranges_max;
+    ssi->committed_max = options->ssi_committed_max == 0 ? 4096 : options->ssi_committed_max;
+    ssi->stubs_max = options->ssi_stubs_max == 0 ? 1 << 18 : options->ssi_stubs_max;
     ssi->summary = mem_zalloc(sizeof *ssi->summary);
     arena_create(&ssi->summary->memory, "summary of read ranges");
     return ssi;
@@ -303,7 +305,7 @@ add_range(struct ssi_reads *reads, struct slice low, struct slice high, bool suc
         reads->count -= end - at - 1;
     }
     reads->ranges[at] = range;
-    if (reads->count > RANGES_MAX) {
+    if (reads->count > reads->ranges_max) {
         merge_neighbours(reads);
     }
     compact_if_large(reads->owner);
@@ -391,6 +393,7 @@ reads_of(struct ssi *ssi, struct sxact *sx, tree_id_t id)
     }
     struct ssi_reads *reads = mem_zalloc(sizeof *reads);
     reads->owner = sx;
+    reads->ranges_max = ssi->ranges_max;
     list_init(&reads->scans);
     struct ssi_tree **bucket;
     struct ssi_partition *partition = partition_of(ssi, id, &bucket);
@@ -1330,7 +1333,7 @@ take_forgotten(struct ssi *ssi)
 {
     uint64_t oldest = oldest_snapshot(ssi);
     struct sxact *chain = NULL;
-    take(ssi, &ssi->stubs, &ssi->stub_count, STUBS_MAX, oldest, &chain);
+    take(ssi, &ssi->stubs, &ssi->stub_count, ssi->stubs_max, oldest, &chain);
     if (list_empty(&ssi->stubs)) {
         take(ssi, &ssi->committed, &ssi->committed_count, UINT32_MAX, oldest, &chain);
     }
@@ -1374,7 +1377,7 @@ tidy(struct ssi *ssi)
     latch_acquire(&ssi->graph);
     bool mine = !ssi->summarising;
     bool clear = mine && ssi->summary_end != 0 && ssi->summary_end <= oldest_snapshot(ssi);
-    while (mine && !clear && count < BATCH && ssi->committed_count > COMMITTED_MAX) {
+    while (mine && !clear && count < BATCH && ssi->committed_count > ssi->committed_max) {
         struct sxact *sx = LIST_ENTRY(ssi->committed.next, struct sxact, node);
         list_remove(&sx->node);
         list_push_back(&ssi->stubs, &sx->node);
@@ -1434,7 +1437,7 @@ ssi__committed(struct txn *txn, uint64_t lsn)
     list_push_back(&ssi->committed, &sx->node);
     ssi->committed_count++;
     struct sxact *forgotten = take_forgotten(ssi);
-    bool tidies = ssi->committed_count > COMMITTED_MAX || ssi->summary_end != 0;
+    bool tidies = ssi->committed_count > ssi->committed_max || ssi->summary_end != 0;
     latch_release(&ssi->graph);
     free_chain(ssi, forgotten);
     if (tidies) {

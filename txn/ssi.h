@@ -64,7 +64,7 @@ struct ssi_scan {
     struct txn_filter *filter; /* or NULL; counted */
 };
 
-struct ssi *ssi__create(void);
+struct ssi *ssi__create(const struct txn_db_options *options);
 /* In the catalog's words, if it gave any; else `to` stays as it is. Without latches. */
 void ssi__name_key(const struct ssi *ssi, tree_id_t tree, struct slice key, char *to, size_t size);
 /* Pids of the writers for whose ends the serializable read-only transaction of `pid` sleeps. */

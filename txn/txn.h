@@ -49,7 +49,11 @@ struct txn_db_options {
     /* In both. At that limit the oldest snapshots are given up (ERR_SNAPSHOT_TOO_OLD), or a
      * transaction that has filled it gets ERR_LIMIT. 0: 8 GiB. */
     uint64_t undo_size_max;
-    uint64_t locks_max;                              /* row and table locks at once; 0: 8388608 */
+    uint64_t locks_max; /* row and table locks at once; 0: 8388608 */
+    /* What SERIALIZABLE remembers before it becomes less precise: ranges that one transaction has
+     * read in one tree (0: 2048), committed transactions that still overlap others (0: 4096), and
+     * older ones of which only edges and writes are kept (0: 262,144). */
+    uint32_t ssi_ranges_max, ssi_committed_max, ssi_stubs_max;
     struct txn_recovery_progress *recovery_progress; /* told by txn_db_open; or NULL */
     const char *archive_directory; /* where the log is copied to; NULL or "": nowhere */
     /* Restoring (restore.c): apply no commit beyond one of these, and destroy the log behind; 0:
