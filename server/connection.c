@@ -547,12 +547,123 @@ refuse_for_now(struct connection *connection)
     return err;
 }
 
+enum {
+    AUTHENTICATION_SASL = 10,
+    AUTHENTICATION_SASL_CONTINUE = 11,
+    AUTHENTICATION_SASL_FINAL = 12,
+    PASSWORD_MESSAGE_MAX = 1024,
+};
+
+struct login {
+    struct connection *connection;
+    const struct startup *startup;
+    int64_t deadline;
+};
+
+/* The body of a 'p' message. */
 static enum err
-start_session(struct task *task, struct connection *connection, const struct startup *startup)
+receive_password(struct task *task, struct login *login, struct slice *body, struct diag *diag)
+{
+    struct connection *connection = login->connection;
+    for (;;) {
+        struct slice pending = pending_input(connection);
+        size_t size = pending.size < 5 ? 0 : (size_t)load_be32(pending.data + 1) + 1;
+        if (pending.size > 0 && (pending.data[0] != 'p' || size > PASSWORD_MESSAGE_MAX ||
+                                    (pending.size >= 5 && size < 5))) {
+            return diag_set(
+                diag, ERR_PROTOCOL, "expected SASL response, got message type %d", pending.data[0]);
+        }
+        if (size > 0 && pending.size >= size) {
+            *body = slice_of(pending.data + 5, size - 5);
+            connection->consumed += size;
+            return ERR_OK;
+        }
+        TRY(receive_more(task, connection, 0, login->deadline, TASK_TERMINATE, diag));
+    }
+}
+
+static enum err
+say_sasl(struct task *task, struct connection *connection, uint32_t code, const char *text,
+    struct diag *diag)
+{
+    size_t start = wire_begin(&connection->out, 'R');
+    buffer_add_be32(&connection->out, code);
+    buffer_add_text(&connection->out, text);
+    if (code == AUTHENTICATION_SASL) {
+        buffer_add(&connection->out, "\0", 2); /* the list ends */
+    }
+    wire_end(&connection->out, start);
+    return flush(task, connection, diag);
+}
+
+static enum err
+authenticate(struct task *task, void *arg, const char *verifier, struct diag *diag)
+{
+    struct login *login = arg;
+    struct connection *connection = login->connection;
+    struct scram_exchange *exchange = arena_alloc(&connection->message, sizeof *exchange);
+    struct slice body;
+    const char *answer = NULL;
+    char final[80];
+    TRY(say_sasl(task, connection, AUTHENTICATION_SASL, "SCRAM-SHA-256", diag));
+    TRY(receive_password(task, login, &body, diag));
+    struct wire_reader reader = wire_reader_of(body);
+    const char *mechanism = wire_get_text(&reader);
+    uint32_t size = wire_get_u32(&reader);
+    struct slice first = wire_get_bytes(&reader, size);
+    if (!wire_reader_done(&reader) || strcmp(mechanism, "SCRAM-SHA-256") != 0) {
+        return diag_set(
+            diag, ERR_PROTOCOL, "client selected an invalid SASL authentication mechanism");
+    }
+    TRY(scram_begin(exchange, login->startup->user, verifier, connection->options.secret,
+        connection->world, first, &answer, diag));
+    TRY(say_sasl(task, connection, AUTHENTICATION_SASL_CONTINUE, answer, diag));
+    TRY(receive_password(task, login, &body, diag));
+    TRY(scram_finish(exchange, login->startup->user, body, final, diag));
+    return say_sasl(task, connection, AUTHENTICATION_SASL_FINAL, final, diag);
+}
+
+/* What the host rules say. *scram: a password is asked for. */
+static enum err
+check_host(struct connection *connection, const struct startup *startup, bool *scram)
+{
+    const char *peer = connection->options.peer;
+    const char *colon = strrchr(peer, ':');
+    int size = colon == NULL ? (int)strlen(peer) : (int)(colon - peer);
+    enum auth_method method =
+        connection->options.rules == NULL
+            ? AUTH_TRUST
+            : host_rules_match(connection->options.rules, startup->database, startup->user, peer);
+    *scram = method == AUTH_SCRAM;
+    switch (method) {
+    case AUTH_TRUST:
+    case AUTH_SCRAM:
+        return ERR_OK;
+    case AUTH_REJECT:
+        return diag_set(&connection->diag, ERR_INVALID_AUTHORIZATION,
+            "tusk_hba.conf rejects connection for host \"%.*s\", user \"%s\", database \"%s\", no "
+            "encryption",
+            size, peer, startup->user, startup->database);
+    default:
+        return diag_set(&connection->diag, ERR_INVALID_AUTHORIZATION,
+            "no tusk_hba.conf entry for host \"%.*s\", user \"%s\", database \"%s\", no encryption",
+            size, peer, startup->user, startup->database);
+    }
+}
+
+static enum err
+start_session(struct task *task, struct connection *connection, const struct startup *startup,
+    int64_t deadline)
 {
     if (connection->options.engine == NULL) {
         return refuse_for_now(connection);
     }
+    if (startup->minor > 0 || startup->unknown_count > 0) {
+        wire_put_negotiate(&connection->out, 0, startup->unknown, startup->unknown_count);
+    }
+    bool scram;
+    TRY(check_host(connection, startup, &scram));
+    struct login login = {.connection = connection, .startup = startup, .deadline = deadline};
     uint32_t secret = 0;
     world_random_bytes(connection->world, &secret, sizeof secret);
     struct sql_session_options options = {
@@ -561,15 +672,14 @@ start_session(struct task *task, struct connection *connection, const struct sta
         .settings = startup->settings,
         .peer = connection->options.peer,
         .secret = secret,
+        .authenticate = scram ? authenticate : NULL,
+        .authenticate_arg = &login,
     };
     TRY(sql_session_new(task, connection->options.engine, &options, &connection->sink,
         &connection->session, &connection->diag));
 
     struct buffer *out = &connection->out;
-    if (startup->minor > 0 || startup->unknown_count > 0) {
-        wire_put_negotiate(out, 0, startup->unknown, startup->unknown_count);
-    }
-    wire_put_authentication(out, 0); /* loopback only: trust */
+    wire_put_authentication(out, 0);
     sql_session_report_settings(connection->session);
     wire_put_backend_key(out, sql_session_pid(connection->session), secret);
     wire_put_ready(out, 'I');
@@ -601,7 +711,7 @@ start_up(struct task *task, struct connection *connection)
         if (asked == NULL) {
             struct startup *startup = arena_alloc(&connection->message, sizeof *startup);
             TRY(read_startup(connection, body, startup));
-            return start_session(task, connection, startup);
+            return start_session(task, connection, startup, deadline);
         }
         if (*asked || body.size != 4) {
             return diag_set(&connection->diag, ERR_PROTOCOL, "unexpected encryption request");

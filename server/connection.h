@@ -4,12 +4,15 @@
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
+#include "server/auth.h"
 #include "sql/session/session.h"
 #include "world/world.h"
 
 struct connection_options {
     struct sql_engine *engine; /* NULL: the server starts, and whoever comes is told so */
     const struct txn_recovery_progress *progress; /* of that */
+    const struct host_rules *rules;
+    const uint8_t *secret; /* 32 bytes, of this server's run (auth.h) */
     struct world_socket *socket;
     char peer[64];
     /* Called with `arg` when start-up is over: from now on the engine knows the session, or the

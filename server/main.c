@@ -19,9 +19,8 @@ static const char help[] =
     "  -D, --data DIR             data directory; created if it does not exist\n"
     "  -c, --set NAME=VALUE       a setting, which counts more than DIR/tusk.conf\n"
     "  -p, --port N               port to listen on (setting port, default 5433; 0: any free one)\n"
-    "  -h, --host ADDRESS         address to listen on (listen_addresses, default 127.0.0.1); "
-    "only\n"
-    "                             loopback addresses, because clients need no password\n"
+    "  -h, --host ADDRESS         address to listen on (listen_addresses, default 127.0.0.1);\n"
+    "                             DIR/tusk_hba.conf says who may come from where\n"
     "      --cache-size SIZE      page cache, e.g. 512MB (shared_buffers, default 1GB)\n"
     "      --checkpoint-log SIZE  start a checkpoint after so much log (max_wal_size, default "
     "1GB)\n"
@@ -212,8 +211,7 @@ server_main(struct task *task, void *arg)
         return;
     }
     if (sql_config_load(task, server->data_directory, server->arguments, server->argument_count,
-            &server->config, &diag) != ERR_OK ||
-        server_check_config(server->config, &diag) != ERR_OK) {
+            &server->config, &diag) != ERR_OK) {
         (void)fprintf(stderr, "tuskd: %s%s%s\n", diag.message, diag.detail[0] == '\0' ? "" : ". ",
             diag.detail);
         arguments->status = 2;

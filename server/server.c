@@ -11,7 +11,6 @@
  */
 #include "server/server.h"
 
-#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +39,9 @@ struct server {
     struct task *housekeeper; /* lives on this worker too, so it needs no care */
     bool housekeeper_ended;
     bool reload; /* SIGHUP came */
+    const char *directory;
+    struct host_rules *rules; /* of connections to come; those before may hold older ones */
+    uint8_t secret[32];
     _Atomic int stop;
     _Atomic uint32_t connections;
     _Atomic bool untidy; /* idle connections have freed memory that the heap still holds */
@@ -133,6 +135,14 @@ run_mem_trim(void *arg)
     mem_trim();
 }
 
+static enum err
+read_rules(struct task *task, struct server *server, struct diag *diag)
+{
+    struct host_rules *older = server->rules;
+    TRY(host_rules_read(task, server->directory, older, &server->rules, diag));
+    return ERR_OK;
+}
+
 static void
 reload(struct task *task, struct server *server)
 {
@@ -141,6 +151,9 @@ reload(struct task *task, struct server *server)
     world_log(server->world, "received SIGHUP: reading the configuration files again");
     if (sql_engine_reload(task, server->engine, diag) != ERR_OK) {
         world_log(server->world, "configuration not changed: %s. %s", diag->message, diag->detail);
+    }
+    if (read_rules(task, server, diag) != ERR_OK) {
+        world_log(server->world, "host rules not changed: %s", diag->message);
     }
     mem_free(diag);
 }
@@ -176,6 +189,8 @@ serve(struct task *task, struct server *server, struct sql_engine *engine, struc
         struct accepted *accepted = mem_zalloc(sizeof *accepted);
         accepted->server = server;
         accepted->options.engine = engine;
+        accepted->options.rules = server->rules;
+        accepted->options.secret = server->secret;
         accepted->options.progress = &server->progress;
         accepted->options.started = connection_started;
         accepted->options.trimmed = connection_trimmed;
@@ -279,6 +294,14 @@ open_engine(struct task *task, struct server *server, const struct server_option
     enum err err = sql_engine_open(task, &engine, &opened, diag);
     end_greeter(task, server);
     server->engine = opened;
+    server->directory = options->data_directory;
+    world_random_bytes(server->world, server->secret, sizeof server->secret);
+    if (err == ERR_OK) {
+        err = read_rules(task, server, diag);
+        if (err != ERR_OK) {
+            sql_engine_close(task, opened);
+        }
+    }
     return err;
 }
 
@@ -328,33 +351,6 @@ serve_clients(struct task *task, struct server *server, const struct server_opti
     return err;
 }
 
-static bool
-is_loopback(const char *host)
-{
-    /* Addresses, not names: "127.example.org" can be anybody. */
-    struct in_addr address;
-    struct in6_addr address6;
-    if (inet_pton(AF_INET, host, &address) == 1) {
-        return ntohl(address.s_addr) >> 24 == 127;
-    }
-    if (inet_pton(AF_INET6, host, &address6) == 1) {
-        return IN6_IS_ADDR_LOOPBACK(&address6);
-    }
-    return strcmp(host, "localhost") == 0;
-}
-
-enum err
-server_check_config(const struct sql_config *config, struct diag *diag)
-{
-    const char *host = sql_config_text(config, "listen_addresses");
-    return is_loopback(host)
-               ? ERR_OK
-               : diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
-                     "refusing to listen on \"%s\": clients need no password, so only loopback "
-                     "addresses are safe",
-                     host);
-}
-
 enum err
 server_run(struct task *task, const struct server_options *options, struct diag *diag)
 {
@@ -375,6 +371,7 @@ server_run(struct task *task, const struct server_options *options, struct diag 
         }
     }
     world_on_signal(server.world, NULL, NULL);
+    host_rules_delete(server.rules);
     if (err == ERR_ADMIN_SHUTDOWN && server.stop != STOP_RUNNING) {
         err = ERR_OK; /* told to end while it started */
     }

@@ -19,10 +19,6 @@ struct server_options {
     const char *system_user;
 };
 
-/* May the server listen on what the configuration says? Clients need no password, so only loopback
- * addresses are safe. */
-enum err server_check_config(const struct sql_config *config, struct diag *diag);
-
 struct server;
 
 /* Opens the database, listens, and serves until it is told to stop; then closes everything, with a

@@ -82,6 +82,7 @@ def main():
     step("larger than memory", ["tests/system/larger_than_memory.py"])
     step("lifecycle, ASan", ["tests/system/lifecycle.py", "debug"])
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
+    step("access, ASan", ["tests/system/access.py", "debug"])
     step("settings, ASan", ["tests/system/config.py", "debug"])
     step("clients", ["tests/clients/run.py"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])

@@ -334,6 +334,31 @@ check_identity(
     return err;
 }
 
+/* The password is asked for outside of any transaction: the client may take its time. */
+static enum err
+authenticate(struct task *task, struct sql_session *session,
+    const struct sql_session_options *options, struct diag *diag)
+{
+    TRY(txn_begin(task, session->txn, TXN_READ_COMMITTED, true, diag));
+    struct catalog *catalog = NULL;
+    char *verifier = NULL;
+    enum err err = catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag);
+    if (err == ERR_OK) {
+        const struct role *role = catalog_role(catalog, session->user);
+        int64_t now = world_wall_us(session->engine->world) - EPOCH_US;
+        if (role != NULL && role->password != NULL && now < role->valid_until) {
+            verifier = mem_strdup(role->password);
+        }
+        catalog_release(catalog);
+    }
+    txn_rollback(task, session->txn);
+    if (err == ERR_OK) {
+        err = options->authenticate(task, options->authenticate_arg, verifier, diag);
+    }
+    mem_free(verifier);
+    return err;
+}
+
 enum err
 sql_session_new(struct task *task, struct sql_engine *engine,
     const struct sql_session_options *options, const struct sql_sink *sink,
@@ -376,7 +401,12 @@ sql_session_new(struct task *task, struct sql_engine *engine,
         session->env.database = session->database;
         session->env.backend_pid = session->pid;
         session->env.session = session;
-        err = check_identity(task, session, options->settings, diag);
+        if (options->authenticate != NULL) {
+            err = authenticate(task, session, options, diag);
+        }
+        if (err == ERR_OK) {
+            err = check_identity(task, session, options->settings, diag);
+        }
     }
     if (err != ERR_OK) {
         if (entered) {

@@ -98,6 +98,10 @@ struct sql_session_options {
     /* Name, value pairs from the start-up message, NULL at the end: settings. */
     const char *const *settings;
     const char *peer; /* "address:port", or NULL */
+    /* Asks the client for its password; NULL: it is trusted. verifier: what is kept of the role's
+     * (sql/catalog/access.h), NULL if there is no such role or password, or it is valid no more. */
+    enum err (*authenticate)(struct task *task, void *arg, const char *verifier, struct diag *diag);
+    void *authenticate_arg;
     uint32_t secret;
 };
 

@@ -77,8 +77,7 @@ const struct setting setting_table[] = {
     {"lc_numeric", SETTING_TEXT, 0, 0, "C", 0, 0, NULL, "Has no effect."},
     {"lc_time", SETTING_TEXT, 0, 0, "C", 0, 0, NULL, "Has no effect."},
     {"listen_addresses", SETTING_TEXT, 0, SETTING_SERVER, "127.0.0.1", 0, 0, NULL,
-        "Sets the address to listen on; only loopback addresses, because clients need no "
-        "password."},
+        "Sets the address to listen on; tusk_hba.conf says who may come from where."},
     {"lock_timeout", SETTING_INT, UNIT_MS, 0, "0", 0, INT32_MAX, NULL,
         "Sets the maximum allowed duration of any wait for a lock."},
     {"log_connections", SETTING_BOOL, 0, SETTING_RELOAD, "off", 0, 0, NULL,
