@@ -5,6 +5,7 @@
  *     (r.x = 1 AND ..) OR (r.x = 2 AND ..)   implies   r.x = 1 OR r.x = 2, on r alone
  *     r.x = s.x AND s.x = t.x             implies   r.x = t.x
  *     r.x = s.x AND s.x = 5               implies   r.x = 5
+ *     r.x = 1 OR r.x IN (2, 3)            is   r.x IN (1, 2, 3), which an index serves
  *
  * What is implied is added beside what implies it (PL1 holds for what was written): it lets a table
  * be filtered before it is joined, and joins that nobody wrote be made without a Cartesian product.
@@ -52,9 +53,58 @@ or_arms(struct planner *planner, const struct expr *expr)
     return arms;
 }
 
+/* column = value or column IN (..): the column, or NULL. */
+static const struct expr *
+compared_column(const struct expr *expr)
+{
+    if (expr->kind == EXPR_IN && expr->list[0]->kind == EXPR_REGISTER) {
+        return expr->list[0];
+    }
+    bool equality = expr_is_equality(expr) && expr->list[0]->kind == EXPR_REGISTER &&
+                    expr->list[1]->kind != EXPR_REGISTER && !expr_volatile(expr) &&
+                    !expr_has_subplan(expr);
+    return equality ? expr->list[0] : NULL;
+}
+
+/* An OR of such with one column and one equality, as one IN; or NULL. */
+static struct expr *
+or_as_in(struct planner *planner, const struct expr *expr)
+{
+    const struct expr *column = NULL;
+    const struct expr *first = NULL; /* the first value: all have its type */
+    const struct function *equal = NULL;
+    struct expr_vec list = {0};
+    for (uint32_t i = 0; i < expr->count; i++) {
+        const struct expr *arm = expr->list[i];
+        const struct expr *own = compared_column(arm);
+        if (own == NULL ||
+            (column != NULL && (!expr_equal(own, column) || arm->function != equal))) {
+            return NULL;
+        }
+        if (column == NULL) {
+            column = own;
+            first = arm->list[1];
+            equal = arm->function;
+            expr_vec_add(planner->arena, &list, arm->list[0]);
+        }
+        for (uint32_t k = 1; k < arm->count; k++) {
+            if (arm->list[k]->type != first->type) {
+                return NULL;
+            }
+            expr_vec_add(planner->arena, &list, arm->list[k]);
+        }
+    }
+    struct expr *in =
+        expr_list(planner->binder, EXPR_IN, TYPE_BOOL, expr->location, list.items, list.count);
+    in->function = equal;
+    return in;
+}
+
 void
 conds_split(struct planner *planner, struct expr *expr, struct expr_vec *to)
 {
+    struct expr *in = expr->kind == EXPR_OR ? or_as_in(planner, expr) : NULL;
+    expr = in != NULL ? in : expr;
     if (expr->kind != EXPR_OR) {
         expr_vec_add(planner->arena, to, expr);
         return;
