@@ -205,6 +205,7 @@ struct btree_stats {
     uint64_t frames_used, frames_max, pages_dirty, pages_read, pages_written, file_size;
     uint64_t pages_evicted;                     /* frames that changed hands */
     uint64_t pages_spilled;                     /* written in their running form */
+    uint64_t pages_merged;                      /* sparse leaves that went into a neighbour */
     uint64_t run_size;                          /* bytes of running forms on disk */
     uint64_t checkpoint_done, checkpoint_total; /* pages of the running one, or of the last */
 };

@@ -242,7 +242,7 @@ struct btree {
     uint64_t checkpoint_number;
     uint64_t directory_extent, trees_extent;
 
-    _Atomic uint64_t pages_read, pages_written, pages_evicted, pages_spilled;
+    _Atomic uint64_t pages_read, pages_written, pages_evicted, pages_spilled, pages_merged;
     _Atomic uint64_t checkpoint_done, checkpoint_total;
 };
 
@@ -256,6 +256,8 @@ struct slice page__high(const struct page *page);
 bool page__has_high(const struct page *page);
 /* Is the key beyond the page's high fence? */
 bool page__goes_right(const struct page *page, struct slice key, bool exclusive);
+/* Is it a page of the tree, and the key between its fences? */
+bool page__covers(const struct page *page, tree_id_t tree, struct slice key);
 /* First slot whose key is >= key; *equal tells. Bears any bytes. */
 uint32_t page__find(const struct page *page, struct slice key, bool *equal);
 /* The child to follow for a key that page__find placed at `slot` (exclusive: for the largest key
@@ -366,6 +368,10 @@ void store__page_free(struct task *task, struct btree *store, uint64_t page_id);
 enum err store__page_copy(
     struct task *task, struct btree *store, uint64_t page_id, struct page *to, struct diag *diag);
 /* Under frames_latch: a frame that holds nothing is free. */
+/* Free the page in this frame, whose latch the caller holds, and releases. */
+void store__page_free_latched(struct btree *store, struct frame *frame);
+/* Is there a page of this id? */
+bool store__page_exists(struct btree *store, uint64_t page_id);
 void store__frame_give(struct btree *store, uint32_t index);
 /* Under frames_latch, which it releases: sleep until the page is no longer being read. */
 void store__wait_for_loader(struct task *task, struct btree *store, uint64_t page_id);
@@ -406,6 +412,12 @@ enum err find__page(struct task *task, struct btree *store, const struct tree *t
 /* The same, latched exclusively. */
 enum err find__latched(struct task *task, struct btree *store, const struct tree *tree,
     uint16_t level, struct slice key, struct position *position, struct diag *diag);
+
+/* ---- merge.c
+ * -------------------------------------------------------------------------------------- */
+
+/* The leaf of `key` has become sparse: merge it with a neighbour, if that is easy. */
+void merge__leaf(struct task *task, struct btree *store, struct tree *tree, struct slice key);
 
 /* ---- split.c
  * -------------------------------------------------------------------------------------- */

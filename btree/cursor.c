@@ -2,8 +2,8 @@
  * btree/cursor.c - scans: one leaf copied at a time.
  *
  * Forward, the next leaf is the right sibling (B2: its low fence is our high fence, whatever has
- * split since). Backward, it is the leaf of the largest key below our low fence, found from the
- * root. So each key that stays is seen exactly once.
+ * split since; if it is not, it was merged). Backward, it is the leaf of the largest key below our
+ * low fence, found from the root. So each key that stays is seen exactly once.
  *
  * A seek copies only the few rows where it lands, since many a scan ends there; who goes on from
  * them finds the place again by key, and then copies whole leaves.
@@ -114,6 +114,25 @@ stand(struct btree_cursor *cursor)
     cursor->valid = true;
 }
 
+/* B2. The leaf that begins where the copied one ends. If the link leads elsewhere, that leaf was
+ * merged since, and the id may be another page's: then it is found by key. */
+static enum err
+next_leaf(struct task *task, struct btree_cursor *cursor, struct diag *diag)
+{
+    struct slice fence = page__high(&cursor->page);
+    memcpy(cursor->key, fence.data, fence.size); /* the row that had its key here is done with */
+    fence.data = cursor->key;
+    enum err err = copy_sibling(task, cursor, cursor->page.h.right, diag);
+    cursor->slot = 0;
+    if (err == ERR_CORRUPT ||
+        (err == ERR_OK && (cursor->page.h.tree != cursor->tree->id.v ||
+                              !slice_equal(page__low(&cursor->page), fence)))) {
+        bool equal = false;
+        err = copy_leaf(task, cursor, fence, false, false, &equal, diag);
+    }
+    return err;
+}
+
 /* From slot onward, over page ends. */
 static enum err
 settle_forward(struct task *task, struct btree_cursor *cursor, struct diag *diag)
@@ -123,8 +142,7 @@ settle_forward(struct task *task, struct btree_cursor *cursor, struct diag *diag
             cursor->valid = false;
             return ERR_OK;
         }
-        TRY(copy_sibling(task, cursor, cursor->page.h.right, diag));
-        cursor->slot = 0;
+        TRY(next_leaf(task, cursor, diag));
     }
     stand(cursor);
     return ERR_OK;

@@ -71,7 +71,7 @@ descend(struct btree *store, const struct tree *tree, uint16_t level, struct sli
         struct frame *next_frame = store__frame(store, next);
         position->page_id = next;
         if (next_frame == NULL) {
-            return STEP_MISS;
+            return version_latch_check(&frame->latch, version) ? STEP_MISS : STEP_AGAIN;
         }
         const uint8_t *soon = (const uint8_t *)store__page(store, next_frame);
         for (size_t line = 0; line < 1024; line += 64) {
@@ -91,15 +91,24 @@ enum err
 find__page(struct task *task, struct btree *store, const struct tree *tree, uint16_t level,
     struct slice key, bool exclusive, struct position *position, struct diag *diag)
 {
+    uint64_t gone = 0;
     for (;;) {
         switch (descend(store, tree, level, key, exclusive, position)) {
         case STEP_FOUND:
             return ERR_OK;
         case STEP_AGAIN:
             break;
-        case STEP_MISS:
-            TRY(store__load(task, store, position->page_id, false, diag));
+        case STEP_MISS: {
+            enum err err = store__load(task, store, position->page_id, false, diag);
+            /* It may have been merged just now; but then nothing leads to it any more. */
+            bool merged = err == ERR_CORRUPT && gone != position->page_id &&
+                          !store__page_exists(store, position->page_id);
+            if (err != ERR_OK && !merged) {
+                return err;
+            }
+            gone = merged ? position->page_id : gone;
             break;
+        }
         case STEP_DAMAGED:
             return diag_set(diag, ERR_CORRUPT, "tree %llu is damaged at page %llu of file \"%s\"",
                 (unsigned long long)tree->id.v, (unsigned long long)position->page_id,
@@ -119,9 +128,10 @@ find__latched(struct task *task, struct btree *store, const struct tree *tree, u
             return ERR_OK; /* ours is the only change since */
         }
         const struct page *page = store__page(store, position->frame);
-        /* Between the check and the latch it may have split, or the root may have grown. */
+        /* Between the check and the latch it may have split, or the root may have grown, or it was
+         * merged and its id belongs to another page. */
         if (page->h.id == position->page_id && page->h.level == level &&
-            !page__goes_right(page, key, false)) {
+            page__covers(page, tree->id, key)) {
             position->slot = page__find(page, key, &position->equal);
             return ERR_OK;
         }

@@ -71,11 +71,19 @@ put(struct tree *tree, struct page *page, uint32_t slot, bool exists, struct sli
     page__insert_leaf(page, slot, key, head, value);
 }
 
+/* A row was erased: is it time to look for a neighbour to merge with? Not at every row. */
+static bool
+is_sparse(const struct page *page)
+{
+    size_t used = BTREE_PAGE_SIZE - page__free_room(page) - page->h.garbage;
+    return page->h.count == 0 || (used < BTREE_PAGE_SIZE / 5 * 2 && page->h.count % 16 == 0);
+}
+
 /* Everything is in place and the leaf is latched: ask and do. Returns the verdict. */
 static enum btree_verdict
 decide_and_apply(struct tree *tree, struct frame *frame, struct page *page, uint32_t slot,
     bool exists, struct slice key, struct slice value, uint8_t value_flags, btree_decide *decide,
-    void *arg)
+    void *arg, bool *sparse)
 {
     struct btree_row current;
     if (exists) {
@@ -102,6 +110,7 @@ decide_and_apply(struct tree *tree, struct frame *frame, struct page *page, uint
         ASSERT(exists);
         page__erase(page, slot);
         atomic_fetch_sub_explicit(&tree->row_count, 1, memory_order_relaxed);
+        *sparse = is_sparse(page);
         break;
     }
     store__page_set_dirty(frame);
@@ -134,6 +143,7 @@ btree_modify(struct task *task, struct btree *store, tree_id_t id, struct slice 
     }
     enum err err = ERR_OK;
     enum btree_verdict verdict = BTREE_KEEP;
+    bool sparse = false;
     for (;;) {
         struct position position;
         err = find__latched(task, store, tree, 0, key, &position, diag);
@@ -144,7 +154,7 @@ btree_modify(struct task *task, struct btree *store, tree_id_t id, struct slice 
         size_t room = room_needed(page, position.slot, position.equal, key, value);
         if (page__free_room(page) >= room) {
             verdict = decide_and_apply(tree, position.frame, page, position.slot, position.equal,
-                key, value, value_flags, decide, arg);
+                key, value, value_flags, decide, arg, &sparse);
             break;
         }
         version_latch_release_unchanged(&position.frame->latch);
@@ -152,6 +162,9 @@ btree_modify(struct task *task, struct btree *store, tree_id_t id, struct slice 
         if (err != ERR_OK) {
             break;
         }
+    }
+    if (sparse) {
+        merge__leaf(task, store, tree, key);
     }
     if (stored_outside && (err != ERR_OK || verdict != BTREE_PUT)) {
         btree_value_free(task, store, slice_of(reference, sizeof reference));

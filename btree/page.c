@@ -95,6 +95,13 @@ page__goes_right(const struct page *page, struct slice key, bool exclusive)
     return exclusive ? order < 0 : order <= 0;
 }
 
+bool
+page__covers(const struct page *page, tree_id_t tree, struct slice key)
+{
+    return page->h.tree == tree.v && slice_compare(page__low(page), key) <= 0 &&
+           !page__goes_right(page, key, false);
+}
+
 /* The heads are equal: what comes after them? Where one of the two ends within its head, their
  * lengths decide, and the cell need not be looked at. */
 RACY static int

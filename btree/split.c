@@ -198,7 +198,7 @@ split_found(struct btree *store, struct tree *tree, const struct position *posit
     version_latch_acquire(&position->frame->latch);
     const struct page *page = store__page(store, position->frame);
     if (page->h.id == position->page_id && page->h.level == level &&
-        !page__goes_right(page, key, false) && page__free_room(page) + page->h.garbage < room) {
+        page__covers(page, tree->id, key) && page__free_room(page) + page->h.garbage < room) {
         needed = page->h.id == tree->root.v ? 2 : 1;
         split_page(store, tree, position->frame, spare, key, key_memory, middle, right_id);
     } else {

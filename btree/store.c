@@ -72,6 +72,28 @@ free_entry(struct btree *store, uint64_t page_id)
 }
 
 void
+store__page_free_latched(struct btree *store, struct frame *frame)
+{
+    latch_acquire(&store->frames_latch);
+    free_entry(store, store__page(store, frame)->h.id);
+    store__page(store, frame)->h.id = 0; /* B5 */
+    atomic_store(&frame->dirty, false);
+    atomic_store(&frame->pending, false);
+    store__frame_give(store, (uint32_t)(frame - store->frames));
+    latch_release(&store->frames_latch);
+}
+
+bool
+store__page_exists(struct btree *store, uint64_t page_id)
+{
+    latch_acquire(&store->frames_latch);
+    const struct map_entry *entry = store__entry(store, page_id);
+    bool exists = entry != NULL && entry->used;
+    latch_release(&store->frames_latch);
+    return exists;
+}
+
+void
 store__page_free(struct task *task, struct btree *store, uint64_t page_id)
 {
     for (;;) {
@@ -84,13 +106,7 @@ store__page_free(struct task *task, struct btree *store, uint64_t page_id)
                 version_latch_release_unchanged(&frame->latch);
                 continue; /* it has just left */
             }
-            latch_acquire(&store->frames_latch);
-            free_entry(store, page_id);
-            store__page(store, frame)->h.id = 0; /* B5 */
-            atomic_store(&frame->dirty, false);
-            atomic_store(&frame->pending, false);
-            store__frame_give(store, (uint32_t)(frame - store->frames));
-            latch_release(&store->frames_latch);
+            store__page_free_latched(store, frame);
             version_latch_release(&frame->latch);
             return;
         }
@@ -563,6 +579,7 @@ btree_stats(struct btree *store, struct btree_stats *stats)
     }
     stats->pages_read = atomic_load(&store->pages_read);
     stats->pages_written = atomic_load(&store->pages_written);
+    stats->pages_merged = atomic_load(&store->pages_merged);
     stats->checkpoint_done = atomic_load(&store->checkpoint_done);
     stats->checkpoint_total = atomic_load(&store->checkpoint_total);
     stats->pages_evicted = atomic_load(&store->pages_evicted);

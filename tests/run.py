@@ -88,6 +88,7 @@ def main():
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
     step("statistics, ASan", ["tests/system/statistics.py", "--build", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
+    step("no bloat, snapshot too old", ["tests/system/bloat.py", "--passes", "6", "--rounds", "3"])
     step("simulator", ["build/release/tusk_sim", "--seed", "1", "--count", "300"])
     step("simulator, a crash at every file operation", [
         "build/release/tusk_sim", "--points", "--seed", "1", "--count", "1000"])

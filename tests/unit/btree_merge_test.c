@@ -1,0 +1,255 @@
+/*
+ * Leaves that become sparse are merged, and nobody notices: writers fill and empty stretches of a
+ * tree between keys that stay, while readers scan it both ways and look keys up, and checkpoints
+ * come and go; in memory, and with a cache of a few pages. Each key that stays is seen once, in
+ * order, with its value.
+ * ctest: threads
+ */
+#include "base/hash.h"
+#include "btree/btree_internal.h"
+#include "tests/unit/txn_util.h"
+
+enum {
+    STAYING = 600,
+    BETWEEN = 40, /* keys that come and go after each one that stays */
+    WRITERS = 3,
+    READERS = 3,
+    ROUNDS = 12,
+};
+
+static const tree_id_t TREE = {1};
+static struct btree *store;
+static _Atomic int writers_left, tasks_left;
+static uint64_t cache_size;
+
+static enum err
+version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
+    struct btree_version *version, struct diag *diag)
+{
+    (void)task;
+    (void)arg;
+    (void)snapshot;
+    (void)diag;
+    version->exists = true;
+    version->value = row->value;
+    return ERR_OK;
+}
+
+static bool
+is_settled(void *arg, txn_id_t writer)
+{
+    (void)arg;
+    (void)writer;
+    return true;
+}
+
+static struct slice
+key_of(uint8_t memory[8], uint32_t staying, uint32_t between)
+{
+    store_be32(memory, staying);
+    store_be32(memory + 4, between);
+    return slice_of(memory, 8);
+}
+
+static enum btree_verdict
+put(void *arg, const struct btree_row *current, struct row_head *head)
+{
+    (void)arg;
+    ASSERT(current == NULL);
+    *head = (struct row_head){.writer = {1}};
+    return BTREE_PUT;
+}
+
+static enum btree_verdict
+erase(void *arg, const struct btree_row *current, struct row_head *head)
+{
+    (void)arg;
+    (void)head;
+    ASSERT(current != NULL);
+    return BTREE_ERASE;
+}
+
+static void
+change(struct task *task, uint32_t staying, uint32_t between, bool add)
+{
+    struct diag diag;
+    uint8_t memory[8];
+    static const uint8_t filler[120] = {1};
+    struct slice value = add ? slice_of(filler, 40 + staying % 80) : (struct slice){0};
+    OK(btree_modify(task, store, TREE, key_of(memory, staying, between), value, 0,
+        add ? put : erase, NULL, &diag));
+}
+
+static void
+writer_main(struct task *task, void *arg)
+{
+    uint32_t number = (uint32_t)(uintptr_t)arg;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (int add = 1; add >= 0; add--) {
+            for (uint32_t i = number; i < STAYING; i += WRITERS) {
+                for (uint32_t j = 1; j <= BETWEEN; j++) {
+                    change(task, i, j, add == 1);
+                }
+                (void)task_breathe(task, NULL);
+            }
+        }
+    }
+    atomic_fetch_sub(&writers_left, 1);
+    atomic_fetch_sub(&tasks_left, 1);
+}
+
+static void
+scan(struct task *task, struct btree_cursor *cursor, bool backward)
+{
+    struct diag diag;
+    int64_t last = backward ? STAYING : -1;
+    uint64_t last_key = backward ? UINT64_MAX : 0;
+    bool first = true;
+    OK(btree_cursor_seek(task, cursor, TREE, backward ? BTREE_SEEK_LAST : BTREE_SEEK_FIRST,
+        (struct slice){0}, &diag));
+    const struct btree_row *row = NULL;
+    while ((row = btree_cursor_row(cursor)) != NULL) {
+        uint64_t key = load_be64(row->key.data);
+        ASSERT(first || (backward ? key < last_key : key > last_key));
+        last_key = key;
+        first = false;
+        if ((uint32_t)key == 0) {
+            int64_t staying = (int64_t)(key >> 32);
+            ASSERT(staying == (backward ? last - 1 : last + 1));
+            ASSERT(row->value.size == 40 + (size_t)staying % 80);
+            last = staying;
+        }
+        OK(backward ? btree_cursor_prev(task, cursor, &diag)
+                    : btree_cursor_next(task, cursor, &diag));
+        (void)task_breathe(task, NULL);
+    }
+    ASSERT(last == (backward ? 0 : STAYING - 1));
+}
+
+static void
+reader_main(struct task *task, void *arg)
+{
+    uint64_t state = (uintptr_t)arg;
+    struct btree_cursor *cursor = btree_cursor_new(store);
+    struct arena arena;
+    arena_create(&arena, "reader");
+    while (atomic_load(&writers_left) > 0) {
+        struct diag diag;
+        scan(task, cursor, state % 2 == 0);
+        for (int i = 0; i < 200; i++) {
+            state = hash_u64(state + 1);
+            uint8_t memory[8];
+            struct btree_row row;
+            bool found = false;
+            arena_reset(&arena);
+            OK(btree_get(task, store, TREE, key_of(memory, (uint32_t)(state % STAYING), 0), &arena,
+                &row, &found, &diag));
+            ASSERT(found);
+        }
+        (void)task_breathe(task, NULL);
+    }
+    arena_destroy(&arena);
+    btree_cursor_delete(cursor);
+    atomic_fetch_sub(&tasks_left, 1);
+}
+
+static struct btree *
+open_store(struct task *task, const char *directory)
+{
+    struct diag diag;
+    struct btree *opened = NULL;
+    struct btree_checkpoint_info info;
+    struct btree_options options = {.directory = directory,
+        .cache_size = cache_size,
+        .owner = {.version_at = version_at, .is_settled = is_settled}};
+    OK(btree_open(task, &options, &opened, &info, &diag));
+    return opened;
+}
+
+static void
+on_fault(void *arg, const char *words)
+{
+    (void)arg;
+    (void)fprintf(stderr, "%s\n", words);
+}
+
+static bool finished;
+
+static void
+run(struct task *task, void *arg)
+{
+    struct diag diag;
+    (void)world_mkdir(task, arg, &diag);
+    store = open_store(task, arg);
+    OK(btree_tree_create(task, store, TREE, &diag));
+    for (uint32_t i = 0; i < STAYING; i++) {
+        change(task, i, 0, true);
+    }
+    atomic_store(&writers_left, WRITERS);
+    atomic_store(&tasks_left, WRITERS + READERS);
+    for (uintptr_t i = 0; i < WRITERS + READERS; i++) {
+        OK(task_spawn(task_world(task), (int)i, "actor", i < WRITERS ? writer_main : reader_main,
+            (void *)i, &diag));
+    }
+    uint64_t snapshot = 1;
+    while (atomic_load(&writers_left) > 0) {
+        OK(btree_checkpoint(task, store, (lsn_t){snapshot++}, (struct slice){0}, &diag));
+        task_sleep(task, 20000);
+    }
+    while (atomic_load(&tasks_left) > 0) {
+        task_sleep(task, 1000);
+    }
+    struct btree_stats stats;
+    uint64_t leaves = 0;
+    uint64_t rows = 0;
+    btree_stats(store, &stats);
+    btree_tree_size(store, TREE, &leaves, &rows);
+    (void)fprintf(stderr, "%llu merges, %llu leaves, %llu rows; %llu checkpoints, %llu evicted\n",
+        (unsigned long long)stats.pages_merged, (unsigned long long)leaves,
+        (unsigned long long)rows, (unsigned long long)snapshot,
+        (unsigned long long)stats.pages_evicted);
+    ASSERT(rows == STAYING && stats.pages_merged > 20);
+    struct btree_cursor *cursor = btree_cursor_new(store);
+    struct btree_check_report report;
+    struct btree_check_listener listener = {.fault = on_fault};
+    for (int i = 0; i < 2; i++) {
+        scan(task, cursor, false);
+        scan(task, cursor, true);
+        OK(btree_check(task, store, TREE, &diag));
+        OK(btree_check_store(task, store, &listener, &report, &diag));
+        ASSERT(report.faults == 0 && report.pages_lost == 0 && report.rows == STAYING);
+        btree_cursor_delete(cursor);
+        OK(btree_checkpoint(task, store, (lsn_t){snapshot++}, (struct slice){0}, &diag));
+        btree_close(task, store);
+        store = open_store(task, arg);
+        cursor = btree_cursor_new(store);
+    }
+    btree_cursor_delete(cursor);
+    btree_close(task, store);
+    finished = true;
+    world_stop(task_world(task));
+}
+
+int
+main(void)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct diag diag;
+        struct world_sim_options options = {0};
+        struct world *world = world_sim_new(seed, &options);
+        static char directory[] = "/data";
+        cache_size = seed % 2 == 0 ? 1 << 20 : 64 << 20;
+        finished = false;
+        OK(task_spawn(world, 0, "test", run, directory, &diag));
+        world_run(world);
+        world_delete(world);
+        ASSERT(finished);
+    }
+    for (int i = 0; i < 2; i++) {
+        cache_size = i == 0 ? 1 << 20 : 64 << 20;
+        finished = false;
+        test_run_os(run, 2, NULL);
+        ASSERT(finished);
+    }
+    return 0;
+}
