@@ -380,6 +380,14 @@ void portal__close(struct task *task, struct portal *portal);
 enum err portal__open(
     struct task *task, struct sql_session *session, struct portal *portal, struct diag *diag);
 
+/* utility.c */
+enum err utility__run_ddl(struct task *task, struct sql_session *session,
+    const struct ast_node *node, const char *text, size_t size, const char **tag,
+    struct diag *diag);
+/* create_as.c */
+enum err create_as__run(struct task *task, struct sql_session *session,
+    const struct ast_create_table_as *statement, const char *text, char *tag, size_t tag_size,
+    struct diag *diag);
 /* cursor.c */
 struct cursor;
 void cursor__destroy(struct task *task, struct cursor *cursor);

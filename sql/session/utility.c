@@ -250,8 +250,8 @@ ddl_pending(void *arg, oid_t table)
     return exec_deferred_pending_of(session->deferred, table);
 }
 
-static enum err
-run_ddl(struct task *task, struct sql_session *session, const struct ast_node *node,
+enum err
+utility__run_ddl(struct task *task, struct sql_session *session, const struct ast_node *node,
     const char *text, size_t size, const char **tag, struct diag *diag)
 {
     struct catalog *catalog = NULL;
@@ -421,8 +421,6 @@ unsupported_name(const struct ast_node *node)
         return "CALL";
     case AST_ALTER_SYSTEM:
         return "ALTER SYSTEM";
-    case AST_CREATE_TABLE_AS:
-        return "CREATE TABLE AS";
     case AST_UNSUPPORTED:
         return ast_as_unsupported(node)->what;
     default:
@@ -437,7 +435,7 @@ dispatch(struct task *task, struct sql_session *session, struct portal *portal, 
     const struct prepared *prepared = portal->prepared;
     const struct ast_node *node = prepared->statement->body;
     if (ddl_handles(node)) {
-        return run_ddl(task, session, node, prepared->text, prepared->size, tag, diag);
+        return utility__run_ddl(task, session, node, prepared->text, prepared->size, tag, diag);
     }
     switch (node->kind) {
     case AST_TRANSACTION:
@@ -460,6 +458,10 @@ dispatch(struct task *task, struct sql_session *session, struct portal *portal, 
     case AST_EXPLAIN:
         *tag = "EXPLAIN";
         return explain__run(task, session, ast_as_explain(node), portal, diag);
+    case AST_CREATE_TABLE_AS:
+        *tag = tag_memory;
+        return create_as__run(task, session, ast_as_create_table_as(node), prepared->text,
+            tag_memory, tag_size, diag);
     case AST_DECLARE_CURSOR:
         *tag = "DECLARE CURSOR";
         return cursor__declare(task, session, portal, diag);

@@ -1,0 +1,155 @@
+/*
+ * sql/session/create_as.c - CREATE TABLE AS, SELECT INTO.
+ *
+ * The table is made by a CREATE TABLE written out with the query's columns; then the query's rows
+ * go into it. The query is planned before and reads by a snapshot from before its own writes.
+ */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "parser/parser.h"
+#include "sql/session/session_internal.h"
+
+/* The statement that makes the table. */
+static enum err
+definition(struct sql_session *session, const struct ast_create_table_as *statement,
+    const struct plan *plan, char **text, struct diag *diag)
+{
+    struct arena *arena = &session->statement;
+    uint32_t named = ast_list_count(statement->columns);
+    if (named > plan->column_count) {
+        return diag_set(diag, ERR_SYNTAX, "too many column names were specified");
+    }
+    struct buffer to = {0};
+    const struct ast_table *table = statement->table;
+    buffer_add_text(&to, statement->persistence == AST_TEMPORARY  ? "CREATE TEMPORARY TABLE "
+                         : statement->persistence == AST_UNLOGGED ? "CREATE UNLOGGED TABLE "
+                                                                  : "CREATE TABLE ");
+    if (table->schema != NULL) {
+        buffer_printf(&to, "%s.", parser_quote_ident(arena, table->schema));
+    }
+    buffer_printf(&to, "%s (", parser_quote_ident(arena, table->name));
+    for (uint32_t i = 0; i < plan->column_count; i++) {
+        const struct plan_column *column = &plan->columns[i];
+        const char *name =
+            i < named ? ast_as_name(ast_list_at(statement->columns, i))->text : column->name;
+        /* "?column?" and the like need their quotes; so does a type that is a keyword. */
+        buffer_printf(&to, "%s%s %s", i == 0 ? "" : ", ", parser_quote_ident(arena, name),
+            type_format(arena, column->type, column->typmod));
+    }
+    buffer_add_text(&to, statement->on_commit == AST_ON_COMMIT_DROP     ? ") ON COMMIT DROP"
+                         : statement->on_commit == AST_ON_COMMIT_DELETE ? ") ON COMMIT DELETE ROWS"
+                                                                        : ")");
+    *text = arena_strndup(arena, (const char *)to.data, to.size);
+    buffer_destroy(&to);
+    return ERR_OK;
+}
+
+static enum err
+insert_rows(struct task *task, struct sql_session *session, struct exec *exec,
+    const struct ast_table *table, uint64_t *count, struct diag *diag)
+{
+    struct catalog *catalog = NULL;
+    TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
+    const char *schema = table->schema != NULL
+                             ? table->schema
+                             : catalog_creation_schema(catalog, session->env.search_path);
+    const struct relation *relation = catalog_relation(catalog, schema, table->name);
+    ASSERT(relation != NULL);
+    struct exec_context context;
+    session__exec_context(session, catalog, &session->statement, diag, &context);
+    struct exec_inserter *inserter = NULL;
+    enum err err = exec_inserter_open(task, &context, relation, &inserter);
+    while (err == ERR_OK) {
+        const struct datum *row;
+        err = exec_next(task, exec, &row);
+        if (err != ERR_OK || row == NULL) {
+            break;
+        }
+        err = exec_inserter_row(task, inserter, row);
+        (*count)++;
+    }
+    if (err == ERR_OK) {
+        err = exec_inserter_finish(task, inserter);
+    }
+    if (inserter != NULL) {
+        exec_inserter_close(task, inserter);
+    }
+    catalog_release(catalog);
+    return err;
+}
+
+static enum err
+already_there(struct task *task, struct sql_session *session, const struct ast_table *table,
+    bool *there, struct diag *diag)
+{
+    struct catalog *catalog = NULL;
+    TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
+    const char *schema = table->schema != NULL
+                             ? table->schema
+                             : catalog_creation_schema(catalog, session->env.search_path);
+    *there = schema != NULL && catalog_relation(catalog, schema, table->name) != NULL;
+    catalog_release(catalog);
+    return ERR_OK;
+}
+
+static enum err
+make_and_fill(struct task *task, struct sql_session *session,
+    const struct ast_create_table_as *statement, const struct planned *planned, uint64_t *count,
+    struct diag *diag)
+{
+    char *text = NULL;
+    struct ast_list *list;
+    const char *tag;
+    TRY(definition(session, statement, planned->plan, &text, diag));
+    TRY(parser_parse(&session->statement, text, strlen(text), &list, diag));
+    const struct ast_node *create = ast_as_statement(ast_list_at(list, 0))->body;
+    enum err err = utility__run_ddl(task, session, create, text, strlen(text), &tag, diag);
+    if (err != ERR_OK) {
+        diag_position(diag, 0);
+        return err;
+    }
+    if (statement->with_no_data) {
+        return ERR_OK;
+    }
+    struct exec *exec = NULL;
+    TRY(planned__open(task, session, planned, &session->statement, NULL, false, &exec, diag));
+    err = insert_rows(task, session, exec, statement->table, count, diag);
+    exec_close(task, exec);
+    return err;
+}
+
+enum err
+create_as__run(struct task *task, struct sql_session *session,
+    const struct ast_create_table_as *statement, const char *text, char *tag, size_t tag_size,
+    struct diag *diag)
+{
+    if (statement->materialized) {
+        return diag_set(
+            diag, ERR_FEATURE_NOT_SUPPORTED, "CREATE MATERIALIZED VIEW is not supported");
+    }
+    if (statement->query->kind != AST_SELECT) {
+        return diag_set(
+            diag, ERR_FEATURE_NOT_SUPPORTED, "CREATE TABLE AS EXECUTE is not supported");
+    }
+    (void)snprintf(tag, tag_size, "CREATE TABLE AS");
+    if (statement->if_not_exists) {
+        bool there;
+        TRY(already_there(task, session, statement->table, &there, diag));
+        if (there) {
+            session__warn(session, "NOTICE", ERR_DUPLICATE_TABLE,
+                "relation \"%s\" already exists, skipping", statement->table->name);
+            return ERR_OK;
+        }
+    }
+    struct planned *planned = NULL;
+    TRY(planned__renew(task, session, statement->query, text, NULL, 0, 0, &planned, diag));
+    uint64_t count = 0;
+    enum err err = make_and_fill(task, session, statement, planned, &count, diag);
+    planned__release(planned);
+    TRY(err);
+    if (!statement->with_no_data) {
+        (void)snprintf(tag, tag_size, "SELECT %llu", (unsigned long long)count);
+    }
+    return ERR_OK;
+}
