@@ -188,7 +188,7 @@ query_add_group(struct binder *binder, struct query *query, struct expr *expr)
 static bool
 register_grouped(const struct query *query, reg_t reg)
 {
-    for (uint32_t i = 0; i < query->group_count; i++) {
+    for (uint32_t i = 0; i < query->group_count && query->sets == NULL; i++) {
         const struct expr *expr = query->groups[i].expr;
         if (expr->kind == EXPR_REGISTER && expr->reg == reg) {
             return true;
@@ -201,7 +201,7 @@ register_grouped(const struct query *query, reg_t reg)
 static bool
 depends_on_group(const struct query *query, const struct rel *rel)
 {
-    if (rel->kind != REL_TABLE || rel->relation->primary == NULL) {
+    if (query->sets != NULL || rel->kind != REL_TABLE || rel->relation->primary == NULL) {
         return false;
     }
     const struct index *primary = rel->relation->primary;
@@ -344,8 +344,127 @@ replace_in_window(struct binder *binder, struct query *query, struct window *win
 }
 
 enum err
+bind_grouping(struct binder *binder, struct scope *scope, const struct ast_grouping *grouping,
+    struct expr **expr)
+{
+    int32_t location = grouping->node.location;
+    uint32_t count = ast_list_count(grouping->list);
+    if (count > 31) {
+        return bind_error(
+            binder, location, ERR_TOO_MANY_COLUMNS, "GROUPING must have fewer than 32 arguments");
+    }
+    struct grouping_call *call = arena_alloc(binder->arena, sizeof *call);
+    call->args = arena_alloc(binder->arena, (count + 1) * sizeof *call->args);
+    call->location = location;
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(bind_expr(binder, scope, ast_list_at(grouping->list, i), &call->args[i]));
+    }
+    call->count = count;
+    call->reg = bind_registers(binder, 1);
+    vec_add(binder->arena, &scope->query->groupings, call);
+    *expr = expr_register(binder, call->reg, TYPE_INT4, -1, location);
+    return ERR_OK;
+}
+
+/* Is the row's set one of those that have (or have not) the group? */
+static struct expr *
+set_condition(struct binder *binder, const struct query *query, uint64_t bits, bool have)
+{
+    struct expr **list = arena_alloc(binder->arena, (query->set_count + 2) * sizeof *list);
+    uint32_t count = 0;
+    list[count++] = expr_register(binder, query->set_reg, TYPE_INT8, -1, -1);
+    for (uint32_t i = 0; i < query->set_count; i++) {
+        if (((query->sets[i] & bits) != 0) == have) {
+            list[count++] = expr_const(binder, TYPE_INT8, datum_int(i), -1);
+        }
+    }
+    if (count == 1) {
+        return expr_bool(binder, false, -1);
+    }
+    struct expr *in = expr_list(binder, EXPR_IN, TYPE_BOOL, -1, list, count);
+    in->function = operator_compare_function("=", TYPE_INT8);
+    return in;
+}
+
+static struct expr *
+case_of(struct binder *binder, struct expr *condition, struct expr *then, struct expr *otherwise)
+{
+    struct expr **list = arena_alloc(binder->arena, 3 * sizeof *list);
+    list[0] = condition;
+    list[1] = then;
+    list[2] = otherwise;
+    struct expr *expr =
+        expr_list(binder, EXPR_CASE, then->type, -1, list, otherwise == NULL ? 2 : 3);
+    expr->typmod = then->typmod;
+    return expr;
+}
+
+/* GROUPING(a, b): a bit for each argument that the row's set has not. */
+static enum err
+resolve_grouping(struct binder *binder, struct query *query, const struct grouping_call *call)
+{
+    uint64_t *bits = arena_alloc(binder->arena, (call->count + 1) * sizeof *bits);
+    for (uint32_t a = 0; a < call->count; a++) {
+        for (uint32_t i = 0; i < query->group_count && bits[a] == 0; i++) {
+            if (expr_equal(query->groups[i].expr, call->args[a])) {
+                bits[a] = UINT64_C(1) << (i % 64);
+            }
+        }
+        if (bits[a] == 0) {
+            return bind_error(binder, call->args[a]->location, ERR_GROUPING,
+                "arguments to GROUPING must be grouping expressions of the associated query "
+                "level");
+        }
+    }
+    struct expr *value = expr_const(binder, TYPE_INT4, datum_int(0), -1);
+    for (uint32_t i = 0; i < query->set_count; i++) {
+        int64_t missing = 0;
+        for (uint32_t a = 0; a < call->count; a++) {
+            missing = missing * 2 + ((query->sets[i] & bits[a]) == 0 ? 1 : 0);
+        }
+        if (missing == 0) {
+            continue;
+        }
+        struct expr **list = arena_alloc(binder->arena, 2 * sizeof *list);
+        list[0] = expr_register(binder, query->set_reg, TYPE_INT8, -1, -1);
+        list[1] = expr_const(binder, TYPE_INT8, datum_int(i), -1);
+        struct expr *here = expr_list(binder, EXPR_IN, TYPE_BOOL, -1, list, 2);
+        here->function = operator_compare_function("=", TYPE_INT8);
+        value = case_of(binder, here, expr_const(binder, TYPE_INT4, datum_int(missing), -1), value);
+    }
+    group_add(binder, query, expr_register(binder, call->reg, TYPE_INT4, -1, -1), call->reg);
+    query->groups[query->group_count - 1].shown = value;
+    return ERR_OK;
+}
+
+/* Each row is grouped once per set: by the set's number and, of the others, by those of the set. */
+static enum err
+resolve_sets(struct binder *binder, struct query *query)
+{
+    uint32_t count = query->group_count;
+    if (query->sets != NULL) {
+        query->set_reg = bind_registers(binder, 1);
+        for (uint32_t i = 0; i < count; i++) {
+            struct group_item *group = &query->groups[i];
+            group->reg = bind_registers(binder, 1);
+            group->shown = case_of(
+                binder, set_condition(binder, query, UINT64_C(1) << i, true), group->expr, NULL);
+        }
+    }
+    for (uint32_t i = 0; i < query->groupings.count; i++) {
+        TRY(resolve_grouping(binder, query, query->groupings.items[i]));
+    }
+    if (query->sets != NULL) {
+        group_add(binder, query, expr_register(binder, query->set_reg, TYPE_INT8, -1, -1),
+            query->set_reg);
+    }
+    return ERR_OK;
+}
+
+enum err
 bind_check_grouping(struct binder *binder, struct query *query)
 {
+    TRY(resolve_sets(binder, query));
     if (!query->has_aggregates && query->group_count == 0 && query->having == NULL) {
         return ERR_OK;
     }

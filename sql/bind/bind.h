@@ -132,8 +132,16 @@ struct sort_item {
 };
 
 struct group_item {
-    struct expr *expr; /* over the rows */
+    struct expr *expr;  /* over the rows */
+    struct expr *shown; /* with grouping sets: null in those that it is not of; else NULL */
     reg_t reg;
+};
+
+struct grouping_call { /* GROUPING(..) */
+    struct expr **args;
+    uint32_t count;
+    reg_t reg;
+    int32_t location;
 };
 
 struct lock_item {
@@ -192,8 +200,12 @@ struct query {
     struct group_item *groups;
     uint32_t group_count, group_capacity;
     struct vec aggregates; /* struct plan_aggregate * */
-    struct vec windows;    /* struct window * */
-    bool has_windows;      /* some have calls */
+    struct vec groupings;  /* struct grouping_call * */
+    uint64_t *sets;        /* grouping sets: bit i is groups[i]; NULL: one set of all */
+    uint32_t set_count;
+    reg_t set_reg;      /* the number of the set that a row is grouped by */
+    struct vec windows; /* struct window * */
+    bool has_windows;   /* some have calls */
     struct expr *having;
     struct rel *set_function; /* in the targets */
     bool distinct;
@@ -547,6 +559,9 @@ enum err bind_windows(struct binder *binder, struct scope *scope, const struct a
 /* lag(x, n, default): x and default of one type. */
 enum err bind_window_default(
     struct binder *binder, const struct ast_call *call, struct expr **args, uint32_t count);
+/* GROUPING(..): its arguments are looked at when the groups are known. */
+enum err bind_grouping(struct binder *binder, struct scope *scope,
+    const struct ast_grouping *grouping, struct expr **expr);
 /* Replaces grouped expressions by their registers in targets and HAVING; 42803 on others. */
 enum err bind_check_grouping(struct binder *binder, struct query *query);
 void query_add_group(struct binder *binder, struct query *query, struct expr *expr);

@@ -1422,7 +1422,10 @@ bind_by_kind(
         return bind_error(
             binder, node->location, ERR_SYNTAX, "DEFAULT is not allowed in this context");
     case AST_GROUPING:
-        return bind_unsupported(binder, node->location, "grouping sets are");
+        if (ast_as_grouping(node)->kind != AST_GROUPING_CALL) {
+            return bind_unsupported(binder, node->location, "a grouping set here is");
+        }
+        return bind_grouping(binder, scope, ast_as_grouping(node), expr);
     default:
         return bind_unsupported(binder, node->location, "this kind of expression is");
     }

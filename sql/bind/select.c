@@ -275,55 +275,207 @@ bind_order_of_columns(struct binder *binder, struct query *query, const struct a
     return ERR_OK;
 }
 
+/* One expression of GROUP BY; *bit is its place among the groups. */
 static enum err
-bind_group(
-    struct binder *binder, struct scope *scope, struct query *query, const struct ast_list *group)
+bind_group_item(struct binder *binder, struct scope *scope, struct query *query,
+    const struct ast_node *node, uint64_t *bit)
 {
-    AST_FOREACH(at, group)
+    uint32_t target = NO_TARGET;
+    struct expr *expr = NULL;
+    /* GROUP BY prefers the input's column where ORDER BY prefers the output's. */
+    if (node->kind == AST_COLUMN && ast_as_column(node)->count == 1) {
+        uint32_t found = 0;
+        for (uint32_t i = 0; i < scope->items.count; i++) {
+            found += item_find(binder, scope->items.items[i], ast_as_column(node)->parts[0],
+                node->location, &expr);
+        }
+        if (found == 0) {
+            TRY(target_by_name(binder, query, node, "GROUP BY", &target));
+        }
+    }
+    if (target == NO_TARGET) {
+        TRY(target_by_position(binder, query, node, "GROUP BY", &target));
+    }
+    if (target != NO_TARGET) {
+        TRY(bind_to_text_if_unknown(binder, &query->targets[target].expr));
+        expr = query->targets[target].expr;
+        for (uint32_t i = 0; i < query->aggregates.count; i++) {
+            const struct plan_aggregate *aggregate = query->aggregates.items[i];
+            if (expr->kind == EXPR_REGISTER && expr->reg == aggregate->result) {
+                return bind_error(binder, expr->location, ERR_GROUPING,
+                    "aggregate functions are not allowed in GROUP BY");
+            }
+        }
+    } else {
+        scope->clause = CLAUSE_GROUP;
+        enum err err = bind_expr(binder, scope, node, &expr);
+        scope->clause = CLAUSE_NONE;
+        TRY(err);
+        TRY(bind_to_text_if_unknown(binder, &expr));
+    }
+    if (!type_is_ordered(expr->type)) {
+        return bind_error(binder, node->location, ERR_UNDEFINED_FUNCTION,
+            "could not identify an equality operator for type %s",
+            bind_type_name(binder, expr->type));
+    }
+    for (uint32_t i = 0; i < query->group_count; i++) {
+        if (expr_equal(query->groups[i].expr, expr)) {
+            *bit = UINT64_C(1) << (i % 64);
+            return ERR_OK;
+        }
+    }
+    *bit = UINT64_C(1) << (query->group_count % 64);
+    query_add_group(binder, query, expr);
+    return ERR_OK;
+}
+
+/* ---- grouping sets --------------------------------------------------------------------------- */
+
+enum {
+    SETS_MAX = 4096, /* as in PostgreSQL */
+    CUBE_MAX = 12,
+    SET_GROUPS_MAX = 60, /* bits of a set */
+};
+
+struct set_list {
+    uint64_t *sets;
+    uint32_t count, capacity;
+};
+
+static enum err
+sets_add(struct binder *binder, struct set_list *list, uint64_t set)
+{
+    if (list->count >= SETS_MAX) {
+        return bind_error(binder, -1, ERR_STATEMENT_TOO_COMPLEX,
+            "too many grouping sets present (maximum %d)", SETS_MAX);
+    }
+    if (list->count == list->capacity) {
+        uint32_t wanted = list->capacity == 0 ? 8 : list->capacity * 2;
+        uint64_t *bigger = arena_alloc_raw(binder->arena, wanted * sizeof *bigger);
+        if (list->count > 0) {
+            memcpy(bigger, list->sets, list->count * sizeof *bigger);
+        }
+        list->sets = bigger;
+        list->capacity = wanted;
+    }
+    list->sets[list->count++] = set;
+    return ERR_OK;
+}
+
+/* a, or (a, b). */
+static enum err
+bind_group_element(struct binder *binder, struct scope *scope, struct query *query,
+    const struct ast_node *node, uint64_t *bits)
+{
+    *bits = 0;
+    if (node->kind != AST_ROW || ast_as_row(node)->explicit_row) {
+        return bind_group_item(binder, scope, query, node, bits);
+    }
+    AST_FOREACH(at, ast_as_row(node)->list)
     {
-        const struct ast_node *node = *at;
-        if (node->kind == AST_GROUPING) {
-            return bind_unsupported(binder, node->location, "grouping sets are");
+        uint64_t bit;
+        TRY(bind_group_item(binder, scope, query, *at, &bit));
+        *bits |= bit;
+    }
+    return ERR_OK;
+}
+
+static enum err
+bind_set_item(struct binder *binder, struct scope *scope, struct query *query,
+    const struct ast_node *node, struct set_list *list)
+{
+    TRY(bind_check_stack(binder));
+    uint64_t bits = 0;
+    if (node->kind != AST_GROUPING || ast_as_grouping(node)->kind == AST_GROUPING_CALL) {
+        TRY(bind_group_element(binder, scope, query, node, &bits));
+        return sets_add(binder, list, bits);
+    }
+    const struct ast_grouping *grouping = ast_as_grouping(node);
+    uint32_t count = ast_list_count(grouping->list);
+    if (grouping->kind == AST_GROUPING_EMPTY) {
+        return sets_add(binder, list, 0);
+    }
+    if (grouping->kind == AST_GROUPING_SETS) {
+        AST_FOREACH(at, grouping->list)
+        {
+            TRY(bind_set_item(binder, scope, query, *at, list));
         }
-        uint32_t target = NO_TARGET;
-        struct expr *expr = NULL;
-        /* GROUP BY prefers the input's column where ORDER BY prefers the output's. */
-        if (node->kind == AST_COLUMN && ast_as_column(node)->count == 1) {
-            uint32_t found = 0;
-            for (uint32_t i = 0; i < scope->items.count; i++) {
-                found += item_find(binder, scope->items.items[i], ast_as_column(node)->parts[0],
-                    node->location, &expr);
+        return ERR_OK;
+    }
+    bool cube = grouping->kind == AST_GROUPING_CUBE;
+    if (cube && count > CUBE_MAX) {
+        return bind_error(binder, node->location, ERR_TOO_MANY_COLUMNS,
+            "CUBE is limited to %d elements", CUBE_MAX);
+    }
+    uint64_t *elements = arena_alloc(binder->arena, (count + 1) * sizeof *elements);
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(bind_group_element(binder, scope, query, ast_list_at(grouping->list, i), &elements[i]));
+    }
+    for (uint32_t n = 0; n < (cube ? UINT32_C(1) << count : count + 1); n++) {
+        bits = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            bits |= (cube ? (n >> i & 1) == 0 : i < count - n) ? elements[i] : 0;
+        }
+        TRY(sets_add(binder, list, bits));
+    }
+    return ERR_OK;
+}
+
+/* The sets of all items, each with each. */
+static enum err
+bind_sets(struct binder *binder, struct scope *scope, struct query *query,
+    const struct ast_select *select)
+{
+    struct set_list all = {0};
+    TRY(sets_add(binder, &all, 0));
+    AST_FOREACH(at, select->group)
+    {
+        struct set_list item = {0}, product = {0};
+        TRY(bind_set_item(binder, scope, query, *at, &item));
+        for (uint32_t i = 0; i < all.count; i++) {
+            for (uint32_t k = 0; k < item.count; k++) {
+                TRY(sets_add(binder, &product, all.sets[i] | item.sets[k]));
             }
-            if (found == 0) {
-                TRY(target_by_name(binder, query, node, "GROUP BY", &target));
-            }
         }
-        if (target == NO_TARGET) {
-            TRY(target_by_position(binder, query, node, "GROUP BY", &target));
+        all = product;
+    }
+    if (query->group_count > SET_GROUPS_MAX) {
+        return bind_error(binder, -1, ERR_STATEMENT_TOO_COMPLEX,
+            "grouping sets of more than %d expressions are not supported", SET_GROUPS_MAX);
+    }
+    struct set_list kept = {0};
+    for (uint32_t i = 0; i < all.count; i++) {
+        bool again = false;
+        for (uint32_t k = 0; k < kept.count && select->group_distinct; k++) {
+            again = again || kept.sets[k] == all.sets[i];
         }
-        if (target != NO_TARGET) {
-            TRY(bind_to_text_if_unknown(binder, &query->targets[target].expr));
-            expr = query->targets[target].expr;
-            for (uint32_t i = 0; i < query->aggregates.count; i++) {
-                const struct plan_aggregate *aggregate = query->aggregates.items[i];
-                if (expr->kind == EXPR_REGISTER && expr->reg == aggregate->result) {
-                    return bind_error(binder, expr->location, ERR_GROUPING,
-                        "aggregate functions are not allowed in GROUP BY");
-                }
-            }
-        } else {
-            scope->clause = CLAUSE_GROUP;
-            enum err err = bind_expr(binder, scope, node, &expr);
-            scope->clause = CLAUSE_NONE;
-            TRY(err);
-            TRY(bind_to_text_if_unknown(binder, &expr));
+        if (!again) {
+            TRY(sets_add(binder, &kept, all.sets[i]));
         }
-        if (!type_is_ordered(expr->type)) {
-            return bind_error(binder, node->location, ERR_UNDEFINED_FUNCTION,
-                "could not identify an equality operator for type %s",
-                bind_type_name(binder, expr->type));
-        }
-        query_add_group(binder, query, expr);
+    }
+    query->has_aggregates = true;
+    query->sets = kept.sets;
+    query->set_count = kept.count;
+    return ERR_OK;
+}
+
+static enum err
+bind_group(struct binder *binder, struct scope *scope, struct query *query,
+    const struct ast_select *select)
+{
+    bool sets = false;
+    AST_FOREACH(at, select->group)
+    {
+        sets = sets ||
+               ((*at)->kind == AST_GROUPING && ast_as_grouping(*at)->kind != AST_GROUPING_CALL);
+    }
+    if (sets) {
+        return bind_sets(binder, scope, query, select);
+    }
+    AST_FOREACH(at, select->group)
+    {
+        uint64_t bits;
+        TRY(bind_group_element(binder, scope, query, *at, &bits));
     }
     return ERR_OK;
 }
@@ -634,7 +786,7 @@ bind_plain(struct binder *binder, struct scope *scope, struct query *query,
     }
     query->distinct = select->distinct == AST_DISTINCT_ROW;
     TRY(bind_order(binder, scope, query, select->order));
-    TRY(bind_group(binder, scope, query, select->group));
+    TRY(bind_group(binder, scope, query, select));
     if (select->distinct != AST_DISTINCT_NONE) {
         TRY(bind_distinct(binder, scope, query, select));
     }

@@ -403,6 +403,30 @@ read_row(struct task *task, struct exec *x, struct aggregate_state *state, bool 
     return ERR_OK;
 }
 
+/* Without any row: the groups of the grouping sets that are empty. */
+static void
+make_empty_sets(struct exec *x, struct aggregate_state *state)
+{
+    const struct node_code *code = state->node.code;
+    uint32_t count = code->plan->aggregate.group_count;
+    struct datum *keys = &x->machine.frame[code->aggregate.group_slot];
+    for (uint32_t i = 0; i < code->plan->aggregate.set_count; i++) {
+        if (code->plan->aggregate.sets[i] != 0) {
+            continue;
+        }
+        x->machine.frame[code->plan->aggregate.groups[count - 1].reg] = datum_int(i);
+        arena_reset(&state->row);
+        for (uint32_t k = 0; k < count; k++) {
+            keys[k] = datum_null();
+        }
+        /* GROUPING and the set's number read nothing of a row; the others are null here. */
+        if (exec__evaluate_code(x, &code->aggregate.groups, &state->row) == ERR_OK) {
+            uint32_t part;
+            (void)find_group(x, state, &part);
+        }
+    }
+}
+
 static enum err
 load(struct task *task, struct exec *x, struct aggregate_state *state)
 {
@@ -430,6 +454,9 @@ load(struct task *task, struct exec *x, struct aggregate_state *state)
             partitions_possible(&state->partitions)) {
             stop_making_groups(state);
         }
+    }
+    if (state->group_count == 0 && !state->partitions.from_runs) {
+        make_empty_sets(x, state);
     }
     state->loaded = true;
     state->at = state->first;

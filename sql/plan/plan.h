@@ -293,6 +293,10 @@ struct plan_node {
             struct plan_aggregate *aggregates;
             uint32_t aggregate_count;
             bool sorted; /* the child comes sorted by the groups */
+            /* Grouping sets, bit i being groups[i]; the last group is the set's number. An empty
+             * set has a group also if there are no rows. */
+            const uint64_t *sets;
+            uint32_t set_count;
         } aggregate;
         struct { /* SHARED */
             struct plan_shared *shared;

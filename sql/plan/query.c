@@ -178,20 +178,50 @@ group_rows(struct level *level, const struct query *query, double rows)
     return groups < 1 ? 1 : groups < rows ? groups : rows < 1 ? 1 : rows;
 }
 
+/* Each row once for each grouping set, beside the set's number. */
+static void
+repeat_for_sets(struct planner *planner, const struct query *query, struct path *path)
+{
+    struct expr **numbers = arena_alloc(planner->arena, (query->set_count + 1) * sizeof *numbers);
+    for (uint32_t i = 0; i < query->set_count; i++) {
+        numbers[i] = expr_const(planner->binder, TYPE_INT8, datum_int(i), -1);
+    }
+    struct plan_node *values =
+        plan_node_new(planner, PLAN_VALUES, query->set_count, query->set_count, NULL);
+    values->values.exprs = numbers;
+    values->values.row_count = query->set_count;
+    values->values.column_count = 1;
+    values->values.base = query->set_reg;
+    path->rows *= query->set_count;
+    path->cost += path->rows * COST_TARGET;
+    struct plan_node *loop =
+        plan_node_new(planner, PLAN_NEST_LOOP, path->rows, path->cost, path->node);
+    loop->children[1] = values;
+    loop->join.kind = JOIN_INNER;
+    path->node = loop;
+}
+
 static enum err
 plan_aggregation(struct level *level, struct query *query, struct path *path)
 {
     struct planner *planner = level->planner;
     double rows = group_rows(level, query, path->rows);
+    if (query->sets != NULL) {
+        rows *= query->set_count;
+        repeat_for_sets(planner, query, path);
+    }
     double cost = path->cost + path->rows * COST_GROUP;
     struct plan_node *node = plan_node_new(planner, PLAN_AGGREGATE, rows, cost, path->node);
+    node->aggregate.sets = query->sets;
+    node->aggregate.set_count = query->set_count;
     node->aggregate.groups =
         arena_alloc(planner->arena, (query->group_count + 1) * sizeof *node->aggregate.groups);
     node->aggregate.group_count = query->group_count;
     for (uint32_t i = 0; i < query->group_count; i++) {
         TRY(plan_subplans(planner, query->groups[i].expr));
-        node->aggregate.groups[i] =
-            (struct plan_target){.expr = query->groups[i].expr, .reg = query->groups[i].reg};
+        const struct group_item *group = &query->groups[i];
+        node->aggregate.groups[i] = (struct plan_target){
+            .expr = group->shown != NULL ? group->shown : group->expr, .reg = group->reg};
     }
     uint32_t count = query->aggregates.count;
     node->aggregate.aggregate_count = count;
