@@ -101,7 +101,6 @@ def main():
     step("locks, ASan", ["tests/system/locks.py", "debug"])
     step("interleavings", ["tests/system/interleavings.py"])
     step("serializable", ["tests/system/serializable.py"])
-    step("clients: Python", ["tests/clients/python.py"])
     step("pgbench", ["tests/system/pgbench.py", "--seconds", "2"])
     step("backup", ["tests/system/backup.py"])
     step("faults", ["tests/system/faults.py"])

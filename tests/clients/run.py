@@ -21,19 +21,24 @@ from server import Checks, Server
 
 PYTHON = "/usr/bin/python3" # Debian's, which has Debian's packages
 # client -> {what: which request fails and why}
-NO_CURSORS = "DECLARE is refused: 0A000"
-NO_LISTEN = "LISTEN is refused: 0A000"
+NO_SERIAL = "serial: there are no sequences yet: 0A000"
+NO_RECORD = "(information_schema._pg_expandarray(i.indkey)).n: a field of a function's record: 0A000"
 NO_ENUM = "CREATE TYPE is refused: 0A000"
-NO_RECURSIVE = "WITH RECURSIVE, which finds types, is refused: 0A000"
 KNOWN = {
-    "psycopg2": {"named cursor": NO_CURSORS, "scrollable cursor, with hold": NO_CURSORS,
-                 "notifications": NO_LISTEN,
-                 "composite and range adapters ask the catalog": NO_ENUM},
-    "psycopg3": {"server-side cursor": NO_CURSORS, "enum from the catalog": NO_ENUM,
-                 "notifications": NO_LISTEN},
-    "asyncpg": {"types": NO_RECURSIVE, "executemany and fetch": NO_RECURSIVE,
-                "enum and its array by introspection": NO_ENUM, "notifications": NO_LISTEN,
-                "pool, reset by its queries": "CLOSE ALL and UNLISTEN are refused: 0A000"},
+    "psycopg2": {"composite and range adapters ask the catalog": NO_ENUM},
+    "psycopg3": {"enum from the catalog": NO_ENUM},
+    "asyncpg": {"enum and its array by introspection": NO_ENUM},
+    "sqlalchemy": {"ORM models, relations, arrays, jsonb, ON CONFLICT": NO_SERIAL,
+                   "reflection": NO_SERIAL},
+    "django": {"migrate": NO_SERIAL, "users and groups": NO_SERIAL, "transactions and locks": NO_SERIAL,
+               "iterator by a server-side cursor": NO_SERIAL,
+               "introspection and inspectdb": NO_SERIAL, "delete, and migrate back": NO_SERIAL},
+    "dbd": {"last_insert_id": NO_SERIAL,
+            "table_info, column_info, primary_key, foreign_key_info": "foreign keys"},
+    "jdbc": {"batch, generated keys": NO_SERIAL, "metadata tables and columns": NO_SERIAL,
+             "metadata keys and indexes": NO_SERIAL,
+             "scrollable result sets, updatable": NO_RECORD},
+    "node": {"postgres.js inserts and transactions": NO_SERIAL},
 }
 
 
@@ -54,10 +59,32 @@ def python(name, module):
                   [PYTHON, "-c", f"import {module}"])
 
 
+JDBC = "/usr/share/java/postgresql.jar"
+
+
+def java(folder):
+    subprocess.run(["javac", "-cp", JDBC, "-d", folder, os.path.join(HERE, "JdbcClient.java")],
+                   check=True)
+    return ["java", "-cp", f"{JDBC}:{folder}", "JdbcClient"]
+
+
+def node(folder):
+    """npm's packages, into a folder of the run; None without the registry."""
+    shutil.copy(os.path.join(HERE, "node_client.js"), folder)
+    run = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "pg@8", "postgres@3"],
+                         cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    return ["node", os.path.join(folder, "node_client.js")] if run.returncode == 0 else None
+
+
 CLIENTS = [
     python("psycopg2", "psycopg2"),
     python("psycopg3", "psycopg"),
     python("asyncpg", "asyncpg"),
+    python("sqlalchemy", "sqlalchemy"),
+    python("django", "django"),
+    Client("dbd", ["perl", os.path.join(HERE, "dbd_client.pl")], ["perl", "-MDBD::Pg", "-e", "1"]),
+    Client("jdbc", None, ["sh", "-c", f"command -v javac && test -e {JDBC}"], java),
+    Client("node", None, ["sh", "-c", "command -v npm"], node),
 ]
 
 
@@ -103,7 +130,7 @@ def main():
     checks = Checks()
     with (postgres.Postgres() if options.postgres else Server(options.build)) as server:
         environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(server.port),
-                       "PGUSER": "postgres", "PGDATABASE": "postgres", "PGSSLMODE": "prefer",
+                       "PGUSER": "postgres", "PGDATABASE": "postgres", 
                        "PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1", "PGCONNECT_TIMEOUT": "20"}
         if options.trace:
             environment["TRACE"] = "1"
