@@ -28,6 +28,34 @@ refuse(struct ddl *ddl, const struct ast_create_index *statement)
     return ddl__check_options(ddl, statement->options, true);
 }
 
+/* The default class of the type, by its name, or one that orders texts by their bytes: all of ours
+ * do (collation C), so they are the same index. */
+static enum err
+check_operator_class(struct ddl *ddl, const struct ast_index_column *item, oid_t type_oid)
+{
+    static const char *const of_texts[] = {
+        "text_ops", "varchar_ops", "text_pattern_ops", "varchar_pattern_ops", NULL};
+    static const char *const of_blank_padded[] = {"bpchar_ops", "bpchar_pattern_ops", NULL};
+    const char *name = item->operator_class;
+    const struct type *type = type_by_oid(type_oid);
+    const char *const *fitting = type_oid == TYPE_TEXT || type_oid == TYPE_VARCHAR ? of_texts
+                                 : type_oid == TYPE_BPCHAR                         ? of_blank_padded
+                                                                                   : NULL;
+    for (; fitting != NULL && *fitting != NULL; fitting++) {
+        if (strcmp(name, *fitting) == 0) {
+            return ERR_OK;
+        }
+    }
+    size_t size = strlen(type->name);
+    if (strncmp(name, type->name, size) == 0 && strcmp(name + size, "_ops") == 0) {
+        return ERR_OK;
+    }
+    (void)diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
+        "operator class \"%s\" is not supported for type %s", name, type->name);
+    diag_hint(ddl->diag, "Leave it out: the default class is used.");
+    return ERR_FEATURE_NOT_SUPPORTED;
+}
+
 static enum err
 add_column(struct ddl *ddl, const struct relation *table, struct index *index,
     const struct ast_index_column *item)
@@ -45,7 +73,7 @@ add_column(struct ddl *ddl, const struct relation *table, struct index *index,
             "cannot use more than %d columns in an index", INDEX_COLUMNS_MAX);
     }
     if (item->operator_class != NULL) {
-        return ddl__unsupported(ddl, "an operator class", item->node.location);
+        TRY(check_operator_class(ddl, item, table->columns[column].type));
     }
     if (item->collation != NULL && strcmp(item->collation, "C") != 0 &&
         strcmp(item->collation, "POSIX") != 0 && strcmp(item->collation, "default") != 0) {

@@ -21,24 +21,16 @@ from server import Checks, Server
 
 PYTHON = "/usr/bin/python3" # Debian's, which has Debian's packages
 # client -> {what: which request fails and why}
-NO_SERIAL = "serial: there are no sequences yet: 0A000"
 NO_RECORD = "(information_schema._pg_expandarray(i.indkey)).n: a field of a function's record: 0A000"
 NO_ENUM = "CREATE TYPE is refused: 0A000"
 KNOWN = {
     "psycopg2": {"composite and range adapters ask the catalog": NO_ENUM},
     "psycopg3": {"enum from the catalog": NO_ENUM},
     "asyncpg": {"enum and its array by introspection": NO_ENUM},
-    "sqlalchemy": {"ORM models, relations, arrays, jsonb, ON CONFLICT": NO_SERIAL,
-                   "reflection": NO_SERIAL},
-    "django": {"migrate": NO_SERIAL, "users and groups": NO_SERIAL, "transactions and locks": NO_SERIAL,
-               "iterator by a server-side cursor": NO_SERIAL,
-               "introspection and inspectdb": NO_SERIAL, "delete, and migrate back": NO_SERIAL},
-    "dbd": {"last_insert_id": NO_SERIAL,
-            "table_info, column_info, primary_key, foreign_key_info": "foreign keys"},
-    "jdbc": {"batch, generated keys": NO_SERIAL, "metadata tables and columns": NO_SERIAL,
-             "metadata keys and indexes": NO_SERIAL,
+    "dbd": {"table_info, column_info, primary_key, foreign_key_info":
+            "pg_depend has no row for a foreign key's index, so foreign_key_info finds none"},
+    "jdbc": {"metadata keys and indexes": NO_RECORD,
              "scrollable result sets, updatable": NO_RECORD},
-    "node": {"postgres.js inserts and transactions": NO_SERIAL},
 }
 
 
