@@ -424,8 +424,8 @@ def hands(checks):
                     print("skipped: permissions (no setpriv)", flush=True)
                     again()
                     continue
-                for other in ("tusk.lock", "data.tusk"):
-                    if name != other:
+                for other in ("tusk.lock", "data.tusk", "tusk.conf"):
+                    if name != other and os.path.exists(server.path(other)):
                         os.chmod(server.path(other), 0o666)
             else:
                 command = []
