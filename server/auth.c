@@ -103,14 +103,23 @@ parse_line(struct arena *arena, char *line, bool *bad)
     return rule;
 }
 
+/* Whole under its name, or not there: half of the rules are other rules. */
 static enum err
-write_default(struct task *task, const char *path, struct diag *diag)
+write_default(struct task *task, const char *directory, const char *path, struct arena *arena,
+    struct diag *diag)
 {
     struct world_file *file = NULL;
-    TRY(world_file_open(task, path, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &file, diag));
+    char *temporary = arena_printf(arena, "%s.new", path);
+    TRY(world_file_open(task, temporary, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &file, diag));
     enum err err = world_file_write(task, file, 0, default_rules, sizeof default_rules - 1, diag);
+    if (err == ERR_OK) {
+        world_file_sync(task, file);
+    }
     world_file_close(task, file);
-    return err;
+    TRY(err);
+    TRY(world_rename(task, temporary, path, diag));
+    world_sync_directory(task, directory);
+    return ERR_OK;
 }
 
 static enum err
@@ -139,7 +148,9 @@ host_rules_read(struct task *task, const char *directory, struct host_rules *old
     struct host_rules *rules = mem_zalloc(sizeof *rules);
     arena_create(&rules->arena, "host rules");
     char *path = arena_printf(&rules->arena, "%s/tusk_hba.conf", directory);
-    enum err err = world_file_exists(task, path) ? ERR_OK : write_default(task, path, diag);
+    enum err err = world_file_exists(task, path)
+                       ? ERR_OK
+                       : write_default(task, directory, path, &rules->arena, diag);
     char *text = NULL;
     if (err == ERR_OK) {
         err = read_text(task, path, &rules->arena, &text, diag);
