@@ -115,6 +115,11 @@ exec_next(struct task *task, struct exec *x, const struct datum **row)
                 TRY(exec__shared_finish(task, x, i));
             }
         }
+        enum plan_kind kind = root->code->plan->kind;
+        if (x->foreign != NULL && kind != PLAN_INSERT && kind != PLAN_UPDATE &&
+            kind != PLAN_DELETE) {
+            TRY(foreign__finish(task, x->foreign)); /* all rows that change have changed */
+        }
         TRY(exec__start(task, x, root));
     }
     TRY(exec__next(task, x, root, &found));

@@ -461,7 +461,8 @@ inserted(struct task *task, struct exec *x, struct modify_state *state, const st
     const struct writer *writer = &state->writer;
     if (writer->relation->foreign_count > 0) {
         /* The root of a plan that does not update: nothing else in it changes rows. */
-        bool plain = state->node.code == x->program->root && state->node.children[1] == NULL;
+        bool plain = state->node.code == x->program->root && state->node.children[1] == NULL &&
+                     x->program->shared_count == 0;
         foreign__inserted(foreign_work(x), writer->relation, row,
             slice_of(writer->key.data, writer->key.size), plain);
         if (plain) {
