@@ -2,6 +2,10 @@
 """What SERIALIZABLE costs: PostgreSQL 15 and Tusk by turns in one run, on this machine.
 
     bench/serializable.py [--seconds 5] [--rounds 2] [--clients 8,32] [--only a,b,...] [--output FILE]
+                          [--quick] [--document]
+
+--quick takes about four minutes (3 s a run, one round). --document puts the tables into
+bench/SERIALIZABLE.md.
 
 pgbench is the client; it tries again what got 40001 or 40P01. For each workload: transactions a second
 (those that committed), the share of attempts that failed, and how many of the failures were needed.
@@ -16,6 +20,7 @@ which versions they read and wrote, and the graph of what committed together wit
 searched for a cycle.
 """
 import argparse
+import glob
 import os
 import random
 import re
@@ -287,6 +292,30 @@ class Engine:
         return float(tps.group(1)), (rw + ww) / attempts, rw / attempts, used / max(1, committed) * 1e6, rw
 
 
+    def run_hot(self, rows, clients, seconds, folder):
+        """Updates a second of one of so many rows at READ COMMITTED, and p99 in milliseconds."""
+        script = os.path.join(folder, "hot.sql")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(f"\\set k random(1, {rows})\nupdate hot set v = v + 1 where id = :k;\n")
+        for old in glob.glob(os.path.join(folder, "hot_log*")):
+            os.remove(old)
+        done = subprocess.run(
+            [f"{postgres.BIN}/pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j",
+             str(min(clients, 2)), "-T", str(seconds), "-l", "--log-prefix",
+             os.path.join(folder, "hot_log"), "-f", script, "-h", "127.0.0.1", "-p",
+             str(self.server.port), "-U", "postgres", "postgres"], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, check=False)
+        tps = re.search(r"tps = ([\d.]+)", done.stdout)
+        if done.returncode != 0 or not tps:
+            raise RuntimeError(f"{self.name}: {done.stdout[-600:]}")
+        times = []
+        for path in glob.glob(os.path.join(folder, "hot_log*")):
+            with open(path, encoding="utf-8") as file:
+                times += [int(line.split(" ", 3)[2]) for line in file]
+        times.sort()
+        return float(tps.group(1)), times[len(times) * 99 // 100] / 1000
+
+
 # ---- SmallBank with a memory --------------------------------------------------------------------
 
 class Attempt:
@@ -435,16 +464,20 @@ def main():
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--clients", default="8,32")
-    parser.add_argument("--only", default="a,b,c,d,e,f,g,cost,graph")
+    parser.add_argument("--only", default="a,b,c,d,e,f,g,cost,graph,hot")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--document", action="store_true")
     parser.add_argument("--build", default="release")
     parser.add_argument("--output")
     options = parser.parse_args()
     only = options.only.split(",")
+    if options.quick:
+        options.seconds, options.rounds = 3, 1
     counts = [int(count) for count in options.clients.split(",")]
     if not postgres.INSTALLED:
         print("skipped: PostgreSQL 15 and pgbench are not installed")
         return 0
-    cells, cost, graphs = defaultdict(list), defaultdict(list), []
+    cells, cost, hot, graphs = defaultdict(list), defaultdict(list), defaultdict(list), []
     # PostgreSQL locks the whole table for a sequential scan, which it prefers where tables are small: it
     # is told not to, where there is an index. (Without jit: it would think such a scan worth compiling.)
     settings = {"enable_seqscan": "off", "jit": "off", "shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min",
@@ -475,20 +508,39 @@ def main():
                             cost[name, level, engine.name].append(result)
                             print(f"round {turn + 1} {name}, {level}, {engine.name}: {result[0]:.0f} tps, "
                                   f"{result[3]:.0f} us", flush=True)
+            for rows in (1, 10) if "hot" in only else ():
+                for clients in (1, 8, 32):
+                    for engine in order:
+                        result = engine.run_hot(rows, clients, options.seconds, folder)
+                        hot[rows, clients, engine.name].append(result)
+                        print(f"round {turn + 1} hot rows: {rows}, {clients}, {engine.name}: "
+                              f"{result[0]:.0f} tps, p99 {result[1]:.1f} ms", flush=True)
         if "graph" in only:
             for clients in counts:
                 for engine in engines:
                     graphs.append((engine.name, clients, *smallbank(engine, clients, options.seconds * 2)))
                     print(f"SmallBank with a memory, {graphs[-1]}", flush=True)
-    text = tables(cells, cost, graphs, counts, options)
+    text = tables(cells, cost, hot, graphs, counts, options)
     print("\n" + text)
+    if options.document:
+        document(f"`bench/serializable.py --seconds {options.seconds} --rounds {options.rounds}`, "
+                 f"{time.strftime('%Y-%m-%d')}\n\n" + text)
     if options.output:
         with open(options.output, "w", encoding="utf-8") as file:
             file.write(text + "\n")
     return 0
 
 
-def tables(cells, cost, graphs, counts, options):
+def document(text):
+    path = os.path.join(ROOT, "bench", "SERIALIZABLE.md")
+    with open(path, encoding="utf-8") as file:
+        before, _, rest = file.read().partition("<!-- tables -->\n")
+    after = rest.partition("<!-- end -->\n")[2]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{before}<!-- tables -->\n{text}\n<!-- end -->\n{after}")
+
+
+def tables(cells, cost, hot, graphs, counts, options):
     lines = ["| workload | clients | tps PostgreSQL | tps Tusk | ratio | attempts failed PostgreSQL | Tusk "
              "| of these rw: PostgreSQL | Tusk |", "|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
     for letter, words, _, _ in WORKLOADS:
@@ -517,6 +569,15 @@ def tables(cells, cost, graphs, counts, options):
                 low, high = (statistics.median(run[3] for run in cost[name, level, engine])
                              for level in ("REPEATABLE READ", "SERIALIZABLE"))
                 lines.append(f"| {name} | {engine} | {low:.1f} | {high:.1f} | {high / low:.2f} |")
+    if hot:
+        lines += ["", "Hot rows, READ COMMITTED: `update hot set v = v + 1 where id = :k`:", "",
+                  "| rows | clients | PostgreSQL, updates a second | Tusk | ratio | p99 PostgreSQL, ms | Tusk |",
+                  "|--:|--:|--:|--:|--:|--:|--:|"]
+        for rows, clients in dict.fromkeys(key[:2] for key in hot):
+            theirs, ours = ([statistics.median(run[i] for run in hot[rows, clients, name]) for i in (0, 1)]
+                            for name in ("PostgreSQL", "Tusk"))
+            lines.append(f"| {rows} | {clients} | {theirs[0]:,.0f} | {ours[0]:,.0f} | **{ours[0] / theirs[0]:.2f}** "
+                         f"| {theirs[1]:.1f} | {ours[1]:.1f} |")
     return "\n".join(lines)
 
 
