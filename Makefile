@@ -1,5 +1,5 @@
 # A thin door to CMake. `make run` and `make test` work as the first command on a fresh Debian 12.
-.PHONY: all deps test-deps build run test torture simulate bench bench-bulk isolation-matrix lint clean
+.PHONY: all deps test-deps build run test torture simulate bench bench-bulk bench-storage isolation-matrix lint clean
 all: build
 
 deps:
@@ -47,6 +47,13 @@ isolation-matrix: test-deps build
 # Five million rows: loading, indexing, scanning, sorting, grouping, joining.
 bench-bulk: test-deps build
 	@bench/bulk.py
+
+# Throughput beside checkpoints by the second, in memory and larger than memory; P6 and 4 GiB at length.
+bench-storage: test-deps build
+	@bench/checkpoint_series.py --seconds 120
+	@bench/checkpoint_series.py --seconds 120 --cache 64MB --scale 20
+	@tests/system/bloat.py --long
+	@tests/system/larger_than_memory.py --long
 
 lint: test-deps
 	@tools/tidy.py .

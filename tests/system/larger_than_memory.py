@@ -3,6 +3,7 @@
 recovery; the process stays within its cache and a constant; tuskd --check afterwards.
 
     tests/system/larger_than_memory.py [--build release] [--rows 200000] [--cache-mb 4]
+    tests/system/larger_than_memory.py --long
 """
 import argparse
 import os
@@ -62,12 +63,15 @@ def main():
     parser.add_argument("--build", default="release")
     parser.add_argument("--rows", type=int, default=200000)
     parser.add_argument("--cache-mb", type=int, default=4)
+    parser.add_argument("--long", action="store_true", help="a table of 4 GiB, 256 MiB of cache")
     options = parser.parse_args()
+    if options.long:
+        options.rows, options.cache_mb = 20000000, 256
     checks = Checks()
     arguments = ["--cache-size", f"{options.cache_mb}MB", "--checkpoint-log", "16MB"]
     server = Server(options.build, arguments)
     with server:
-        connection = pgwire.connect(port=server.port, timeout=300)
+        connection = pgwire.connect(port=server.port, timeout=3600)
         connection.rows("create table big(id int primary key, n int, a text)")
         for first in range(1, options.rows + 1, BATCH):
             last = min(first + BATCH - 1, options.rows)
@@ -96,7 +100,7 @@ def main():
             client.join()
             checks.check("no unexpected error", client.unexpected is None, client.unexpected)
         server.start()
-        connection = pgwire.connect(port=server.port, timeout=300)
+        connection = pgwire.connect(port=server.port, timeout=3600)
         rows, total, length = map(int, connection.rows(what)[0])
         acknowledged = sum(client.acknowledged for client in clients)
         sent = sum(client.sent for client in clients)
