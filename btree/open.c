@@ -217,6 +217,10 @@ btree_open(struct task *task, const struct btree_options *options, struct btree 
         err = world_file_open(task, path, WORLD_FILE_WRITE, &store->file, diag);
     }
     if (err == ERR_OK) {
+        /* Whoever was killed here before us may have left a superblock that the system has and the
+         * disk has not. What we read is what counts from now on, so it must be durable (B7). */
+        world_file_sync(task, store->file);
+        world_sync_directory(task, options->directory);
         err = evict__discard(task, store, diag);
     }
     uint64_t size = 0;

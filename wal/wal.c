@@ -650,6 +650,31 @@ wal_cut(struct task *task, struct wal *wal, lsn_t at, struct diag *diag)
     return ERR_OK;
 }
 
+/*
+ * What was read counts as durable from now on (W1), but whoever was killed in a flush may have left
+ * it with the system and not on the disk, and we never write it again. One flush is at most that
+ * long.
+ */
+static enum err
+sync_end(struct task *task, struct wal *wal, struct diag *diag)
+{
+    uint64_t from =
+        wal->read_at < FLUSH_SIZE_MAX + BLOCK ? 0 : wal->read_at - FLUSH_SIZE_MAX - BLOCK;
+    uint64_t first = from / wal->segment_size;
+    first = first < wal->first_segment ? wal->first_segment : first;
+    for (uint64_t number = first;
+         number <= wal->read_at / wal->segment_size && number < wal->next_segment; number++) {
+        char path[4096];
+        struct world_file *file = NULL;
+        wal__segment_path(wal, number, path, sizeof path);
+        TRY(world_file_open(task, path, WORLD_FILE_WRITE, &file, diag));
+        world_file_sync(task, file);
+        world_file_close(task, file);
+    }
+    world_sync_directory(task, wal->directory);
+    return ERR_OK;
+}
+
 /* ---- appending
  * --------------------------------------------------------------------------------------- */
 
@@ -666,6 +691,7 @@ wal_start(struct task *task, struct wal *wal, struct diag *diag)
     TRY(read_bytes(task, wal, block, wal->ring + block % WAL_BUFFER_SIZE,
         (size_t)(wal->read_at - block), &got, diag));
     close_read_file(task, wal);
+    TRY(sync_end(task, wal, diag));
     TRY(erase_stale(task, wal, diag));
     atomic_store(&wal->tail, wal->read_at);
     atomic_store(&wal->durable, wal->read_at);

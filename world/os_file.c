@@ -215,8 +215,8 @@ do_sync_directory(struct call *call)
 static int
 do_mkdir(const char *path)
 {
-    if (mkdir(path, 0700) != 0) {
-        return errno == EEXIST ? 0 : errno;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        return errno;
     }
     size_t size = strlen(path);
     while (size > 1 && path[size - 1] == '/') {
@@ -235,7 +235,8 @@ do_mkdir(const char *path)
     if (fd < 0) { /* one that may be written and not read: nothing can be done */
         return 0;
     }
-    int error = fsync(fd) == 0 ? 0 : errno;
+    /* EINVAL: a file system without. */
+    int error = fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
     (void)close(fd);
     return error;
 }

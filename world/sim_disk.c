@@ -11,8 +11,9 @@
  * whose size is not durable any size between. Each file and crash draws how much survives, so that
  * all and nothing happen as often as something.
  *
- * An image of a disk: records of entry_head, path, and the pieces of the content that are not
- * zeroes, each a piece_head and its bytes.
+ * An image of a disk: records of record_head and what it announces; of the content the pieces that
+ * are not zeroes. After a power cut that is all; if only the process was killed, what is not
+ * durable is in the image too, and the next life's power cut may still take it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -443,9 +444,21 @@ drop_orphans(struct sim_world *sim)
 /* ---- images ------------------------------------------------------------------------------------
  */
 
-struct entry_head {
-    uint32_t path_size, directory;
-    uint64_t size, pieces, same_as; /* same_as: number of an earlier entry with this inode, or 0 */
+enum record_flags {
+    RECORD_DIRECTORY = 1,
+    RECORD_LIVING = 2,  /* the running system has the name */
+    RECORD_DURABLE = 4, /* the disk has it */
+    RECORD_CHANGE = 8,  /* no entry: a change of names that is not durable */
+};
+
+/* An entry: path, pieces, old sectors. A change: from, to. */
+struct record_head {
+    uint32_t flags;
+    uint32_t path_size, to_size; /* 0: there is none */
+    uint32_t olds;               /* sectors that are otherwise on the disk */
+    uint64_t size, durable_size, pieces;
+    uint64_t number;  /* of the inode; its content comes with the first record that has it */
+    uint64_t content; /* whether it does */
 };
 
 struct piece_head {
@@ -458,51 +471,112 @@ is_zero(const uint8_t *bytes, size_t size)
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
+static uint64_t
+put_pieces(struct buffer *disk, const struct buffer *content)
+{
+    uint64_t count = 0;
+    for (size_t offset = 0; offset < content->size; offset += PIECE_SIZE) {
+        size_t left = content->size - offset;
+        size_t size = left < PIECE_SIZE ? left : PIECE_SIZE;
+        if (!is_zero(content->data + offset, size)) {
+            struct piece_head piece = {.offset = offset};
+            buffer_add(disk, &piece, sizeof piece);
+            buffer_add(disk, content->data + offset, size);
+            count++;
+        }
+    }
+    return count;
+}
+
+/* The dirty sectors as they are on the disk. */
+static uint32_t
+put_olds(struct buffer *disk, const struct sim_inode *inode)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < inode->dirty_words; i++) {
+        for (uint64_t rest = inode->dirty[i]; rest != 0; rest &= rest - 1) {
+            size_t from = (i * WORD_SECTORS + (size_t)__builtin_ctzll(rest)) * SIM_SECTOR;
+            struct piece_head piece = {.offset = from};
+            uint8_t bytes[SIM_SECTOR] = {0};
+            size_t there = inode->durable.size > from ? inode->durable.size - from : 0;
+            if (there > 0) {
+                memcpy(bytes, inode->durable.data + from, there < SIM_SECTOR ? there : SIM_SECTOR);
+            }
+            buffer_add(disk, &piece, sizeof piece);
+            buffer_add(disk, bytes, sizeof bytes);
+            count++;
+        }
+    }
+    return count;
+}
+
+/* `cut`: only what is on the disk counts. */
 static void
-put_entry(struct buffer *disk, const struct sim_entry *entry, const struct buffer *content,
-    uint64_t number)
+put_entry(
+    struct buffer *disk, const struct sim_entry *entry, uint32_t flags, bool cut, uint64_t *numbers)
 {
     struct sim_inode *inode = entry->inode;
-    struct entry_head head = {.path_size = (uint32_t)strlen(entry->path),
-        .directory = inode->directory,
+    const struct buffer *content = cut ? &inode->durable : &inode->bytes;
+    struct record_head head = {.flags = flags | (inode->directory ? RECORD_DIRECTORY : 0),
+        .path_size = (uint32_t)strlen(entry->path),
         .size = content->size,
-        .same_as = inode->reported};
+        .durable_size = inode->durable.size,
+        .content = inode->reported == 0};
+    if (inode->reported == 0) {
+        inode->reported = ++*numbers;
+    }
+    head.number = inode->reported;
     size_t at = disk->size;
     buffer_add(disk, &head, sizeof head);
     buffer_add(disk, entry->path, head.path_size);
-    if (inode->reported == 0) {
-        inode->reported = number;
-        for (size_t offset = 0; offset < content->size; offset += PIECE_SIZE) {
-            size_t left = content->size - offset;
-            size_t size = left < PIECE_SIZE ? left : PIECE_SIZE;
-            if (!is_zero(content->data + offset, size)) {
-                struct piece_head piece = {.offset = offset};
-                buffer_add(disk, &piece, sizeof piece);
-                buffer_add(disk, content->data + offset, size);
-                head.pieces++;
-            }
-        }
+    if (head.content != 0) {
+        head.pieces = put_pieces(disk, content);
+        head.olds = cut ? 0 : put_olds(disk, inode);
         memcpy(disk->data + at, &head, sizeof head);
     }
+}
+
+static void
+put_change(struct buffer *disk, const struct sim_change *change)
+{
+    struct record_head head = {.flags = RECORD_CHANGE,
+        .path_size = change->from == NULL ? 0 : (uint32_t)strlen(change->from),
+        .to_size = change->to == NULL ? 0 : (uint32_t)strlen(change->to),
+        .number = change->inode->reported};
+    buffer_add(disk, &head, sizeof head);
+    buffer_add(disk, change->from == NULL ? "" : change->from, head.path_size);
+    buffer_add(disk, change->to == NULL ? "" : change->to, head.to_size);
 }
 
 void
 world_sim_disk(struct world *world, enum world_sim_end end, struct buffer *disk)
 {
     struct sim_world *sim = (struct sim_world *)(void *)world;
-    struct sim_names *names = &sim->names;
-    if (end == WORLD_SIM_POWER_CUT) {
-        names = &sim->durable;
+    bool cut = end == WORLD_SIM_POWER_CUT;
+    uint64_t numbers = 0;
+    if (cut) {
         cut_names(sim);
         drop_orphans(sim);
-    }
-    for (size_t i = 0; i < names->count; i++) {
-        struct sim_inode *inode = names->entries[i].inode;
-        if (end == WORLD_SIM_POWER_CUT && inode->reported == 0) {
-            cut_content(sim, inode);
+        for (size_t i = 0; i < sim->durable.count; i++) {
+            struct sim_inode *inode = sim->durable.entries[i].inode;
+            if (inode->reported == 0) {
+                cut_content(sim, inode);
+            }
+            put_entry(
+                disk, &sim->durable.entries[i], RECORD_LIVING | RECORD_DURABLE, true, &numbers);
         }
-        put_entry(disk, &names->entries[i],
-            end == WORLD_SIM_POWER_CUT ? &inode->durable : &inode->bytes, i + 1);
+        return;
+    }
+    for (size_t i = 0; i < sim->names.count; i++) {
+        put_entry(disk, &sim->names.entries[i], RECORD_LIVING, false, &numbers);
+    }
+    for (size_t i = 0; i < sim->durable.count; i++) {
+        put_entry(disk, &sim->durable.entries[i], RECORD_DURABLE, false, &numbers);
+    }
+    for (const struct sim_change *at = sim->changes; at != NULL; at = at->next) {
+        if (at->inode->reported != 0) { /* else it came and went, and nothing is left of it */
+            put_change(disk, at);
+        }
     }
 }
 
@@ -516,47 +590,84 @@ take(struct slice *from, size_t size)
     return at;
 }
 
+static char *
+take_path(struct slice *from, size_t size)
+{
+    if (size == 0) {
+        return NULL;
+    }
+    char *path = mem_zalloc(size + 1);
+    memcpy(path, take(from, size), size);
+    return path;
+}
+
+static struct sim_inode *
+take_content(struct sim_world *sim, const struct record_head *head, struct slice *disk)
+{
+    struct sim_inode *inode = mem_zalloc(sizeof *inode);
+    inode->directory = (head->flags & RECORD_DIRECTORY) != 0;
+    inode->reported = head->number;
+    buffer_set_size(&inode->bytes, head->size);
+    sim->used += head->size;
+    for (uint64_t i = 0; i < head->pieces; i++) {
+        struct piece_head piece;
+        memcpy(&piece, take(disk, sizeof piece), sizeof piece);
+        uint64_t left = head->size - piece.offset;
+        size_t size = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
+        memcpy(inode->bytes.data + piece.offset, take(disk, size), size);
+    }
+    if (head->size > 0) {
+        buffer_add(&inode->durable, inode->bytes.data, inode->bytes.size);
+    }
+    buffer_set_size(&inode->durable, head->durable_size);
+    for (uint32_t i = 0; i < head->olds; i++) {
+        struct piece_head piece;
+        memcpy(&piece, take(disk, sizeof piece), sizeof piece);
+        const uint8_t *bytes = take(disk, SIM_SECTOR);
+        size_t there =
+            head->durable_size > piece.offset ? (size_t)(head->durable_size - piece.offset) : 0;
+        if (there > 0) {
+            memcpy(
+                inode->durable.data + piece.offset, bytes, there < SIM_SECTOR ? there : SIM_SECTOR);
+        }
+        mark_dirty(inode, piece.offset, piece.offset + SIM_SECTOR);
+    }
+    return inode;
+}
+
 void
 sim__disk_load(struct sim_world *sim, struct slice disk)
 {
+    struct sim_inode **inodes = NULL;
+    size_t count = 0;
     while (disk.size > 0) {
-        struct entry_head head;
+        struct record_head head;
         memcpy(&head, take(&disk, sizeof head), sizeof head);
-        char *path = mem_zalloc((size_t)head.path_size + 1);
-        memcpy(path, take(&disk, head.path_size), head.path_size);
-        struct sim_inode *inode = NULL;
-        if (head.same_as != 0) {
-            /* All before have one entry each, but sorted: look for the number. */
-            for (size_t i = 0; i < sim->names.count; i++) {
-                inode = sim->names.entries[i].inode->reported == head.same_as
-                            ? sim->names.entries[i].inode
-                            : inode;
-            }
-            ASSERT(inode != NULL);
-        } else {
-            inode = mem_zalloc(sizeof *inode);
-            inode->directory = head.directory != 0;
-            inode->reported = sim->names.count + 1;
-            buffer_set_size(&inode->bytes, head.size);
-            sim->used += head.size;
-            for (uint64_t i = 0; i < head.pieces; i++) {
-                struct piece_head piece;
-                memcpy(&piece, take(&disk, sizeof piece), sizeof piece);
-                uint64_t left = head.size - piece.offset;
-                size_t size = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
-                memcpy(inode->bytes.data + piece.offset, take(&disk, size), size);
-            }
-            if (head.size > 0) {
-                buffer_add(&inode->durable, inode->bytes.data, inode->bytes.size);
-            }
+        char *path = take_path(&disk, head.path_size);
+        char *to = take_path(&disk, head.to_size);
+        if (head.content != 0) {
+            ASSERT(head.number == count + 1);
+            inodes = mem_realloc(inodes, ++count * sizeof *inodes);
+            inodes[count - 1] = take_content(sim, &head, &disk);
         }
-        names_put(sim, &sim->names, path, inode);
-        names_put(sim, &sim->durable, path, inode);
+        ASSERT(head.number > 0 && head.number <= count);
+        struct sim_inode *inode = inodes[head.number - 1];
+        if ((head.flags & RECORD_LIVING) != 0) {
+            names_put(sim, &sim->names, path, inode);
+        }
+        if ((head.flags & RECORD_DURABLE) != 0) {
+            names_put(sim, &sim->durable, path, inode);
+        }
+        if ((head.flags & RECORD_CHANGE) != 0) {
+            note_change(sim, path, to, inode);
+        }
         mem_free(path);
+        mem_free(to);
     }
-    for (size_t i = 0; i < sim->names.count; i++) {
-        sim->names.entries[i].inode->reported = 0;
+    for (size_t i = 0; i < count; i++) {
+        inodes[i]->reported = 0;
     }
+    mem_free(inodes);
 }
 
 void

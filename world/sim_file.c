@@ -228,9 +228,9 @@ sim__file_read(struct task *task, struct world_file *file, uint64_t offset, void
 
 /* A write or sync that says it is done: is it? */
 static bool
-is_lie(struct sim_world *sim)
+is_lie(struct sim_world *sim, uint32_t chance)
 {
-    bool lie = sim__chance(sim, sim->options.faults.sync_lie);
+    bool lie = sim__chance(sim, chance);
     if (lie) {
         world__trace(&sim->world, (uint64_t)SIM_FAULT << 56 ^ 2);
     }
@@ -267,7 +267,7 @@ sim__file_write(struct task *task, struct world_file *file, uint64_t offset, con
         /* The system may have looked at the caller's bytes only now. */
         (void)sim__inode_write(sim, inode, offset, bytes, size);
     }
-    if (durable && !is_lie(sim)) {
+    if (durable && !is_lie(sim, sim->options.faults.write_lie)) {
         sim__inode_sync(inode, offset, size);
     } else if (sim__draw(sim, WRITE_BACK_ONE_IN) == 0) {
         sim__inode_write_back(sim, inode);
@@ -291,7 +291,7 @@ sim__file_sync(struct task *task, struct world_file *file)
     crash_if(task, sim__io(task));
     sim__pause(task, SIM_FILE_SYNC);
     fail_sync(sim, file->path);
-    if (!is_lie(sim)) {
+    if (!is_lie(sim, sim->options.faults.sync_lie)) {
         sim__inode_sync(sim_file_of(file)->inode, 0, UINT64_MAX);
     }
 }
@@ -347,7 +347,7 @@ sim__file_preallocate(struct task *task, struct world_file *file, uint64_t size,
     if (sim__chance(sim, sim->options.faults.write_error)) {
         return fault(task, diag, "allocate file", file->path);
     }
-    if (!is_lie(sim)) {
+    if (!is_lie(sim, sim->options.faults.write_lie)) {
         sim__inode_sync(inode, 0, size);
     }
     return ERR_OK;
@@ -449,14 +449,15 @@ sim__mkdir(struct task *task, const char *path, struct diag *diag)
         struct sim_inode *inode = mem_zalloc(sizeof *inode);
         inode->directory = true;
         sim__name_add(sim, clean, inode);
-        crash_if(task, due);
-        if (!is_lie(sim)) { /* as the real one does, its parent is synced */
-            clean[sim__parent_size(clean)] = '\0';
-            sim__names_sync(sim, clean);
-        }
+    }
+    crash_if(task, due);
+    if (err == ERR_OK &&
+        !is_lie(
+            sim, sim->options.faults.write_lie)) { /* as the real one does, its parent is synced */
+        clean[sim__parent_size(clean)] = '\0';
+        sim__names_sync(sim, clean);
     }
     mem_free(clean);
-    crash_if(task, due);
     return err;
 }
 
@@ -467,7 +468,7 @@ sim__sync_directory(struct task *task, const char *path)
     crash_if(task, sim__io(task));
     sim__pause(task, SIM_FILE_SYNC);
     fail_sync(sim, path);
-    if (!is_lie(sim)) {
+    if (!is_lie(sim, sim->options.faults.write_lie)) {
         char *clean = clean_path(path);
         sim__names_sync(sim, clean);
         mem_free(clean);

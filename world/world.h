@@ -54,7 +54,8 @@ struct world_sim_faults {
     uint32_t read_error;  /* ERR_IO */
     uint32_t write_error; /* ERR_IO; a durable write's ends the process, as a failed sync does */
     uint32_t sync_error;  /* ends the process */
-    uint32_t sync_lie;    /* a sync or durable write is reported done, and is not */
+    uint32_t write_lie;   /* a durable write or a directory's sync is reported done, and is not */
+    uint32_t sync_lie;    /* a file's sync */
     uint32_t rot;         /* a read finds a bit of a named file turned over, for good */
     uint32_t slow;        /* an operation takes up to a hundred times as long */
     uint32_t cut;         /* a send breaks its connection; what is under way is lost */
@@ -100,7 +101,8 @@ void world_sim_set_faults(struct world *world, const struct world_sim_faults *fa
 void world_sim_signal(struct world *world, int signal);
 
 enum world_sim_end {
-    WORLD_SIM_KILLED,    /* the process ended, the system goes on: the disk as it was seen */
+    WORLD_SIM_KILLED,    /* the process ended, the system goes on: the disk as it was seen, and
+                            what was not synced is so still */
     WORLD_SIM_POWER_CUT, /* of what was not synced, any part is there: writes by sectors of 512
                             bytes, names by operations */
 };

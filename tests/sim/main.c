@@ -119,7 +119,7 @@ plan_faults(struct course *course, struct world_sim_faults *faults)
     } else if (course->disk == DISK_ROT) {
         faults->rot = 1 + small_chance(course);
     } else if (course->disk == DISK_LIES) {
-        faults->sync_lie = draw(course, 2) == 0 ? 65536 : 100 + small_chance(course) * 20;
+        faults->write_lie = draw(course, 2) == 0 ? 65536 : 100 + small_chance(course) * 20;
     }
 }
 

@@ -263,7 +263,7 @@ test_faults(void)
     buffer_destroy(&disk);
     unsigned lost = 0;
     for (uint64_t seed = 1; seed <= 50; seed++) {
-        options = (struct world_sim_options){.faults = {.sync_lie = 65536}};
+        options = (struct world_sim_options){.faults = {.write_lie = 65536}};
         ASSERT(live(seed, options, write_log, NULL, WORLD_SIM_POWER_CUT, &disk) == NULL);
         ASSERT(acknowledged == 10);
         acknowledged = 0;
