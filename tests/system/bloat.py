@@ -91,7 +91,8 @@ def no_bloat(checks, server, options):
     for number in range(options.passes):
         update_all(connection)
         if number % 10 == 9:
-            largest = max(largest, file_size(server, connection))
+            size = file_size(server, connection)
+            print(f"after {number + 1} passes, readers at work: {size / MB:.1f} MB", flush=True)
     for reader in readers:
         reader.stopping = True
     for reader in readers:
