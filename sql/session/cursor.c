@@ -112,6 +112,13 @@ static enum err
 check_declare(struct sql_session *session, const struct ast_declare_cursor *declare,
     const struct portal *portal, struct diag *diag)
 {
+    AST_FOREACH(at, declare->query->with.ctes)
+    {
+        if (ast_as_cte(*at)->query->kind != AST_SELECT) {
+            return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+                "DECLARE CURSOR must not contain data-modifying statements in WITH");
+        }
+    }
     bool locks = ast_list_count(declare->query->locking) > 0;
     if (locks && (declare->hold || declare->scroll == 1)) {
         static const char *const words[] = {[AST_LOCK_KEY_SHARE] = "FOR KEY SHARE",
