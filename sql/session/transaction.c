@@ -269,6 +269,9 @@ do_end(struct task *task, struct sql_session *session, const struct ast_transact
         *tag = "COMMIT";
     } else {
         *tag = is_commit && session->block == BLOCK_NONE ? "COMMIT" : "ROLLBACK";
+        if (txn_state(session->txn) == TXN_ACTIVE) {
+            txn_settle(task, session->txn); /* S2: the answer tells that what was read stays */
+        }
         rollback(task, session);
     }
     return statement->chain ? chain(task, session, isolation, read_only, diag) : ERR_OK;
