@@ -13,10 +13,11 @@
  *   S1. txn is active in BLOCK_IMPLICIT and BLOCK_EXPLICIT; in BLOCK_FAILED exactly if there is a
  *       savepoint.
  *   S2. No answer that rests on what a transaction read or wrote leaves before that is durable:
- *       commit waits, ROLLBACK settles, and session__fail does before an error is reported. (What
- * is told inside an open block is promised by the answer that ends it.) S3. Portals belong to a
- * transaction and end with it. S4. A prepared statement's plan is used only with the catalog
- * version it was made for, checked after its table locks are held.
+ *       commit waits, ROLLBACK settles, and session__fail does before an error is reported. What
+ *       is told inside an open block is promised by the answer that ends it.
+ *   S3. Portals belong to a transaction and end with it.
+ *   S4. A prepared statement's plan is used only with the catalog version it was made for, checked
+ *       after its table locks are held.
  */
 #ifndef SQL_SESSION_SESSION_INTERNAL_H
 #define SQL_SESSION_SESSION_INTERNAL_H
