@@ -24,9 +24,10 @@ PLANTS = [
     ("wal", "wal/wal.c",
      "while (atomic_load_explicit(&wal->durable, memory_order_acquire) < lsn.v) {",
      "while (lsn.v == 0) {", 40),
-    # A checkpoint's superblock is written before what it names is durable.
-    ("btree", "btree/checkpoint.c",
-     "world_file_sync(task, store->file); /* B8 */", "", 400),
+    # A checkpoint counts, and its log goes, before its superblock is durable.
+    ("btree", "btree/superblock.c",
+     "        sizeof *block, diag));\n    world_file_sync(task, store->file);",
+     "        sizeof *block, diag));", 400),
     # An answer does not wait until what it shows is durable.
     ("txn", "txn/commit.c",
      "if (txn->observed != 0 && txn->observed > wal_durable(txn->db->wal).v) {",
@@ -44,7 +45,8 @@ PLANTS = [
      "    if (session->txn == NULL) {\n        catalog_invalidate(", 400),
     # A message is believed complete one byte early.
     ("server", "server/connection.c",
-     "if (size > 0 && pending.size >= size) {", "if (size > 0 && pending.size + 1 >= size) {", 400),
+     "if (size > 0 && pending.size >= size) {\n            *type",
+     "if (size > 0 && pending.size + 1 >= size) {\n            *type", 400),
     # A log segment's new name is not made durable.
     ("names", "wal/wal.c",
      "            world_sync_directory(task, wal->directory);\n            wal->next_segment++;",
