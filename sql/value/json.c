@@ -102,9 +102,9 @@ add_context(struct parse *parse, size_t end)
     }
 }
 
-#define FAIL(parse, end, ...)                                                                  \
-    (diag_set((parse)->eval->diag, ERR_INVALID_TEXT, "invalid input syntax for type json"),    \
-        (parse)->eval->diag == NULL ? (void)0 : diag_detail((parse)->eval->diag, __VA_ARGS__), \
+#define FAIL(parse, end, ...)                                                                     \
+    ((void)diag_set((parse)->eval->diag, ERR_INVALID_TEXT, "invalid input syntax for type json"), \
+        (parse)->eval->diag == NULL ? (void)0 : diag_detail((parse)->eval->diag, __VA_ARGS__),    \
         add_context((parse), (end)), ERR_INVALID_TEXT)
 
 static enum err

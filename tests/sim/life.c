@@ -241,8 +241,8 @@ admin_step(struct client *client)
         "select count(*) from pg_locks",
         "select count(*) from pg_stat_activity",
         "select sum(balance), count(*) from accounts a, history h where a.id = source",
-        "select a.source, count(*) from history a join history b on a.source = b.target "
-        "group by a.source order by 2 desc",
+        ("select a.source, count(*) from history a join history b on a.source = b.target "
+         "group by a.source order by 2 desc"),
     };
     task_sleep(client->task, (int64_t)kept_draw(20000));
     if (kept_one_in(4)) {
