@@ -94,8 +94,7 @@ def refusals(checks, build):
                          status == 1 and "Permission denied" in words, words)
         for arguments, wanted in [(["--port", "x"], 2), (["--port", "65536"], 2),
                                   (["--nonsense"], 2), (["extra"], 2), (["--cache-size", "1XB"], 2),
-                                  (["--host", "0.0.0.0"], 2), (["--host", "127.example.org"], 2),
-                                  (["--host", "::"], 2), (["--max-connections", "0"], 2),
+                                  (["--host", "127.example.org"], 1), (["--max-connections", "0"], 2),
                                   (["--max-connections", "99999"], 1)]:
             status, words = start_output(server, os.path.join(folder, "x"), *arguments)
             checks.check(f"{' '.join(arguments)} is refused", status == wanted and words != "",
