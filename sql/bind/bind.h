@@ -516,6 +516,10 @@ enum err bind_text(struct binder *binder, struct scope *scope, const char *text,
 const char *bind_column_name(const struct ast_node *node); /* what PostgreSQL calls a target */
 const char *clause_name(enum clause clause);
 
+/* The parameter $1 + number. */
+enum err bind_parameter(
+    struct binder *binder, uint32_t number, int32_t location, struct expr **expr);
+
 /* names.c */
 enum err scope_column(struct binder *binder, struct scope *scope, const struct ast_column *column,
     struct expr **expr);

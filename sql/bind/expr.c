@@ -41,22 +41,31 @@ bind_const(struct binder *binder, const struct ast_const *node, struct expr **ex
     return bind_unsupported(binder, location, "bit strings are");
 }
 
+enum err
+bind_parameter(struct binder *binder, uint32_t number, int32_t location, struct expr **expr)
+{
+    struct plan_context *context = binder->context;
+    if (number >= context->param_max || binder->view_depth > 0) {
+        return bind_error(
+            binder, location, ERR_UNDEFINED_PARAMETER, "there is no parameter $%u", number + 1);
+    }
+    while (context->param_count <= number) {
+        context->param_types[context->param_count++] = 0;
+    }
+    oid_t type = context->param_types[number];
+    *expr = expr_new(binder, EXPR_PARAM, type == 0 ? TYPE_UNKNOWN : type, -1, location);
+    (*expr)->param = number;
+    return ERR_OK;
+}
+
 static enum err
 bind_param(struct binder *binder, const struct ast_param *node, struct expr **expr)
 {
-    struct plan_context *context = binder->context;
-    int32_t location = node->node.location;
-    if (node->number == 0 || node->number > context->param_max || binder->view_depth > 0) {
+    if (node->number == 0) {
         return bind_error(
-            binder, location, ERR_UNDEFINED_PARAMETER, "there is no parameter $%u", node->number);
+            binder, node->node.location, ERR_UNDEFINED_PARAMETER, "there is no parameter $0");
     }
-    while (context->param_count < node->number) {
-        context->param_types[context->param_count++] = 0;
-    }
-    oid_t type = context->param_types[node->number - 1];
-    *expr = expr_new(binder, EXPR_PARAM, type == 0 ? TYPE_UNKNOWN : type, -1, location);
-    (*expr)->param = node->number - 1;
-    return ERR_OK;
+    return bind_parameter(binder, node->number - 1, node->node.location, expr);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */

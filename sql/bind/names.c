@@ -282,6 +282,26 @@ system_column(struct binder *binder, const struct from_item *item, const char *n
     return NULL;
 }
 
+/* A parameter of this name (plan_context); *expr stays NULL if there is none. */
+static enum err
+named_parameter(
+    struct binder *binder, const char *routine, const char *name, int32_t at, struct expr **expr)
+{
+    const struct plan_context *context = binder->context;
+    *expr = NULL;
+    if (binder->view_depth > 0 ||
+        (routine != NULL &&
+            (context->routine_name == NULL || strcmp(routine, context->routine_name) != 0))) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < context->param_name_count; i++) {
+        if (context->param_names[i] != NULL && strcmp(context->param_names[i], name) == 0) {
+            return bind_parameter(binder, i, at, expr);
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err
 qualified_column(
     struct binder *binder, struct scope *scope, const struct ast_column *column, struct expr **expr)
@@ -291,7 +311,14 @@ qualified_column(
     const char *table = column->parts[column->count - 2];
     const char *schema = column->count > 2 ? column->parts[column->count - 3] : NULL;
     struct from_item *item;
-    TRY(scope_item(binder, scope, schema, table, location, &item));
+    enum err err = scope_item(binder, scope, schema, table, location, &item);
+    if (err == ERR_UNDEFINED_TABLE && schema == NULL) {
+        TRY(named_parameter(binder, table, name, location, expr));
+        if (*expr != NULL) {
+            return ERR_OK;
+        }
+    }
+    TRY(err);
     uint32_t found = item_find(binder, item, name, location, expr);
     if (found == 1) {
         note_column(binder, item, name, location);
@@ -341,6 +368,10 @@ scope_column(
             }
             return ERR_OK;
         }
+    }
+    TRY(named_parameter(binder, NULL, name, location, expr));
+    if (*expr != NULL) {
+        return ERR_OK;
     }
     for (struct scope *at = scope; at != NULL; at = at->parent) {
         struct from_item *item = items_by_alias(&at->items, NULL, name);

@@ -429,6 +429,11 @@ struct plan_context {
     oid_t *param_types;
     uint32_t param_count; /* known so far; binding may extend up to param_max */
     uint32_t param_max;
+    /* Names of the first parameters (NULL: this one has none), for texts that say them by name as
+     * the bodies of SQL functions do: `name`, or `routine_name.name`. A column goes before. */
+    const char *const *param_names;
+    uint32_t param_name_count;
+    const char *routine_name; /* or NULL */
     /* Values of the first parameters, if they are known: for estimates alone. */
     const struct datum *param_values;
     uint32_t param_value_count;

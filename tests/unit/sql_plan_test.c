@@ -33,6 +33,7 @@ struct fixture {
     struct eval_env env;
     struct arena arena;
     struct diag diag;
+    const char *const *param_names; /* two */
 };
 
 static const struct ast_statement *
@@ -90,7 +91,10 @@ plan(struct fixture *f, const char *sql, struct buffer *explained)
         .db = f->db,
         .text = sql,
         .param_types = params,
-        .param_max = 8};
+        .param_max = 8,
+        .param_names = f->param_names,
+        .param_name_count = f->param_names == NULL ? 0 : 2,
+        .routine_name = "f"};
     struct plan *made = NULL;
     enum err err = plan_make(f->task, &context, parse(f, sql)->body, &made);
     if (err == ERR_OK) {
@@ -300,6 +304,25 @@ test_refusals(struct fixture *f)
     refuse(f, "select $2", "42P18");
 }
 
+/* The body of an SQL function says its parameters by name. */
+static void
+test_named_parameters(struct fixture *f)
+{
+    static const char *const names[] = {"amount", "id"};
+    refuse(f, "select id from t where b = amount", "42703");
+    f->param_names = names;
+    expect(f, "select b from t where id = amount",
+        "Index Scan using t_pkey on t\n"
+        "  Index Cond: (id = $1)\n");
+    expect(f, "update t set b = b + f.amount where id = f.id",
+        "Update on t\n"
+        "  ->  Index Scan using t_pkey on t\n"
+        "        Index Cond: (id = $2)\n");
+    refuse(f, "select b from t where id = g.amount", "42P01");
+    refuse(f, "select f.nothing from t", "42P01");
+    f->param_names = NULL;
+}
+
 static void
 run(struct task *task, void *arg)
 {
@@ -318,6 +341,7 @@ run(struct task *task, void *arg)
     test_joins(&f);
     test_changes(&f);
     test_refusals(&f);
+    test_named_parameters(&f);
     ASSERT(failures == 0);
     txn_delete(task, f.txn);
     catalog_close(f.store);
