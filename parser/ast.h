@@ -93,6 +93,8 @@ enum ast_kind {
     AST_CREATE_DATABASE,
     AST_CREATE_ROLE,
     AST_CREATE_ENUM,
+    AST_ALTER_ENUM,
+    AST_CREATE_DOMAIN,
     AST_DROP,
     AST_ALTER_TABLE, /* also ALTER INDEX, VIEW, SEQUENCE where the action is one of its */
     AST_ALTER_SEQUENCE,
@@ -911,6 +913,24 @@ struct ast_create_enum {
     struct ast_list *values; /* AST_CONST strings */
 };
 
+struct ast_alter_enum {
+    struct ast_node node;
+    struct ast_table *type;
+    const char *value;
+    const char *rename_to; /* RENAME VALUE; NULL: ADD VALUE */
+    bool if_not_exists;
+    const char *neighbor; /* NULL: at the end */
+    bool before;
+};
+
+struct ast_create_domain {
+    struct ast_node node;
+    struct ast_table *domain;
+    struct ast_type *type;
+    const char *collation;
+    struct ast_list *constraints; /* AST_CONSTRAINT */
+};
+
 enum ast_object {
     AST_OBJECT_TABLE,
     AST_OBJECT_INDEX,
@@ -919,6 +939,7 @@ enum ast_object {
     AST_OBJECT_SEQUENCE,
     AST_OBJECT_SCHEMA,
     AST_OBJECT_TYPE,
+    AST_OBJECT_DOMAIN,
     AST_OBJECT_DATABASE,
     AST_OBJECT_ROLE,
     AST_OBJECT_COLUMN,
@@ -1344,6 +1365,8 @@ struct ast_statement {
     X(create_database, AST_CREATE_DATABASE)  \
     X(create_role, AST_CREATE_ROLE)          \
     X(create_enum, AST_CREATE_ENUM)          \
+    X(alter_enum, AST_ALTER_ENUM)            \
+    X(create_domain, AST_CREATE_DOMAIN)      \
     X(drop, AST_DROP)                        \
     X(alter_table, AST_ALTER_TABLE)          \
     X(alter_sequence, AST_ALTER_SEQUENCE)    \

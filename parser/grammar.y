@@ -1621,6 +1621,40 @@ opt_enum_values(A) ::= enum_values(L). { A = L; }
 %type enum_values {struct ast_list *}
 enum_values(A) ::= SCONST(T). { A = parser__list(p, parser__string(p, AST_CONST_STRING, T)); }
 enum_values(A) ::= enum_values(L) COMMA SCONST(T). { A = parser__append(p, L, parser__string(p, AST_CONST_STRING, T)); }
+utility_stmt(A) ::= ALTER(K) TYPE qualified_name(T) ADD VALUE if_not_exists(X) SCONST(V) enum_neighbor(N). {
+    struct ast_alter_enum *alter = NEW(AST_ALTER_ENUM, alter_enum, HERE(K));
+    alter->type = (struct ast_table *)T; alter->value = V.text; alter->if_not_exists = X; alter->neighbor = N.name; alter->before = N.before;
+    A = NODE(alter);
+}
+utility_stmt(A) ::= ALTER(K) TYPE qualified_name(T) RENAME VALUE SCONST(V) TO SCONST(N). {
+    struct ast_alter_enum *alter = NEW(AST_ALTER_ENUM, alter_enum, HERE(K));
+    alter->type = (struct ast_table *)T; alter->value = V.text; alter->rename_to = N.text;
+    A = NODE(alter);
+}
+%type enum_neighbor {struct {const char *name; bool before;}}
+enum_neighbor(A) ::= . { A.name = NULL; A.before = false; }
+enum_neighbor(A) ::= BEFORE SCONST(T). { A.name = T.text; A.before = true; }
+enum_neighbor(A) ::= AFTER SCONST(T). { A.name = T.text; A.before = false; }
+
+utility_stmt(A) ::= CREATE(K) DOMAIN qualified_name(N) opt_as typename(T) column_quals(Q). {
+    struct ast_create_domain *create = NEW(AST_CREATE_DOMAIN, create_domain, HERE(K));
+    create->domain = (struct ast_table *)N; create->type = T; create->constraints = Q.list; create->collation = Q.collation;
+    A = NODE(create);
+}
+utility_stmt(A) ::= ALTER(K) DOMAIN qualified_name(T) domain_action(L). { A = parser__alter(p, AST_OBJECT_DOMAIN, false, T, parser__list(p, L), HERE(K)); }
+domain_action(A) ::= alter_object_action(X). { A = X; }
+domain_action(A) ::= SET(K) DEFAULT mark(S) a_expr(E). {
+    struct ast_alter_action *action = (struct ast_alter_action *)parser__action(p, AST_ALTER_SET_DEFAULT, NULL, HERE(K));
+    action->expr = E;
+    parser__range(p, S, (int32_t)p->prev_end, &action->expr_start, &action->expr_size);
+    A = NODE(action);
+}
+domain_action(A) ::= DROP(K) DEFAULT. { A = parser__action(p, AST_ALTER_DROP_DEFAULT, NULL, HERE(K)); }
+domain_action(A) ::= SET(K) NOT NULL. { A = parser__action(p, AST_ALTER_SET_NOT_NULL, NULL, HERE(K)); }
+domain_action(A) ::= DROP(K) NOT NULL. { A = parser__action(p, AST_ALTER_DROP_NOT_NULL, NULL, HERE(K)); }
+domain_action(A) ::= ADD(K) table_constraint(C). { A = parser__action(p, AST_ALTER_ADD_CONSTRAINT, NULL, HERE(K)); ((struct ast_alter_action *)A)->constraint = (struct ast_constraint *)C; }
+domain_action(A) ::= DROP(K) CONSTRAINT if_exists(X) col_id(N) opt_cascade(C). { A = parser__action(p, AST_ALTER_DROP_CONSTRAINT, N.text, HERE(K)); ((struct ast_alter_action *)A)->cascade = C; ((struct ast_alter_action *)A)->if_exists = X; }
+domain_action(A) ::= VALIDATE(K) CONSTRAINT col_id(N). { A = parser__action(p, AST_ALTER_VALIDATE_CONSTRAINT, N.text, HERE(K)); }
 
 /* ---- DROP, ALTER, RENAME --------------------------------------------------------------------- */
 
@@ -1645,6 +1679,7 @@ object_type(A) ::= MATERIALIZED VIEW. { A = AST_OBJECT_MATERIALIZED_VIEW; }
 object_type(A) ::= SEQUENCE. { A = AST_OBJECT_SEQUENCE; }
 object_type(A) ::= SCHEMA. { A = AST_OBJECT_SCHEMA; }
 object_type(A) ::= TYPE. { A = AST_OBJECT_TYPE; }
+object_type(A) ::= DOMAIN. { A = AST_OBJECT_DOMAIN; }
 object_type(A) ::= EXTENSION. { A = AST_OBJECT_EXTENSION; }
 
 utility_stmt(A) ::= ALTER(K) TABLE if_exists(X) relation_expr(T) alter_actions(L). { A = parser__alter(p, AST_OBJECT_TABLE, X, T, L, HERE(K)); }
@@ -1744,6 +1779,7 @@ utility_stmt(A) ::= ALTER(K) INDEX if_exists(X) qualified_name(T) RENAME TO col_
 utility_stmt(A) ::= ALTER(K) VIEW if_exists(X) qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_VIEW, X, T, NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) SEQUENCE if_exists(X) qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_SEQUENCE, X, T, NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) TYPE qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_TYPE, false, T, NULL, N.text, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) DOMAIN qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_DOMAIN, false, T, NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) SCHEMA col_id(O) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_SCHEMA, false, parser__table(p, parser__any_name(p, O)), NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) DATABASE col_id(O) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_DATABASE, false, parser__table(p, parser__any_name(p, O)), NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) role_word role_name(O) RENAME TO role_id(N). { A = parser__rename(p, AST_OBJECT_ROLE, false, parser__table(p, parser__any_name(p, O)), NULL, N.text, HERE(K)); }
@@ -2218,11 +2254,13 @@ unreserved_keyword(A) ::= ACCESS(T). { A = T; }
 unreserved_keyword(A) ::= ACTION(T). { A = T; }
 unreserved_keyword(A) ::= ADD(T). { A = T; }
 unreserved_keyword(A) ::= ADMIN(T). { A = T; }
+unreserved_keyword(A) ::= AFTER(T). { A = T; }
 unreserved_keyword(A) ::= ALTER(T). { A = T; }
 unreserved_keyword(A) ::= ALWAYS(T). { A = T; }
 unreserved_keyword(A) ::= ASENSITIVE(T). { A = T; }
 unreserved_keyword(A) ::= AT(T). { A = T; }
 unreserved_keyword(A) ::= BACKWARD(T). { A = T; }
+unreserved_keyword(A) ::= BEFORE(T). { A = T; }
 unreserved_keyword(A) ::= BEGIN(T). { A = T; }
 unreserved_keyword(A) ::= BY(T). { A = T; }
 unreserved_keyword(A) ::= CACHE(T). { A = T; }
@@ -2263,6 +2301,7 @@ unreserved_keyword(A) ::= DELIMITERS(T). { A = T; }
 unreserved_keyword(A) ::= DISABLE(T). { A = T; }
 unreserved_keyword(A) ::= DISCARD(T). { A = T; }
 unreserved_keyword(A) ::= DOCUMENT(T). { A = T; }
+unreserved_keyword(A) ::= DOMAIN(T). { A = T; }
 unreserved_keyword(A) ::= DOUBLE(T). { A = T; }
 unreserved_keyword(A) ::= DROP(T). { A = T; }
 unreserved_keyword(A) ::= ENABLE(T). { A = T; }
@@ -2590,6 +2629,7 @@ bare_label_keyword(A) ::= ACCESS(T). { A = T; }
 bare_label_keyword(A) ::= ACTION(T). { A = T; }
 bare_label_keyword(A) ::= ADD(T). { A = T; }
 bare_label_keyword(A) ::= ADMIN(T). { A = T; }
+bare_label_keyword(A) ::= AFTER(T). { A = T; }
 bare_label_keyword(A) ::= ALL(T). { A = T; }
 bare_label_keyword(A) ::= ALTER(T). { A = T; }
 bare_label_keyword(A) ::= ALWAYS(T). { A = T; }
@@ -2603,6 +2643,7 @@ bare_label_keyword(A) ::= ASYMMETRIC(T). { A = T; }
 bare_label_keyword(A) ::= AT(T). { A = T; }
 bare_label_keyword(A) ::= AUTHORIZATION(T). { A = T; }
 bare_label_keyword(A) ::= BACKWARD(T). { A = T; }
+bare_label_keyword(A) ::= BEFORE(T). { A = T; }
 bare_label_keyword(A) ::= BEGIN(T). { A = T; }
 bare_label_keyword(A) ::= BETWEEN(T). { A = T; }
 bare_label_keyword(A) ::= BIGINT(T). { A = T; }
@@ -2672,6 +2713,7 @@ bare_label_keyword(A) ::= DISCARD(T). { A = T; }
 bare_label_keyword(A) ::= DISTINCT(T). { A = T; }
 bare_label_keyword(A) ::= DO(T). { A = T; }
 bare_label_keyword(A) ::= DOCUMENT(T). { A = T; }
+bare_label_keyword(A) ::= DOMAIN(T). { A = T; }
 bare_label_keyword(A) ::= DOUBLE(T). { A = T; }
 bare_label_keyword(A) ::= DROP(T). { A = T; }
 bare_label_keyword(A) ::= ELSE(T). { A = T; }

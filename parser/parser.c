@@ -317,11 +317,11 @@ at_statement_end(const struct scan_token *token)
 
 /* Two-word commands of PostgreSQL that the grammar leaves out: CREATE, ALTER or DROP and this. */
 static const char *const unsupported_objects[] = {"access method", "aggregate", "cast", "collation",
-    "constraint trigger", "conversion", "default conversion", "default privileges", "domain",
-    "event trigger", "extension", "foreign data wrapper", "foreign table", "function", "language",
-    "large object", "operator", "owned", "policy", "procedural language", "procedure",
-    "publication", "routine", "rule", "server", "statistics", "subscription", "tablespace",
-    "text search", "transform", "trigger", "trusted language", "user mapping"};
+    "constraint trigger", "conversion", "default conversion", "default privileges", "event trigger",
+    "extension", "foreign data wrapper", "foreign table", "function", "language", "large object",
+    "operator", "owned", "policy", "procedural language", "procedure", "publication", "routine",
+    "rule", "server", "statistics", "subscription", "tablespace", "text search", "transform",
+    "trigger", "trusted language", "user mapping"};
 
 /* Reads words, folded and joined by blanks, into `to`. */
 static void
@@ -401,10 +401,9 @@ unsupported_clause(struct parser *p, uint32_t statement_start)
         {"create type", "("},
         {"create type", "range"},
         {"create type", ""},
-        {"alter type", "add"},
+        {"alter type", "attribute"},
         {"alter type", "alter"},
         {"alter type", "drop"},
-        {"alter type", "rename"},
         {"alter table", "attach"},
         {"alter table", "detach"},
         {"alter table", "of"},
@@ -413,7 +412,6 @@ unsupported_clause(struct parser *p, uint32_t statement_start)
         {"comment on", "function"},
         {"comment on", "procedure"},
         {"comment on", "operator"},
-        {"comment on", "domain"},
         {"comment on", "trigger"},
         {"comment on", "rule"},
         {"comment on", "cast"},

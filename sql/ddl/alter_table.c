@@ -795,6 +795,9 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
     if (statement->object == AST_OBJECT_INDEX) {
         return alter_index(ddl, statement);
     }
+    if (statement->object == AST_OBJECT_DOMAIN || statement->object == AST_OBJECT_TYPE) {
+        return ddl__unsupported(ddl, "this form of ALTER of a type", -1);
+    }
     const struct relation *table;
     TRY(ddl__lock_relation(
         ddl, statement->table, TXN_ACCESS_EXCLUSIVE, statement->if_exists, &table));

@@ -204,6 +204,8 @@ drop_tag(const struct ast_drop *statement)
         return "DROP SCHEMA";
     case AST_OBJECT_TYPE:
         return "DROP TYPE";
+    case AST_OBJECT_DOMAIN:
+        return "DROP DOMAIN";
     case AST_OBJECT_DATABASE:
         return "DROP DATABASE";
     case AST_OBJECT_ROLE:
@@ -233,6 +235,8 @@ alter_tag(enum ast_object object)
         return "ALTER SCHEMA";
     case AST_OBJECT_TYPE:
         return "ALTER TYPE";
+    case AST_OBJECT_DOMAIN:
+        return "ALTER DOMAIN";
     case AST_OBJECT_DATABASE:
         return "ALTER DATABASE";
     case AST_OBJECT_ROLE:
@@ -263,6 +267,10 @@ tag_of(const struct ast_node *node)
         return "CREATE ROLE";
     case AST_CREATE_ENUM:
         return "CREATE TYPE";
+    case AST_ALTER_ENUM:
+        return "ALTER TYPE";
+    case AST_CREATE_DOMAIN:
+        return "CREATE DOMAIN";
     case AST_ALTER_SEQUENCE:
         return "ALTER SEQUENCE";
     case AST_ALTER_ROLE:

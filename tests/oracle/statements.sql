@@ -552,8 +552,12 @@ alter system reset x
 alter system reset all
 alter type t rename to u
 alter type t owner to u
--- refused: ALTER TYPE's values and attributes
 alter type t add value 'x'
+alter type s.t add value if not exists 'x' before 'y'
+alter type t add value 'x' after 'y'
+alter type t rename value 'a' to 'b'
+-- refused: ALTER TYPE's attributes
+alter type t add attribute x int
 truncate t
 truncate table only t, u restart identity cascade
 truncate t continue identity restrict
@@ -798,6 +802,14 @@ create trigger x before insert on t for each row execute function f()
 create extension x
 create extension if not exists x with schema s
 create domain d as int check (value > 0)
+create domain s.d numeric(10, 2) not null default 0 constraint c check (value > 0)
+alter domain d set default 1
+alter domain d drop not null
+alter domain d add constraint c check (value < 5) not valid
+alter domain d drop constraint if exists c cascade
+alter domain d rename to e
+drop domain if exists d, e cascade
+comment on domain d is 'x'
 create rule r as on insert to t do instead (select 1; select 2)
 create policy p on t
 create aggregate a (int) (sfunc = f, stype = int)

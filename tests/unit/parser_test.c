@@ -325,7 +325,7 @@ unknown_commands_are_refused_by_name(void **state)
     assert_int_equal(list->count, 2);
     const struct ast_unsupported *node = ast_as_unsupported(ast_as_statement(list->items[0])->body);
     assert_string_equal(node->what, "CREATE FUNCTION");
-    refuse("alter type t add value 'x'", ERR_FEATURE_NOT_SUPPORTED, 14,
+    refuse("alter type t add attribute x int", ERR_FEATURE_NOT_SUPPORTED, 18,
         "this form of ALTER TYPE is not supported");
 }
 
