@@ -31,6 +31,7 @@ struct host_rules {
     struct host_rules *older;
 };
 
+static const char rules_file[] = "tusk_hba.conf";
 static const char default_rules[] =
     "# Who may connect from where, and how they prove who they are. The first line that fits "
     "decides.\n"
@@ -103,58 +104,24 @@ parse_line(struct arena *arena, char *line, bool *bad)
     return rule;
 }
 
-/* Whole under its name, or not there: half of the rules are other rules. */
-static enum err
-write_default(struct task *task, const char *directory, const char *path, struct arena *arena,
-    struct diag *diag)
-{
-    struct world_file *file = NULL;
-    char *temporary = arena_printf(arena, "%s.new", path);
-    TRY(world_file_open(task, temporary, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &file, diag));
-    enum err err = world_file_write(task, file, 0, default_rules, sizeof default_rules - 1, diag);
-    if (err == ERR_OK) {
-        world_file_sync(task, file);
-    }
-    world_file_close(task, file);
-    TRY(err);
-    TRY(world_rename(task, temporary, path, diag));
-    world_sync_directory(task, directory);
-    return ERR_OK;
-}
-
-static enum err
-read_text(struct task *task, const char *path, struct arena *arena, char **text, struct diag *diag)
-{
-    struct world_file *file = NULL;
-    uint64_t size = 0;
-    size_t got = 0;
-    TRY(world_file_open(task, path, WORLD_FILE_READ, &file, diag));
-    enum err err = world_file_size(task, file, &size, diag);
-    if (err == ERR_OK && size > RULES_SIZE_MAX) {
-        err = diag_set(diag, ERR_CONFIG_FILE, "file \"%s\" is too large", path);
-    }
-    if (err == ERR_OK) {
-        *text = arena_alloc(arena, (size_t)size + 1);
-        err = world_file_read(task, file, 0, *text, (size_t)size, &got, diag);
-    }
-    world_file_close(task, file);
-    return err;
-}
-
 enum err
 host_rules_read(struct task *task, const char *directory, struct host_rules *older,
     struct host_rules **rules_out, struct diag *diag)
 {
     struct host_rules *rules = mem_zalloc(sizeof *rules);
     arena_create(&rules->arena, "host rules");
-    char *path = arena_printf(&rules->arena, "%s/tusk_hba.conf", directory);
+    char *path = arena_printf(&rules->arena, "%s/%s", directory, rules_file);
+    struct buffer bytes = {0};
     enum err err = world_file_exists(task, path)
                        ? ERR_OK
-                       : write_default(task, directory, path, &rules->arena, diag);
-    char *text = NULL;
+                       : world_file_replace(task, directory, rules_file, default_rules,
+                             sizeof default_rules - 1, diag);
     if (err == ERR_OK) {
-        err = read_text(task, path, &rules->arena, &text, diag);
+        err = world_file_read_all(task, path, RULES_SIZE_MAX, &bytes, diag);
     }
+    char *text =
+        err == ERR_OK ? arena_strndup(&rules->arena, (const char *)bytes.data, bytes.size) : NULL;
+    buffer_destroy(&bytes);
     struct host_rule **end = &rules->first;
     int number = 1;
     for (char *line = text; err == ERR_OK && line != NULL; number++) {

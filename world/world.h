@@ -255,6 +255,14 @@ void world_sync_directory(struct task *task, const char *path);
 enum err world_list_directory(struct task *task, const char *path,
     void (*each)(void *arg, const char *name), void *arg, struct diag *diag);
 bool world_file_exists(struct task *task, const char *path);
+/* All of a small file, added to `bytes`. size_max: the largest that is taken; a larger one is
+ * ERR_CONFIG_FILE. */
+enum err world_file_read_all(
+    struct task *task, const char *path, size_t size_max, struct buffer *bytes, struct diag *diag);
+/* Puts a small file under its name, whole or not at all, by way of "<path>.new" in the same
+ * directory. Durable on return. */
+enum err world_file_replace(struct task *task, const char *directory, const char *name,
+    const void *bytes, size_t size, struct diag *diag);
 /* Does the file's path still lead to it? False: it was removed or replaced under our hands. */
 bool world_file_in_place(struct task *task, const struct world_file *file);
 /* A directory for temporary files: made if it is missing, and emptied of the files in it. */

@@ -2,6 +2,7 @@
 #include "parser/deparse.h"
 #include "parser/parser.h"
 #include "sql/catalog/catalog_internal.h"
+#include "sql/catalog/foreign_key.h"
 
 static void
 add_column(struct arena *arena, const struct relation *table, const struct index *index,
@@ -75,20 +76,11 @@ add_names(struct arena *arena, const struct relation *table, const uint16_t *col
     buffer_add_text(to, ")");
 }
 
-static const char *
-action_words(char action)
+static void
+add_action(struct buffer *to, const char *when, char action)
 {
-    switch (action) {
-    case FOREIGN_RESTRICT:
-        return "RESTRICT";
-    case FOREIGN_CASCADE:
-        return "CASCADE";
-    case FOREIGN_SET_NULL:
-        return "SET NULL";
-    case FOREIGN_SET_DEFAULT:
-        return "SET DEFAULT";
-    default:
-        return NULL;
+    if (action != FOREIGN_NO_ACTION) {
+        buffer_printf(to, " %s %s", when, foreign_key_action_words(action));
     }
 }
 
@@ -107,12 +99,8 @@ foreign_key_definition(struct arena *arena, const struct catalog *catalog,
     buffer_add_text(&to, parser_quote_ident(arena, other->name));
     add_names(arena, other, key->referenced_columns, key->column_count, &to);
     buffer_add_text(&to, key->full ? " MATCH FULL" : "");
-    if (action_words(key->on_update) != NULL) {
-        buffer_printf(&to, " ON UPDATE %s", action_words(key->on_update));
-    }
-    if (action_words(key->on_delete) != NULL) {
-        buffer_printf(&to, " ON DELETE %s", action_words(key->on_delete));
-    }
+    add_action(&to, "ON UPDATE", key->on_update);
+    add_action(&to, "ON DELETE", key->on_delete);
     if (key->set_count > 0) {
         buffer_add_text(&to, " ");
         add_names(arena, key->table, key->set_columns, key->set_count, &to);

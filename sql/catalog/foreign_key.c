@@ -279,3 +279,20 @@ foreign_key_in_use(struct arena *arena, const struct eval_env *env, const struct
     name_it(key, diag);
     return err;
 }
+
+const char *
+foreign_key_action_words(char action)
+{
+    switch (action) {
+    case FOREIGN_RESTRICT:
+        return "RESTRICT";
+    case FOREIGN_CASCADE:
+        return "CASCADE";
+    case FOREIGN_SET_NULL:
+        return "SET NULL";
+    case FOREIGN_SET_DEFAULT:
+        return "SET DEFAULT";
+    default:
+        return "NO ACTION";
+    }
+}

@@ -45,4 +45,7 @@ enum err foreign_key_mixed(const struct foreign_key *key, struct diag *diag);
 enum err foreign_key_in_use(struct arena *arena, const struct eval_env *env,
     const struct foreign_key *key, const struct datum *row, struct diag *diag);
 
+/* "CASCADE" and the like; "NO ACTION" for that. */
+const char *foreign_key_action_words(char action);
+
 #endif /* SQL_CATALOG_FOREIGN_KEY_H */

@@ -3,6 +3,7 @@
  *
  * As in PostgreSQL, NOT NULL of a column is shown as a check constraint with a made-up name.
  */
+#include "sql/catalog/foreign_key.h"
 #include "sql/catalog/virtual_internal.h"
 
 #define SET(column, value) (row->values[column] = (value))
@@ -348,23 +349,6 @@ virtual__is_key_column_usage(struct virtual_row *row)
     return ERR_OK;
 }
 
-static const char *
-rule(char action)
-{
-    switch (action) {
-    case FOREIGN_RESTRICT:
-        return "RESTRICT";
-    case FOREIGN_CASCADE:
-        return "CASCADE";
-    case FOREIGN_SET_NULL:
-        return "SET NULL";
-    case FOREIGN_SET_DEFAULT:
-        return "SET DEFAULT";
-    default:
-        return "NO ACTION";
-    }
-}
-
 enum err
 virtual__is_referential_constraints(struct virtual_row *row)
 {
@@ -385,8 +369,10 @@ virtual__is_referential_constraints(struct virtual_row *row)
             }
             SET(is_referential_constraints_match_option,
                 virtual__text(key->full ? "FULL" : "NONE"));
-            SET(is_referential_constraints_update_rule, virtual__text(rule(key->on_update)));
-            SET(is_referential_constraints_delete_rule, virtual__text(rule(key->on_delete)));
+            SET(is_referential_constraints_update_rule,
+                virtual__text(foreign_key_action_words(key->on_update)));
+            SET(is_referential_constraints_delete_rule,
+                virtual__text(foreign_key_action_words(key->on_delete)));
             TRY(virtual__emit(row));
         }
     }

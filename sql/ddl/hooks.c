@@ -4,11 +4,10 @@
 #include "sql/exec/exec.h"
 #include "sql/plan/plan.h"
 
-static enum err
-bind(struct task *task, struct ddl_context *context, const char *text,
-    const struct relation *relation, oid_t type, int32_t typmod, struct expr **expr)
+static struct plan_context
+plan_context_of(struct ddl_context *context, const char *text)
 {
-    struct plan_context plan = {
+    return (struct plan_context){
         .arena = context->arena,
         .diag = context->diag,
         .catalog = context->env->catalog,
@@ -16,6 +15,13 @@ bind(struct task *task, struct ddl_context *context, const char *text,
         .db = context->db,
         .text = text,
     };
+}
+
+static enum err
+bind(struct task *task, struct ddl_context *context, const char *text,
+    const struct relation *relation, oid_t type, int32_t typmod, struct expr **expr)
+{
+    struct plan_context plan = plan_context_of(context, text);
     return plan_bind_expression(task, &plan, text, relation, 0, type, typmod, expr);
 }
 
@@ -30,14 +36,7 @@ describe_view(struct task *task, struct ddl_context *context, const char *text,
     const struct ast_select *query, const struct view_rename *rename,
     struct view_definition *definition)
 {
-    struct plan_context plan = {
-        .arena = context->arena,
-        .diag = context->diag,
-        .catalog = context->env->catalog,
-        .env = context->env,
-        .db = context->db,
-        .text = text,
-    };
+    struct plan_context plan = plan_context_of(context, text);
     return plan_describe_view(task, &plan, query, rename, definition);
 }
 

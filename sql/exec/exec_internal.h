@@ -400,11 +400,26 @@ exec__set_nulls(struct exec *x, const struct reg_list *list)
     }
 }
 
-/* What to do with an outer row when its last candidate has been looked at. */
+/*
+ * What a join does when it has looked for the outer row's next pair: `pair` says whether it found
+ * one, *has_outer becomes false when the outer row is through, *matched says whether it ever had a
+ * pair. True: there is a row to give (with nulls for the inner columns if there was no pair).
+ */
 static inline bool
-exec__gives_unmatched(enum join_kind kind, bool matched)
+exec__join_gives(struct exec *x, const struct node *node, bool pair, bool *has_outer, bool *matched)
 {
-    return !matched && (kind == JOIN_LEFT || kind == JOIN_FULL || kind == JOIN_ANTI);
+    enum join_kind kind = node->code->plan->join.kind;
+    if (pair) {
+        *matched = true;
+        *has_outer = kind != JOIN_ANTI && kind != JOIN_SEMI;
+        return kind != JOIN_ANTI;
+    }
+    *has_outer = false;
+    if (*matched || (kind != JOIN_LEFT && kind != JOIN_FULL && kind != JOIN_ANTI)) {
+        return false;
+    }
+    exec__set_nulls(x, &node->code->nulls[1]);
+    return true;
 }
 
 static inline bool

@@ -378,20 +378,7 @@ next_of_batch(struct task *task, struct exec *x, struct hash_state *state, bool 
         }
         bool pair = false;
         TRY(match(task, x, state, &pair));
-        if (!pair) {
-            state->has_outer = false;
-            if (exec__gives_unmatched(kind, state->matched)) {
-                exec__set_nulls(x, &state->node.code->nulls[1]);
-                *found = true;
-                return ERR_OK;
-            }
-            continue;
-        }
-        state->matched = true;
-        if (kind == JOIN_ANTI || kind == JOIN_SEMI) {
-            state->has_outer = false;
-        }
-        if (kind != JOIN_ANTI) {
+        if (exec__join_gives(x, &state->node, pair, &state->has_outer, &state->matched)) {
             *found = true;
             return ERR_OK;
         }

@@ -105,20 +105,7 @@ loop_next(struct task *task, struct exec *x, struct node *node, bool *found)
         }
         bool pair = false;
         TRY(loop_match(task, x, state, &pair));
-        if (!pair) {
-            state->has_outer = false;
-            if (exec__gives_unmatched(kind, state->matched)) {
-                exec__set_nulls(x, &node->code->nulls[1]);
-                *found = true;
-                return ERR_OK;
-            }
-            continue;
-        }
-        state->matched = true;
-        if (kind == JOIN_ANTI || kind == JOIN_SEMI) {
-            state->has_outer = false;
-        }
-        if (kind != JOIN_ANTI) {
+        if (exec__join_gives(x, node, pair, &state->has_outer, &state->matched)) {
             *found = true;
             return ERR_OK;
         }
@@ -302,7 +289,6 @@ static enum err
 merge_next(struct task *task, struct exec *x, struct node *node, bool *found)
 {
     struct merge_state *state = (struct merge_state *)(void *)node;
-    enum join_kind kind = node->code->plan->join.kind;
     for (;;) {
         if (!state->has_outer) {
             TRY(exec__next(task, x, node->children[0], found));
@@ -313,20 +299,7 @@ merge_next(struct task *task, struct exec *x, struct node *node, bool *found)
         }
         bool pair = false;
         TRY(merge_match(task, x, state, &pair));
-        if (!pair) {
-            state->has_outer = false;
-            if (exec__gives_unmatched(kind, state->matched)) {
-                exec__set_nulls(x, &node->code->nulls[1]);
-                *found = true;
-                return ERR_OK;
-            }
-            continue;
-        }
-        state->matched = true;
-        if (kind == JOIN_ANTI || kind == JOIN_SEMI) {
-            state->has_outer = false;
-        }
-        if (kind != JOIN_ANTI) {
+        if (exec__join_gives(x, node, pair, &state->has_outer, &state->matched)) {
             *found = true;
             return ERR_OK;
         }

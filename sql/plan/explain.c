@@ -22,9 +22,10 @@ struct explainer {
     void (*line)(void *arg, const char *text);
     void *arg;
     struct buffer text;
-    struct buffer *json; /* FORMAT JSON: where it goes; then there are no lines */
-    uint32_t json_depth; /* of the object being written */
-    bool json_first;     /* nothing is in it yet */
+    struct buffer *json;  /* FORMAT JSON: where it goes; then there are no lines */
+    uint32_t json_depth;  /* of the object being written */
+    bool json_first;      /* nothing is in it yet */
+    int64_t execution_us; /* below 0: not run */
 };
 
 /* ---- names of registers ------------------------------------------------------------------------
@@ -855,54 +856,58 @@ json_node(struct explainer *explainer, const struct plan_node *node, const char 
     json_close(explainer, "}");
 }
 
+static void
+explain_json(struct explainer *e, const struct plan_node *root)
+{
+    json_open(e, "[");
+    json_break(e);
+    json_open(e, "{");
+    json_key(e, "Plan");
+    json_node(e, root, NULL, NULL);
+    if (e->execution_us >= 0) {
+        json_number(e, "Execution Time", (double)e->execution_us / 1000, 3);
+    }
+    json_close(e, "}");
+    json_close(e, "]");
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
+
+/* `like` says how it is shown and to whom. */
+static void
+explain(const struct plan *plan, const struct explainer *like)
+{
+    struct arena arena;
+    arena_create(&arena, "explain");
+    struct explainer explainer = *like;
+    explainer.deparser.arena = &arena;
+    explainer.arena = &arena;
+    explainer.qualified = count_relations(plan->root) > 1;
+    explainer.pending = NONE;
+    name_node(&explainer, plan->root);
+    explainer.deparser.subplans.count = 0; /* numbered as they are shown */
+    if (explainer.json != NULL) {
+        explain_json(&explainer, plan->root);
+    } else {
+        explain_node(&explainer, plan->root, 0, false);
+    }
+    buffer_destroy(&explainer.text);
+    arena_destroy(&arena);
+}
 
 void
 plan_explain_json(const struct plan *plan, bool costs, const struct plan_counter *counters,
     int64_t execution_us, struct buffer *to)
 {
-    struct arena arena;
-    arena_create(&arena, "explain");
-    struct explainer explainer = {.deparser = {.arena = &arena},
-        .arena = &arena,
-        .costs = costs,
-        .qualified = count_relations(plan->root) > 1,
-        .counters = counters,
-        .pending = NONE,
-        .json = to};
-    name_node(&explainer, plan->root);
-    explainer.deparser.subplans.count = 0; /* numbered as they are shown */
-    json_open(&explainer, "[");
-    json_break(&explainer);
-    json_open(&explainer, "{");
-    json_key(&explainer, "Plan");
-    json_node(&explainer, plan->root, NULL, NULL);
-    if (execution_us >= 0) {
-        json_number(&explainer, "Execution Time", (double)execution_us / 1000, 3);
-    }
-    json_close(&explainer, "}");
-    json_close(&explainer, "]");
-    buffer_destroy(&explainer.text);
-    arena_destroy(&arena);
+    explain(
+        plan, &(struct explainer){
+                  .costs = costs, .counters = counters, .json = to, .execution_us = execution_us});
 }
 
 void
 plan_explain(const struct plan *plan, bool costs, const struct plan_counter *counters,
     void (*line)(void *arg, const char *text), void *arg)
 {
-    struct arena arena;
-    arena_create(&arena, "explain");
-    struct explainer explainer = {.deparser = {.arena = &arena},
-        .arena = &arena,
-        .costs = costs,
-        .qualified = count_relations(plan->root) > 1,
-        .counters = counters,
-        .pending = NONE,
-        .line = line,
-        .arg = arg};
-    name_node(&explainer, plan->root);
-    explainer.deparser.subplans.count = 0; /* numbered as they are shown */
-    explain_node(&explainer, plan->root, 0, false);
-    buffer_destroy(&explainer.text);
-    arena_destroy(&arena);
+    explain(
+        plan, &(struct explainer){.costs = costs, .counters = counters, .line = line, .arg = arg});
 }

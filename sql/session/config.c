@@ -211,29 +211,6 @@ read_next(struct reader *reader, bool *wrong)
     return false;
 }
 
-/* All of a file; nothing if it is not there. */
-static enum err
-read_file(struct task *task, const char *path, struct buffer *bytes, struct diag *diag)
-{
-    if (!world_file_exists(task, path)) {
-        return ERR_OK;
-    }
-    struct world_file *file = NULL;
-    TRY(world_file_open(task, path, WORLD_FILE_READ, &file, diag));
-    uint64_t size = 0;
-    size_t got = 0;
-    enum err err = world_file_size(task, file, &size, diag);
-    if (err == ERR_OK && size > FILE_SIZE_MAX) {
-        err = diag_set(diag, ERR_CONFIG_FILE, "configuration file \"%s\" is too large", path);
-    }
-    if (err == ERR_OK && size > 0) {
-        err = world_file_read(task, file, 0, buffer_reserve(bytes, size), size, &got, diag);
-        bytes->size = err == ERR_OK ? got : 0;
-    }
-    world_file_close(task, file);
-    return err;
-}
-
 void
 config__paths(const char *directory, char **main_path, char **auto_path)
 {
@@ -251,7 +228,9 @@ load_file(struct task *task, const char *directory, const char *name, enum confi
     char path[PATH_SIZE_MAX];
     struct buffer bytes = {0};
     (void)snprintf(path, sizeof path, "%s/%s", directory, name);
-    enum err err = read_file(task, path, &bytes, diag);
+    enum err err = world_file_exists(task, path)
+                       ? world_file_read_all(task, path, FILE_SIZE_MAX, &bytes, diag)
+                       : ERR_OK;
     struct reader reader = {.text = (const char *)bytes.data, .size = bytes.size};
     bool wrong = false;
     while (err == ERR_OK && read_next(&reader, &wrong)) {
@@ -301,31 +280,6 @@ sql_config_load(struct task *task, const char *directory, const char *const *arg
         return err;
     }
     *config_out = config;
-    return ERR_OK;
-}
-
-/* The new file is whole under its name, or the old one is. */
-static enum err
-replace_file(struct task *task, const char *directory, const char *name, const struct buffer *bytes,
-    struct diag *diag)
-{
-    char path[PATH_SIZE_MAX];
-    char temporary[PATH_SIZE_MAX];
-    struct world_file *file = NULL;
-    (void)snprintf(path, sizeof path, "%s/%s", directory, name);
-    (void)snprintf(temporary, sizeof temporary, "%s/%s.new", directory, name);
-    TRY(world_file_open(task, temporary, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &file, diag));
-    enum err err = world_file_truncate(task, file, 0, diag);
-    if (err == ERR_OK) {
-        err = world_file_write(task, file, 0, bytes->data, bytes->size, diag);
-    }
-    if (err == ERR_OK) {
-        world_file_sync(task, file);
-    }
-    world_file_close(task, file);
-    TRY(err);
-    TRY(world_rename(task, temporary, path, diag));
-    world_sync_directory(task, directory);
     return ERR_OK;
 }
 
@@ -411,7 +365,7 @@ sql_config_write_default(struct task *task, const char *directory, struct diag *
             add_setting(&bytes, setting);
         }
     }
-    enum err err = replace_file(task, directory, main_file, &bytes, diag);
+    enum err err = world_file_replace(task, directory, main_file, bytes.data, bytes.size, diag);
     buffer_destroy(&bytes);
     return err;
 }
@@ -443,7 +397,7 @@ config__alter(struct task *task, const char *directory, const char *name, const 
         }
     }
     if (err == ERR_OK) {
-        err = replace_file(task, directory, auto_file, &bytes, diag);
+        err = world_file_replace(task, directory, auto_file, bytes.data, bytes.size, diag);
     }
     buffer_destroy(&bytes);
     sql_config_release(config);
