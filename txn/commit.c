@@ -129,12 +129,6 @@ txn_has_snapshot(const struct txn *txn)
     return txn->has_snapshot;
 }
 
-bool
-txn_has_written(const struct txn *txn)
-{
-    return txn->log != NULL;
-}
-
 txn_id_t
 txn_id(const struct txn *txn)
 {

@@ -446,12 +446,6 @@ txn_db_schema_lsn(const struct txn_db *db)
 }
 
 lsn_t
-txn_db_durable_lsn(const struct txn_db *db)
-{
-    return wal_durable(db->wal);
-}
-
-lsn_t
 txn_db_visible_lsn(const struct txn_db *db)
 {
     return (lsn_t){atomic_load(&db->visible)};

@@ -112,7 +112,6 @@ bool txn_db_has_checkpoint(const struct txn_db *db);
 /* LSN of the last commit that was marked by txn_mark_schema_change; a cache of the catalog that
  * was read at a snapshot at or after this LSN, with this LSN unchanged since, is current. */
 lsn_t txn_db_schema_lsn(const struct txn_db *db);
-lsn_t txn_db_durable_lsn(const struct txn_db *db);
 lsn_t txn_db_visible_lsn(const struct txn_db *db); /* what a new snapshot would be */
 
 struct txn_db_stats {
@@ -169,7 +168,6 @@ void txn_set_read_only(struct txn *txn, bool read_only);
 /* Only before the first snapshot was taken (the caller says 25001 otherwise). */
 enum err txn_set_isolation(struct txn *txn, enum txn_isolation isolation, struct diag *diag);
 bool txn_has_snapshot(const struct txn *txn);
-bool txn_has_written(const struct txn *txn);
 txn_id_t txn_id(const struct txn *txn); /* 0 until the first write */
 
 /*

@@ -639,12 +639,6 @@ task_worker(const struct task *task)
     return task->worker_index;
 }
 
-const char *
-task_name(const struct task *task)
-{
-    return task->name;
-}
-
 void
 task_park(struct task *task, int64_t deadline_us)
 {

@@ -142,7 +142,6 @@ enum err task_spawn(struct world *world, int worker, const char *name, task_main
 
 struct world *task_world(const struct task *task);
 unsigned task_worker(const struct task *task);
-const char *task_name(const struct task *task);
 
 #define WORLD_NEVER INT64_MAX
 

@@ -410,7 +410,6 @@ struct expr *expr_call(struct binder *binder, const struct function *function,
 struct expr *expr_relabel(struct binder *binder, struct expr *expr, oid_t type);
 struct expr *expr_not(struct binder *binder, struct expr *expr);
 const struct operator_def *expr_operator(const struct expr *expr);
-bool expr_is_const(const struct expr *expr); /* EXPR_CONST */
 bool expr_is_null_const(const struct expr *expr);
 /* A call of an immutable function on constants becomes its value; an error stays for run time. */
 struct expr *expr_fold(struct binder *binder, struct expr *expr);
@@ -440,7 +439,6 @@ void bind_lock(struct binder *binder, const struct relation *relation, enum txn_
 
 /* resolve.c: types */
 bool type_can_coerce(oid_t from, oid_t to, enum cast_context context);
-bool expr_is_unknown(const struct binder *binder, const struct expr *expr);
 /* *done false (ERR_OK): there is no such cast; the caller has the words. */
 enum err bind_coerce(struct binder *binder, struct expr **expr, oid_t type, int32_t typmod,
     enum cast_context context, bool *done);

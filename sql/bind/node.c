@@ -210,12 +210,6 @@ expr_not(struct binder *binder, struct expr *expr)
 }
 
 bool
-expr_is_const(const struct expr *expr)
-{
-    return expr->kind == EXPR_CONST;
-}
-
-bool
 expr_is_null_const(const struct expr *expr)
 {
     return expr->kind == EXPR_CONST && expr->constant.null;

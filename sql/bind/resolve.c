@@ -19,13 +19,6 @@ type_can_coerce(oid_t from, oid_t to, enum cast_context context)
            array_can_coerce(from, to, context);
 }
 
-bool
-expr_is_unknown(const struct binder *binder, const struct expr *expr)
-{
-    (void)binder;
-    return expr->type == TYPE_UNKNOWN;
-}
-
 static enum err
 coerce_literal(struct binder *binder, struct expr **expr, oid_t type, int32_t typmod)
 {

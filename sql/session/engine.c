@@ -494,12 +494,6 @@ sql_session_env(struct sql_session *session)
     return &session->env;
 }
 
-const char *
-sql_session_setting(const struct sql_session *session, const char *name)
-{
-    return settings__value(session, name);
-}
-
 int64_t
 sql_session_idle_deadline(const struct sql_session *session)
 {

@@ -121,7 +121,6 @@ uint32_t sql_session_pid(const struct sql_session *session);
 /* 'I' idle, 'T' in a transaction block, 'E' in a failed one. */
 char sql_session_status(const struct sql_session *session);
 struct eval_env *sql_session_env(struct sql_session *session);
-const char *sql_session_setting(const struct sql_session *session, const char *name);
 /* Each reported setting through sink->parameter_status (start-up). */
 void sql_session_report_settings(struct sql_session *session);
 /* Those that have changed since they were last told; before each ReadyForQuery. */

@@ -114,13 +114,6 @@ like_scan(struct slice text, struct slice pattern, uint8_t escape, bool fold_cas
     return p == pattern.size;
 }
 
-bool
-like_match(struct slice text, struct slice pattern, uint8_t escape, bool fold_case)
-{
-    bool unfinished = false;
-    return like_scan(text, pattern, escape, fold_case, &unfinished);
-}
-
 static enum err
 like(struct eval *eval, const struct datum *args, int count, bool fold_case, bool negate,
     struct datum *result)

@@ -406,7 +406,4 @@ struct value_catalog_hooks {
 };
 extern const struct value_catalog_hooks *value_catalog_hooks;
 
-/* LIKE, for expressions and for the planner's prefix ranges. */
-bool like_match(struct slice text, struct slice pattern, uint8_t escape, bool fold_case);
-
 #endif /* SQL_VALUE_VALUE_H */
