@@ -74,6 +74,8 @@ enum ast_kind {
     AST_COLUMN_DEF,
     AST_CONSTRAINT,
     AST_LIKE_TABLE,
+    AST_SHARD,
+    AST_SHARD_LIST,
     AST_OPTION,
     AST_INDEX_COLUMN,
     AST_ALTER_ACTION,
@@ -98,6 +100,7 @@ enum ast_kind {
     AST_DROP,
     AST_ALTER_TABLE, /* also ALTER INDEX, VIEW, SEQUENCE where the action is one of its */
     AST_ALTER_SEQUENCE,
+    AST_ALTER_CLUSTER,
     AST_ALTER_ROLE,
     AST_ALTER_DATABASE,
     AST_ALTER_SYSTEM,
@@ -806,6 +809,31 @@ enum ast_on_commit {
     AST_ON_COMMIT_DROP,
 };
 
+/* SHARD BY HASH (column) BUCKETS n, RANGE (column) (constants ..), LIST (column) ((constants ..) ON
+ * 'node', ..), each with COLOCATE WITH another table; REPLICATED. */
+enum ast_shard_kind {
+    AST_SHARD_BY_HASH,
+    AST_SHARD_BY_RANGE,
+    AST_SHARD_BY_LIST,
+    AST_SHARD_EVERYWHERE,
+};
+
+/* A bucket of a LIST: its values, and where it shall be. */
+struct ast_shard_list {
+    struct ast_node node;
+    struct ast_list *values; /* expressions */
+    const char *on_node;     /* NULL: anywhere */
+};
+
+struct ast_shard {
+    struct ast_node node;
+    enum ast_shard_kind kind;
+    const char *column;
+    int32_t buckets;            /* HASH */
+    struct ast_list *entries;   /* RANGE: expressions, where buckets begin; LIST: AST_SHARD_LIST */
+    struct ast_table *colocate; /* or NULL */
+};
+
 struct ast_create_table {
     struct ast_node node;
     enum ast_persistence persistence;
@@ -814,6 +842,7 @@ struct ast_create_table {
     struct ast_list *elements; /* AST_COLUMN_DEF, AST_CONSTRAINT, AST_LIKE_TABLE, in order */
     struct ast_list *inherits; /* AST_TABLE: to be refused */
     const char *partition_by;  /* "range", "list", "hash": to be refused */
+    struct ast_shard *shard;   /* or NULL */
     struct ast_list *options;  /* AST_OPTION */
     enum ast_on_commit on_commit;
     const char *access_method;
@@ -979,6 +1008,8 @@ enum ast_alter_kind {
     AST_ALTER_SET_LOGGED,
     AST_ALTER_SET_UNLOGGED,
     AST_ALTER_REPLICA_IDENTITY, /* name: "full", "default", "nothing", "index" */
+    AST_ALTER_MOVE_BUCKETS,     /* options: bucket numbers (AST_CONST); name: to which node */
+    AST_ALTER_SPLIT_BUCKET,     /* expr: the value at which a bucket of a RANGE is cut in two */
     AST_ALTER_OTHER,            /* name: what PostgreSQL calls it; to be refused */
 };
 
@@ -1002,6 +1033,13 @@ struct ast_alter_table {
     bool if_exists;
     struct ast_table *table;
     struct ast_list *actions; /* AST_ALTER_ACTION */
+};
+
+/* ALTER CLUSTER ADD NODE name 'host:port' | DROP NODE name */
+struct ast_alter_cluster {
+    struct ast_node node;
+    const char *name;
+    const char *address; /* NULL: DROP NODE */
 };
 
 struct ast_alter_sequence {
@@ -1347,6 +1385,8 @@ struct ast_statement {
     X(column_def, AST_COLUMN_DEF)            \
     X(constraint, AST_CONSTRAINT)            \
     X(like_table, AST_LIKE_TABLE)            \
+    X(shard, AST_SHARD)                      \
+    X(shard_list, AST_SHARD_LIST)            \
     X(option, AST_OPTION)                    \
     X(index_column, AST_INDEX_COLUMN)        \
     X(alter_action, AST_ALTER_ACTION)        \
@@ -1370,6 +1410,7 @@ struct ast_statement {
     X(drop, AST_DROP)                        \
     X(alter_table, AST_ALTER_TABLE)          \
     X(alter_sequence, AST_ALTER_SEQUENCE)    \
+    X(alter_cluster, AST_ALTER_CLUSTER)      \
     X(alter_role, AST_ALTER_ROLE)            \
     X(alter_database, AST_ALTER_DATABASE)    \
     X(alter_system, AST_ALTER_SYSTEM)        \

@@ -883,6 +883,14 @@ parser__range(
     *range_size = end - start;
 }
 
+void
+parser__expect_word(struct parser *p, struct parser_token token, const char *word)
+{
+    if (strcmp(token.text, word) != 0) {
+        parser__fail_syntax(p, token.location);
+    }
+}
+
 struct ast_node *
 parser__role_option(struct parser *p, struct parser_token word)
 {

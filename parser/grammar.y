@@ -1179,8 +1179,9 @@ persistence(A) ::= . { A = AST_PERMANENT; }
 persistence(A) ::= temporary. { A = AST_TEMPORARY; }
 persistence(A) ::= UNLOGGED. { A = AST_UNLOGGED; }
 
-utility_stmt(A) ::= CREATE(K) persistence(P) TABLE if_not_exists(X) qualified_name(T) LP opt_table_elements(L) RP inherits(I) partition_by(B) access_method(M) with_options(O) on_commit(C) opt_tablespace(S). {
+utility_stmt(A) ::= CREATE(K) persistence(P) TABLE if_not_exists(X) qualified_name(T) LP opt_table_elements(L) RP inherits(I) partition_by(B) shard_by(D) access_method(M) with_options(O) on_commit(C) opt_tablespace(S). {
     struct ast_create_table *create = NEW(AST_CREATE_TABLE, create_table, HERE(K));
+    create->shard = D;
     create->persistence = P; create->if_not_exists = X; create->table = T; create->elements = L;
     create->inherits = I; create->partition_by = B.text; create->access_method = M.text;
     create->options = O; create->on_commit = C; create->tablespace = S.text;
@@ -1221,6 +1222,44 @@ inherits(A) ::= INHERITS LP qualified_name_list(L) RP. { A = L; }
 %type partition_by {struct parser_token}
 partition_by(A) ::= . { A = (struct parser_token){NULL, 0, -1}; }
 partition_by(A) ::= PARTITION BY col_id(N) LP index_params RP. { A = N; }
+/* Words of sharding are identifiers, so that PostgreSQL's list of keywords stays what it is. */
+%type shard_by {struct ast_shard *}
+shard_by(A) ::= . { A = NULL; }
+shard_by(A) ::= IDENT(K). { parser__expect_word(p, K, "replicated"); A = NEW(AST_SHARD, shard, HERE(K)); A->kind = AST_SHARD_EVERYWHERE; }
+shard_by(A) ::= IDENT(K) BY IDENT(H) LP col_id(C) RP shard_buckets(N) shard_colocate(T). {
+    parser__expect_word(p, K, "shard"); parser__expect_word(p, H, "hash");
+    A = NEW(AST_SHARD, shard, HERE(K)); A->kind = AST_SHARD_BY_HASH; A->column = C.text; A->buckets = N; A->colocate = T;
+}
+shard_by(A) ::= IDENT(K) BY RANGE LP col_id(C) RP LP expr_list(L) RP shard_colocate(T). {
+    parser__expect_word(p, K, "shard");
+    A = NEW(AST_SHARD, shard, HERE(K)); A->kind = AST_SHARD_BY_RANGE; A->column = C.text; A->entries = L; A->colocate = T;
+}
+shard_by(A) ::= IDENT(K) BY RANGE LP col_id(C) RP shard_colocate(T). {
+    parser__expect_word(p, K, "shard");
+    A = NEW(AST_SHARD, shard, HERE(K)); A->kind = AST_SHARD_BY_RANGE; A->column = C.text; A->colocate = T;
+}
+shard_by(A) ::= IDENT(K) BY IDENT(H) LP col_id(C) RP LP shard_lists(L) RP shard_colocate(T). {
+    parser__expect_word(p, K, "shard"); parser__expect_word(p, H, "list");
+    A = NEW(AST_SHARD, shard, HERE(K)); A->kind = AST_SHARD_BY_LIST; A->column = C.text; A->entries = L; A->colocate = T;
+}
+%type shard_buckets {int32_t}
+shard_buckets(A) ::= IDENT(K) ICONST(N). { parser__expect_word(p, K, "buckets"); A = parser__int32(p, N); }
+%type shard_colocate {struct ast_table *}
+shard_colocate(A) ::= . { A = NULL; }
+shard_colocate(A) ::= IDENT(K) WITH qualified_name(T). { parser__expect_word(p, K, "colocate"); A = T; }
+%type shard_lists {struct ast_list *}
+shard_lists(A) ::= shard_list(L). { A = parser__list(p, L); }
+shard_lists(A) ::= shard_lists(L) COMMA shard_list(N). { A = parser__append(p, L, N); }
+shard_list(A) ::= LP(K) expr_list(L) RP shard_node(N). {
+    struct ast_shard_list *list = NEW(AST_SHARD_LIST, shard_list, HERE(K));
+    list->values = L; list->on_node = N.text;
+    A = NODE(list);
+}
+%type shard_node {struct parser_token}
+shard_node(A) ::= . { A = (struct parser_token){NULL, 0, -1}; }
+shard_node(A) ::= ON SCONST(N). { A = N; }
+shard_node(A) ::= ON col_id(N). { A = N; }
+
 %type access_method {struct parser_token}
 access_method(A) ::= . { A = (struct parser_token){NULL, 0, -1}; }
 access_method(A) ::= USING col_id(N). { A = N; }
@@ -1756,6 +1795,9 @@ alter_action(A) ::= DISABLE(K) TRIGGER trigger_name. { A = parser__action(p, AST
 alter_action(A) ::= ENABLE(K) ROW LEVEL SECURITY. { A = parser__action(p, AST_ALTER_OTHER, "ENABLE ROW LEVEL SECURITY", HERE(K)); }
 alter_action(A) ::= DISABLE(K) ROW LEVEL SECURITY. { A = parser__action(p, AST_ALTER_OTHER, "DISABLE ROW LEVEL SECURITY", HERE(K)); }
 alter_action(A) ::= FORCE(K) ROW LEVEL SECURITY. { A = parser__action(p, AST_ALTER_OTHER, "FORCE ROW LEVEL SECURITY", HERE(K)); }
+alter_action(A) ::= MOVE(K) IDENT(B) ICONST(N) TO col_id(D). { parser__expect_word(p, B, "bucket"); A = parser__action(p, AST_ALTER_MOVE_BUCKETS, D.text, HERE(K)); ((struct ast_alter_action *)A)->options = parser__list(p, parser__integer(p, N)); }
+alter_action(A) ::= MOVE(K) IDENT(B) LP bucket_numbers(L) RP TO col_id(D). { parser__expect_word(p, B, "buckets"); A = parser__action(p, AST_ALTER_MOVE_BUCKETS, D.text, HERE(K)); ((struct ast_alter_action *)A)->options = L; }
+alter_action(A) ::= IDENT(K) AT LP a_expr(E) RP. { parser__expect_word(p, K, "split"); A = parser__action(p, AST_ALTER_SPLIT_BUCKET, NULL, HERE(K)); ((struct ast_alter_action *)A)->expr = E; }
 alter_action(A) ::= REPLICA(K) IDENTITY FULL. { A = parser__action(p, AST_ALTER_REPLICA_IDENTITY, "full", HERE(K)); }
 alter_action(A) ::= REPLICA(K) IDENTITY NOTHING. { A = parser__action(p, AST_ALTER_REPLICA_IDENTITY, "nothing", HERE(K)); }
 alter_action(A) ::= REPLICA(K) IDENTITY DEFAULT. { A = parser__action(p, AST_ALTER_REPLICA_IDENTITY, "default", HERE(K)); }
@@ -1767,6 +1809,21 @@ opt_column ::= .
 opt_column ::= COLUMN.
 opt_set_data ::= .
 opt_set_data ::= SET DATA.
+%type bucket_numbers {struct ast_list *}
+bucket_numbers(A) ::= ICONST(N). { A = parser__list(p, parser__integer(p, N)); }
+bucket_numbers(A) ::= bucket_numbers(L) COMMA ICONST(N). { A = parser__append(p, L, parser__integer(p, N)); }
+utility_stmt(A) ::= ALTER(K) CLUSTER ADD IDENT(W) col_id(N) SCONST(S). {
+    parser__expect_word(p, W, "node");
+    struct ast_alter_cluster *alter = NEW(AST_ALTER_CLUSTER, alter_cluster, HERE(K));
+    alter->name = N.text; alter->address = S.text;
+    A = NODE(alter);
+}
+utility_stmt(A) ::= ALTER(K) CLUSTER DROP IDENT(W) col_id(N). {
+    parser__expect_word(p, W, "node");
+    struct ast_alter_cluster *alter = NEW(AST_ALTER_CLUSTER, alter_cluster, HERE(K));
+    alter->name = N.text;
+    A = NODE(alter);
+}
 %type alter_using {struct {struct ast_node *expr; int32_t start; int32_t size;}}
 alter_using(A) ::= . { A.expr = NULL; A.start = 0; A.size = 0; }
 alter_using(A) ::= USING mark(S) a_expr(E). { A.expr = E; parser__range(p, S, (int32_t)p->prev_end, &A.start, &A.size); }

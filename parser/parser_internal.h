@@ -213,6 +213,8 @@ void parser__table_alias(
 void parser__range(
     struct parser *p, int32_t start, int32_t end, int32_t *range_start, int32_t *range_size);
 /* CREATE ROLE's words that are no keywords: superuser, nologin .. */
+/* An identifier that must be this word here. */
+void parser__expect_word(struct parser *p, struct parser_token token, const char *word);
 struct ast_node *parser__role_option(struct parser *p, struct parser_token word);
 struct ast_node *parser__drop(struct parser *p, enum ast_object object, bool if_exists,
     struct ast_list *names, bool cascade, int32_t location);

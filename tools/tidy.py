@@ -16,12 +16,14 @@ ROOMS = {
     "wal": ["base", "world"],
     "btree": ["base", "world"],
     "txn": ["base", "world", "wal", "btree"],
-    "sql": ["base", "world", "parser", "txn"],
+    # Buckets, routes and the control store are the same for shard, router and mover.
+    "shard": ["base", "world"],
+    "sql": ["base", "world", "parser", "shard", "txn"],
     "cdc": ["base", "world", "wal", "txn", "sql"],
     "saga": ["base", "world", "txn", "sql"],
-    "router": ["base", "world", "parser", "wire", "saga"],
+    "router": ["base", "world", "parser", "wire", "shard", "saga"],
     "shell": ["base", "world", "wire"],
-    "server": ["base", "world", "wire", "parser", "wal", "btree", "txn", "sql", "cdc", "saga"],
+    "server": ["base", "world", "wire", "parser", "shard", "wal", "btree", "txn", "sql", "cdc", "saga"],
 }
 
 # Everything that would let the outside in unseen has one door: world/. Memory has base/.

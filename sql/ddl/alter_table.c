@@ -754,6 +754,10 @@ act(struct ddl *ddl, const struct relation *table, const struct ast_alter_action
         return ddl__unsupported(ddl, "ALTER TABLE REPLICA IDENTITY", -1);
     case AST_ALTER_CONSTRAINT:
         return alter_constraint(ddl, table, action->constraint);
+    case AST_ALTER_MOVE_BUCKETS:
+        return ddl__routers_statement(ddl, "ALTER TABLE ... MOVE BUCKETS");
+    case AST_ALTER_SPLIT_BUCKET:
+        return ddl__routers_statement(ddl, "ALTER TABLE ... SPLIT");
     case AST_ALTER_OTHER:
         break;
     }

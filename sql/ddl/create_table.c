@@ -22,6 +22,9 @@ refuse(struct ddl *ddl, const struct ast_create_table *statement)
     if (statement->partition_by != NULL) {
         return ddl__unsupported(ddl, "table partitioning", -1);
     }
+    if (statement->shard != NULL) {
+        return ddl__unsupported(ddl, "SHARD BY", statement->shard->node.location);
+    }
     if (statement->access_method != NULL && strcmp(statement->access_method, "heap") != 0) {
         return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT, "access method \"%s\" does not exist",
             statement->access_method);

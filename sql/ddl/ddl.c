@@ -67,6 +67,14 @@ ddl__unsupported(struct ddl *ddl, const char *what, int32_t location)
     return ddl__at(ddl, err, location);
 }
 
+enum err
+ddl__routers_statement(struct ddl *ddl, const char *what)
+{
+    (void)diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED, "%s is a statement for the router", what);
+    diag_hint(ddl->diag, "Connect to tusk-router; this is a single server.");
+    return ERR_FEATURE_NOT_SUPPORTED;
+}
+
 /* ---- names to relations
  * -------------------------------------------------------------------------- */
 
@@ -273,6 +281,8 @@ tag_of(const struct ast_node *node)
         return "CREATE DOMAIN";
     case AST_ALTER_SEQUENCE:
         return "ALTER SEQUENCE";
+    case AST_ALTER_CLUSTER:
+        return "ALTER CLUSTER";
     case AST_ALTER_ROLE:
         return "ALTER ROLE";
     case AST_ALTER_DATABASE:
@@ -315,6 +325,8 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__create_view(ddl, ast_as_create_view(node));
     case AST_CREATE_ROLE:
         return ddl__create_role(ddl, ast_as_create_role(node));
+    case AST_ALTER_CLUSTER:
+        return ddl__routers_statement(ddl, tag);
     case AST_ALTER_ROLE:
         return ddl__alter_role(ddl, ast_as_alter_role(node));
     case AST_ALTER_DATABASE:

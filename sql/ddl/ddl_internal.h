@@ -55,6 +55,9 @@ void ddl__notice(struct ddl *ddl, enum err code, const char *fmt, ...)
 enum err ddl__at(struct ddl *ddl, enum err err, int32_t location);
 enum err ddl__unsupported(struct ddl *ddl, const char *what, int32_t location);
 
+/* Of a whole cluster: 0A000 here. */
+enum err ddl__routers_statement(struct ddl *ddl, const char *what);
+
 /* The schema an object will be created in: named, or public. Locked against DROP SCHEMA. */
 enum err ddl__creation_schema(
     struct ddl *ddl, const struct ast_table *name, oid_t *schema, const char **schema_name);
