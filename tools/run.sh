@@ -14,4 +14,4 @@ until grep -q ' ready: ' data.log; do
     fi
     sleep 0.1
 done
-build/release/tusk -p "$port" -d postgres
+build/release/tusk -h 127.0.0.1 -p "$port" -d postgres
