@@ -15,6 +15,12 @@ missing=""
 for package in $wanted; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
+# These may be there from elsewhere than Debian.
+if [ "${1:-build}" = test ]; then
+    for pair in node:nodejs npm:npm javac:default-jdk-headless; do
+        command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
+    done
+fi
 [ -z "$missing" ] && exit 0
 echo "installing:$missing"
 # A server that Debian starts by itself is not wanted: the benchmark starts its own.
