@@ -56,7 +56,7 @@ bench-storage: test-deps build
 	@tests/system/larger_than_memory.py --long
 
 lint: test-deps
-	@tools/tidy.py .
+	@tools/tidy.py . --dead
 	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
 	@test -f build/clang/build.ninja || cmake --preset clang >/dev/null
 	@ninja -C build/clang --quiet

@@ -4,6 +4,7 @@ functions docs/tour.md names exist.
 
 The table below is the architecture. To add an arrow, add it here and say why in the commit.
 """
+import collections
 import os
 import re
 import sys
@@ -84,7 +85,30 @@ def check_tour(root, paths, report):
         report(f"docs/tour.md: there is no function {name}")
 
 
-def main(root):
+def check_dead(root, report):
+    """With --dead: every function of a header is used beside its declaration and its definition. Not
+    asked at each landing, since a header may come before its users."""
+    words = collections.Counter()
+    declared, pasted = {}, set()
+    for folder, _, names in os.walk(root):
+        if os.path.relpath(folder, root).split(os.sep)[0] in ("build", ".git"):
+            continue
+        for name in names:
+            if not name.endswith((".c", ".h", ".y", ".inc")):
+                continue
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                text = strip(file.read())
+            words.update(re.findall(r"\w+", text))
+            pasted.update(re.findall(r"(\w+)\s*##", text))
+            if name.endswith(".h"):
+                for match in re.finditer(r"^(?:[a-z][\w ]*[ *])(\w+)\(", text, flags=re.M):
+                    declared[match.group(1)] = os.path.relpath(os.path.join(folder, name), root)
+    for name, path in sorted(declared.items()):
+        if words[name] <= 2 and not name.startswith(tuple(pasted)):
+            report(f"{path}: nobody calls {name}()")
+
+
+def main(root, dead):
     errors = []
     paths = []
     for room in [*ROOMS, "tests"]:
@@ -95,9 +119,11 @@ def main(root):
                     check(root, path, errors.append)
                     paths.append(path)
     check_tour(root, paths, errors.append)
+    if dead:
+        check_dead(root, errors.append)
     print("\n".join(errors) or "tidy")
     return 1 if errors else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], "--dead" in sys.argv[2:]))
