@@ -18,11 +18,12 @@ enum {
 
 struct host_rule {
     struct host_rule *next;
+    bool plain, encrypted;         /* which connections it is about */
     const char *databases, *users; /* as written, without blanks */
     int family;
     uint8_t address[16];
     unsigned bits;
-    enum auth_method method;
+    struct host_decision decision;
 };
 
 struct host_rules {
@@ -38,6 +39,10 @@ static const char default_rules[] =
     "# Read at the start and on SIGHUP.\n"
     "#\n"
     "# host  DATABASE  USER  ADDRESS  METHOD    (trust, reject, scram-sha-256)\n"
+    "#\n"
+    "# hostssl is for encrypted connections only (setting ssl), hostnossl for the others; method "
+    "cert\n"
+    "# with hostssl takes a client certificate of the user's name (setting ssl_ca_file).\n"
     "host  all  all  127.0.0.0/8  trust\n"
     "host  all  all  ::1/128      trust\n"
     "host  all  all  0.0.0.0/0    scram-sha-256\n"
@@ -70,19 +75,67 @@ parse_address(char *text, struct host_rule *rule)
     return rule->family >= 0;
 }
 
-/* NULL: empty; *bad: not understood. */
-static struct host_rule *
-parse_line(struct arena *arena, char *line, bool *bad)
+static enum auth_method
+method_of(const char *word)
 {
-    char *words[6];
+    return strcmp(word, "trust") == 0           ? AUTH_TRUST
+           : strcmp(word, "reject") == 0        ? AUTH_REJECT
+           : strcmp(word, "scram-sha-256") == 0 ? AUTH_SCRAM
+           : strcmp(word, "cert") == 0          ? AUTH_CERTIFICATE
+                                                : AUTH_NONE;
+}
+
+/* NULL, or what cannot be understood. */
+static const char *
+parse_words(char *const *words, int count, struct host_rule *rule)
+{
+    bool any = strcmp(words[0], "host") == 0;
+    rule->encrypted = any || strcmp(words[0], "hostssl") == 0;
+    rule->plain = any || strcmp(words[0], "hostnossl") == 0;
+    if ((!rule->encrypted && !rule->plain) || count < 5 || !parse_address(words[3], rule)) {
+        return "is not \"host DATABASE USER ADDRESS METHOD\"";
+    }
+    rule->databases = words[1];
+    rule->users = words[2];
+    rule->decision.method = method_of(words[4]);
+    if (rule->decision.method == AUTH_NONE) {
+        return "has another method than trust, reject, scram-sha-256 and cert";
+    }
+    for (int i = 5; i < count; i++) {
+        bool full = strcmp(words[i], "clientcert=verify-full") == 0;
+        if (!full && strcmp(words[i], "clientcert=verify-ca") != 0) {
+            return "has another option than clientcert=verify-ca and clientcert=verify-full";
+        }
+        rule->decision.certificate = full ? CERTIFICATE_NAMES_USER : CERTIFICATE_VALID;
+    }
+    if (rule->plain && count > 5) {
+        return "has clientcert, which goes with hostssl only";
+    }
+    if (rule->decision.method == AUTH_CERTIFICATE) {
+        if (rule->plain) {
+            return "has the method cert, which goes with hostssl only";
+        }
+        rule->decision.certificate = CERTIFICATE_NAMES_USER;
+    }
+    return NULL;
+}
+
+/* NULL: empty, or *complaint says what cannot be understood. */
+static struct host_rule *
+parse_line(struct arena *arena, char *line, const char **complaint)
+{
+    enum {
+        WORDS_MAX = 7
+    };
+    char *words[WORDS_MAX];
     int count = 0;
     char *rest = NULL;
     char *comment = strchr(line, '#');
-    *bad = false;
+    *complaint = NULL;
     if (comment != NULL) {
         *comment = '\0';
     }
-    for (char *word = strtok_r(line, " \t\r", &rest); word != NULL && count < 6;
+    for (char *word = strtok_r(line, " \t\r", &rest); word != NULL && count < WORDS_MAX;
          word = strtok_r(NULL, " \t\r", &rest)) {
         words[count++] = word;
     }
@@ -90,18 +143,8 @@ parse_line(struct arena *arena, char *line, bool *bad)
         return NULL;
     }
     struct host_rule *rule = arena_alloc(arena, sizeof *rule);
-    *bad = count != 5 || strcmp(words[0], "host") != 0 || !parse_address(words[3], rule);
-    if (*bad) {
-        return NULL;
-    }
-    rule->databases = words[1];
-    rule->users = words[2];
-    rule->method = strcmp(words[4], "trust") == 0           ? AUTH_TRUST
-                   : strcmp(words[4], "reject") == 0        ? AUTH_REJECT
-                   : strcmp(words[4], "scram-sha-256") == 0 ? AUTH_SCRAM
-                                                            : AUTH_NONE;
-    *bad = rule->method == AUTH_NONE;
-    return rule;
+    *complaint = parse_words(words, count, rule);
+    return *complaint == NULL ? rule : NULL;
 }
 
 enum err
@@ -129,11 +172,10 @@ host_rules_read(struct task *task, const char *directory, struct host_rules *old
         if (next != NULL) {
             *next++ = '\0';
         }
-        bool bad;
-        struct host_rule *rule = parse_line(&rules->arena, line, &bad);
-        if (bad) {
-            err = diag_set(diag, ERR_CONFIG_FILE,
-                "line %d of \"%s\" is not \"host DATABASE USER ADDRESS METHOD\"", number, path);
+        const char *complaint;
+        struct host_rule *rule = parse_line(&rules->arena, line, &complaint);
+        if (complaint != NULL) {
+            err = diag_set(diag, ERR_CONFIG_FILE, "line %d of \"%s\" %s", number, path, complaint);
         } else if (rule != NULL) {
             *end = rule;
             end = &rule->next;
@@ -191,9 +233,9 @@ in_network(const struct host_rule *rule, int family, const uint8_t *address)
     return true;
 }
 
-enum auth_method
-host_rules_match(
-    const struct host_rules *rules, const char *database, const char *user, const char *peer)
+struct host_decision
+host_rules_match(const struct host_rules *rules, const char *database, const char *user,
+    const char *peer, bool tls)
 {
     char host[64];
     uint8_t address[16] = {0};
@@ -206,12 +248,12 @@ host_rules_match(
                  : inet_pton(AF_INET6, host, address) == 1 ? AF_INET6
                                                            : AF_UNSPEC;
     for (const struct host_rule *rule = rules->first; rule != NULL; rule = rule->next) {
-        if (in_list(rule->databases, database) && in_list(rule->users, user) &&
-            in_network(rule, family, address)) {
-            return rule->method;
+        if ((tls ? rule->encrypted : rule->plain) && in_list(rule->databases, database) &&
+            in_list(rule->users, user) && in_network(rule, family, address)) {
+            return rule->decision;
         }
     }
-    return AUTH_NONE;
+    return (struct host_decision){.method = AUTH_NONE};
 }
 
 /* ---- SCRAM ----------------------------------------------------------------------------------- */
@@ -224,10 +266,51 @@ malformed(struct diag *diag, const char *detail)
     return ERR_PROTOCOL;
 }
 
+/* The message's head says whether the channel is bound (RFC 5802, 7): n no, y the client would,
+ * p=... it is. *bare is what follows. */
+static enum err
+read_binding(struct scram_exchange *exchange, const struct scram_channel *channel, const char *text,
+    const char **bare, struct diag *diag)
+{
+    static const char head[] = "p=tls-server-end-point,,";
+    uint8_t bound[sizeof head + 64] = {0};
+    if (text[0] == 'p') {
+        if (!channel->chosen) {
+            return malformed(diag, "The client selected SCRAM-SHA-256 without channel binding, but "
+                                   "the SCRAM message includes channel binding data.");
+        }
+        if (strncmp(text, head, sizeof head - 1) != 0) {
+            return diag_set(diag, ERR_PROTOCOL, "unsupported SCRAM channel-binding type");
+        }
+        *bare = text + sizeof head - 1;
+        memcpy(bound, head, sizeof head - 1);
+        memcpy(bound + sizeof head - 1, channel->hash.data, channel->hash.size);
+        (void)scram_base64(bound, sizeof head - 1 + channel->hash.size, exchange->binding);
+        return ERR_OK;
+    }
+    if ((text[0] != 'n' && text[0] != 'y') || text[1] != ',' || text[2] != ',') {
+        return malformed(diag, "Expected \"n,,\" or \"y,,\" at its start.");
+    }
+    if (channel->chosen) {
+        return malformed(diag, "The client selected SCRAM-SHA-256-PLUS, but the SCRAM message does "
+                               "not include channel binding data.");
+    }
+    if (text[0] == 'y' && channel->offered) {
+        /* Somebody between us has taken our offer away. */
+        (void)diag_set(diag, ERR_INVALID_AUTHORIZATION, "SCRAM channel binding negotiation error");
+        diag_detail(diag, "The client supports SCRAM channel binding but thinks the server does "
+                          "not.  However, this server does support channel binding.");
+        return ERR_INVALID_AUTHORIZATION;
+    }
+    *bare = text + 3;
+    (void)scram_base64((const uint8_t *)text, 3, exchange->binding);
+    return ERR_OK;
+}
+
 enum err
 scram_begin(struct scram_exchange *exchange, const char *user, const char *verifier,
-    const uint8_t secret[32], struct world *world, struct slice client_first, const char **answer,
-    struct diag *diag)
+    const uint8_t secret[32], struct world *world, const struct scram_channel *channel,
+    struct slice client_first, const char **answer, struct diag *diag)
 {
     struct scram_verifier known = {.iterations = SCRAM_ITERATIONS, .salt_size = SCRAM_SALT_SIZE};
     char text[512];
@@ -237,14 +320,8 @@ scram_begin(struct scram_exchange *exchange, const char *user, const char *verif
     }
     memcpy(text, client_first.data, client_first.size);
     text[client_first.size] = '\0';
-    if (text[0] == 'p') {
-        return diag_set(
-            diag, ERR_PROTOCOL, "client requires SCRAM channel binding, but it is not supported");
-    }
-    if ((text[0] != 'n' && text[0] != 'y') || text[1] != ',' || text[2] != ',') {
-        return malformed(diag, "Expected \"n,,\" or \"y,,\" at its start.");
-    }
-    const char *bare = text + 3;
+    const char *bare = NULL;
+    TRY(read_binding(exchange, channel, text, &bare, diag));
     const char *nonce = strstr(bare, ",r=");
     if (strncmp(bare, "n=", 2) != 0 || nonce == NULL || nonce[3] == '\0') {
         return malformed(diag, "Expected user name and nonce.");
@@ -294,12 +371,9 @@ scram_finish(struct scram_exchange *exchange, const char *user, struct slice cli
     }
     *proof_text = '\0';
     proof_text += 3;
-    /* "n,," or "y,," in base64: there is no channel to bind to. */
-    char expected[300];
-    (void)snprintf(expected, sizeof expected, "c=biws,r=%s", exchange->nonce);
-    bool nonce = strcmp(text, expected) == 0;
-    (void)snprintf(expected, sizeof expected, "c=eSws,r=%s", exchange->nonce);
-    if (!nonce && strcmp(text, expected) != 0) {
+    char expected[512];
+    (void)snprintf(expected, sizeof expected, "c=%s,r=%s", exchange->binding, exchange->nonce);
+    if (strcmp(text, expected) != 0) {
         return malformed(diag, "Channel binding or nonce does not match.");
     }
     uint8_t proof[SCRAM_KEY_SIZE], signature[SCRAM_KEY_SIZE], client[SCRAM_KEY_SIZE],

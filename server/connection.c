@@ -557,6 +557,9 @@ enum {
 struct login {
     struct connection *connection;
     const struct startup *startup;
+    struct host_decision decision;
+    struct world_tls_info tls;
+    bool encrypted;
     int64_t deadline;
 };
 
@@ -582,72 +585,117 @@ receive_password(struct task *task, struct login *login, struct slice *body, str
     }
 }
 
+/* text: all of the message, or a list of texts with an empty one at its end. */
 static enum err
 say_sasl(struct task *task, struct connection *connection, uint32_t code, const char *text,
-    struct diag *diag)
+    size_t size, struct diag *diag)
 {
     size_t start = wire_begin(&connection->out, 'R');
     buffer_add_be32(&connection->out, code);
-    buffer_add_text(&connection->out, text);
-    if (code == AUTHENTICATION_SASL) {
-        buffer_add(&connection->out, "\0", 2); /* the list ends */
-    }
+    buffer_add(&connection->out, text, size);
     wire_end(&connection->out, start);
     return flush(task, connection, diag);
+}
+
+/* SCRAM-SHA-256-PLUS binds the exchange to the channel: nobody between us can hand it on. */
+static enum err
+authenticate_scram(struct task *task, struct login *login, const char *verifier, struct diag *diag)
+{
+    static const char mechanisms[] = "SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0";
+    enum {
+        PLAIN_AT = sizeof "SCRAM-SHA-256-PLUS"
+    };
+    struct connection *connection = login->connection;
+    struct scram_exchange *exchange = arena_alloc(&connection->message, sizeof *exchange);
+    struct slice body;
+    const char *answer = NULL;
+    char final[80];
+    uint8_t hash[64];
+    size_t hash_size = world_tls_end_point(connection->options.socket, hash);
+    struct scram_channel channel = {.offered = hash_size > 0, .hash = slice_of(hash, hash_size)};
+    size_t skip = channel.offered ? 0 : PLAIN_AT;
+    TRY(say_sasl(
+        task, connection, AUTHENTICATION_SASL, mechanisms + skip, sizeof mechanisms - skip, diag));
+    TRY(receive_password(task, login, &body, diag));
+    struct wire_reader reader = wire_reader_of(body);
+    const char *mechanism = wire_get_text(&reader);
+    uint32_t size = wire_get_u32(&reader);
+    struct slice first = wire_get_bytes(&reader, size);
+    channel.chosen = channel.offered && strcmp(mechanism, mechanisms) == 0;
+    if (!wire_reader_done(&reader) ||
+        (!channel.chosen && strcmp(mechanism, mechanisms + PLAIN_AT) != 0)) {
+        return diag_set(
+            diag, ERR_PROTOCOL, "client selected an invalid SASL authentication mechanism");
+    }
+    TRY(scram_begin(exchange, login->startup->user, verifier, connection->options.secret,
+        connection->world, &channel, first, &answer, diag));
+    TRY(say_sasl(task, connection, AUTHENTICATION_SASL_CONTINUE, answer, strlen(answer), diag));
+    TRY(receive_password(task, login, &body, diag));
+    TRY(scram_finish(exchange, login->startup->user, body, final, diag));
+    return say_sasl(task, connection, AUTHENTICATION_SASL_FINAL, final, strlen(final), diag);
+}
+
+/* The client's certificate, if the rule asks for one (OpenSSL has verified what there is). */
+static enum err
+check_certificate(const struct login *login, struct diag *diag)
+{
+    const char *user = login->startup->user;
+    if (login->decision.certificate == CERTIFICATE_ANY) {
+        return ERR_OK;
+    }
+    if (!login->tls.verified) {
+        return diag_set(
+            diag, ERR_INVALID_AUTHORIZATION, "connection requires a valid client certificate");
+    }
+    if (login->decision.certificate == CERTIFICATE_NAMES_USER &&
+        strcmp(login->tls.common_name, user) != 0) {
+        (void)diag_set(diag, ERR_INVALID_AUTHORIZATION,
+            "certificate authentication failed for user \"%s\"", user);
+        diag_detail(diag, "The certificate is of \"%s\".", login->tls.common_name);
+        return ERR_INVALID_AUTHORIZATION;
+    }
+    return ERR_OK;
 }
 
 static enum err
 authenticate(struct task *task, void *arg, const char *verifier, struct diag *diag)
 {
     struct login *login = arg;
-    struct connection *connection = login->connection;
-    struct scram_exchange *exchange = arena_alloc(&connection->message, sizeof *exchange);
-    struct slice body;
-    const char *answer = NULL;
-    char final[80];
-    TRY(say_sasl(task, connection, AUTHENTICATION_SASL, "SCRAM-SHA-256", diag));
-    TRY(receive_password(task, login, &body, diag));
-    struct wire_reader reader = wire_reader_of(body);
-    const char *mechanism = wire_get_text(&reader);
-    uint32_t size = wire_get_u32(&reader);
-    struct slice first = wire_get_bytes(&reader, size);
-    if (!wire_reader_done(&reader) || strcmp(mechanism, "SCRAM-SHA-256") != 0) {
-        return diag_set(
-            diag, ERR_PROTOCOL, "client selected an invalid SASL authentication mechanism");
-    }
-    TRY(scram_begin(exchange, login->startup->user, verifier, connection->options.secret,
-        connection->world, first, &answer, diag));
-    TRY(say_sasl(task, connection, AUTHENTICATION_SASL_CONTINUE, answer, diag));
-    TRY(receive_password(task, login, &body, diag));
-    TRY(scram_finish(exchange, login->startup->user, body, final, diag));
-    return say_sasl(task, connection, AUTHENTICATION_SASL_FINAL, final, diag);
+    TRY(check_certificate(login, diag));
+    return login->decision.method == AUTH_SCRAM ? authenticate_scram(task, login, verifier, diag)
+                                                : ERR_OK;
 }
 
-/* What the host rules say. *scram: a password is asked for. */
+/* What the host rules say. */
 static enum err
-check_host(struct connection *connection, const struct startup *startup, bool *scram)
+check_host(struct login *login)
 {
+    struct connection *connection = login->connection;
+    const struct startup *startup = login->startup;
     const char *peer = connection->options.peer;
     const char *colon = strrchr(peer, ':');
     int size = colon == NULL ? (int)strlen(peer) : (int)(colon - peer);
-    enum auth_method method =
-        connection->options.rules == NULL
-            ? AUTH_TRUST
-            : host_rules_match(connection->options.rules, startup->database, startup->user, peer);
-    *scram = method == AUTH_SCRAM;
-    switch (method) {
+    const char *encryption = login->encrypted ? "SSL encryption" : "no encryption";
+    if (connection->options.rules == NULL) {
+        login->decision.method = AUTH_TRUST;
+        return ERR_OK;
+    }
+    login->decision = host_rules_match(
+        connection->options.rules, startup->database, startup->user, peer, login->encrypted);
+    switch (login->decision.method) {
     case AUTH_TRUST:
     case AUTH_SCRAM:
+    case AUTH_CERTIFICATE:
         return ERR_OK;
     case AUTH_REJECT:
         return diag_set(&connection->diag, ERR_INVALID_AUTHORIZATION,
-            "tusk_hba.conf rejects connection for host \"%.*s\", user \"%s\", database \"%s\", no "
-            "encryption",
-            size, peer, startup->user, startup->database);
+            "tusk_hba.conf rejects connection for host \"%.*s\", user \"%s\", database \"%s\", "
+            "%s",
+            size, peer, startup->user, startup->database, encryption);
     default:
         return diag_set(&connection->diag, ERR_INVALID_AUTHORIZATION,
-            "no tusk_hba.conf entry for host \"%.*s\", user \"%s\", database \"%s\", no encryption",
-            size, peer, startup->user, startup->database);
+            "no tusk_hba.conf entry for host \"%.*s\", user \"%s\", database \"%s\", %s", size,
+            peer, startup->user, startup->database, encryption);
     }
 }
 
@@ -661,19 +709,23 @@ start_session(struct task *task, struct connection *connection, const struct sta
     if (startup->minor > 0 || startup->unknown_count > 0) {
         wire_put_negotiate(&connection->out, 0, startup->unknown, startup->unknown_count);
     }
-    bool scram;
-    TRY(check_host(connection, startup, &scram));
-    struct login login = {.connection = connection, .startup = startup, .deadline = deadline};
+    struct login *login = arena_alloc(&connection->message, sizeof *login);
+    *login = (struct login){.connection = connection, .startup = startup, .deadline = deadline};
+    login->encrypted = world_tls_info(connection->options.socket, &login->tls);
+    TRY(check_host(login));
     uint32_t secret = 0;
     world_random_bytes(connection->world, &secret, sizeof secret);
+    bool ask =
+        login->decision.method == AUTH_SCRAM || login->decision.certificate != CERTIFICATE_ANY;
     struct sql_session_options options = {
         .user = startup->user,
         .database = startup->database,
         .settings = startup->settings,
         .peer = connection->options.peer,
         .secret = secret,
-        .authenticate = scram ? authenticate : NULL,
-        .authenticate_arg = &login,
+        .tls = login->encrypted ? &login->tls : NULL,
+        .authenticate = ask ? authenticate : NULL,
+        .authenticate_arg = login,
     };
     TRY(sql_session_new(task, connection->options.engine, &options, &connection->sink,
         &connection->session, &connection->diag));
@@ -685,6 +737,22 @@ start_session(struct task *task, struct connection *connection, const struct sta
     wire_put_ready(out, 'I');
     connection->ready = true;
     return flush(task, connection, &connection->diag);
+}
+
+/* Nothing can be said in clear after a handshake that failed. */
+static enum err
+encrypt(struct task *task, struct connection *connection, int64_t deadline)
+{
+    buffer_add_u8(&connection->out, 'S');
+    TRY(flush(task, connection, &connection->diag));
+    enum err err = world_tls_start(task, connection->options.socket, connection->options.tls, NULL,
+        false, deadline, &connection->diag);
+    if (err != ERR_OK) {
+        connection->broken = true;
+        world_log(connection->world, "connection from %s refused: %s", connection->options.peer,
+            connection->diag.message);
+    }
+    return err;
 }
 
 /* ERR_OK with session == NULL: nothing more is to be said on this connection. */
@@ -722,8 +790,13 @@ start_up(struct task *task, struct connection *connection)
             return diag_set(
                 &connection->diag, ERR_PROTOCOL, "received unencrypted data after SSL request");
         }
-        buffer_add_u8(&connection->out, 'N');
-        TRY(flush(task, connection, &connection->diag));
+        if (code == WIRE_SSL_REQUEST && connection->options.tls != NULL) {
+            TRY(encrypt(task, connection, deadline));
+            gssenc_asked = true; /* one of them is enough */
+        } else {
+            buffer_add_u8(&connection->out, 'N');
+            TRY(flush(task, connection, &connection->diag));
+        }
     }
 }
 
@@ -1114,7 +1187,7 @@ connection_run(struct task *task, const struct connection_options *options)
     options->started(options->arg);
     arena_reset(&connection->message);
     if (err != ERR_OK) {
-        if (err != ERR_CONNECTION_FAILURE) {
+        if (!connection->broken && err != ERR_CONNECTION_FAILURE) {
             world_log(connection->world, "connection from %s refused: %s", options->peer,
                 connection->diag.message);
         }
@@ -1130,6 +1203,7 @@ connection_run(struct task *task, const struct connection_options *options)
         sql_session_delete(task, connection->session);
     }
     world_socket_close(task, connection->options.socket);
+    world_tls_release(connection->options.tls);
     arena_destroy(&connection->message);
     buffer_destroy(&connection->in);
     buffer_destroy(&connection->out);

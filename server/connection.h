@@ -12,6 +12,7 @@ struct connection_options {
     struct sql_engine *engine; /* NULL: the server starts, and whoever comes is told so */
     const struct txn_recovery_progress *progress; /* of that */
     const struct host_rules *rules;
+    struct world_tls *tls; /* a reference, or NULL: encryption is refused */
     const uint8_t *secret; /* 32 bytes, of this server's run (auth.h) */
     struct world_socket *socket;
     char peer[64];
@@ -25,7 +26,7 @@ struct connection_options {
     void *arg;
 };
 
-/* Start-up to end. Takes over the socket. */
+/* Start-up to end. Takes over the socket and the reference to tls. */
 void connection_run(struct task *task, const struct connection_options *options);
 
 #endif /* SERVER_CONNECTION_H */

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "server/connection.h"
 #include "server/metrics.h"
+#include "server/tls.h"
 
 enum {
     HOUSEKEEPING_US = 20000000
@@ -36,11 +37,14 @@ struct server {
     struct world *world;
     struct sql_engine *engine;
     struct task *task;
-    struct task *housekeeper; /* lives on this worker too, so it needs no care */
+    /* Lives on this worker too, and until the last session is gone: sessions may wake it. */
+    struct task *_Atomic housekeeper;
     bool housekeeper_ended;
-    bool reload; /* SIGHUP came */
+    _Atomic bool reload;       /* SIGHUP came */
+    _Atomic bool reload_files; /* pg_reload_conf() was called: the settings are read already */
     const char *directory;
     struct host_rules *rules; /* of connections to come; those before may hold older ones */
+    struct world_tls *tls;    /* likewise; NULL: none */
     uint8_t secret[32];
     _Atomic int stop;
     _Atomic uint32_t connections;
@@ -144,18 +148,46 @@ read_rules(struct task *task, struct server *server, struct diag *diag)
 }
 
 static void
-reload(struct task *task, struct server *server)
+reload_settings(struct task *task, struct server *server)
 {
     struct diag *diag = mem_zalloc(sizeof *diag);
-    server->reload = false;
     world_log(server->world, "received SIGHUP: reading the configuration files again");
     if (sql_engine_reload(task, server->engine, diag) != ERR_OK) {
         world_log(server->world, "configuration not changed: %s. %s", diag->message, diag->detail);
     }
+    mem_free(diag);
+}
+
+/* What the server itself reads: host rules, certificate, key. */
+static void
+reload_files(struct task *task, struct server *server)
+{
+    struct diag *diag = mem_zalloc(sizeof *diag);
     if (read_rules(task, server, diag) != ERR_OK) {
         world_log(server->world, "host rules not changed: %s", diag->message);
     }
+    struct sql_config *config = sql_engine_config(server->engine);
+    struct world_tls *tls = NULL;
+    if (server_tls_load(task, server->directory, config, &tls, diag) == ERR_OK) {
+        world_tls_release(server->tls);
+        server->tls = tls;
+    } else {
+        world_log(server->world, "TLS not changed: %s", diag->message);
+    }
+    sql_config_release(config);
     mem_free(diag);
+}
+
+/* On a session's task. */
+static void
+on_reload_conf(void *arg)
+{
+    struct server *server = arg;
+    server->reload_files = true;
+    struct task *housekeeper = server->housekeeper;
+    if (housekeeper != NULL) {
+        task_unpark(housekeeper);
+    }
 }
 
 /* Reads the configuration again when asked to, and gives what idle connections have freed back to
@@ -165,12 +197,16 @@ housekeeper_main(struct task *task, void *arg)
 {
     struct server *server = arg;
     server->housekeeper = task;
-    while (server->stop == STOP_RUNNING) {
-        if (!server->reload) {
+    while (server->stop != STOP_DONE) {
+        if (!server->reload && !server->reload_files) {
             task_park(task, world_clock_us(server->world) + HOUSEKEEPING_US);
         }
-        if (server->stop == STOP_RUNNING && server->reload) {
-            reload(task, server);
+        if (atomic_exchange(&server->reload, false) && server->stop == STOP_RUNNING) {
+            reload_settings(task, server);
+            server->reload_files = true;
+        }
+        if (atomic_exchange(&server->reload_files, false)) {
+            reload_files(task, server);
         }
         if (server->stop == STOP_RUNNING && atomic_exchange(&server->untidy, false)) {
             world_offload(task, run_mem_trim, NULL);
@@ -189,7 +225,6 @@ serve(struct task *task, struct server *server, struct sql_engine *engine, struc
         struct accepted *accepted = mem_zalloc(sizeof *accepted);
         accepted->server = server;
         accepted->options.engine = engine;
-        accepted->options.rules = server->rules;
         accepted->options.secret = server->secret;
         accepted->options.progress = &server->progress;
         accepted->options.started = connection_started;
@@ -199,6 +234,9 @@ serve(struct task *task, struct server *server, struct sql_engine *engine, struc
         enum err err = world_accept(
             task, server->listener, &accepted->options.socket, accepted->options.peer, diag);
         if (err == ERR_OK) {
+            /* As they are now, not as they were when the wait began. */
+            accepted->options.rules = server->rules;
+            accepted->options.tls = world_tls_retain(server->tls);
             server->connections++;
             err = task_spawn(
                 server->world, WORLD_ANY_WORKER, "connection", connection_main, accepted, diag);
@@ -206,6 +244,7 @@ serve(struct task *task, struct server *server, struct sql_engine *engine, struc
                 world_log(server->world, "connection from %s refused: %s", accepted->options.peer,
                     diag->message);
                 world_socket_close(task, accepted->options.socket);
+                world_tls_release(accepted->options.tls);
                 server->connections--;
                 mem_free(accepted);
             }
@@ -286,6 +325,8 @@ open_engine(struct task *task, struct server *server, const struct server_option
         .arguments = options->arguments,
         .argument_count = options->argument_count,
         .recovery_progress = &server->progress,
+        .reloaded = on_reload_conf,
+        .reloaded_arg = server,
         .wal_segment_size = options->wal_segment_size,
         .checkpoint_wal_size = options->checkpoint_wal_size,
     };
@@ -359,7 +400,11 @@ server_run(struct task *task, const struct server_options *options, struct diag 
     world_on_signal(server.world, on_signal, &server);
     const char *host = sql_config_text(options->config, "listen_addresses");
     uint16_t port = (uint16_t)sql_config_integer(options->config, "port");
-    enum err err = world_listen(task, host, port, &server.listener, diag);
+    enum err err =
+        server_tls_load(task, options->data_directory, options->config, &server.tls, diag);
+    if (err == ERR_OK) {
+        err = world_listen(task, host, port, &server.listener, diag);
+    }
     if (err == ERR_OK) {
         err = open_engine(task, &server, options, diag);
         if (err == ERR_OK) {
@@ -372,6 +417,7 @@ server_run(struct task *task, const struct server_options *options, struct diag 
     }
     world_on_signal(server.world, NULL, NULL);
     host_rules_delete(server.rules);
+    world_tls_release(server.tls);
     if (err == ERR_ADMIN_SHUTDOWN && server.stop != STOP_RUNNING) {
         err = ERR_OK; /* told to end while it started */
     }

@@ -850,6 +850,11 @@ run_conninfo(struct command *command)
         (void)printf("You are connected to database \"%s\" as user \"%s\" on host \"%s\" at "
                      "port \"%u\".\n",
             connection->database, connection->user, connection->host, connection->port);
+        struct world_tls_info tls;
+        if (world_tls_info(connection->socket, &tls)) {
+            (void)printf("SSL connection (protocol: %s, cipher: %s, compression: off)\n",
+                tls.version, tls.cipher);
+        }
     }
     return true;
 }

@@ -1,6 +1,7 @@
 #include "shell/connection.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -63,6 +64,8 @@ connection_destroy(struct connection *connection)
     buffer_destroy(&connection->in);
     buffer_destroy(&connection->out);
     buffer_destroy(&connection->failure);
+    world_tls_release(connection->tls);
+    connection->tls = NULL;
 }
 
 enum err
@@ -90,13 +93,132 @@ connection_query(struct connection *connection, const char *text, size_t size, s
     return connection_flush(connection, diag);
 }
 
+/* ---- TLS ------------------------------------------------------------------------------------- */
+
+enum {
+    PEM_SIZE_MAX = 1 << 20
+};
+
+/* The file's path: what was asked for, or the usual one in ~/.postgresql. */
+static const char *
+tls_file(const char *asked, const char *usual, char usual_path[CONNECTION_FILE_MAX])
+{
+    const char *home = getenv("HOME");
+    if (asked[0] != '\0') {
+        return asked;
+    }
+    (void)snprintf(
+        usual_path, CONNECTION_FILE_MAX, "%s/.postgresql/%s", home == NULL ? "" : home, usual);
+    return usual_path;
+}
+
+static enum err
+read_root(struct connection *connection, const char *path, struct buffer *pem, struct diag *diag)
+{
+    bool there = world_file_exists(connection->task, path);
+    if (connection->tls_mode >= TLS_VERIFY_CA && !there) {
+        (void)diag_set(
+            diag, ERR_UNDEFINED_FILE, "root certificate file \"%s\" does not exist", path);
+        diag_hint(diag, "Either provide the file or change sslmode to disable server certificate "
+                        "verification.");
+        return ERR_UNDEFINED_FILE;
+    }
+    /* With a root's file even sslmode=require verifies, as libpq does. */
+    return there ? world_file_read_all(connection->task, path, PEM_SIZE_MAX, pem, diag) : ERR_OK;
+}
+
+static enum err
+read_key(struct connection *connection, const char *path, struct buffer *pem, struct diag *diag)
+{
+    struct world_file *file = NULL;
+    TRY(world_file_open(connection->task, path, WORLD_FILE_READ, &file, diag));
+    bool private = world_file_private(connection->task, file);
+    world_file_close(connection->task, file);
+    if (!private) {
+        return diag_set(
+            diag, ERR_CONFIG_FILE, "private key file \"%s\" has group or world access", path);
+    }
+    return world_file_read_all(connection->task, path, PEM_SIZE_MAX, pem, diag);
+}
+
+static enum err
+load_tls(struct connection *connection, struct buffer pems[3], struct diag *diag)
+{
+    char paths[3][CONNECTION_FILE_MAX];
+    const char *root = tls_file(connection->root_file, "root.crt", paths[0]);
+    const char *certificate = tls_file(connection->certificate_file, "postgresql.crt", paths[1]);
+    const char *key = tls_file(connection->key_file, "postgresql.key", paths[2]);
+    TRY(read_root(connection, root, &pems[0], diag));
+    if (connection->certificate_file[0] != '\0' ||
+        world_file_exists(connection->task, certificate)) {
+        TRY(world_file_read_all(connection->task, certificate, PEM_SIZE_MAX, &pems[1], diag));
+        TRY(read_key(connection, key, &pems[2], diag));
+    }
+    struct world_tls_options options = {
+        .authorities = slice_of(pems[0].data, pems[0].size),
+        .certificate = slice_of(pems[1].data, pems[1].size),
+        .key = slice_of(pems[2].data, pems[2].size),
+        .authorities_file = root,
+        .certificate_file = certificate,
+        .key_file = key,
+    };
+    return world_tls_new(&options, &connection->tls, diag);
+}
+
+/* Ask the server for encryption, and start it. *refused: it does not do that. */
+static enum err
+start_tls(
+    struct connection *connection, struct world_socket *socket, bool *refused, struct diag *diag)
+{
+    uint8_t request[8];
+    char answer = 0;
+    size_t got = 0;
+    store_be32(request, sizeof request);
+    store_be32(request + 4, WIRE_SSL_REQUEST);
+    TRY(world_send(connection->task, socket, request, sizeof request, diag));
+    TRY(world_recv(connection->task, socket, &answer, 1, WORLD_NEVER, TASK_CANCEL, &got, diag));
+    *refused = got == 1 && answer == 'N';
+    if (*refused) {
+        return ERR_OK;
+    }
+    if (got != 1 || answer != 'S') {
+        return diag_set(
+            diag, ERR_PROTOCOL, "received invalid response to SSL negotiation: %c", answer);
+    }
+    return world_tls_start(connection->task, socket, connection->tls, connection->host,
+        connection->tls_mode == TLS_VERIFY_FULL, WORLD_NEVER, diag);
+}
+
+/* A socket to the server, encrypted as tls_mode wants it. */
+static enum err
+connect_socket(struct connection *connection, struct world_socket **socket, struct diag *diag)
+{
+    TRY(world_connect(connection->task, connection->host, connection->port, socket, diag));
+    if (connection->tls_mode == TLS_DISABLE) {
+        return ERR_OK;
+    }
+    bool refused = false;
+    enum err err = start_tls(connection, *socket, &refused, diag);
+    if (err == ERR_OK && refused && connection->tls_mode != TLS_PREFER) {
+        err = diag_set(
+            diag, ERR_CONNECTION_FAILURE, "server does not support SSL, but SSL was required");
+    }
+    if (err == ERR_OK) {
+        return ERR_OK;
+    }
+    world_socket_close(connection->task, *socket);
+    *socket = NULL;
+    return connection->tls_mode == TLS_PREFER && err == ERR_CONNECTION_FAILURE
+               ? world_connect(connection->task, connection->host, connection->port, socket, diag)
+               : err;
+}
+
 /* Over a connection of its own, as the protocol wants it. */
 static void
 send_cancel(struct connection *connection)
 {
     struct world_socket *socket = NULL;
-    if (world_connect(connection->task, connection->host, connection->port, &socket, NULL) !=
-        ERR_OK) {
+    if (connect_socket(connection, &socket, NULL) != ERR_OK) {
         return;
     }
     uint8_t request[16];
@@ -220,6 +342,14 @@ send_password(struct connection *connection, const void *bytes, size_t size, boo
     wire_end(&connection->out, start);
 }
 
+/* On the heap, or NULL. */
+static char *
+ask_password(const struct connection *connection)
+{
+    return connection->password[0] != '\0' ? mem_strdup(connection->password)
+                                           : connection->ask_password(connection->arg);
+}
+
 static enum err
 answer_sasl(struct connection *connection, struct scram *scram, uint32_t code,
     struct wire_reader *reader, struct diag *diag)
@@ -228,20 +358,29 @@ answer_sasl(struct connection *connection, struct scram *scram, uint32_t code,
     enum err err = ERR_OK;
     if (code == AUTH_SASL) {
         bool offered = false;
+        bool offered_plus = false;
         for (const char *name = wire_get_text(reader); name[0] != '\0';
              name = wire_get_text(reader)) {
             offered = offered || strcmp(name, SCRAM_MECHANISM) == 0;
+            offered_plus = offered_plus || strcmp(name, SCRAM_MECHANISM_PLUS) == 0;
         }
         if (!offered) {
             return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
                 "the server asks for an authentication that is not " SCRAM_MECHANISM);
         }
-        char *password = connection->ask_password(connection->arg);
+        char *password = ask_password(connection);
         uint8_t nonce[18];
+        uint8_t hash[64];
+        size_t hash_size = world_tls_end_point(connection->socket, hash);
+        bool bind = offered_plus && hash_size > 0;
         world_random_bytes(task_world(connection->task), nonce, sizeof nonce);
-        scram_begin(scram, password == NULL ? "" : password, nonce, sizeof nonce);
+        scram_begin(scram, password == NULL ? "" : password, nonce, sizeof nonce,
+            bind            ? SCRAM_BOUND
+            : hash_size > 0 ? SCRAM_COULD_BE_BOUND
+                            : SCRAM_UNBOUND,
+            slice_of(hash, hash_size));
         mem_free(password);
-        wire_put_text(&answer, SCRAM_MECHANISM);
+        wire_put_text(&answer, bind ? SCRAM_MECHANISM_PLUS : SCRAM_MECHANISM);
         buffer_add_be32(&answer, (uint32_t)strlen(scram->client_first));
         buffer_add_text(&answer, scram->client_first);
     } else {
@@ -272,7 +411,7 @@ authenticate(
     case AUTH_OK:
         return ERR_OK;
     case AUTH_CLEARTEXT:
-        password = connection->ask_password(connection->arg);
+        password = ask_password(connection);
         if (password == NULL) {
             return diag_set(diag, ERR_INVALID_PASSWORD, "no password supplied");
         }
@@ -296,7 +435,7 @@ put_startup(struct connection *connection)
     (void)buffer_extend(out, 4);
     buffer_add_be32(out, WIRE_VERSION_3_0);
     const char *const settings[] = {"user", connection->user, "database", connection->database,
-        "application_name", "tusk", "client_encoding", "UTF8"};
+        "application_name", connection->application, "client_encoding", "UTF8"};
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         wire_put_text(out, settings[i]);
     }
@@ -338,8 +477,15 @@ connection_open(struct connection *connection, struct diag *diag)
 {
     hang_up(connection);
     connection->superuser = false;
-    TRY(world_connect(
-        connection->task, connection->host, connection->port, &connection->socket, diag));
+    if (connection->tls_mode != TLS_DISABLE && connection->tls == NULL) {
+        struct buffer pems[3] = {{0}, {0}, {0}};
+        enum err loaded = load_tls(connection, pems, diag);
+        for (int i = 0; i < 3; i++) {
+            buffer_destroy(&pems[i]);
+        }
+        TRY(loaded);
+    }
+    TRY(connect_socket(connection, &connection->socket, diag));
     struct scram *scram = mem_zalloc(sizeof *scram);
     enum err err = start(connection, scram, diag);
     scram_destroy(scram);

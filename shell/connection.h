@@ -12,10 +12,19 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "world/world.h"
+#include "world/tls.h"
 
 enum {
-    CONNECTION_NAME_MAX = 128
+    CONNECTION_NAME_MAX = 128,
+    CONNECTION_FILE_MAX = 1024,
+};
+
+enum tls_mode { /* libpq's sslmode */
+    TLS_DISABLE,
+    TLS_PREFER, /* if the server can */
+    TLS_REQUIRE,
+    TLS_VERIFY_CA,   /* and an authority that we know has signed its certificate */
+    TLS_VERIFY_FULL, /* and it is the host's */
 };
 
 struct connection {
@@ -28,6 +37,12 @@ struct connection {
     bool superuser;
     char host[CONNECTION_NAME_MAX], user[CONNECTION_NAME_MAX], database[CONNECTION_NAME_MAX];
     uint16_t port;
+    char password[CONNECTION_NAME_MAX]; /* of the connection string; "": ask_password */
+    char application[CONNECTION_NAME_MAX];
+    enum tls_mode tls_mode;
+    char root_file[CONNECTION_FILE_MAX]; /* "": ~/.postgresql/root.crt, as libpq */
+    char certificate_file[CONNECTION_FILE_MAX], key_file[CONNECTION_FILE_MAX];
+    struct world_tls *tls; /* what connections are made with, once it was read */
     char server_version[CONNECTION_NAME_MAX];
     /* A NoticeResponse's body. */
     void (*on_notice)(void *arg, struct slice body);

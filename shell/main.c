@@ -6,14 +6,16 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "shell/conninfo.h"
 #include "shell/shell.h"
 
 #define VERSION "0.1.0"
 
 enum {
     ACTIONS_MAX = 64,
-    PORT_DEFAULT = 5433,
 };
+
+#define PORT_DEFAULT "5433"
 
 enum {
     OPTION_HELP = 256,
@@ -46,7 +48,8 @@ static const char usage[] =
     "General options:\n"
     "  -c, --command=COMMAND   run only this (SQL or a backslash command) and exit; may be "
     "repeated\n"
-    "  -d, --dbname=DBNAME     database to connect to (default: PGDATABASE or \"postgres\")\n"
+    "  -d, --dbname=DBNAME     database to connect to (default: PGDATABASE or \"postgres\"), or\n"
+    "                          a connection string or URI, also with sslmode, sslrootcert, ..\n"
     "  -f, --file=FILE         execute statements from a file, then exit; may be repeated\n"
     "  -V, --version           output version information, then exit\n"
     "  -X, --no-psqlrc         do not read ~/.tuskrc\n"
@@ -127,23 +130,53 @@ own_name(void)
     return entry != NULL ? entry->pw_name : environment("USER", "postgres");
 }
 
-static void
-set_name(char *to, const char *from)
+static bool
+complain(const struct diag *diag)
 {
-    (void)snprintf(to, CONNECTION_NAME_MAX, "%s", from);
+    (void)fprintf(stderr, "tusk: error: %s\n", diag->message);
+    return false;
 }
 
 static bool
-set_port(struct shell *shell, const char *text)
+set_option(struct shell *shell, const char *name, const char *value)
 {
-    char *end;
-    unsigned long port = strtoul(text, &end, 10);
-    if (*text == '\0' || *end != '\0' || port == 0 || port > UINT16_MAX) {
-        (void)fprintf(stderr, "tusk: error: invalid port number: \"%s\"\n", text);
-        return false;
+    struct diag diag;
+    return conninfo_set(&shell->connection, name, value, &diag) == ERR_OK || complain(&diag);
+}
+
+/* A name, or a connection string. */
+static bool
+set_database(struct shell *shell, const char *text)
+{
+    struct diag diag;
+    return conninfo_is(text)
+               ? conninfo_read(&shell->connection, text, &diag) == ERR_OK || complain(&diag)
+               : set_option(shell, "dbname", text);
+}
+
+/* What stands before the command line says anything. */
+static bool
+take_environment(struct shell *shell)
+{
+    const struct {
+        const char *option, *variable, *otherwise;
+    } known[] = {
+        {"host", "PGHOST", "localhost"},
+        {"port", "PGPORT", PORT_DEFAULT},
+        {"user", "PGUSER", own_name()},
+        {"dbname", "PGDATABASE", "postgres"},
+        {"application_name", "PGAPPNAME", "tusk"},
+        {"sslmode", "PGSSLMODE", "prefer"},
+        {"sslrootcert", "PGSSLROOTCERT", ""},
+        {"sslcert", "PGSSLCERT", ""},
+        {"sslkey", "PGSSLKEY", ""},
+    };
+    bool fine = true;
+    for (size_t i = 0; i < sizeof known / sizeof known[0] && fine; i++) {
+        fine =
+            set_option(shell, known[i].option, environment(known[i].variable, known[i].otherwise));
     }
-    shell->connection.port = (uint16_t)port;
-    return true;
+    return fine;
 }
 
 /* NAME=VALUE, or NAME= to unset, or NAME. */
@@ -194,16 +227,16 @@ parse_arguments(struct program *program, int argc, char **argv)
                 (struct action){.is_file = option == 'f', .text = optarg};
             break;
         case 'd':
-            set_name(shell->connection.database, optarg);
+            fine = set_database(shell, optarg);
             break;
         case 'h':
-            set_name(shell->connection.host, optarg);
+            fine = set_option(shell, "host", optarg);
             break;
         case 'U':
-            set_name(shell->connection.user, optarg);
+            fine = set_option(shell, "user", optarg);
             break;
         case 'p':
-            fine = set_port(shell, optarg);
+            fine = set_option(shell, "port", optarg);
             break;
         case 'v':
             fine = set_variable(shell, optarg);
@@ -260,14 +293,14 @@ parse_arguments(struct program *program, int argc, char **argv)
             return EXIT_FATAL;
         }
     }
+    if (fine && optind < argc) {
+        fine = set_database(shell, argv[optind++]);
+    }
+    if (fine && optind < argc) {
+        fine = set_option(shell, "user", argv[optind++]);
+    }
     if (!fine) {
         return EXIT_FATAL;
-    }
-    if (optind < argc) {
-        set_name(shell->connection.database, argv[optind++]);
-    }
-    if (optind < argc) {
-        set_name(shell->connection.user, argv[optind++]);
     }
     if (optind < argc) {
         (void)fprintf(
@@ -378,14 +411,9 @@ main(int argc, char **argv)
     shell->print.null_text = shell->null_text;
     shell->print.separator = shell->separator;
     (void)snprintf(shell->separator, sizeof shell->separator, "|");
-    set_name(shell->connection.host, environment("PGHOST", "localhost"));
-    set_name(shell->connection.user, environment("PGUSER", own_name()));
-    set_name(shell->connection.database, environment("PGDATABASE", "postgres"));
-    shell->connection.port = PORT_DEFAULT;
     shell->connection.transaction = 'I';
     variables_start(shell);
-    bool port_fine = set_port(shell, environment("PGPORT", "5433"));
-    program->code = port_fine ? parse_arguments(program, argc, argv) : EXIT_FATAL;
+    program->code = take_environment(shell) ? parse_arguments(program, argc, argv) : EXIT_FATAL;
     if (program->code < 0) {
         struct diag diag;
         struct world_os_options options = {.worker_count = 1, .helper_count = 1};

@@ -70,12 +70,28 @@ malformed(struct diag *diag)
 }
 
 void
-scram_begin(struct scram *scram, const char *password, const uint8_t *nonce, size_t size)
+scram_begin(struct scram *scram, const char *password, const uint8_t *nonce, size_t size,
+    enum scram_binding binding, struct slice channel)
 {
-    ASSERT(size <= 30);
+    static const char *const heads[] = {
+        [SCRAM_UNBOUND] = "n,,",
+        [SCRAM_COULD_BE_BOUND] = "y,,",
+        [SCRAM_BOUND] = "p=tls-server-end-point,,",
+    };
+    uint8_t bound[32 + 64];
+    size_t head_size = strlen(heads[binding]);
+    size_t hash_size = binding == SCRAM_BOUND ? channel.size : 0;
+    ASSERT(size <= 30 && hash_size <= 64);
     (void)snprintf(scram->password, sizeof scram->password, "%s", password);
     encode(scram->nonce, nonce, size);
-    (void)snprintf(scram->client_first, sizeof scram->client_first, "n,,n=,r=%s", scram->nonce);
+    scram->head_size = head_size;
+    (void)snprintf(
+        scram->client_first, sizeof scram->client_first, "%sn=,r=%s", heads[binding], scram->nonce);
+    memcpy(bound, heads[binding], head_size);
+    if (hash_size > 0) {
+        memcpy(bound + head_size, channel.data, hash_size);
+    }
+    encode(scram->binding, bound, head_size + hash_size);
 }
 
 enum err
@@ -120,8 +136,8 @@ scram_continue(
 
     /* AuthMessage = client-first-bare , server-first , client-final-without-proof */
     struct buffer message = {0};
-    buffer_printf(&message, "%s,%.*s,c=biws,r=%.*s", scram->client_first + 3, (int)size, text,
-        (int)nonce_size, nonce);
+    buffer_printf(&message, "%s,%.*s,c=%s,r=%.*s", scram->client_first + scram->head_size,
+        (int)size, text, scram->binding, (int)nonce_size, nonce);
     buffer_add_u8(&message, 0);
     hmac(stored_key, (const char *)message.data, proof);
     hmac(server_key, (const char *)message.data, scram->server_signature);
@@ -130,7 +146,7 @@ scram_continue(
         proof[i] ^= client_key[i];
     }
     encode(proof_text, proof, sizeof proof);
-    buffer_printf(answer, "c=biws,r=%.*s,p=%s", (int)nonce_size, nonce, proof_text);
+    buffer_printf(answer, "c=%s,r=%.*s,p=%s", scram->binding, (int)nonce_size, nonce, proof_text);
     OPENSSL_cleanse(salted, sizeof salted);
     OPENSSL_cleanse(client_key, sizeof client_key);
     return ERR_OK;

@@ -83,6 +83,7 @@ def main():
     step("lifecycle, ASan", ["tests/system/lifecycle.py", "debug"])
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
     step("access, ASan", ["tests/system/access.py", "debug"])
+    step("TLS, ASan", ["tests/system/tls.py", "debug"])
     step("settings, ASan", ["tests/system/config.py", "debug"])
     step("clients", ["tests/clients/run.py"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])

@@ -6,7 +6,7 @@ libxxhash-dev libgmp-dev libssl-dev libpcre2-dev libcmocka-dev libcjson-dev
 python3"
 tests="clang clang-format libclang-rt-14-dev postgresql-15 postgresql-client-15 libpg-query-dev
 libprotobuf-c-dev python3-psycopg2 python3-psycopg python3-asyncpg python3-sqlalchemy python3-django
-libdbd-pg-perl libpostgresql-jdbc-java etcd-server etcd-client"
+libdbd-pg-perl libpostgresql-jdbc-java etcd-server etcd-client libpq-dev pgbouncer openssl"
 case "${1:-build}" in
     build) wanted=$build ;;
     test) wanted="$build $tests" ;;

@@ -344,6 +344,7 @@ const struct backend os_backend = {
     .list_directory = os__list_directory,
     .file_exists = os__file_exists,
     .file_in_place = os__file_in_place,
+    .file_private = os__file_private,
     .listen = os__listen,
     .accept = os__accept,
     .listener_close = os__listener_close,

@@ -525,3 +525,16 @@ os__file_in_place(struct task *task, const struct world_file *file)
     return stat(file->path, &named) == 0 && fstat(own->fd, &open) == 0 &&
            named.st_dev == open.st_dev && named.st_ino == open.st_ino;
 }
+
+bool
+os__file_private(struct task *task, const struct world_file *file)
+{
+    (void)task;
+    struct stat open;
+    const struct os_file *own = (const struct os_file *)(const void *)file;
+    if (fstat(own->fd, &open) != 0) {
+        return false;
+    }
+    return (open.st_uid == geteuid() && (open.st_mode & (S_IRWXG | S_IRWXO)) == 0) ||
+           (open.st_uid == 0 && (open.st_mode & (S_IWGRP | S_IXGRP | S_IRWXO)) == 0);
+}

@@ -19,7 +19,8 @@ enum {
     DESCRIPTORS_KEPT = 64,      /* for files: a full house must not stop the log */
 };
 
-struct world_socket {
+struct os_socket {
+    struct world_socket socket; /* first */
     int fd;
     struct os_waiter waiter;
 };
@@ -104,13 +105,19 @@ os__listen(struct task *task, const char *host, uint16_t port, struct world_list
     return ERR_OK;
 }
 
-static struct world_socket *
+static struct os_socket *
+socket_of(struct world_socket *socket)
+{
+    return (struct os_socket *)(void *)socket;
+}
+
+static struct os_socket *
 socket_new(int fd)
 {
     int one = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-    struct world_socket *socket = mem_zalloc(sizeof *socket);
+    struct os_socket *socket = mem_zalloc(sizeof *socket);
     socket->fd = fd;
     socket->waiter.readable = true;
     return socket;
@@ -160,7 +167,7 @@ os__accept(struct task *task, struct world_listener *listener, struct world_sock
                     sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
                 (void)snprintf(peer, 64, "%s:%s", host, port);
             }
-            *socket = socket_new(fd);
+            *socket = &socket_new(fd)->socket;
             return ERR_OK;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -207,7 +214,7 @@ os__connect(struct task *task, const char *host, uint16_t port, struct world_soc
             error = errno;
             continue;
         }
-        struct world_socket *made = socket_new(fd);
+        struct os_socket *made = socket_new(fd);
         error = connect(fd, at->ai_addr, at->ai_addrlen) == 0 ? 0 : errno;
         if (error == EINPROGRESS) {
             socklen_t size = sizeof error;
@@ -228,10 +235,10 @@ os__connect(struct task *task, const char *host, uint16_t port, struct world_soc
             }
         }
         if (error == 0) {
-            *socket_out = made;
+            *socket_out = &made->socket;
             break;
         }
-        os__socket_close(task, made);
+        os__socket_close(task, &made->socket);
     }
     freeaddrinfo(resolve.found);
     if (error != 0) {
@@ -242,9 +249,10 @@ os__connect(struct task *task, const char *host, uint16_t port, struct world_soc
 }
 
 enum err
-os__recv(struct task *task, struct world_socket *socket, void *bytes, size_t size,
+os__recv(struct task *task, struct world_socket *world_socket, void *bytes, size_t size,
     int64_t deadline_us, int obey, size_t *size_read, struct diag *diag)
 {
+    struct os_socket *socket = socket_of(world_socket);
     for (;;) {
         if (socket->waiter.readable) {
             ssize_t got = recv(socket->fd, bytes, size, 0);
@@ -281,9 +289,10 @@ os__recv(struct task *task, struct world_socket *socket, void *bytes, size_t siz
 }
 
 enum err
-os__send(struct task *task, struct world_socket *socket, const void *bytes, size_t size,
+os__send(struct task *task, struct world_socket *world_socket, const void *bytes, size_t size,
     struct diag *diag)
 {
+    struct os_socket *socket = socket_of(world_socket);
     const uint8_t *at = bytes;
     int64_t patience_us = WORLD_NEVER;
     while (size > 0) {
@@ -319,9 +328,10 @@ os__send(struct task *task, struct world_socket *socket, const void *bytes, size
 }
 
 void
-os__socket_close(struct task *task, struct world_socket *socket)
+os__socket_close(struct task *task, struct world_socket *world_socket)
 {
     (void)task;
+    struct os_socket *socket = socket_of(world_socket);
     os__forget_fd(socket->fd, &socket->waiter);
     (void)close(socket->fd);
     mem_free(socket);

@@ -216,6 +216,7 @@ static const struct backend sim_backend = {
     .list_directory = sim__list_directory,
     .file_exists = sim__file_exists,
     .file_in_place = sim__file_in_place,
+    .file_private = sim__file_private,
     .listen = sim__listen,
     .accept = sim__accept,
     .listener_close = sim__listener_close,

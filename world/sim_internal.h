@@ -147,6 +147,7 @@ enum err sim__list_directory(struct task *task, const char *path,
     void (*each)(void *arg, const char *name), void *arg, struct diag *diag);
 bool sim__file_exists(struct task *task, const char *path);
 bool sim__file_in_place(struct task *task, const struct world_file *file);
+bool sim__file_private(struct task *task, const struct world_file *file);
 
 enum err sim__listen(struct task *task, const char *host, uint16_t port,
     struct world_listener **listener, struct diag *diag);

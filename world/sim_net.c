@@ -42,9 +42,10 @@ struct connection {
     bool cut; /* for both ends: nothing arrives any more */
 };
 
-struct world_socket {
-    struct list_node node;    /* sim->sockets */
-    struct list_node backlog; /* of the listener, until accepted */
+struct sim_socket {
+    struct world_socket socket; /* first */
+    struct list_node node;      /* sim->sockets */
+    struct list_node backlog;   /* of the listener, until accepted */
     struct connection *connection;
     unsigned side; /* reads pipes[side], writes the other */
     uint16_t peer_port;
@@ -101,10 +102,16 @@ sim__listen(struct task *task, const char *host, uint16_t port, struct world_lis
     return ERR_OK;
 }
 
-static struct world_socket *
+static struct sim_socket *
+socket_of(struct world_socket *socket)
+{
+    return (struct sim_socket *)(void *)socket;
+}
+
+static struct sim_socket *
 socket_new(struct sim_world *sim, struct connection *connection, unsigned side)
 {
-    struct world_socket *socket = mem_zalloc(sizeof *socket);
+    struct sim_socket *socket = mem_zalloc(sizeof *socket);
     socket->connection = connection;
     socket->side = side;
     connection->ends++;
@@ -121,7 +128,7 @@ wake(struct task *task)
 }
 
 static void
-socket_free(struct world_socket *socket)
+socket_free(struct sim_socket *socket)
 {
     struct connection *connection = socket->connection;
     list_remove(&socket->node);
@@ -140,9 +147,10 @@ socket_free(struct world_socket *socket)
 }
 
 void
-sim__socket_close(struct task *task, struct world_socket *socket)
+sim__socket_close(struct task *task, struct world_socket *world_socket)
 {
     struct sim_world *sim = sim_of(task);
+    struct sim_socket *socket = socket_of(world_socket);
     world__trace(&sim->world, (uint64_t)SIM_NET_CLOSE << 56);
     struct pipe *in = &socket->connection->pipes[socket->side];
     struct pipe *out = &socket->connection->pipes[1 - socket->side];
@@ -165,7 +173,7 @@ sim__listener_close(struct task *task, struct world_listener *listener)
     }
     while (!list_empty(&own->backlog)) {
         struct list_node *node = list_pop_front(&own->backlog);
-        sim__socket_close(task, LIST_ENTRY(node, struct world_socket, backlog));
+        sim__socket_close(task, &LIST_ENTRY(node, struct sim_socket, backlog)->socket);
     }
     list_remove(&own->node);
     mem_free(own);
@@ -185,8 +193,8 @@ sim__connect(struct task *task, const char *host, uint16_t port, struct world_so
     struct connection *connection = mem_zalloc(sizeof *connection);
     list_init(&connection->pipes[0].parcels);
     list_init(&connection->pipes[1].parcels);
-    *socket = socket_new(sim, connection, 0);
-    struct world_socket *other = socket_new(sim, connection, 1);
+    *socket = &socket_new(sim, connection, 0)->socket;
+    struct sim_socket *other = socket_new(sim, connection, 1);
     other->peer_port = (uint16_t)(40000 + sim__draw(sim, 20000));
     other->arrive_us =
         sim->now_us + (int64_t)sim__draw(sim, (uint64_t)sim->options.delay_us_max + 1);
@@ -207,14 +215,13 @@ sim__accept(struct task *task, struct world_listener *listener, struct world_soc
         }
         int64_t until = WORLD_NEVER;
         if (!list_empty(&own->backlog)) {
-            struct world_socket *first =
-                LIST_ENTRY(own->backlog.next, struct world_socket, backlog);
+            struct sim_socket *first = LIST_ENTRY(own->backlog.next, struct sim_socket, backlog);
             if (first->arrive_us <= sim->now_us) {
                 list_remove(&first->backlog);
                 if (peer != NULL) {
                     (void)snprintf(peer, 64, "127.0.0.1:%u", first->peer_port);
                 }
-                *socket = first;
+                *socket = &first->socket;
                 return ERR_OK;
             }
             until = first->arrive_us;
@@ -260,10 +267,11 @@ pipe_take(struct sim_world *sim, struct pipe *pipe, uint8_t *bytes, size_t size)
 }
 
 enum err
-sim__recv(struct task *task, struct world_socket *socket, void *bytes, size_t size,
+sim__recv(struct task *task, struct world_socket *world_socket, void *bytes, size_t size,
     int64_t deadline_us, int obey, size_t *size_read, struct diag *diag)
 {
     struct sim_world *sim = sim_of(task);
+    struct sim_socket *socket = socket_of(world_socket);
     struct pipe *pipe = &socket->connection->pipes[socket->side];
     ASSERT(size > 0);
     for (;;) {
@@ -319,10 +327,11 @@ pipe_put(struct sim_world *sim, struct pipe *pipe, const uint8_t *bytes, size_t 
 }
 
 enum err
-sim__send(struct task *task, struct world_socket *socket, const void *bytes, size_t size,
+sim__send(struct task *task, struct world_socket *world_socket, const void *bytes, size_t size,
     struct diag *diag)
 {
     struct sim_world *sim = sim_of(task);
+    struct sim_socket *socket = socket_of(world_socket);
     struct pipe *pipe = &socket->connection->pipes[1 - socket->side];
     const uint8_t *at = bytes;
     int64_t patience_us = WORLD_NEVER;
@@ -366,7 +375,7 @@ void
 sim__net_destroy(struct sim_world *sim)
 {
     while (!list_empty(&sim->sockets)) {
-        socket_free(LIST_ENTRY(sim->sockets.next, struct world_socket, node));
+        socket_free(LIST_ENTRY(sim->sockets.next, struct sim_socket, node));
     }
     while (!list_empty(&sim->listeners)) {
         struct list_node *node = list_pop_front(&sim->listeners);

@@ -203,6 +203,12 @@ world_file_in_place(struct task *task, const struct world_file *file)
     return BACKEND(task)->file_in_place(task, file);
 }
 
+bool
+world_file_private(struct task *task, const struct world_file *file)
+{
+    return BACKEND(task)->file_private(task, file);
+}
+
 static void
 gather_name(void *arg, const char *name)
 {
@@ -270,6 +276,9 @@ enum err
 world_recv(struct task *task, struct world_socket *socket, void *bytes, size_t size,
     int64_t deadline_us, int obey, size_t *size_read, struct diag *diag)
 {
+    if (socket->tls != NULL) {
+        return tls__recv(task, socket, bytes, size, deadline_us, obey, size_read, diag);
+    }
     return BACKEND(task)->recv(task, socket, bytes, size, deadline_us, obey, size_read, diag);
 }
 
@@ -277,12 +286,18 @@ enum err
 world_send(struct task *task, struct world_socket *socket, const void *bytes, size_t size,
     struct diag *diag)
 {
+    if (socket->tls != NULL) {
+        return tls__send(task, socket, bytes, size, diag);
+    }
     return BACKEND(task)->send(task, socket, bytes, size, diag);
 }
 
 void
 world_socket_close(struct task *task, struct world_socket *socket)
 {
+    if (socket->tls != NULL) {
+        tls__close(task, socket);
+    }
     BACKEND(task)->socket_close(task, socket);
 }
 

@@ -264,12 +264,15 @@ enum err world_file_replace(struct task *task, const char *directory, const char
     const void *bytes, size_t size, struct diag *diag);
 /* Does the file's path still lead to it? False: it was removed or replaced under our hands. */
 bool world_file_in_place(struct task *task, const struct world_file *file);
+/* Is it kept from others? Ours and for us alone, or root's, and its group may read it. */
+bool world_file_private(struct task *task, const struct world_file *file);
 /* A directory for temporary files: made if it is missing, and emptied of the files in it. */
 enum err world_temp_directory(struct task *task, const char *path, struct diag *diag);
 
 /* ---- sockets -------------------------------------------------------------------------------- */
 
-/* TCP, or in the simulator its own lossless-in-order streams with delays and resets. */
+/* TCP, or in the simulator its own lossless-in-order streams with delays and resets. world/tls.h
+ * encrypts them. */
 enum err world_listen(struct task *task, const char *host, uint16_t port,
     struct world_listener **listener, struct diag *diag);
 uint16_t world_listener_port(const struct world_listener *listener); /* what port 0 became */

@@ -95,6 +95,12 @@ struct world_listener {
     uint16_t port;
 };
 
+struct tls_stream;
+
+struct world_socket {
+    struct tls_stream *tls; /* NULL: plain. world/tls.c's; the back ends move bytes either way */
+};
+
 struct backend {
     int64_t (*clock_us)(const struct world *world);
     int64_t (*wall_us)(const struct world *world);
@@ -135,6 +141,7 @@ struct backend {
         void (*each)(void *arg, const char *name), void *arg, struct diag *diag);
     bool (*file_exists)(struct task *task, const char *path);
     bool (*file_in_place)(struct task *task, const struct world_file *file);
+    bool (*file_private)(struct task *task, const struct world_file *file);
 
     enum err (*listen)(struct task *task, const char *host, uint16_t port,
         struct world_listener **listener, struct diag *diag);
@@ -166,6 +173,13 @@ struct world {
     void *on_signal_arg;
     void *own; /* the back end's */
 };
+
+/* world_recv, world_send and the goodbye of a socket with TLS. */
+enum err tls__recv(struct task *task, struct world_socket *socket, void *bytes, size_t size,
+    int64_t deadline_us, int obey, size_t *size_read, struct diag *diag);
+enum err tls__send(struct task *task, struct world_socket *socket, const void *bytes, size_t size,
+    struct diag *diag);
+void tls__close(struct task *task, struct world_socket *socket);
 
 void world__create(struct world *world, const struct backend *backend, unsigned worker_count);
 void world__destroy(struct world *world);

@@ -65,6 +65,7 @@ static struct {
 } hooks[] = {
     {.table = "pg_settings"},
     {.table = "pg_stat_activity"},
+    {.table = "pg_stat_ssl"},
     {.table = "pg_locks"},
     {.table = "pg_prepared_statements"},
     {.table = "pg_cursors"},

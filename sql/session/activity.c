@@ -268,8 +268,84 @@ scan_activity(struct eval *eval, const struct catalog *catalog,
     return ERR_OK;
 }
 
+/* ---- pg_stat_ssl ----------------------------------------------------------------------------- */
+
+struct encrypted {
+    uint32_t pid;
+    bool tls;
+    struct world_tls_info info;
+};
+
+static enum err
+emit_encrypted(struct eval *eval, const struct encrypted *one,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    enum {
+        PID,
+        SSL,
+        VERSION,
+        CIPHER,
+        BITS,
+        CLIENT_DN,
+        CLIENT_SERIAL,
+        ISSUER_DN,
+        COLUMNS,
+    };
+    struct datum values[COLUMNS];
+    for (int c = 0; c < COLUMNS; c++) {
+        values[c] = datum_null();
+    }
+    values[PID] = datum_int(one->pid);
+    values[SSL] = datum_bool(one->tls);
+    if (one->tls) {
+        values[VERSION] = text_or_null(one->info.version);
+        values[CIPHER] = text_or_null(one->info.cipher);
+        values[BITS] = datum_int(one->info.bits);
+        values[CLIENT_DN] = text_or_null(one->info.subject);
+        values[ISSUER_DN] = text_or_null(one->info.issuer);
+        if (one->info.serial[0] != '\0') {
+            TRY(type_input(eval, TYPE_NUMERIC, -1,
+                slice_of(one->info.serial, strlen(one->info.serial)), &values[CLIENT_SERIAL]));
+        }
+    }
+    return emit(arg, values);
+}
+
+static enum err
+scan_ssl(struct eval *eval, const struct catalog *catalog,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    (void)catalog;
+    if (eval->env->session == NULL) {
+        return ERR_OK;
+    }
+    struct sql_engine *engine = eval->env->session->engine;
+    uint32_t room = sql_engine_session_count(engine);
+    struct encrypted *all = arena_alloc_raw(eval->arena, room * sizeof *all);
+    uint32_t count = 0;
+    latch_acquire(&engine->latch);
+    LIST_FOREACH (node, &engine->sessions) {
+        const struct sql_session *session = LIST_ENTRY(node, struct sql_session, node);
+        if (count == room) {
+            break;
+        }
+        all[count].pid = session->pid;
+        all[count].tls = session->tls != NULL;
+        if (session->tls != NULL) {
+            all[count].info = *session->tls;
+        }
+        count++;
+    }
+    latch_release(&engine->latch);
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(emit_encrypted(eval, &all[i], emit, arg));
+    }
+    return ERR_OK;
+}
+
 void
 activity__register(void)
 {
     catalog_set_virtual_scan("pg_stat_activity", scan_activity);
+    catalog_set_virtual_scan("pg_stat_ssl", scan_ssl);
 }

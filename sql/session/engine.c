@@ -78,6 +78,8 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
     engine->next_pid = 1;
     engine->started = world_wall_us(engine->world) - EPOCH_US;
     engine->config_loaded = engine->started;
+    engine->reloaded = options->reloaded;
+    engine->reloaded_arg = options->reloaded_arg;
     list_init(&engine->sessions);
     views__register();
     struct txn_db_options db = {
@@ -163,6 +165,16 @@ sql_engine_reload(struct task *task, struct sql_engine *engine, struct diag *dia
     sql_config_release(config);
     sql_config_release(old);
     return ERR_OK;
+}
+
+struct sql_config *
+sql_engine_config(struct sql_engine *engine)
+{
+    latch_acquire(&engine->latch);
+    struct sql_config *config = engine->config;
+    sql_config_retain(config);
+    latch_release(&engine->latch);
+    return config;
 }
 
 enum err
@@ -379,6 +391,10 @@ sql_session_new(struct task *task, struct sql_engine *engine,
             (int)(colon - options->peer), options->peer);
         session->client_port = (int)strtol(colon + 1, NULL, 10);
     }
+    if (options->tls != NULL) {
+        session->tls = mem_alloc(sizeof *session->tls);
+        *session->tls = *options->tls;
+    }
     list_init(&session->statements);
     list_init(&session->channels);
     list_init(&session->inbox);
@@ -414,6 +430,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
         } else {
             settings__destroy(session);
             arena_destroy(&session->statement);
+            mem_free(session->tls);
             mem_free(session->user);
             mem_free(session->database);
             mem_free(session);
@@ -452,6 +469,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
     mem_free(session->query);
     exec_deferred_delete(session->deferred);
     sequence_session_delete(session->env.sequences);
+    mem_free(session->tls);
     mem_free(session->user);
     mem_free(session->database);
     mem_free(session);

@@ -14,6 +14,7 @@
 
 #include "sql/plan/plan.h"
 #include "sql/session/config.h"
+#include "world/tls.h"
 
 struct sql_engine;
 struct sql_session;
@@ -31,6 +32,10 @@ struct sql_engine_options {
     const char *const *arguments;
     uint32_t argument_count;
     struct txn_recovery_progress *recovery_progress; /* or NULL */
+    /* Called after pg_reload_conf(), on any task: there may be files of the caller's own to read
+     * again. Or NULL. */
+    void (*reloaded)(void *arg);
+    void *reloaded_arg;
     /* For tests. 0: 64 MiB; what the configuration says. */
     uint64_t wal_segment_size; /* must not change over a directory's life */
     uint64_t checkpoint_wal_size;
@@ -43,6 +48,8 @@ void sql_engine_close(struct task *task, struct sql_engine *engine);
 /* Read tusk.conf and tusk.auto.conf again; what needs a restart is named in the log. On an error
  * all stays as it was. */
 enum err sql_engine_reload(struct task *task, struct sql_engine *engine, struct diag *diag);
+/* What counts now: a reference, for sql_config_release. */
+struct sql_config *sql_engine_config(struct sql_engine *engine);
 enum err sql_engine_checkpoint(struct task *task, struct sql_engine *engine, struct diag *diag);
 
 /* Counts and times since the start, in Prometheus's text format. Any thread. */
@@ -102,6 +109,7 @@ struct sql_session_options {
      * (sql/catalog/access.h), NULL if there is no such role or password, or it is valid no more. */
     enum err (*authenticate)(struct task *task, void *arg, const char *verifier, struct diag *diag);
     void *authenticate_arg;
+    const struct world_tls_info *tls; /* for pg_stat_ssl; NULL: it is not encrypted */
     uint32_t secret;
 };
 

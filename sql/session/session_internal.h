@@ -67,7 +67,9 @@ struct sql_engine {
     struct sql_config *config;       /* also under latch */
     _Atomic uint32_t config_version; /* counts its changes */
     int64_t config_loaded;           /* timestamptz, under latch */
-    const char *const *arguments;    /* the command line's settings, for the next time */
+    void (*reloaded)(void *arg);     /* or NULL */
+    void *reloaded_arg;
+    const char *const *arguments; /* the command line's settings, for the next time */
     uint32_t argument_count;
     /* The task that gathers statistics (analyze.c). */
     struct task *analyzer;
@@ -197,9 +199,10 @@ struct sql_session {
     char *query;                             /* the last one, up to QUERY_SHOWN_MAX bytes */
     int64_t query_started, activity_changed; /* timestamptz; 0: never */
     int64_t block_started;                   /* 0: not in a transaction */
-    int64_t started;                         /* timestamptz; constant, as the next two */
+    int64_t started;                         /* timestamptz; constant, as the next three */
     char client_address[64];                 /* "" if unknown */
     int client_port;
+    struct world_tls_info *tls;                /* NULL: not encrypted */
     bool log_end;                              /* log_connections was on when it came */
     enum metrics_class_id metrics_class;       /* of the statement that ran last */
     char application_name[NAME_MAX_BYTES + 1]; /* under engine->latch */

@@ -177,6 +177,9 @@ FN(reload_conf)
     struct sql_session *session;
     TRY(session_of(eval, &session));
     TRY(sql_engine_reload(eval->task, session->engine, eval->diag));
+    if (session->engine->reloaded != NULL) {
+        session->engine->reloaded(session->engine->reloaded_arg);
+    }
     *result = datum_bool(true);
     return ERR_OK;
 }

@@ -113,19 +113,34 @@ def parse_data_row(body, columns=()):
 
 
 class Connection:
-    def __init__(self, host, port, timeout=30.0):
+    """tls: an ssl.SSLContext, to ask for encryption first."""
+
+    def __init__(self, host, port, timeout=30.0, tls=None):
         try:
             self.sock = socket.create_connection((host, port), timeout)
         except OSError as error:
             raise ConnectionLost(f"cannot connect to {host}:{port}: {error}") from error
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.host, self.port = host, port
+        self.host, self.port, self.tls = host, port, tls
         self.buffer = bytearray()
         self.status = None      # of the last ReadyForQuery: "I", "T" or "E"
         self.parameters = {}
         self.pid = self.secret = None
         self.notices = []       # fields of each NoticeResponse
         self.notifications = []
+        if tls is not None:
+            self.start_tls()
+
+    def start_tls(self):
+        self.send(b"", int32(SSL_REQUEST))
+        answer = self.sock.recv(1)
+        if answer != b"S":
+            raise ConnectionLost(f"the server refuses TLS: {answer!r}")
+        try:
+            self.sock = self.tls.wrap_socket(self.sock, server_hostname=self.host)
+        except OSError as error:
+            self.sock.close()
+            raise ConnectionLost(f"TLS: {error}") from error
 
     # ---- bytes and messages
 
@@ -242,7 +257,7 @@ class Connection:
 
     def cancel(self):
         """A CancelRequest for this connection, over one of its own."""
-        other = Connection(self.host, self.port)
+        other = Connection(self.host, self.port, tls=self.tls)
         other.send(b"", int32(CANCEL_REQUEST) + uint32(self.pid) + uint32(self.secret))
         other.at_end()
         other.sock.close()
@@ -385,8 +400,8 @@ class Scram:
 
 
 def connect(host="127.0.0.1", port=5433, user="postgres", database="postgres", password=None,
-            timeout=30.0, **parameters):
-    connection = Connection(host, port, timeout)
+            timeout=30.0, tls=None, **parameters):
+    connection = Connection(host, port, timeout, tls)
     try:
         return connection.startup(user, database, password, **parameters)
     except BaseException:
