@@ -131,6 +131,8 @@
     X(ERR_UNDEFINED_FILE, "58P01", "undefined_file")                                   \
     X(ERR_SNAPSHOT_TOO_OLD, "72000", "snapshot_too_old")                               \
     X(ERR_CONFIG_FILE, "F0000", "config_file_error")                                   \
+    X(ERR_IDEMPOTENCY_MISMATCH, "TI001", "idempotency_key_of_another_request")         \
+    X(ERR_IDEMPOTENCY_RESULT, "TI002", "idempotency_result_not_kept")                  \
     X(ERR_WRONG_BUCKET, "TR003", "bucket_is_elsewhere")                                \
     X(ERR_BUCKET_MOVING, "TR004", "bucket_is_moving")                                  \
     X(ERR_INTERNAL, "XX000", "internal_error")                                         \

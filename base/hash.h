@@ -13,6 +13,12 @@
 
 uint64_t hash64(const void *bytes, size_t size, uint64_t seed);
 
+/* XXH3's 128 bits, most significant byte first: for digests that are kept. */
+enum {
+    HASH128_SIZE = 16
+};
+void hash128(const void *bytes, size_t size, uint8_t digest[HASH128_SIZE]);
+
 /* Chain by passing the last result; start with CRC32C_INIT. */
 #define CRC32C_INIT 0xFFFFFFFFU
 uint32_t crc32c(uint32_t crc, const void *bytes, size_t size);

@@ -82,6 +82,7 @@ txn_begin(struct task *task, struct txn *txn, enum txn_isolation isolation, bool
     txn->isolation = isolation;
     txn->read_only = read_only;
     txn->changes_schema = false;
+    txn->idempotency_key = (struct slice){0};
     txn->has_snapshot = false;
     txn->command = 0;
     txn->dead_command = 0;
@@ -145,6 +146,13 @@ void
 txn_mark_schema_change(struct txn *txn)
 {
     txn->changes_schema = true;
+}
+
+void
+txn_set_idempotency_key(struct txn *txn, struct slice key)
+{
+    ASSERT(txn->log != NULL && key.size <= UINT8_MAX);
+    txn->idempotency_key = key;
 }
 
 bool
@@ -354,10 +362,10 @@ static bool
 append_commit(struct txn *txn, struct commit_head *head, const struct commit_redo *redo, lsn_t *end,
     bool *doomed)
 {
-    struct slice pieces[] = {slice_of(head, sizeof *head), redo->bytes};
+    struct slice pieces[] = {slice_of(head, sizeof *head), txn->idempotency_key, redo->bytes};
     lsn_t start;
     *doomed = txn->sx != NULL && !ssi__commit_enter(txn);
-    return !*doomed && wal_append(txn->db->wal, redo->type, RECORD_VERSION, pieces, 2, &start, end);
+    return !*doomed && wal_append(txn->db->wal, redo->type, RECORD_VERSION, pieces, 3, &start, end);
 }
 
 /* T1. False if the log buffer is full, or it is doomed: nothing has happened then. */
@@ -368,6 +376,7 @@ try_commit(
     struct txn_db *db = txn->db;
     struct commit_head head = {.id = txn->log->id, .redo_before = txn->redo_base};
     head.flags = txn->changes_schema ? COMMIT_CHANGES_SCHEMA : 0;
+    head.idempotency_size = (uint16_t)txn->idempotency_key.size;
     bool waited_for = false;
     latch_acquire(&db->commit_latch);
     uint64_t stamp = (uint64_t)wall_us << 12;
@@ -432,7 +441,8 @@ commit_written(struct task *task, struct txn *txn, lsn_t *end, struct diag *diag
     }
     enum err err = ERR_OK;
     do {
-        err = wal_make_room(task, db->wal, sizeof(struct commit_head) + redo.bytes.size, diag);
+        err = wal_make_room(task, db->wal,
+            sizeof(struct commit_head) + txn->idempotency_key.size + redo.bytes.size, diag);
     } while (err == ERR_OK && !try_commit(txn, &redo, world_wall_us(db->world), end, &doomed) &&
              !doomed);
     buffer_destroy(&packed);

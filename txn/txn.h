@@ -194,6 +194,10 @@ enum err txn_savepoint(struct task *task, struct txn *txn, uint32_t *depth, stru
 void txn_rollback_to(struct task *task, struct txn *txn, uint32_t depth);
 void txn_release_savepoint(struct txn *txn, uint32_t depth);
 
+/* The commit record is to name this key (txn_internal.h, struct commit_head). At most 255 bytes;
+ * only of a transaction that has written; the bytes must live until its end. */
+void txn_set_idempotency_key(struct txn *txn, struct slice key);
+
 /* This transaction changes the catalog: its commit moves txn_db_schema_lsn. */
 void txn_mark_schema_change(struct txn *txn);
 bool txn_changes_schema(const struct txn *txn);

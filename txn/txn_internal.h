@@ -298,6 +298,8 @@ struct txn {
     uint64_t first_part;    /* LSN; 0: none */
     struct list_node parts; /* in db->with_parts; under commit latch */
 
+    struct slice idempotency_key; /* for the commit record; size 0: none */
+
     struct savepoint *savepoints;
     uint32_t savepoint_count, savepoint_capacity;
     uint64_t savepoints_made; /* ever */

@@ -16,6 +16,9 @@
  *     23      be32 relation oid                         version, statistics (statistics.c)
  *     24      be32 class oid, be32 oid, be32 grantee    version, be64 privileges << 32 | options
  *     25      be32 database oid, be32 role oid, name    version, value of a setting
+ *     26      be32 role oid, idempotency key            outcome (sql/session/idempotency.c)
+ *     27      be64 time of the commit, key of tree 26   nothing
+ *     28-32   sagas (saga/store.c)
  *
  * Tree 19 is what makes names unique under concurrency: who creates inserts the name there first,
  * and so waits for whoever is creating (or dropping) the same one.
@@ -31,27 +34,7 @@
 #include "sql/catalog/access.h"
 #include "sql/catalog/catalog.h"
 #include "sql/catalog/edit.h"
-
-enum catalog_tree {
-    CATALOG_TREE_COUNTERS = 16,
-    CATALOG_TREE_SCHEMAS,
-    CATALOG_TREE_RELATIONS,
-    CATALOG_TREE_NAMES,
-    CATALOG_TREE_ROLES,
-    CATALOG_TREE_DATABASES,
-    CATALOG_TREE_COMMENTS,
-    CATALOG_TREE_STATISTICS,
-    CATALOG_TREE_GRANTS,
-    CATALOG_TREE_SETTINGS,
-    CATALOG_TREE_END,
-};
-_Static_assert((int)CATALOG_TREE_END <= (int)TREE_ID_FIRST_USER, "below the users' trees");
-
-static inline tree_id_t
-catalog__tree(enum catalog_tree tree)
-{
-    return (tree_id_t){tree};
-}
+#include "sql/catalog/trees.h"
 
 /* Keys of CATALOG_TREE_COUNTERS. */
 #define CATALOG_COUNTER_OID "oid"

@@ -2,7 +2,8 @@
  * sql/session/analyze.c - ANALYZE, and the task that gathers statistics by itself.
  *
  * The task looks at every table now and then, and analyzes those of which enough rows have changed
- * (statistics_are_stale), each in a transaction of its own, one at a time.
+ * (statistics_are_stale), each in a transaction of its own, one at a time. It also removes
+ * idempotency keys that are too old.
  */
 #include "base/assert.h"
 #include "sql/catalog/statistics.h"
@@ -167,6 +168,7 @@ analyzer_main(struct task *task, void *arg)
         }
         if (!atomic_load(&engine->analyzer_stopping)) {
             look(task, engine, txn);
+            idempotency__expire(task, engine, txn);
         }
     }
     txn_delete(task, txn);

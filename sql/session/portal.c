@@ -169,6 +169,20 @@ allowed_when_failed(const struct prepared *prepared)
 }
 
 enum err
+portal__run_now(struct task *task, struct sql_session *session, struct portal *portal,
+    uint64_t rows_max, bool describe, bool *suspended, struct diag *diag)
+{
+    struct prepared *prepared = portal->prepared;
+    enum err err = prepared__is_query(prepared)
+                       ? run_plan(task, session, portal, rows_max, describe, suspended, diag)
+                       : utility__run(task, session, portal, describe, diag);
+    if (!prepared__is_query(prepared) && err == ERR_OK) {
+        portal->state = PORTAL_DONE;
+    }
+    return err;
+}
+
+enum err
 portal__run(struct task *task, struct sql_session *session, struct portal *portal,
     uint64_t rows_max, bool describe, bool *suspended, struct diag *diag)
 {
@@ -193,12 +207,9 @@ portal__run(struct task *task, struct sql_session *session, struct portal *porta
         task_set_deadline(
             task, world_clock_us(session->engine->world) + session->statement_timeout_us);
     }
-    enum err err = prepared__is_query(prepared)
-                       ? run_plan(task, session, portal, rows_max, describe, suspended, diag)
-                       : utility__run(task, session, portal, describe, diag);
-    if (!prepared__is_query(prepared) && err == ERR_OK) {
-        portal->state = PORTAL_DONE;
-    }
+    bool named = session->idempotency_key[0] != '\0';
+    enum err err = (named ? idempotency__run : portal__run_now)(
+        task, session, portal, rows_max, describe, suspended, diag);
     if (timed) {
         task_set_deadline(task, WORLD_NEVER);
         task_interrupt_clear(task, TASK_TIMEOUT);
@@ -415,6 +426,8 @@ sql_session_query(struct task *task, struct sql_session *session, const char *te
     /* A simple query destroys the unnamed portal and statement (protocol, 55.2.3). */
     sql_session_close_portal(task, session, "");
     bool done = false;
+    session->source.text = text;
+    session->source.size = size;
     enum err err = check_encoding(text, size, diag);
     if (err == ERR_OK) {
         err = run_cached(task, session, text, size, &done, diag);

@@ -149,6 +149,9 @@ struct portal {
     struct planned *planned; /* a reference, while open */
     struct exec *exec;
     struct cursor *cursor; /* by DECLARE CURSOR; else NULL */
+    /* idempotency.c: which statement of the transaction it runs, from 1; how far it was given. */
+    uint32_t idempotency_item;
+    size_t idempotency_at;
 };
 
 struct savepoint {
@@ -217,6 +220,13 @@ struct sql_session {
     bool cache_stale; /* a setting changed that folded constants may hold: drop before the next use
                        */
     struct buffer normalized;
+    struct {
+        const char *text;
+        size_t size;
+    } source; /* of the Query message that runs: what a cached statement was made from */
+
+    const char *idempotency_key;     /* tusk.idempotency_key; "": none */
+    struct idempotency *idempotency; /* the transaction's claim, or NULL */
 
     /* settings.c */
     char **values;             /* by index of the settings table; NULL: what config says */
@@ -252,6 +262,26 @@ void notify__after_commit(struct sql_session *session);
 void notify__rollback(struct sql_session *session, uint32_t savepoints);
 void notify__end(struct sql_session *session);
 void notify__register(void);
+
+/* ---- idempotency.c ------------------------------------------------------------------------------
+ */
+
+/* portal__run in a session that has a key: claims it, and runs the statement or answers as it was
+ * answered before. */
+enum err idempotency__run(struct task *task, struct sql_session *session, struct portal *portal,
+    uint64_t rows_max, bool describe, bool *suspended, struct diag *diag);
+/* The session has a key, and the transaction has to have it now (I1). */
+enum err idempotency__claim(struct task *task, struct sql_session *session, struct diag *diag);
+enum err idempotency__before_commit(
+    struct task *task, struct sql_session *session, struct diag *diag);
+/* SET LOCAL has gone back already. */
+void idempotency__after_commit(struct sql_session *session);
+/* The transaction is rolled back, or over. */
+void idempotency__forget(struct sql_session *session);
+/* NULL: the default, none. */
+enum err idempotency__may_set(struct sql_session *session, const char *key, struct diag *diag);
+void idempotency__expire(struct task *task, struct sql_engine *engine, struct txn *txn);
+void idempotency__register(void);
 
 /* ---- transaction.c ------------------------------------------------------------------------------
  */
@@ -415,6 +445,10 @@ enum err cursor__scan(struct eval *eval, const struct catalog *catalog,
     enum err (*emit)(void *arg, const struct datum *values), void *arg);
 /* Run a plan or utility portal; rows_max 0: all. `describe`: tell the sink the columns first. */
 enum err portal__run(struct task *task, struct sql_session *session, struct portal *portal,
+    uint64_t rows_max, bool describe, bool *suspended, struct diag *diag);
+
+/* The same without a look at the session's idempotency key. */
+enum err portal__run_now(struct task *task, struct sql_session *session, struct portal *portal,
     uint64_t rows_max, bool describe, bool *suspended, struct diag *diag);
 
 /* ---- utility.c, copy.c, explain.c

@@ -157,6 +157,13 @@ const struct setting setting_table[] = {
         "Sets the current transaction's isolation level."},
     {"transaction_read_only", SETTING_BOOL, 0, SETTING_SESSION, "off", 0, 0, NULL,
         "Sets the current transaction's read-only status."},
+    {"tusk.idempotency_key", SETTING_TEXT, 0, SETTING_SESSION, "", 0, 0, NULL,
+        "Names the transaction: another one with the same key changes nothing and is answered as "
+        "the first was."},
+    {"tusk.idempotency_result_size", SETTING_INT, UNIT_KB, 0, "64", 0, 65536, NULL,
+        "Sets how much of the rows that a transaction with an idempotency key returned is kept."},
+    {"tusk.idempotency_ttl", SETTING_INT, UNIT_MS, SETTING_RELOAD, "86400000", 1000,
+        INT64_C(31536000000), NULL, "Sets how long idempotency keys are remembered."},
     {"undo_memory", SETTING_INT, UNIT_KB, SETTING_SERVER, "0", 0, INT32_MAX, NULL,
         "Sets the memory for old row versions; more of them go to a file. 0: a quarter of "
         "shared_buffers, 32MB at least."},

@@ -311,6 +311,8 @@ apply(struct sql_session *session, int index)
         session->env.date_style_order = strstr(value, "DMY") != NULL   ? 1
                                         : strstr(value, "YMD") != NULL ? 2
                                                                        : 0;
+    } else if (strcmp(name, "tusk.idempotency_key") == 0) {
+        session->idempotency_key = value;
     } else if (strcmp(name, "client_min_messages") == 0) {
         session->notice_level = strcmp(value, "warning") == 0 ? 1
                                 : strcmp(value, "error") == 0 ? 2
@@ -453,6 +455,13 @@ change(
         }
         if (value != NULL) {
             TRY(setting_check(session->task, setting, value, &checked, diag));
+        }
+        if (strcmp(setting->name, "tusk.idempotency_key") == 0) {
+            enum err err = idempotency__may_set(session, checked, diag);
+            if (err != ERR_OK) {
+                mem_free(checked);
+                return err;
+            }
         }
         bool whole = strcmp(setting->name, "session_authorization") == 0;
         if (whole || strcmp(setting->name, "role") == 0) {

@@ -11,12 +11,11 @@ session__warn(
     struct sql_session *session, const char *severity, enum err code, const char *fmt, ...)
 {
     struct diag *notice = arena_alloc(&session->statement, sizeof *notice);
-    char words[DIAG_TEXT_MAX];
+    notice->code = code;
     va_list args;
     va_start(args, fmt);
-    (void)vsnprintf(words, sizeof words, fmt, args);
+    (void)vsnprintf(notice->message, sizeof notice->message, fmt, args);
     va_end(args);
-    (void)diag_set(notice, code, "%s", words);
     session->sink->notice(session->sink->arg, severity, notice);
 }
 
@@ -74,6 +73,7 @@ rollback(struct task *task, struct sql_session *session)
     if (txn_state(session->txn) == TXN_ACTIVE) {
         txn_rollback(task, session->txn);
     }
+    idempotency__forget(session);
     settings__rollback(session, 0);
     notify__rollback(session, 0);
     block_over(session);
@@ -94,6 +94,9 @@ commit(struct task *task, struct sql_session *session, struct diag *diag)
     if (err == ERR_OK) {
         err = notify__before_commit(session, diag);
     }
+    if (err == ERR_OK) {
+        err = idempotency__before_commit(task, session, diag);
+    }
     if (err != ERR_OK) {
         cursor__put_back(&held, &session->portals);
         txn_settle(task, session->txn); /* S2 */
@@ -108,7 +111,9 @@ commit(struct task *task, struct sql_session *session, struct diag *diag)
     if (err == ERR_OK) {
         settings__commit(session);
         notify__after_commit(session);
+        idempotency__after_commit(session);
     } else {
+        idempotency__forget(session);
         settings__rollback(session, 0);
         notify__rollback(session, 0);
     }
@@ -158,6 +163,7 @@ session__fail(struct task *task, struct sql_session *session)
             rollback_to(task, session, top->depth);
         } else {
             txn_rollback(task, session->txn);
+            idempotency__forget(session);
         }
         session->block = BLOCK_FAILED;
         break;
@@ -294,6 +300,9 @@ static enum err
 do_savepoint(struct task *task, struct sql_session *session, const char *name, struct diag *diag)
 {
     TRY(need_block(session, "SAVEPOINT", diag));
+    if (session->idempotency_key[0] != '\0') {
+        TRY(idempotency__claim(task, session, diag));
+    }
     uint32_t depth = 0;
     TRY(txn_savepoint(task, session->txn, &depth, diag));
     if (session->savepoint_count == session->savepoint_capacity) {

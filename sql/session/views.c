@@ -212,6 +212,7 @@ views__register(void)
     notify__register();
     activity__register();
     serializable__register();
+    idempotency__register();
     backup__register();
     storage__register();
     catalog_set_virtual_scan("pg_settings", settings__scan);
