@@ -44,6 +44,7 @@ txn_trim(struct txn *txn)
     }
     txn->spare_count = 0;
     undo_reader_destroy(&txn->reader);
+    ssi__trim(txn);
     if (txn->state == TXN_IDLE) {
         buffer_destroy(&txn->redo);
     }

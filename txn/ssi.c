@@ -14,6 +14,9 @@ enum {
     FILTERED_MAX = 16,     /* ranges with a filter */
     TREES_BUCKETS = 16,    /* of a partition */
     KEYS_MEMORY = 1 << 20, /* of one transaction, before what merging has left is thrown away */
+    SPARE_READS = 8,       /* of a transaction, for the next one */
+    SPARE_RANGES = 64,     /* of one of these */
+    SPARE_SXACTS = 64,     /* besides those that sessions keep */
 };
 
 /* [low, high) */
@@ -38,8 +41,8 @@ struct ssi_reads {
     struct list_node scans; /* the rest under owner->latch */
     struct range *ranges;   /* ascending, apart from each other */
     uint32_t count, capacity;
-    uint32_t ranges_max; /* then neighbours merge */
-    struct range filtered[FILTERED_MAX];
+    uint32_t ranges_max;    /* then neighbours merge */
+    struct range *filtered; /* FILTERED_MAX, from the first on */
     uint32_t filtered_count;
 };
 
@@ -58,7 +61,7 @@ struct structure;
 
 struct sxact {
     struct list_node node; /* in ssi->active or ssi->committed (by end) */
-    struct sxact *chain;   /* by id */
+    struct sxact *chain;   /* by id; or of spare ones */
     uint64_t id;           /* 0: has written nothing */
     uint64_t snapshot;     /* LSN */
     uint64_t end;          /* LSN: its commit, or what was visible when it ended without writing */
@@ -77,6 +80,8 @@ struct sxact {
     bool busy;                  /* its ranges are being summarised: it stays */
     struct latch latch;         /* its ranges */
     struct ssi_reads *reads;
+    struct ssi_reads *spare; /* empty, to be used again */
+    uint32_t spare_count;
     struct arena memory;   /* bytes of keys; under latch */
     size_t memory_limit;   /* then it is compacted */
     struct structure *why; /* it is doomed; or NULL */
@@ -87,7 +92,7 @@ struct sxact {
     bool safe, unsafe;
     struct task *sleeper; /* waits for a safe snapshot */
     uint32_t pid;
-    char statement[SSI_STATEMENT_MAX];
+    char statement[SSI_STATEMENT_MAX]; /* its owner's */
 };
 
 struct watch {
@@ -106,11 +111,13 @@ struct ssi {
     struct ssi_partition partitions[SSI_TREE_PARTITIONS];
     _Alignas(64) _Atomic uint64_t readers; /* sxacts that may have ranges */
     _Alignas(64) struct latch graph;       /* the rest */
-    struct list_node active;
-    struct list_node committed; /* by end, behind all stubs */
-    struct list_node stubs;     /* by end; their ranges are the summary's */
+    struct list_node active;               /* by snapshot */
+    struct list_node committed;            /* by end, behind all stubs */
+    struct list_node stubs;                /* by end; their ranges are the summary's */
     uint32_t committed_count, stub_count;
     struct sxact *ids[SSI_ID_BUCKETS];
+    struct sxact *spare;
+    _Atomic uint32_t spare_count;
     uint64_t next_order;
     uint64_t edge_count;
     /* SS5: what committed transactions have read that are too many to remember it apart. Whoever
@@ -391,10 +398,16 @@ reads_of(struct ssi *ssi, struct sxact *sx, tree_id_t id)
             return reads;
         }
     }
-    struct ssi_reads *reads = mem_zalloc(sizeof *reads);
+    struct ssi_reads *reads = sx->spare;
+    if (reads != NULL) {
+        sx->spare = reads->next;
+        sx->spare_count--;
+    } else {
+        reads = mem_zalloc(sizeof *reads);
+        list_init(&reads->scans);
+    }
     reads->owner = sx;
     reads->ranges_max = ssi->ranges_max;
-    list_init(&reads->scans);
     struct ssi_tree **bucket;
     struct ssi_partition *partition = partition_of(ssi, id, &bucket);
     latch_acquire(&partition->latch);
@@ -416,6 +429,27 @@ reads_of(struct ssi *ssi, struct sxact *sx, tree_id_t id)
     return reads;
 }
 
+/* Nobody finds them any more: kept for the next transaction, if they are small. */
+static void
+reads_free(struct sxact *sx, struct ssi_reads *reads)
+{
+    ASSERT(list_empty(&reads->scans));
+    for (uint32_t i = 0; i < reads->filtered_count; i++) {
+        txn_filter_release(reads->filtered[i].filter);
+    }
+    if (sx->spare_count < SPARE_READS && reads->capacity <= SPARE_RANGES) {
+        reads->count = 0;
+        reads->filtered_count = 0;
+        reads->next = sx->spare;
+        sx->spare = reads;
+        sx->spare_count++;
+        return;
+    }
+    mem_free(reads->filtered);
+    mem_free(reads->ranges);
+    mem_free(reads);
+}
+
 /* Nobody finds them afterwards. */
 static void
 free_reads(struct ssi *ssi, struct sxact *sx)
@@ -428,7 +462,7 @@ free_reads(struct ssi *ssi, struct sxact *sx)
         struct ssi_partition *partition = partition_of(ssi, tree->id, &bucket);
         latch_acquire(&partition->latch);
         list_remove(&reads->node);
-        if (list_empty(&tree->reads)) {
+        if (list_empty(&tree->reads) && (*bucket)->next != NULL) { /* one may stay */
             struct ssi_tree **link = bucket;
             while (*link != tree) {
                 link = &(*link)->next;
@@ -437,11 +471,7 @@ free_reads(struct ssi *ssi, struct sxact *sx)
             mem_free(tree);
         }
         latch_release(&partition->latch);
-        for (uint32_t i = 0; i < reads->filtered_count; i++) {
-            txn_filter_release(reads->filtered[i].filter);
-        }
-        mem_free(reads->ranges);
-        mem_free(reads);
+        reads_free(sx, reads);
     }
 }
 
@@ -545,13 +575,111 @@ forget(struct ssi *ssi, struct sxact *sx)
 }
 
 static void
+free_spare_reads(struct sxact *sx)
+{
+    while (sx->spare != NULL) {
+        struct ssi_reads *reads = sx->spare;
+        sx->spare = reads->next;
+        mem_free(reads->filtered);
+        mem_free(reads->ranges);
+        mem_free(reads);
+    }
+}
+
+static void
+sxact_delete(struct sxact *sx)
+{
+    free_spare_reads(sx);
+    arena_destroy(&sx->memory);
+    mem_free(sx);
+}
+
+static void
 sxact_free(struct ssi *ssi, struct sxact *sx)
 {
     free_reads(ssi, sx);
     atomic_fetch_sub(&ssi->readers, 1);
-    arena_destroy(&sx->memory);
     mem_free(sx->why);
-    mem_free(sx);
+    sxact_delete(sx);
+}
+
+/* The same, but it may be used again: by the session's next transaction. */
+static void
+sxact_retire(struct txn *txn, struct sxact *sx)
+{
+    struct ssi *ssi = txn->db->ssi;
+    if (txn->spare_sx != NULL &&
+        atomic_load_explicit(&ssi->spare_count, memory_order_relaxed) >= SPARE_SXACTS) {
+        sxact_free(ssi, sx);
+        return;
+    }
+    free_reads(ssi, sx);
+    atomic_fetch_sub(&ssi->readers, 1);
+    mem_free(sx->why);
+    arena_reset(&sx->memory);
+    struct sxact kept = {.memory = sx->memory,
+        .spare = sx->spare,
+        .spare_count = sx->spare_count,
+        .chain = txn->spare_sx};
+    *sx = kept;
+    txn->spare_sx = sx;
+}
+
+static struct sxact *
+sxact_new(struct txn *txn)
+{
+    struct ssi *ssi = txn->db->ssi;
+    struct sxact *sx = txn->spare_sx;
+    if (sx != NULL) {
+        txn->spare_sx = sx->chain;
+        sx->chain = NULL;
+        return sx;
+    }
+    if (atomic_load_explicit(&ssi->spare_count, memory_order_relaxed) > 0) {
+        latch_acquire(&ssi->graph);
+        sx = ssi->spare;
+        if (sx != NULL) {
+            ssi->spare = sx->chain;
+            sx->chain = NULL;
+            atomic_fetch_sub_explicit(&ssi->spare_count, 1, memory_order_relaxed);
+        }
+        latch_release(&ssi->graph);
+    }
+    if (sx == NULL) {
+        sx = mem_zalloc(sizeof *sx);
+        arena_create(&sx->memory, "read ranges");
+    }
+    return sx;
+}
+
+/* The session's, but for one, are for others. Under the graph latch. */
+static void
+share_spare(struct txn *txn)
+{
+    struct ssi *ssi = txn->db->ssi;
+    while (txn->spare_sx != NULL && txn->spare_sx->chain != NULL) {
+        struct sxact *sx = txn->spare_sx;
+        txn->spare_sx = sx->chain;
+        sx->chain = ssi->spare;
+        ssi->spare = sx;
+        atomic_fetch_add_explicit(&ssi->spare_count, 1, memory_order_relaxed);
+    }
+}
+
+static void
+free_spare(struct sxact **chain)
+{
+    while (*chain != NULL) {
+        struct sxact *sx = *chain;
+        *chain = sx->chain;
+        sxact_delete(sx);
+    }
+}
+
+void
+ssi__trim(struct txn *txn)
+{
+    free_spare(&txn->spare_sx);
 }
 
 void
@@ -567,8 +695,13 @@ ssi__destroy(struct ssi *ssi)
         }
     }
     free_reads(ssi, ssi->summary);
-    arena_destroy(&ssi->summary->memory);
-    mem_free(ssi->summary);
+    sxact_delete(ssi->summary);
+    free_spare(&ssi->spare);
+    for (int i = 0; i < SSI_TREE_PARTITIONS; i++) {
+        for (int b = 0; b < TREES_BUCKETS; b++) {
+            mem_free(ssi->partitions[i].buckets[b]);
+        }
+    }
     mem_free(ssi);
 }
 
@@ -684,10 +817,8 @@ txn_note_statement(struct txn *txn, const char *text, size_t size)
         return;
     }
     size = size < SSI_STATEMENT_MAX - 1 ? size : SSI_STATEMENT_MAX - 1;
-    latch_acquire(&txn->db->ssi->graph);
     memcpy(sx->statement, text, size);
     sx->statement[size] = '\0';
-    latch_release(&txn->db->ssi->graph);
 }
 
 /* ---- dangerous structures ----------------------------------------------------------------------
@@ -772,6 +903,23 @@ doom(struct sxact *sx, const struct structure *structure)
     atomic_store_explicit(&sx->doomed, true, memory_order_release);
 }
 
+/* One of the two lists is often long: both are walked, to the end of the shorter. */
+static bool
+has_edge(const struct sxact *reader, const struct sxact *writer)
+{
+    struct list_node *out = reader->out.next;
+    struct list_node *in = writer->in.next;
+    while (out != &reader->out && in != &writer->in) {
+        if (LIST_ENTRY(out, struct edge, out)->writer == writer ||
+            LIST_ENTRY(in, struct edge, in)->reader == reader) {
+            return true;
+        }
+        out = out->next;
+        in = in->next;
+    }
+    return false;
+}
+
 /* Enters reader -rw-> writer, found by `self`, one of them. Under the graph latch. True: self must
  * end. The other may have been doomed instead. */
 static bool
@@ -781,15 +929,8 @@ add_edge(struct ssi *ssi, struct sxact *reader, struct sxact *writer, struct sxa
     if (reader->doomed || writer->doomed) {
         return self->doomed;
     }
-    LIST_FOREACH (node, &self->out) {
-        if (LIST_ENTRY(node, struct edge, out)->writer == writer && self == reader) {
-            return false;
-        }
-    }
-    LIST_FOREACH (node, &self->in) {
-        if (LIST_ENTRY(node, struct edge, in)->reader == reader && self == writer) {
-            return false;
-        }
+    if (has_edge(reader, writer)) {
+        return false;
     }
     struct edge *edge = mem_zalloc(sizeof *edge);
     edge->reader = reader;
@@ -871,12 +1012,11 @@ uint64_t
 ssi__begin(struct txn *txn)
 {
     struct ssi *ssi = txn->db->ssi;
-    struct sxact *sx = mem_zalloc(sizeof *sx);
+    struct sxact *sx = sxact_new(txn);
     list_init(&sx->out);
     list_init(&sx->in);
     list_init(&sx->watches);
     list_init(&sx->watched);
-    arena_create(&sx->memory, "read ranges");
     sx->read_only = txn->read_only;
     sx->pid = txn->owner_pid;
     atomic_fetch_add(&ssi->readers, 1); /* before it reads anything (SS1) */
@@ -886,6 +1026,7 @@ ssi__begin(struct txn *txn)
         watch_writers(ssi, sx);
     }
     list_push_back(&ssi->active, &sx->node);
+    share_spare(txn);
     latch_release(&ssi->graph);
     txn->sx = sx;
     return sx->snapshot;
@@ -1037,6 +1178,9 @@ ssi__scan_end(struct txn *txn, struct ssi_scan *scan, bool all, bool backward, s
     if (empty) {
         /* nothing was looked at */
     } else if (scan->filter != NULL && reads->filtered_count < FILTERED_MAX) {
+        if (reads->filtered == NULL) {
+            reads->filtered = mem_array(FILTERED_MAX, sizeof *reads->filtered);
+        }
         struct range *range = &reads->filtered[reads->filtered_count++];
         *range = (struct range){.low = keep(txn->sx, low, false),
             .low_size = (uint32_t)low.size,
@@ -1296,12 +1440,8 @@ ssi__commit_leave(struct txn *txn, uint64_t lsn)
 static uint64_t
 oldest_snapshot(const struct ssi *ssi)
 {
-    uint64_t oldest = UINT64_MAX;
-    LIST_FOREACH (node, &ssi->active) {
-        const struct sxact *sx = LIST_ENTRY(node, struct sxact, node);
-        oldest = sx->snapshot < oldest ? sx->snapshot : oldest;
-    }
-    return oldest;
+    return list_empty(&ssi->active) ? UINT64_MAX
+                                    : LIST_ENTRY(ssi->active.next, struct sxact, node)->snapshot;
 }
 
 static void
@@ -1414,11 +1554,11 @@ tidy(struct ssi *ssi)
 }
 
 static void
-free_chain(struct ssi *ssi, struct sxact *chain)
+free_chain(struct txn *txn, struct sxact *chain)
 {
     while (chain != NULL) {
         struct sxact *next = chain->chain;
-        sxact_free(ssi, chain);
+        sxact_retire(txn, chain);
         chain = next;
     }
 }
@@ -1439,7 +1579,7 @@ ssi__committed(struct txn *txn, uint64_t lsn)
     struct sxact *forgotten = take_forgotten(ssi);
     bool tidies = ssi->committed_count > ssi->committed_max || ssi->summary_end != 0;
     latch_release(&ssi->graph);
-    free_chain(ssi, forgotten);
+    free_chain(txn, forgotten);
     if (tidies) {
         tidy(ssi);
     }
@@ -1455,8 +1595,8 @@ ssi__rolled_back(struct txn *txn)
     forget(ssi, sx);
     struct sxact *forgotten = take_forgotten(ssi);
     latch_release(&ssi->graph);
-    sxact_free(ssi, sx);
-    free_chain(ssi, forgotten);
+    sxact_retire(txn, sx);
+    free_chain(txn, forgotten);
 }
 
 /* ---- what has been read, for people to look at -------------------------------------------------

@@ -112,5 +112,7 @@ void ssi__commit_leave(struct txn *txn, uint64_t lsn);
 /* Afterwards, without latches. */
 void ssi__committed(struct txn *txn, uint64_t lsn);
 void ssi__rolled_back(struct txn *txn);
+/* Memory kept for the session's next transaction. */
+void ssi__trim(struct txn *txn);
 
 #endif /* TXN_SSI_H */

@@ -292,7 +292,8 @@ struct txn {
     uint64_t observed;     /* newest commit met */
 
     struct sxact *sx; /* SERIALIZABLE, from its first snapshot on; NULL: reads are not tracked */
-    struct undo_log *log; /* NULL until the first write */
+    struct sxact *spare_sx; /* for the next one; or NULL */
+    struct undo_log *log;   /* NULL until the first write */
     struct buffer redo;
     uint64_t redo_base;     /* bytes of redo already in the log as parts */
     uint64_t first_part;    /* LSN; 0: none */

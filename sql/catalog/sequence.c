@@ -380,9 +380,13 @@ reserve(struct task *task, struct catalog_store *store, const struct relation *r
 /* ---- what the functions do --------------------------------------------------------------------
  */
 
+/* The sequence, locked, as it is then: it may have been altered while we waited. *fresh is what the
+ * definition is part of, if not the statement's own catalog: `leave` gives it back. */
 static enum err
-enter(struct eval *eval, const struct relation *relation, const char *function, bool writes)
+enter(struct eval *eval, const struct relation **relation, const char *function, bool writes,
+    struct catalog **fresh)
 {
+    *fresh = NULL;
     struct sequence_session *session = eval->env->sequences;
     if (session == NULL) {
         return diag_set(
@@ -392,14 +396,34 @@ enter(struct eval *eval, const struct relation *relation, const char *function, 
         return diag_set(eval->diag, ERR_READ_ONLY_TRANSACTION,
             "cannot execute %s() in a read-only transaction", function);
     }
-    return txn_lock_table(eval->task, session->txn, relation->oid, relation->name,
-        TXN_ROW_EXCLUSIVE, TXN_WAIT, eval->diag);
+    oid_t oid = (*relation)->oid;
+    TRY(txn_lock_table(
+        eval->task, session->txn, oid, (*relation)->name, TXN_ROW_EXCLUSIVE, TXN_WAIT, eval->diag));
+    if (catalog_is_current(eval->env->catalog, session->store, session->txn)) {
+        return ERR_OK;
+    }
+    TRY(catalog_get(eval->task, session->store, session->txn, fresh, eval->diag));
+    *relation = catalog_relation_by_oid(*fresh, oid);
+    if (*relation == NULL || (*relation)->kind != RELATION_SEQUENCE) {
+        catalog_release(*fresh);
+        *fresh = NULL;
+        return diag_set(
+            eval->diag, ERR_UNDEFINED_TABLE, "could not open relation with OID %u", oid);
+    }
+    return ERR_OK;
 }
 
-enum err
-sequence_next(struct eval *eval, const struct relation *relation, int64_t *value)
+static void
+leave(struct catalog *fresh)
 {
-    TRY(enter(eval, relation, "nextval", true));
+    if (fresh != NULL) {
+        catalog_release(fresh);
+    }
+}
+
+static enum err
+next_value(struct eval *eval, const struct relation *relation, int64_t *value)
+{
     struct sequence_session *session = eval->env->sequences;
     struct catalog_store *store = session->store;
     struct sequence_state *state = state_of(store, relation);
@@ -413,17 +437,31 @@ sequence_next(struct eval *eval, const struct relation *relation, int64_t *value
 }
 
 enum err
+sequence_next(struct eval *eval, const struct relation *relation, int64_t *value)
+{
+    struct catalog *fresh;
+    TRY(enter(eval, &relation, "nextval", true, &fresh));
+    enum err err = next_value(eval, relation, value);
+    leave(fresh);
+    return err;
+}
+
+enum err
 sequence_current(struct eval *eval, const struct relation *relation, int64_t *value)
 {
-    TRY(enter(eval, relation, "currval", false));
+    struct catalog *fresh;
+    TRY(enter(eval, &relation, "currval", false, &fresh));
     const struct sequence_session *session = eval->env->sequences;
+    enum err err = ERR_OK;
     uint32_t i = find_value(session, relation->oid);
     if (i == session->count) {
-        return diag_set(eval->diag, ERR_OBJECT_STATE,
+        err = diag_set(eval->diag, ERR_OBJECT_STATE,
             "currval of sequence \"%s\" is not yet defined in this session", relation->name);
+    } else {
+        *value = session->values[i].value;
     }
-    *value = session->values[i].value;
-    return ERR_OK;
+    leave(fresh);
+    return err;
 }
 
 enum err
@@ -448,10 +486,9 @@ set_state(void *arg, struct row_state *state, struct diag *diag)
     return ERR_OK;
 }
 
-enum err
-sequence_set(struct eval *eval, const struct relation *relation, int64_t value, bool called)
+static enum err
+set_value(struct eval *eval, const struct relation *relation, int64_t value, bool called)
 {
-    TRY(enter(eval, relation, "setval", true));
     const struct sequence *sequence = relation->sequence;
     if (value < sequence->minimum || value > sequence->maximum) {
         return diag_set(eval->diag, ERR_NUMERIC_RANGE,
@@ -480,6 +517,16 @@ sequence_set(struct eval *eval, const struct relation *relation, int64_t value, 
         remember(session, relation->oid, value, false);
     }
     return ERR_OK;
+}
+
+enum err
+sequence_set(struct eval *eval, const struct relation *relation, int64_t value, bool called)
+{
+    struct catalog *fresh;
+    TRY(enter(eval, &relation, "setval", true, &fresh));
+    enum err err = set_value(eval, relation, value, called);
+    leave(fresh);
+    return err;
 }
 
 enum err

@@ -793,6 +793,35 @@ alter_index(struct ddl *ddl, const struct ast_alter_table *statement)
     return ERR_OK;
 }
 
+/* What each action needs, as in PostgreSQL: readers need not wait for foreign keys. */
+static enum txn_table_lock
+lock_of(const struct ast_alter_action *action)
+{
+    switch (action->kind) {
+    case AST_ALTER_ADD_CONSTRAINT:
+        return action->constraint->kind == AST_CONSTRAINT_FOREIGN ? TXN_SHARE_ROW_EXCLUSIVE
+                                                                  : TXN_ACCESS_EXCLUSIVE;
+    case AST_ALTER_VALIDATE_CONSTRAINT:
+    case AST_ALTER_SET_OPTIONS:
+    case AST_ALTER_RESET_OPTIONS:
+        return TXN_SHARE_UPDATE_EXCLUSIVE;
+    default:
+        return TXN_ACCESS_EXCLUSIVE;
+    }
+}
+
+static enum txn_table_lock
+lock_of_all(const struct ast_list *actions)
+{
+    enum txn_table_lock mode = TXN_SHARE_UPDATE_EXCLUSIVE;
+    AST_FOREACH(at, actions)
+    {
+        enum txn_table_lock one = lock_of(ast_as_alter_action(*at));
+        mode = one > mode ? one : mode;
+    }
+    return mode;
+}
+
 enum err
 ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
 {
@@ -803,8 +832,8 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
         return ddl__unsupported(ddl, "this form of ALTER of a type", -1);
     }
     const struct relation *table;
-    TRY(ddl__lock_relation(
-        ddl, statement->table, TXN_ACCESS_EXCLUSIVE, statement->if_exists, &table));
+    TRY(ddl__lock_relation_as(ddl, statement->table, lock_of_all(statement->actions),
+        statement->if_exists, ddl__check_relation_owner, &table));
     if (table == NULL) {
         ddl__notice(
             ddl, ERR_OK, "relation \"%s\" does not exist, skipping", statement->table->name);
@@ -816,7 +845,6 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
     if (table->kind != RELATION_TABLE) {
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table", table->name);
     }
-    TRY(ddl__check_relation_owner(ddl, table));
     if (statement->object != AST_OBJECT_TABLE) {
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
             statement->object == AST_OBJECT_SEQUENCE ? "sequence" : "view");

@@ -99,7 +99,8 @@ ddl__create_index(struct ddl *ddl, const struct ast_create_index *statement)
     TRY(refuse(ddl, statement));
     /* SHARE: no writer has anything uncommitted in the table from here on (D2). CONCURRENTLY is
      * built in the same way. */
-    TRY(ddl__lock_relation(ddl, statement->table, TXN_SHARE, false, &table));
+    TRY(ddl__lock_relation_as(
+        ddl, statement->table, TXN_SHARE, false, ddl__check_relation_owner, &table));
     if (table->kind != RELATION_TABLE) {
         enum err err = diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE,
             "cannot create index on relation \"%s\"", table->name);
@@ -107,8 +108,6 @@ ddl__create_index(struct ddl *ddl, const struct ast_create_index *statement)
             table->kind == RELATION_VIEW ? "views" : "sequences");
         return err;
     }
-    TRY(ddl__check_relation_owner(ddl, table));
-
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     struct index index = {.name = statement->name, .unique = statement->unique};
     AST_FOREACH(at, statement->columns)

@@ -151,6 +151,13 @@ enum err
 ddl__lock_relation(struct ddl *ddl, const struct ast_table *name, enum txn_table_lock mode,
     bool missing_ok, const struct relation **relation)
 {
+    return ddl__lock_relation_as(ddl, name, mode, missing_ok, NULL, relation);
+}
+
+enum err
+ddl__lock_relation_as(struct ddl *ddl, const struct ast_table *name, enum txn_table_lock mode,
+    bool missing_ok, ddl__right *check, const struct relation **relation)
+{
     struct ddl_context *context = ddl->context;
     *relation = NULL;
     TRY(check_database(ddl, name));
@@ -170,6 +177,7 @@ ddl__lock_relation(struct ddl *ddl, const struct ast_table *name, enum txn_table
             return diag_set(ddl->diag, ERR_INSUFFICIENT_PRIVILEGE,
                 "permission denied: \"%s\" is a system catalog", found->name);
         }
+        TRY(check == NULL ? ERR_OK : check(ddl, found));
         if (found->oid == locked) {
             *relation = found;
             return ERR_OK;

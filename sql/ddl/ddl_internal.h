@@ -69,6 +69,11 @@ void ddl__in_schema(struct ddl *ddl, const char *schema, const char *name,
  * (nothing said), else 42P01. System catalogs are refused, and so are indexes (42809). */
 enum err ddl__lock_relation(struct ddl *ddl, const struct ast_table *name, enum txn_table_lock mode,
     bool missing_ok, const struct relation **relation);
+/* The same, but who may not do it (ddl__check_relation_owner ..) is refused before the lock is
+ * asked for: nobody waits in line, and keeps others waiting, for what is not his. */
+typedef enum err ddl__right(struct ddl *ddl, const struct relation *relation);
+enum err ddl__lock_relation_as(struct ddl *ddl, const struct ast_table *name,
+    enum txn_table_lock mode, bool missing_ok, ddl__right *check, const struct relation **relation);
 /* After other locks were taken: the same relation in the newest picture; 42P01 if it has gone. */
 enum err ddl__find_again(struct ddl *ddl, oid_t oid, const struct relation **relation);
 

@@ -212,7 +212,11 @@ drop_tables(struct ddl *ddl, const struct ast_drop *statement)
         if (index != NULL) {
             return wrong_kind(ddl, object, name->name, AST_OBJECT_INDEX);
         }
-        TRY(ddl__lock_relation(ddl, name, TXN_ACCESS_EXCLUSIVE, true, &relation));
+        if (relation != NULL && relation->kind != RELATION_VIRTUAL && kind_of(relation) != object) {
+            return wrong_kind(ddl, object, name->name, kind_of(relation));
+        }
+        TRY(ddl__lock_relation_as(
+            ddl, name, TXN_ACCESS_EXCLUSIVE, true, ddl__check_relation_owner, &relation));
         if (relation == NULL) {
             TRY(missing(ddl, statement, name));
             continue;
@@ -220,7 +224,6 @@ drop_tables(struct ddl *ddl, const struct ast_drop *statement)
         if (kind_of(relation) != object) {
             return wrong_kind(ddl, object, name->name, kind_of(relation));
         }
-        TRY(ddl__check_relation_owner(ddl, relation));
         TRY(ddl__check_pending(ddl, relation, "DROP TABLE"));
         oids[i] = relation->oid;
     }
@@ -533,6 +536,14 @@ check_referenced(struct ddl *ddl, const struct doomed *doomed)
     return ERR_OK;
 }
 
+static enum err
+check_truncate(struct ddl *ddl, const struct relation *relation)
+{
+    return relation->kind == RELATION_TABLE ? ddl__check_relation(ddl, relation, PRIVILEGE_TRUNCATE)
+                                            : diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE,
+                                                  "\"%s\" is not a table", relation->name);
+}
+
 enum err
 ddl__truncate(struct ddl *ddl, const struct ast_truncate *statement)
 {
@@ -540,12 +551,8 @@ ddl__truncate(struct ddl *ddl, const struct ast_truncate *statement)
     AST_FOREACH(at, statement->tables)
     {
         const struct relation *relation;
-        TRY(ddl__lock_relation(ddl, ast_as_table(*at), TXN_ACCESS_EXCLUSIVE, false, &relation));
-        if (relation->kind != RELATION_TABLE) {
-            return diag_set(
-                ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table", relation->name);
-        }
-        TRY(ddl__check_relation(ddl, relation, PRIVILEGE_TRUNCATE));
+        TRY(ddl__lock_relation_as(
+            ddl, ast_as_table(*at), TXN_ACCESS_EXCLUSIVE, false, check_truncate, &relation));
         doomed_add(ddl, &doomed, relation->oid);
     }
     TRY(statement->cascade ? add_referencing(ddl, &doomed) : check_referenced(ddl, &doomed));

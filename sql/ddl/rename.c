@@ -213,14 +213,13 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
     default:
         return ddl__unsupported(ddl, "renaming this kind of object", -1);
     }
-    TRY(ddl__lock_relation(
-        ddl, statement->table, TXN_ACCESS_EXCLUSIVE, statement->if_exists, &table));
+    TRY(ddl__lock_relation_as(ddl, statement->table, TXN_ACCESS_EXCLUSIVE, statement->if_exists,
+        ddl__check_relation_owner, &table));
     if (table == NULL) {
         ddl__notice(
             ddl, ERR_OK, "relation \"%s\" does not exist, skipping", statement->table->name);
         return ERR_OK;
     }
-    TRY(ddl__check_relation_owner(ddl, table));
     if (statement->object == AST_OBJECT_COLUMN) {
         return rename_column(ddl, table, statement);
     }
@@ -269,13 +268,13 @@ static enum err
 table_target(struct ddl *ddl, const struct ast_comment *statement, struct comment_target *target)
 {
     const struct relation *table;
-    TRY(ddl__lock_relation(ddl, statement->name, TXN_SHARE_UPDATE_EXCLUSIVE, false, &table));
+    TRY(ddl__lock_relation_as(ddl, statement->name, TXN_SHARE_UPDATE_EXCLUSIVE, false,
+        ddl__check_relation_owner, &table));
     if ((statement->object == AST_OBJECT_TABLE && table->kind != RELATION_TABLE) ||
         (statement->object == AST_OBJECT_VIEW && table->kind != RELATION_VIEW)) {
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
             statement->object == AST_OBJECT_VIEW ? "view" : "table");
     }
-    TRY(ddl__check_relation_owner(ddl, table));
     target->class_oid = CATALOG_CLASS_RELATION;
     target->oid = table->oid;
     if (statement->object == AST_OBJECT_CONSTRAINT) {

@@ -332,8 +332,8 @@ enum err
 ddl__alter_sequence(struct ddl *ddl, const struct ast_alter_sequence *statement)
 {
     const struct relation *relation;
-    TRY(ddl__lock_relation(
-        ddl, statement->sequence, TXN_ACCESS_EXCLUSIVE, statement->if_exists, &relation));
+    TRY(ddl__lock_relation_as(ddl, statement->sequence, TXN_ACCESS_EXCLUSIVE, statement->if_exists,
+        ddl__check_relation_owner, &relation));
     if (relation == NULL) {
         ddl__notice(
             ddl, ERR_OK, "relation \"%s\" does not exist, skipping", statement->sequence->name);

@@ -6,6 +6,7 @@
  * idempotency keys that are too old.
  */
 #include "base/assert.h"
+#include "sql/catalog/access.h"
 #include "sql/catalog/statistics.h"
 #include "sql/session/session_internal.h"
 
@@ -78,6 +79,19 @@ all_tables(struct task *task, struct sql_engine *engine, struct txn *txn, bool s
     return ERR_OK;
 }
 
+bool
+analyze__may(struct sql_session *session, const struct catalog *catalog,
+    const struct relation *relation, const char *what)
+{
+    oid_t role = catalog_current_role(catalog, &session->env);
+    if (catalog_owns(catalog, role, relation->owner)) {
+        return true;
+    }
+    session__warn(session, "WARNING", ERR_WARNING,
+        "skipping \"%s\" --- only table or database owner can %s it", relation->name, what);
+    return false;
+}
+
 enum err
 analyze__run(struct task *task, struct sql_session *session, const struct ast_vacuum *statement,
     struct diag *diag)
@@ -100,7 +114,8 @@ analyze__run(struct task *task, struct sql_session *session, const struct ast_va
             TRY(catalog_get(task, engine->catalogs, session->txn, &catalog, diag));
             const struct relation *relation =
                 catalog_relation_on(catalog, session->env.search_path, name->schema, name->name);
-            if (relation != NULL) {
+            if (relation != NULL &&
+                (statement->vacuum || analyze__may(session, catalog, relation, "analyze"))) {
                 list[count++] = relation->oid;
             }
             catalog_release(catalog);

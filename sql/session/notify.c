@@ -102,6 +102,14 @@ notify__rollback(struct sql_session *session, uint32_t savepoints)
     }
 }
 
+void
+notify__release(struct sql_session *session, uint32_t savepoints)
+{
+    for (struct session_asked *asked = session->asked; asked != NULL; asked = asked->next) {
+        asked->savepoints = asked->savepoints < savepoints ? asked->savepoints : savepoints;
+    }
+}
+
 /* ---- committing ------------------------------------------------------------------------------ */
 
 static struct session_channel *

@@ -260,6 +260,9 @@ enum err notify__before_commit(struct sql_session *session, struct diag *diag);
 void notify__after_commit(struct sql_session *session);
 /* Forget what was asked for since there were that many savepoints; 0: all. */
 void notify__rollback(struct sql_session *session, uint32_t savepoints);
+/* So many savepoints are left: what was done behind the released ones counts with what was before.
+ */
+void notify__release(struct sql_session *session, uint32_t savepoints);
 void notify__end(struct sql_session *session);
 void notify__register(void);
 
@@ -344,6 +347,9 @@ void settings__each(struct sql_session *session,
 virtual_scan settings__scan;
 void settings__commit(struct sql_session *session);
 void settings__rollback(struct sql_session *session, uint32_t savepoints);
+/* So many savepoints are left: what was set behind the released ones counts with what was before.
+ */
+void settings__release(struct sql_session *session, uint32_t savepoints);
 
 /* ---- views.c --------------------------------------------------------------------------------- */
 
@@ -494,6 +500,9 @@ void session__exec_context(struct sql_session *session, const struct catalog *ca
 /* analyze.c */
 enum err analyze__run(struct task *task, struct sql_session *session,
     const struct ast_vacuum *statement, struct diag *diag);
+/* May the session's role vacuum or analyze the table? If not, a warning says that it is skipped. */
+bool analyze__may(struct sql_session *session, const struct catalog *catalog,
+    const struct relation *relation, const char *what);
 enum err analyze__start(struct task *task, struct sql_engine *engine, struct diag *diag);
 void analyze__stop(struct task *task, struct sql_engine *engine);
 

@@ -688,6 +688,15 @@ settings__rollback(struct sql_session *session, uint32_t savepoints)
 }
 
 void
+settings__release(struct sql_session *session, uint32_t savepoints)
+{
+    struct setting_change *change = session->changes;
+    for (; change != NULL && change->savepoints > savepoints; change = change->older) {
+        change->savepoints = savepoints;
+    }
+}
+
+void
 settings__create(struct sql_session *session)
 {
     struct sql_engine *engine = session->engine;

@@ -338,6 +338,8 @@ do_release(struct sql_session *session, const char *name, struct diag *diag)
     txn_release_savepoint(session->txn, session->savepoints[index].depth);
     exec_deferred_release(session->deferred, index + 1);
     forget_savepoints(session, index);
+    settings__release(session, index);
+    notify__release(session, index);
     return ERR_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "sql/catalog/access.h"
 #include "sql/catalog/sequence.h"
 #include "sql/ddl/ddl.h"
 #include "sql/session/session_internal.h"
@@ -298,6 +299,46 @@ check_superuser(
 /* ---- the rest
  * -------------------------------------------------------------------------------------------- */
 
+/* Who may read a table may lock it as a reader, and so on: one of these is enough. */
+static uint32_t
+privileges_to_lock(enum txn_table_lock mode)
+{
+    uint32_t writing = PRIVILEGE_UPDATE | PRIVILEGE_DELETE | PRIVILEGE_TRUNCATE;
+    return mode == TXN_ACCESS_SHARE    ? PRIVILEGE_SELECT
+           : mode == TXN_ROW_EXCLUSIVE ? PRIVILEGE_INSERT | writing
+                                       : writing;
+}
+
+/* Locks what the name means; *locked: which that was (it may mean another by then). */
+static enum err
+lock_named(struct task *task, struct sql_session *session, const struct ast_table *name,
+    const struct ast_lock *statement, oid_t *locked, struct diag *diag)
+{
+    enum txn_table_lock mode = (enum txn_table_lock)(statement->mode - 1);
+    struct catalog *catalog = NULL;
+    TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
+    const struct relation *relation =
+        catalog_relation_on(catalog, session->env.search_path, name->schema, name->name);
+    enum err err = ERR_OK;
+    if (relation == NULL) {
+        err = diag_set(diag, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", name->name);
+    } else if (catalog_relation_privileges(catalog, catalog_current_role(catalog, &session->env),
+                   relation, privileges_to_lock(mode)) == 0) {
+        err = diag_set(
+            diag, ERR_INSUFFICIENT_PRIVILEGE, "permission denied for table %s", relation->name);
+    } else if (relation->oid != *locked) {
+        *locked = relation->oid;
+        err = txn_lock_table(task, session->txn, relation->oid, relation->name, mode,
+            statement->nowait ? TXN_NOWAIT : TXN_WAIT, diag);
+        if (err == ERR_LOCK_NOT_AVAILABLE && statement->nowait) {
+            (void)diag_set(diag, ERR_LOCK_NOT_AVAILABLE, "could not obtain lock on relation \"%s\"",
+                name->name);
+        }
+    }
+    catalog_release(catalog);
+    return err;
+}
+
 static enum err
 lock_tables(struct task *task, struct sql_session *session, const struct ast_lock *statement,
     struct diag *diag)
@@ -308,25 +349,12 @@ lock_tables(struct task *task, struct sql_session *session, const struct ast_loc
     }
     AST_FOREACH(at, statement->tables)
     {
-        const struct ast_table *name = ast_as_table(*at);
-        struct catalog *catalog = NULL;
-        TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-        const struct relation *relation =
-            catalog_relation_on(catalog, session->env.search_path, name->schema, name->name);
-        enum err err = relation == NULL ? diag_set(diag, ERR_UNDEFINED_TABLE,
-                                              "relation \"%s\" does not exist", name->name)
-                                        : ERR_OK;
-        if (err == ERR_OK) {
-            err = txn_lock_table(task, session->txn, relation->oid, relation->name,
-                (enum txn_table_lock)(statement->mode - 1),
-                statement->nowait ? TXN_NOWAIT : TXN_WAIT, diag);
-        }
-        if (err == ERR_LOCK_NOT_AVAILABLE && statement->nowait) {
-            (void)diag_set(diag, ERR_LOCK_NOT_AVAILABLE, "could not obtain lock on relation \"%s\"",
-                name->name);
-        }
-        catalog_release(catalog);
-        TRY(err);
+        oid_t locked = 0;
+        oid_t before;
+        do { /* until the name still means what was locked */
+            before = locked;
+            TRY(lock_named(task, session, ast_as_table(*at), statement, &locked, diag));
+        } while (locked != before);
     }
     return ERR_OK;
 }
@@ -364,8 +392,12 @@ vacuum(struct task *task, struct sql_session *session, const struct ast_vacuum *
         const struct ast_table *name = ast_as_table(*at);
         struct catalog *catalog = NULL;
         TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-        bool exists = catalog_relation_on(
-                          catalog, session->env.search_path, name->schema, name->name) != NULL;
+        const struct relation *relation =
+            catalog_relation_on(catalog, session->env.search_path, name->schema, name->name);
+        bool exists = relation != NULL;
+        if (exists && statement->vacuum) {
+            (void)analyze__may(session, catalog, relation, "vacuum");
+        }
         catalog_release(catalog);
         if (!exists) {
             return diag_set(

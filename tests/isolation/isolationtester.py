@@ -92,7 +92,7 @@ def plain(text):
 
 def missing(text):
     """The first error says that Tusk has no such thing."""
-    found = re.search(r"(?m)^(?:setup failed: |step \S+: |session .*: )?(ERROR:.*(?:not supported|does not "
+    found = re.search(r"(?m)^(?:setup (?:of session \S+ )?failed: |step \S+: |session .*: )?(ERROR:.*(?:not supported|does not "
                       r"exist|syntax error|not implemented|unrecognized|permission denied).*)$", text)
     return found.group(1) if found else None
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Advisory locks, who is blocked by whom, deadlocks in words, pg_stat_activity, and that nobody starves
-in a queue.
+"""Which locks go together, advisory locks, who is blocked by whom, deadlocks in words, pg_stat_activity,
+and that nobody starves in a queue.
 
     tests/system/locks.py [release|debug | --postgres]
 
@@ -155,6 +155,41 @@ def advisory(checks, connect):
     checks.check("the end of a session frees its locks", waiting.done() and not waiting.error)
     b.close()
     c.close()
+
+
+# Chapter 13.3 of PostgreSQL's manual: of each mode those that it conflicts with.
+TABLE_MODES = ("access share", "row share", "row exclusive", "share update exclusive", "share",
+               "share row exclusive", "exclusive", "access exclusive")
+TABLE_CONFLICTS = ("7", "67", "4567", "34567", "23567", "234567", "1234567", "01234567")
+ROW_MODES = ("key share", "share", "no key update", "update")
+ROW_CONFLICTS = ("3", "23", "123", "0123")
+
+
+def compatible(checks, connect):
+    """Every pair of modes, the second with NOWAIT; and who has a mode may have any other."""
+    a, b = connect(), connect()
+    a.query("create table m (id int primary key)")
+    a.query("insert into m values (1)")
+    for what, modes, conflicts, sql in (
+            ("tables", TABLE_MODES, TABLE_CONFLICTS, "lock table m in {} mode {}"),
+            ("rows", ROW_MODES, ROW_CONFLICTS, "select id from m where id = 1 for {} {}")):
+        wrong = []
+        for i, held in enumerate(modes):
+            for j, wanted in enumerate(modes):
+                a.query("begin")
+                a.query(sql.format(held, ""))
+                b.query("begin")
+                found = refused(b, sql.format(wanted, "nowait"))
+                b.query("rollback")
+                if found != ("55P03" if str(j) in conflicts[i] else None):
+                    wrong.append((held, wanted, found))
+                if refused(a, sql.format(wanted, "nowait")) is not None:
+                    wrong.append((held, wanted, "its own"))
+                a.query("rollback")
+        checks.check(f"modes of {what}", not wrong, str(wrong[:3]))
+    a.query("drop table m")
+    a.close()
+    b.close()
 
 
 def blocked(checks, connect):
@@ -384,6 +419,7 @@ def fairness(checks, connect, share, exclusive, release):
 
 def run(connect, ours):
     checks = Checks()
+    compatible(checks, connect)
     advisory(checks, connect)
     blocked(checks, connect)
     deadlocks(checks, connect, ours)

@@ -16,10 +16,14 @@ BEGIN = "begin isolation level serializable"
 
 
 def outcome(connection, statements):
-    """None, or the error that ended the transaction."""
+    """None, or the error that ended the transaction. A statement with data after a line is a COPY."""
     try:
         for statement in statements:
-            connection.query(statement)
+            sql, _, data = statement.partition("\n")
+            if data:
+                connection.copy_in(sql, data.encode())
+            else:
+                connection.query(sql)
         return None
     except pgwire.Error as error:
         connection.query("rollback")
@@ -85,6 +89,84 @@ def by_hand(checks, a, b):
     pair(checks, "deletes", a, b, "select count(*) from t where k = 70",
          "select count(*) from t where k = 70", "delete from t where id = 701",
          "delete from t where id = 702", True)
+
+
+def all_kinds(checks, a, b):
+    """Whatever reads and whatever writes, by statements of every kind."""
+    for sql in ("create table item (id int primary key, k int unique, v int)",
+                "insert into item select i, i, 0 from generate_series(1, 100) i",
+                "create table other (id int primary key, v int)",
+                "insert into other select i, 0 from generate_series(1, 20) i",
+                "create table parent (id int primary key)",
+                "create table child (id int primary key, parent int references parent on delete cascade, "
+                "v int)",
+                "create index child_parent on child (parent)"):
+        a.query(sql)
+    writes = (
+        # b writes what a has read; a writes a row of `other` that b has read
+        ("COPY", "select count(*) from item where id > 1000", "copy item from stdin\n1001\t1001\t0\n", True),
+        ("COPY elsewhere", "select count(*) from item where id > 2000",
+         "copy item from stdin\n1500\t1500\t0\n", False),
+        ("COPY into an index", "select count(*) from item where k between 3000 and 3010",
+         "copy item from stdin\n3001\t3001\t0\n", True),
+        ("ON CONFLICT DO UPDATE", "select v from item where id = 5",
+         "insert into item values (5, 5, 0) on conflict (id) do update set v = item.v + 1", True),
+        ("ON CONFLICT DO UPDATE elsewhere", "select v from item where id = 6",
+         "insert into item values (5, 5, 0) on conflict (id) do update set v = item.v + 1", False),
+        ("ON CONFLICT by another key", "select v from item where id = 5",
+         "insert into item values (4001, 5, 0) on conflict (k) do update set v = item.v + 1", True),
+        ("UPDATE FROM", "select v from item where id = 7",
+         "update item set v = other.v + 1 from other where other.id = item.id and other.id = 7", True),
+        ("DELETE USING", "select v from item where id = 8",
+         "delete from item using other where other.id = item.id and other.id = 8", True),
+        ("a CTE that writes", "select v from item where id = 9",
+         "with gone as (delete from item where id = 9 returning k) select count(*) from gone", True),
+        ("ON DELETE CASCADE", "select sum(v) from child where parent = 1", "delete from parent where id = 1",
+         True),
+        ("ON DELETE CASCADE elsewhere", "select sum(v) from child where parent = 2",
+         "delete from parent where id = 1", False),
+        ("a new child", "select count(*) from child where parent = 2", "insert into child values (9, 2, 0)",
+         True),
+        ("a key that moves", "select count(*) from item where id between 5000 and 5010",
+         "update item set id = 5005 where id = 12", True),
+    )
+    renew = ("delete from item where id > 100; delete from child; delete from parent; "
+             "insert into parent values (1), (2); insert into child values (1, 1, 0), (2, 2, 0); "
+             "insert into item values (8, 8, 0), (9, 9, 0), (12, 12, 0) on conflict do nothing")
+    for name, read, write, fails in writes:
+        a.query(renew)
+        pair(checks, f"written by {name}", a, b, read, "select v from other where id = 11",
+             "update other set v = v + 1 where id = 11", write, fails)
+    reads = (
+        # a reads by this; b writes that
+        ("COPY TO", "copy (select v from item where id = 20) to stdout", "update item set v = 1 where id = 20",
+         True),
+        ("COPY TO elsewhere", "copy (select v from item where id = 20) to stdout",
+         "update item set v = 1 where id = 21", False),
+        ("ON CONFLICT DO NOTHING", "insert into item values (22, 0, 0) on conflict (id) do nothing",
+         "delete from item where id = 22", True),
+        ("UPDATE FROM", "update other set v = item.v from item where item.id = 23 and other.id = 13",
+         "update item set v = 1 where id = 23", True),
+        ("INSERT SELECT", "insert into other select 24, v from item where id = 24",
+         "update item set v = 1 where id = 24", True),
+        ("an update that finds nothing", "update item set v = 5 where k = 6001",
+         "insert into item values (6001, 6001, 0)", True),
+        ("EXISTS", "select 1 where not exists (select from item where k = 6002)",
+         "insert into item values (6002, 6002, 0)", True),
+        ("a foreign key's check", "insert into child values (9, 2, 0)",
+         "insert into parent values (3)", False),
+        ("a cursor", "declare c cursor for select v from item where id between 30 and 35; fetch 1 from c; close c",
+         "update item set v = 1 where id = 30", True),
+        ("a cursor that did not get there",
+         "declare c cursor for select v from item where id between 30 and 35 order by id; fetch 1 from c; close c",
+         "update item set v = 1 where id = 35", False),
+        ("FOR SHARE SKIP LOCKED", "select v from item where id > 7000 for share skip locked",
+         "insert into item values (7001, 7001, 0)", True),
+    )
+    for name, read, write, fails in reads:
+        a.query(renew + "; delete from other where id > 20")
+        pair(checks, f"read by {name}", a, b, read, "select v from other where id = 11",
+             "update other set v = v + 1 where id = 11", write, fails)
 
 
 def read_only(checks, a, b, c):
@@ -226,6 +308,7 @@ def main():
     with Server(build) as server:
         a, b, c = (pgwire.connect(port=server.port) for _ in range(3))
         by_hand(checks, a, b)
+        all_kinds(checks, a, b)
         read_only(checks, a, b, c)
         settings(checks, a, server)
         seen(checks, a, b)
