@@ -236,9 +236,16 @@ put_const(struct writer *w, const struct ast_const *node, bool typed)
     case AST_CONST_NUMERIC:
         text(w, node->text);
         return;
-    case AST_CONST_STRING:
-        put_quoted(w, node);
+    case AST_CONST_STRING: {
+        const char *known =
+            w->style->literal == NULL ? NULL : w->style->literal(w->style->arg, node);
+        if (known != NULL) {
+            text(w, known);
+        } else {
+            put_quoted(w, node);
+        }
         break;
+    }
     case AST_CONST_BIT:
         text(w, "B");
         put_quoted(w, node);

@@ -25,6 +25,8 @@ struct parser_deparse {
     bool (*star)(void *arg, const struct ast_column *column, uint32_t i, const char **text,
         const char **name);
     const char *(*type)(void *arg, const struct ast_type *type);
+    /* The whole of an untyped literal, quotes included. */
+    const char *(*literal)(void *arg, const struct ast_const *literal);
     /* What an untyped literal turned out to be. */
     const char *(*literal_type)(void *arg, const struct ast_const *literal);
     /* The type an operand is silently cast to. */

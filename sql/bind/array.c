@@ -90,7 +90,7 @@ bind_array_coerce(struct binder *binder, struct expr **expr, oid_t type, enum ca
 static bool
 is_polymorphic(oid_t type)
 {
-    return type == TYPE_ANYARRAY || type == TYPE_ANYELEMENT;
+    return type == TYPE_ANYARRAY || type == TYPE_ANYELEMENT || type == TYPE_ANYENUM;
 }
 
 enum err
@@ -105,7 +105,8 @@ bind_element_type(struct binder *binder, const oid_t *declared, struct expr *con
         }
     }
     for (uint32_t i = 0; i < count && *element == 0; i++) {
-        if (declared[i] == TYPE_ANYELEMENT && args[i]->type != TYPE_UNKNOWN) {
+        if ((declared[i] == TYPE_ANYELEMENT || declared[i] == TYPE_ANYENUM) &&
+            args[i]->type != TYPE_UNKNOWN) {
             *element = args[i]->type;
         }
     }
@@ -116,7 +117,9 @@ bind_element_type(struct binder *binder, const oid_t *declared, struct expr *con
 static oid_t
 concrete(oid_t type, oid_t element)
 {
-    return type == TYPE_ANYARRAY ? array_of(element) : type == TYPE_ANYELEMENT ? element : type;
+    return type == TYPE_ANYARRAY                             ? array_of(element)
+           : type == TYPE_ANYELEMENT || type == TYPE_ANYENUM ? element
+                                                             : type;
 }
 
 enum err
@@ -134,6 +137,15 @@ bind_polymorphic(struct binder *binder, const struct function **function, struct
     ASSERT(*count <= FUNCTION_ARGS_MAX && (general->flags & FUNCTION_VARIADIC) == 0);
     oid_t element;
     TRY(bind_element_type(binder, general->args, *args, *count, &element));
+    for (uint8_t i = 0; i < general->arg_count; i++) {
+        if (general->args[i] == TYPE_ANYENUM && !type_is_enum(element)) {
+            (void)bind_error(binder, location, ERR_UNDEFINED_FUNCTION,
+                "function %s(unknown) does not exist", general->name);
+            diag_hint(binder->diag, "No function matches the given name and argument types. "
+                                    "You might need to add explicit type casts.");
+            return ERR_UNDEFINED_FUNCTION;
+        }
+    }
     if (array_of(element) == 0) {
         return no_array_type(binder, element, location);
     }
@@ -404,7 +416,7 @@ bind_any_of_array(struct binder *binder, struct expr *left, struct expr *array,
     struct expr *test;
     TRY(bind_operator(binder, node->op, other, one, location, &test));
     const struct operator_def *op = expr_operator(test);
-    if (op == NULL || test->type != TYPE_BOOL || is_polymorphic(op->right)) {
+    if (op == NULL || test->type != TYPE_BOOL || type_element(op->right) != 0) {
         return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE,
             "op ANY/ALL (array) requires operator to yield boolean");
     }

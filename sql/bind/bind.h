@@ -332,6 +332,7 @@ enum note_kind {
     NOTE_TABLE,   /* a table or view by name */
     NOTE_LITERAL, /* an untyped literal became this type */
     NOTE_OPERAND, /* an operand was cast to this type */
+    NOTE_TYPE,    /* this user's type was named */
 };
 
 struct bind_note {

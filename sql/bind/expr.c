@@ -348,7 +348,7 @@ call_as_cast(struct binder *binder, const struct ast_call *call, struct expr **a
     if (function_by_name(call->name, &run) != NULL && run > 0) {
         return ERR_OK;
     }
-    const struct type *type = type_by_name(call->name);
+    const struct type *type = type_named(binder->context->env, NULL, call->name);
     if (type == NULL || !type_can_coerce(args[0]->type, type->oid, CAST_EXPLICIT)) {
         return ERR_OK;
     }

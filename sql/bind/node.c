@@ -93,7 +93,7 @@ bind_type_name(struct binder *binder, oid_t type)
     if (type == TYPE_UNKNOWN || type == 0) {
         return "unknown";
     }
-    return type_format(binder->arena, type, -1);
+    return type_format(binder->context->env, binder->arena, type, -1);
 }
 
 reg_t

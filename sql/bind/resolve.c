@@ -11,6 +11,9 @@ type_can_coerce(oid_t from, oid_t to, enum cast_context context)
     if (from == to || to == TYPE_ANY || from == TYPE_UNKNOWN) {
         return true;
     }
+    if (to == TYPE_ANYENUM) {
+        return type_is_enum(from);
+    }
     if (to == TYPE_ANYARRAY || to == TYPE_ANYELEMENT) {
         return to == TYPE_ANYELEMENT || type_element(from) != 0;
     }
@@ -211,7 +214,7 @@ bind_note_operand(struct binder *binder, const struct expr *operand, oid_t type)
 {
     if (binder->notes != NULL && operand != NULL && operand->type != type &&
         operand->type != TYPE_UNKNOWN && type != TYPE_ANY && type != TYPE_ANYARRAY &&
-        type != TYPE_ANYELEMENT) {
+        type != TYPE_ANYELEMENT && type != TYPE_ANYENUM) {
         bind_note(binder,
             &(struct bind_note){.kind = NOTE_OPERAND, .location = operand->location, .type = type});
     }
@@ -533,6 +536,10 @@ operator_choose(struct binder *binder, const char *name, const struct expr *left
     if (kept > 0) {
         kept = choose(binder, candidates, kept, left == NULL ? types + 1 : types, args);
     }
+    if (kept == 1 && candidates[0].op->left == TYPE_ANYENUM && types[0] != types[1] &&
+        types[0] != TYPE_UNKNOWN && types[1] != TYPE_UNKNOWN) {
+        kept = 0; /* two enums */
+    }
     if (kept == 1) {
         *op = candidates[0].op;
         return ERR_OK;
@@ -565,6 +572,26 @@ concatenated(struct binder *binder, const struct expr *with, struct expr **opera
     return bind_cast(binder, operand, TYPE_TEXT, -1, it->location);
 }
 
+/* An operator of anyarray or anyenum: one of the real types instead. */
+static enum err
+concrete_operator(
+    struct binder *binder, struct expr *left, struct expr *right, const struct operator_def **op)
+{
+    oid_t general = (*op)->right;
+    if (left == NULL || (general != TYPE_ANYARRAY && general != TYPE_ANYENUM) ||
+        (*op)->left != general) {
+        return ERR_OK;
+    }
+    const oid_t declared[2] = {general, general};
+    struct expr *const both[2] = {left, right};
+    oid_t element;
+    TRY(bind_element_type(binder, declared, both, 2, &element));
+    struct operator_def *own = arena_copy(binder->arena, *op, sizeof *own);
+    own->left = own->right = general == TYPE_ANYARRAY ? type_by_oid(element)->array_oid : element;
+    *op = own;
+    return ERR_OK;
+}
+
 enum err
 bind_operator(struct binder *binder, const char *name, struct expr *left, struct expr *right,
     int32_t location, struct expr **result)
@@ -581,13 +608,8 @@ bind_operator(struct binder *binder, const char *name, struct expr *left, struct
         TRY(concatenated(binder, before, &right));
     }
     TRY(operator_choose(binder, name, left, right, location, &op));
+    TRY(concrete_operator(binder, left, right, &op));
     oid_t types[2] = {op->left, op->right};
-    if (types[0] == TYPE_ANYARRAY && types[1] == TYPE_ANYARRAY) {
-        struct expr *const both[2] = {left, right};
-        oid_t element;
-        TRY(bind_element_type(binder, types, both, 2, &element));
-        types[0] = types[1] = type_by_oid(element)->array_oid;
-    }
     struct expr **list = arena_alloc(binder->arena, 2 * sizeof *list);
     bool done;
     uint32_t count = 0;
@@ -668,10 +690,7 @@ bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_
     if (ast->setof || ast->percent_type) {
         return bind_unsupported(binder, location, "SETOF and %TYPE are");
     }
-    const struct type *info = NULL;
-    if (ast->schema == NULL || strcmp(ast->schema, "pg_catalog") == 0) {
-        info = type_by_name(ast->name);
-    }
+    const struct type *info = type_named(binder->context->env, ast->schema, ast->name);
     if (info == NULL) {
         return bind_error(binder, location, ERR_UNDEFINED_OBJECT,
             ast->schema == NULL ? "type \"%s%s\" does not exist" : "type \"%s.%s\" does not exist",
@@ -685,6 +704,10 @@ bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_
             return bind_error(
                 binder, location, ERR_UNDEFINED_OBJECT, "type \"%s[]\" does not exist", ast->name);
         }
+    }
+    if (*type >= TYPE_USER_FIRST && binder->notes != NULL) {
+        bind_note(
+            binder, &(struct bind_note){.kind = NOTE_TYPE, .location = location, .type = *type});
     }
     uint32_t count = ast_list_count(ast->modifiers);
     if (count == 0 && ast->interval_fields == 0) {

@@ -44,6 +44,7 @@ bind_note_find(const struct bind_notes *notes, enum note_kind kind, int32_t loca
 
 struct writing {
     struct arena *arena;
+    struct eval_env env; /* in which no user's type needs no schema */
     const struct bind_notes *notes;
     const struct view_rename *rename; /* or NULL */
 };
@@ -114,13 +115,42 @@ write_table(void *arg, const struct ast_table *table)
         quote(writing, relation->name));
 }
 
+/* Names are read back under any search path. */
+static const char *
+type_text(const struct writing *writing, oid_t type)
+{
+    const struct view_rename *rename = writing->rename;
+    bool it = rename != NULL && rename->label == NULL && type >= TYPE_USER_FIRST &&
+              rename->relation == (type & ~(oid_t)1);
+    if (!it) {
+        return type_format(&writing->env, writing->arena, type, -1);
+    }
+    return arena_printf(writing->arena, "%s.%s%s", quote(writing, rename->schema_name),
+        quote(writing, rename->name), (type & 1) == 0 ? "" : "[]");
+}
+
+/* A label that is called otherwise from now on. */
+static const char *
+write_literal(void *arg, const struct ast_const *literal)
+{
+    const struct writing *writing = arg;
+    const struct view_rename *rename = writing->rename;
+    const struct bind_note *note =
+        bind_note_find(writing->notes, NOTE_LITERAL, literal->node.location, 0);
+    if (rename == NULL || rename->label == NULL || note == NULL || note->type != rename->relation ||
+        literal->text == NULL || strcmp(literal->text, rename->label) != 0) {
+        return NULL;
+    }
+    return parser_quote_literal(writing->arena, rename->name, strlen(rename->name));
+}
+
 static const char *
 write_literal_type(void *arg, const struct ast_const *literal)
 {
     const struct writing *writing = arg;
     const struct bind_note *note =
         bind_note_find(writing->notes, NOTE_LITERAL, literal->node.location, 0);
-    return note == NULL ? NULL : type_format(writing->arena, note->type, -1);
+    return note == NULL ? NULL : type_text(writing, note->type);
 }
 
 static const char *
@@ -132,14 +162,17 @@ write_operand_type(void *arg, const struct ast_node *operand)
     }
     const struct bind_note *note =
         bind_note_find(writing->notes, NOTE_OPERAND, operand->location, 0);
-    return note == NULL ? NULL : type_format(writing->arena, note->type, -1);
+    return note == NULL ? NULL : type_text(writing, note->type);
 }
 
 static const char *
 write_type(void *arg, const struct ast_type *type)
 {
     const struct writing *writing = arg;
-    return catalog_type_text(writing->arena, type);
+    const struct bind_note *note =
+        bind_note_find(writing->notes, NOTE_TYPE, type->node.location, 0);
+    return note != NULL ? type_text(writing, note->type)
+                        : catalog_type_text(&writing->env, writing->arena, type);
 }
 
 static const char *
@@ -175,6 +208,9 @@ note_uses(struct view_definition *definition, struct arena *arena, const struct 
 {
     for (uint32_t i = 0; i < notes->count; i++) {
         const struct bind_note *note = &notes->items[i];
+        if (note->type >= TYPE_USER_FIRST) {
+            add_use(definition, arena, note->type & ~(oid_t)1, 0);
+        }
         if (note->kind == NOTE_TABLE) {
             add_use(definition, arena, note->relation->oid, 0);
         } else if (note->kind == NOTE_COLUMN && note->relation != NULL) {
@@ -204,7 +240,11 @@ plan_describe_view(struct task *task, struct plan_context *context, const struct
             .name = target->name, .type = target->expr->type, .typmod = target->expr->typmod};
     }
     note_uses(definition, context->arena, &notes);
-    struct writing writing = {.arena = context->arena, .notes = &notes, .rename = rename};
+    static const char *const nowhere[] = {NULL};
+    struct writing writing = {.arena = context->arena,
+        .env = {.catalog = context->catalog, .search_path = nowhere},
+        .notes = &notes,
+        .rename = rename};
     struct parser_deparse style = {.arena = context->arena,
         .keep = true,
         .arg = &writing,
@@ -212,6 +252,7 @@ plan_describe_view(struct task *task, struct plan_context *context, const struct
         .column = write_column,
         .star = write_star,
         .type = write_type,
+        .literal = write_literal,
         .literal_type = write_literal_type,
         .operand_type = write_operand_type,
         .target_name = write_target_name};

@@ -203,7 +203,9 @@ match_columns(struct binder *binder, const struct cte *cte, struct shared *share
             (void)bind_error(binder, left->expr->location, ERR_DATATYPE_MISMATCH,
                 "recursive query \"%s\" column %u has type %s in non-recursive term but type %s "
                 "overall",
-                cte->name, i + 1, type_format(binder->arena, left->expr->type, left->expr->typmod),
+                cte->name, i + 1,
+                type_format(
+                    binder->context->env, binder->arena, left->expr->type, left->expr->typmod),
                 bind_type_name(binder, type));
             diag_hint(
                 binder->diag, "Cast the output of the non-recursive term to the correct type.");

@@ -179,6 +179,38 @@ struct relation;
 /* About how many rows a catalog view has, for the planner. */
 double catalog_virtual_rows(const struct catalog *catalog, const struct relation *relation);
 
+/* A label of an enum. Between two of them is room for some forty more, one within the other. */
+struct type_label {
+    oid_t oid;
+    int64_t position; /* the value */
+    const char *name;
+};
+
+enum {
+    TYPE_LABEL_GAP_BITS = 44, /* between labels as they are first made */
+};
+
+struct user_type {
+    oid_t oid, array_oid;
+    oid_t schema;
+    const char *schema_name;
+    const char *name;
+    oid_t owner;
+    uint32_t label_count;
+    const struct type_label *labels; /* in order */
+};
+
+/* The type of this OID, or whose array type has it; NULL: none. */
+const struct user_type *catalog_type(const struct catalog *catalog, oid_t oid);
+/* By name, schema NULL: along the search path (eval_env's). "_name" is the array type's, which is
+ * not looked for. */
+const struct user_type *catalog_type_on(const struct catalog *catalog,
+    const char *const *search_path, const char *schema, const char *name);
+const struct user_type *catalog_type_at(const struct catalog *catalog, size_t position);
+/* The label of this name, or this value; NULL: none. */
+const struct type_label *user_type_label(const struct user_type *type, struct slice name);
+const struct type_label *user_type_value(const struct user_type *type, int64_t value);
+
 struct role {
     oid_t oid;
     const char *name;
@@ -266,7 +298,8 @@ const struct index *catalog_index_by_oid(
     const struct catalog *catalog, oid_t oid, const struct relation **table);
 /* A type as format_type shows it; NULL: there is no such type. */
 struct ast_type;
-const char *catalog_type_text(struct arena *arena, const struct ast_type *type);
+const char *catalog_type_text(
+    const struct eval_env *env, struct arena *arena, const struct ast_type *type);
 /* The query of a view as pg_get_viewdef shows it. */
 const char *catalog_view_definition(struct arena *arena, const struct catalog *catalog,
     const char *const *search_path, const struct relation *view, bool pretty);

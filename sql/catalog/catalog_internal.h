@@ -19,6 +19,7 @@
  *     26      be32 role oid, idempotency key            outcome (sql/session/idempotency.c)
  *     27      be64 time of the commit, key of tree 26   nothing
  *     28-32   sagas (saga/store.c)
+ *     33      be32 type oid                             version, type of a user with its labels
  *
  * Tree 19 is what makes names unique under concurrency: who creates inserts the name there first,
  * and so waits for whoever is creating (or dropping) the same one.
@@ -77,6 +78,7 @@ struct catalog__found {
 struct catalog {
     _Atomic uint32_t references;
     struct txn_db *db; /* for sizes */
+    struct catalog_store *store;
     struct arena arena;
     uint64_t version;
     lsn_t schema_lsn; /* what txn_db_schema_lsn was before its snapshot was taken */
@@ -98,6 +100,8 @@ struct catalog {
     size_t grant_count, grant_capacity;
     struct catalog_setting *settings; /* in key order */
     size_t setting_count, setting_capacity;
+    struct user_type *types; /* by oid */
+    size_t type_count, type_capacity;
 
     struct catalog__found *by_name, *by_oid; /* open addressing, at most half full */
     size_t mask;
@@ -193,6 +197,9 @@ enum err catalog__decode_named(struct arena *arena, struct slice record, const c
 void catalog__encode_role(const struct role *role, struct buffer *to);
 enum err catalog__decode_role(
     struct arena *arena, struct slice record, struct role *role, struct diag *diag);
+void catalog__encode_type(const struct user_type *type, struct buffer *to);
+enum err catalog__decode_type(
+    struct arena *arena, struct slice record, struct user_type *type, struct diag *diag);
 void catalog__encode_number(uint64_t number, struct buffer *to);
 enum err catalog__decode_number(struct slice record, uint64_t *number, struct diag *diag);
 
@@ -203,6 +210,14 @@ char *catalog__key_definition(
     struct arena *arena, const struct relation *table, const struct index *index);
 char *catalog__constraint_definition(struct arena *arena, const struct catalog *catalog,
     const char *const *search_path, oid_t constraint);
+
+/* type.c */
+void catalog__register_types(void);
+oid_t catalog__type_oid(const struct eval_env *env, const char *schema, const char *name);
+void catalog__type_name(const struct eval_env *env, oid_t type, struct buffer *to);
+enum err catalog__enum_input(struct eval *eval, oid_t type, struct slice text, struct datum *value);
+void catalog__enum_output(
+    const struct eval_env *env, oid_t type, struct datum value, struct buffer *to);
 
 /* functions.c: registers the functions that look at the catalog, and regclass. */
 void catalog__register_functions(void);

@@ -138,10 +138,9 @@ enum {
 };
 
 const char *
-catalog_type_text(struct arena *arena, const struct ast_type *type)
+catalog_type_text(const struct eval_env *env, struct arena *arena, const struct ast_type *type)
 {
-    bool plain = type->schema == NULL || strcmp(type->schema, "pg_catalog") == 0;
-    const struct type *found = plain ? type_by_name(type->name) : NULL;
+    const struct type *found = type_named(env, type->schema, type->name);
     if (found == NULL || type->setof || type->percent_type) {
         return NULL;
     }
@@ -170,7 +169,7 @@ catalog_type_text(struct arena *arena, const struct ast_type *type)
             return NULL;
         }
     }
-    return oid == 0 ? NULL : type_format(arena, oid, typmod);
+    return oid == 0 ? NULL : type_format(env, arena, oid, typmod);
 }
 
 struct showing {
@@ -196,7 +195,8 @@ static const char *
 show_type(void *arg, const struct ast_type *type)
 {
     const struct showing *showing = arg;
-    return catalog_type_text(showing->arena, type);
+    const struct eval_env env = {.catalog = showing->catalog, .search_path = showing->search_path};
+    return catalog_type_text(&env, showing->arena, type);
 }
 
 const char *

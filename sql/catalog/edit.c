@@ -210,6 +210,25 @@ catalog__statistics_put(struct task *task, struct catalog_store *store, struct t
  * --------------------------------------------------------------------- */
 
 enum err
+catalog_type_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct user_type *type, struct diag *diag)
+{
+    struct buffer value = {0};
+    catalog__encode_type(type, &value);
+    enum err err = put_by_oid(task, store, txn, CATALOG_TREE_TYPES, type->oid, &value, diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
+catalog_type_remove(
+    struct task *task, struct catalog_store *store, struct txn *txn, oid_t type, struct diag *diag)
+{
+    TRY(take_by_oid(task, store, txn, CATALOG_TREE_TYPES, type, diag));
+    return catalog_comments_remove(task, store, txn, CATALOG_CLASS_TYPE, type, diag);
+}
+
+enum err
 catalog_role_put(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct role *role, struct diag *diag)
 {

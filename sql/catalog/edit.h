@@ -16,6 +16,7 @@ enum catalog_name_class {
     CATALOG_NAME_SCHEMA = 'n',
     CATALOG_NAME_ROLE = 'o',
     CATALOG_NAME_DATABASE = 'd',
+    CATALOG_NAME_TYPE = 't', /* of one schema */
 };
 
 /* pg_class's OIDs of the catalogs that comments refer to. */
@@ -68,6 +69,12 @@ enum err catalog_grants_remove(struct task *task, struct catalog_store *store, s
 /* value NULL: no such setting any more. */
 enum err catalog_setting_put(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct catalog_setting *setting, struct diag *diag);
+
+/* Insert or replace the type's record; not its name. */
+enum err catalog_type_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct user_type *type, struct diag *diag);
+enum err catalog_type_remove(
+    struct task *task, struct catalog_store *store, struct txn *txn, oid_t type, struct diag *diag);
 
 /* text NULL: no comment any more. */
 enum err catalog_comment_put(struct task *task, struct catalog_store *store, struct txn *txn,

@@ -259,7 +259,12 @@ reg_name(const struct eval_env *env, oid_t type, oid_t oid, struct buffer *to)
     }
 }
 
-static const struct value_catalog_hooks hooks = {reg_oid, reg_name};
+static const struct value_catalog_hooks hooks = {.oid = reg_oid,
+    .name = reg_name,
+    .type_oid = catalog__type_oid,
+    .type_name = catalog__type_name,
+    .enum_input = catalog__enum_input,
+    .enum_output = catalog__enum_output};
 
 FN(to_regclass)
 {
@@ -273,7 +278,8 @@ FN(to_regclass)
 FN(to_regtype)
 {
     (void)count;
-    const struct type *type = type_by_sql_name(eval->arena, argument_text(eval, args[0]));
+    const struct type *type =
+        type_by_sql_name(eval->env, eval->arena, argument_text(eval, args[0]));
     *result = type == NULL ? datum_null() : datum_int(type->oid);
     return ERR_OK;
 }
@@ -409,9 +415,11 @@ FN(format_type)
     if (args[1].null) {
         /* Without saying anything of a modifier, char(n) is "character", not "bpchar". */
         const struct type *type = type_by_oid(oid);
-        *result = virtual__text(type != NULL ? type->sql_name : type_format(eval->arena, oid, -1));
+        bool plain = type != NULL && oid < TYPE_USER_FIRST;
+        *result =
+            virtual__text(plain ? type->sql_name : type_format(eval->env, eval->arena, oid, -1));
     } else {
-        *result = virtual__text(type_format(eval->arena, oid, (int32_t)args[1].i));
+        *result = virtual__text(type_format(eval->env, eval->arena, oid, (int32_t)args[1].i));
     }
     return ERR_OK;
 }
@@ -466,7 +474,8 @@ static void
 add_type(struct eval *eval, struct buffer *to, oid_t type)
 {
     const struct type *found = type_by_oid(type);
-    buffer_add_text(to, found != NULL ? found->sql_name : type_format(eval->arena, type, -1));
+    buffer_add_text(
+        to, found != NULL ? found->sql_name : type_format(eval->env, eval->arena, type, -1));
 }
 
 static struct datum

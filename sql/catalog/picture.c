@@ -195,6 +195,23 @@ read_comment(struct reading *reading, const struct txn_row *row)
     return ERR_OK;
 }
 
+static enum err
+read_type(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    struct user_type type;
+    TRY(catalog__decode_type(&catalog->arena, row->value, &type, reading->diag));
+    type.schema_name = catalog_schema_name(catalog, type.schema);
+    if (row->key.size != 4 || load_be32(row->key.data) != type.oid || type.schema_name == NULL) {
+        return damaged_key(reading);
+    }
+    type_note_enum(type.oid);
+    catalog->types = grow(&catalog->arena, catalog->types, catalog->type_count,
+        &catalog->type_capacity, sizeof *catalog->types);
+    catalog->types[catalog->type_count++] = type;
+    return ERR_OK;
+}
+
 /* Up to which LSN the relation may have been changed (catalog.h, struct relation). */
 static lsn_t
 changed_at(const struct reading *reading, const struct catalog__stored *stored)
@@ -250,6 +267,9 @@ read_relation(struct reading *reading, const struct txn_row *row)
     oid_t *types = arena_array(&catalog->arena, relation->column_count, sizeof *types);
     for (uint16_t i = 0; i < relation->column_count; i++) {
         types[i] = relation->columns[i].type;
+        if (types[i] >= TYPE_USER_FIRST) {
+            type_note_enum(types[i] & ~(oid_t)1); /* a dropped column's may be gone */
+        }
     }
     if (relation->kind == RELATION_TABLE) {
         relation->layout = row_layout_new(&catalog->arena, types, relation->column_count);
@@ -477,6 +497,7 @@ catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
     atomic_init(&catalog->references, 1);
     arena_create(&catalog->arena, "catalog");
     catalog->db = store->db;
+    catalog->store = store;
     catalog->schema_lsn = schema_lsn;
     catalog->owner = txn_changes_schema(txn) ? txn_id(txn) : (txn_id_t){0};
     catalog->version = atomic_fetch_add_explicit(&store->version_next, 1, memory_order_relaxed);
@@ -493,6 +514,9 @@ catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
         .diag = diag,
     };
     enum err err = read_tree(&reading, CATALOG_TREE_SCHEMAS, read_schema);
+    if (err == ERR_OK) {
+        err = read_tree(&reading, CATALOG_TREE_TYPES, read_type);
+    }
     if (err == ERR_OK) {
         err = read_tree(&reading, CATALOG_TREE_RELATIONS, read_relation);
     }

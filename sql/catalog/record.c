@@ -196,6 +196,23 @@ catalog__encode_role(const struct role *role, struct buffer *to)
 }
 
 void
+catalog__encode_type(const struct user_type *type, struct buffer *to)
+{
+    buffer_add_u8(to, CATALOG_RECORD_VERSION);
+    buffer_add_u8(to, 'e');
+    buffer_add_be32(to, type->oid);
+    buffer_add_be32(to, type->schema);
+    buffer_add_be32(to, type->owner);
+    put_name(to, type->name);
+    buffer_add_be32(to, type->label_count);
+    for (uint32_t i = 0; i < type->label_count; i++) {
+        buffer_add_be32(to, type->labels[i].oid);
+        buffer_add_be64(to, (uint64_t)type->labels[i].position);
+        put_name(to, type->labels[i].name);
+    }
+}
+
+void
 catalog__encode_number(uint64_t number, struct buffer *to)
 {
     buffer_add_u8(to, CATALOG_RECORD_VERSION);
@@ -511,6 +528,33 @@ catalog__decode_role(struct arena *arena, struct slice record, struct role *role
     }
     reader.bad = reader.bad || role->name == NULL;
     return finish(&reader, "role", diag);
+}
+
+enum err
+catalog__decode_type(
+    struct arena *arena, struct slice record, struct user_type *type, struct diag *diag)
+{
+    struct reader reader = {.rest = record, .arena = arena};
+    *type = (struct user_type){0};
+    get_version(&reader);
+    reader.bad = get_u8(&reader) != 'e' || reader.bad;
+    type->oid = get_u32(&reader);
+    type->array_oid = type->oid + 1;
+    type->schema = get_u32(&reader);
+    type->owner = get_u32(&reader);
+    type->name = get_name(&reader);
+    uint32_t count = get_u32(&reader);
+    reader.bad = reader.bad || !type_is_enum(type->oid) || count > reader.rest.size / 14;
+    type->label_count = reader.bad ? 0 : count;
+    struct type_label *labels = arena_array(arena, type->label_count, sizeof *labels);
+    for (uint32_t i = 0; i < type->label_count; i++) {
+        labels[i].oid = get_u32(&reader);
+        labels[i].position = (int64_t)get_u64(&reader);
+        labels[i].name = get_name(&reader);
+        reader.bad = reader.bad || (i > 0 && labels[i - 1].position >= labels[i].position);
+    }
+    type->labels = labels;
+    return finish(&reader, "type", diag);
 }
 
 enum err

@@ -152,6 +152,7 @@ catalog_open(struct task *task, struct txn_db *db, const char *system_user,
     txn_db_set_namer(db, name_key, store);
     catalog__register_functions();
     catalog__register_access();
+    catalog__register_types();
 
     /* The first picture is read here, before any snapshot exists: see struct relation, changed. */
     struct txn *txn = txn_new(db, 0);

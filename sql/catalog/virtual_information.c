@@ -84,7 +84,7 @@ set_interval(struct virtual_row *row, int32_t typmod)
 {
     static const char head[] = "interval ";
     bool digits = typmod >= 0 && (typmod & 0xFFFF) != 0xFFFF;
-    char *name = type_format(row->eval->arena, TYPE_INTERVAL, typmod);
+    char *name = type_format(row->eval->env, row->eval->arena, TYPE_INTERVAL, typmod);
     SET(is_columns_datetime_precision, datum_int(digits ? typmod & 0xFFFF : 6));
     if (strncmp(name, head, strlen(head)) == 0) {
         for (char *at = name; *at != '\0'; at++) {
@@ -194,11 +194,18 @@ one_column(struct virtual_row *row, const struct relation *table, int number)
                 row->eval->env->search_path, column->default_text)));
     }
     SET(is_columns_is_nullable, yes_no(!column->not_null));
-    SET(is_columns_data_type, virtual__text(type->sql_name));
+    const struct user_type *user = catalog_type(row->catalog, column->type);
+    bool array = type->category == CATEGORY_ARRAY && type->array_oid == 0;
+    SET(is_columns_data_type, virtual__text(array          ? "ARRAY"
+                                            : user != NULL ? "USER-DEFINED"
+                                                           : type->sql_name));
     set_sizes(row, column);
     SET(is_columns_udt_catalog, database(row));
-    SET(is_columns_udt_schema, virtual__text("pg_catalog"));
-    SET(is_columns_udt_name, virtual__text(type->name));
+    SET(is_columns_udt_schema, virtual__text(user != NULL ? user->schema_name : "pg_catalog"));
+    SET(is_columns_udt_name,
+        virtual__text(user == NULL ? type->name
+                      : array      ? arena_printf(row->eval->arena, "_%s", user->name)
+                                   : user->name));
     SET(is_columns_dtd_identifier, virtual__text(arena_printf(row->eval->arena, "%d", number + 1)));
     SET(is_columns_is_self_referencing, yes_no(false));
     SET(is_columns_is_identity, yes_no(column->identity != 0));

@@ -52,6 +52,7 @@ enum err virtual__pg_statistic(struct virtual_row *row);
 enum err virtual__pg_namespace(struct virtual_row *row);
 enum err virtual__pg_attribute(struct virtual_row *row);
 enum err virtual__pg_type(struct virtual_row *row);
+enum err virtual__pg_enum(struct virtual_row *row);
 enum err virtual__pg_index(struct virtual_row *row);
 enum err virtual__pg_constraint(struct virtual_row *row);
 enum err virtual__pg_attrdef(struct virtual_row *row);

@@ -288,6 +288,37 @@ set_type_functions(struct virtual_row *row, const struct type *type)
     }
 }
 
+/* An enum and its array type. */
+static enum err
+enum_rows(struct virtual_row *row, const struct user_type *user)
+{
+    static const struct type in_out[2] = {{.oid = TYPE_USER_FIRST}, {.element = 1}};
+    for (oid_t oid = user->oid; oid <= user->array_oid; oid++) {
+        const struct type *type = type_by_oid(oid);
+        bool array = oid == user->array_oid;
+        virtual__clear(row);
+        SET(pg_type_oid, datum_int(oid));
+        SET(pg_type_typname,
+            virtual__text(array ? arena_printf(row->eval->arena, "_%s", user->name) : user->name));
+        SET(pg_type_typnamespace, datum_int(user->schema));
+        SET(pg_type_typowner, datum_int(user->owner));
+        SET(pg_type_typisdefined, datum_bool(true));
+        SET(pg_type_typdelim, datum_int(','));
+        SET(pg_type_typtypmod, datum_int(-1));
+        SET(pg_type_typtype, datum_int(array ? 'b' : 'e'));
+        SET(pg_type_typlen, datum_int(type->size));
+        SET(pg_type_typbyval, datum_bool(!array));
+        SET(pg_type_typcategory, datum_int(type->category));
+        SET(pg_type_typelem, datum_int(type->element));
+        SET(pg_type_typarray, datum_int(type->array_oid));
+        SET(pg_type_typalign, datum_int('i'));
+        SET(pg_type_typstorage, datum_int(array ? 'x' : 'p'));
+        set_type_functions(row, &in_out[array ? 1 : 0]);
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
 enum err
 virtual__pg_type(struct virtual_row *row)
 {
@@ -316,6 +347,10 @@ virtual__pg_type(struct virtual_row *row)
         SET(pg_type_typstorage, datum_int(storage_of(type)));
         set_type_functions(row, type);
         TRY(virtual__emit(row));
+    }
+    const struct user_type *user;
+    for (size_t i = 0; (user = catalog_type_at(row->catalog, i)) != NULL; i++) {
+        TRY(enum_rows(row, user));
     }
     return ERR_OK;
 }

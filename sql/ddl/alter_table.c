@@ -366,6 +366,14 @@ drop_column(struct ddl *ddl, const struct relation *table, const struct ast_alte
     return apply(ddl, table, edit, &change);
 }
 
+enum err
+ddl__drop_column(struct ddl *ddl, const struct relation *table, const char *name)
+{
+    const struct ast_alter_action action = {
+        .kind = AST_ALTER_DROP_COLUMN, .name = name, .cascade = true};
+    return drop_column(ddl, table, &action);
+}
+
 /* ---- constraints
  * ----------------------------------------------------------------------------------- */
 
@@ -485,7 +493,7 @@ validate_constraint(
 static enum err
 cannot_be_cast(struct ddl *ddl, const struct column *to, bool is_default)
 {
-    char *type = type_format(ddl->arena, to->type, to->typmod);
+    char *type = type_format(ddl->context->env, ddl->arena, to->type, to->typmod);
     enum err err = diag_set(ddl->diag, ERR_DATATYPE_MISMATCH,
         is_default ? "default for column \"%s\" cannot be cast automatically to type %s"
                    : "column \"%s\" cannot be cast automatically to type %s",
@@ -655,8 +663,8 @@ alter_column(struct ddl *ddl, const struct relation *table, const struct ast_alt
 /* ---- the table itself
  * ------------------------------------------------------------------------------ */
 
-static enum err
-set_owner(struct ddl *ddl, const struct relation *table, const char *name)
+enum err
+ddl__new_owner(struct ddl *ddl, const char *name, oid_t *owner)
 {
     if (strcmp(name, "current_user") == 0 || strcmp(name, "current_role") == 0) {
         name = ddl->context->env->user;
@@ -667,13 +675,20 @@ set_owner(struct ddl *ddl, const struct relation *table, const char *name)
     if (role == NULL) {
         return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT, "role \"%s\" does not exist", name);
     }
-    struct ddl__edit *edit = ddl__edit_new(ddl, table);
-    edit->relation.owner = role->oid;
+    *owner = role->oid;
     if (!catalog_role_is(ddl->catalog, ddl->context->owner, role->oid, false)) {
         return diag_set(
             ddl->diag, ERR_INSUFFICIENT_PRIVILEGE, "must be member of role \"%s\"", role->name);
     }
-    TRY(ddl__grants_follow_owner(ddl, CATALOG_CLASS_RELATION, table->oid, role->oid));
+    return ERR_OK;
+}
+
+static enum err
+set_owner(struct ddl *ddl, const struct relation *table, const char *name)
+{
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    TRY(ddl__new_owner(ddl, name, &edit->relation.owner));
+    TRY(ddl__grants_follow_owner(ddl, CATALOG_CLASS_RELATION, table->oid, edit->relation.owner));
     return ddl__edit_store(ddl, edit);
 }
 
@@ -828,8 +843,11 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
     if (statement->object == AST_OBJECT_INDEX) {
         return alter_index(ddl, statement);
     }
-    if (statement->object == AST_OBJECT_DOMAIN || statement->object == AST_OBJECT_TYPE) {
-        return ddl__unsupported(ddl, "this form of ALTER of a type", -1);
+    if (statement->object == AST_OBJECT_TYPE) {
+        return ddl__alter_type(ddl, statement);
+    }
+    if (statement->object == AST_OBJECT_DOMAIN) {
+        return ddl__unsupported(ddl, "ALTER DOMAIN", -1);
     }
     const struct relation *table;
     TRY(ddl__lock_relation_as(ddl, statement->table, lock_of_all(statement->actions),

@@ -259,6 +259,7 @@ ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement)
     if (other != NULL) {
         return already_exists(ddl, relation->name, statement->if_not_exists);
     }
+    TRY(ddl__check_no_type(ddl, relation->schema_name, relation->name));
 
     TRY(catalog_new_oid(ddl->task, context->store, &relation->oid, ddl->diag));
     AST_FOREACH(element, statement->elements)

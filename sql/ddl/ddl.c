@@ -341,6 +341,10 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__alter_database(ddl, ast_as_alter_database(node));
     case AST_GRANT:
         return ddl__grant(ddl, ast_as_grant(node));
+    case AST_CREATE_ENUM:
+        return ddl__create_enum(ddl, ast_as_create_enum(node));
+    case AST_ALTER_ENUM:
+        return ddl__alter_enum(ddl, ast_as_alter_enum(node));
     case AST_CREATE_SCHEMA:
         return ddl__create_schema(ddl, ast_as_create_schema(node));
     case AST_CREATE_SEQUENCE:

@@ -136,7 +136,8 @@ enum err ddl__bind_check(struct ddl *ddl, const struct relation *relation, int32
 /* Which columns of its relation the expression reads: used[column]. */
 enum err ddl__columns_used(struct ddl *ddl, const struct expr *expr, bool *used);
 /* The text with each column reference replaced by the column's name in `relation` (NULL: there is
- * none), and each literal of a date or timestamp by what it means here and now. */
+ * none), each literal of a date or timestamp by what it means here and now, each label of an enum
+ * by what it is called now, and each user's type with its schema. */
 enum err ddl__column_names(struct ddl *ddl, const struct relation *relation, const char *text,
     const struct expr *expr, const char **result);
 /* The statement's text from start, as a string. */
@@ -285,6 +286,29 @@ struct ddl__followers;
 enum err ddl__find_followers(
     struct ddl *ddl, const struct view_rename *rename, struct ddl__followers **followers);
 enum err ddl__follow(struct ddl *ddl, const struct ddl__followers *followers);
+
+/* ---- type.c ---------------------------------------------------------------------------------- */
+
+enum err ddl__create_enum(struct ddl *ddl, const struct ast_create_enum *statement);
+enum err ddl__alter_enum(struct ddl *ddl, const struct ast_alter_enum *statement);
+enum err ddl__alter_type(struct ddl *ddl, const struct ast_alter_table *statement);
+enum err ddl__rename_type(struct ddl *ddl, const struct ast_table *name, const char *to);
+/* *found false: there is no such type, nothing said. */
+enum err ddl__drop_type(
+    struct ddl *ddl, const struct ast_drop *statement, const struct ast_table *name, bool *found);
+/* A locked one. quiet: no notice of what goes with it. */
+enum err ddl__drop_user_type(struct ddl *ddl, oid_t oid, bool cascade, bool quiet);
+enum err ddl__comment_type(struct ddl *ddl, const struct ast_table *name, oid_t *oid);
+/* Tables and views are not called as a type of their schema. */
+enum err ddl__check_no_type(struct ddl *ddl, const char *schema, const char *name);
+/* A user's type that a table or view will use stays until the transaction ends. */
+enum err ddl__hold_type(struct ddl *ddl, oid_t oid);
+/* Of an expression to be kept: users' types with their schemas. */
+const char *ddl__type_names(struct ddl *ddl, const char *text);
+
+/* alter_table.c */
+enum err ddl__drop_column(struct ddl *ddl, const struct relation *table, const char *name);
+enum err ddl__new_owner(struct ddl *ddl, const char *name, oid_t *owner);
 
 /* Drop one locked table with its trees, names and comments. */
 enum err ddl__drop_table(struct ddl *ddl, const struct relation *relation);

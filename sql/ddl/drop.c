@@ -84,6 +84,8 @@ object_word(enum ast_object object)
         return "schema";
     case AST_OBJECT_TYPE:
         return "type";
+    case AST_OBJECT_DOMAIN:
+        return "type";
     case AST_OBJECT_DATABASE:
         return "database";
     case AST_OBJECT_ROLE:
@@ -316,7 +318,8 @@ tables_of(struct ddl *ddl, oid_t schema, const struct relation **list, size_t ma
 }
 
 static enum err
-schema_in_use(struct ddl *ddl, const char *name, const struct relation **tables, size_t count)
+schema_in_use(
+    struct ddl *ddl, oid_t schema, const char *name, const struct relation **tables, size_t count)
 {
     enum err err = diag_set(ddl->diag, ERR_DEPENDENT_OBJECTS,
         "cannot drop schema %s because other objects depend on it", name);
@@ -327,6 +330,13 @@ schema_in_use(struct ddl *ddl, const char *name, const struct relation **tables,
             : tables[i]->kind == RELATION_SEQUENCE ? "sequence"
                                                    : "table",
             name, tables[i]->name, name);
+    }
+    const struct user_type *type;
+    for (size_t i = 0; (type = catalog_type_at(ddl->catalog, i)) != NULL; i++) {
+        if (type->schema == schema && detail.size < DIAG_TEXT_MAX) {
+            buffer_printf(&detail, "%stype %s.%s depends on schema %s",
+                detail.size == 0 ? "" : "\n", name, type->name, name);
+        }
     }
     diag_detail(ddl->diag, "%.*s", (int)detail.size, (const char *)detail.data);
     diag_hint(ddl->diag, "Use DROP ... CASCADE to drop the dependent objects too.");
@@ -354,17 +364,22 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
     if (catalog_schema(ddl->catalog, name) != schema) {
         return missing(ddl, statement, item);
     }
+    size_t type_count = 0;
+    const struct user_type *type;
+    for (size_t i = 0; (type = catalog_type_at(ddl->catalog, i)) != NULL; i++) {
+        type_count += type->schema == schema ? 1 : 0;
+    }
     size_t count = tables_of(ddl, schema, NULL, 0);
     const struct relation **tables = arena_array(ddl->arena, count, sizeof(struct relation *));
     (void)tables_of(ddl, schema, tables, count);
-    if (count > 0 && !statement->cascade) {
-        return schema_in_use(ddl, name, tables, count);
+    if (count + type_count > 0 && !statement->cascade) {
+        return schema_in_use(ddl, schema, name, tables, count);
     }
-    if (count == 1) {
+    if (count == 1 && type_count == 0) {
         ddl__notice(ddl, ERR_OK, "drop cascades to %s %s.%s",
             tables[0]->kind == RELATION_VIEW ? "view" : "table", name, tables[0]->name);
-    } else if (count > 1) {
-        ddl__notice(ddl, ERR_OK, "drop cascades to %zu other objects", count);
+    } else if (count + type_count > 1) {
+        ddl__notice(ddl, ERR_OK, "drop cascades to %zu other objects", count + type_count);
     }
     oid_t *oids = arena_array(ddl->arena, count, sizeof *oids);
     for (size_t i = 0; i < count; i++) {
@@ -385,6 +400,19 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
             TRY(table->kind == RELATION_VIEW ? ddl__drop_view(ddl, table)
                                              : ddl__drop_table(ddl, table));
         }
+    }
+    for (size_t i = 0; (type = catalog_type_at(ddl->catalog, i)) != NULL;) {
+        if (type->schema != schema) {
+            i++;
+            continue;
+        }
+        if (count == 0 && type_count == 1) {
+            ddl__notice(ddl, ERR_OK, "drop cascades to type %s.%s", name, type->name);
+        }
+        TRY(txn_lock_table(ddl->task, context->txn, type->oid, type->name, TXN_ACCESS_EXCLUSIVE,
+            TXN_WAIT, ddl->diag));
+        TRY(ddl__drop_user_type(ddl, type->oid, true, true));
+        i = 0; /* in another picture */
     }
     TRY(catalog_name_remove(
         ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0, name, ddl->diag));
@@ -416,7 +444,12 @@ drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_t
     case AST_OBJECT_ROLE:
         return ddl__drop_role(ddl, name->name, statement->if_exists);
     case AST_OBJECT_TYPE:
-        exists = type_by_name(name->name) != NULL;
+        TRY(ddl__drop_type(ddl, statement, name, &exists));
+        if (exists) {
+            return ERR_OK;
+        }
+        break;
+    case AST_OBJECT_DOMAIN:
         break;
     case AST_OBJECT_EXTENSION:
         break;

@@ -53,8 +53,7 @@ ddl__resolve_type(struct ddl *ddl, const struct ast_type *type, oid_t *oid, int3
     if (type->percent_type) {
         return ddl__unsupported(ddl, "%TYPE", type->node.location);
     }
-    bool plain = type->schema == NULL || strcmp(type->schema, "pg_catalog") == 0;
-    const struct type *found = plain ? type_by_name(type->name) : NULL;
+    const struct type *found = type_named(ddl->context->env, type->schema, type->name);
     if (found == NULL) {
         return undefined_type(ddl, type);
     }
@@ -68,6 +67,9 @@ ddl__resolve_type(struct ddl *ddl, const struct ast_type *type, oid_t *oid, int3
             return undefined_type(ddl, type);
         }
         *oid = found->array_oid;
+    }
+    if (*oid >= TYPE_USER_FIRST) {
+        TRY(ddl__hold_type(ddl, *oid));
     }
     if (type->setof) {
         enum err err =
@@ -193,9 +195,9 @@ static void
 note_mention(void *arg, const struct expr *expr)
 {
     struct mentions *mentions = arg;
-    bool moment =
-        expr->kind == EXPR_CONST && !expr->constant.null &&
-        (expr->type == TYPE_DATE || expr->type == TYPE_TIMESTAMP || expr->type == TYPE_TIMESTAMPTZ);
+    bool moment = expr->kind == EXPR_CONST && !expr->constant.null &&
+                  (expr->type == TYPE_DATE || expr->type == TYPE_TIMESTAMP ||
+                      expr->type == TYPE_TIMESTAMPTZ || expr->type >= TYPE_USER_FIRST);
     if (expr->location < 0 || (expr->kind == EXPR_CONST && !moment)) {
         return;
     }
@@ -317,7 +319,7 @@ ddl__column_names(struct ddl *ddl, const struct relation *relation, const char *
         }
     }
     buffer_add(&to, text + copied, size - copied);
-    *result = arena_strndup(ddl->arena, (const char *)to.data, to.size);
+    *result = ddl__type_names(ddl, arena_strndup(ddl->arena, (const char *)to.data, to.size));
     buffer_destroy(&to);
     return ERR_OK;
 }

@@ -196,6 +196,8 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
         return ddl__rename_role(ddl, statement->table->name, statement->new_name);
     case AST_OBJECT_SCHEMA:
         return rename_schema(ddl, statement->table->name, statement->new_name);
+    case AST_OBJECT_TYPE:
+        return ddl__rename_type(ddl, statement->table, statement->new_name);
     case AST_OBJECT_INDEX:
     case AST_OBJECT_TABLE:
     case AST_OBJECT_SEQUENCE:
@@ -306,6 +308,9 @@ named_target(struct ddl *ddl, const struct ast_comment *statement, struct commen
         }
         *target = (struct comment_target){CATALOG_CLASS_RELATION, index->oid, 0};
         return ERR_OK;
+    case AST_OBJECT_TYPE:
+        target->class_oid = CATALOG_CLASS_TYPE;
+        return ddl__comment_type(ddl, statement->name, &target->oid);
     case AST_OBJECT_SCHEMA:
         *target =
             (struct comment_target){CATALOG_CLASS_SCHEMA, catalog_schema(ddl->catalog, name), 0};

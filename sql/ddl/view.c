@@ -58,11 +58,12 @@ has_oid(const oid_t *oids, size_t count, oid_t oid)
     return false;
 }
 
-/* Views that look at the relation (column 0) or at its column (from 1), nearest first, and those
- * that look at them. */
+/* Views that look at the relation or type (column 0) or at its column (from 1), nearest first, and
+ * those that look at them. */
 struct dependents {
     oid_t *views;
     oid_t *on; /* what each depends on */
+    oid_t of;  /* the relation, or a type */
     size_t count;
 };
 
@@ -74,7 +75,8 @@ find_dependents(struct ddl *ddl, oid_t relation, uint32_t column, struct depende
     for (size_t i = 0; (view = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
         most += view->kind == RELATION_VIEW;
     }
-    *found = (struct dependents){.views = arena_array(ddl->arena, most + 1, sizeof(oid_t)),
+    *found = (struct dependents){.of = relation,
+        .views = arena_array(ddl->arena, most + 1, sizeof(oid_t)),
         .on = arena_array(ddl->arena, most + 1, sizeof(oid_t))};
     if (most == 0) {
         return;
@@ -121,9 +123,12 @@ still_needed(struct ddl *ddl, const struct relation *relation, const char *colum
     const struct dependents *found, const bool *matters)
 {
     const char *what =
-        column == NULL ? arena_printf(ddl->arena, "%s %s", word_of(relation), shown(ddl, relation))
-                       : arena_printf(ddl->arena, "column %s of %s %s", column, word_of(relation),
-                             shown(ddl, relation));
+        relation == NULL ? arena_printf(ddl->arena, "type %s",
+                               type_format(ddl->context->env, ddl->arena, found->of, -1))
+        : column == NULL
+            ? arena_printf(ddl->arena, "%s %s", word_of(relation), shown(ddl, relation))
+            : arena_printf(ddl->arena, "column %s of %s %s", column, word_of(relation),
+                  shown(ddl, relation));
     enum err err = diag_set(ddl->diag, ERR_DEPENDENT_OBJECTS,
         "cannot drop %s because other objects depend on it", what);
     struct buffer detail = {0};
@@ -340,8 +345,8 @@ check_replaced(struct ddl *ddl, const struct relation *old, const struct relatio
         if (was->type != is->type || was->typmod != is->typmod) {
             return diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,
                 "cannot change data type of view column \"%s\" from %s to %s", was->name,
-                type_format(ddl->arena, was->type, was->typmod),
-                type_format(ddl->arena, is->type, is->typmod));
+                type_format(ddl->context->env, ddl->arena, was->type, was->typmod),
+                type_format(ddl->context->env, ddl->arena, is->type, is->typmod));
         }
     }
     return ERR_OK;
@@ -410,6 +415,7 @@ ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement)
     if (other != NULL) {
         return already_exists(ddl, view->name);
     }
+    TRY(ddl__check_no_type(ddl, view->schema_name, view->name));
     bool taken;
     TRY(catalog_new_oid(ddl->task, context->store, &view->oid, ddl->diag));
     TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_RELATION,
@@ -421,6 +427,9 @@ ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement)
     for (uint32_t i = 0; i < definition.use_count; i++) {
         const struct relation *on =
             catalog_relation_by_oid(ddl->catalog, definition.uses[i].relation);
+        if (definition.uses[i].relation >= TYPE_USER_FIRST) {
+            TRY(ddl__hold_type(ddl, definition.uses[i].relation));
+        }
         if (definition.uses[i].column == 0 && on != NULL && on->kind != RELATION_VIRTUAL) {
             TRY(txn_lock_table(
                 ddl->task, context->txn, on->oid, on->name, TXN_ACCESS_SHARE, TXN_WAIT, ddl->diag));

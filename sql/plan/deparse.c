@@ -50,7 +50,7 @@ put_text(struct writer *writer, const char *text)
 static void
 put_type(struct writer *writer, oid_t type, int32_t typmod)
 {
-    put_text(writer, type_format(writer->deparser->arena, type, typmod));
+    put_text(writer, type_format(writer->deparser->env, writer->deparser->arena, type, typmod));
 }
 
 static void
@@ -67,7 +67,11 @@ put_list(struct writer *writer, struct expr *const *list, uint32_t count, const 
 static void
 put_quoted(struct writer *writer, const struct expr *expr)
 {
-    struct eval_env env = {.time_zone = "UTC", .extra_float_digits = 1};
+    const struct eval_env *own = writer->deparser->env;
+    struct eval_env env = {.time_zone = "UTC",
+        .extra_float_digits = 1,
+        .catalog = own == NULL ? NULL : own->catalog,
+        .search_path = own == NULL ? NULL : own->search_path};
     struct buffer text = {0};
     type_output(&env, expr->type, expr->constant, &text);
     buffer_add_u8(writer->to, '\'');

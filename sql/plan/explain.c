@@ -896,18 +896,24 @@ explain(const struct plan *plan, const struct explainer *like)
 }
 
 void
-plan_explain_json(const struct plan *plan, bool costs, const struct plan_counter *counters,
-    int64_t execution_us, struct buffer *to)
+plan_explain_json(const struct plan *plan, const struct eval_env *env, bool costs,
+    const struct plan_counter *counters, int64_t execution_us, struct buffer *to)
 {
-    explain(
-        plan, &(struct explainer){
-                  .costs = costs, .counters = counters, .json = to, .execution_us = execution_us});
+    explain(plan, &(struct explainer){.deparser = {.env = env},
+
+                      .costs = costs,
+                      .counters = counters,
+                      .json = to,
+                      .execution_us = execution_us});
 }
 
 void
-plan_explain(const struct plan *plan, bool costs, const struct plan_counter *counters,
-    void (*line)(void *arg, const char *text), void *arg)
+plan_explain(const struct plan *plan, const struct eval_env *env, bool costs,
+    const struct plan_counter *counters, void (*line)(void *arg, const char *text), void *arg)
 {
-    explain(
-        plan, &(struct explainer){.costs = costs, .counters = counters, .line = line, .arg = arg});
+    explain(plan, &(struct explainer){.deparser = {.env = env},
+                      .costs = costs,
+                      .counters = counters,
+                      .line = line,
+                      .arg = arg});
 }

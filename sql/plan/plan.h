@@ -474,6 +474,7 @@ struct view_rename {
     int column;              /* from 0; -1: the relation itself */
     const char *schema_name; /* of the relation */
     const char *name;        /* the new one */
+    const char *label;       /* of an enum (relation: the type's OID), to be called so; else NULL */
 };
 
 /* bind/view.c. rename (or NULL): the text is to follow it. */
@@ -487,10 +488,10 @@ struct plan_counter {
     uint64_t rows, loops;
     int64_t time_us;
 };
-void plan_explain(const struct plan *plan, bool costs, const struct plan_counter *counters,
-    void (*line)(void *arg, const char *text), void *arg);
+void plan_explain(const struct plan *plan, const struct eval_env *env, bool costs,
+    const struct plan_counter *counters, void (*line)(void *arg, const char *text), void *arg);
 /* The same as one JSON text. execution_us: negative if it was not run. */
-void plan_explain_json(const struct plan *plan, bool costs, const struct plan_counter *counters,
-    int64_t execution_us, struct buffer *to);
+void plan_explain_json(const struct plan *plan, const struct eval_env *env, bool costs,
+    const struct plan_counter *counters, int64_t execution_us, struct buffer *to);
 
 #endif /* SQL_PLAN_PLAN_H */

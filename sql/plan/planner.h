@@ -164,6 +164,7 @@ struct deparse_name {
     const char *name;
 };
 struct deparser {
+    const struct eval_env *env; /* for names and labels of users' types */
     struct arena *arena;
     struct deparse_name *names;
     uint32_t name_count, name_capacity;

@@ -147,15 +147,15 @@ explain__run(struct task *task, struct sql_session *session, const struct ast_ex
     int64_t took = world_clock_us(session->engine->world) - start;
     if (err == ERR_OK && json) {
         struct buffer text = {0};
-        plan_explain_json(planned->plan, costs, exec == NULL ? NULL : exec_counters(exec),
-            analyze && timing ? took : -1, &text);
+        plan_explain_json(planned->plan, &session->env, costs,
+            exec == NULL ? NULL : exec_counters(exec), analyze && timing ? took : -1, &text);
         buffer_add_u8(&text, 0);
         put_line(&output, (const char *)text.data);
         buffer_destroy(&text);
         err = output.err;
     } else if (err == ERR_OK) {
-        plan_explain(
-            planned->plan, costs, exec == NULL ? NULL : exec_counters(exec), put_line, &output);
+        plan_explain(planned->plan, &session->env, costs, exec == NULL ? NULL : exec_counters(exec),
+            put_line, &output);
         if (analyze && timing) {
             char line[64];
             (void)snprintf(line, sizeof line, "Execution Time: %lld.%03lld ms",

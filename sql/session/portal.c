@@ -127,6 +127,7 @@ run_plan(struct task *task, struct sql_session *session, struct portal *portal, 
     }
     uint64_t sent = 0;
     const struct datum *row = NULL;
+    session->env.catalog = portal->planned->catalog; /* another portal may have run meanwhile */
     while (portal->state == PORTAL_OPEN) {
         TRY(exec_next(task, portal->exec, &row));
         if (row == NULL) {
@@ -272,6 +273,7 @@ convert_literals(struct sql_session *session, const struct parser_normalized *no
     const struct prepared *prepared, struct datum *params)
 {
     struct eval eval = {.task = session->task, .arena = &session->statement, .env = &session->env};
+    session->env.catalog = prepared->planned->catalog;
     for (uint32_t i = 0; i < normal->literal_count; i++) {
         const struct parser_literal *literal = &normal->literals[i];
         oid_t type = prepared->param_types[i];
@@ -499,12 +501,27 @@ sql_session_parse(struct task *task, struct sql_session *session, const char *na
     return finish(task, session, err);
 }
 
+/* Reading such a value asks the catalog, as it is now. */
+static bool
+needs_catalog(oid_t type)
+{
+    return type >= TYPE_USER_FIRST || type == TYPE_REGCLASS || type == TYPE_REGTYPE ||
+           type == TYPE_REGNAMESPACE || type == TYPE_REGROLE;
+}
+
 static enum err
 read_parameters(struct task *task, struct sql_session *session, struct portal *portal,
     const struct sql_parameter *parameters, uint32_t count, struct diag *diag)
 {
     struct eval eval = {.task = task, .arena = &portal->arena, .diag = diag, .env = &session->env};
     portal->params = arena_array(&portal->arena, (size_t)count + 1, sizeof *portal->params);
+    for (uint32_t i = 0; i < count; i++) {
+        if (needs_catalog(portal->prepared->param_types[i])) {
+            TRY(prepared__plan(task, session, portal->prepared, diag));
+            session->env.catalog = portal->prepared->planned->catalog;
+            break;
+        }
+    }
     for (uint32_t i = 0; i < count; i++) {
         const struct sql_parameter *from = &parameters[i];
         oid_t type = portal->prepared->param_types[i];

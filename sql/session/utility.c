@@ -126,6 +126,17 @@ evaluate(struct task *task, struct sql_session *session, struct ast_node *expr, 
     struct ast_type type_node = {.node = {.kind = AST_TYPE, .depth = 1, .location = -1},
         .schema = "pg_catalog",
         .name = type_by_oid(type)->name};
+    if (type >= TYPE_USER_FIRST) {
+        struct catalog *catalog = NULL;
+        TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
+        const struct user_type *found = catalog_type(catalog, type);
+        if (found != NULL) {
+            type_node.schema = arena_strdup(&session->statement, found->schema_name);
+            type_node.name = arena_strdup(&session->statement, found->name);
+            type_node.array_dimensions = type == found->array_oid ? 1 : 0;
+        }
+        catalog_release(catalog);
+    }
     struct ast_cast cast = {
         .node = {.kind = AST_CAST, .depth = (uint16_t)(expr->depth + 1), .location = -1},
         .operand = expr,
@@ -168,14 +179,23 @@ do_prepare(struct task *task, struct sql_session *session, const struct ast_prep
     oid_t *types = arena_array(
         &session->statement, (size_t)ast_list_count(statement->types) + 1, sizeof *types);
     uint32_t count = 0;
+    struct catalog *catalog = NULL;
+    TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
+    session->env.catalog = catalog;
     AST_FOREACH(at, statement->types)
     {
         const struct ast_type *name = ast_as_type(*at);
-        const struct type *type = type_by_name(name->name);
+        const struct type *type = type_named(&session->env, name->schema, name->name);
         if (type == NULL) {
-            return diag_set(diag, ERR_UNDEFINED_OBJECT, "type \"%s\" does not exist", name->name);
+            (void)diag_set(diag, ERR_UNDEFINED_OBJECT, "type \"%s\" does not exist", name->name);
+            break;
         }
         types[count++] = name->array_dimensions > 0 ? type->array_oid : type->oid;
+    }
+    session->env.catalog = NULL;
+    catalog_release(catalog);
+    if (count < ast_list_count(statement->types)) {
+        return ERR_UNDEFINED_OBJECT;
     }
     struct prepared *prepared = NULL;
     TRY(prepared__new(session, statement->name, text + statement->statement_start,

@@ -283,6 +283,7 @@ BEST(numeric, TYPE_NUMERIC)
 BEST(text, TYPE_TEXT)
 BEST(bpchar, TYPE_BPCHAR)
 BEST(interval, TYPE_INTERVAL)
+BEST(array, TYPE_INT4_ARRAY) /* of any type: an array knows its elements' */
 
 /* ---- booleans, bits, strings
  * ----------------------------------------------------------------------------- */
@@ -435,6 +436,8 @@ static const struct function functions[] = {
     MIN_MAX(TYPE_TEXT, text),
     MIN_MAX(TYPE_BPCHAR, bpchar),
     MIN_MAX(TYPE_INTERVAL, interval),
+    MIN_MAX(TYPE_ANYENUM, int),
+    MIN_MAX(TYPE_ANYARRAY, array),
     AGG("bool_and", TYPE_BOOL, TYPE_BOOL, fold_and),
     AGG("every", TYPE_BOOL, TYPE_BOOL, fold_and),
     AGG("bool_or", TYPE_BOOL, TYPE_BOOL, fold_or),

@@ -184,7 +184,7 @@ integer_size(oid_t type)
     case TYPE_TIMESTAMPTZ:
         return 8;
     default:
-        return 0;
+        return type_is_enum(type) ? 8 : 0;
     }
 }
 
@@ -645,6 +645,7 @@ static const struct operator_row operators[] = {
     SIX("time_", TYPE_TIME, TYPE_TIME, int),
     SIX("timestamp_", TYPE_TIMESTAMP, TYPE_TIMESTAMP, int),
     SIX("timestamptz_", TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, int),
+    SIX("enum_", TYPE_ANYENUM, TYPE_ANYENUM, int),
     SIX("interval_", TYPE_INTERVAL, TYPE_INTERVAL, interval),
 };
 

@@ -14,7 +14,7 @@
 #include "sql/value/value_internal.h"
 
 enum {
-    REGISTERED_MAX = 8,
+    REGISTERED_MAX = 16,
     OID_FIRST_OWN = 16000, /* below OID_FIRST_USER: for what PostgreSQL has no fixed OID of ours */
 };
 
@@ -327,7 +327,7 @@ operator_compare_function(const char *name, oid_t type)
     /* Types that compare as another: by their bytes or their number. */
     type = type == TYPE_VARCHAR || type == TYPE_UNKNOWN ? TYPE_TEXT : type;
     type = value__is_reg(type) ? TYPE_OID : type;
-    type = type_element(type) != 0 ? TYPE_ANYARRAY : type;
+    type = type_element(type) != 0 ? TYPE_ANYARRAY : type_is_enum(type) ? TYPE_ANYENUM : type;
     size_t count = 0;
     const struct operator_def *def = operator_by_name(name, &count);
     for (size_t i = 0; i < count; i++) {

@@ -379,7 +379,7 @@ reg_input(struct eval *eval, oid_t type, struct slice text, struct datum *value)
     }
     if (type == TYPE_REGTYPE) {
         const struct type *found = type_by_sql_name(
-            eval->arena, arena_strndup(eval->arena, (const char *)name.data, name.size));
+            eval->env, eval->arena, arena_strndup(eval->arena, (const char *)name.data, name.size));
         if (found == NULL) {
             return diag_set(eval->diag, ERR_UNDEFINED_OBJECT, "type \"%.*s\" does not exist",
                 (int)name.size, (const char *)name.data);
@@ -408,6 +408,11 @@ reg_output(const struct eval_env *env, oid_t type, struct datum value, struct bu
     if (type == TYPE_REGTYPE) {
         const struct type *found = type_by_oid(oid);
         name = found == NULL ? NULL : found->sql_name;
+        if (oid >= TYPE_USER_FIRST && value_catalog_hooks != NULL) {
+            value_catalog_hooks->type_name(env, oid & ~(oid_t)1, to);
+            buffer_add_text(to, (oid & 1) == 0 ? "" : "[]");
+            return;
+        }
     } else if (type == TYPE_REGPROC) {
         const struct function *function = function_by_oid(oid);
         name = function == NULL ? NULL : function->name;
@@ -509,6 +514,9 @@ type_input(struct eval *eval, oid_t type, int32_t typmod, struct slice text, str
         if (type_element(type) != 0) {
             return array__input(eval, type, typmod, text, value);
         }
+        if (type_is_enum(type) && value_catalog_hooks != NULL) {
+            return value_catalog_hooks->enum_input(eval, type, text, value);
+        }
         return diag_set(eval->diag, ERR_FEATURE_NOT_SUPPORTED, "cannot accept a value of type %s",
             type_by_oid(type) == NULL ? "?" : type_by_oid(type)->sql_name);
     }
@@ -578,6 +586,10 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
     default:
         if (type_element(type) != 0) {
             array__output(env, type, value, to);
+            return;
+        }
+        if (type_is_enum(type)) {
+            value_catalog_hooks->enum_output(env, type, value, to);
             return;
         }
         buffer_add(to, value.p, value.size);
@@ -780,6 +792,10 @@ type_send(const struct eval_env *env, oid_t type, struct datum value, struct buf
     default:
         if (type_element(type) != 0) {
             array__send(env, value, to);
+            return;
+        }
+        if (type_is_enum(type)) {
+            value_catalog_hooks->enum_output(env, type, value, to);
             return;
         }
         buffer_add(to, value.p, value.size);

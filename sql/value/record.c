@@ -206,12 +206,13 @@ check_alike(struct eval *eval, const struct datum *args)
         if (p.type != q.type) {
             return diag_set(eval->diag, ERR_DATATYPE_MISMATCH,
                 "cannot compare dissimilar column types %s and %s at record column %d",
-                type_format(eval->arena, p.type, -1), type_format(eval->arena, q.type, -1), i);
+                type_format(eval->env, eval->arena, p.type, -1),
+                type_format(eval->env, eval->arena, q.type, -1), i);
         }
         if (!type_is_ordered(p.type)) {
             return diag_set(eval->diag, ERR_UNDEFINED_FUNCTION,
                 "could not identify an equality operator for type %s",
-                type_format(eval->arena, p.type, -1));
+                type_format(eval->env, eval->arena, p.type, -1));
         }
     }
     return x.count == y.count

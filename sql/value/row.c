@@ -56,7 +56,7 @@ fixed_size(oid_t type)
     case TYPE_INTERVAL:
         return 16;
     default:
-        return 0;
+        return type_is_enum(type) ? 8 : 0;
     }
 }
 

@@ -1,8 +1,11 @@
 /* sql/value/types.c - which types there are, what they are called, and their modifiers. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/latch.h"
+#include "base/mem.h"
 #include "parser/parser.h"
 #include "sql/value/value_internal.h"
 
@@ -67,6 +70,7 @@ static const struct type types[] = {
     {TYPE_ANYELEMENT, "anyelement", "anyelement", 4, false, false, 'P', 0, false, 0},
     {TYPE_UUID, "uuid", "uuid", 16, true, false, 'U', 2951, true, 0},
     {2951, "_uuid", "uuid[]", -1, true, false, 'A', 0, false, TYPE_UUID},
+    {TYPE_ANYENUM, "anyenum", "anyenum", 4, false, false, 'P', 0, false, 0},
     {TYPE_JSONB, "jsonb", "jsonb", -1, true, false, 'U', 3807, false, 0},
     {3807, "_jsonb", "jsonb[]", -1, true, false, 'A', 0, false, TYPE_JSONB},
     {TYPE_REGNAMESPACE, "regnamespace", "regnamespace", 4, false, false, 'N', 4090, true, 0},
@@ -78,9 +82,54 @@ enum {
     TYPE_COUNT = sizeof types / sizeof types[0]
 };
 
+/* ---- types of users ------------------------------------------------------------------------- */
+
+enum {
+    CHUNK_TYPES = 1024,
+    CHUNK_COUNT = (TYPE_USER_END - TYPE_USER_FIRST) / CHUNK_TYPES,
+};
+
+/* All that is the same in every enum; made by the thousand, as their OIDs come, and never taken
+ * back, so that type_by_oid needs no latch. */
+static _Atomic(const struct type *) user_types[CHUNK_COUNT];
+static struct latch user_types_latch;
+
+void
+type_note_enum(oid_t oid)
+{
+    ASSERT(type_is_enum(oid));
+    size_t chunk = (oid - TYPE_USER_FIRST) / CHUNK_TYPES;
+    if (atomic_load_explicit(&user_types[chunk], memory_order_acquire) != NULL) {
+        return;
+    }
+    struct type *made = mem_array(CHUNK_TYPES, sizeof *made);
+    for (uint32_t i = 0; i < CHUNK_TYPES; i++) {
+        oid_t its = (oid_t)(TYPE_USER_FIRST + chunk * CHUNK_TYPES + i);
+        made[i] = type_is_enum(its) ? (struct type){its, "enum", "enum", 4, false, false,
+                                          CATEGORY_ENUM, its + 1, true, 0}
+                                    : (struct type){its, "_enum", "enum[]", -1, true, false,
+                                          CATEGORY_ARRAY, 0, false, its - 1};
+    }
+    latch_acquire(&user_types_latch);
+    if (atomic_load_explicit(&user_types[chunk], memory_order_relaxed) == NULL) {
+        atomic_store_explicit(&user_types[chunk], made, memory_order_release);
+        made = NULL;
+    }
+    latch_release(&user_types_latch);
+    mem_free(made);
+}
+
 const struct type *
 type_by_oid(oid_t oid)
 {
+    if (oid >= TYPE_USER_FIRST) {
+        const struct type *chunk =
+            oid >= TYPE_USER_END
+                ? NULL
+                : atomic_load_explicit(
+                      &user_types[(oid - TYPE_USER_FIRST) / CHUNK_TYPES], memory_order_acquire);
+        return chunk == NULL ? NULL : &chunk[oid % CHUNK_TYPES];
+    }
     /* Sorted by OID. */
     size_t low = 0;
     size_t high = TYPE_COUNT;
@@ -118,15 +167,26 @@ type_by_name(const char *name)
 }
 
 const struct type *
-type_by_sql_name(struct arena *arena, const char *text)
+type_named(const struct eval_env *env, const char *schema, const char *name)
+{
+    bool plain = schema == NULL || strcmp(schema, "pg_catalog") == 0;
+    const struct type *type = plain ? type_by_name(name) : NULL;
+    if (type != NULL || value_catalog_hooks == NULL || env == NULL) {
+        return type;
+    }
+    oid_t oid = value_catalog_hooks->type_oid(env, schema, name);
+    return oid == 0 ? NULL : type_by_oid(oid);
+}
+
+const struct type *
+type_by_sql_name(const struct eval_env *env, struct arena *arena, const char *text)
 {
     struct ast_type *ast = NULL;
     struct diag ignored;
-    if (parser_parse_type(arena, text, strlen(text), &ast, &ignored) != ERR_OK ||
-        (ast->schema != NULL && strcmp(ast->schema, "pg_catalog") != 0)) {
+    if (parser_parse_type(arena, text, strlen(text), &ast, &ignored) != ERR_OK) {
         return NULL;
     }
-    const struct type *type = type_by_name(ast->name);
+    const struct type *type = type_named(env, ast->schema, ast->name);
     return type == NULL || ast->array_dimensions == 0 ? type : type_by_oid(type->array_oid);
 }
 
@@ -206,14 +266,22 @@ interval_format(struct arena *arena, int32_t typmod)
 }
 
 char *
-type_format(struct arena *arena, oid_t oid, int32_t typmod)
+type_format(const struct eval_env *env, struct arena *arena, oid_t oid, int32_t typmod)
 {
     const struct type *type = type_by_oid(oid);
     if (type == NULL) {
         return arena_strdup(arena, oid == 0 ? "-" : "???");
     }
     if (type->element != 0 && type->array_oid == 0) {
-        return arena_printf(arena, "%s[]", type_format(arena, type->element, typmod));
+        return arena_printf(arena, "%s[]", type_format(env, arena, type->element, typmod));
+    }
+    if (type_is_enum(oid) && env != NULL && value_catalog_hooks != NULL) {
+        struct buffer name = {0};
+        value_catalog_hooks->type_name(env, oid, &name);
+        char *text = name.size == 0 ? arena_strdup(arena, "???")
+                                    : arena_strndup(arena, (const char *)name.data, name.size);
+        buffer_destroy(&name);
+        return text;
     }
     if (typmod < 0) {
         return arena_strdup(arena, oid == TYPE_BPCHAR ? "bpchar" : type->sql_name);

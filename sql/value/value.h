@@ -15,6 +15,7 @@
  *     json (its text), jsonb                                p, size: see json.c
  *     record                                                p, size: see record.c
  *     arrays, int2vector, oidvector                         p, size: see array.c
+ *     enums                                                 i, in the order of their labels
  *
  * Text is UTF-8, compared by bytes (C collation). All memory that p points to is immutable and
  * lives in an arena or a page copy named by whoever handed the datum out.
@@ -116,10 +117,25 @@ enum type_oid {
     TYPE_VOID = 2278,
     TYPE_ANYELEMENT = 2283, /* .. the type of its elements; the binder makes them one type */
     TYPE_UUID = 2950,
+    TYPE_ANYENUM = 3500, /* anyelement that is an enum */
     TYPE_JSONB = 3802,
     TYPE_REGNAMESPACE = 4089,
     TYPE_REGROLE = 4096,
 };
+
+/* Types of users. An enum has an even OID in this range and its array type the next one, so that
+ * what must know what a value is (order, keys, rows) need not ask the catalog. An enum's value is a
+ * number whose order is that of the labels; what the labels are, the catalog knows. */
+enum {
+    TYPE_USER_FIRST = 0x60000000,
+    TYPE_USER_END = 0x61000000,
+};
+
+static inline bool
+type_is_enum(oid_t type)
+{
+    return type >= TYPE_USER_FIRST && type < TYPE_USER_END && (type & 1) == 0;
+}
 
 enum type_category { /* PostgreSQL's typcategory letters */
     CATEGORY_BOOLEAN = 'B',
@@ -131,6 +147,7 @@ enum type_category { /* PostgreSQL's typcategory letters */
     CATEGORY_UNKNOWN = 'X',
     CATEGORY_PSEUDO = 'P',
     CATEGORY_ARRAY = 'A',
+    CATEGORY_ENUM = 'E',
     CATEGORY_INTERNAL = 'Z',
 };
 
@@ -153,14 +170,21 @@ struct type {
 const struct type *type_by_oid(oid_t oid);
 /* By any accepted name, lower case: int4, integer, int, "timestamp with time zone", varchar... */
 const struct type *type_by_name(const char *name);
+/* The same, and types of users, along env's search path or in a schema (not NULL). */
+struct eval_env;
+const struct type *type_named(const struct eval_env *env, const char *schema, const char *name);
 /* By its name in SQL, as regtype reads it: "varchar(10)", "pg_catalog.int4[]". NULL: none. */
-const struct type *type_by_sql_name(struct arena *arena, const char *text);
+const struct type *type_by_sql_name(
+    const struct eval_env *env, struct arena *arena, const char *text);
+/* From now on type_by_oid knows this enum and its array. */
+void type_note_enum(oid_t type);
 /* Of an array type: the type of its elements; else 0. */
 oid_t type_element(oid_t type);
-/* All, for pg_type. */
+/* All that are not of users, for pg_type. */
 const struct type *type_all(size_t *count);
-/* "character varying(10)", "numeric(10,2)"; -1: no modifier. */
-char *type_format(struct arena *arena, oid_t type, int32_t typmod);
+/* "character varying(10)", "numeric(10,2)"; -1: no modifier. A user's type with its schema, unless
+ * env's search path leads to it. */
+char *type_format(const struct eval_env *env, struct arena *arena, oid_t type, int32_t typmod);
 /* Modifier from its numbers: varchar(10), numeric(10,2), timestamp(3). PostgreSQL's encodings and
  * errors. */
 enum err type_make_typmod(
@@ -398,11 +422,17 @@ void function_register(const struct function *functions, size_t count);
  * time: may sleep. A session asks this before it puts a name into eval_env. */
 const char *time_zone_name(struct task *task, const char *name);
 
-/* What regclass, regnamespace and regrole need from the catalog, which lies above: set once by
- * catalog_open. name appends nothing if there is no such object. */
+/* What regclass, regnamespace, regrole and types of users need from the catalog, which lies above:
+ * set once by catalog_open. The names append nothing if there is no such object. */
 struct value_catalog_hooks {
     enum err (*oid)(struct eval *eval, oid_t type, struct slice name, oid_t *oid);
     void (*name)(const struct eval_env *env, oid_t type, oid_t oid, struct buffer *to);
+    /* 0: none. schema NULL: along the search path. */
+    oid_t (*type_oid)(const struct eval_env *env, const char *schema, const char *name);
+    void (*type_name)(const struct eval_env *env, oid_t type, struct buffer *to);
+    enum err (*enum_input)(struct eval *eval, oid_t type, struct slice text, struct datum *value);
+    void (*enum_output)(
+        const struct eval_env *env, oid_t type, struct datum value, struct buffer *to);
 };
 extern const struct value_catalog_hooks *value_catalog_hooks;
 
