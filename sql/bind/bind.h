@@ -85,7 +85,8 @@ struct rel {
     uint32_t reg_count;    /* QUERY: all registers of the query (B1) */
     uint32_t column_count; /* TABLE, VIRTUAL */
     const struct relation *relation;
-    bool *used; /* TABLE, VIRTUAL: columns some expression reads; no more than a guess */
+    struct expr **derived; /* TABLE: access.c binds them when they are asked for */
+    bool *used;            /* TABLE, VIRTUAL: columns some expression reads; no more than a guess */
     bool identity;
     struct query *query;
     struct plan_call *calls; /* FUNCTION */
@@ -238,6 +239,7 @@ struct modify {
     uint32_t changed_count;
     struct plan_target *generated; /* over the new row, into it */
     uint32_t generated_count;
+    struct expr **derived; /* of the relation, over registers 0.. */
     struct expr **checks;
     const char **check_names;
     uint32_t check_count;
@@ -293,6 +295,8 @@ enum clause { /* for errors: "aggregate functions are not allowed in WHERE" */
     CLAUSE_DEFAULT,
     CLAUSE_WINDOW,
     CLAUSE_GENERATED,
+    CLAUSE_INDEX,
+    CLAUSE_INDEX_PREDICATE,
 };
 
 enum cte_state {
@@ -369,6 +373,7 @@ struct binder {
     struct bind_notes *notes; /* NULL: nobody asks */
     oid_t role;       /* in whose name: of a view's query its owner; 0: the session's user */
     struct vec needs; /* access.c */
+    struct vec pins;  /* imply.c: struct plan_pin * */
 };
 
 /* ---- what the files offer each other, and sql/plan --------------------------------------------
@@ -423,8 +428,6 @@ void expr_conjuncts(struct arena *arena, struct expr *expr, struct expr_vec *to)
 /* Calls visit for each direct child; subplans' queries are not entered. */
 enum err expr_children(
     struct expr *expr, enum err (*visit)(void *arg, struct expr *child), void *arg);
-/* All registers an expression reads, those read by subplans' queries included. */
-void expr_reads(const struct expr *expr, void (*read)(void *arg, reg_t reg), void *arg);
 void query_reads(const struct query *query, void (*read)(void *arg, reg_t reg), void *arg);
 /* The relation of this query level a register belongs to, or NULL. */
 struct rel *query_rel(const struct query *query, reg_t reg);
@@ -487,6 +490,16 @@ enum err bind_subscript(struct binder *binder, struct scope *scope,
     const struct ast_subscript *node, struct expr **expr);
 enum err bind_any_of_array(struct binder *binder, struct expr *left, struct expr *array,
     const struct ast_any *node, struct expr **expr);
+
+/* imply.c: a derived value of the relation whose column 0 is in register base. */
+enum err bind_derived(struct binder *binder, const struct relation *relation, reg_t base,
+    uint32_t number, struct expr **expr);
+/* As expr_equal, but where the pattern has a constant the expression may have a parameter of that
+ * value: then the plan is pinned to it. */
+bool expr_matches(struct binder *binder, const struct expr *expr, const struct expr *pattern);
+/* Where all of `known` are true, `wanted` (of an index) is true too, as far as is seen. */
+bool expr_implied(
+    struct binder *binder, struct expr *const *known, uint32_t count, const struct expr *wanted);
 
 /* access.c */
 void bind_need(struct binder *binder, const struct relation *relation, uint32_t privileges);

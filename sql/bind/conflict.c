@@ -8,10 +8,20 @@
 
 /* ---- the indexes ----------------------------------------------------------------------------- */
 
+/* What ON CONFLICT (..) names: columns and expressions, over registers 0.. */
+struct inference {
+    struct binder *binder;
+    const struct relation *relation;
+    uint16_t *columns;
+    uint32_t column_count;
+    struct expr_vec exprs;
+    struct expr_vec where; /* conjuncts */
+};
+
 static enum err
-target_column(struct binder *binder, const struct relation *relation,
-    const struct ast_index_column *item, uint16_t *column)
+target_item(struct inference *inference, struct scope *row, const struct ast_index_column *item)
 {
+    struct binder *binder = inference->binder;
     int32_t location = item->node.location;
     if (item->order != AST_SORT_DEFAULT) {
         return bind_error(binder, location, ERR_INVALID_COLUMN_REFERENCE,
@@ -22,19 +32,23 @@ target_column(struct binder *binder, const struct relation *relation,
             "NULLS FIRST/LAST is not allowed in ON CONFLICT clause");
     }
     const char *name = item->name;
-    if (name == NULL && item->expr != NULL && item->expr->kind == AST_COLUMN &&
-        ast_as_column(item->expr)->count == 1 && !ast_as_column(item->expr)->star) {
+    if (name == NULL && item->expr->kind == AST_COLUMN && ast_as_column(item->expr)->count == 1 &&
+        !ast_as_column(item->expr)->star) {
         name = ast_as_column(item->expr)->parts[0]; /* (a) in parentheses of its own */
     }
     if (name == NULL) {
-        return bind_unsupported(binder, location, "an expression in ON CONFLICT is");
+        struct expr *expr;
+        TRY(bind_expr(binder, row, item->expr, &expr));
+        TRY(bind_to_text_if_unknown(binder, &expr));
+        expr_vec_add(binder->arena, &inference->exprs, expr);
+        return ERR_OK;
     }
-    int found = relation_column(relation, name);
-    if (found < 0 || relation->columns[found].dropped) {
+    int found = relation_column(inference->relation, name);
+    if (found < 0 || inference->relation->columns[found].dropped) {
         return bind_error(
             binder, location, ERR_UNDEFINED_COLUMN, "column \"%s\" does not exist", name);
     }
-    *column = (uint16_t)found;
+    inference->columns[inference->column_count++] = (uint16_t)found;
     return ERR_OK;
 }
 
@@ -49,45 +63,83 @@ has_column(const uint16_t *columns, uint32_t count, uint16_t column)
     return false;
 }
 
-/* The index is over just these columns, in whatever order. */
-static bool
-same_columns(const struct index *index, const uint16_t *columns, uint32_t count)
+/* *is: the expression numbered so in the relation is among those named. */
+static enum err
+names_derived(struct inference *inference, uint32_t number, bool *named, bool *is)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (!has_column(index->columns, index->column_count, columns[i])) {
-            return false;
+    struct expr *derived;
+    TRY(bind_derived(inference->binder, inference->relation, 0, number, &derived));
+    *is = false;
+    for (uint32_t i = 0; i < inference->exprs.count; i++) {
+        if (expr_matches(inference->binder, inference->exprs.items[i], derived)) {
+            named[i] = *is = true;
         }
     }
+    return ERR_OK;
+}
+
+/* The index is over just these columns and expressions, in whatever order, and of at least the rows
+ * that WHERE speaks of. */
+static enum err
+infers(struct inference *inference, const struct index *index, bool *is)
+{
+    struct binder *binder = inference->binder;
+    *is = false;
+    for (uint32_t i = 0; i < inference->column_count; i++) {
+        if (!has_column(index->columns, index->column_count, inference->columns[i])) {
+            return ERR_OK;
+        }
+    }
+    bool *named = arena_array(binder->arena, inference->exprs.count + 1U, sizeof *named);
     for (uint16_t i = 0; i < index->column_count; i++) {
-        if (!has_column(columns, count, index->columns[i])) {
-            return false;
+        bool has = has_column(inference->columns, inference->column_count, index->columns[i]);
+        if (index->columns[i] >= INDEX_DERIVED) {
+            TRY(names_derived(inference, index->columns[i] - INDEX_DERIVED, named, &has));
+        }
+        if (!has) {
+            return ERR_OK;
         }
     }
-    return true;
+    for (uint32_t i = 0; i < inference->exprs.count; i++) {
+        if (!named[i]) {
+            return ERR_OK;
+        }
+    }
+    *is = true;
+    if (index->partial > 0) {
+        struct expr *holds;
+        TRY(bind_derived(binder, inference->relation, 0, index->partial - 1U, &holds));
+        *is = expr_implied(binder, inference->where.items, inference->where.count, holds);
+    }
+    return ERR_OK;
 }
 
 static enum err
-infer_indexes(struct binder *binder, struct scope *scope, const struct ast_conflict *conflict,
-    struct modify *modify)
+infer_indexes(struct binder *binder, const struct ast_conflict *conflict, struct modify *modify)
 {
     const struct relation *relation = modify->relation;
     uint32_t count = ast_list_count(conflict->columns);
-    uint16_t *columns = arena_alloc(binder->arena, (count + 1U) * sizeof *columns);
+    struct inference inference = {.binder = binder,
+        .relation = relation,
+        .columns = arena_alloc(binder->arena, (count + 1U) * sizeof(uint16_t))};
+    struct query none = {0};
+    struct scope *row = scope_new(binder, NULL, &none);
+    vec_add(binder->arena, &row->items, item_for_relation(binder, NULL, relation, 0));
     for (uint32_t i = 0; i < count; i++) {
-        TRY(target_column(
-            binder, relation, ast_as_index_column(ast_list_at(conflict->columns, i)), &columns[i]));
+        row->clause = CLAUSE_INDEX;
+        TRY(target_item(&inference, row, ast_as_index_column(ast_list_at(conflict->columns, i))));
     }
     if (conflict->index_where != NULL) {
-        /* It must make sense; an index over all rows serves whatever it says. */
         struct expr *where;
-        scope->clause = CLAUSE_WHERE;
-        TRY(bind_condition(binder, scope, conflict->index_where, "WHERE", &where));
-        scope->clause = CLAUSE_NONE;
+        row->clause = CLAUSE_INDEX_PREDICATE;
+        TRY(bind_condition(binder, row, conflict->index_where, "WHERE", &where));
+        expr_conjuncts(binder->arena, where, &inference.where);
     }
     bool any = false;
     for (uint16_t i = 0; i < relation->index_count; i++) {
-        const struct index *index = &relation->indexes[i];
-        modify->arbiters[i] = index->unique && same_columns(index, columns, count);
+        if (relation->indexes[i].unique) {
+            TRY(infers(&inference, &relation->indexes[i], &modify->arbiters[i]));
+        }
         any |= modify->arbiters[i];
     }
     if (!any) {
@@ -119,8 +171,7 @@ named_constraint(struct binder *binder, const struct ast_conflict *conflict, str
 }
 
 static enum err
-choose_indexes(struct binder *binder, struct scope *scope, const struct ast_conflict *conflict,
-    struct modify *modify)
+choose_indexes(struct binder *binder, const struct ast_conflict *conflict, struct modify *modify)
 {
     const struct relation *relation = modify->relation;
     modify->arbiters =
@@ -129,7 +180,7 @@ choose_indexes(struct binder *binder, struct scope *scope, const struct ast_conf
         return named_constraint(binder, conflict, modify);
     }
     if (ast_list_count(conflict->columns) > 0) {
-        return infer_indexes(binder, scope, conflict, modify);
+        return infer_indexes(binder, conflict, modify);
     }
     if (conflict->update) {
         enum err err = bind_error(binder, conflict->node.location, ERR_SYNTAX,
@@ -181,7 +232,7 @@ enum err
 bind_conflict(struct binder *binder, struct scope *scope, const struct ast_table *table,
     const struct ast_conflict *conflict, struct modify *modify)
 {
-    TRY(choose_indexes(binder, scope, conflict, modify));
+    TRY(choose_indexes(binder, conflict, modify));
     if (!conflict->update) {
         return ERR_OK;
     }

@@ -52,7 +52,8 @@ index_begins_with(const struct query *query, const struct expr *expr)
         return false;
     }
     for (uint16_t i = 0; i < rel->relation->index_count; i++) {
-        if (rel->relation->indexes[i].columns[0] == expr->reg - rel->base) {
+        if (rel->relation->indexes[i].partial == 0 &&
+            rel->relation->indexes[i].columns[0] == expr->reg - rel->base) {
             return true;
         }
     }

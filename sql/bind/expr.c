@@ -246,6 +246,10 @@ clause_name(enum clause clause)
         return "check constraints";
     case CLAUSE_DEFAULT:
         return "DEFAULT expressions";
+    case CLAUSE_INDEX:
+        return "index expressions";
+    case CLAUSE_INDEX_PREDICATE:
+        return "index predicates";
     case CLAUSE_WINDOW:
         return "window definitions";
     case CLAUSE_HAVING:
@@ -1273,6 +1277,11 @@ bind_collate(
 static enum err
 check_subquery_allowed(struct binder *binder, const struct scope *scope, int32_t location)
 {
+    if (scope->clause == CLAUSE_INDEX || scope->clause == CLAUSE_INDEX_PREDICATE) {
+        return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
+            "cannot use subquery in index %s",
+            scope->clause == CLAUSE_INDEX ? "expression" : "predicate");
+    }
     if (scope->clause == CLAUSE_CHECK) {
         return bind_error(
             binder, location, ERR_FEATURE_NOT_SUPPORTED, "cannot use subquery in check constraint");

@@ -207,6 +207,11 @@ bind_checks(struct binder *binder, struct modify *modify)
     const struct relation *relation = modify->relation;
     uint32_t count = relation->check_count;
     TRY(bind_generated(binder, modify));
+    modify->derived =
+        arena_alloc(binder->arena, (relation->derived_count + 1U) * sizeof *modify->derived);
+    for (uint32_t i = 0; i < relation->derived_count; i++) {
+        TRY(bind_derived(binder, relation, 0, i, &modify->derived[i]));
+    }
     if (count == 0) {
         return ERR_OK;
     }

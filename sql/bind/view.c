@@ -71,6 +71,16 @@ column_text(const struct writing *writing, const struct bind_note *note)
         writing->arena, "%s.%s", quote(writing, note->alias), quote(writing, column));
 }
 
+/* Of one table: the name alone. */
+static const char *
+write_bare_column(void *arg, const struct ast_column *column)
+{
+    const struct writing *writing = arg;
+    const struct bind_note *note =
+        bind_note_find(writing->notes, NOTE_COLUMN, column->node.location, 0);
+    return note == NULL ? NULL : quote(writing, note->column);
+}
+
 static const char *
 write_column(void *arg, const struct ast_column *column)
 {
@@ -260,5 +270,37 @@ plan_describe_view(struct task *task, struct plan_context *context, const struct
     parser_deparse_query(&style, query, &text);
     definition->text = arena_strndup(context->arena, (const char *)text.data, text.size);
     buffer_destroy(&text);
+    return ERR_OK;
+}
+
+enum err
+plan_describe_index(struct task *task, struct plan_context *context, const struct ast_node *node,
+    const struct relation *relation, bool predicate, const char **text, struct expr **expr)
+{
+    struct binder binder;
+    struct bind_notes notes = {0};
+    bind_start(&binder, task, context);
+    binder.notes = &notes;
+    struct query none = {0};
+    struct scope *scope = scope_new(&binder, NULL, &none);
+    vec_add(context->arena, &scope->items, item_for_relation(&binder, NULL, relation, 0));
+    binder.next_reg = relation->column_count;
+    scope->clause = predicate ? CLAUSE_INDEX_PREDICATE : CLAUSE_INDEX;
+    TRY(bind_expr(&binder, scope, node, expr));
+    TRY(predicate ? bind_to_boolean(&binder, expr, "WHERE")
+                  : bind_to_text_if_unknown(&binder, expr));
+    TRY(bind_finish_params(&binder));
+    struct writing writing = {.arena = context->arena, .notes = &notes};
+    struct parser_deparse style = {.arena = context->arena,
+        .keep = true,
+        .arg = &writing,
+        .column = write_bare_column,
+        .type = write_type,
+        .literal_type = write_literal_type,
+        .operand_type = write_operand_type};
+    struct buffer to = {0};
+    parser_deparse_expression(&style, node, &to);
+    *text = arena_strndup(context->arena, (const char *)to.data, to.size);
+    buffer_destroy(&to);
     return ERR_OK;
 }

@@ -25,6 +25,7 @@ enum {
     NAME_MAX_BYTES = 63,
     COLUMNS_MAX = 1600,
     INDEX_COLUMNS_MAX = 32,
+    INDEX_DERIVED = 0x8000, /* in struct index: not a column, but relation->derived[..] */
     /* PostgreSQL's OIDs of fixed objects */
     NAMESPACE_PG_CATALOG = 11,
     NAMESPACE_PUBLIC = 2200,
@@ -51,6 +52,15 @@ enum relation_kind { /* pg_class.relkind */
     RELATION_VIRTUAL = 'V', /* a catalog view made of functions: rows come from virtual_scan */
 };
 
+/* A value over a row of the table that indexes are about: a key that is an expression, or the
+ * condition of a partial index (boolean). */
+struct derived {
+    const char *name; /* as a column of the index: "lower", "expr" */
+    const char *text; /* SQL over the table's columns, written back with explicit casts */
+    oid_t type;
+    int32_t typmod;
+};
+
 struct index {
     oid_t oid;
     const char *name;
@@ -58,9 +68,14 @@ struct index {
     bool unique;
     bool primary;
     bool constraint; /* made by PRIMARY KEY or UNIQUE, not by CREATE INDEX */
-    uint16_t column_count;
-    uint16_t columns[INDEX_COLUMNS_MAX]; /* 0-based column numbers of the table */
-    uint8_t flags[INDEX_COLUMNS_MAX];    /* enum key_flags per column */
+    bool nulls_not_distinct;
+    uint16_t partial;      /* 0: of all rows; else of those for which derived[partial - 1] holds */
+    uint16_t column_count; /* of the key */
+    uint16_t included_count; /* INCLUDE: they follow the key's in `columns` */
+    /* 0-based column numbers of the table, or INDEX_DERIVED + number in relation->derived. */
+    uint16_t columns[INDEX_COLUMNS_MAX];
+    uint8_t flags[INDEX_COLUMNS_MAX];   /* enum key_flags per column */
+    struct row_layout *included_layout; /* NULL: nothing is included */
 };
 
 struct check {
@@ -127,6 +142,8 @@ struct relation {
     const struct index *primary;
     uint16_t index_count; /* the primary key included */
     const struct index *indexes;
+    uint16_t derived_count;
+    const struct derived *derived;
     uint16_t check_count;
     const struct check *checks;
     uint16_t foreign_count; /* foreign keys of this table */
@@ -150,9 +167,13 @@ struct relation {
  *   the table's tree           key = key_encode(primary key columns) or row id; value = row
  *   a unique index             key = key_encode(index columns); value = the row's key in the table
  *                              if any indexed column is null, the row's key is appended to the key
- *                              (nulls do not collide), and the value is the same
+ *                              (nulls do not collide; but not if NULLS NOT DISTINCT), and the value
+ *                              is the same
  *   any other index            key = key_encode(index columns) + row's key; value = empty
- * The row's key of a non-unique entry is what follows the index columns (key_skip).
+ * The row's key of a non-unique entry is what follows the index columns (key_skip). INCLUDE: behind
+ * such a value stand the included columns (row_encode); the row's key in a unique index's value
+ * then has its size before it (be16). A partial index has entries of the rows its condition holds
+ * for.
  */
 
 /* Rows of a catalog view. emit is called once per row; it copies. */
@@ -242,6 +263,7 @@ void catalog_close(struct catalog_store *store);
  * sleeps only if it must be read anew. Cheap when nothing changed: two loads and a count. */
 enum err catalog_get(struct task *task, struct catalog_store *store, struct txn *txn,
     struct catalog **catalog, struct diag *diag);
+struct catalog *catalog_hold(struct catalog *catalog); /* one reference more */
 void catalog_release(struct catalog *catalog);
 /* Identifies the picture's content: equal versions are equal pictures (plan cache key). */
 uint64_t catalog_version(const struct catalog *catalog);
@@ -300,6 +322,12 @@ const struct index *catalog_index_by_oid(
 struct ast_type;
 const char *catalog_type_text(
     const struct eval_env *env, struct arena *arena, const struct ast_type *type);
+/* A column of an index as pg_get_indexdef shows it: a quoted name, f(x), or (a + b). */
+const char *catalog_index_column_text(struct arena *arena, const struct relation *table,
+    const struct index *index, uint16_t at, bool pretty);
+/* A kept expression as pg_get_expr shows it. */
+const char *catalog_expression_text(
+    struct arena *arena, const char *text, bool pretty, bool *is_call);
 /* The query of a view as pg_get_viewdef shows it. */
 const char *catalog_view_definition(struct arena *arena, const struct catalog *catalog,
     const char *const *search_path, const struct relation *view, bool pretty);

@@ -4,11 +4,56 @@
 #include "sql/catalog/catalog_internal.h"
 #include "sql/catalog/foreign_key.h"
 
+static char *
+finish(struct arena *arena, struct buffer *buffer)
+{
+    char *text = arena_strndup(arena, (const char *)buffer->data, buffer->size);
+    buffer_destroy(buffer);
+    return text;
+}
+
+static const char *
+show_type_name(void *arg, const struct ast_type *type)
+{
+    return catalog_type_text(NULL, arg, type); /* types of users stay as they are written */
+}
+
+const char *
+catalog_expression_text(struct arena *arena, const char *text, bool pretty, bool *is_call)
+{
+    struct ast_node *expr = NULL;
+    struct diag diag = {0};
+    *is_call = false;
+    if (parser_parse_expression(arena, text, strlen(text), &expr, &diag) != ERR_OK) {
+        return text;
+    }
+    *is_call = expr->kind == AST_CALL || expr->kind == AST_LIST_CALL || expr->kind == AST_SQL_VALUE;
+    struct parser_deparse style = {
+        .arena = arena, .pretty = pretty, .arg = arena, .type = show_type_name};
+    struct buffer to = {0};
+    parser_deparse_expression(&style, expr, &to);
+    return finish(arena, &to);
+}
+
+const char *
+catalog_index_column_text(struct arena *arena, const struct relation *table,
+    const struct index *index, uint16_t at, bool pretty)
+{
+    uint16_t column = index->columns[at];
+    if (column < INDEX_DERIVED) {
+        return parser_quote_ident(arena, table->columns[column].name);
+    }
+    bool is_call;
+    const char *text = catalog_expression_text(
+        arena, table->derived[column - INDEX_DERIVED].text, pretty, &is_call);
+    return is_call ? text : arena_printf(arena, "(%s)", text);
+}
+
 static void
 add_column(struct arena *arena, const struct relation *table, const struct index *index,
-    uint16_t at, struct buffer *to)
+    uint16_t at, bool pretty, struct buffer *to)
 {
-    buffer_add_text(to, parser_quote_ident(arena, table->columns[index->columns[at]].name));
+    buffer_add_text(to, catalog_index_column_text(arena, table, index, at, pretty));
     bool descending = (index->flags[at] & KEY_DESCENDING) != 0;
     bool nulls_first = (index->flags[at] & KEY_NULLS_FIRST) != 0;
     if (descending) {
@@ -19,12 +64,17 @@ add_column(struct arena *arena, const struct relation *table, const struct index
     }
 }
 
-static char *
-finish(struct arena *arena, struct buffer *buffer)
+/* INCLUDE (..). */
+static void
+add_included(
+    struct arena *arena, const struct relation *table, const struct index *index, struct buffer *to)
 {
-    char *text = arena_strndup(arena, (const char *)buffer->data, buffer->size);
-    buffer_destroy(buffer);
-    return text;
+    for (uint16_t i = 0; i < index->included_count; i++) {
+        buffer_printf(to, "%s%s", i == 0 ? " INCLUDE (" : ", ",
+            catalog_index_column_text(
+                arena, table, index, (uint16_t)(index->column_count + i), false));
+    }
+    buffer_add_text(to, index->included_count > 0 ? ")" : "");
 }
 
 char *
@@ -32,9 +82,11 @@ catalog__index_definition(struct arena *arena, const struct relation *table,
     const struct index *index, int column, bool pretty)
 {
     if (column > 0) {
-        return column > index->column_count
-                   ? arena_strdup(arena, "")
-                   : parser_quote_ident(arena, table->columns[index->columns[column - 1]].name);
+        const char *text =
+            column > index->column_count + index->included_count
+                ? ""
+                : catalog_index_column_text(arena, table, index, (uint16_t)(column - 1), pretty);
+        return arena_strdup(arena, text);
     }
     struct buffer to = {0};
     buffer_printf(&to, "CREATE %sINDEX %s ON ", index->unique ? "UNIQUE " : "",
@@ -45,9 +97,17 @@ catalog__index_definition(struct arena *arena, const struct relation *table,
     buffer_printf(&to, "%s USING btree (", parser_quote_ident(arena, table->name));
     for (uint16_t i = 0; i < index->column_count; i++) {
         buffer_add_text(&to, i == 0 ? "" : ", ");
-        add_column(arena, table, index, i, &to);
+        add_column(arena, table, index, i, pretty, &to);
     }
     buffer_add_text(&to, ")");
+    add_included(arena, table, index, &to);
+    buffer_add_text(&to, index->nulls_not_distinct ? " NULLS NOT DISTINCT" : "");
+    if (index->partial > 0) {
+        bool is_call;
+        buffer_printf(&to, " WHERE %s",
+            catalog_expression_text(
+                arena, table->derived[index->partial - 1].text, pretty, &is_call));
+    }
     return finish(arena, &to);
 }
 
@@ -56,12 +116,14 @@ catalog__key_definition(
     struct arena *arena, const struct relation *table, const struct index *index)
 {
     struct buffer to = {0};
-    buffer_add_text(&to, index->primary ? "PRIMARY KEY (" : "UNIQUE (");
+    buffer_printf(&to, "%s %s(", index->primary ? "PRIMARY KEY" : "UNIQUE",
+        index->nulls_not_distinct ? "NULLS NOT DISTINCT " : "");
     for (uint16_t i = 0; i < index->column_count; i++) {
         buffer_printf(&to, "%s%s", i == 0 ? "" : ", ",
             parser_quote_ident(arena, table->columns[index->columns[i]].name));
     }
     buffer_add_text(&to, ")");
+    add_included(arena, table, index, &to);
     return finish(arena, &to);
 }
 

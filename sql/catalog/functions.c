@@ -451,11 +451,15 @@ FN(get_constraintdef)
 }
 
 /* Expressions are kept as text. */
+/* Only what was written back from a tree (indexes) is laid out anew. */
 FN(get_expr)
 {
-    (void)eval;
-    (void)count;
     *result = args[0];
+    if (count > 2 && args[2].i != 0 && args[0].size > 0 && *(const char *)args[0].p == '(') {
+        bool is_call;
+        const char *text = arena_strndup(eval->arena, (const char *)args[0].p, args[0].size);
+        *result = text_or_null(catalog_expression_text(eval->arena, text, true, &is_call));
+    }
     return ERR_OK;
 }
 

@@ -7,11 +7,14 @@
  * All numbers are big-endian; a string is be16 size and its bytes; an optional string is a byte
  * 0 or 1 and then the string (be32 size, as expressions may be long).
  *
- *     relation  version, kind, be32 oid, be32 schema, be32 owner, be64 tree, name,
+ *     relation  version 2, kind, be32 oid, be32 schema, be32 owner, be64 tree, name,
  *               be16 columns: name, be32 type, be32 typmod, flags (1 not null, 2 dropped,
  *                             4 identity always, 8 by default, 16 generated), default
+ *               be16 derived: name, text, be32 type, be32 typmod
  *               be16 indexes: be32 oid, name, be64 tree, flags (1 unique, 2 primary,
- *                             4 constraint), be16 columns: be16 column, flags (enum key_flags)
+ *                             4 constraint, 8 nulls not distinct), be16 columns: be16 column,
+ *                             flags (enum key_flags); be16 included columns: be16 column;
+ *                             be16 partial
  *               be16 checks:  be32 oid, name, condition
  *               be16 foreign keys: be32 oid, name, be32 table, be32 index, flags (1 MATCH FULL,
  *                             2 deferrable, 4 initially deferred, 8 valid), on update, on delete,
@@ -21,6 +24,7 @@
  *               of a sequence: be32 type, be64 start, increment, minimum, maximum, cache,
  *                             generation, last, flags (1 cycles, 2 called, 4 identity),
  *                             be32 table and be16 column that own it
+ *               version 1 lacks the derived values, and of indexes what follows the columns
  *     role      version 2, name (as optional), be32 flags, password (optional), be32 connection
  *               limit, be64 until when it is valid; roles made with the database are `named`
  *     named     version, name (as optional), be32 owner, be32 flags (roles: 1 superuser, 2 login);
@@ -42,6 +46,7 @@ enum {
     INDEX_UNIQUE = 1,
     INDEX_PRIMARY = 2,
     INDEX_CONSTRAINT = 4,
+    INDEX_NULLS_NOT_DISTINCT = 8,
     FOREIGN_FULL = 1,
     FOREIGN_DEFERRABLE = 2,
     FOREIGN_DEFERRED = 4,
@@ -50,6 +55,7 @@ enum {
 
 enum {
     ROLE_RECORD_VERSION = 2,
+    RELATION_RECORD_VERSION = 2,
 };
 
 static void
@@ -117,7 +123,7 @@ put_sequence(struct buffer *to, const struct sequence *sequence)
 void
 catalog__encode_relation(const struct relation *relation, struct buffer *to)
 {
-    buffer_add_u8(to, CATALOG_RECORD_VERSION);
+    buffer_add_u8(to, RELATION_RECORD_VERSION);
     buffer_add_u8(to, (uint8_t)relation->kind);
     buffer_add_be32(to, relation->oid);
     buffer_add_be32(to, relation->schema);
@@ -137,6 +143,14 @@ catalog__encode_relation(const struct relation *relation, struct buffer *to)
                                     (column->generated ? COLUMN_GENERATED : 0)));
         put_text(to, column->default_text);
     }
+    buffer_add_be16(to, relation->derived_count);
+    for (uint16_t i = 0; i < relation->derived_count; i++) {
+        const struct derived *derived = &relation->derived[i];
+        put_name(to, derived->name);
+        put_text(to, derived->text);
+        buffer_add_be32(to, derived->type);
+        buffer_add_be32(to, (uint32_t)derived->typmod);
+    }
     buffer_add_be16(to, relation->index_count);
     for (uint16_t i = 0; i < relation->index_count; i++) {
         const struct index *index = &relation->indexes[i];
@@ -145,12 +159,18 @@ catalog__encode_relation(const struct relation *relation, struct buffer *to)
         buffer_add_be64(to, index->tree.v);
         buffer_add_u8(to,
             (uint8_t)((index->unique ? INDEX_UNIQUE : 0) | (index->primary ? INDEX_PRIMARY : 0) |
-                      (index->constraint ? INDEX_CONSTRAINT : 0)));
+                      (index->constraint ? INDEX_CONSTRAINT : 0) |
+                      (index->nulls_not_distinct ? INDEX_NULLS_NOT_DISTINCT : 0)));
         buffer_add_be16(to, index->column_count);
         for (uint16_t c = 0; c < index->column_count; c++) {
             buffer_add_be16(to, index->columns[c]);
             buffer_add_u8(to, index->flags[c]);
         }
+        buffer_add_be16(to, index->included_count);
+        for (uint16_t c = 0; c < index->included_count; c++) {
+            buffer_add_be16(to, index->columns[index->column_count + c]);
+        }
+        buffer_add_be16(to, index->partial);
     }
     buffer_add_be16(to, relation->check_count);
     for (uint16_t i = 0; i < relation->check_count; i++) {
@@ -342,7 +362,51 @@ get_columns(struct reader *reader, struct relation *relation)
 }
 
 static void
-get_indexes(struct reader *reader, struct relation *relation)
+get_derived(struct reader *reader, struct relation *relation)
+{
+    relation->derived_count = get_count(reader, 11);
+    struct derived *derived = arena_array(reader->arena, relation->derived_count, sizeof *derived);
+    for (uint16_t i = 0; i < relation->derived_count; i++) {
+        derived[i].name = get_name(reader);
+        derived[i].text = get_text(reader);
+        derived[i].type = get_u32(reader);
+        derived[i].typmod = (int32_t)get_u32(reader);
+        reader->bad = reader->bad || derived[i].text == NULL;
+    }
+    relation->derived = derived;
+}
+
+static void
+check_index_column(struct reader *reader, const struct relation *relation, uint16_t column)
+{
+    reader->bad =
+        reader->bad || (column < INDEX_DERIVED ? column >= relation->column_count
+                                               : column - INDEX_DERIVED >= relation->derived_count);
+}
+
+static void
+get_included(struct reader *reader, const struct relation *relation, struct index *index)
+{
+    oid_t types[INDEX_COLUMNS_MAX];
+    index->included_count = get_count(reader, 2);
+    if (index->column_count + index->included_count > INDEX_COLUMNS_MAX) {
+        reader->bad = true;
+    }
+    for (uint16_t i = 0; i < index->included_count && !reader->bad; i++) {
+        uint16_t column = get_u16(reader);
+        reader->bad = reader->bad || column >= relation->column_count;
+        index->columns[index->column_count + i] = column;
+        types[i] = reader->bad ? 0 : relation->columns[column].type;
+    }
+    if (index->included_count > 0 && !reader->bad) {
+        index->included_layout = row_layout_new(reader->arena, types, index->included_count);
+    }
+    index->partial = get_u16(reader);
+    reader->bad = reader->bad || index->partial > relation->derived_count;
+}
+
+static void
+get_indexes(struct reader *reader, struct relation *relation, uint8_t version)
 {
     relation->index_count = get_count(reader, 17);
     struct index *indexes = arena_array(reader->arena, relation->index_count, sizeof *indexes);
@@ -354,6 +418,7 @@ get_indexes(struct reader *reader, struct relation *relation)
         indexes[i].unique = (flags & INDEX_UNIQUE) != 0;
         indexes[i].primary = (flags & INDEX_PRIMARY) != 0;
         indexes[i].constraint = (flags & INDEX_CONSTRAINT) != 0;
+        indexes[i].nulls_not_distinct = (flags & INDEX_NULLS_NOT_DISTINCT) != 0;
         indexes[i].column_count = get_count(reader, 3);
         if (indexes[i].column_count > INDEX_COLUMNS_MAX) {
             reader->bad = true;
@@ -362,9 +427,10 @@ get_indexes(struct reader *reader, struct relation *relation)
         for (uint16_t c = 0; c < indexes[i].column_count; c++) {
             indexes[i].columns[c] = get_u16(reader);
             indexes[i].flags[c] = get_u8(reader);
-            if (indexes[i].columns[c] >= relation->column_count) {
-                reader->bad = true;
-            }
+            check_index_column(reader, relation, indexes[i].columns[c]);
+        }
+        if (version > CATALOG_RECORD_VERSION) {
+            get_included(reader, relation, &indexes[i]);
         }
         if (indexes[i].primary) {
             relation->primary = &indexes[i];
@@ -468,7 +534,9 @@ catalog__decode_relation(
 {
     struct reader reader = {.rest = record, .arena = arena};
     *relation = (struct relation){0};
-    get_version(&reader);
+    uint8_t version = get_u8(&reader);
+    reader.bad =
+        reader.bad || (version != CATALOG_RECORD_VERSION && version != RELATION_RECORD_VERSION);
     relation->kind = (char)get_u8(&reader);
     relation->oid = get_u32(&reader);
     relation->schema = get_u32(&reader);
@@ -476,7 +544,10 @@ catalog__decode_relation(
     relation->tree.v = get_u64(&reader);
     relation->name = get_name(&reader);
     get_columns(&reader, relation);
-    get_indexes(&reader, relation);
+    if (version > CATALOG_RECORD_VERSION) {
+        get_derived(&reader, relation);
+    }
+    get_indexes(&reader, relation, version);
     get_checks(&reader, relation);
     get_foreign_keys(&reader, relation);
     relation->view_text = get_text(&reader);

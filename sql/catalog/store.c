@@ -229,8 +229,8 @@ read_shared(struct task *task, struct catalog_store *store, const struct catalog
     return err;
 }
 
-static struct catalog *
-reference(struct catalog *catalog)
+struct catalog *
+catalog_hold(struct catalog *catalog)
 {
     atomic_fetch_add_explicit(&catalog->references, 1, memory_order_relaxed);
     return catalog;
@@ -246,7 +246,7 @@ get_shared(
         struct catalog *before = NULL;
         latch_acquire(&store->latch);
         if (store->current != NULL && store->current->schema_lsn.v == now.v) {
-            *catalog = reference(store->current);
+            *catalog = catalog_hold(store->current);
             latch_release(&store->latch);
             return ERR_OK;
         }
@@ -269,7 +269,7 @@ get_shared(
         store->reading = false;
         if (err == ERR_OK) {
             old = store->current;
-            store->current = reference(*catalog);
+            store->current = catalog_hold(*catalog);
         }
         latch_release(&store->latch);
         catalog_release(old);
@@ -317,7 +317,7 @@ get_private(struct task *task, struct catalog_store *store, struct txn *txn,
 {
     struct catalog__private *private = find_private(store, txn, true);
     if (private_is_current(private->picture, store, txn)) {
-        *catalog = reference(private->picture);
+        *catalog = catalog_hold(private->picture);
         return ERR_OK;
     }
     struct catalog *shared = NULL;
@@ -342,7 +342,7 @@ get_private(struct task *task, struct catalog_store *store, struct txn *txn,
     if (err == ERR_OK) {
         catalog_release(private->picture);
         private->picture = picture;
-        *catalog = reference(picture);
+        *catalog = catalog_hold(picture);
     }
     return err;
 }
@@ -489,7 +489,7 @@ name_key(void *arg, tree_id_t tree, struct slice key, char *to, size_t size)
 {
     struct catalog_store *store = arg;
     latch_acquire(&store->latch);
-    struct catalog *catalog = store->current == NULL ? NULL : reference(store->current);
+    struct catalog *catalog = store->current == NULL ? NULL : catalog_hold(store->current);
     latch_release(&store->latch);
     if (catalog == NULL) {
         return;
@@ -501,12 +501,12 @@ name_key(void *arg, tree_id_t tree, struct slice key, char *to, size_t size)
         struct diag ignored;
         arena_create(&arena, "key in words");
         struct eval_env env = {.time_zone = "UTC", .extra_float_digits = 1};
-        struct datum *row = arena_array(&arena, relation->column_count, sizeof *row);
+        struct datum *row = arena_array(&arena, index_row_size(relation), sizeof *row);
         bool decoded = index != NULL && key.size > 0;
         for (uint16_t i = 0; decoded && i < index->column_count; i++) {
-            uint16_t c = index->columns[i];
-            decoded = key_decode(&arena, &key, relation->columns[c].type, index->flags[i], &row[c],
-                          &ignored) == ERR_OK;
+            decoded =
+                key_decode(&arena, &key, index_column_type(relation, index, i), index->flags[i],
+                    &row[index_slot(relation, index->columns[i])], &ignored) == ERR_OK;
         }
         (void)snprintf(to, size, "%s %s%s", relation->name, decoded ? "row " : "",
             decoded ? index_key_text(&arena, &env, relation, index, row) : "");

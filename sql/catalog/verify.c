@@ -34,6 +34,8 @@ struct verify {
     struct arena arena;              /* of one scan */
     struct arena row;                /* of one row */
     struct datum *values;
+    struct index_deriver *deriver; /* of the relation's rows; may be NULL */
+    struct eval_env env;
     uint16_t *wanted;
     uint16_t wanted_count;
     struct buffer key;
@@ -122,6 +124,12 @@ scan(struct verify *verify, tree_id_t tree, each_row *each, void *arg)
 /* ---- rows --------------------------------------------------------------------------------------
  */
 
+static enum err
+derive(struct verify *verify)
+{
+    return index_derive(verify->task, verify->deriver, &verify->row, verify->values, verify->diag);
+}
+
 struct rows {
     struct sum *sums; /* of the entries that each index should have */
     uint64_t shown;
@@ -157,13 +165,14 @@ check_row(struct verify *verify, const struct txn_row *row, void *arg)
                 hex(row->key, text, sizeof text));
         }
     }
+    TRY(derive(verify));
     for (uint16_t i = 0; i < relation->index_count; i++) {
         const struct index *index = &relation->indexes[i];
-        if (!index->primary) {
-            struct slice value;
+        if (!index->primary && index_holds(relation, index, verify->values)) {
+            struct slice key, value;
             verify->key.size = 0;
-            index_entry(relation, index, verify->values, row->key, &verify->key, &value);
-            sum_add(&rows->sums[i], slice_of(verify->key.data, verify->key.size), value);
+            index_entry(relation, index, verify->values, row->key, &verify->key, &key, &value);
+            sum_add(&rows->sums[i], key, value);
         }
     }
     return ERR_OK;
@@ -195,13 +204,17 @@ find_entry(struct verify *verify, const struct txn_row *row, void *arg)
             verify->values, verify->diag) != ERR_OK) {
         return ERR_OK; /* told before */
     }
-    struct slice value;
+    TRY(derive(verify));
+    if (!index_holds(relation, search->index, verify->values)) {
+        return ERR_OK;
+    }
+    struct slice key, value;
     verify->key.size = 0;
-    index_entry(relation, search->index, verify->values, row->key, &verify->key, &value);
+    index_entry(relation, search->index, verify->values, row->key, &verify->key, &key, &value);
     struct txn_row entry;
     bool found = false;
-    TRY(txn_get(verify->task, verify->txn, verify->snapshot, search->index->tree,
-        slice_of(verify->key.data, verify->key.size), &verify->row, &entry, &found, verify->diag));
+    TRY(txn_get(verify->task, verify->txn, verify->snapshot, search->index->tree, key, &verify->row,
+        &entry, &found, verify->diag));
     if ((!found || !slice_equal(entry.value, value)) && search->faults++ < FAULTS_SHOWN_MAX) {
         fault(verify, "index \"%s\" has %s entry for the row with key %s", search->index->name,
             found ? "a wrong" : "no", hex(row->key, text, sizeof text));
@@ -228,10 +241,14 @@ find_row(struct verify *verify, const struct txn_row *entry, void *arg)
     bool same = false;
     if (found && row_decode(relation->layout, row.value, verify->wanted, verify->wanted_count,
                      verify->values, verify->diag) == ERR_OK) {
-        struct slice value;
+        struct slice key, value;
         verify->key.size = 0;
-        index_entry(relation, search->index, verify->values, row_key, &verify->key, &value);
-        same = slice_equal(entry->key, slice_of(verify->key.data, verify->key.size));
+        TRY(derive(verify));
+        if (index_holds(relation, search->index, verify->values)) {
+            index_entry(
+                relation, search->index, verify->values, row_key, &verify->key, &key, &value);
+            same = slice_equal(entry->key, key);
+        }
     }
     if (!same && search->faults++ < FAULTS_SHOWN_MAX) {
         fault(verify, "index \"%s\" has entry %s, whose row %s", search->index->name,
@@ -269,7 +286,7 @@ check_table(struct verify *verify, const struct relation *relation)
     verify->relation = relation;
     verify->rows = 0;
     uint64_t faults_before = verify->report->faults;
-    verify->values = mem_array(relation->column_count + 1U, sizeof *verify->values);
+    verify->values = mem_array(index_row_size(relation) + 1U, sizeof *verify->values);
     verify->wanted = mem_array(relation->column_count + 1U, sizeof *verify->wanted);
     verify->wanted_count = 0;
     for (uint16_t i = 0; i < relation->column_count; i++) {
@@ -278,13 +295,18 @@ check_table(struct verify *verify, const struct relation *relation)
             verify->wanted[verify->wanted_count++] = i;
         }
     }
+    enum err err = index_deriver_open(
+        verify->task, &verify->env, verify->catalog, relation, &verify->deriver, verify->diag);
     struct rows rows = {.sums = mem_array(relation->index_count + 1U, sizeof *rows.sums)};
-    enum err err = survive(verify, scan(verify, relation->tree, check_row, &rows));
+    if (err == ERR_OK) {
+        err = survive(verify, scan(verify, relation->tree, check_row, &rows));
+    }
     for (uint16_t i = 0; i < relation->index_count && err == ERR_OK; i++) {
         if (!relation->indexes[i].primary) {
             err = check_index(verify, &relation->indexes[i], &rows.sums[i]);
         }
     }
+    index_deriver_close(verify->deriver);
     mem_free(rows.sums);
     mem_free(verify->values);
     mem_free(verify->wanted);
@@ -323,6 +345,8 @@ catalog_verify(struct task *task, struct txn_db *db, struct catalog_store *store
     if (err == ERR_OK) {
         err = catalog_get(task, store, verify.txn, &catalog, diag);
         verify.catalog = catalog;
+        verify.env =
+            (struct eval_env){.time_zone = "UTC", .extra_float_digits = 1, .catalog = catalog};
         if (err == ERR_OK) {
             verify.snapshot = txn_statement_begin(verify.txn);
             err = check_all(&verify);

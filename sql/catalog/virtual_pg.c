@@ -71,7 +71,7 @@ column_numbers(struct arena *arena, const uint16_t *columns, uint16_t count, boo
 {
     struct datum numbers[INDEX_COLUMNS_MAX];
     for (uint16_t i = 0; i < count; i++) {
-        numbers[i] = datum_int(columns[i] + 1);
+        numbers[i] = datum_int(columns[i] < INDEX_DERIVED ? columns[i] + 1 : 0);
     }
     return array_make(arena, TYPE_INT2, !array, numbers, count);
 }
@@ -149,7 +149,7 @@ class_index(struct virtual_row *row, const struct relation *table, const struct 
     class_common(row, index->oid, index->name, table);
     SET(pg_class_relkind, datum_int(RELATION_INDEX));
     SET(pg_class_relam, datum_int(AM_BTREE));
-    SET(pg_class_relnatts, datum_int(index->column_count));
+    SET(pg_class_relnatts, datum_int(index->column_count + index->included_count));
     SET(pg_class_relreplident, datum_int('n'));
     int64_t pages;
     int64_t rows = row_estimate(row->catalog, index->tree, &pages);
@@ -201,6 +201,16 @@ attribute(struct virtual_row *row, oid_t relation, int number, const struct colu
     return virtual__emit(row);
 }
 
+static struct column
+index_column(const struct relation *relation, uint16_t number)
+{
+    if (number < INDEX_DERIVED) {
+        return relation->columns[number];
+    }
+    const struct derived *derived = &relation->derived[number - INDEX_DERIVED];
+    return (struct column){.name = derived->name, .type = derived->type, .typmod = derived->typmod};
+}
+
 enum err
 virtual__pg_attribute(struct virtual_row *row)
 {
@@ -211,8 +221,8 @@ virtual__pg_attribute(struct virtual_row *row)
         }
         for (uint16_t at = 0; at < relation->index_count; at++) {
             const struct index *index = &relation->indexes[at];
-            for (uint16_t c = 0; c < index->column_count; c++) {
-                struct column column = relation->columns[index->columns[c]];
+            for (uint16_t c = 0; c < index->column_count + index->included_count; c++) {
+                struct column column = index_column(relation, index->columns[c]);
                 column.not_null = false;
                 column.default_text = NULL;
                 column.identity = 0;
@@ -493,6 +503,20 @@ no_oids(struct arena *arena, const struct index *index)
     return array_make(arena, TYPE_OID, true, zeros, index->column_count);
 }
 
+/* What pg_get_expr shows: the expressions among the keys; NULL: none. */
+static const char *
+index_expressions(struct arena *arena, const struct relation *table, const struct index *index)
+{
+    const char *all = NULL;
+    for (uint16_t i = 0; i < index->column_count; i++) {
+        if (index->columns[i] >= INDEX_DERIVED) {
+            const char *text = table->derived[index->columns[i] - INDEX_DERIVED].text;
+            all = all == NULL ? text : arena_printf(arena, "%s, %s", all, text);
+        }
+    }
+    return all;
+}
+
 enum err
 virtual__pg_index(struct virtual_row *row)
 {
@@ -504,16 +528,25 @@ virtual__pg_index(struct virtual_row *row)
             virtual__clear(row);
             SET(pg_index_indexrelid, datum_int(index->oid));
             SET(pg_index_indrelid, datum_int(table->oid));
-            SET(pg_index_indnatts, datum_int(index->column_count));
+            uint16_t all = (uint16_t)(index->column_count + index->included_count);
+            SET(pg_index_indnatts, datum_int(all));
             SET(pg_index_indnkeyatts, datum_int(index->column_count));
             SET(pg_index_indisunique, datum_bool(index->unique));
+            SET(pg_index_indnullsnotdistinct, datum_bool(index->nulls_not_distinct));
             SET(pg_index_indisprimary, datum_bool(index->primary));
             SET(pg_index_indimmediate, datum_bool(true));
             SET(pg_index_indisclustered, datum_bool(false));
             SET(pg_index_indisvalid, datum_bool(true));
             SET(pg_index_indisready, datum_bool(true));
             SET(pg_index_indislive, datum_bool(true));
-            SET(pg_index_indkey, column_numbers(arena, index->columns, index->column_count, false));
+            SET(pg_index_indkey, column_numbers(arena, index->columns, all, false));
+            if (index->partial > 0) {
+                SET(pg_index_indpred, virtual__text(table->derived[index->partial - 1].text));
+            }
+            const char *expressions = index_expressions(arena, table, index);
+            if (expressions != NULL) {
+                SET(pg_index_indexprs, virtual__text(expressions));
+            }
             SET(pg_index_indcollation, no_oids(arena, index));
             SET(pg_index_indclass, no_oids(arena, index));
             SET(pg_index_indoption, index_options(arena, index));

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "sql/catalog/access.h"
 #include "sql/ddl/ddl_internal.h"
+#include "sql/plan/plan.h"
 
 /* ---- carrying out
  * ---------------------------------------------------------------------------------- */
@@ -87,7 +88,7 @@ no_such_column(struct ddl *ddl, const struct relation *table, const char *name)
 }
 
 static bool
-index_has_column(const struct index *index, int column)
+index_has_key(const struct index *index, int column)
 {
     for (uint16_t i = 0; i < index->column_count; i++) {
         if (index->columns[i] == column) {
@@ -340,7 +341,9 @@ drop_column(struct ddl *ddl, const struct relation *table, const struct ast_alte
         }
     }
     for (uint16_t i = edit->relation.index_count; i-- > 0;) {
-        if (index_has_column(&edit->indexes[i], column)) {
+        bool uses;
+        TRY(ddl__index_uses(ddl, &edit->relation, &edit->indexes[i], column, &uses));
+        if (uses) {
             change.rewrite = change.rewrite || edit->indexes[i].primary;
             TRY(ddl__drop_index(ddl, edit, i));
         }
@@ -544,6 +547,37 @@ bind_type_change(struct ddl *ddl, const struct relation *table, struct ddl__edit
 }
 
 static enum err
+check_new_key_type(struct ddl *ddl, const struct index *index, int column, oid_t type)
+{
+    return index_has_key(index, column) ? ddl__key_type(ddl, type, -1) : ERR_OK;
+}
+
+/* Over a column of another type an index's expression may mean something else: it is bound again,
+ * as if the index were made now. */
+static enum err
+rebind_derived(struct ddl *ddl, struct ddl__edit *edit)
+{
+    struct ddl_context *context = ddl->context;
+    for (uint16_t i = 0; i < edit->relation.derived_count; i++) {
+        struct derived *derived = &edit->derived[i];
+        struct ast_node *node;
+        struct expr *expr;
+        bool condition = derived->name[0] == '\0';
+        TRY(parser_parse_expression(
+            ddl->arena, derived->text, strlen(derived->text), &node, ddl->diag));
+        TRY(context->hooks->describe_index(
+            ddl->task, context, node, &edit->relation, condition, &derived->text, &expr));
+        derived->type = expr->type;
+        derived->typmod = expr->typmod;
+        TRY(ddl__check_immutable(ddl, expr,
+            condition ? "functions in index predicate must be marked IMMUTABLE"
+                      : "functions in index expression must be marked IMMUTABLE"));
+        TRY(condition ? ERR_OK : ddl__key_type(ddl, derived->type, -1));
+    }
+    return ERR_OK;
+}
+
+static enum err
 alter_type(struct ddl *ddl, const struct relation *table, int column,
     const struct ast_alter_action *action)
 {
@@ -575,12 +609,15 @@ alter_type(struct ddl *ddl, const struct relation *table, int column,
     }
     change.stale = arena_array(ddl->arena, table->index_count, sizeof(bool));
     for (uint16_t i = 0; i < table->index_count; i++) {
-        if (index_has_column(&edit->indexes[i], column)) {
-            TRY(ddl__key_type(ddl, to->type, -1));
+        bool uses;
+        TRY(ddl__index_uses(ddl, table, &table->indexes[i], column, &uses));
+        if (uses) {
+            TRY(check_new_key_type(ddl, &edit->indexes[i], column, to->type));
             change.stale[i] = true;
             change.keys = change.keys || edit->indexes[i].primary;
         }
     }
+    TRY(rebind_derived(ddl, edit));
     TRY(apply(ddl, table, edit, &change));
     return ddl__recheck_foreign(ddl, table->oid, (uint16_t)column);
 }
@@ -627,7 +664,7 @@ set_not_null(struct ddl *ddl, const struct relation *table, int column, bool not
             "column \"%s\" of relation \"%s\" is an identity column", table->columns[column].name,
             table->name);
     }
-    if (!not_null && table->primary != NULL && index_has_column(table->primary, column)) {
+    if (!not_null && table->primary != NULL && index_has_key(table->primary, column)) {
         return diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,
             "column \"%s\" is in a primary key", table->columns[column].name);
     }

@@ -249,8 +249,8 @@ ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
 /* ---- generated columns
  * -------------------------------------------------------------------------------- */
 
-static enum err
-check_immutable(struct ddl *ddl, const struct expr *expr)
+enum err
+ddl__check_immutable(struct ddl *ddl, const struct expr *expr, const char *words)
 {
     if (task_stack_left(ddl->task) < 16 * 1024) {
         return diag_set(ddl->diag, ERR_STATEMENT_TOO_COMPLEX, "stack depth limit exceeded");
@@ -260,11 +260,10 @@ check_immutable(struct ddl *ddl, const struct expr *expr)
     }
     if (expr->function != NULL &&
         (expr->function->flags & (FUNCTION_STABLE | FUNCTION_VOLATILE)) != 0) {
-        return diag_set(
-            ddl->diag, ERR_INVALID_OBJECT_DEFINITION, "generation expression is not immutable");
+        return diag_set(ddl->diag, ERR_INVALID_OBJECT_DEFINITION, "%s", words);
     }
     for (uint32_t i = 0; i < expr->count; i++) {
-        TRY(check_immutable(ddl, expr->list[i]));
+        TRY(ddl__check_immutable(ddl, expr->list[i], words));
     }
     return ERR_OK;
 }
@@ -278,7 +277,7 @@ ddl__add_generated(
     struct expr *expr;
     TRY(ddl__bind(
         ddl, text, constraint->expr_start, &edit->relation, column->type, column->typmod, &expr));
-    TRY(check_immutable(ddl, expr));
+    TRY(ddl__check_immutable(ddl, expr, "generation expression is not immutable"));
     bool *used = arena_array(ddl->arena, edit->relation.column_count, sizeof *used);
     TRY(ddl__columns_used(ddl, expr, used));
     for (uint16_t i = 0; i < edit->relation.column_count; i++) {
@@ -344,14 +343,8 @@ refuse_key_extras(struct ddl *ddl, const struct ast_constraint *constraint)
     if (constraint->deferrable || constraint->initially_deferred) {
         return ddl__unsupported(ddl, "a deferrable constraint", location);
     }
-    if (constraint->nulls_not_distinct) {
-        return ddl__unsupported(ddl, "NULLS NOT DISTINCT", location);
-    }
     if (constraint->using_index != NULL) {
         return ddl__unsupported(ddl, "ADD CONSTRAINT USING INDEX", location);
-    }
-    if (ast_list_count(constraint->including) > 0) {
-        return ddl__unsupported(ddl, "INCLUDE", location);
     }
     return ddl__check_options(ddl, constraint->options, true);
 }
@@ -368,7 +361,10 @@ ddl__add_key(struct ddl *ddl, struct ddl__edit *edit, const struct ast_constrain
             "multiple primary keys for table \"%s\" are not allowed", relation->name);
         return ddl__at(ddl, err, constraint->node.location);
     }
-    struct index index = {.unique = true, .primary = primary, .constraint = true};
+    struct index index = {.unique = true,
+        .primary = primary,
+        .constraint = true,
+        .nulls_not_distinct = constraint->nulls_not_distinct};
     if (column >= 0) {
         TRY(add_key_column(
             ddl, edit, &index, column, edit->columns[column].name, constraint->node.location));
@@ -379,13 +375,20 @@ ddl__add_key(struct ddl *ddl, struct ddl__edit *edit, const struct ast_constrain
         TRY(add_key_column(
             ddl, edit, &index, relation_column(relation, name), name, constraint->node.location));
     }
+    AST_FOREACH(at, constraint->including)
+    {
+        const struct ast_node *item = *at;
+        const char *name =
+            item->kind == AST_NAME ? ast_as_name(item)->text : ast_as_index_column(item)->name;
+        TRY(ddl__include_column(ddl, relation, &index, name, constraint->node.location));
+    }
     for (uint16_t i = 0; primary && i < index.column_count; i++) {
         edit->columns[index.columns[i]].not_null = true;
     }
     index.name = constraint->name;
     if (index.name == NULL) {
-        const char *part =
-            ddl__column_part(ddl->arena, relation, index.columns, index.column_count);
+        const char *part = ddl__column_part(ddl->arena, relation, index.columns,
+            (uint16_t)(index.column_count + index.included_count));
         index.name =
             ddl__choose_name(ddl, edit, primary ? NULL : part, primary ? "pkey" : "key", true);
     } else if (ddl__constraint_exists(relation, index.name)) {

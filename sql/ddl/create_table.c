@@ -156,8 +156,10 @@ merge_last_key(struct ddl__edit *edit, bool named)
     const struct index *b = &edit->indexes[last];
     for (uint16_t i = 0; i < last; i++) {
         struct index *a = &edit->indexes[i];
-        if (a->column_count == b->column_count &&
-            memcmp(a->columns, b->columns, a->column_count * sizeof a->columns[0]) == 0) {
+        if (a->column_count == b->column_count && a->included_count == b->included_count &&
+            a->nulls_not_distinct == b->nulls_not_distinct &&
+            memcmp(a->columns, b->columns,
+                (size_t)(a->column_count + a->included_count) * sizeof a->columns[0]) == 0) {
             if (named) {
                 a->name = b->name;
             }

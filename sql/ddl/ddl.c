@@ -303,6 +303,8 @@ tag_of(const struct ast_node *node)
         return alter_tag(ast_as_alter_table(node)->object);
     case AST_RENAME:
         return alter_tag(ast_as_rename(node)->object);
+    case AST_REINDEX:
+        return "REINDEX";
     case AST_COMMENT:
         return "COMMENT";
     case AST_GRANT:
@@ -359,6 +361,8 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__alter_table(ddl, ast_as_alter_table(node));
     case AST_RENAME:
         return ddl__rename(ddl, ast_as_rename(node));
+    case AST_REINDEX:
+        return ddl__reindex(ddl, ast_as_reindex(node));
     case AST_COMMENT:
         return ddl__comment(ddl, ast_as_comment(node));
     default:

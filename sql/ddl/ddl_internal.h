@@ -74,6 +74,9 @@ enum err ddl__lock_relation(struct ddl *ddl, const struct ast_table *name, enum 
 typedef enum err ddl__right(struct ddl *ddl, const struct relation *relation);
 enum err ddl__lock_relation_as(struct ddl *ddl, const struct ast_table *name,
     enum txn_table_lock mode, bool missing_ok, ddl__right *check, const struct relation **relation);
+/* An index that is to be changed, and its table, locked ACCESS EXCLUSIVE. NULL: no such index. */
+enum err ddl__lock_index(struct ddl *ddl, const struct ast_table *name,
+    const struct relation **table, const struct index **index);
 /* After other locks were taken: the same relation in the newest picture; 42P01 if it has gone. */
 enum err ddl__find_again(struct ddl *ddl, oid_t oid, const struct relation **relation);
 
@@ -88,7 +91,7 @@ char *ddl__object_name(
 struct ddl__edit;
 char *ddl__choose_name(struct ddl *ddl, const struct ddl__edit *edit, const char *columns,
     const char *label, bool is_relation);
-/* "a_b" of an index's columns. */
+/* "a_b" of an index's columns; expressions have the name they have in the index. */
 char *ddl__column_part(
     struct arena *arena, const struct relation *relation, const uint16_t *columns, uint16_t count);
 
@@ -96,11 +99,12 @@ char *ddl__column_part(
  * ----------------------------------------------------- */
 
 struct ddl__edit {
-    struct relation relation; /* its arrays are the four below */
+    struct relation relation; /* its arrays are those below */
     struct column *columns;
     struct index *indexes;
     struct check *checks;
     struct foreign_key *foreign;
+    struct derived *derived;
 };
 
 /* A copy of `from` (may be NULL: an empty one) that can be changed. */
@@ -109,6 +113,9 @@ struct column *ddl__edit_add_column(struct ddl *ddl, struct ddl__edit *edit);
 struct index *ddl__edit_add_index(struct ddl *ddl, struct ddl__edit *edit);
 struct check *ddl__edit_add_check(struct ddl *ddl, struct ddl__edit *edit);
 struct foreign_key *ddl__edit_add_foreign(struct ddl *ddl, struct ddl__edit *edit);
+/* Its number. It goes when no index is left that uses it. */
+uint16_t ddl__edit_add_derived(
+    struct ddl *ddl, struct ddl__edit *edit, const struct derived *derived);
 void ddl__edit_remove_foreign(struct ddl__edit *edit, uint16_t at);
 void ddl__edit_remove_index(struct ddl__edit *edit, uint16_t at);
 void ddl__edit_remove_check(struct ddl__edit *edit, uint16_t at);
@@ -155,6 +162,14 @@ enum err ddl__add_key(struct ddl *ddl, struct ddl__edit *edit,
 /* CHECK. *expr: bound. */
 enum err ddl__add_check(struct ddl *ddl, struct ddl__edit *edit,
     const struct ast_constraint *constraint, int column, struct expr **expr);
+/* 42P17 unless the expression is. `words`: "generation expression is not immutable" .. */
+enum err ddl__check_immutable(struct ddl *ddl, const struct expr *expr, const char *words);
+/* INCLUDE (..): column names. */
+enum err ddl__include_column(struct ddl *ddl, const struct relation *table, struct index *index,
+    const char *name, int32_t location);
+/* Does an index depend on the column: by its key, INCLUDE, an expression, its condition? */
+enum err ddl__index_uses(struct ddl *ddl, const struct relation *table, const struct index *index,
+    int column, bool *uses);
 /* Without pending checks (55006), which look for rows as they were. what: "ALTER TABLE" .. */
 enum err ddl__check_pending(struct ddl *ddl, const struct relation *relation, const char *what);
 enum err ddl__key_type(struct ddl *ddl, oid_t type, int32_t location);
@@ -267,6 +282,7 @@ enum err ddl__alter_database(struct ddl *ddl, const struct ast_alter_database *s
 enum err ddl__rename_role(struct ddl *ddl, const char *from, const char *to);
 enum err ddl__drop_role(struct ddl *ddl, const char *name, bool if_exists);
 enum err ddl__grant(struct ddl *ddl, const struct ast_grant *statement);
+enum err ddl__reindex(struct ddl *ddl, const struct ast_reindex *statement);
 enum err ddl__comment(struct ddl *ddl, const struct ast_comment *statement);
 enum err ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement);
 

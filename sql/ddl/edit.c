@@ -19,6 +19,7 @@ connect(struct ddl__edit *edit)
 {
     edit->relation.columns = edit->columns;
     edit->relation.indexes = edit->indexes;
+    edit->relation.derived = edit->derived;
     edit->relation.checks = edit->checks;
     edit->relation.foreign = edit->foreign;
     edit->relation.primary = NULL;
@@ -41,6 +42,8 @@ ddl__edit_new(struct ddl *ddl, const struct relation *from)
         copy_more(ddl->arena, relation->columns, relation->column_count, sizeof *edit->columns);
     edit->indexes =
         copy_more(ddl->arena, relation->indexes, relation->index_count, sizeof *edit->indexes);
+    edit->derived =
+        copy_more(ddl->arena, relation->derived, relation->derived_count, sizeof *edit->derived);
     edit->checks =
         copy_more(ddl->arena, relation->checks, relation->check_count, sizeof *edit->checks);
     edit->foreign =
@@ -94,12 +97,59 @@ ddl__edit_add_check(struct ddl *ddl, struct ddl__edit *edit)
     return &edit->checks[count];
 }
 
+uint16_t
+ddl__edit_add_derived(struct ddl *ddl, struct ddl__edit *edit, const struct derived *derived)
+{
+    uint16_t count = edit->relation.derived_count++;
+    edit->derived = copy_more(ddl->arena, edit->derived, count, sizeof *edit->derived);
+    edit->derived[count] = *derived;
+    connect(edit);
+    return count;
+}
+
+static bool
+derived_in_use(const struct ddl__edit *edit, uint16_t number)
+{
+    for (uint16_t i = 0; i < edit->relation.index_count; i++) {
+        const struct index *index = &edit->indexes[i];
+        bool uses = index->partial == number + 1;
+        for (uint16_t c = 0; c < index->column_count; c++) {
+            uses |= index->columns[c] == INDEX_DERIVED + number;
+        }
+        if (uses) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those behind it move up. */
+static void
+remove_derived(struct ddl__edit *edit, uint16_t at)
+{
+    uint16_t after = (uint16_t)(--edit->relation.derived_count - at);
+    memmove(&edit->derived[at], &edit->derived[at + 1], after * sizeof *edit->derived);
+    for (uint16_t i = 0; i < edit->relation.index_count; i++) {
+        struct index *index = &edit->indexes[i];
+        index->partial = (uint16_t)(index->partial - (index->partial > at + 1));
+        for (uint16_t c = 0; c < index->column_count; c++) {
+            index->columns[c] =
+                (uint16_t)(index->columns[c] - (index->columns[c] > INDEX_DERIVED + at));
+        }
+    }
+}
+
 void
 ddl__edit_remove_index(struct ddl__edit *edit, uint16_t at)
 {
     ASSERT(at < edit->relation.index_count);
     uint16_t after = (uint16_t)(--edit->relation.index_count - at);
     memmove(&edit->indexes[at], &edit->indexes[at + 1], after * sizeof *edit->indexes);
+    for (uint16_t i = edit->relation.derived_count; i-- > 0;) {
+        if (!derived_in_use(edit, i)) {
+            remove_derived(edit, i);
+        }
+    }
     connect(edit);
 }
 
@@ -123,8 +173,16 @@ ddl__edit_complete(struct ddl *ddl, struct ddl__edit *edit)
     }
     edit->relation.layout = row_layout_new(ddl->arena, types, count);
     for (uint16_t i = 0; i < edit->relation.index_count; i++) {
-        if (edit->indexes[i].primary) {
-            edit->indexes[i].tree = edit->relation.tree;
+        struct index *index = &edit->indexes[i];
+        if (index->primary) {
+            index->tree = edit->relation.tree;
+        }
+        if (index->included_count > 0) {
+            oid_t included[INDEX_COLUMNS_MAX];
+            for (uint16_t c = 0; c < index->included_count; c++) {
+                included[c] = types[index->columns[index->column_count + c]];
+            }
+            index->included_layout = row_layout_new(ddl->arena, included, index->included_count);
         }
     }
 }

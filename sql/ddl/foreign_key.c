@@ -92,7 +92,8 @@ find_index(struct ddl *ddl, const struct relation *other, struct foreign_key *ke
     }
     for (uint16_t i = 0; i < other->index_count; i++) {
         const struct index *index = &other->indexes[i];
-        bool same = index->unique && index->column_count == key->column_count;
+        bool same =
+            index->unique && !index_has_derived(index) && index->column_count == key->column_count;
         for (uint16_t c = 0; c < index->column_count && same; c++) {
             same = has_column(key->referenced_columns, key->column_count, index->columns[c]);
         }

@@ -40,5 +40,22 @@ describe_view(struct task *task, struct ddl_context *context, const char *text,
     return plan_describe_view(task, &plan, query, rename, definition);
 }
 
-const struct ddl_hooks ddl_default_hooks = {
-    .bind = bind, .evaluate = evaluate, .describe_view = describe_view};
+static enum err
+describe_index(struct task *task, struct ddl_context *context, const struct ast_node *node,
+    const struct relation *relation, bool predicate, const char **text, struct expr **expr)
+{
+    struct plan_context plan = {
+        .arena = context->arena,
+        .diag = context->diag,
+        .catalog = context->env->catalog,
+        .env = context->env,
+        .db = context->db,
+        .text = context->text,
+    };
+    return plan_describe_index(task, &plan, node, relation, predicate, text, expr);
+}
+
+const struct ddl_hooks ddl_default_hooks = {.bind = bind,
+    .evaluate = evaluate,
+    .describe_view = describe_view,
+    .describe_index = describe_index};

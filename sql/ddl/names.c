@@ -80,8 +80,10 @@ ddl__column_part(
 {
     char *part = arena_strdup(arena, "");
     for (uint16_t i = 0; i < count && strlen(part) <= NAME_MAX_BYTES; i++) {
-        part = arena_printf(
-            arena, "%s%s%s", part, i == 0 ? "" : "_", relation->columns[columns[i]].name);
+        const char *name = columns[i] < INDEX_DERIVED
+                               ? relation->columns[columns[i]].name
+                               : relation->derived[columns[i] - INDEX_DERIVED].name;
+        part = arena_printf(arena, "%s%s%s", part, i == 0 ? "" : "_", name);
     }
     return part;
 }

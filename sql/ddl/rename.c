@@ -85,6 +85,12 @@ rename_column(struct ddl *ddl, const struct relation *table, const struct ast_re
             ddl, &edit->relation, table->checks[i].text, expr, &edit->checks[i].text));
         TRY(ddl__bind(ddl, edit->checks[i].text, -1, &edit->relation, TYPE_BOOL, -1, &expr));
     }
+    for (uint16_t i = 0; i < table->derived_count; i++) {
+        const struct derived *derived = &table->derived[i];
+        struct expr *expr;
+        TRY(ddl__bind(ddl, derived->text, -1, table, derived->type, derived->typmod, &expr));
+        TRY(ddl__column_names(ddl, &edit->relation, derived->text, expr, &edit->derived[i].text));
+    }
     TRY(ddl__edit_store(ddl, edit));
     return ddl__follow(ddl, followers);
 }
@@ -167,9 +173,8 @@ rename_schema(struct ddl *ddl, const char *from, const char *to)
 /* ---- RENAME
  * ---------------------------------------------------------------------------------------- */
 
-/* The table of an index that is to be renamed, locked. NULL: no such index. */
-static enum err
-lock_index(struct ddl *ddl, const struct ast_table *name, const struct relation **table,
+enum err
+ddl__lock_index(struct ddl *ddl, const struct ast_table *name, const struct relation **table,
     const struct index **index)
 {
     oid_t locked = 0;
@@ -202,7 +207,7 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
     case AST_OBJECT_TABLE:
     case AST_OBJECT_SEQUENCE:
     case AST_OBJECT_VIEW:
-        TRY(lock_index(ddl, statement->table, &table, &index));
+        TRY(ddl__lock_index(ddl, statement->table, &table, &index));
         if (index != NULL) {
             TRY(ddl__check_owner(ddl, table->owner, "index", index->name));
             return rename_index(
@@ -302,7 +307,7 @@ named_target(struct ddl *ddl, const struct ast_comment *statement, struct commen
     struct catalog_entry entry;
     switch (statement->object) {
     case AST_OBJECT_INDEX:
-        TRY(lock_index(ddl, statement->name, &table, &index));
+        TRY(ddl__lock_index(ddl, statement->name, &table, &index));
         if (index == NULL) {
             return diag_set(ddl->diag, ERR_UNDEFINED_TABLE, "relation \"%s\" does not exist", name);
         }

@@ -22,7 +22,8 @@ struct pass {
     struct arena row;   /* of one row */
     uint16_t *wanted;   /* columns to decode, ascending */
     size_t wanted_count;
-    struct datum *values;
+    struct datum *values;          /* index_row_size */
+    struct index_deriver *deriver; /* NULL: nothing is derived */
 };
 
 static enum err
@@ -32,7 +33,7 @@ pass_open(struct pass *pass, struct ddl *ddl, const struct relation *relation)
     arena_create(&pass->arena, "ddl scan");
     arena_create(&pass->row, "ddl row");
     pass->wanted = arena_array(&pass->arena, relation->column_count, sizeof *pass->wanted);
-    pass->values = arena_array(&pass->arena, relation->column_count, sizeof *pass->values);
+    pass->values = arena_array(&pass->arena, index_row_size(relation), sizeof *pass->values);
     for (uint16_t i = 0; i < relation->column_count; i++) {
         pass->values[i] = datum_null();
     }
@@ -63,6 +64,7 @@ pass_close(struct pass *pass)
     if (pass->scan != NULL) {
         txn_scan_close(pass->ddl->task, pass->scan);
     }
+    index_deriver_close(pass->deriver);
     arena_destroy(&pass->row);
     arena_destroy(&pass->arena);
 }
@@ -119,8 +121,12 @@ want_all(struct pass *pass)
 static void
 want_index(struct pass *pass, const struct index *index)
 {
+    if (index_has_derived(index)) {
+        want_all(pass); /* whatever the expressions read */
+        return;
+    }
     for (uint16_t i = 0; i < pass->relation->column_count; i++) {
-        for (uint16_t c = 0; c < index->column_count; c++) {
+        for (uint32_t c = 0; c < (uint32_t)index->column_count + index->included_count; c++) {
             if (index->columns[c] == i) {
                 pass->wanted[pass->wanted_count++] = i;
                 break;
@@ -152,18 +158,21 @@ struct builder {
     struct ddl *ddl;
     const struct relation *relation;
     const struct index *index;
+    struct index_deriver *deriver;
     struct sorter sorter; /* of rows of two: the entry's key and value */
 };
 
 /* Names the values of a row that is in the way, from its table. */
 static enum err
-duplicate_entry(struct builder *builder, struct slice row_key, enum err err)
+duplicate_entry(struct builder *builder, struct slice key, struct slice value, enum err err)
 {
     struct ddl *ddl = builder->ddl;
     const struct relation *relation = builder->relation;
+    struct slice row_key;
+    TRY(index_entry_row_key(relation, builder->index, key, value, &row_key, ddl->diag));
     struct pass pass = {.relation = relation, .ddl = ddl};
     pass.wanted = arena_array(ddl->arena, relation->column_count, sizeof *pass.wanted);
-    pass.values = arena_array(ddl->arena, relation->column_count, sizeof *pass.values);
+    pass.values = arena_array(ddl->arena, index_row_size(relation), sizeof *pass.values);
     want_index(&pass, builder->index);
     struct txn *txn = ddl->context->txn;
     struct txn_row row;
@@ -175,6 +184,7 @@ duplicate_entry(struct builder *builder, struct slice row_key, enum err err)
     }
     TRY(row_decode(
         relation->layout, row.value, pass.wanted, pass.wanted_count, pass.values, ddl->diag));
+    TRY(index_derive(ddl->task, builder->deriver, ddl->arena, pass.values, ddl->diag));
     return duplicate_key(ddl, relation, builder->index, pass.values);
 }
 
@@ -201,7 +211,8 @@ insert_entries(struct builder *builder, struct arena *scratch)
         struct slice value = slice_of_datum(&entry[1]);
         enum err err = txn_insert(ddl->task, ddl->context->txn, builder->index->tree,
             slice_of_datum(&entry[0]), value, scratch, NULL, ddl->diag);
-        TRY(err == ERR_UNIQUE ? duplicate_entry(builder, value, err) : err);
+        TRY(err == ERR_UNIQUE ? duplicate_entry(builder, slice_of_datum(&entry[0]), value, err)
+                              : err);
     }
 }
 
@@ -216,11 +227,16 @@ add_entries(struct builder *builder, struct pass *pass, struct buffer *key)
         if (!found) {
             return ERR_OK;
         }
-        struct slice value;
+        TRY(index_derive(ddl->task, builder->deriver, &pass->row, pass->values, ddl->diag));
+        if (!index_holds(builder->relation, builder->index, pass->values)) {
+            continue;
+        }
+        struct slice entry_key, value;
         key->size = 0;
-        index_entry(builder->relation, builder->index, pass->values, row.key, key, &value);
+        index_entry(
+            builder->relation, builder->index, pass->values, row.key, key, &entry_key, &value);
         struct datum entry[] = {
-            datum_bytes(key->data, key->size), datum_bytes(value.data, value.size)};
+            datum_bytes(entry_key.data, entry_key.size), datum_bytes(value.data, value.size)};
         TRY(sorter_add(ddl->task, &builder->sorter, entry, NULL));
     }
 }
@@ -244,6 +260,11 @@ ddl__build_index(struct ddl *ddl, const struct relation *relation, const struct 
         (struct row_form){.by_reference = by_reference, .count = 2}, &order, 1);
     enum err err = pass_open(&pass, ddl, relation);
     want_index(&pass, index);
+    if (err == ERR_OK && index_has_derived(index)) {
+        err = index_deriver_open(
+            ddl->task, ddl->context->env, ddl->catalog, relation, &pass.deriver, ddl->diag);
+        builder.deriver = pass.deriver;
+    }
     if (err == ERR_OK) {
         err = add_entries(&builder, &pass, &key);
     }

@@ -237,6 +237,9 @@ map_index_only(struct compiler *compiler, const struct plan_node *node, struct n
     uint16_t primary_count = primary == NULL ? 0 : primary->column_count;
     int32_t *key = arena_array(compiler->arena, (size_t)index->column_count + 1, sizeof *key);
     int32_t *row_key = arena_array(compiler->arena, (size_t)primary_count + 1, sizeof *row_key);
+    int32_t *included =
+        arena_array(compiler->arena, (size_t)index->included_count + 1, sizeof *included);
+    memset(included, 0xFF, index->included_count * sizeof *included);
     memset(key, 0xFF, index->column_count * sizeof *key);
     memset(row_key, 0xFF, primary_count * sizeof *row_key);
     for (uint32_t i = 0; i < relation->column_count; i++) {
@@ -245,12 +248,17 @@ map_index_only(struct compiler *compiler, const struct plan_node *node, struct n
         for (uint16_t j = 0; j < primary_count; j++) {
             place = primary->columns[j] == column ? &row_key[j] : place;
         }
+        for (uint16_t j = 0; j < index->included_count; j++) {
+            place = index->columns[index->column_count + j] == column ? &included[j] : place;
+        }
         for (uint16_t j = 0; j < index->column_count; j++) {
             place = index->columns[j] == column ? &key[j] : place;
         }
         ASSERT(place != NULL);
         *place = (int32_t)(relation->base + column);
     }
+    code->scan.included_targets = included;
+    code->scan.included_target_count = last_wanted(included, index->included_count);
     code->scan.key_targets = key;
     code->scan.row_key_targets = row_key;
     code->scan.key_target_count = last_wanted(key, index->column_count);
@@ -597,16 +605,48 @@ compile_set(struct compiler *compiler, const struct plan_node *node, struct node
 }
 
 static bool
-names_column(const struct index *index, const uint16_t *changed, uint32_t count)
+is_changed(const struct plan_node *node, uint32_t column)
 {
-    for (uint16_t i = 0; i < index->column_count; i++) {
-        for (uint32_t j = 0; j < count; j++) {
-            if (index->columns[i] == changed[j]) {
-                return true;
-            }
+    for (uint32_t j = 0; j < node->modify.changed_count; j++) {
+        if (column == node->modify.changed[j]) {
+            return true;
         }
     }
     return false;
+}
+
+struct change_search {
+    const struct plan_node *node;
+    bool found;
+};
+
+static void
+search_change(void *arg, reg_t reg)
+{
+    struct change_search *search = arg;
+    search->found |= is_changed(search->node, reg);
+}
+
+static bool
+derived_changes(const struct plan_node *node, uint32_t number)
+{
+    struct change_search search = {.node = node};
+    expr_reads(node->modify.derived[number], search_change, &search);
+    return search.found;
+}
+
+/* Do the index's entries depend on a column that is SET? */
+static bool
+touches_index(const struct plan_node *node, const struct index *index)
+{
+    bool touches = index->partial > 0 && derived_changes(node, index->partial - 1U);
+    for (uint32_t i = 0; i < (uint32_t)index->column_count + index->included_count; i++) {
+        uint16_t column = index->columns[i];
+        touches =
+            touches || (column < INDEX_DERIVED ? is_changed(node, column)
+                                               : derived_changes(node, column - INDEX_DERIVED));
+    }
+    return touches;
 }
 
 static void
@@ -650,7 +690,8 @@ compile_modify(struct compiler *compiler, const struct plan_node *node, struct n
     code->modify.touched = touched;
     for (uint16_t i = 0; i < relation->index_count && node->kind == PLAN_UPDATE; i++) {
         const struct index *index = &relation->indexes[i];
-        touched[i] = names_column(index, node->modify.changed, node->modify.changed_count);
+        touched[i] = touches_index(node, index);
+        code->modify.derives |= touched[i] && index_has_derived(index);
         code->modify.key_changes |= touched[i] && index->primary;
     }
     return ERR_OK;

@@ -151,6 +151,8 @@ struct node_code {
                 *key_targets; /* index only: register of each key column, -1: not wanted */
             const int32_t *row_key_targets;
             uint32_t key_target_count, row_key_target_count; /* up to the last wanted one */
+            const int32_t *included_targets;                 /* INCLUDE */
+            uint32_t included_target_count;
         } scan;
         struct {
             struct code *exprs; /* one program a row */
@@ -216,7 +218,8 @@ struct node_code {
             struct code recheck;
             struct code returning;
             bool key_changes;    /* SET names a column of the primary key */
-            const bool *touched; /* per index: SET names one of its columns */
+            const bool *touched; /* per index: SET names a column that its entries depend on */
+            bool derives;        /* some of these have derived values */
         } modify;
     };
 };
@@ -527,24 +530,36 @@ struct writer {
     const struct exec_context *context;
     const struct relation *relation;
     struct buffer key, row, entry;
-    struct arena memory; /* of one row's work; the owner resets it */
+    struct arena memory;         /* of one row's work; the owner resets it */
+    struct expr *const *derived; /* derive.h: of the plan, or NULL */
+    struct index_deriver *deriver;
+    struct datum *full[2]; /* an old and a new row with their derived values */
+};
+
+enum {
+    WRITER_OLD,
+    WRITER_NEW,
 };
 
 void writer__create(
     struct writer *writer, const struct exec_context *context, const struct relation *relation);
 void writer__destroy(struct writer *writer);
 enum err writer__check_not_null(struct writer *writer, const struct datum *row);
+/* The row with its derived values; itself if there are none. Valid until the next of that slot.
+ * Where `full` stands below, such a row is meant. */
+enum err writer__derive(struct task *task, struct writer *writer, int slot, const struct datum *row,
+    const struct datum **full);
 /* The row and all its entries. Its key is left in writer->key. */
 enum err writer__insert(struct task *task, struct writer *writer, const struct datum *row);
 /* The same, but a duplicate in one of the `arbiters` (per index) writes nothing and is no error:
  * *conflict is that index (else NULL), *existing what stands in its tree in the newest version. */
 enum err writer__try_insert(struct task *task, struct writer *writer, const struct datum *row,
     const bool *arbiters, const struct index **conflict, struct txn_row *existing);
-/* All secondary entries of a row that was just written or removed under row_key. */
+/* The entry, if it has one, of a row that was just written or removed under row_key. */
 enum err writer__add_entry(struct task *task, struct writer *writer, const struct index *index,
-    const struct datum *row, struct slice row_key);
+    const struct datum *full, struct slice row_key);
 enum err writer__remove_entry(struct task *task, struct writer *writer, const struct index *index,
-    const struct datum *row, struct slice row_key);
+    const struct datum *full, struct slice row_key);
 /* All secondary entries of a removed row. */
 enum err writer__remove_entries(
     struct task *task, struct writer *writer, const struct datum *row, struct slice row_key);

@@ -436,6 +436,9 @@ choose_index(const struct foreign_key *key, uint16_t *leading)
     for (uint16_t i = 0; i < key->table->index_count; i++) {
         const struct index *index = &key->table->indexes[i];
         uint16_t count = 0;
+        if (index->partial > 0) {
+            continue;
+        }
         while (count < index->column_count && in_key(key, index->columns[count])) {
             count++;
         }

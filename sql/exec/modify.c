@@ -86,6 +86,7 @@ start(struct task *task, struct exec *x, struct node *node)
     ASSERT(!state->created); /* a statement changes rows once */
     state->created = true;
     writer__create(&state->writer, &x->context, node->code->plan->modify.relation);
+    state->writer.derived = node->code->plan->modify.derived;
     if (node->code->plan->modify.returning_count > 0) {
         store_create(&state->returned, &x->spill, row_form_of(&node->code->saved));
     }
@@ -217,10 +218,14 @@ update_entries(struct task *task, struct modify_state *state, const struct datum
     const struct datum *new, struct slice key)
 {
     const struct relation *relation = state->writer.relation;
+    if (state->node.code->modify.derives) {
+        TRY(writer__derive(task, &state->writer, WRITER_OLD, old, &old));
+        TRY(writer__derive(task, &state->writer, WRITER_NEW, new, &new));
+    }
     for (uint16_t i = 0; i < relation->index_count; i++) {
         const struct index *index = &relation->indexes[i];
         if (!state->node.code->modify.touched[i] || index->primary ||
-            index_same_key(relation, index, old, new)) {
+            index_same_entry(relation, index, old, new)) {
             continue;
         }
         TRY(writer__remove_entry(task, &state->writer, index, old, key));
@@ -237,8 +242,8 @@ changes_unique(const struct modify_state *state, const struct datum *old, const 
     const struct relation *relation = state->writer.relation;
     for (uint16_t i = 0; i < relation->index_count; i++) {
         const struct index *index = &relation->indexes[i];
-        if (index->unique && !index->primary && state->node.code->modify.touched[i] &&
-            !index_same_key(relation, index, old, new)) {
+        if (index->unique && !index->primary && !index_has_derived(index) &&
+            state->node.code->modify.touched[i] && !index_same_key(relation, index, old, new)) {
             return true;
         }
     }
@@ -418,7 +423,11 @@ lock_conflict(struct task *task, struct exec *x, struct modify_state *update,
     frame[target->key_reg] = datum_bytes(arena_copy(memory, key.data, key.size), key.size);
     frame[target->version_reg] =
         datum_bytes(arena_copy(memory, &row.version, sizeof row.version), sizeof row.version);
-    *locked = index_same_key(relation, conflict, frame + target->base, proposed);
+    const struct datum *now = frame + target->base;
+    TRY(writer__derive(task, &update->writer, WRITER_OLD, now, &now));
+    TRY(writer__derive(task, &update->writer, WRITER_NEW, proposed, &proposed));
+    *locked =
+        index_holds(relation, conflict, now) && index_same_key(relation, conflict, now, proposed);
     return ERR_OK;
 }
 

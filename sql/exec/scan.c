@@ -70,7 +70,7 @@ add_equal(struct exec *x, const struct node_code *code, struct buffer *key, bool
             *null = true;
             return ERR_OK;
         }
-        key_encode(key, relation->columns[index->columns[i]].type, value, index->flags[i]);
+        key_encode(key, index_column_type(relation, index, i), value, index->flags[i]);
     }
     return ERR_OK;
 }
@@ -82,8 +82,7 @@ gather_in_values(struct task *task, struct exec *x, struct scan_state *state)
     const struct node_code *code = state->node.code;
     const struct plan_bounds *bounds = &code->plan->scan.bounds;
     const struct index *index = code->scan.index;
-    uint16_t column = index->columns[bounds->equal_count];
-    oid_t type = code->plan->scan.relation.relation->columns[column].type;
+    oid_t type = index_column_type(code->plan->scan.relation.relation, index, bounds->equal_count);
     bool falling = (index->flags[bounds->equal_count] & KEY_DESCENDING) != 0;
     const struct key_code key = {.type = type, .descending = falling != code->plan->scan.backward};
     size_t count = bounds->in_count;
@@ -135,7 +134,7 @@ add_limits(struct exec *x, struct scan_state *state, bool *none)
     const struct plan_bounds *bounds = &code->plan->scan.bounds;
     const struct index *index = code->scan.index;
     uint32_t at = bounds->equal_count;
-    oid_t type = code->plan->scan.relation.relation->columns[index->columns[at]].type;
+    oid_t type = index_column_type(code->plan->scan.relation.relation, index, at);
     int flags = index->flags[at];
     bool falling = (flags & KEY_DESCENDING) != 0;
     /* In a falling column the upper bound of the values is the lower one of the keys. */
@@ -196,9 +195,11 @@ make_range(struct task *task, struct exec *x, struct scan_state *state, bool *mo
             *more = false;
             return ERR_OK;
         }
-        uint16_t column = code->scan.index->columns[bounds->equal_count];
-        key_encode(&state->low, code->plan->scan.relation.relation->columns[column].type,
-            state->in_values[state->in_at++], code->scan.index->flags[bounds->equal_count]);
+        const struct index *index = code->scan.index;
+        oid_t type =
+            index_column_type(code->plan->scan.relation.relation, index, bounds->equal_count);
+        key_encode(
+            &state->low, type, state->in_values[state->in_at++], index->flags[bounds->equal_count]);
     }
     buffer_add(&state->high, state->low.data, state->low.size);
     if (bounds->low != NULL || bounds->high != NULL) {
@@ -297,13 +298,33 @@ decode_targets(struct exec *x, struct scan_state *state, const struct index *ind
 {
     const struct relation *relation = state->node.code->plan->scan.relation.relation;
     for (uint32_t i = 0; i < count; i++) {
-        oid_t type = relation->columns[index->columns[i]].type;
+        oid_t type = index_column_type(relation, index, i);
         if (targets[i] < 0) {
             TRY(key_skip(&key, type, index->flags[i], x->context.diag));
         } else {
             TRY(key_decode(&state->row, &key, type, index->flags[i], &x->machine.frame[targets[i]],
                 x->context.diag));
         }
+    }
+    return ERR_OK;
+}
+
+static enum err
+decode_included(
+    struct exec *x, struct scan_state *state, const struct index *index, struct slice bytes)
+{
+    const int32_t *targets = state->node.code->scan.included_targets;
+    uint16_t wanted[INDEX_COLUMNS_MAX];
+    struct datum values[INDEX_COLUMNS_MAX];
+    size_t count = 0;
+    for (uint16_t i = 0; i < state->node.code->scan.included_target_count; i++) {
+        if (targets[i] >= 0) {
+            wanted[count++] = i;
+        }
+    }
+    TRY(row_decode(index->included_layout, bytes, wanted, count, values, x->context.diag));
+    for (size_t i = 0; i < count; i++) {
+        x->machine.frame[targets[wanted[i]]] = values[wanted[i]];
     }
     return ERR_OK;
 }
@@ -316,6 +337,10 @@ fill_from_entry(struct exec *x, struct scan_state *state, const struct txn_row *
     arena_reset(&state->row);
     TRY(decode_targets(x, state, code->scan.index, entry->key, code->scan.key_targets,
         code->scan.key_target_count));
+    if (code->scan.included_target_count > 0) {
+        TRY(decode_included(
+            x, state, code->scan.index, index_entry_included(code->scan.index, entry->value)));
+    }
     if (code->scan.row_key_target_count == 0) {
         return ERR_OK;
     }
@@ -398,8 +423,11 @@ next_point(struct task *task, struct exec *x, struct node *node, bool *found)
     if (!code->scan.secondary) {
         return fill(x, state, &row);
     }
+    struct slice row_key;
+    TRY(index_entry_row_key(code->plan->scan.relation.relation, code->scan.index, row.key,
+        row.value, &row_key, x->context.diag));
     state->high.size = 0;
-    buffer_add(&state->high, row.value.data, row.value.size);
+    buffer_add(&state->high, row_key.data, row_key.size);
     return follow(task, x, state, slice_of(state->high.data, state->high.size));
 }
 

@@ -5,6 +5,7 @@
  * them before this transaction ends. So an entry is always there in its newest version, which need
  * not be one the snapshot sees (READ COMMITTED, after waiting).
  */
+#include "sql/exec/derive.h"
 #include "sql/exec/exec_internal.h"
 #include "sql/exec/foreign.h"
 
@@ -23,6 +24,9 @@ writer__destroy(struct writer *writer)
     buffer_destroy(&writer->key);
     buffer_destroy(&writer->row);
     buffer_destroy(&writer->entry);
+    index_deriver_close(writer->deriver);
+    mem_free(writer->full[WRITER_OLD]);
+    mem_free(writer->full[WRITER_NEW]);
     arena_destroy(&writer->memory);
 }
 
@@ -40,6 +44,30 @@ writer__check_not_null(struct writer *writer, const struct datum *row)
     return ERR_OK;
 }
 
+enum err
+writer__derive(struct task *task, struct writer *writer, int slot, const struct datum *row,
+    const struct datum **full)
+{
+    const struct exec_context *context = writer->context;
+    const struct relation *relation = writer->relation;
+    *full = row;
+    if (relation->derived_count == 0) {
+        return ERR_OK;
+    }
+    if (writer->deriver == NULL) {
+        TRY(exec_deriver_new(task, context->env, context->catalog, relation, writer->derived,
+            &writer->deriver, context->diag));
+    }
+    if (writer->full[slot] == NULL) {
+        writer->full[slot] = mem_array(index_row_size(relation), sizeof **writer->full);
+    }
+    if (relation->column_count > 0) {
+        memcpy(writer->full[slot], row, relation->column_count * sizeof *row);
+    }
+    *full = writer->full[slot];
+    return index_derive(task, writer->deriver, &writer->memory, writer->full[slot], context->diag);
+}
+
 static enum err
 damaged_index(struct writer *writer, const struct index *index)
 {
@@ -52,11 +80,14 @@ writer__add_entry(struct task *task, struct writer *writer, const struct index *
     const struct datum *row, struct slice row_key)
 {
     const struct exec_context *context = writer->context;
-    struct slice value;
+    struct slice key, value;
+    if (!index_holds(writer->relation, index, row)) {
+        return ERR_OK;
+    }
     writer->entry.size = 0;
-    index_entry(writer->relation, index, row, row_key, &writer->entry, &value);
-    enum err err = txn_insert(task, context->txn, index->tree,
-        slice_of(writer->entry.data, writer->entry.size), value, NULL, NULL, context->diag);
+    index_entry(writer->relation, index, row, row_key, &writer->entry, &key, &value);
+    enum err err =
+        txn_insert(task, context->txn, index->tree, key, value, NULL, NULL, context->diag);
     if (err != ERR_UNIQUE) {
         return err;
     }
@@ -70,10 +101,12 @@ writer__remove_entry(struct task *task, struct writer *writer, const struct inde
     const struct datum *row, struct slice row_key)
 {
     const struct exec_context *context = writer->context;
-    struct slice value;
+    struct slice key, value;
+    if (!index_holds(writer->relation, index, row)) {
+        return ERR_OK;
+    }
     writer->entry.size = 0;
-    index_entry(writer->relation, index, row, row_key, &writer->entry, &value);
-    struct slice key = slice_of(writer->entry.data, writer->entry.size);
+    index_entry(writer->relation, index, row, row_key, &writer->entry, &key, &value);
     struct txn_row entry = {0};
     bool found = false;
     TRY(txn_get(task, context->txn, context->snapshot, index->tree, key, &writer->memory, &entry,
@@ -98,6 +131,7 @@ writer__remove_entries(
     struct task *task, struct writer *writer, const struct datum *row, struct slice row_key)
 {
     const struct relation *relation = writer->relation;
+    TRY(writer__derive(task, writer, WRITER_OLD, row, &row));
     for (uint16_t i = 0; i < relation->index_count; i++) {
         if (!relation->indexes[i].primary) {
             TRY(writer__remove_entry(task, writer, &relation->indexes[i], row, row_key));
@@ -161,6 +195,7 @@ writer__insert(struct task *task, struct writer *writer, const struct datum *row
     const struct relation *relation = writer->relation;
     TRY(encode_row(task, writer, row));
     TRY(put_row_or_fail(task, writer, row));
+    TRY(writer__derive(task, writer, WRITER_NEW, row, &row));
     for (uint16_t i = 0; i < relation->index_count; i++) {
         if (!relation->indexes[i].primary) {
             TRY(writer__add_entry(task, writer, &relation->indexes[i], row, written(&writer->key)));
@@ -176,7 +211,8 @@ changes_unique(const struct relation *relation, const struct datum *old, const s
 {
     for (uint16_t i = 0; i < relation->index_count; i++) {
         const struct index *index = &relation->indexes[i];
-        if (index->unique && !index->primary && !index_same_key(relation, index, old, new)) {
+        if (index->unique && !index->primary && !index_has_derived(index) &&
+            !index_same_key(relation, index, old, new)) {
             return true;
         }
     }
@@ -200,6 +236,8 @@ writer__update(struct task *task, struct writer *writer, const struct datum *old
         TRY(writer__remove_entries(task, writer, old, key));
         return writer__insert(task, writer, new);
     }
+    TRY(writer__derive(task, writer, WRITER_OLD, old, &old));
+    TRY(writer__derive(task, writer, WRITER_NEW, new, &new));
     if (changes_unique(relation, old, new)) {
         TRY(txn_lock_row(task, context->txn, context->snapshot, relation->tree, key, version,
             TXN_LOCK_UPDATE, TXN_WAIT, &writer->memory, latest, outcome, context->diag));
@@ -213,7 +251,7 @@ writer__update(struct task *task, struct writer *writer, const struct datum *old
         written(&writer->row), &writer->memory, latest, outcome, context->diag));
     for (uint16_t i = 0; *outcome == TXN_DONE && i < relation->index_count; i++) {
         const struct index *index = &relation->indexes[i];
-        if (!index->primary && !index_same_key(relation, index, old, new)) {
+        if (!index->primary && !index_same_entry(relation, index, old, new)) {
             TRY(writer__remove_entry(task, writer, index, old, key));
             TRY(writer__add_entry(task, writer, index, new, key));
         }
@@ -234,12 +272,12 @@ put_arbiters(struct task *task, struct writer *writer, const struct datum *row,
         enum err err = ERR_OK;
         if (arbiters[i] && index->primary) {
             err = put_row(task, writer, existing);
-        } else if (arbiters[i]) {
-            struct slice value;
+        } else if (arbiters[i] && index_holds(relation, index, row)) {
+            struct slice key, value;
             writer->entry.size = 0;
-            index_entry(relation, index, row, written(&writer->key), &writer->entry, &value);
-            err = txn_insert(task, context->txn, index->tree, written(&writer->entry), value,
-                &writer->memory, existing, context->diag);
+            index_entry(relation, index, row, written(&writer->key), &writer->entry, &key, &value);
+            err = txn_insert(task, context->txn, index->tree, key, value, &writer->memory, existing,
+                context->diag);
         }
         if (err == ERR_UNIQUE) {
             *conflict = index;
@@ -262,6 +300,7 @@ writer__try_insert(struct task *task, struct writer *writer, const struct datum 
     }
     *conflict = NULL;
     TRY(encode_row(task, writer, row));
+    TRY(writer__derive(task, writer, WRITER_NEW, row, &row));
     if (deciding > 1) {
         TRY(txn_savepoint(task, context->txn, &depth, context->diag));
     }

@@ -6,6 +6,7 @@
 #include "sql/plan/planner.h"
 
 #include "base/assert.h"
+#include "sql/catalog/index_key.h"
 
 static const double COST_ROW = 1;      /* one row in the order of the tree */
 static const double COST_DESCENT = 6;  /* from a tree's root to a leaf */
@@ -48,10 +49,54 @@ type_fits(oid_t type, oid_t column)
            (integer_width(type) > 0 && integer_width(type) <= integer_width(column));
 }
 
+/* A key column of an index: a register, or an expression over the relation. */
+struct key {
+    struct binder *binder;
+    const struct expr *expr; /* NULL: */
+    reg_t reg;
+    oid_t type;
+};
+
 static bool
-is_column(const struct expr *expr, reg_t reg)
+is_key(const struct expr *expr, const struct key *key)
 {
-    return expr->kind == EXPR_REGISTER && expr->reg == reg;
+    return key->expr != NULL ? expr_matches(key->binder, expr, key->expr)
+                             : expr->kind == EXPR_REGISTER && expr->reg == key->reg;
+}
+
+/* A derived value over the registers of the relation; NULL: it cannot be bound here. */
+static struct expr *
+rel_derived(struct planner *planner, struct rel *rel, uint32_t number)
+{
+    if (rel->derived == NULL) {
+        rel->derived =
+            arena_array(planner->arena, rel->relation->derived_count + 1U, sizeof(struct expr *));
+    }
+    if (rel->derived[number] == NULL) {
+        struct diag before = *planner->diag;
+        if (bind_derived(planner->binder, rel->relation, rel->base, number,
+                &rel->derived[number]) != ERR_OK) {
+            *planner->diag = before;
+            rel->derived[number] = NULL;
+        }
+    }
+    return rel->derived[number];
+}
+
+/* False: nothing can be said of this column. */
+static bool
+key_of(struct planner *planner, struct rel *rel, const struct index *index, uint32_t at,
+    struct key *key)
+{
+    uint16_t column = index->columns[at];
+    *key = (struct key){
+        .binder = planner->binder, .type = index_column_type(rel->relation, index, at)};
+    if (column < INDEX_DERIVED) {
+        key->reg = rel->base + column;
+        return true;
+    }
+    key->expr = rel_derived(planner, rel, column - INDEX_DERIVED);
+    return key->expr != NULL;
 }
 
 struct reads_rel {
@@ -94,10 +139,10 @@ bound_of(const char *op, bool flipped, bool *exclusive)
 
 /* The array in column = ANY (array), whose elements may be taken as the column's; else NULL. */
 static struct expr *
-any_of_array(const struct expr *expr, reg_t reg, oid_t column)
+any_of_array(const struct expr *expr, const struct key *key)
 {
     if (expr->kind != EXPR_CALL || expr->count != 3 ||
-        strcmp(expr->function->name, "array_any") != 0 || !is_column(expr->list[1], reg)) {
+        strcmp(expr->function->name, "array_any") != 0 || !is_key(expr->list[1], key)) {
         return NULL;
     }
     const struct function *function = (const struct function *)(intptr_t)expr->list[0]->constant.i;
@@ -106,7 +151,7 @@ any_of_array(const struct expr *expr, reg_t reg, oid_t column)
     const struct operator_def *equal = operator_by_name("=", &count);
     for (size_t i = 0; i < count; i++) {
         if (equal[i].function == function && type_element(array->type) != 0 &&
-            type_fits(type_element(array->type), column)) {
+            type_fits(type_element(array->type), key->type)) {
             return array;
         }
     }
@@ -120,13 +165,12 @@ in_count(const struct expr *in)
 }
 
 static struct match
-match_pred(const struct rel *rel, uint32_t column, struct expr *expr)
+match_pred(const struct rel *rel, const struct key *key, struct expr *expr)
 {
     struct match none = {0};
-    oid_t type = rel->relation->columns[column].type;
-    reg_t reg = rel->base + column;
+    oid_t type = key->type;
     if (expr->kind == EXPR_IN) {
-        if (!is_column(expr->list[0], reg) || !type_fits(expr->list[1]->type, type)) {
+        if (!is_key(expr->list[0], key) || !type_fits(expr->list[1]->type, type)) {
             return none;
         }
         for (uint32_t i = 1; i < expr->count; i++) {
@@ -136,7 +180,7 @@ match_pred(const struct rel *rel, uint32_t column, struct expr *expr)
         }
         return (struct match){.kind = BOUND_IN, .value = expr};
     }
-    struct expr *array = any_of_array(expr, reg, type);
+    struct expr *array = any_of_array(expr, key);
     if (array != NULL) {
         return usable_value(rel, array) ? (struct match){.kind = BOUND_IN, .value = expr} : none;
     }
@@ -144,8 +188,8 @@ match_pred(const struct rel *rel, uint32_t column, struct expr *expr)
     if (op == NULL || expr->count != 2) {
         return none;
     }
-    bool flipped = !is_column(expr->list[0], reg);
-    if (flipped && !is_column(expr->list[1], reg)) {
+    bool flipped = !is_key(expr->list[0], key);
+    if (flipped && !is_key(expr->list[1], key)) {
         return none;
     }
     struct expr *value = expr->list[flipped ? 0 : 1];
@@ -216,6 +260,18 @@ index_gives_order(const struct rel *rel, const struct index *index, const struct
 
 /* ---- choosing -------------------------------------------------------------------------------- */
 
+bool
+index_gives_column(const struct relation *relation, const struct index *index, uint32_t column)
+{
+    const struct type *type = type_by_oid(relation->columns[column].type);
+    for (uint32_t i = 0; i < (uint32_t)index->column_count + index->included_count; i++) {
+        if (index->columns[i] == column) {
+            return i >= index->column_count || (type != NULL && type->key_lossless);
+        }
+    }
+    return false;
+}
+
 static bool
 covers(const struct rel *rel, const struct index *index)
 {
@@ -226,12 +282,7 @@ covers(const struct rel *rel, const struct index *index)
         if (!rel->used[c]) {
             continue;
         }
-        bool found = false;
-        for (uint16_t i = 0; i < index->column_count && !found; i++) {
-            found = index->columns[i] == c;
-        }
-        const struct type *type = type_by_oid(rel->relation->columns[c].type);
-        if (!found || type == NULL || !type->key_lossless) {
+        if (!index_gives_column(rel->relation, index, c)) {
             return false;
         }
     }
@@ -240,7 +291,7 @@ covers(const struct rel *rel, const struct index *index)
 
 struct chooser {
     struct level *level;
-    const struct rel *rel;
+    struct rel *rel;
     struct pred *const *preds;
     uint32_t pred_count;
     rel_set available, own;
@@ -274,8 +325,8 @@ pred_usable(const struct chooser *chooser, uint32_t i)
 
 /* Bounds on one column of an index; true if the next column may be bound as well. */
 static bool
-bind_column(
-    const struct chooser *chooser, uint16_t column, struct access *access, double *selectivity)
+bind_column(const struct chooser *chooser, const struct key *key, struct access *access,
+    double *selectivity)
 {
     struct pred *range[2];
     uint32_t range_count = 0;
@@ -283,7 +334,7 @@ bind_column(
         if (!pred_usable(chooser, i)) {
             continue;
         }
-        struct match match = match_pred(chooser->rel, column, chooser->preds[i]->expr);
+        struct match match = match_pred(chooser->rel, key, chooser->preds[i]->expr);
         if (match.kind == BOUND_EQUAL) {
             access->equal[access->equal_count++] = match.value;
             access->consumed |= UINT64_C(1) << i;
@@ -295,7 +346,7 @@ bind_column(
         if (!pred_usable(chooser, i)) {
             continue;
         }
-        struct match match = match_pred(chooser->rel, column, chooser->preds[i]->expr);
+        struct match match = match_pred(chooser->rel, key, chooser->preds[i]->expr);
         uint64_t bit = UINT64_C(1) << i;
         if (match.kind == BOUND_IN && access->low == NULL && access->high == NULL) {
             access->in = match.value;
@@ -344,17 +395,48 @@ finish_cost(const struct chooser *chooser, double all_selectivity, struct access
     access->cost = descents * COST_DESCENT + access->scanned * each;
 }
 
-static void
+/* Do the conditions on the relation alone say that only rows with entries are asked for?
+ * *selectivity: of the index's condition. */
+static bool
+partial_serves(const struct chooser *chooser, const struct index *index, double *selectivity)
+{
+    *selectivity = 1;
+    if (index->partial == 0) {
+        return true;
+    }
+    struct planner *planner = chooser->level->planner;
+    struct expr *wanted = rel_derived(planner, chooser->rel, index->partial - 1U);
+    struct expr_vec known = {0};
+    for (uint32_t i = 0; i < chooser->pred_count; i++) {
+        if ((chooser->preds[i]->rels & ~chooser->own) == 0) {
+            expr_vec_add(planner->arena, &known, chooser->preds[i]->expr);
+        }
+    }
+    if (wanted == NULL || !expr_implied(planner->binder, known.items, known.count, wanted)) {
+        return false;
+    }
+    *selectivity = pred_selectivity(chooser->level, wanted);
+    return true;
+}
+
+static bool
 try_index(const struct chooser *chooser, const struct index *index, double all_selectivity,
     struct access *access)
 {
     *access = (struct access){.index = index};
-    double selectivity = 1;
+    double selectivity, partial;
+    if (!partial_serves(chooser, index, &partial)) {
+        return false;
+    }
+    selectivity = 1;
     uint16_t at = 0;
+    struct key key;
     while (at < index->column_count &&
-           bind_column(chooser, index->columns[at], access, &selectivity)) {
+           key_of(chooser->level->planner, chooser->rel, index, at, &key) &&
+           bind_column(chooser, &key, access, &selectivity)) {
         at++;
     }
+    selectivity = partial < selectivity ? partial : selectivity;
     if (index->unique && access->equal_count == index->column_count) {
         selectivity = 1.0 / chooser->rows;
         access->single = true;
@@ -364,11 +446,12 @@ try_index(const struct chooser *chooser, const struct index *index, double all_s
         access->scanned = 1;
     }
     finish_cost(chooser, all_selectivity, access);
+    return true;
 }
 
 void
-access_choose(struct level *level, const struct rel *rel, struct pred *const *preds,
-    uint32_t pred_count, rel_set available, const struct order *order, struct access *access)
+access_choose(struct level *level, struct rel *rel, struct pred *const *preds, uint32_t pred_count,
+    rel_set available, const struct order *order, struct access *access)
 {
     struct chooser chooser = {.level = level,
         .rel = rel,
@@ -389,14 +472,17 @@ access_choose(struct level *level, const struct rel *rel, struct pred *const *pr
     for (uint16_t i = 0; i < rel->relation->index_count; i++) {
         struct access tried;
         const struct index *index = &rel->relation->indexes[i];
-        try_index(&chooser, index, all_selectivity, &tried);
+        if (!try_index(&chooser, index, all_selectivity, &tried)) {
+            continue;
+        }
         if (order != NULL) {
             if (tried.in != NULL ||
                 !index_gives_order(rel, index, &tried, order, &tried.backward)) {
                 continue;
             }
-        } else if (tried.equal_count == 0 && tried.in == NULL && tried.low == NULL &&
-                   tried.high == NULL && !(covers(rel, index) && !index->primary)) {
+        } else if (index->partial == 0 && tried.equal_count == 0 && tried.in == NULL &&
+                   tried.low == NULL && tried.high == NULL &&
+                   !(covers(rel, index) && !index->primary)) {
             continue; /* the whole index, for nothing */
         }
         bool exact = index->unique && tried.equal_count == index->column_count;
@@ -424,12 +510,12 @@ build_bounds(struct planner *planner, const struct rel *rel, const struct access
     bounds->equal = arena_alloc(planner->arena, (access->equal_count + 1) * sizeof *bounds->equal);
     for (uint32_t i = 0; i < access->equal_count; i++) {
         bounds->equal[i] =
-            as_type(planner, access->equal[i], relation->columns[index->columns[i]].type);
+            as_type(planner, access->equal[i], index_column_type(relation, index, i));
     }
     if (access->equal_count == index->column_count) {
         return;
     }
-    oid_t type = relation->columns[index->columns[access->equal_count]].type;
+    oid_t type = index_column_type(relation, index, access->equal_count);
     if (access->in != NULL && access->in->kind == EXPR_CALL) {
         bounds->in_array = true;
         bounds->in_count = 1;

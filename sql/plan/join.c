@@ -6,6 +6,7 @@
  * outer join is one item of such a list, unless a condition above it throws its null-extended rows
  * away: then it is an inner join (Galindo-Legaria and Rosenthal 1997).
  */
+#include "sql/catalog/index_key.h"
 #include "sql/plan/planner.h"
 
 #include "base/assert.h"
@@ -824,7 +825,7 @@ keys_unique(struct level *level, const struct item *item)
     }
     for (uint16_t i = 0; rel->kind == REL_TABLE && i < rel->relation->index_count; i++) {
         const struct index *index = &rel->relation->indexes[i];
-        bool unique = index->unique;
+        bool unique = index->unique && !index_has_derived(index);
         for (uint16_t c = 0; c < index->column_count && unique; c++) {
             unique = is_tie_key(level, item, rel->base + index->columns[c]);
         }

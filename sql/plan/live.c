@@ -330,12 +330,7 @@ mark_scan(
     const struct index *index = node->scan.index;
     node->scan.index_only = node->kind == PLAN_INDEX && !index->primary && !relation->identity;
     for (uint32_t i = 0; i < relation->column_count && node->scan.index_only; i++) {
-        bool found = false;
-        for (uint16_t k = 0; k < index->column_count && !found; k++) {
-            found = index->columns[k] == columns[i];
-        }
-        const struct type *type = type_by_oid(relation->relation->columns[columns[i]].type);
-        node->scan.index_only = found && type != NULL && type->key_lossless;
+        node->scan.index_only = index_gives_column(relation->relation, index, columns[i]);
     }
 }
 

@@ -93,6 +93,8 @@ finish(struct planner *planner, struct plan *plan)
     plan->writes = binder->writes;
     plan->fits = (const struct plan_check *const *)(void *)planner->checks.items;
     plan->fit_count = planner->checks.count;
+    plan->pins = (const struct plan_pin *const *)(void *)binder->pins.items;
+    plan->pin_count = binder->pins.count;
     return ERR_OK;
 }
 
@@ -172,6 +174,7 @@ fill_modify(struct planner *planner, const struct modify *modify, const struct e
     node->modify.changed_count = modify->changed_count;
     node->modify.generated = modify->generated;
     node->modify.generated_count = modify->generated_count;
+    node->modify.derived = modify->derived;
     node->modify.checks = modify->checks;
     node->modify.check_names = modify->check_names;
     node->modify.check_count = modify->check_count;

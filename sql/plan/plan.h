@@ -353,7 +353,8 @@ struct plan_node {
             struct plan_relation target;   /* UPDATE, DELETE: the old row, all columns live */
             struct plan_target *generated; /* after `columns`: generated columns of the new row */
             uint32_t generated_count;
-            struct expr **checks; /* CHECK conditions over new_base; false raises 23514 */
+            struct expr **derived; /* the relation's derived values over registers 0..; or NULL */
+            struct expr **checks;  /* CHECK conditions over new_base; false raises 23514 */
             const char **check_names;
             uint32_t check_count;
             struct expr **recheck; /* as in LOCK */
@@ -394,6 +395,16 @@ struct plan_table_lock {
     enum txn_table_lock mode;
 };
 
+/* The plan is right only for values of this parameter that stand so to a constant (bits: less 1,
+ * equal 2, greater 4, null 8): what an index is about was found in the statement. */
+struct plan_pin {
+    uint32_t param;
+    uint8_t orders;
+    oid_t type;
+    struct datum value;
+};
+uint8_t plan_pin_order(oid_t type, struct datum value, struct datum constant);
+
 struct plan {
     enum plan_statement statement;
     struct plan_node *root;
@@ -415,6 +426,8 @@ struct plan {
     uint64_t catalog_version;
     const struct plan_check *const *fits; /* plan_fits */
     uint32_t fit_count;
+    const struct plan_pin *const *pins; /* plan_fits */
+    uint32_t pin_count;
 };
 
 struct plan_context {
@@ -444,8 +457,9 @@ struct plan_context {
 enum err plan_make(struct task *task, struct plan_context *context, const struct ast_node *node,
     struct plan **plan);
 
-/* False: for these values of the parameters another plan may be much better. Cheap, and true at
- * once for plans whose estimates do not depend on them. */
+/* False: for these values of the parameters another plan may be much better, or this one is wrong
+ * (plan_pin): ask before each execution. Cheap, and true at once for plans that do not depend on
+ * them. */
 bool plan_fits(const struct plan *plan, struct task *task, struct arena *arena,
     struct eval_env *env, const struct datum *params);
 
@@ -476,6 +490,15 @@ struct view_rename {
     const char *name;        /* the new one */
     const char *label;       /* of an enum (relation: the type's OID), to be called so; else NULL */
 };
+
+/* An index's expression, or (predicate) its condition, over the relation: as it is kept, and bound
+ * with column c in register c. */
+enum err plan_describe_index(struct task *task, struct plan_context *context,
+    const struct ast_node *node, const struct relation *relation, bool predicate, const char **text,
+    struct expr **expr);
+
+/* All registers an expression reads, those read by subplans' queries included. */
+void expr_reads(const struct expr *expr, void (*read)(void *arg, reg_t reg), void *arg);
 
 /* bind/view.c. rename (or NULL): the text is to follow it. */
 enum err plan_describe_view(struct task *task, struct plan_context *context,

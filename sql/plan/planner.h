@@ -127,11 +127,14 @@ void conds_derive(struct level *level, struct vec *preds);
 void plan_unnest(struct level *level, struct join_tree **tree);
 
 /* access.c. preds: of this relation, and those that become usable with `available` filled. */
-void access_choose(struct level *level, const struct rel *rel, struct pred *const *preds,
+void access_choose(struct level *level, struct rel *rel, struct pred *const *preds,
     uint32_t pred_count, rel_set available, const struct order *order, struct access *access);
 /* What the predicates not consumed filter: put by the caller. */
 enum err access_build(struct level *level, struct rel *rel, const struct access *access,
     struct pred *const *preds, uint32_t pred_count, struct plan_node **node);
+/* The index alone tells what is in this column. */
+bool index_gives_column(
+    const struct relation *relation, const struct index *index, uint32_t column);
 /* "=" of two sides that hash and sort alike. */
 bool expr_is_equality(const struct expr *expr);
 

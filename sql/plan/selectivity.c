@@ -55,7 +55,8 @@ is_unique(const struct rel *rel, uint32_t column)
 {
     for (uint16_t i = 0; i < rel->relation->index_count; i++) {
         const struct index *index = &rel->relation->indexes[i];
-        if (index->unique && index->column_count == 1 && index->columns[0] == column) {
+        if (index->unique && index->partial == 0 && index->column_count == 1 &&
+            index->columns[0] == column) {
             return true;
         }
     }
@@ -605,6 +606,12 @@ plan_fits(const struct plan *plan, struct task *task, struct arena *arena, struc
         .env = env,
         .params = params,
         .param_count = plan->param_count};
+    for (uint32_t i = 0; i < plan->pin_count; i++) {
+        const struct plan_pin *pin = plan->pins[i];
+        if ((plan_pin_order(pin->type, params[pin->param], pin->value) & pin->orders) == 0) {
+            return false;
+        }
+    }
     for (uint32_t i = 0; i < plan->fit_count; i++) {
         struct plan_check check = *plan->fits[i];
         know(&check.one, &estimator);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "sql/catalog/access.h"
 #include "sql/catalog/sequence.h"
+#include "sql/exec/derive.h"
 #include "sql/session/session_internal.h"
 #include "sql/session/setting_table.h"
 
@@ -23,6 +24,7 @@ open_rest(struct task *task, struct sql_engine *engine, const struct sql_engine_
     (void)snprintf(engine->temp_directory, size, "%s/tmp", options->directory);
     config__paths(options->directory, &engine->config_file, &engine->auto_config_file);
     TRY(world_temp_directory(task, engine->temp_directory, diag));
+    index_set_derivation(&exec_index_derivation);
     TRY(catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag));
     enum err err = ERR_OK;
     if (!txn_db_has_checkpoint(engine->db)) {

@@ -287,16 +287,13 @@ prepared__fit(struct task *task, struct sql_session *session, struct prepared *p
     const struct datum *params, struct arena *arena, struct diag *diag)
 {
     const struct plan *plan = prepared->planned->plan;
-    if (plan->fit_count == 0 || plan_fits(plan, task, arena, &session->env, params)) {
+    if (plan->fit_count + plan->pin_count == 0 ||
+        plan_fits(plan, task, arena, &session->env, params)) {
         return ERR_OK;
     }
-    struct catalog *catalog = NULL;
+    /* The same picture: with another the locks might have to be others. */
+    struct catalog *catalog = catalog_hold(prepared->planned->catalog);
     struct planned *made = NULL;
-    TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-    if (catalog != prepared->planned->catalog) {
-        catalog_release(catalog); /* its tables' locks may be others: the next time */
-        return ERR_OK;
-    }
     TRY(make_plan(task, session, catalog, prepared->statement->body, prepared->text,
         prepared->param_types, prepared->param_count, prepared->param_count, params, &made, diag));
     planned__release(prepared->planned);

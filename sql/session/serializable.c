@@ -110,7 +110,7 @@ add_key(struct buffer *to, struct eval *eval, const struct relation *relation,
     while (index != NULL && decoded && count < index->column_count && rest->size > 0) {
         struct datum value;
         struct diag ignored;
-        oid_t type = relation->columns[index->columns[count]].type;
+        oid_t type = index_column_type(relation, index, count);
         decoded =
             key_decode(eval->arena, rest, type, index->flags[count], &value, &ignored) == ERR_OK;
         if (!decoded) {

@@ -461,8 +461,6 @@ static const char *
 unsupported_name(const struct ast_node *node)
 {
     switch (node->kind) {
-    case AST_REINDEX:
-        return "REINDEX";
     case AST_CLUSTER:
         return "CLUSTER";
     case AST_GRANT:

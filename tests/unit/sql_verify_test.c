@@ -82,12 +82,11 @@ insert(struct fixture *f, const struct relation *relation, int32_t id)
         f->task, f->txn, relation->tree, bytes_of(&key), bytes_of(&bytes), NULL, NULL, &diag));
     for (uint16_t i = 0; i < relation->index_count; i++) {
         const struct index *index = &relation->indexes[i];
-        struct slice value;
+        struct slice key_of_entry, value;
         if (!index->primary) {
             entry.size = 0;
-            index_entry(relation, index, values, bytes_of(&key), &entry, &value);
-            OK(txn_insert(
-                f->task, f->txn, index->tree, bytes_of(&entry), value, NULL, NULL, &diag));
+            index_entry(relation, index, values, bytes_of(&key), &entry, &key_of_entry, &value);
+            OK(txn_insert(f->task, f->txn, index->tree, key_of_entry, value, NULL, NULL, &diag));
         }
     }
     buffer_destroy(&key);
