@@ -48,8 +48,11 @@ isolation-matrix: test-deps build
 bench-bulk: test-deps build
 	@bench/bulk.py
 
-# Throughput beside checkpoints by the second, in memory and larger than memory; P6 and 4 GiB at length.
+# Recovery and size on disk beside PostgreSQL; throughput beside checkpoints by the second, in memory
+# and larger than memory; P6 and 4 GiB at length.
 bench-storage: test-deps build
+	@bench/recovery.py
+	@bench/size.py
 	@bench/checkpoint_series.py --seconds 120
 	@bench/checkpoint_series.py --seconds 120 --cache 64MB --scale 20
 	@tests/system/bloat.py --long

@@ -12,19 +12,12 @@ answer, and seconds of processor time the server took (the machine may be shared
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-sys.path.insert(0, os.path.join(ROOT, "bench"))
-import pgwire
-import postgres
-from pgbench import cpu_seconds, memory_mib
-from server import Server
+from common import Server, cpu_seconds, medians, memory_mib, pgwire, postgres, skipped, tell
 
 CREATE = """drop table if exists bulk;
 create table bulk (id int primary key, k int, c char(120), d char(60))"""
@@ -114,9 +107,7 @@ def table(engines, options):
              "|---|--:|--:|--:|--:|--:|--:|"]
     theirs, ours = engines["postgres"], engines["tusk"]
     for name in ours.times:
-        cells = [[statistics.median(run[i] for run in engine.times[name]) for i in range(2)]
-                 for engine in (theirs, ours)]
-        (a, x), (b, y) = cells
+        (a, x), (b, y) = (medians(engine.times[name], 2) for engine in (theirs, ours))
         lines.append(f"| {name} | {a:.2f} | {b:.2f} | **{b / a:.2f}** | {x:.2f} | {y:.2f} | "
                      f"{y / x if x else float('nan'):.2f} |")
     lines += ["", f"{options.rows:,} rows, work_mem {options.work_mem}, medians of {options.rounds} "
@@ -135,8 +126,7 @@ def main():
     parser.add_argument("--engine", help="only this one")
     parser.add_argument("--output", help="write the table there too")
     options = parser.parse_args()
-    if not postgres.INSTALLED:
-        print("skipped: PostgreSQL 15 is not installed")
+    if skipped():
         return 0
     folder = tempfile.mkdtemp(prefix="tusk_bulk_")
     path = os.path.join(folder, "rows")
@@ -170,11 +160,7 @@ def main():
             server.__exit__()
         shutil.rmtree(folder, ignore_errors=True)
     if len(engines) == 2:
-        text = table(engines, options)
-        print("\n" + text)
-        if options.output:
-            with open(options.output, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
+        tell(table(engines, options), options.output)
     return 0
 
 

@@ -12,16 +12,11 @@ keys that two would get). Durability, cache and turns are as in pgbench.py.
 import argparse
 import os
 import shutil
-import statistics
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-sys.path.insert(0, os.path.join(ROOT, "bench"))
-import postgres
+from common import Server, medians, postgres, skipped, tell
 from pgbench import Engine
-from server import Server
 
 RANGE = 99  # sysbench's range_size, less one
 GROUPS = "-".join(["68487932199"] * 9)
@@ -84,8 +79,7 @@ def table(cells, options):
              "| CPU µs/tx Tusk | ratio | p99 ms PostgreSQL | p99 ms Tusk |",
              "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
     for (script, clients), runs in cells.items():
-        theirs, ours = ([statistics.median(run[i] for run in runs[name]) for i in range(3)]
-                        for name in ("postgres", "tusk"))
+        theirs, ours = (medians(runs[name], 3) for name in ("postgres", "tusk"))
         lines.append(f"| {script} | {clients} | {theirs[0]:,.0f} | {ours[0]:,.0f} | "
                      f"**{ours[0] / theirs[0]:.2f}** | {theirs[1]:.0f} | {ours[1]:.0f} | "
                      f"{ours[1] / theirs[1]:.2f} | {theirs[2]:.2f} | {ours[2]:.2f} |")
@@ -106,8 +100,7 @@ def main():
     parser.add_argument("--build", default="release")
     parser.add_argument("--output", help="write the table there too")
     options = parser.parse_args()
-    if not postgres.INSTALLED:
-        print("skipped: PostgreSQL 15 and pgbench are not installed")
+    if skipped():
         return 0
     folder = tempfile.mkdtemp(prefix="tusk_oltp_")
     cells = {}
@@ -142,11 +135,7 @@ def main():
                 raise RuntimeError(f"rows were lost: {counts}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    text = table(cells, options)
-    print("\n" + text)
-    if options.output:
-        with open(options.output, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+    tell(table(cells, options), options.output)
     return 0
 
 

@@ -15,66 +15,15 @@ import glob
 import os
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-import pgwire
-import postgres
-from server import Server
+from common import Server, cpu_seconds, medians, memory_mib, pgwire, postgres, skipped, tell
 
-TICKS = os.sysconf("SC_CLK_TCK")
 SUMS = (("abalance", "accounts"), ("bbalance", "branches"), ("tbalance", "tellers"),
         ("delta", "history"))
-
-
-def processes(pid):
-    """The server's first process and all below it."""
-    children = {}
-    for path in glob.glob("/proc/[0-9]*/stat"):
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                text = file.read()
-        except OSError:
-            continue
-        # The name in parentheses may hold anything.
-        children.setdefault(int(text.rsplit(")", 1)[1].split()[1]), []).append(int(text.split()[0]))
-    found, todo = [], [pid]
-    while todo:
-        one = todo.pop()
-        found.append(one)
-        todo += children.get(one, [])
-    return found
-
-
-def cpu_seconds(pid):
-    """Of the living, and of the ended that were waited for (backends of earlier connections)."""
-    total = 0
-    for one in processes(pid):
-        try:
-            with open(f"/proc/{one}/stat", encoding="utf-8", errors="replace") as file:
-                fields = file.read().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        total += int(fields[11]) + int(fields[12])
-        if one == pid:
-            total += int(fields[13]) + int(fields[14])
-    return total / TICKS
-
-
-def memory_mib(pid):
-    total = 0
-    for one in processes(pid):
-        try:
-            with open(f"/proc/{one}/smaps_rollup", encoding="utf-8") as file:
-                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
-        except (OSError, StopIteration):
-            continue
-    return total / 1024
 
 
 class Engine:
@@ -144,8 +93,7 @@ def table(cells, options):
              "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
     behind = []
     for (script, protocol, clients), runs in cells.items():
-        theirs, ours = ([statistics.median(run[i] for run in runs[name] if run[i] is not None)
-                         for i in range(4)] for name in ("postgres", "tusk"))
+        theirs, ours = (medians(runs[name], 4) for name in ("postgres", "tusk"))
         ratio = ours[0] / theirs[0]
         if ratio < 1:
             behind.append(f"{script} {protocol} {clients}: {ratio:.2f}")
@@ -173,8 +121,7 @@ def main():
     options = parser.parse_args()
     if options.short:
         options.seconds, options.rounds = 3, 1
-    if not postgres.INSTALLED:
-        print("skipped: PostgreSQL 15 and pgbench are not installed")
+    if skipped():
         return 0
     folder = tempfile.mkdtemp(prefix="tusk_bench_")
     try:
@@ -203,11 +150,7 @@ def main():
                 check_sums(engine)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    text = table(cells, options)
-    print("\n" + text)
-    if options.output:
-        with open(options.output, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+    tell(table(cells, options), options.output)
     return 0
 
 

@@ -17,11 +17,7 @@ import subprocess
 import sys
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-import pgwire
-import postgres
-from server import Server
+from common import Server, pgwire, postgres, tell
 
 NEVER = {"max_wal_size": "100GB", "checkpoint_timeout": "1d", "shared_buffers": "1GB"}
 
@@ -144,11 +140,7 @@ def main():
     for workers, rate in changes(options).items():
         lines.append(f"Small rows, {workers} worker(s): {rate[0] / 1e6:.2f} million changes a second,"
                      f" {rate[1] / 1e6:.2f} million a second of processor time.")
-    text = "\n".join(lines)
-    print(text)
-    if options.output:
-        with open(options.output, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+    tell("\n".join(lines), options.output)
 
 
 if __name__ == "__main__":

@@ -32,13 +32,7 @@ import threading
 import time
 from collections import defaultdict
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-sys.path.insert(0, os.path.join(ROOT, "bench"))
-import pgbench
-import pgwire
-import postgres
-from server import Server
+from common import ROOT, Server, cpu_seconds, pgwire, postgres, tell
 
 CUSTOMERS = 1000
 HOT = 50
@@ -262,7 +256,7 @@ class Engine:
                 file.write(script)
             files += ["-f", f"{path}@{weight}"]
         errors = os.path.join(folder, "errors")
-        before = pgbench.cpu_seconds(self.pid)
+        before = cpu_seconds(self.pid)
         with open(errors, "w", encoding="utf-8") as file:
             done = subprocess.run(
                 [f"{postgres.BIN}/pgbench", "-n", "-M", "prepared" if "gset" not in str(scripts) else
@@ -272,7 +266,7 @@ class Engine:
                 stdout=subprocess.PIPE, stderr=file, text=True, check=False,
                 env={**os.environ, "PGOPTIONS": f"-c default_transaction_isolation={LEVELS[level]}"})
         time.sleep(0.3)
-        used = pgbench.cpu_seconds(self.pid) - before
+        used = cpu_seconds(self.pid) - before
         rw = ww = other = 0
         with open(errors, encoding="utf-8") as file:
             text = file.read()
@@ -521,13 +515,10 @@ def main():
                     graphs.append((engine.name, clients, *smallbank(engine, clients, options.seconds * 2)))
                     print(f"SmallBank with a memory, {graphs[-1]}", flush=True)
     text = tables(cells, cost, hot, graphs, counts, options)
-    print("\n" + text)
     if options.document:
         document(f"`bench/serializable.py --seconds {options.seconds} --rounds {options.rounds}`, "
                  f"{time.strftime('%Y-%m-%d')}\n\n" + text)
-    if options.output:
-        with open(options.output, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+    tell(text, options.output)
     return 0
 
 

@@ -13,11 +13,7 @@ import random
 import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-import pgwire
-import postgres
-from server import Server
+from common import Server, pgwire, postgres
 
 
 def pgbench_tables(port, options):

@@ -19,14 +19,8 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
-sys.path.insert(0, os.path.join(ROOT, "bench"))
-import pgwire
-import postgres
 import tpch_data
-from pgbench import cpu_seconds
-from server import Server
+from common import Server, cpu_seconds, pgwire, postgres, skipped, tell
 
 LITTLE = 0.02  # seconds: of less, twice as slow is not noticed
 
@@ -106,8 +100,7 @@ def main():
     parser.add_argument("--explain", action="store_true", help="print each plan after its run")
     parser.add_argument("--output", help="write the table there too")
     options = parser.parse_args()
-    if not postgres.INSTALLED:
-        print("skipped: PostgreSQL 15 is not installed")
+    if skipped():
         return 0
     queries = tpch_data.queries(options.scale)
     if options.only:
@@ -149,12 +142,8 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     if len(engines) == 2:
         lines, quick = table(engines, options)
-        text = "\n".join(lines)
-        print("\n" + text)
+        tell("\n".join(lines), options.output)
         good = good and quick
-        if options.output:
-            with open(options.output, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
     return 0 if good else 1
 
 

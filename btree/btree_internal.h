@@ -43,6 +43,8 @@
  *       and every snapshot sees it, or its running form is saved. One that is `placed` stays.
  *   B14. `dirty` and `pending` outlive memory: a page that leaves takes them along as its
  *       run_epoch, and gets them back from it.
+ *   B15. Whoever names an image says which: beside its extent stands its checksum. An older image
+ *       of the same page at the same place, sound in itself, is what a lost write leaves.
  *
  * Latch order: gate (as a split) - page latches, a child before its parent, left before right, at
  * most a page and its newborn siblings at once - frames_latch - latches of space; trees_latch and
@@ -127,6 +129,7 @@ struct map_entry {
     bool placed;        /* its image is rendered but not yet written (B13) */
     uint32_t run_crc;   /* of the running form */
     uint32_t run_epoch; /* not in memory: 0, or changed since its image, in this epoch (B14) */
+    uint32_t check;     /* of its image (B15) */
     uint64_t run;       /* its running form: place in the run file, from 1; 0: none */
     uint64_t extent;    /* its image: first block << 16 | blocks; 0: none */
 };
@@ -156,6 +159,7 @@ struct capture {
 struct image {
     uint64_t page_id;
     uint32_t size;
+    uint32_t check;
     uint8_t bytes[];
 };
 
@@ -496,6 +500,8 @@ enum err image__render(struct task *task, struct btree *store, const struct page
  * the next page (its id is `right_id` of this call) from there. `right_id` 0: there is no next
  * page; what does not fit is a fault. image__fits tells beforehand. */
 bool image__fits(const uint8_t *raw, size_t raw_size, size_t at);
+/* What tells this image from any other (B15), of one that image__decode took. */
+uint32_t image__check(const uint8_t *bytes);
 uint8_t *image__decode(
     const uint8_t *bytes, size_t size, uint64_t page_id, size_t *raw_size, const char **fault);
 const char *image__fill(const uint8_t *raw, size_t raw_size, size_t *at, struct page *page,

@@ -26,9 +26,10 @@
 
 enum {
     BATCH_SIZE = 1024 * 1024,
-    SYNC_SIZE = 32 * BATCH_SIZE, /* written at most before a sync: no long one at the end */
-    PIECE_BLOCKS = 64,           /* holes of this size are looked for first */
-    HOLES_SHARE = 5,             /* more than one block in so many is free: use small ones too */
+    SYNC_SIZE = 8 * BATCH_SIZE, /* written at most before a sync: the log's writes do not queue
+                                   long behind it */
+    PIECE_BLOCKS = 64,          /* holes of this size are looked for first */
+    HOLES_SHARE = 5,            /* more than one block in so many is free: use small ones too */
     MOVES_AT_ONCE = 64,
     PAUSE_US = 10 * 1000,
     REPORT_US = 10 * 1000 * 1000,
@@ -36,6 +37,7 @@ enum {
 
 struct placed {
     uint64_t page_id, new_extent;
+    uint32_t check;
 };
 
 struct run {
@@ -174,6 +176,7 @@ apply_batch(struct run *run)
         }
         add_old(run, entry->extent);
         entry->extent = placed->new_extent;
+        entry->check = placed->check;
         entry->placed = false;
         atomic_store(&chunk->dirty, true);
     }
@@ -322,8 +325,8 @@ place(struct task *task, struct run *run, struct image *image)
         run->placed = mem_realloc(run->placed, run->placed_capacity * sizeof *run->placed);
     }
     atomic_fetch_add_explicit(&run->store->checkpoint_done, 1, memory_order_relaxed);
-    run->placed[run->placed_count++] =
-        (struct placed){.page_id = image->page_id, .new_extent = image->size / BLOCK_SIZE};
+    run->placed[run->placed_count++] = (struct placed){
+        .page_id = image->page_id, .new_extent = image->size / BLOCK_SIZE, .check = image->check};
     buffer_add(&run->batch, image->bytes, image->size);
     mem_free(image);
     /* Pages wait in memory for this (B13): not too many. */
@@ -587,17 +590,18 @@ write_chunks(struct task *task, struct run *run, uint64_t next_page_id, struct b
         struct map_chunk *chunk = atomic_load(&store->map[number]);
         struct directory_entry entry = {0};
         if (chunk != NULL) {
-            uint64_t extents[MAP_CHUNK_ENTRIES];
+            struct stored_chunk stored;
             bool dirty = atomic_exchange(&chunk->dirty, false);
             latch_acquire(&store->frames_latch);
             for (uint32_t i = 0; i < MAP_CHUNK_ENTRIES; i++) {
-                extents[i] = chunk->entries[i].extent;
+                stored.extents[i] = chunk->entries[i].extent;
+                stored.checks[i] = chunk->entries[i].check;
             }
             latch_release(&store->frames_latch);
             if (dirty || chunk->extent == 0) {
                 uint64_t extent = 0;
                 enum err err =
-                    write_extent(task, store, extents, sizeof extents, &extent, run->diag);
+                    write_extent(task, store, &stored, sizeof stored, &extent, run->diag);
                 if (err != ERR_OK) {
                     atomic_store(&chunk->dirty, true);
                     return err;
@@ -606,7 +610,7 @@ write_chunks(struct task *task, struct run *run, uint64_t next_page_id, struct b
                 chunk->extent = extent;
             }
             entry.extent = chunk->extent;
-            entry.crc = crc32c(CRC32C_INIT, extents, sizeof extents);
+            entry.crc = crc32c(CRC32C_INIT, &stored, sizeof stored);
         }
         buffer_add(directory, &entry, sizeof entry);
     }

@@ -43,6 +43,7 @@ struct eviction {
     uint32_t freed; /* so far */
     uint32_t count; /* about to be written */
     struct victim victims[BATCH];
+    struct world_part parts[BATCH];
     struct page *pages; /* BATCH of them */
 };
 
@@ -312,30 +313,31 @@ sweep(struct task *task, struct btree *store)
 /* ---- writing -----------------------------------------------------------------------------------
  */
 
-/* Sets the victims' places, or leaves `run` 0 of those that found none. */
+/* Sets the victims' places: all, or on an error 0. */
 static enum err
 write_victims(struct task *task, struct btree *store, struct diag *diag)
 {
     struct eviction *eviction = store->eviction;
-    enum err err = ERR_OK;
     uint32_t at = 0;
     for (uint32_t i = 0; i < eviction->count; i++) {
-        eviction->victims[i].run = 0;
         eviction->victims[i].crc = crc32c(CRC32C_INIT, &eviction->pages[i], sizeof(struct page));
     }
-    while (at < eviction->count && err == ERR_OK) {
+    unsigned parts = 0;
+    while (at < eviction->count) {
         uint32_t got = 0;
         uint64_t first = space__allocate_some(&store->run_space, eviction->count - at, &got);
-        err = world_file_write(task, store->run_file, first * BTREE_PAGE_SIZE, &eviction->pages[at],
-            got * sizeof(struct page), diag);
+        eviction->parts[parts++] = (struct world_part){.offset = first * BTREE_PAGE_SIZE,
+            .bytes = &eviction->pages[at],
+            .size = got * sizeof(struct page)};
         for (uint32_t i = 0; i < got; i++) {
-            if (err == ERR_OK) {
-                eviction->victims[at + i].run = first + i + 1;
-            } else {
-                space__free_unit(&store->run_space, first + i);
-            }
+            eviction->victims[at + i].run = first + i + 1;
         }
         at += got;
+    }
+    enum err err = world_file_write_parts(task, store->run_file, eviction->parts, parts, diag);
+    for (uint32_t i = 0; i < eviction->count && err != ERR_OK; i++) {
+        space__free_unit(&store->run_space, eviction->victims[i].run - 1);
+        eviction->victims[i].run = 0;
     }
     return err;
 }

@@ -151,7 +151,8 @@ compress(const struct buffer *raw, uint64_t page_id)
     store_le64(image->bytes + 8, page_id);
     store_le32(image->bytes + 16, (uint32_t)raw->size);
     store_le32(image->bytes + 20, (uint32_t)content);
-    store_le32(image->bytes + 4, crc32c(CRC32C_INIT, image->bytes + 8, IMAGE_HEAD - 8 + content));
+    image->check = crc32c(CRC32C_INIT, image->bytes + 8, IMAGE_HEAD - 8 + content);
+    store_le32(image->bytes + 4, image->check);
     size_t size = IMAGE_HEAD + content;
     size_t padded = (size + BLOCK_SIZE - 1) / BLOCK_SIZE * BLOCK_SIZE;
     memset(image->bytes + size, 0, padded - size);
@@ -211,6 +212,12 @@ image__decode(
         return NULL;
     }
     return raw;
+}
+
+uint32_t
+image__check(const uint8_t *bytes)
+{
+    return load_le32(bytes + 4);
 }
 
 struct raw_page {

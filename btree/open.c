@@ -76,11 +76,13 @@ load_chunk(struct task *task, struct btree *store, uint64_t number,
     chunk->extent = entry->extent;
     TRY(claim(store, entry->extent, diag));
     uint8_t *bytes = NULL;
-    enum err err = read_extent(task, store, entry->extent, MAP_CHUNK_ENTRIES * sizeof(uint64_t),
-        entry->crc, "mapping table", &bytes, diag);
+    enum err err = read_extent(task, store, entry->extent, sizeof(struct stored_chunk), entry->crc,
+        "mapping table", &bytes, diag);
+    const struct stored_chunk *stored = (const struct stored_chunk *)(const void *)bytes;
     for (uint32_t i = 0; err == ERR_OK && i < MAP_CHUNK_ENTRIES; i++) {
-        uint64_t extent = load_le64(bytes + i * sizeof extent);
+        uint64_t extent = stored->extents[i];
         chunk->entries[i].extent = extent;
+        chunk->entries[i].check = stored->checks[i];
         chunk->entries[i].used = extent != 0;
         if (extent != 0) {
             err = claim(store, extent, diag);

@@ -153,13 +153,13 @@ store__gate_leave(struct btree *store)
 /* ---- loading -----------------------------------------------------------------------------------
  */
 
-/* Read an extent and decode it: a heap buffer, to be freed by the caller. */
+/* Read an entry's image and decode it: a heap buffer, to be freed by the caller. */
 static enum err
-read_image(struct task *task, struct btree *store, uint64_t page_id, uint64_t extent, uint8_t **raw,
-    size_t *raw_size, struct diag *diag)
+read_image(struct task *task, struct btree *store, uint64_t page_id, const struct map_entry *entry,
+    uint8_t **raw, size_t *raw_size, struct diag *diag)
 {
-    size_t size = (size_t)(extent & 0xFFFF) * BLOCK_SIZE;
-    uint64_t offset = (extent >> 16) * BLOCK_SIZE;
+    size_t size = (size_t)(entry->extent & 0xFFFF) * BLOCK_SIZE;
+    uint64_t offset = (entry->extent >> 16) * BLOCK_SIZE;
     uint8_t *bytes = mem_alloc_aligned(BLOCK_SIZE, size);
     size_t got = 0;
     *raw = NULL;
@@ -168,6 +168,11 @@ read_image(struct task *task, struct btree *store, uint64_t page_id, uint64_t ex
         const char *fault = "unexpected end of file";
         if (got == size) {
             *raw = image__decode(bytes, size, page_id, raw_size, &fault);
+        }
+        if (*raw != NULL && image__check(bytes) != entry->check) { /* B15 */
+            fault = "another version of the page; a write was lost";
+            mem_free(*raw);
+            *raw = NULL;
         }
         if (*raw == NULL) {
             err = diag_set(diag, ERR_CORRUPT, "invalid page %llu at offset %llu of file \"%s\": %s",
@@ -237,7 +242,7 @@ read_pages(struct task *task, struct btree *store, uint64_t page_id, const struc
     }
     uint8_t *raw = NULL;
     size_t raw_size = 0;
-    TRY(read_image(task, store, page_id, entry->extent, &raw, &raw_size, diag));
+    TRY(read_image(task, store, page_id, entry, &raw, &raw_size, diag));
     enum err err = fill_pages(store, page_id, raw, raw_size, loaded, diag);
     mem_free(raw);
     return err;

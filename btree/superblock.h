@@ -10,7 +10,7 @@
 #include "btree/btree_internal.h"
 
 enum {
-    SUPERBLOCK_VERSION = 1,
+    SUPERBLOCK_VERSION = 2,
     SUPERBLOCK_BLOCKS = 2,
 };
 
@@ -32,11 +32,18 @@ struct superblock {
 _Static_assert(sizeof(struct superblock) == BLOCK_SIZE, "one block");
 
 struct directory_entry {
-    uint64_t extent; /* of a mapping chunk: MAP_CHUNK_ENTRIES extents of 8 bytes; 0: all zero */
+    uint64_t extent; /* of a mapping chunk (struct stored_chunk); 0: all zero */
     uint32_t crc;
     uint32_t zero;
 };
 _Static_assert(sizeof(struct directory_entry) == 16, "on disk");
+
+/* Of MAP_CHUNK_ENTRIES pages: their images, and which these are (B15). */
+struct stored_chunk {
+    uint64_t extents[MAP_CHUNK_ENTRIES];
+    uint32_t checks[MAP_CHUNK_ENTRIES];
+};
+_Static_assert(sizeof(struct stored_chunk) == (size_t)12 * MAP_CHUNK_ENTRIES, "on disk");
 
 struct tree_entry {
     uint64_t tree, root;

@@ -10,7 +10,7 @@
 enum {
     RETRY_US = 10000000, /* after a checkpoint that failed */
 };
-#define PACE 0.5 /* of the way to the next checkpoint */
+#define PACE 0.8 /* of the way to the next checkpoint */
 
 enum err
 checkpoint__version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,

@@ -32,14 +32,14 @@ enum {
     SLOTS_MAX = TXN_SESSIONS_MAX,
     SLOT_CHECKPOINT = 0, /* the checkpointer's own */
 
-    UNDO_BLOCK_FIRST = 1024,
+    UNDO_BLOCK_FIRST = 512,
     UNDO_BLOCK_MAX = 16 * 1024,
     UNDO_OFFSET_BITS = 11, /* of a handle: offset in the block / 8 */
     UNDO_CHUNK_BITS = 12,
     UNDO_CHUNK_BLOCKS = 1 << UNDO_CHUNK_BITS,
     UNDO_CHUNKS = 1 << 16,
     UNDO_SEGMENT_SIZE = 1024 * 1024, /* of the file: written at once */
-    SPARE_BLOCKS_MAX = 32,
+    SPARE_BLOCKS_MAX = 64,
     PURGE_THRESHOLD = 16, /* retired transactions before a commit sweeps, at least */
     PURGE_SLICE = 48,     /* how many it takes at most */
     PURGE_INLINE_WORK = 64,

@@ -332,6 +332,7 @@ const struct backend os_backend = {
     .file_close = os__file_close,
     .file_read = os__file_read,
     .file_write = os__file_write,
+    .file_write_parts = os__file_write_parts,
     .file_sync = os__file_sync,
     .file_size = os__file_size,
     .file_truncate = os__file_truncate,

@@ -5,7 +5,8 @@
  * while is done in place. The hand-over costs as much as half such a write (two threads wake up),
  * and with nobody else at work here it would gain nothing. One busy client's commits take this way.
  *
- * A write to a temporary file, too: it goes into the page cache.
+ * A write to a temporary file, too: it goes into the page cache. And a short read of what is there
+ * already (RWF_NOWAIT says whether it is), whoever else is at work here.
  *
  * A durable file is opened with O_DIRECT and written with RWF_DSYNC: one system call a commit, no
  * page cache. Where the file system has no O_DIRECT (tmpfs), it is a plain write and fdatasync.
@@ -38,6 +39,7 @@ enum operation {
     OP_OPEN,
     OP_READ,
     OP_WRITE,
+    OP_WRITE_PARTS,
     OP_SYNC,
     OP_SIZE,
     OP_TRUNCATE,
@@ -63,7 +65,8 @@ struct call {
     uint64_t offset;
     void *to;
     const void *from;
-    size_t size;
+    const struct world_part *parts;
+    size_t size; /* bytes, or parts */
     uint64_t result;
     int error; /* errno, 0: fine */
 };
@@ -140,16 +143,24 @@ do_read(struct call *call)
     return 0;
 }
 
-static int
-do_write(struct call *call)
+/* False: not all of it is in the page cache. */
+static bool
+read_cached(struct call *call)
 {
-    const struct os_file *file = call->file;
+    struct iovec part = {.iov_base = call->to, .iov_len = call->size};
+    call->result = call->size;
+    return preadv2(call->file->fd, &part, 1, (off_t)call->offset, RWF_NOWAIT) ==
+           (ssize_t)call->size;
+}
+
+static int
+do_write(const struct os_file *file, uint64_t offset, const void *from, size_t size)
+{
     size_t done = 0;
-    while (done < call->size) {
-        struct iovec part = {
-            .iov_base = (uint8_t *)(uintptr_t)call->from + done, .iov_len = call->size - done};
-        ssize_t put = pwritev2(
-            file->fd, &part, 1, (off_t)(call->offset + done), file->durable ? RWF_DSYNC : 0);
+    while (done < size) {
+        struct iovec part = {.iov_base = (uint8_t *)(uintptr_t)from + done, .iov_len = size - done};
+        ssize_t put =
+            pwritev2(file->fd, &part, 1, (off_t)(offset + done), file->durable ? RWF_DSYNC : 0);
         if (put < 0 && errno == EINTR) {
             continue;
         }
@@ -159,6 +170,17 @@ do_write(struct call *call)
         done += (size_t)put;
     }
     return 0;
+}
+
+static int
+do_write_parts(const struct call *call)
+{
+    int error = 0;
+    for (size_t i = 0; i < call->size && error == 0; i++) {
+        const struct world_part *part = &call->parts[i];
+        error = do_write(call->file, part->offset, part->bytes, part->size);
+    }
+    return error;
 }
 
 static int
@@ -261,7 +283,10 @@ run_call(void *arg)
         call->error = do_read(call);
         break;
     case OP_WRITE:
-        call->error = do_write(call);
+        call->error = do_write(call->file, call->offset, call->from, call->size);
+        break;
+    case OP_WRITE_PARTS:
+        call->error = do_write_parts(call);
         break;
     case OP_SYNC:
         call->error = fdatasync(call->file->fd) == 0 ? 0 : errno;
@@ -349,6 +374,12 @@ os__file_close(struct task *task, struct world_file *file)
 static int
 run(struct task *task, struct call *call)
 {
+    if (call->operation == OP_READ && call->size <= IN_PLACE_SIZE_MAX && !call->file->direct) {
+        ASSERT(latches_held() == 0); /* as if it slept */
+        if (read_cached(call)) {
+            return 0;
+        }
+    }
     bool is_short =
         call->size <= IN_PLACE_SIZE_MAX &&
         (call->operation == OP_READ ||
@@ -391,6 +422,17 @@ os__file_write(struct task *task, struct world_file *file, uint64_t offset, cons
     if (error == EIO && own->durable) {
         os__die(task_world(task), "write and sync", file->path, error);
     }
+    return error == 0 ? ERR_OK : words(diag, "write to file", file->path, error);
+}
+
+enum err
+os__file_write_parts(struct task *task, struct world_file *file, const struct world_part *parts,
+    unsigned count, struct diag *diag)
+{
+    struct os_file *own = os_file_of(file);
+    ASSERT(!own->durable);
+    struct call call = {.operation = OP_WRITE_PARTS, .file = own, .parts = parts, .size = count};
+    int error = run(task, &call);
     return error == 0 ? ERR_OK : words(diag, "write to file", file->path, error);
 }
 

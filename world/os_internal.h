@@ -53,6 +53,8 @@ enum err os__file_read(struct task *task, struct world_file *file, uint64_t offs
     size_t size, size_t *size_read, struct diag *diag);
 enum err os__file_write(struct task *task, struct world_file *file, uint64_t offset,
     const void *bytes, size_t size, struct diag *diag);
+enum err os__file_write_parts(struct task *task, struct world_file *file,
+    const struct world_part *parts, unsigned count, struct diag *diag);
 void os__file_sync(struct task *task, struct world_file *file);
 enum err os__file_size(
     struct task *task, struct world_file *file, uint64_t *size, struct diag *diag);

@@ -204,6 +204,7 @@ static const struct backend sim_backend = {
     .file_close = sim__file_close,
     .file_read = sim__file_read,
     .file_write = sim__file_write,
+    .file_write_parts = sim__file_write_parts,
     .file_sync = sim__file_sync,
     .file_size = sim__file_size,
     .file_truncate = sim__file_truncate,

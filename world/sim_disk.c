@@ -282,14 +282,16 @@ sim__inode_resize(struct sim_world *sim, struct sim_inode *inode, uint64_t size)
 }
 
 bool
-sim__inode_write(
-    struct sim_world *sim, struct sim_inode *inode, uint64_t offset, const void *bytes, size_t size)
+sim__inode_write(struct sim_world *sim, struct sim_inode *inode, uint64_t offset, const void *bytes,
+    size_t size, bool lost)
 {
     if (offset + size > inode->bytes.size && !sim__inode_resize(sim, inode, offset + size)) {
         return false;
     }
     memcpy(inode->bytes.data + offset, bytes, size);
-    mark_dirty(inode, offset, offset + size);
+    if (!lost) { /* else nobody will bring it to the disk */
+        mark_dirty(inode, offset, offset + size);
+    }
     return true;
 }
 

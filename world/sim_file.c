@@ -237,6 +237,14 @@ is_lie(struct sim_world *sim, uint32_t chance)
     return lie;
 }
 
+static bool
+is_lied_to(const struct sim_world *sim, const char *path)
+{
+    const char *name = sim->options.faults.lie_name;
+    const char *slash = strrchr(path, '/');
+    return name == NULL || strcmp(slash == NULL ? path : slash + 1, name) == 0;
+}
+
 enum err
 sim__file_write(struct task *task, struct world_file *file, uint64_t offset, const void *bytes,
     size_t size, struct diag *diag)
@@ -250,7 +258,8 @@ sim__file_write(struct task *task, struct world_file *file, uint64_t offset, con
         return fail(diag, ERR_IO, "write to file", file->path, "Bad file descriptor");
     }
     bool due = sim__io(task);
-    if (size > 0 && !sim__inode_write(sim, inode, offset, bytes, size)) {
+    bool lost = is_lied_to(sim, file->path) && is_lie(sim, sim->options.faults.write_lost);
+    if (size > 0 && !sim__inode_write(sim, inode, offset, bytes, size, lost)) {
         crash_if(task, due);
         return full(diag, "write to file", file->path);
     }
@@ -265,12 +274,22 @@ sim__file_write(struct task *task, struct world_file *file, uint64_t offset, con
     }
     if (size > 0 && sim__draw(sim, 4) == 0) {
         /* The system may have looked at the caller's bytes only now. */
-        (void)sim__inode_write(sim, inode, offset, bytes, size);
+        (void)sim__inode_write(sim, inode, offset, bytes, size, lost);
     }
     if (durable && !is_lie(sim, sim->options.faults.write_lie)) {
         sim__inode_sync(inode, offset, size);
     } else if (sim__draw(sim, WRITE_BACK_ONE_IN) == 0) {
         sim__inode_write_back(sim, inode);
+    }
+    return ERR_OK;
+}
+
+enum err
+sim__file_write_parts(struct task *task, struct world_file *file, const struct world_part *parts,
+    unsigned count, struct diag *diag)
+{
+    for (unsigned i = 0; i < count; i++) {
+        TRY(sim__file_write(task, file, parts[i].offset, parts[i].bytes, parts[i].size, diag));
     }
     return ERR_OK;
 }
@@ -291,7 +310,7 @@ sim__file_sync(struct task *task, struct world_file *file)
     crash_if(task, sim__io(task));
     sim__pause(task, SIM_FILE_SYNC);
     fail_sync(sim, file->path);
-    if (!is_lie(sim, sim->options.faults.sync_lie)) {
+    if (!is_lied_to(sim, file->path) || !is_lie(sim, sim->options.faults.sync_lie)) {
         sim__inode_sync(sim_file_of(file)->inode, 0, UINT64_MAX);
     }
 }
@@ -339,7 +358,7 @@ sim__file_preallocate(struct task *task, struct world_file *file, uint64_t size,
     }
     if (size > 0) {
         uint8_t *zeroes = mem_zalloc((size_t)size);
-        (void)sim__inode_write(sim, inode, 0, zeroes, (size_t)size);
+        (void)sim__inode_write(sim, inode, 0, zeroes, (size_t)size, false);
         mem_free(zeroes);
     }
     crash_if(task, due);

@@ -108,8 +108,9 @@ size_t sim__parent_size(const char *path);
 
 void sim__inode_release(struct sim_world *sim, struct sim_inode *inode);
 /* Both fail if the disk is full; a write may then have been done in part. */
+/* `lost`: what is written over does not become dirty, and so stays on the disk as it was. */
 bool sim__inode_write(struct sim_world *sim, struct sim_inode *inode, uint64_t offset,
-    const void *bytes, size_t size);
+    const void *bytes, size_t size, bool lost);
 bool sim__inode_resize(struct sim_world *sim, struct sim_inode *inode, uint64_t size);
 /* Make the sectors of a range durable, and the size with them. */
 void sim__inode_sync(struct sim_inode *inode, uint64_t offset, uint64_t size);
@@ -131,6 +132,8 @@ enum err sim__file_read(struct task *task, struct world_file *file, uint64_t off
     size_t size, size_t *size_read, struct diag *diag);
 enum err sim__file_write(struct task *task, struct world_file *file, uint64_t offset,
     const void *bytes, size_t size, struct diag *diag);
+enum err sim__file_write_parts(struct task *task, struct world_file *file,
+    const struct world_part *parts, unsigned count, struct diag *diag);
 void sim__file_sync(struct task *task, struct world_file *file);
 enum err sim__file_size(
     struct task *task, struct world_file *file, uint64_t *size, struct diag *diag);

@@ -130,6 +130,13 @@ world_file_write(struct task *task, struct world_file *file, uint64_t offset, co
     return BACKEND(task)->file_write(task, file, offset, bytes, size, diag);
 }
 
+enum err
+world_file_write_parts(struct task *task, struct world_file *file, const struct world_part *parts,
+    unsigned count, struct diag *diag)
+{
+    return BACKEND(task)->file_write_parts(task, file, parts, count, diag);
+}
+
 void
 world_file_sync(struct task *task, struct world_file *file)
 {

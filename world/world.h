@@ -56,6 +56,9 @@ struct world_sim_faults {
     uint32_t sync_error;  /* ends the process */
     uint32_t write_lie;   /* a durable write or a directory's sync is reported done, and is not */
     uint32_t sync_lie;    /* a file's sync */
+    uint32_t write_lost;  /* a write over what is there never reaches the disk, synced or not */
+    const char *lie_name; /* the last part of the path of the files that the last two are for; NULL:
+                             all */
     uint32_t rot;         /* a read finds a bit of a named file turned over, for good */
     uint32_t slow;        /* an operation takes up to a hundred times as long */
     uint32_t cut;         /* a send breaks its connection; what is under way is lost */
@@ -231,6 +234,14 @@ enum err world_file_read(struct task *task, struct world_file *file, uint64_t of
 /* Writes all, or fails. After a failure any part may have been written. */
 enum err world_file_write(struct task *task, struct world_file *file, uint64_t offset,
     const void *bytes, size_t size, struct diag *diag);
+struct world_part {
+    uint64_t offset;
+    const void *bytes;
+    size_t size;
+};
+/* The same for several places at once, in this order: one hand-over for all. */
+enum err world_file_write_parts(struct task *task, struct world_file *file,
+    const struct world_part *parts, unsigned count, struct diag *diag);
 /* fdatasync. A failure does not return: it logs and ends the process (P7); in the simulator it
  * crashes the simulated node. A failed WORLD_FILE_DURABLE write whose fate is unknown (EIO) too. */
 void world_file_sync(struct task *task, struct world_file *file);

@@ -125,6 +125,8 @@ struct backend {
         size_t size, size_t *size_read, struct diag *diag);
     enum err (*file_write)(struct task *task, struct world_file *file, uint64_t offset,
         const void *bytes, size_t size, struct diag *diag);
+    enum err (*file_write_parts)(struct task *task, struct world_file *file,
+        const struct world_part *parts, unsigned count, struct diag *diag);
     void (*file_sync)(struct task *task, struct world_file *file);
     enum err (*file_size)(
         struct task *task, struct world_file *file, uint64_t *size, struct diag *diag);

@@ -150,6 +150,18 @@ pread(int fd, void *to, size_t size, off_t offset)
     return error != 0 ? refuse(error) : syscall(SYS_pread64, fd, to, size, offset);
 }
 
+/* Only asked whether it is in the page cache: no, so that pread follows. */
+ssize_t
+preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    (void)fd;
+    (void)parts;
+    (void)count;
+    (void)offset;
+    (void)flags;
+    return refuse(EAGAIN);
+}
+
 ssize_t
 pwrite(int fd, const void *from, size_t size, off_t offset)
 {

@@ -6,6 +6,9 @@
  *                                                           small run, K of them, from the I-th
  *     tusk_sim --seconds S --seed N                         as many seeds as the time allows
  *
+ * --disk good, faults, rot, lies or lost: every run has that kind, which otherwise comes from the
+ * seed.
+ *
  * Exit status 0: all good.
  */
 #include <getopt.h>
@@ -25,6 +28,8 @@ enum {
 };
 
 static struct buffer template; /* a database with our tables, by fat or not */
+static const char *const disk_names[] = {"good", "faults", "rot", "lies", "lost"};
+static int disk_wanted = -1; /* index of disk_names */
 
 struct options {
     uint64_t seed, count, at;
@@ -44,7 +49,8 @@ struct course {
         DISK_GOOD,   /* crashes only */
         DISK_FAULTS, /* errors, slowness, failing syncs, no room */
         DISK_ROT,
-        DISK_LIES,
+        DISK_LIES, /* the log's and directories' writes */
+        DISK_LOST, /* writes or syncs of the data file do nothing */
     } disk;
 };
 
@@ -65,10 +71,12 @@ plan_seed(struct course *course, uint64_t seed)
     course->lives = 2 + (unsigned)draw(course, 4);
     course->from_nothing = draw(course, 8) == 0;
     unsigned disk = (unsigned)draw(course, 16);
-    course->disk = disk < 11   ? DISK_GOOD
-                   : disk < 14 ? DISK_FAULTS
-                   : disk < 15 ? DISK_ROT
-                               : DISK_LIES;
+    course->disk = disk < 10   ? DISK_GOOD
+                   : disk < 13 ? DISK_FAULTS
+                   : disk < 14 ? DISK_ROT
+                   : disk < 15 ? DISK_LIES
+                               : DISK_LOST;
+    course->disk = disk_wanted < 0 ? course->disk : (unsigned)disk_wanted;
     struct life *common = &course->common;
     common->fat = draw(course, 4) == 0 ? 200 + (unsigned)draw(course, 1000) : 0;
     common->rows = common->fat == 0 ? 48 : 256; /* then more than the smallest cache holds */
@@ -93,6 +101,10 @@ plan_seed(struct course *course, uint64_t seed)
         .system_user = "sim",
     };
     common->cache_size = caches[draw(course, 4)] << 20;
+    if (course->disk == DISK_LOST) { /* places are used again and again */
+        common->workloads |= SIM_BANK | SIM_ADMIN;
+        common->server.checkpoint_wal_size = 4 << 10;
+    }
     if (!course->from_nothing) {
         common->server.wal_segment_size = 64 << 10; /* the template's */
     }
@@ -120,6 +132,9 @@ plan_faults(struct course *course, struct world_sim_faults *faults)
         faults->rot = 1 + small_chance(course);
     } else if (course->disk == DISK_LIES) {
         faults->write_lie = draw(course, 2) == 0 ? 65536 : 100 + small_chance(course) * 20;
+    } else if (course->disk == DISK_LOST) {
+        *(draw(course, 4) == 0 ? &faults->sync_lie : &faults->write_lost) = 6000;
+        faults->lie_name = "data.tusk";
     }
 }
 
@@ -131,7 +146,7 @@ plan_life(struct course *course, unsigned number)
     life.last = number + 1 == course->lives;
     life.world.quiet = !sim_verbose;
     life.world.disk = slice_of(kept->disk, kept->disk_size);
-    life.steps = 4 + (unsigned)draw(course, 12);
+    life.steps = 4 + (unsigned)draw(course, 12) + (course->disk == DISK_LOST ? 60 : 0);
     life.end = draw(course, 4) == 0 ? WORLD_SIM_KILLED : WORLD_SIM_POWER_CUT;
     if (life.cuts && !life.last) {
         life.world.faults.cut = 200 + small_chance(course);
@@ -143,7 +158,7 @@ plan_life(struct course *course, unsigned number)
     }
     plan_faults(course, &life.world.faults);
     life.faulty = course->disk == DISK_FAULTS;
-    if (course->disk == DISK_ROT || course->disk == DISK_LIES) {
+    if (course->disk == DISK_ROT || course->disk == DISK_LIES || course->disk == DISK_LOST) {
         kept->damaged = true;
         kept->lied = course->disk == DISK_LIES;
     }
@@ -272,8 +287,9 @@ print_command(const struct options *options, uint64_t seed, uint64_t at)
         (void)printf("repeat: %s --points --seed %llu --at %llu --count 1 --verbose\n",
             options->program, (unsigned long long)seed, (unsigned long long)at);
     } else {
-        (void)printf(
-            "repeat: %s --seed %llu --verbose\n", options->program, (unsigned long long)seed);
+        (void)printf("repeat: %s --seed %llu%s%s --verbose\n", options->program,
+            (unsigned long long)seed, disk_wanted < 0 ? "" : " --disk ",
+            disk_wanted < 0 ? "" : disk_names[disk_wanted]);
     }
 }
 
@@ -359,14 +375,26 @@ make_template(void)
     }
 }
 
+static int
+disk_of(const char *name)
+{
+    for (int i = 0; i < (int)(sizeof disk_names / sizeof disk_names[0]); i++) {
+        if (strcmp(name, disk_names[i]) == 0) {
+            return i;
+        }
+    }
+    (void)fprintf(stderr, "no such disk: %s\n", name);
+    exit(2);
+}
+
 static struct options
 parse(int argc, char **argv)
 {
     static const struct option names[] = {{"seed", required_argument, NULL, 's'},
         {"count", required_argument, NULL, 'c'}, {"at", required_argument, NULL, 'a'},
         {"seconds", required_argument, NULL, 't'}, {"once", no_argument, NULL, 'o'},
-        {"points", no_argument, NULL, 'p'}, {"verbose", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0}};
+        {"disk", required_argument, NULL, 'd'}, {"points", no_argument, NULL, 'p'},
+        {"verbose", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
     struct options options = {.seed = 1, .count = 1, .at = 1, .program = argv[0]};
     int option = 0;
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -385,6 +413,9 @@ parse(int argc, char **argv)
             break;
         case 'o':
             options.once = true;
+            break;
+        case 'd':
+            disk_wanted = disk_of(optarg);
             break;
         case 'p':
             options.points = true;

@@ -18,7 +18,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# name, file, words, words instead, seeds within which it must be found
+# name, file, words, words instead, seeds within which it must be found, of which kind of disk
 PLANTS = [
     # A commit is acknowledged before its log is on the disk.
     ("wal", "wal/wal.c",
@@ -28,6 +28,10 @@ PLANTS = [
     ("btree", "btree/superblock.c",
      "        sizeof *block, diag));\n    world_file_sync(task, store->file);",
      "        sizeof *block, diag));", 400),
+    # A page's older image, left by a write that the disk lost, is taken for the one that is named.
+    ("images", "btree/store.c",
+     "if (*raw != NULL && image__check(bytes) != entry->check) {",
+     "if (*raw != NULL && entry->check == 1) {", 1000, "--disk", "lost"),
     # An answer does not wait until what it shows is durable.
     ("txn", "txn/commit.c",
      "if (txn->observed != 0 && txn->observed > wal_durable(txn->db->wal).v) {",
@@ -96,14 +100,14 @@ def main():
     build = os.path.join(ROOT, "build", options.build)
     failed = 0
     plants = [row for row in PLANTS if not options.names or row[0] in options.names]
-    for name, path, old, new, limit in plants:
+    for name, path, old, new, limit, *more in plants:
         with tempfile.TemporaryDirectory(prefix="tusk_planted_") as folder:
             program, words = plant(build, folder, name, path, old, new)
             if program is None:
                 print(f"{name}: could not be planted: {words}")
                 failed += 1
                 continue
-            output = run([program, "--once", "--seed", "1", "--count", str(limit)]).stdout
+            output = run([program, "--once", "--seed", "1", "--count", str(limit), *more]).stdout
         found = re.search(r"seed (\d+) failed: (.*)", output)
         if found:
             print(f"{name} ({path}): found after {found.group(1)} seeds: {found.group(2)[:150]}")

@@ -4,6 +4,7 @@
  *   shapes    keys and values of every size, in every order, come back from a checkpoint
  *   overfull  an image may hold more than a page: versions longer than what replaced them
  *   damage    bytes of the file changed or cut off: an error in words or the same rows, no crash
+ *   lost      older images of the same pages at the same places: noticed (B15)
  *   images    page contents changed under a right checksum: a fault or a page that can be walked
  *   full      a page filled to the last byte comes back as it was
  *   searches  on random bytes stay within the page (AddressSanitizer watches)
@@ -383,6 +384,77 @@ damage(struct task *task)
     mem_free(bytes);
 }
 
+/* ---- lost ------------------------------------------------------------------------------------ */
+
+static void
+put_all(struct task *task, struct btree *store, uint64_t round)
+{
+    uint8_t key[8];
+    uint8_t value[400];
+    for (uint64_t i = 0; i < 2000; i++) {
+        store_be64(key, i);
+        for (size_t at = 0; at < sizeof value; at++) { /* nothing for LZ4 */
+            value[at] = (uint8_t)hash_u64((round << 32) + i * 1000 + at);
+        }
+        put_row(task, store, slice_of(key, 8), slice_of(value, sizeof value));
+    }
+    checkpoint(task, store);
+}
+
+/* Put back what stood in the file before, wherever that is another image of the same page. */
+static void
+lost(struct task *task)
+{
+    enum {
+        ROUNDS = 6,
+        HEAD = 24,
+    };
+    struct diag diag;
+    remove_store();
+    struct btree *store = open_store(task);
+    ASSERT(btree_tree_create(task, store, TREE, &diag) == ERR_OK);
+    uint8_t *files[ROUNDS];
+    size_t sizes[ROUNDS];
+    for (int round = 0; round < ROUNDS; round++) {
+        put_all(task, store, (uint64_t)round);
+        files[round] = read_whole(&sizes[round]);
+    }
+    btree_close(task, store);
+    ASSERT(read_everything(task) == 2000);
+    uint64_t good = everything_read;
+    uint8_t *now = files[ROUNDS - 1];
+    size_t size = sizes[ROUNDS - 1];
+    uint8_t *changed = mem_alloc(size);
+    int older = 0;
+    int noticed = 0;
+    for (int round = 0; round < ROUNDS - 1; round++) {
+        for (size_t at = 0; at + BLOCK_SIZE <= size && at + BLOCK_SIZE <= sizes[round];
+             at += BLOCK_SIZE) {
+            const uint8_t *was = files[round] + at;
+            bool same_page = memcmp(was, "TPG1", 4) == 0 && memcmp(now + at, "TPG1", 4) == 0 &&
+                             memcmp(was + 8, now + at + 8, 8) == 0;
+            size_t image = HEAD + (size_t)load_le32(was + 20);
+            if (!same_page || memcmp(was, now + at, 8) == 0 || at + image > size ||
+                at + image > sizes[round] || older > 200) {
+                continue;
+            }
+            memcpy(changed, now, size);
+            memcpy(changed + at, was, image);
+            write_whole(changed, size);
+            int rows = read_everything(task);
+            ASSERT(rows == -1 || (rows == 2000 && everything_read == good));
+            older++;
+            noticed += rows == -1;
+        }
+    }
+    (void)printf("%d of %d older images noticed, the others are not named\n", noticed, older);
+    ASSERT(noticed > 10);
+    mem_free(changed);
+    for (int round = 0; round < ROUNDS; round++) {
+        mem_free(files[round]);
+    }
+}
+
 /* ---- images and searches ----------------------------------------------------------------------
  */
 
@@ -673,6 +745,8 @@ run(struct task *task, void *arg)
     overfull(task);
     (void)printf("damage\n");
     damage(task);
+    (void)printf("lost\n");
+    lost(task);
     (void)printf("images\n");
     images(task);
     (void)printf("full pages\n");
