@@ -215,6 +215,7 @@ struct query {
     struct sort_item *order;
     uint32_t order_count;
     struct expr *limit, *offset;
+    bool with_ties;
     struct lock_item *locks;
     uint32_t lock_count;
     /* SET */
@@ -509,6 +510,8 @@ enum err bind_check_access(struct binder *binder);
 /* record.c */
 enum err bind_row(
     struct binder *binder, struct scope *scope, const struct ast_row *node, struct expr **expr);
+struct expr *bind_record(struct binder *binder, struct expr *const *values,
+    const char *const *names, uint32_t count, int32_t location);
 struct expr *bind_whole_row(struct binder *binder, struct from_item *item, int32_t location);
 enum err bind_star_row(
     struct binder *binder, struct scope *scope, const struct ast_column *node, struct expr **expr);
@@ -568,6 +571,9 @@ enum err bind_cte(struct binder *binder, struct scope *scope, struct scope *foun
 /* aggregate.c */
 enum err bind_aggregate(struct binder *binder, struct scope *scope, const struct ast_call *call,
     const struct function *function, struct expr **args, uint32_t count, struct expr **expr);
+/* ordered.c: f(..) WITHIN GROUP (ORDER BY ..) */
+enum err bind_within_group(
+    struct binder *binder, struct scope *scope, const struct ast_call *call, struct expr **expr);
 /* window.c: f(..) OVER ..; and the clause WINDOW. */
 enum err bind_window_call(struct binder *binder, struct scope *scope, const struct ast_call *call,
     const struct function *function, struct expr **args, uint32_t count, struct expr **expr);

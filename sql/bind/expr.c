@@ -487,7 +487,7 @@ bind_call(
 {
     int32_t location = call->node.location;
     if (call->within_group) {
-        return bind_unsupported(binder, location, "WITHIN GROUP is");
+        return bind_within_group(binder, scope, call, expr);
     }
     if (call->variadic) {
         return bind_unsupported(binder, location, "VARIADIC in a call is");
@@ -559,6 +559,10 @@ bind_call(
         uint32_t given = count;
         TRY(call_arguments(binder, function, &args, &count));
         return bind_window_call(binder, scope, call, function, args, given, expr);
+    }
+    if ((function->flags & FUNCTION_ORDERED) != 0) {
+        return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE,
+            "WITHIN GROUP is required for ordered-set aggregate %s", call->name);
     }
     if ((function->flags & FUNCTION_AGGREGATE) != 0) {
         if (count == 0 && !call->star) {

@@ -26,6 +26,13 @@ build(struct binder *binder, const char *function_name, struct expr *const *valu
     return expr_call(binder, function, NULL, args, 3 * count, location);
 }
 
+struct expr *
+bind_record(struct binder *binder, struct expr *const *values, const char *const *names,
+    uint32_t count, int32_t location)
+{
+    return build(binder, "record_build", values, names, count, location);
+}
+
 /* Of a record made here: how many fields it has; 0: made elsewhere. */
 static uint32_t
 field_count(const struct expr *record)

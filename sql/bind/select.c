@@ -568,8 +568,10 @@ static enum err
 bind_limit(struct binder *binder, struct scope *scope, struct query *query,
     const struct ast_select *select)
 {
-    if (select->limit_with_ties) {
-        return bind_unsupported(binder, select->node.location, "WITH TIES is");
+    query->with_ties = select->limit_with_ties;
+    if (query->with_ties && ast_list_count(select->order) == 0) {
+        return bind_error(
+            binder, -1, ERR_SYNTAX, "WITH TIES cannot be specified without ORDER BY clause");
     }
     TRY(bind_limit_part(binder, scope, select->limit, CLAUSE_LIMIT, "LIMIT", &query->limit));
     if (query->limit != NULL && expr_is_null_const(query->limit)) {

@@ -229,6 +229,11 @@ exec__visit_reads(const struct plan_node *node, exec__visit_reg *visit, void *ar
             visit(arg, node->sort.keys[i].reg, node->sort.keys[i].type);
         }
         break;
+    case PLAN_LIMIT:
+        for (uint32_t i = 0; i < node->limit.tie_count; i++) {
+            visit(arg, node->limit.ties[i].reg, node->limit.ties[i].type);
+        }
+        break;
     case PLAN_DISTINCT:
         for (uint32_t i = 0; i < node->distinct.key_count; i++) {
             visit(arg, node->distinct.keys[i].reg, node->distinct.keys[i].type);

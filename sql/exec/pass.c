@@ -60,12 +60,18 @@ struct limit_state {
     int64_t left; /* rows still to give; -1: no limit */
     int64_t skip;
     bool begun;
+    bool last_given;     /* WITH TIES: the others must be equal to the last one, whose keys are */
+    struct datum *last;  /* these .. */
+    struct arena memory; /* .. and live here */
 };
 
 static enum err
 limit_start(struct task *task, struct exec *x, struct node *node)
 {
-    ((struct limit_state *)(void *)node)->begun = false;
+    struct limit_state *state = (struct limit_state *)(void *)node;
+    state->begun = false;
+    state->last_given = false;
+    arena_reset(&state->memory);
     return exec__start(task, x, node->children[0]);
 }
 
@@ -103,6 +109,36 @@ limit_begin(struct exec *x, struct limit_state *state)
     return ERR_OK;
 }
 
+static void
+keep_last(struct exec *x, struct limit_state *state)
+{
+    const struct plan_node *plan = state->node.code->plan;
+    state->last = arena_array(&state->memory, plan->limit.tie_count, sizeof *state->last);
+    for (uint32_t i = 0; i < plan->limit.tie_count; i++) {
+        const struct plan_sort_key *key = &plan->limit.ties[i];
+        state->last[i] = datum_copy(&state->memory, key->type, x->machine.frame[key->reg]);
+    }
+    state->last_given = true;
+}
+
+/* The next row, if it is equal to the last one that was asked for. */
+static enum err
+limit_tie(struct task *task, struct exec *x, struct limit_state *state, bool *found)
+{
+    const struct plan_node *plan = state->node.code->plan;
+    if (state->last == NULL) {
+        return ERR_OK;
+    }
+    TRY(exec__next(task, x, state->node.children[0], found));
+    for (uint32_t i = 0; *found && i < plan->limit.tie_count; i++) {
+        const struct plan_sort_key *key = &plan->limit.ties[i];
+        const struct key_code as = {.type = key->type};
+        *found = exec__compare_key(&as, &x->machine.frame[key->reg], &state->last[i]) == 0;
+    }
+    state->last = *found ? state->last : NULL;
+    return ERR_OK;
+}
+
 static enum err
 limit_next(struct task *task, struct exec *x, struct node *node, bool *found)
 {
@@ -112,6 +148,9 @@ limit_next(struct task *task, struct exec *x, struct node *node, bool *found)
         TRY(limit_begin(x, state));
     }
     *found = false;
+    if (state->last_given) {
+        return limit_tie(task, x, state, found);
+    }
     if (state->left == 0) {
         return ERR_OK;
     }
@@ -124,11 +163,24 @@ limit_next(struct task *task, struct exec *x, struct node *node, bool *found)
     } while (state->skip-- > 0);
     state->skip = 0;
     state->left -= state->left > 0 ? 1 : 0;
+    if (state->left == 0 && node->code->plan->limit.tie_count > 0) {
+        keep_last(x, state);
+    }
     return ERR_OK;
 }
 
-const struct node_kind exec__limit = {
-    .state_size = sizeof(struct limit_state), .start = limit_start, .next = limit_next};
+static void
+limit_close(struct task *task, struct exec *x, struct node *node)
+{
+    (void)task;
+    (void)x;
+    arena_destroy(&((struct limit_state *)(void *)node)->memory);
+}
+
+const struct node_kind exec__limit = {.state_size = sizeof(struct limit_state),
+    .start = limit_start,
+    .next = limit_next,
+    .close = limit_close};
 
 /* ---- MATERIALIZE
  * ------------------------------------------------------------------------------------- */

@@ -158,6 +158,11 @@ plan_node_reads(const struct plan_node *node, void (*read)(void *arg, reg_t reg)
             read(arg, node->sort.keys[i].reg);
         }
         break;
+    case PLAN_LIMIT:
+        for (uint32_t i = 0; i < node->limit.tie_count; i++) {
+            read(arg, node->limit.ties[i].reg);
+        }
+        break;
     case PLAN_DISTINCT:
         for (uint32_t i = 0; i < node->distinct.key_count; i++) {
             read(arg, node->distinct.keys[i].reg);

@@ -286,6 +286,8 @@ struct plan_node {
         } sort;
         struct {                         /* LIMIT */
             struct expr *count, *offset; /* NULL: none; bigint; a null value: none */
+            struct plan_sort_key *ties;  /* WITH TIES: what the rows are sorted by; or NULL */
+            uint32_t tie_count;
         } limit;
         struct {                        /* AGGREGATE; no groups: exactly one row */
             struct plan_target *groups; /* key exprs and the registers that show them */

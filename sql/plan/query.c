@@ -436,7 +436,8 @@ log2_of(double rows)
 static struct expr *
 sort_bound(struct planner *planner, const struct query *query)
 {
-    if (query->limit == NULL || query->lock_count > 0 || query->distinct_on_count > 0) {
+    if (query->limit == NULL || query->lock_count > 0 || query->distinct_on_count > 0 ||
+        query->with_ties) {
         return NULL;
     }
     if (query->offset == NULL) {
@@ -494,6 +495,9 @@ limit(struct planner *planner, const struct query *query, struct path *path)
     struct expr *both[] = {query->limit, query->offset};
     TRY(plan_list_subplans(planner, both, 2));
     path->node = limit_node(planner, path->node, query->limit, query->offset);
+    if (query->with_ties) {
+        path->node->limit.ties = sort_keys(planner, query, &path->node->limit.tie_count);
+    }
     path->rows = path->node->rows;
     path->cost = path->node->cost;
     return ERR_OK;

@@ -39,7 +39,7 @@ static const struct function_rows *const tables[] = {&arithmetic_rows, &compare_
     &numeric_math_rows, &float_math_rows, &text_rows, &datetime_rows, &datetime_extract_rows,
     &datetime_format_rows, &number_format_rows, &regex_rows, &string_rows, &bytes_rows,
     &aggregate_rows, &spread_rows, &array_rows, &json_rows, &json_build_rows, &record_rows,
-    &misc_rows};
+    &misc_rows, &ordered_rows};
 enum {
     TABLE_COUNT = sizeof tables / sizeof tables[0]
 };
@@ -319,6 +319,21 @@ operator_all(size_t *count)
     prepare();
     *count = operator_count;
     return operators;
+}
+
+enum err
+value__call_operator(struct eval *eval, const char *name, oid_t left, oid_t right,
+    const struct datum *args, struct datum *result)
+{
+    size_t count = 0;
+    const struct operator_def *def = operator_by_name(name, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (def[i].left == left && def[i].right == right) {
+            return def[i].function->call(eval, args, 2, result);
+        }
+    }
+    return diag_set(
+        eval->diag, ERR_INTERNAL, "there is no operator %s of %u and %u", name, left, right);
 }
 
 const struct function *

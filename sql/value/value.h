@@ -304,7 +304,8 @@ enum function_flags {
     FUNCTION_INTERNAL = 64,   /* casts and the like: not found by name */
     FUNCTION_TEXT_ARGS = 128, /* arguments of TYPE_ANY come in their text forms (concat) */
     FUNCTION_ELEMENT = 256,   /* wants the OID of what anyelement stands for as one more argument */
-    FUNCTION_WINDOW = 4096,   /* only with OVER; sql/exec/window.c knows it by its name */
+    FUNCTION_ORDERED = 8192, /* only with WITHIN GROUP: the direct arguments, then what is sorted */
+    FUNCTION_WINDOW = 4096,  /* only with OVER; sql/exec/window.c knows it by its name */
     FUNCTION_TYPED_ARGS = 512, /* behind each argument of TYPE_ANY wants the OID of its type */
 };
 
