@@ -22,7 +22,9 @@
     X(ERR_OK, "00000", "successful_completion")                                        \
     X(ERR_WARNING, "01000", "warning")                                                 \
     X(ERR_FEATURE_NOT_SUPPORTED, "0A000", "feature_not_supported")                     \
+    X(ERR_SHARD_UNREACHABLE, "08001", "sqlclient_unable_to_establish_sqlconnection")   \
     X(ERR_CONNECTION_FAILURE, "08006", "connection_failure")                           \
+    X(ERR_SHARD_LOST, "08007", "transaction_resolution_unknown")                       \
     X(ERR_PROTOCOL, "08P01", "protocol_violation")                                     \
     X(ERR_CARDINALITY, "21000", "cardinality_violation")                               \
     X(ERR_STRING_TRUNCATION, "22001", "string_data_right_truncation")                  \

@@ -48,6 +48,7 @@ struct connection {
     bool ended;   /* Terminate, or a fatal error was sent */
     bool ready;   /* ReadyForQuery was the last thing said: no statement is under way */
     bool trimmed; /* C5 */
+    void *client; /* options.relay's; or NULL */
     struct diag diag;
 };
 
@@ -172,6 +173,32 @@ next_message(struct task *task, struct connection *connection, int64_t deadline,
         size_t missing = size > 0 ? size - connection->in.size : 0;
         TRY(receive_next(task, connection, missing, deadline, obey, diag));
     }
+}
+
+struct buffer *
+connection_out(struct connection *connection)
+{
+    return &connection->out;
+}
+
+enum err
+connection_flush(struct task *task, struct connection *connection, struct diag *diag)
+{
+    return flush(task, connection, diag);
+}
+
+enum err
+connection_next(struct task *task, struct connection *connection, char *type, struct slice *body,
+    struct diag *diag)
+{
+    return next_message(
+        task, connection, WORLD_NEVER, TASK_CANCEL | TASK_TERMINATE, type, body, diag);
+}
+
+struct sql_session *
+connection_session(struct connection *connection)
+{
+    return connection->session;
 }
 
 /* ---- errors
@@ -991,7 +1018,11 @@ ready_for_query(struct task *task, struct connection *connection)
 {
     sql_session_report_changes(connection->session);
     (void)sql_session_deliver(connection->session, false);
-    wire_put_ready(&connection->out, sql_session_status(connection->session));
+    char status = sql_session_status(connection->session);
+    if (connection->client != NULL) {
+        status = connection->options.relay->status(connection->client, status);
+    }
+    wire_put_ready(&connection->out, status);
     connection->ready = true;
     if (flush(task, connection, &connection->diag) != ERR_OK) {
         connection->ended = true;
@@ -1063,9 +1094,48 @@ on_extended(struct task *task, struct connection *connection, on_message *handle
     }
 }
 
+/* The relay has not taken the message up to now: false if the session shall. */
+static bool
+on_relay(struct task *task, struct connection *connection, char type, struct slice body)
+{
+    const struct connection_relay *relay = connection->options.relay;
+    if (connection->client == NULL || (connection->skipping && type != 'S') || type == 'X') {
+        return false;
+    }
+    switch (relay->message(task, connection->client, type, body, &connection->diag)) {
+    case RELAY_SESSION:
+        return false;
+    case RELAY_DONE:
+        if (flush_if_large(task, connection, &connection->diag) != ERR_OK) {
+            connection->ended = true;
+        }
+        return true;
+    case RELAY_READY:
+        connection->skipping = false;
+        ready_for_query(task, connection);
+        return true;
+    case RELAY_FAILED:
+        sql_session_abort(task, connection->session);
+        connection->skipping = type != 'Q' && type != 'S' && type != 'F';
+        if (!report(task, connection, connection->diag.code)) {
+            return true;
+        }
+        if (!connection->skipping) {
+            ready_for_query(task, connection);
+        } else if (flush(task, connection, &connection->diag) != ERR_OK) {
+            connection->ended = true;
+        }
+        return true;
+    }
+    return false;
+}
+
 static void
 on_message_of(struct task *task, struct connection *connection, char type, struct slice body)
 {
+    if (on_relay(task, connection, type, body)) {
+        return;
+    }
     switch (type) {
     case 'Q':
         if (!connection->skipping) {
@@ -1193,7 +1263,12 @@ connection_run(struct task *task, const struct connection_options *options)
         }
         end_with_fatal(task, connection);
     } else if (connection->session != NULL) {
+        const struct connection_relay *relay = options->relay;
+        connection->client = relay == NULL ? NULL : relay->begin(task, relay->arg, connection);
         serve(task, connection);
+        if (connection->client != NULL) {
+            relay->end(task, connection->client);
+        }
         if (connection->diag.code == ERR_PROTOCOL) {
             world_log(connection->world, "connection from %s closed: %s", options->peer,
                 connection->diag.message);

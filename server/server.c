@@ -43,6 +43,7 @@ struct server {
     _Atomic bool reload;       /* SIGHUP came */
     _Atomic bool reload_files; /* pg_reload_conf() was called: the settings are read already */
     const char *directory;
+    const struct connection_relay *relay;
     struct host_rules *rules; /* of connections to come; those before may hold older ones */
     struct world_tls *tls;    /* likewise; NULL: none */
     uint8_t secret[32];
@@ -225,6 +226,7 @@ serve(struct task *task, struct server *server, struct sql_engine *engine, struc
         struct accepted *accepted = mem_zalloc(sizeof *accepted);
         accepted->server = server;
         accepted->options.engine = engine;
+        accepted->options.relay = server->relay;
         accepted->options.secret = server->secret;
         accepted->options.progress = &server->progress;
         accepted->options.started = connection_started;
@@ -364,6 +366,12 @@ serve_clients(struct task *task, struct server *server, const struct server_opti
         err = metrics_start(task, &metrics, server->engine, host,
             (uint16_t)sql_config_integer(options->config, "metrics_port"), diag);
     }
+    bool opened = err == ERR_OK && options->opened != NULL;
+    if (opened) {
+        server->relay = options->relay;
+        err = options->opened(task, options->arg, server->engine, diag);
+        opened = err == ERR_OK;
+    }
     if (err == ERR_OK) {
         err = serve(task, server, server->engine, diag);
     }
@@ -372,6 +380,9 @@ serve_clients(struct task *task, struct server *server, const struct server_opti
     task_interrupt_clear(task, TASK_TERMINATE);
     metrics_stop(task, &metrics);
     drain(task, server);
+    if (opened) {
+        options->closing(task, options->arg);
+    }
     server->stop = STOP_DONE;
     while (kept && !server->housekeeper_ended) {
         if (server->housekeeper != NULL) {

@@ -4,6 +4,7 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
+#include "server/connection.h"
 #include "sql/session/session.h"
 #include "world/world.h"
 
@@ -17,6 +18,12 @@ struct server_options {
     uint64_t wal_segment_size; /* must not change over a directory's life */
     uint64_t checkpoint_wal_size;
     const char *system_user;
+    /* The router's: who answers clients before the session does. opened (or NULL) is called when
+     * the engine is open and before there are clients, closing when none is left. */
+    const struct connection_relay *relay;
+    enum err (*opened)(struct task *task, void *arg, struct sql_engine *engine, struct diag *diag);
+    void (*closing)(struct task *task, void *arg);
+    void *arg;
 };
 
 struct server;

@@ -83,6 +83,7 @@ def main():
     step("larger than memory", ["tests/system/larger_than_memory.py"])
     step("lifecycle, ASan", ["tests/system/lifecycle.py", "debug"])
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
+    step("router, ASan", ["tests/system/router.py", "debug"])
     step("access, ASan", ["tests/system/access.py", "debug"])
     step("TLS, ASan", ["tests/system/tls.py", "debug"])
     step("settings, ASan", ["tests/system/config.py", "debug"])

@@ -358,11 +358,18 @@ sql_config_write_default(struct task *task, const char *directory, struct diag *
         "# tuskd reads this file when it starts, and again on SIGHUP or SELECT pg_reload_conf().\n"
         "# tusk.auto.conf beside it is ALTER SYSTEM's and counts more; the command line\n"
         "# (-c name=value) counts most. Sizes take kB, MB, GB, TB; times ms, s, min, h, d.\n\n");
-    for (int i = 0; i < setting_count; i++) {
-        const struct setting *setting = &setting_table[i];
-        bool idle = strncmp(setting->description, "Has no effect", 13) == 0;
-        if ((setting->flags & (SETTING_READ_ONLY | SETTING_SESSION)) == 0 && !idle) {
-            add_setting(&bytes, setting);
+    for (int of_router = 0; of_router < 2; of_router++) {
+        if (of_router) {
+            buffer_add_text(&bytes, "# Of tusk-router; tuskd does not look at them.\n\n");
+        }
+        for (int i = 0; i < setting_count; i++) {
+            const struct setting *setting = &setting_table[i];
+            bool idle = strncmp(setting->description, "Has no effect", 13) == 0;
+            bool routers = (setting->flags & SETTING_ROUTER) != 0;
+            if ((setting->flags & (SETTING_READ_ONLY | SETTING_SESSION)) == 0 && !idle &&
+                routers == (of_router == 1)) {
+                add_setting(&bytes, setting);
+            }
         }
     }
     enum err err = world_file_replace(task, directory, main_file, bytes.data, bytes.size, diag);

@@ -398,6 +398,13 @@ statement_starts(struct sql_session *session, const char *text, size_t size)
     activity__starts(session, text, size);
 }
 
+void
+sql_session_set_busy(struct sql_session *session, bool busy)
+{
+    __atomic_store_n(
+        &session->in_statement, busy || session->block != BLOCK_NONE, __ATOMIC_RELAXED);
+}
+
 /* After an error, too. */
 static enum err
 finish(struct task *task, struct sql_session *session, enum err err)

@@ -129,6 +129,13 @@ uint32_t sql_session_pid(const struct sql_session *session);
 /* 'I' idle, 'T' in a transaction block, 'E' in a failed one. */
 char sql_session_status(const struct sql_session *session);
 struct eval_env *sql_session_env(struct sql_session *session);
+/* Grows whenever a setting's value in this session changes. */
+uint32_t sql_session_settings_generation(const struct sql_session *session);
+/* What differs here from the configuration and another session needs to behave alike: a line
+ * `SET name = 'value';` each, in an order that depends on the values alone. */
+void sql_session_settings_put(const struct sql_session *session, struct buffer *to);
+/* The session's client is served elsewhere (router/): for SIGTERM it counts as at work. */
+void sql_session_set_busy(struct sql_session *session, bool busy);
 /* Each reported setting through sink->parameter_status (start-up). */
 void sql_session_report_settings(struct sql_session *session);
 /* Those that have changed since they were last told; before each ReadyForQuery. */

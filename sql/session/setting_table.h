@@ -32,6 +32,7 @@ enum setting_flags {
     SETTING_SERVER = 4,    /* only from the command line and files, read at the start */
     SETTING_RELOAD = 8,    /* only from the command line and files, read again on SIGHUP */
     SETTING_SESSION = 16,  /* never from files: it is this session's or transaction's */
+    SETTING_ROUTER = 32,   /* of tusk-router; tuskd does not look at it */
 };
 
 struct setting {

@@ -356,6 +356,7 @@ sql_session_report_changes(struct sql_session *session)
 static void
 put(struct sql_session *session, int index, char *value)
 {
+    session->settings_generation++;
     if ((setting_table[index].flags & SETTING_REPORT) != 0) {
         note_change(session, index);
     }
@@ -364,9 +365,51 @@ put(struct sql_session *session, int index, char *value)
     apply(session, index);
 }
 
+uint32_t
+sql_session_settings_generation(const struct sql_session *session)
+{
+    return session->settings_generation;
+}
+
+static void
+put_setting(struct buffer *to, const char *name, const char *value)
+{
+    if (strcmp(name, "search_path") == 0 && value[0] != '\0') { /* a list: quoted already */
+        buffer_printf(to, "SET %s = %s;\n", name, value);
+        return;
+    }
+    buffer_printf(to, "SET %s = '", name);
+    for (const char *at = value; *at != '\0'; at++) {
+        if (*at == '\'') {
+            buffer_add_u8(to, '\'');
+        }
+        buffer_add_u8(to, (uint8_t)*at);
+    }
+    buffer_add_text(to, "';\n");
+}
+
+void
+sql_session_settings_put(const struct sql_session *session, struct buffer *to)
+{
+    for (int i = 0; i < setting_count; i++) {
+        const char *name = setting_table[i].name;
+        bool kept = strncmp(name, "transaction_", 12) != 0 && strcmp(name, "client_encoding") != 0;
+        if (session->values[i] != NULL && kept &&
+            (setting_table[i].flags & SETTING_READ_ONLY) == 0) {
+            put_setting(to, name, session->values[i]);
+        }
+    }
+    for (const struct setting_custom *at = session->customs; at != NULL; at = at->next) {
+        if (at->value[0] != '\0') {
+            put_setting(to, at->name, at->value);
+        }
+    }
+}
+
 static void
 put_custom(struct sql_session *session, const char *name, char *value)
 {
+    session->settings_generation++;
     struct setting_custom *custom = find_custom(session, name);
     if (custom == NULL && value != NULL) {
         custom = mem_zalloc(sizeof *custom);

@@ -1,0 +1,1196 @@
+/*
+ * router/client.c - one client: its messages, told apart and sent on.
+ *
+ * Simple queries go on as they came. Of the extended protocol the router keeps what a client has
+ * prepared, and prepares it at each connection when it is first bound there, under a name of its
+ * own; Bind, Describe and Execute follow in the client's words. What is sent to the shard is noted
+ * in `pending`, in order, so that each answer is known for what it is: the client's, or the
+ * router's own business.
+ *
+ * Invariants
+ *   R1. `upstream` is a connection that is in the middle of something of this client's: a
+ *       transaction block, or what is left up to the next ReadyForQuery. Else it is in its pool.
+ *   R2. The session's block mirrors the shard's: BEGIN, SAVEPOINT and so on are run by both, first
+ *       there. As long as no shard has been met they are gathered in `prologue`, which is what the
+ *       first one gets before its first statement.
+ *   R3. Answers leave in the order of the messages they answer: nothing is appended to the client's
+ *       output while `pending` holds what is due before it.
+ *   R4. A statement is sent again only if nothing was sent, or if it changes nothing, is not in a
+ *       block, and nothing of its answer has left for the client.
+ */
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "router/router.h"
+
+enum {
+    FLUSH_SIZE = 32 * 1024,
+    RETRY_PAUSE_US = 20000, /* at first; doubles */
+};
+
+enum pending_kind {
+    PENDING_PARSE, /* the router's: its ParseComplete is not the client's */
+    PENDING_ONE,   /* an answer of one message: BindComplete, CloseComplete */
+    PENDING_DESCRIBE,
+    PENDING_EXECUTE,
+    PENDING_SYNC,    /* the router says ReadyForQuery itself */
+    PENDING_QUERY,   /* all is the client's but ReadyForQuery */
+    PENDING_SILENT,  /* nothing is; an error is one of the router's */
+    PENDING_SPECIAL, /* a Query in place of an Execute */
+    PENDING_FAIL,    /* nothing is; the error was asked for */
+    PENDING_SAY,     /* the router's word, when its turn has come */
+};
+
+struct pending {
+    enum pending_kind kind;
+    struct statement *statement; /* PARSE: not held, its client's statement does */
+    char say;
+};
+
+struct named {
+    struct list_node node;
+    char *name;
+    struct statement *statement; /* held */
+    bool local;                  /* the session knows it too */
+};
+
+struct bound {
+    struct list_node node;
+    char *name;
+    struct statement *statement; /* held */
+    char *text;                  /* SPECIAL: run by shard and session */
+    bool here;                   /* a statement of the block that the session runs, first */
+    bool local;                  /* only the session knows it */
+};
+
+struct client {
+    struct router *router;
+    struct worker *worker;
+    struct connection *connection;
+    struct sql_session *session;
+    struct upstream *upstream;
+    struct buffer prologue;
+    size_t prologue_before; /* its size before the last piece, which may have failed */
+    uint32_t settings_generation;
+    char *settings;
+    struct list_node statements; /* struct named */
+    struct list_node portals;    /* struct bound: those at the shard */
+    struct pending *pending;
+    uint32_t pending_count, pending_at, pending_capacity;
+    bool sent; /* something was, since the last ReadyForQuery of the shard */
+    bool sync_ignored;
+    bool skipping;  /* up to Sync, after an error of the shard */
+    char *mirrored; /* text for the session once the shard has run it */
+    bool touched;   /* the session has part in this pipeline */
+    bool failed;    /* the shard has said ErrorResponse */
+    bool set;       /* settings were changed in this block, here and there */
+    bool left;      /* part of the answer has left for the client */
+};
+
+/* ---- small things ------------------------------------------------------------------------------
+ */
+
+static void
+note_pending(struct client *client, enum pending_kind kind, struct statement *statement, char say)
+{
+    if (client->pending_count == client->pending_capacity) {
+        client->pending_capacity =
+            client->pending_capacity == 0 ? 16 : 2 * client->pending_capacity;
+        client->pending =
+            mem_realloc(client->pending, client->pending_capacity * sizeof *client->pending);
+    }
+    client->pending[client->pending_count++] =
+        (struct pending){.kind = kind, .statement = statement, .say = say};
+}
+
+static bool
+nothing_pending(const struct client *client)
+{
+    return client->pending_at == client->pending_count;
+}
+
+/* A message without content to the client, in its turn. */
+static void
+say(struct client *client, char type)
+{
+    if (nothing_pending(client)) {
+        wire_put_empty(connection_out(client->connection), type);
+    } else {
+        note_pending(client, PENDING_SAY, NULL, type);
+    }
+}
+
+static struct named *
+find_named(struct client *client, const char *name)
+{
+    LIST_FOREACH (node, &client->statements) {
+        struct named *named = LIST_ENTRY(node, struct named, node);
+        if (strcmp(named->name, name) == 0) {
+            return named;
+        }
+    }
+    return NULL;
+}
+
+static void
+drop_named(struct client *client, struct named *named)
+{
+    list_remove(&named->node);
+    statement_release(client->worker, named->statement);
+    mem_free(named->name);
+    mem_free(named);
+}
+
+static void
+drop_all_named(struct client *client)
+{
+    while (!list_empty(&client->statements)) {
+        drop_named(client, LIST_ENTRY(client->statements.next, struct named, node));
+    }
+}
+
+static struct bound *
+find_bound(struct client *client, const char *name)
+{
+    LIST_FOREACH (node, &client->portals) {
+        struct bound *bound = LIST_ENTRY(node, struct bound, node);
+        if (strcmp(bound->name, name) == 0) {
+            return bound;
+        }
+    }
+    return NULL;
+}
+
+static void
+drop_bound(struct client *client, struct bound *bound)
+{
+    list_remove(&bound->node);
+    statement_release(client->worker, bound->statement);
+    mem_free(bound->name);
+    mem_free(bound->text);
+    mem_free(bound);
+}
+
+static struct bound *
+add_bound(struct client *client, const char *name, struct statement *statement)
+{
+    struct bound *bound = find_bound(client, name);
+    if (bound != NULL) {
+        drop_bound(client, bound);
+    }
+    bound = mem_zalloc(sizeof *bound);
+    bound->name = mem_strdup(name);
+    bound->statement = statement;
+    statement->references++;
+    list_push_front(&client->portals, &bound->node);
+    return bound;
+}
+
+/* ---- the shard's connection --------------------------------------------------------------------
+ */
+
+/* The settings as they were before the block: SET in it is run by the shard as well. */
+static const char *
+current_settings(struct client *client)
+{
+    uint32_t generation = sql_session_settings_generation(client->session);
+    if (client->settings == NULL ||
+        (generation != client->settings_generation && sql_session_status(client->session) == 'I')) {
+        struct buffer text = {0};
+        sql_session_settings_put(client->session, &text);
+        buffer_add_u8(&text, 0);
+        mem_free(client->settings);
+        client->settings = mem_strdup((const char *)text.data);
+        client->settings_generation = generation;
+        buffer_destroy(&text);
+    }
+    return client->settings;
+}
+
+static void
+let_go(struct task *task, struct client *client)
+{
+    struct upstream *upstream = client->upstream;
+    if (upstream == NULL) {
+        return;
+    }
+    client->upstream = NULL;
+    client->sent = false;
+    client->pending_count = client->pending_at = 0;
+    while (!list_empty(&client->portals)) {
+        drop_bound(client, LIST_ENTRY(client->portals.next, struct bound, node));
+    }
+    if (client->set) { /* the block's end has left the same here and there */
+        client->set = false;
+        mem_free(upstream->settings);
+        upstream->settings = mem_strdup(current_settings(client));
+        upstream->broken |= sql_session_status(client->session) != 'I';
+    }
+    pool_release(task, upstream);
+    sql_session_set_busy(client->session, false);
+}
+
+/* Behind the shard's ReadyForQuery: is the connection still the client's? */
+static void
+settle(struct task *task, struct client *client)
+{
+    struct upstream *upstream = client->upstream;
+    if (upstream == NULL) {
+        return;
+    }
+    if (upstream->broken || upstream->status == 'E') {
+        if (sql_session_status(client->session) == 'T') {
+            sql_session_abort(task, client->session); /* R2 */
+        }
+    }
+    if (upstream->broken || upstream->status == 'I') {
+        let_go(task, client);
+    }
+}
+
+/* The client's COPY data to the shard, until the client ends it. */
+static enum err
+copy_in(struct task *task, struct client *client, struct diag *diag)
+{
+    struct upstream *upstream = client->upstream;
+    bool extended = client->pending[client->pending_at].kind == PENDING_EXECUTE;
+    client->left = true;
+    TRY(connection_flush(task, client->connection, diag));
+    if (extended && client->pending[client->pending_count - 1].kind == PENDING_SYNC) {
+        client->pending_count--; /* a Sync within COPY is ignored, there as here (55.2.6) */
+        client->sync_ignored = true;
+    }
+    for (;;) {
+        char type = 0;
+        struct slice body;
+        enum err err = connection_next(task, client->connection, &type, &body, diag);
+        if (err == ERR_QUERY_CANCELED) {
+            task_interrupt_clear(task, TASK_CANCEL);
+            size_t start = wire_begin(&upstream->out, 'f');
+            wire_put_text(&upstream->out, "canceled by user request");
+            wire_end(&upstream->out, start);
+            return upstream_flush(task, upstream, diag);
+        }
+        if (err != ERR_OK) {
+            upstream->broken = true; /* it has half a COPY */
+            return err;
+        }
+        if (type == 'd' || type == 'c' || type == 'f') {
+            size_t start = wire_begin(&upstream->out, type);
+            buffer_add(&upstream->out, body.data, body.size);
+            wire_end(&upstream->out, start);
+        } else if (type != 'H' && type != 'S') {
+            upstream->broken = true;
+            return diag_set(diag, ERR_PROTOCOL,
+                "unexpected message type 0x%02X during COPY from stdin", (unsigned char)type);
+        }
+        if (extended && (type == 'c' || type == 'f')) {
+            wire_put_empty(&upstream->out, 'H');
+        }
+        if (type == 'c' || type == 'f' || upstream->out.size >= FLUSH_SIZE) {
+            TRY(upstream_flush(task, upstream, diag));
+        }
+        if (type == 'c' || type == 'f') {
+            return ERR_OK;
+        }
+    }
+}
+
+static bool
+ends_answer(enum pending_kind kind, char type)
+{
+    switch (kind) {
+    case PENDING_PARSE:
+    case PENDING_ONE:
+        return true;
+    case PENDING_DESCRIBE:
+        return type == 'T' || type == 'n';
+    case PENDING_EXECUTE:
+        return type == 'C' || type == 's' || type == 'I';
+    default:
+        return type == 'Z';
+    }
+}
+
+/* After an error of the extended protocol the shard answers nothing up to Sync. */
+static void
+skip_to_sync(struct client *client)
+{
+    while (!nothing_pending(client) && client->pending[client->pending_at].kind != PENDING_SYNC) {
+        client->pending_at++;
+    }
+    client->skipping = nothing_pending(client);
+}
+
+/* An error in which the shard names a prepared statement says the client's name for it. */
+static void
+put_error(struct client *client, const struct upstream_message *message)
+{
+    struct buffer *out = connection_out(client->connection);
+    const char *text = upstream_error_field(message->body, 'M');
+    const char *found = strstr(text, "\"tusk_");
+    const struct named *named = NULL;
+    if (found != NULL) {
+        unsigned long id = strtoul(found + sizeof "\"tusk_" - 1, NULL, 10);
+        LIST_FOREACH (node, &client->statements) {
+            const struct named *at = LIST_ENTRY(node, struct named, node);
+            named = at->statement->id == id ? at : named;
+        }
+    }
+    if (named == NULL) {
+        buffer_add(out, message->whole.data, message->whole.size);
+        return;
+    }
+    size_t before = (size_t)(found + 1 - (const char *)message->body.data);
+    size_t after = before + strcspn(found + 1, "\"");
+    size_t start = wire_begin(out, 'E');
+    buffer_add(out, message->body.data, before);
+    buffer_add_text(out, named->name);
+    buffer_add(out, message->body.data + after, message->body.size - after);
+    wire_end(out, start);
+}
+
+/* One message of the shard for the first of what is pending. */
+static enum err
+take(struct task *task, struct client *client, const struct upstream_message *message,
+    enum err *failure, struct diag *diag)
+{
+    struct pending *pending = &client->pending[client->pending_at];
+    struct buffer *out = connection_out(client->connection);
+    bool mine = pending->kind == PENDING_SILENT || pending->kind == PENDING_PARSE ||
+                pending->kind == PENDING_SYNC || pending->kind == PENDING_FAIL;
+    switch (message->type) {
+    case 'S': /* the session tells the client of its settings */
+    case 'A':
+        return ERR_OK;
+    case 'N':
+        if (pending->kind != PENDING_SILENT && pending->kind != PENDING_FAIL) {
+            buffer_add(out, message->whole.data, message->whole.size);
+        }
+        return ERR_OK;
+    case 'E':
+        if (pending->kind == PENDING_FAIL) {
+            return ERR_OK;
+        }
+        if (pending->kind == PENDING_SILENT) {
+            *failure = upstream_error(message->body, client->upstream->pool->shard->name, diag);
+            client->upstream->broken = true; /* its settings are not what they should be */
+            return ERR_OK;
+        }
+        client->failed = true;
+        put_error(client, message);
+        if (pending->kind != PENDING_QUERY && pending->kind != PENDING_SPECIAL) {
+            skip_to_sync(client);
+        }
+        return ERR_OK;
+    case 'G':
+        buffer_add(out, message->whole.data, message->whole.size);
+        return copy_in(task, client, diag);
+    case 'Z':
+        client->sent =
+            client->sent && (pending->kind == PENDING_SILENT || pending->kind == PENDING_FAIL);
+        if (pending->kind == PENDING_SPECIAL && client->failed) {
+            client->pending_at++;
+            skip_to_sync(client);
+            return ERR_OK;
+        }
+        break;
+    default:
+        if (!mine && !(pending->kind == PENDING_SPECIAL && message->type == 'T')) {
+            buffer_add(out, message->whole.data, message->whole.size);
+        }
+        break;
+    }
+    if (ends_answer(pending->kind, message->type)) {
+        if (pending->kind == PENDING_PARSE) {
+            pending->statement->good = true;
+            upstream_note_prepared(client->upstream, pending->statement->id);
+        }
+        client->pending_at++;
+    }
+    return ERR_OK;
+}
+
+/* The shard keeps its answers to itself up to a Sync, a query, or a Flush. */
+static bool
+must_ask(const struct client *client)
+{
+    for (uint32_t i = client->pending_count; i > client->pending_at; i--) {
+        enum pending_kind kind = client->pending[i - 1].kind;
+        if (kind != PENDING_SAY) {
+            return kind == PENDING_PARSE || kind == PENDING_ONE || kind == PENDING_DESCRIBE ||
+                   kind == PENDING_EXECUTE;
+        }
+    }
+    return false;
+}
+
+/* Sends what waits to be sent, and takes the answers until nothing is pending. */
+static enum err
+drain(struct task *task, struct client *client, struct diag *diag)
+{
+    struct buffer *out = connection_out(client->connection);
+    enum err failure = ERR_OK;
+    if (client->upstream != NULL && must_ask(client)) {
+        wire_put_empty(&client->upstream->out, 'H');
+    }
+    if (client->upstream != NULL) {
+        TRY(upstream_flush(task, client->upstream, diag));
+    }
+    while (!nothing_pending(client)) {
+        struct pending *pending = &client->pending[client->pending_at];
+        if (pending->kind == PENDING_SAY) {
+            wire_put_empty(out, pending->say);
+            client->pending_at++;
+            continue;
+        }
+        if (out->size >= FLUSH_SIZE) {
+            client->left = true;
+            enum err err = connection_flush(task, client->connection, diag);
+            if (err != ERR_OK) {
+                client->upstream->broken = true;
+                return err;
+            }
+        }
+        struct upstream_message message;
+        TRY(upstream_next(task, client->upstream, &message, diag));
+        TRY(take(task, client, &message, &failure, diag));
+        if (failure != ERR_OK && message.type == 'Z') {
+            return failure;
+        }
+    }
+    client->pending_count = client->pending_at = 0;
+    return ERR_OK;
+}
+
+/* A connection to the shard for what follows (R1), in this client's settings and block. */
+static enum err
+pin(struct task *task, struct client *client, uint32_t shard, struct diag *diag)
+{
+    if (client->upstream != NULL) {
+        return client->upstream->pool->shard_number == shard ? ERR_OK
+                                                             : refuse(REFUSED_SECOND_SHARD, diag);
+    }
+    struct eval_env *env = sql_session_env(client->session);
+    struct pool *pool = pool_of(client->worker, shard, env->session_user, env->database);
+    TRY(pool_acquire(task, pool, &client->upstream, diag));
+    struct upstream *upstream = client->upstream;
+    sql_session_set_busy(client->session, true);
+    const char *wanted = current_settings(client);
+    if (strcmp(upstream->settings, wanted) != 0) {
+        struct buffer text = {0};
+        upstream_settings(upstream, wanted, &text);
+        upstream_put_query(upstream, text.data, text.size);
+        note_pending(client, PENDING_SILENT, NULL, 0);
+        mem_free(upstream->settings);
+        upstream->settings = mem_strdup(wanted);
+        buffer_destroy(&text);
+    }
+    if (sql_session_status(client->session) == 'T') {
+        upstream_put_query(upstream, client->prologue.data, client->prologue.size);
+        note_pending(client, PENDING_SILENT, NULL, 0);
+    }
+    return ERR_OK;
+}
+
+/* What the session says next would else come before its turn (R3). */
+static enum err
+catch_up(struct task *task, struct client *client, struct diag *diag)
+{
+    return nothing_pending(client) ? ERR_OK : drain(task, client, diag);
+}
+
+/* ---- simple queries -----------------------------------------------------------------------------
+ */
+
+/* The text's statement, held. */
+static enum err
+statement_of_query(struct task *task, struct client *client, const char *text, size_t size,
+    struct statement **statement, struct diag *diag)
+{
+    struct worker *worker = client->worker;
+    struct parser_normalized *normal = &worker->normalized;
+    const char *key = text;
+    size_t key_size = size;
+    if (size <= NORMALIZE_SIZE_MAX) {
+        parser_normalize(text, size, worker->normal, sizeof worker->normal, normal);
+        if (normal->kind != PARSER_NORMAL_NO) {
+            key = normal->text;
+            key_size = normal->size;
+        }
+    }
+    *statement = statement_find(worker, key, key_size, (struct slice){0});
+    if (*statement != NULL) {
+        return ERR_OK;
+    }
+    return statement_get(task, worker, key, key_size, (struct slice){0}, statement, diag);
+}
+
+/* The session runs what the shard has run, and says nothing. */
+static void
+mirror(struct task *task, struct client *client)
+{
+    struct buffer *out = connection_out(client->connection);
+    size_t before = out->size;
+    struct diag diag;
+    if (client->mirrored != NULL && !client->failed &&
+        sql_session_query(
+            task, client->session, client->mirrored, strlen(client->mirrored), &diag) != ERR_OK) {
+        world_log(client->router->world, "a client's block is not its shard's: %s", diag.message);
+        client->upstream->broken = true;
+    }
+    out->size = before;
+    mem_free(client->mirrored);
+    client->mirrored = NULL;
+}
+
+static void
+pause_before_retry(struct task *task, struct client *client, uint32_t attempt)
+{
+    int64_t most = (int64_t)RETRY_PAUSE_US << (attempt < 6 ? attempt : 6);
+    task_sleep(task, 1 + (int64_t)(world_random(client->router->world) % (uint64_t)most));
+}
+
+/* R4 */
+static bool
+may_retry(const struct client *client, const struct statement *statement, enum err err)
+{
+    if (sql_session_status(client->session) != 'I') {
+        return false;
+    }
+    return err == ERR_SHARD_UNREACHABLE ||
+           (err == ERR_SHARD_LOST && statement->reads && !client->left);
+}
+
+static enum err
+send_query(
+    struct task *task, struct client *client, uint32_t shard, struct slice body, struct diag *diag)
+{
+    TRY(pin(task, client, shard, diag));
+    upstream_put_query(client->upstream, body.data, body.size - 1);
+    client->sent = true;
+    note_pending(client, PENDING_QUERY, NULL, 0);
+    return drain(task, client, diag);
+}
+
+static enum relay_answer
+query_to_shard(struct task *task, struct client *client, const struct statement *statement,
+    uint32_t shard, struct slice body, struct diag *diag)
+{
+    size_t before = connection_out(client->connection)->size;
+    for (uint32_t attempt = 0;; attempt++) {
+        client->failed = false;
+        client->left = false;
+        enum err err = send_query(task, client, shard, body, diag);
+        if (err == ERR_OK) {
+            mirror(task, client);
+            settle(task, client);
+            return RELAY_READY;
+        }
+        bool again = may_retry(client, statement, err) && attempt < client->router->limits.retries;
+        if (client->upstream != NULL && client->sent) {
+            client->upstream->broken = true;
+        }
+        settle(task, client);
+        if (!again) {
+            return RELAY_FAILED;
+        }
+        connection_out(client->connection)->size = before;
+        pause_before_retry(task, client, attempt);
+    }
+}
+
+/* R2 */
+static void
+add_to_prologue(
+    struct client *client, const struct statement *statement, const char *text, size_t size)
+{
+    client->prologue_before = client->prologue.size;
+    client->set |= statement->kind == ROUTE_SET;
+    buffer_add(&client->prologue, text, size);
+    buffer_add_text(&client->prologue, ";\n");
+}
+
+static enum relay_answer
+on_query(struct task *task, struct client *client, struct slice body, struct diag *diag)
+{
+    if (body.size == 0 || memchr(body.data, 0, body.size) != body.data + body.size - 1) {
+        return RELAY_SESSION; /* which says what is wrong with it */
+    }
+    struct statement *statement = NULL;
+    const char *text = (const char *)body.data;
+    if (statement_of_query(task, client, text, body.size - 1, &statement, diag) != ERR_OK) {
+        return RELAY_FAILED;
+    }
+    enum relay_answer answer = RELAY_SESSION;
+    enum route_kind kind = statement->kind;
+    if (sql_session_status(client->session) == 'E' && client->upstream == NULL &&
+        kind != ROUTE_TRANSACTION) {
+        kind = ROUTE_LOCAL; /* the session refuses it */
+    }
+    switch (kind) {
+    case ROUTE_LOCAL:
+        if (statement->node == AST_DISCARD || statement->node == AST_DEALLOCATE) {
+            drop_all_named(client);
+        }
+        break;
+    case ROUTE_TRANSACTION:
+    case ROUTE_SET:
+        if (client->upstream == NULL) {
+            add_to_prologue(client, statement, text, body.size - 1);
+            break;
+        }
+        client->set |= statement->kind == ROUTE_SET;
+        client->mirrored = mem_strdup(text);
+        answer = query_to_shard(
+            task, client, statement, client->upstream->pool->shard_number, body, diag);
+        break;
+    case ROUTE_NODE:
+        answer = query_to_shard(task, client, statement, 0, body, diag);
+        break;
+    case ROUTE_REFUSED:
+        (void)!refuse(statement->refusal, diag);
+        answer = RELAY_FAILED;
+        break;
+    }
+    statement_release(client->worker, statement);
+    return answer;
+}
+
+/* ---- the extended protocol ---------------------------------------------------------------------
+ */
+
+static void
+put_parse(struct client *client, struct statement *statement)
+{
+    struct buffer *out = &client->upstream->out;
+    size_t start = wire_begin(out, 'P');
+    buffer_printf(out, "tusk_%u", statement->id);
+    buffer_add_u8(out, 0);
+    buffer_add(out, statement->text, statement->text_size + 1);
+    buffer_add_be16(out, (uint16_t)(statement->types.size / 4));
+    buffer_add(out, statement->types.data, statement->types.size);
+    wire_end(out, start);
+    note_pending(client, PENDING_PARSE, statement, 0);
+    client->sent = true;
+}
+
+static bool
+parse_pending(const struct client *client, const struct statement *statement)
+{
+    for (uint32_t i = client->pending_at; i < client->pending_count; i++) {
+        if (client->pending[i].kind == PENDING_PARSE && client->pending[i].statement == statement) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+prepare_there(struct client *client, struct statement *statement)
+{
+    if (!upstream_has_prepared(client->upstream, statement->id) &&
+        !parse_pending(client, statement)) {
+        put_parse(client, statement);
+    }
+}
+
+/* The session shall know the statement as the client does. */
+static enum err
+prepare_here(struct task *task, struct client *client, struct named *named, struct diag *diag)
+{
+    if (named->local) {
+        return ERR_OK;
+    }
+    const struct statement *statement = named->statement;
+    uint32_t count = (uint32_t)(statement->types.size / 4);
+    oid_t *types = mem_array((size_t)count + 1, sizeof *types);
+    for (uint32_t i = 0; i < count; i++) {
+        types[i] = load_be32(statement->types.data + 4 * (size_t)i);
+    }
+    client->touched = true;
+    enum err err =
+        sql_session_parse(task, client->session, named->name, statement->text, types, count, diag);
+    mem_free(types);
+    named->local = err == ERR_OK;
+    return err;
+}
+
+static bool
+is_mirrored(const struct statement *statement)
+{
+    return statement->kind == ROUTE_TRANSACTION || statement->kind == ROUTE_SET;
+}
+
+/* Does the shard run it (and perhaps the session too)? */
+static bool
+runs_there(const struct client *client, const struct statement *statement)
+{
+    return statement->kind == ROUTE_NODE || (is_mirrored(statement) && client->upstream != NULL);
+}
+
+static enum err
+on_parse(struct task *task, struct client *client, struct slice body, struct diag *diag)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    const char *name = wire_get_text(&reader);
+    const char *text = wire_get_text(&reader);
+    uint16_t count = wire_get_u16(&reader);
+    struct slice types = wire_get_bytes(&reader, 4 * (size_t)count);
+    if (!wire_reader_done(&reader)) {
+        return diag_set(diag, ERR_PROTOCOL, "invalid message format");
+    }
+    struct named *named = find_named(client, name);
+    if (named != NULL && name[0] != '\0') {
+        return diag_set(
+            diag, ERR_DUPLICATE_PREPARED, "prepared statement \"%s\" already exists", name);
+    }
+    if (named != NULL) {
+        drop_named(client, named);
+    }
+    struct statement *statement = statement_find(client->worker, text, strlen(text), types);
+    if (statement == NULL) {
+        TRY(statement_get(task, client->worker, text, strlen(text), types, &statement, diag));
+    }
+    if (statement->kind == ROUTE_NODE && sql_session_status(client->session) == 'E') {
+        statement_release(client->worker, statement);
+        return diag_set(diag, ERR_IN_FAILED_TRANSACTION,
+            "current transaction is aborted, commands ignored until end of transaction block");
+    }
+    if (statement->kind == ROUTE_REFUSED) {
+        int refusal = statement->refusal;
+        statement_release(client->worker, statement);
+        return refuse(refusal, diag);
+    }
+    named = mem_zalloc(sizeof *named);
+    named->name = mem_strdup(name);
+    named->statement = statement;
+    list_push_front(&client->statements, &named->node);
+    if (statement->kind != ROUTE_NODE) {
+        TRY(catch_up(task, client, diag));
+        if (client->skipping) {
+            return ERR_OK;
+        }
+        TRY(prepare_here(task, client, named, diag));
+    } else if (!statement->good) {
+        TRY(pin(task, client, 0, diag));
+        prepare_there(client, statement);
+        TRY(drain(task, client, diag)); /* an error is told at once */
+        if (client->skipping) {
+            return ERR_OK;
+        }
+    }
+    say(client, '1');
+    return ERR_OK;
+}
+
+static void
+pass_on(struct client *client, char type, struct slice body, enum pending_kind kind)
+{
+    size_t start = wire_begin(&client->upstream->out, type);
+    buffer_add(&client->upstream->out, body.data, body.size);
+    wire_end(&client->upstream->out, start);
+    note_pending(client, kind, NULL, 0);
+    client->sent = true;
+}
+
+static enum err
+on_bind(
+    struct task *task, struct client *client, struct slice body, bool *session, struct diag *diag)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    const char *portal = wire_get_text(&reader);
+    const char *name = wire_get_text(&reader);
+    struct named *named = reader.failed ? NULL : find_named(client, name);
+    if (named == NULL && client->upstream != NULL && !reader.failed) {
+        pass_on(
+            client, 'B', body, PENDING_ONE); /* it says that there is none, and its block fails */
+        return ERR_OK;
+    }
+    if (named == NULL) {
+        *session = true; /* which says that there is none */
+        return catch_up(task, client, diag);
+    }
+    struct statement *statement = named->statement;
+    if (!runs_there(client, statement)) {
+        *session = true;
+        TRY(catch_up(task, client, diag));
+        if (client->skipping) {
+            return ERR_OK;
+        }
+        struct bound *old = find_bound(client, portal);
+        if (old != NULL) {
+            drop_bound(client, old);
+        }
+        if (!is_mirrored(statement)) {
+            add_bound(client, portal, statement)->local = true;
+        } else {
+            bool values =
+                statement->node == AST_SELECT && sql_session_status(client->session) != 'I';
+            if (values) { /* set_config($1, ..) could not be told to the shard as it stands */
+                return refuse(REFUSED_SET_CONFIG, diag);
+            }
+            struct bound *here = add_bound(client, portal, statement);
+            here->text = mem_strdup(statement->text);
+            here->here = true;
+        }
+        return prepare_here(task, client, named, diag);
+    }
+    if (is_mirrored(statement)) {
+        if (statement->node == AST_SELECT) {
+            return refuse(REFUSED_SET_CONFIG, diag);
+        }
+        add_bound(client, portal, statement)->text = mem_strdup(statement->text);
+        say(client, '2');
+        return ERR_OK;
+    }
+    TRY(pin(task, client, 0, diag));
+    prepare_there(client, statement);
+    struct buffer *out = &client->upstream->out;
+    size_t start = wire_begin(out, 'B');
+    wire_put_text(out, portal);
+    buffer_printf(out, "tusk_%u", statement->id);
+    buffer_add_u8(out, 0);
+    buffer_add(out, reader.at, (size_t)(reader.end - reader.at));
+    wire_end(out, start);
+    note_pending(client, PENDING_ONE, NULL, 0);
+    client->sent = true;
+    (void)add_bound(client, portal, statement);
+    return ERR_OK;
+}
+
+/* The portal, or its absence, is the shard's to deal with. */
+static bool
+is_there(const struct client *client, const struct bound *bound)
+{
+    return client->upstream != NULL && (bound == NULL || (bound->text == NULL && !bound->local));
+}
+
+static enum err
+on_describe(
+    struct task *task, struct client *client, struct slice body, bool *session, struct diag *diag)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    char kind = (char)wire_get_u8(&reader);
+    const char *name = wire_get_text(&reader);
+    struct bound *bound = kind == 'P' ? find_bound(client, name) : NULL;
+    struct named *named = kind == 'S' ? find_named(client, name) : NULL;
+    if (bound != NULL && bound->text != NULL && !bound->here) {
+        say(client, 'n');
+        return ERR_OK;
+    }
+    if (kind == 'P' && is_there(client, bound)) {
+        pass_on(client, 'D', body, PENDING_DESCRIBE);
+        return ERR_OK;
+    }
+    if (named != NULL && named->statement->kind == ROUTE_NODE) {
+        TRY(pin(task, client, 0, diag));
+        prepare_there(client, named->statement);
+        struct buffer *out = &client->upstream->out;
+        size_t start = wire_begin(out, 'D');
+        buffer_add_u8(out, 'S');
+        buffer_printf(out, "tusk_%u", named->statement->id);
+        buffer_add_u8(out, 0);
+        wire_end(out, start);
+        note_pending(client, PENDING_DESCRIBE, NULL, 0);
+        client->sent = true;
+        return ERR_OK;
+    }
+    *session = true;
+    TRY(catch_up(task, client, diag));
+    return named == NULL || client->skipping ? ERR_OK : prepare_here(task, client, named, diag);
+}
+
+static enum err
+on_execute(
+    struct task *task, struct client *client, struct slice body, bool *session, struct diag *diag)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    struct bound *bound = find_bound(client, wire_get_text(&reader));
+    if (is_there(client, bound)) {
+        pass_on(client, 'E', body, PENDING_EXECUTE);
+        return ERR_OK;
+    }
+    if (bound == NULL || bound->text == NULL) {
+        *session = true;
+        client->touched = true;
+        return catch_up(task, client, diag);
+    }
+    enum route_kind statement_kind = bound->statement->kind;
+    if (bound->here) {
+        add_to_prologue(client, bound->statement, bound->text, strlen(bound->text));
+        *session = true;
+        client->touched = true;
+        return catch_up(task, client, diag);
+    }
+    char *text = mem_strdup(bound->text);
+    enum err before = drain(task, client, diag);
+    if (before != ERR_OK) {
+        mem_free(text);
+        return before;
+    }
+    enum err err = ERR_OK;
+    if (!client->skipping) {
+        client->failed = false;
+        upstream_put_query(client->upstream, text, strlen(text));
+        note_pending(client, PENDING_SPECIAL, NULL, 0);
+        client->sent = true;
+        client->set |= statement_kind == ROUTE_SET;
+        client->mirrored = text;
+        text = NULL;
+        err = drain(task, client, diag);
+        client->touched = true;
+        client->failed |= err != ERR_OK;
+        mirror(task, client);
+    }
+    mem_free(text);
+    return err;
+}
+
+static enum err
+on_close(
+    struct task *task, struct client *client, struct slice body, bool *session, struct diag *diag)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    char kind = (char)wire_get_u8(&reader);
+    const char *name = wire_get_text(&reader);
+    struct bound *bound = kind == 'P' ? find_bound(client, name) : NULL;
+    struct named *named = kind == 'S' ? find_named(client, name) : NULL;
+    if (kind == 'P' && is_there(client, bound)) {
+        pass_on(client, 'C', body, PENDING_ONE);
+        if (bound != NULL) {
+            drop_bound(client, bound);
+        }
+        return ERR_OK;
+    }
+    if (bound != NULL) {
+        drop_bound(client, bound);
+    }
+    if (named != NULL) {
+        bool local = named->local;
+        drop_named(client, named);
+        if (!local) {
+            say(client, '3');
+            return ERR_OK;
+        }
+    }
+    *session = true;
+    return catch_up(task, client, diag);
+}
+
+static enum err
+on_sync(struct task *task, struct client *client, bool *session, struct diag *diag)
+{
+    enum err err = ERR_OK;
+    client->skipping = false;
+    if (client->upstream != NULL && client->sent) {
+        wire_put_empty(&client->upstream->out, 'S');
+        note_pending(client, PENDING_SYNC, NULL, 0);
+        err = drain(task, client, diag);
+        if (err != ERR_OK) {
+            client->upstream->broken = true;
+        }
+    }
+    if (client->sync_ignored) {
+        client->sent = true;
+        *session = false;
+        return err;
+    }
+    settle(task, client);
+    while (client->upstream == NULL && !list_empty(&client->portals)) {
+        drop_bound(client, LIST_ENTRY(client->portals.next, struct bound, node));
+    }
+    *session = client->touched;
+    client->touched = false;
+    return err;
+}
+
+/* In on_parse and the like a failure of the router's own. What was sent is read up to a Sync of the
+ * router's, so that the connection is at a known place again. */
+static void
+recover(struct task *task, struct client *client)
+{
+    struct diag ignored;
+    struct upstream *upstream = client->upstream;
+    if (upstream == NULL) {
+        client->pending_count = client->pending_at = 0;
+        return;
+    }
+    if (client->sent && !upstream->broken) {
+        struct buffer *out = connection_out(client->connection);
+        wire_put_empty(&upstream->out, 'S');
+        note_pending(client, PENDING_SYNC, NULL, 0);
+        size_t before = out->size;
+        if (drain(task, client, &ignored) != ERR_OK) {
+            upstream->broken = true;
+        }
+        (void)before; /* answers to what came before the failure are the client's */
+    } else if (client->pending_at != client->pending_count && !upstream->broken) {
+        if (drain(task, client, &ignored) != ERR_OK) {
+            upstream->broken = true;
+        }
+    }
+    client->pending_count = client->pending_at = 0;
+    settle(task, client);
+}
+
+static enum relay_answer
+on_extended(
+    struct task *task, struct client *client, char type, struct slice body, struct diag *diag)
+{
+    bool session = false;
+    enum err err = ERR_OK;
+    if (client->skipping && type != 'S') {
+        return RELAY_DONE;
+    }
+    switch (type) {
+    case 'P':
+        err = on_parse(task, client, body, diag);
+        break;
+    case 'B':
+        err = on_bind(task, client, body, &session, diag);
+        break;
+    case 'D':
+        err = on_describe(task, client, body, &session, diag);
+        break;
+    case 'E':
+        err = on_execute(task, client, body, &session, diag);
+        break;
+    case 'C':
+        err = on_close(task, client, body, &session, diag);
+        break;
+    case 'S':
+        err = on_sync(task, client, &session, diag);
+        break;
+    default: /* H */
+        if (client->upstream != NULL && !nothing_pending(client)) {
+            err = drain(task, client, diag);
+        }
+        session = true;
+        break;
+    }
+    if (err != ERR_OK) {
+        client->touched = false;
+        recover(task, client);
+        return RELAY_FAILED;
+    }
+    if (type != 'S' && client->upstream != NULL && client->upstream->out.size >= FLUSH_SIZE) {
+        /* Not to hold more of a long pipeline than need be. */
+        if (drain(task, client, diag) != ERR_OK) {
+            recover(task, client);
+            return RELAY_FAILED;
+        }
+    }
+    if (client->skipping) { /* told at once; and what was the session's to say comes no more */
+        if (connection_flush(task, client->connection, diag) != ERR_OK) {
+            recover(task, client);
+            return RELAY_FAILED;
+        }
+        return RELAY_DONE;
+    }
+    if (type == 'S' && client->sync_ignored) {
+        client->sync_ignored = false;
+        return RELAY_DONE;
+    }
+    if (type == 'S' && !session) {
+        return RELAY_READY;
+    }
+    client->touched = client->touched || (session && type != 'S' && type != 'H');
+    return session ? RELAY_SESSION : RELAY_DONE;
+}
+
+/* ---- the relay ---------------------------------------------------------------------------------
+ */
+
+static const char fail_text[] = "SELECT 'a statement of this block has failed in the router'::int4";
+
+static enum relay_answer
+client_message(struct task *task, void *arg, char type, struct slice body, struct diag *diag)
+{
+    struct client *client = arg;
+    char status = sql_session_status(client->session);
+    if (client->upstream != NULL && status == 'E' && client->upstream->status == 'T' &&
+        nothing_pending(client)) {
+        /* R2: what failed here, or was refused, fails the block there. */
+        upstream_put_query(client->upstream, fail_text, sizeof fail_text - 1);
+        note_pending(client, PENDING_FAIL, NULL, 0);
+        if (drain(task, client, diag) != ERR_OK) {
+            settle(task, client);
+            return RELAY_FAILED;
+        }
+    }
+    if (client->upstream == NULL && status == 'I') {
+        client->prologue.size = 0;
+        client->set = false;
+        (void)current_settings(client);
+    } else if (status == 'E' && client->prologue_before < client->prologue.size) {
+        client->prologue.size = client->prologue_before; /* the last piece has failed */
+    }
+    client->prologue_before = client->prologue.size;
+    switch (type) {
+    case 'Q':
+        return client->skipping ? RELAY_DONE : on_query(task, client, body, diag);
+    case 'P':
+    case 'B':
+    case 'D':
+    case 'E':
+    case 'C':
+    case 'S':
+    case 'H':
+        return on_extended(task, client, type, body, diag);
+    default:
+        return RELAY_SESSION;
+    }
+}
+
+static char
+client_status(void *arg, char status)
+{
+    const struct client *client = arg;
+    return client->upstream == NULL || status == 'E' ? status : client->upstream->status;
+}
+
+static void *
+client_begin(struct task *task, void *arg, struct connection *connection)
+{
+    struct router *router = arg;
+    struct client *client = mem_zalloc(sizeof *client);
+    client->router = router;
+    client->worker = &router->workers[task_worker(task)];
+    client->connection = connection;
+    client->session = connection_session(connection);
+    list_init(&client->statements);
+    list_init(&client->portals);
+    return client;
+}
+
+static void
+client_end(struct task *task, void *arg)
+{
+    struct client *client = arg;
+    if (client->upstream != NULL) {
+        client->upstream->broken |= client->sent;
+        let_go(task, client);
+    }
+    while (!list_empty(&client->portals)) {
+        drop_bound(client, LIST_ENTRY(client->portals.next, struct bound, node));
+    }
+    drop_all_named(client);
+    buffer_destroy(&client->prologue);
+    mem_free(client->settings);
+    mem_free(client->pending);
+    mem_free(client);
+}
+
+void
+client_relay(struct router *router, struct connection_relay *relay)
+{
+    *relay = (struct connection_relay){
+        .arg = router,
+        .begin = client_begin,
+        .message = client_message,
+        .status = client_status,
+        .end = client_end,
+    };
+}

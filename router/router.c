@@ -1,0 +1,127 @@
+/* router/router.c - from settings to a router that serves, and back. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "router/router.h"
+
+enum {
+    US_PER_MS = 1000,
+};
+
+/* name=host:port, separated by blanks or commas. */
+static enum err
+read_nodes(struct router *router, const char *text, struct diag *diag)
+{
+    while (*text != '\0') {
+        size_t size = strcspn(text, " ,");
+        const char *end = text + size;
+        if (size > 0) {
+            struct router_node *node = &router->nodes[router->node_count];
+            const char *equals = memchr(text, '=', size);
+            const char *colon = NULL;
+            for (const char *at = equals; at != NULL && at < end; at++) {
+                colon = *at == ':' ? at : colon;
+            }
+            char *digits_end = NULL;
+            unsigned long port = colon == NULL ? 0 : strtoul(colon + 1, &digits_end, 10);
+            if (colon == NULL || digits_end != end || port == 0 || port > UINT16_MAX ||
+                equals == text || equals - text >= ROUTER_NAME_MAX ||
+                colon - equals > ROUTER_NAME_MAX) {
+                return diag_set(diag, ERR_CONFIG_FILE,
+                    "invalid node in router_nodes: \"%.*s\" is not name=host:port", (int)size,
+                    text);
+            }
+            if (router->node_count == ROUTER_NODES_MAX) {
+                return diag_set(diag, ERR_CONFIG_FILE, "too many nodes in router_nodes");
+            }
+            memcpy(node->name, text, (size_t)(equals - text));
+            memcpy(node->host, equals + 1, (size_t)(colon - equals - 1));
+            node->port = (uint16_t)port;
+            router->node_count++;
+        }
+        text = end + (*end != '\0');
+    }
+    if (router->node_count == 0) {
+        return diag_set(diag, ERR_CONFIG_FILE, "no node is known: set router_nodes");
+    }
+    return ERR_OK;
+}
+
+static void
+read_limits(struct router *router)
+{
+    const struct sql_config *config = router->config;
+    struct router_limits *limits = &router->limits;
+    uint32_t workers = world_worker_count(router->world);
+    uint32_t pool = (uint32_t)sql_config_integer(config, "router_pool_size");
+    limits->pool_size = (pool + workers - 1) / workers;
+    limits->queue_size = (uint32_t)sql_config_integer(config, "router_queue_size");
+    limits->queue_timeout_us = US_PER_MS * sql_config_integer(config, "router_queue_timeout");
+    limits->connect_timeout_us = US_PER_MS * sql_config_integer(config, "router_connect_timeout");
+    limits->prepared_max = (uint32_t)sql_config_integer(config, "router_prepared_max");
+    limits->breaker_failures = (uint32_t)sql_config_integer(config, "router_breaker_failures");
+    limits->breaker_pause_us = US_PER_MS * sql_config_integer(config, "router_breaker_pause");
+    limits->retries = (uint32_t)sql_config_integer(config, "router_retries");
+}
+
+enum err
+router_opened(struct task *task, void *arg, struct sql_engine *engine, struct diag *diag)
+{
+    struct router *router = arg;
+    router->world = task_world(task);
+    router->engine = engine;
+    TRY(read_nodes(router, sql_config_text(router->config, "router_nodes"), diag));
+    read_limits(router);
+    uint32_t count = world_worker_count(router->world);
+    router->workers = mem_array(count, sizeof *router->workers);
+    for (uint32_t i = 0; i < count; i++) {
+        struct worker *worker = &router->workers[i];
+        worker->router = router;
+        list_init(&worker->pools);
+        list_init(&worker->ages);
+        arena_create(&worker->arena, "route");
+    }
+    return ERR_OK;
+}
+
+struct closing {
+    struct worker *worker;
+    struct task *waiter;
+    _Atomic bool *done;
+};
+
+/* A worker's sockets are its own tasks' to close. */
+static void
+close_main(struct task *task, void *arg)
+{
+    struct closing *closing = arg;
+    struct task *waiter = closing->waiter;
+    _Atomic bool *done = closing->done;
+    worker_close(task, closing->worker);
+    statements_destroy(closing->worker);
+    arena_destroy(&closing->worker->arena);
+    *done = true;
+    task_unpark(waiter);
+}
+
+void
+router_closing(struct task *task, void *arg)
+{
+    struct router *router = arg;
+    for (uint32_t i = 0; i < world_worker_count(router->world); i++) {
+        _Atomic bool done = false;
+        struct closing closing = {.worker = &router->workers[i], .waiter = task, .done = &done};
+        struct diag diag;
+        if (task_spawn(router->world, (int)i, "router close", close_main, &closing, &diag) !=
+            ERR_OK) {
+            world_log(router->world, "connections to shards are not closed: %s", diag.message);
+            continue;
+        }
+        while (!done) {
+            task_park(task, world_clock_us(router->world) + 10000);
+        }
+    }
+    mem_free(router->workers);
+    router->workers = NULL;
+}

@@ -1,0 +1,229 @@
+/*
+ * router/router.h - what the router is made of.
+ *
+ * The router is a server (server/) with an engine of its own that knows every table and holds no
+ * rows. A client's start-up, its settings, its transaction block and whatever needs no row are that
+ * engine's session's; statements on rows go to the shards. router/README.md has the whole.
+ *
+ * Everything below belongs to one worker and is touched by its tasks only, so there is not a latch
+ * here; struct router itself is constant while clients are served, but for what says otherwise.
+ */
+#ifndef ROUTER_ROUTER_H
+#define ROUTER_ROUTER_H
+
+#include "base/bytes.h"
+#include "base/list.h"
+#include "parser/parser.h"
+#include "server/server.h"
+#include "wire/wire.h"
+
+enum {
+    ROUTER_NODES_MAX = 64,
+    ROUTER_NAME_MAX = 64,
+};
+
+struct router_limits {
+    uint32_t pool_size; /* a worker's share */
+    uint32_t queue_size;
+    int64_t queue_timeout_us, connect_timeout_us;
+    uint32_t prepared_max;
+    uint32_t breaker_failures;
+    int64_t breaker_pause_us;
+    uint32_t retries;
+};
+
+struct router_node {
+    char name[ROUTER_NAME_MAX];
+    char host[ROUTER_NAME_MAX];
+    uint16_t port;
+};
+
+struct worker;
+
+struct router {
+    struct world *world;
+    struct sql_engine *engine;
+    const struct sql_config *config;
+    struct router_limits limits;
+    struct router_node nodes[ROUTER_NODES_MAX];
+    uint32_t node_count;
+    struct worker *workers; /* by task_worker */
+    struct connection_relay relay;
+};
+
+/* ---- upstream.c: one connection to a shard ----------------------------------------------------
+ */
+
+struct pool;
+
+struct upstream {
+    struct list_node node; /* pool->idle */
+    struct pool *pool;
+    struct world_socket *socket;
+    struct buffer in; /* in.data[at..] is not yet dealt with */
+    size_t at;
+    struct buffer out;
+    uint32_t pid, secret;
+    char status; /* of its last ReadyForQuery */
+    bool broken;
+    char *settings;     /* what sql_session_settings_put said when it was last used */
+    uint32_t *prepared; /* open addressing; 0: empty */
+    uint32_t prepared_count, prepared_capacity;
+    int64_t idle_since;
+};
+
+struct upstream_message {
+    char type;
+    struct slice body;  /* until the next call */
+    struct slice whole; /* with its head */
+};
+
+/* Connects and logs in; the connection is idle then. */
+enum err upstream_open(struct task *task, struct pool *pool, int64_t timeout_us,
+    struct upstream **upstream, struct diag *diag);
+void upstream_close(struct task *task, struct upstream *upstream);
+enum err upstream_flush(struct task *task, struct upstream *upstream, struct diag *diag);
+/* A whole message is here already. */
+bool upstream_pending(const struct upstream *upstream);
+/* Obeys TASK_CANCEL by asking the shard to cancel, and goes on; TASK_TERMINATE ends it. */
+enum err upstream_next(struct task *task, struct upstream *upstream,
+    struct upstream_message *message, struct diag *diag);
+/* Nothing has come and nobody has hung up since it became idle. */
+bool upstream_sound(struct task *task, struct upstream *upstream);
+bool upstream_has_prepared(const struct upstream *upstream, uint32_t id);
+void upstream_note_prepared(struct upstream *upstream, uint32_t id);
+/* Text of a simple query that brings its settings from what they are to `wanted`; NULL: none is
+ * needed. In `to`. */
+bool upstream_settings(const struct upstream *upstream, const char *wanted, struct buffer *to);
+void upstream_put_query(struct upstream *upstream, const void *text, size_t size);
+/* A field of an ErrorResponse; "" if it is not there. */
+const char *upstream_error_field(struct slice body, char field);
+/* An ErrorResponse as a diag of ours; the code is ERR_CONNECTION_FAILURE where we do not know it.
+ */
+enum err upstream_error(struct slice body, const char *node, struct diag *diag);
+
+/* ---- pool.c: connections of one user and database to one shard ---------------------------------
+ */
+
+enum breaker_state {
+    BREAKER_CLOSED,
+    BREAKER_OPEN,
+    BREAKER_HALF_OPEN,
+};
+
+/* Of a shard, on one worker. */
+struct breaker {
+    enum breaker_state state;
+    uint32_t failures; /* one after another */
+    int64_t retry_us;  /* OPEN: when to try again */
+    uint64_t opened, refused;
+};
+
+struct pool {
+    struct list_node node; /* worker->pools */
+    struct worker *worker;
+    const struct router_node *shard;
+    uint32_t shard_number;
+    char *user, *database;
+    struct list_node idle; /* the last used first */
+    uint32_t count, idle_count;
+    struct list_node waiters;
+    uint32_t waiter_count;
+    uint64_t served, waited, refused;
+    int64_t waited_us;
+};
+
+enum err pool_acquire(
+    struct task *task, struct pool *pool, struct upstream **upstream, struct diag *diag);
+/* One that is broken, or not between transactions, is closed. */
+void pool_release(struct task *task, struct upstream *upstream);
+struct pool *pool_of(struct worker *worker, uint32_t shard, const char *user, const char *database);
+/* What became of an attempt to reach a shard. */
+void breaker_note(struct worker *worker, uint32_t shard, bool fine);
+void worker_close(struct task *task, struct worker *worker);
+
+/* ---- statement.c: what a text is, and where it goes -------------------------------------------
+ */
+
+enum route_kind {
+    ROUTE_LOCAL,       /* the router's own session answers */
+    ROUTE_NODE,        /* a shard */
+    ROUTE_TRANSACTION, /* BEGIN .. ROLLBACK TO: the session, and the shard if there is one */
+    ROUTE_SET,         /* likewise SET, RESET, SET TRANSACTION */
+    ROUTE_REFUSED,
+};
+
+struct statement {
+    struct statement *chain; /* worker->statements */
+    struct list_node age;    /* worker->ages, while nobody holds it */
+    uint64_t hash;
+    uint32_t references;
+    uint32_t id; /* tusk_<id> at the shards */
+    enum route_kind kind;
+    enum ast_kind node; /* of its one statement; AST_KIND_COUNT: none or several */
+    int refusal;
+    bool good;  /* some shard has prepared it */
+    bool reads; /* changes nothing: may be sent again */
+    char *text;
+    uint32_t text_size;
+    struct slice types; /* of Parse: be32 each */
+};
+
+struct statement *statement_find(
+    struct worker *worker, const char *text, size_t size, struct slice types);
+/* Ownership of a reference goes to the caller; with an error there is none. */
+enum err statement_get(struct task *task, struct worker *worker, const char *text, size_t size,
+    struct slice types, struct statement **statement, struct diag *diag);
+void statement_release(struct worker *worker, struct statement *statement);
+void statements_destroy(struct worker *worker);
+
+/* ---- refusals.c -------------------------------------------------------------------------------
+ */
+
+#define REFUSALS(X)                                                                             \
+    X(1, REFUSED_SESSION_STATE,                                                                 \
+        "what lives as long as a session cannot be had through the router",                     \
+        "LISTEN, temporary tables, cursors WITH HOLD and advisory locks of a session need a "   \
+        "shard's session of their own.")                                                        \
+    X(2, REFUSED_PREPARE, "PREPARE, EXECUTE and DEALLOCATE in SQL are not routed",              \
+        "Prepare by the protocol, as drivers do.")                                              \
+    X(3, REFUSED_SEVERAL, "several statements in one string that do not all go the same way",   \
+        "Send them one by one.")                                                                \
+    X(4, REFUSED_SECOND_SHARD, "a transaction stays on the shard of its first statement",       \
+        "Use a saga for work on several shards.")                                               \
+    X(5, REFUSED_SET_CONFIG, "set_config in a transaction block with parameters is not routed", \
+        "Use SET, or set_config before the block.")
+
+#define REFUSAL_NAME(number, name, message, hint) name = number,
+enum {
+    REFUSALS(REFUSAL_NAME)
+};
+enum err refuse(int number, struct diag *diag);
+
+/* ---- router.c, client.c -----------------------------------------------------------------------
+ */
+
+enum {
+    STATEMENT_BUCKETS = 4096,
+    STATEMENTS_MAX = 5000,
+    NORMALIZE_SIZE_MAX = 16 * 1024, /* longer texts are parsed whenever they come */
+};
+
+struct worker {
+    struct router *router;
+    struct list_node pools;
+    struct breaker breakers[ROUTER_NODES_MAX];
+    struct statement *statements[STATEMENT_BUCKETS];
+    struct list_node ages; /* statements nobody holds, the oldest first */
+    uint32_t statement_count, next_statement;
+    struct arena arena;                  /* of one call */
+    struct parser_normalized normalized; /* of one call, too */
+    char normal[NORMALIZE_SIZE_MAX + 4 * PARSER_LITERALS_MAX + 1];
+};
+
+/* Called by server_run. arg: struct router *. */
+enum err router_opened(struct task *task, void *arg, struct sql_engine *engine, struct diag *diag);
+void router_closing(struct task *task, void *arg);
+void client_relay(struct router *router, struct connection_relay *relay);
+
+#endif /* ROUTER_ROUTER_H */

@@ -1,0 +1,364 @@
+/* router/upstream.c - one connection to a shard: the client's side of the protocol. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "router/router.h"
+
+enum {
+    READ_SIZE = 16 * 1024,
+    KEEP_SIZE = 64 * 1024,
+    AUTHENTICATION_OK = 0,
+    CANCEL_SIZE = 16,
+};
+
+const char *
+upstream_error_field(struct slice body, char field)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    for (;;) {
+        char type = (char)wire_get_u8(&reader);
+        const char *text = type == '\0' ? "" : wire_get_text(&reader);
+        if (type == '\0' || reader.failed || type == field) {
+            return reader.failed ? "" : text;
+        }
+    }
+}
+
+enum err
+upstream_error(struct slice body, const char *node, struct diag *diag)
+{
+    const char *state = upstream_error_field(body, 'C');
+    enum err code = ERR_CONNECTION_FAILURE;
+    for (int i = 1; i < ERR_COUNT; i++) {
+        if (strcmp(err_sqlstate((enum err)i), state) == 0) {
+            code = (enum err)i;
+            break;
+        }
+    }
+    (void)diag_set(diag, code, "%s", upstream_error_field(body, 'M'));
+    const char *detail = upstream_error_field(body, 'D');
+    if (detail[0] != '\0') {
+        diag_detail(diag, "%s", detail);
+    }
+    const char *hint = upstream_error_field(body, 'H');
+    if (hint[0] != '\0') {
+        diag_hint(diag, "%s", hint);
+    }
+    diag_context(diag, "shard \"%s\"", node);
+    return code;
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+enum err
+upstream_flush(struct task *task, struct upstream *upstream, struct diag *diag)
+{
+    if (upstream->broken) {
+        return diag_set(
+            diag, ERR_SHARD_LOST, "connection to shard \"%s\" lost", upstream->pool->shard->name);
+    }
+    if (upstream->out.size == 0) {
+        return ERR_OK;
+    }
+    enum err err = world_send(task, upstream->socket, upstream->out.data, upstream->out.size, diag);
+    upstream->out.size = 0;
+    if (upstream->out.capacity > KEEP_SIZE) {
+        buffer_destroy(&upstream->out);
+    }
+    if (err != ERR_OK) {
+        upstream->broken = true;
+        err = diag_set(
+            diag, ERR_SHARD_LOST, "connection to shard \"%s\" lost", upstream->pool->shard->name);
+    }
+    return err;
+}
+
+/* Over a connection of its own, as the protocol wants it. The client waits meanwhile: it has asked
+ * for this. */
+static void
+send_cancel(struct task *task, struct upstream *upstream)
+{
+    struct world_socket *socket = NULL;
+    const struct router_node *shard = upstream->pool->shard;
+    if (world_connect(task, shard->host, shard->port, &socket, NULL) != ERR_OK) {
+        return; /* then it runs to its end */
+    }
+    uint8_t request[CANCEL_SIZE];
+    store_be32(request, CANCEL_SIZE);
+    store_be32(request + 4, WIRE_CANCEL_REQUEST);
+    store_be32(request + 8, upstream->pid);
+    store_be32(request + 12, upstream->secret);
+    if (world_send(task, socket, request, sizeof request, NULL) == ERR_OK) {
+        /* Until the shard hangs up: from then on the cancel cannot meet a later statement. */
+        uint8_t nothing[8];
+        size_t got = 0;
+        (void)!world_recv(task, socket, nothing, sizeof nothing,
+            world_clock_us(task_world(task)) + 1000000, 0, &got, NULL);
+    }
+    world_socket_close(task, socket);
+}
+
+static enum err
+receive(struct task *task, struct upstream *upstream, size_t size, int64_t deadline_us,
+    struct diag *diag)
+{
+    struct buffer *in = &upstream->in;
+    while (in->size - upstream->at < size) {
+        if (upstream->at > 0) {
+            buffer_consume(in, upstream->at);
+            upstream->at = 0;
+        }
+        if (in->size == 0 && in->capacity > KEEP_SIZE && size < KEEP_SIZE) {
+            buffer_destroy(in);
+        }
+        size_t room = size > READ_SIZE ? size : READ_SIZE;
+        room = room > 1024 * 1024 ? 1024 * 1024 : room;
+        uint8_t *to = buffer_reserve(in, room);
+        size_t got = 0;
+        enum err err = world_recv(task, upstream->socket, to, room, deadline_us,
+            TASK_CANCEL | TASK_TERMINATE, &got, diag);
+        if (err == ERR_QUERY_CANCELED) {
+            task_interrupt_clear(task, TASK_CANCEL);
+            send_cancel(task, upstream);
+            continue;
+        }
+        if (err == ERR_IDLE_SESSION_TIMEOUT) {
+            err = diag_set(
+                diag, ERR_SHARD_LOST, "shard \"%s\" does not answer", upstream->pool->shard->name);
+        }
+        if (err == ERR_CONNECTION_FAILURE || (err == ERR_OK && got == 0)) {
+            err = diag_set(diag, ERR_SHARD_LOST, "shard \"%s\" closed the connection unexpectedly",
+                upstream->pool->shard->name);
+        }
+        if (err != ERR_OK) {
+            upstream->broken = true;
+            return err;
+        }
+        in->size += got;
+    }
+    return ERR_OK;
+}
+
+static size_t
+message_size(const struct upstream *upstream)
+{
+    return (size_t)load_be32(upstream->in.data + upstream->at + 1) + 1;
+}
+
+bool
+upstream_pending(const struct upstream *upstream)
+{
+    size_t here = upstream->in.size - upstream->at;
+    return here >= 5 && here >= message_size(upstream);
+}
+
+static enum err
+next(struct task *task, struct upstream *upstream, int64_t deadline_us,
+    struct upstream_message *message, struct diag *diag)
+{
+    TRY(receive(task, upstream, 5, deadline_us, diag));
+    size_t size = message_size(upstream);
+    if (size < 5 || size > (size_t)WIRE_MESSAGE_SIZE_MAX + 1) {
+        upstream->broken = true;
+        return diag_set(diag, ERR_PROTOCOL,
+            "shard \"%s\" sent a message of a length that cannot be", upstream->pool->shard->name);
+    }
+    TRY(receive(task, upstream, size, deadline_us, diag));
+    const uint8_t *head = upstream->in.data + upstream->at;
+    message->type = (char)head[0];
+    message->body = slice_of(head + 5, size - 5);
+    message->whole = slice_of(head, size);
+    upstream->at += size;
+    if (message->type == 'Z' && message->body.size == 1) {
+        upstream->status = (char)message->body.data[0];
+    }
+    return ERR_OK;
+}
+
+enum err
+upstream_next(struct task *task, struct upstream *upstream, struct upstream_message *message,
+    struct diag *diag)
+{
+    return next(task, upstream, WORLD_NEVER, message, diag);
+}
+
+bool
+upstream_sound(struct task *task, struct upstream *upstream)
+{
+    uint8_t byte;
+    size_t got = 0;
+    if (upstream->broken || upstream->at != upstream->in.size) {
+        return false;
+    }
+    return world_recv(task, upstream->socket, &byte, 1, 0, 0, &got, NULL) ==
+           ERR_IDLE_SESSION_TIMEOUT;
+}
+
+void
+upstream_put_query(struct upstream *upstream, const void *text, size_t size)
+{
+    size_t start = wire_begin(&upstream->out, 'Q');
+    buffer_add(&upstream->out, text, size);
+    buffer_add_u8(&upstream->out, 0);
+    wire_end(&upstream->out, start);
+}
+
+/* ---- start-up -------------------------------------------------------------------------------- */
+
+static enum err
+log_in(struct task *task, struct upstream *upstream, int64_t deadline_us, struct diag *diag)
+{
+    struct buffer *out = &upstream->out;
+    const char *node = upstream->pool->shard->name;
+    (void)buffer_extend(out, 4);
+    buffer_add_be32(out, WIRE_VERSION_3_0);
+    const char *const settings[] = {"user", upstream->pool->user, "database",
+        upstream->pool->database, "client_encoding", "UTF8"};
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        wire_put_text(out, settings[i]);
+    }
+    buffer_add_u8(out, 0);
+    store_be32(out->data, (uint32_t)out->size);
+    TRY(upstream_flush(task, upstream, diag));
+    for (;;) {
+        struct upstream_message message;
+        TRY(next(task, upstream, deadline_us, &message, diag));
+        struct wire_reader reader = wire_reader_of(message.body);
+        switch (message.type) {
+        case 'R':
+            if (wire_get_u32(&reader) != AUTHENTICATION_OK) {
+                return diag_set(diag, ERR_CONNECTION_FAILURE,
+                    "shard \"%s\" asks the router for a password", node);
+            }
+            break;
+        case 'K':
+            upstream->pid = wire_get_u32(&reader);
+            upstream->secret = wire_get_u32(&reader);
+            break;
+        case 'E':
+            return upstream_error(message.body, node, diag);
+        case 'Z':
+            return ERR_OK;
+        default:
+            break; /* its parameters are those of the router's own sessions */
+        }
+    }
+}
+
+enum err
+upstream_open(struct task *task, struct pool *pool, int64_t timeout_us, struct upstream **out,
+    struct diag *diag)
+{
+    struct upstream *upstream = mem_zalloc(sizeof *upstream);
+    upstream->pool = pool;
+    upstream->settings = mem_strdup("");
+    int64_t deadline_us = world_clock_us(pool->worker->router->world) + timeout_us;
+    enum err err =
+        world_connect(task, pool->shard->host, pool->shard->port, &upstream->socket, diag);
+    if (err == ERR_OK) {
+        err = log_in(task, upstream, deadline_us, diag);
+    }
+    if (err != ERR_OK) {
+        upstream->broken = true;
+        upstream_close(task, upstream);
+        if (err == ERR_CONNECTION_FAILURE || err == ERR_SHARD_LOST ||
+            err == ERR_CANNOT_CONNECT_NOW) {
+            if (diag != NULL) {
+                diag->code = ERR_SHARD_UNREACHABLE; /* nothing was sent: it may be tried again */
+            }
+            return ERR_SHARD_UNREACHABLE;
+        }
+        return err;
+    }
+    *out = upstream;
+    return ERR_OK;
+}
+
+void
+upstream_close(struct task *task, struct upstream *upstream)
+{
+    if (upstream->socket != NULL) {
+        if (!upstream->broken && upstream->status == 'I') {
+            upstream->out.size = 0;
+            wire_put_empty(&upstream->out, 'X');
+            (void)!upstream_flush(task, upstream, NULL);
+        }
+        world_socket_close(task, upstream->socket);
+    }
+    buffer_destroy(&upstream->in);
+    buffer_destroy(&upstream->out);
+    mem_free(upstream->settings);
+    mem_free(upstream->prepared);
+    mem_free(upstream);
+}
+
+/* ---- what stands at the shard ------------------------------------------------------------------
+ */
+
+bool
+upstream_has_prepared(const struct upstream *upstream, uint32_t id)
+{
+    uint32_t mask = upstream->prepared_capacity - 1;
+    for (uint32_t at = id; upstream->prepared_capacity > 0; at++) {
+        uint32_t there = upstream->prepared[at & mask];
+        if (there == id || there == 0) {
+            return there == id;
+        }
+    }
+    return false;
+}
+
+static void
+insert(uint32_t *table, uint32_t capacity, uint32_t id)
+{
+    uint32_t at = id;
+    while (table[at & (capacity - 1)] != 0) {
+        at++;
+    }
+    table[at & (capacity - 1)] = id;
+}
+
+void
+upstream_note_prepared(struct upstream *upstream, uint32_t id)
+{
+    ASSERT(id != 0);
+    if (upstream_has_prepared(upstream, id)) {
+        return;
+    }
+    if (upstream->prepared_count * 2 >= upstream->prepared_capacity) {
+        uint32_t capacity = upstream->prepared_capacity == 0 ? 16 : 2 * upstream->prepared_capacity;
+        uint32_t *table = mem_array(capacity, sizeof *table);
+        for (uint32_t i = 0; i < upstream->prepared_capacity; i++) {
+            if (upstream->prepared[i] != 0) {
+                insert(table, capacity, upstream->prepared[i]);
+            }
+        }
+        mem_free(upstream->prepared);
+        upstream->prepared = table;
+        upstream->prepared_capacity = capacity;
+    }
+    insert(upstream->prepared, upstream->prepared_capacity, id);
+    upstream->prepared_count++;
+}
+
+bool
+upstream_settings(const struct upstream *upstream, const char *wanted, struct buffer *to)
+{
+    if (strcmp(upstream->settings, wanted) == 0) {
+        return false;
+    }
+    for (const char *line = upstream->settings; *line != '\0';) {
+        const char *end = strstr(line, ";\n");
+        const char *name = line + sizeof "SET " - 1;
+        const char *name_end = strstr(name, " = ");
+        ASSERT(end != NULL && name_end != NULL);
+        buffer_add_text(to, "RESET ");
+        buffer_add(to, name, (size_t)(name_end - name));
+        buffer_add_text(to, ";\n");
+        line = end + 2;
+    }
+    buffer_add_text(to, wanted);
+    return true;
+}
