@@ -89,6 +89,7 @@ def main():
     step("settings, ASan", ["tests/system/config.py", "debug"])
     step("clients", ["tests/clients/run.py"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
+    step("temporary objects, ASan", ["tests/system/temporary.py", "--build", "debug"])
     step("statistics, ASan", ["tests/system/statistics.py", "--build", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])
     step("no bloat, snapshot too old", ["tests/system/bloat.py", "--passes", "6", "--rounds", "3"])

@@ -73,6 +73,13 @@ bind_lookup_relation(
                     ? NULL
                     : catalog_relation_on(catalog, env == NULL ? NULL : env->search_path,
                           table->schema, table->name);
+    if (*relation != NULL && relation_is_temporary(*relation) && env != NULL) {
+        const char *own = catalog_temporary_schema(env->search_path);
+        if (own == NULL || strcmp(own, (*relation)->schema_name) != 0) {
+            return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
+                "cannot access temporary tables of other sessions");
+        }
+    }
     if (*relation != NULL) {
         return ERR_OK;
     }

@@ -290,7 +290,19 @@ const struct relation *catalog_relation_on(const struct catalog *catalog,
     const char *const *search_path, const char *schema, const char *name);
 const struct index *catalog_index_on(const struct catalog *catalog, const char *const *search_path,
     const char *schema, const char *name, const struct relation **table);
-/* The first schema of the path that exists: where things are created. NULL: none does. */
+/* Temporary objects are those of a schema pg_temp_N, N being the session's pid, which is the first
+ * of its search path always (found before pg_catalog; and "pg_temp" means it), and which exists
+ * from the session's first temporary object to the session's end. */
+bool catalog_is_temporary(const char *schema_name);
+static inline bool
+relation_is_temporary(const struct relation *relation)
+{
+    return catalog_is_temporary(relation->schema_name);
+}
+/* The session's own, as the path has it; NULL: it has none. */
+const char *catalog_temporary_schema(const char *const *search_path);
+/* The first schema of the path that exists: where things are created; not the temporary one. NULL:
+ * none does. */
 const char *catalog_creation_schema(const struct catalog *catalog, const char *const *search_path);
 const struct relation *catalog_relation_by_oid(const struct catalog *catalog, oid_t oid);
 /* The index of this name and its table. */

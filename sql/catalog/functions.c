@@ -325,6 +325,12 @@ FN(current_schemas)
     }
     struct datum *names = arena_array(eval->arena, room, sizeof *names);
     uint32_t used = 0;
+    const char *temporary = catalog_temporary_schema(path);
+    path += temporary != NULL;
+    if (args[0].i != 0 && temporary != NULL && env->catalog != NULL &&
+        catalog_schema(env->catalog, temporary) != 0) {
+        names[used++] = datum_bytes(temporary, strlen(temporary));
+    }
     if (args[0].i != 0 && !named) {
         names[used++] = datum_bytes("pg_catalog", strlen("pg_catalog"));
     }

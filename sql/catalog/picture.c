@@ -376,12 +376,35 @@ find_in(const struct catalog *catalog, const char *schema, const char *name)
     return oid == 0 ? (struct catalog__found){0} : find_name(catalog, oid, name);
 }
 
+bool
+catalog_is_temporary(const char *schema_name)
+{
+    return strncmp(schema_name, "pg_temp_", strlen("pg_temp_")) == 0;
+}
+
+const char *
+catalog_temporary_schema(const char *const *search_path)
+{
+    return search_path != NULL && search_path[0] != NULL && catalog_is_temporary(search_path[0])
+               ? search_path[0]
+               : NULL;
+}
+
 static struct catalog__found
 find_path(
     const struct catalog *catalog, const char *const *path, const char *schema, const char *name)
 {
+    const char *temporary = catalog_temporary_schema(path);
     if (schema != NULL) {
-        return find_in(catalog, schema, name);
+        bool own = temporary != NULL && strcmp(schema, "pg_temp") == 0;
+        return find_in(catalog, own ? temporary : schema, name);
+    }
+    if (temporary != NULL) {
+        struct catalog__found own = find_in(catalog, temporary, name);
+        if (own.relation != NULL) {
+            return own;
+        }
+        path++;
     }
     bool named = false;
     for (const char *const *at = path; at != NULL && *at != NULL; at++) {
@@ -594,7 +617,7 @@ catalog_creation_schema(const struct catalog *catalog, const char *const *search
         return "public";
     }
     for (const char *const *at = search_path; *at != NULL; at++) {
-        if (catalog_schema(catalog, *at) != 0) {
+        if (catalog_schema(catalog, *at) != 0 && !catalog_is_temporary(*at)) {
             return *at;
         }
     }

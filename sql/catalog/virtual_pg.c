@@ -111,7 +111,7 @@ class_common(struct virtual_row *row, oid_t oid, const char *name, const struct 
     SET(pg_class_relnamespace, datum_int(relation->schema));
     SET(pg_class_relowner, datum_int(relation->owner));
     SET(pg_class_relfilenode, datum_int(oid));
-    SET(pg_class_relpersistence, datum_int('p'));
+    SET(pg_class_relpersistence, datum_int(relation_is_temporary(relation) ? 't' : 'p'));
     SET(pg_class_relispopulated, datum_bool(true));
     SET(pg_class_reltuples, datum_float(-1));
     SET(pg_class_relfrozenxid, virtual__text("0"));

@@ -9,10 +9,10 @@
 static enum err
 refuse(struct ddl *ddl, const struct ast_create_table *statement)
 {
-    if (statement->persistence == AST_TEMPORARY) {
-        return ddl__unsupported(ddl, "a temporary table", -1);
-    }
-    if (statement->on_commit != AST_ON_COMMIT_NONE) {
+    const char *schema = statement->table->schema;
+    bool temporary = statement->persistence == AST_TEMPORARY ||
+                     (schema != NULL && strcmp(schema, "pg_temp") == 0);
+    if (statement->on_commit != AST_ON_COMMIT_NONE && !temporary) {
         return diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,
             "ON COMMIT can only be used on temporary tables");
     }
@@ -253,7 +253,8 @@ ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement)
     relation->kind = RELATION_TABLE;
     relation->name = statement->table->name;
     relation->owner = context->owner;
-    TRY(ddl__creation_schema(ddl, statement->table, &relation->schema, &relation->schema_name));
+    TRY(ddl__placement(ddl, statement->table, statement->persistence == AST_TEMPORARY,
+        &relation->schema, &relation->schema_name));
 
     const struct relation *other;
     const struct index *index;
@@ -290,7 +291,13 @@ ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement)
         edit->foreign[i].valid = true; /* there are no rows */
     }
     ddl__edit_complete(ddl, edit);
-    return ddl__edit_store(ddl, edit);
+    TRY(ddl__edit_store(ddl, edit));
+    if (context->on_commit != NULL && (statement->on_commit == AST_ON_COMMIT_DROP ||
+                                          statement->on_commit == AST_ON_COMMIT_DELETE)) {
+        context->on_commit(
+            context->notice_arg, relation->oid, statement->on_commit == AST_ON_COMMIT_DROP);
+    }
+    return ERR_OK;
 }
 
 /* ---- CREATE SCHEMA

@@ -125,6 +125,51 @@ ddl__creation_schema(
     }
 }
 
+static enum err
+temporary_schema(struct ddl *ddl, oid_t *schema, const char **schema_name)
+{
+    struct ddl_context *context = ddl->context;
+    *schema_name = catalog_temporary_schema(context->env->search_path);
+    if (*schema_name == NULL) {
+        return ddl__unsupported(ddl, "a temporary object outside of a session", -1);
+    }
+    *schema = catalog_schema(ddl->catalog, *schema_name);
+    if (*schema != 0) {
+        return ERR_OK;
+    }
+    bool taken;
+    TRY(catalog_new_oid(ddl->task, context->store, schema, ddl->diag));
+    TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0,
+        *schema_name, *schema, &taken, ddl->diag));
+    ASSERT(!taken); /* nobody else has this name */
+    TRY(catalog_schema_put(
+        ddl->task, context->store, context->txn, *schema, *schema_name, context->owner, ddl->diag));
+    return ddl__changed(ddl);
+}
+
+enum err
+ddl__placement(struct ddl *ddl, const struct ast_table *name, bool temporary, oid_t *schema,
+    const char **schema_name)
+{
+    const char *own = catalog_temporary_schema(ddl->context->env->search_path);
+    bool named = name->schema != NULL && (strcmp(name->schema, "pg_temp") == 0 ||
+                                             (own != NULL && strcmp(name->schema, own) == 0));
+    if (temporary && name->schema != NULL && !named) {
+        enum err err = diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,
+            "cannot create temporary relation in non-temporary schema");
+        return ddl__at(ddl, err, name->node.location);
+    }
+    if (temporary || named) {
+        return temporary_schema(ddl, schema, schema_name);
+    }
+    if (name->schema != NULL && catalog_is_temporary(name->schema)) {
+        enum err err = diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,
+            "cannot create relations in temporary schemas of other sessions");
+        return ddl__at(ddl, err, name->node.location);
+    }
+    return ddl__creation_schema(ddl, name, schema, schema_name);
+}
+
 void
 ddl__in_schema(struct ddl *ddl, const char *schema, const char *name,
     const struct relation **relation, const struct index **index)

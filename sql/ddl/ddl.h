@@ -55,6 +55,8 @@ struct ddl_context {
     /* A NOTICE for the client; code is its SQLSTATE ("00000", "42P07", ..). May be NULL. */
     void (*notice)(void *arg, const char *sqlstate, const char *message);
     void *notice_arg;
+    /* A temporary table ON COMMIT DROP, or (drop false) DELETE ROWS; with notice_arg. */
+    void (*on_commit)(void *arg, oid_t table, bool drop);
     /* Do checks of this table's rows wait for COMMIT? May be NULL: none do. */
     bool (*pending)(void *arg, oid_t table);
     void *pending_arg;

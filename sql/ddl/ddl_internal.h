@@ -61,6 +61,9 @@ enum err ddl__routers_statement(struct ddl *ddl, const char *what);
 /* The schema an object will be created in: named, or public. Locked against DROP SCHEMA. */
 enum err ddl__creation_schema(
     struct ddl *ddl, const struct ast_table *name, oid_t *schema, const char **schema_name);
+/* The same for a name in CREATE TEMPORARY; the schema may be made now. */
+enum err ddl__placement(struct ddl *ddl, const struct ast_table *name, bool temporary,
+    oid_t *schema, const char **schema_name);
 /* The relation of that very schema, index or table, or NULLs. */
 void ddl__in_schema(struct ddl *ddl, const char *schema, const char *name,
     const struct relation **relation, const struct index **index);

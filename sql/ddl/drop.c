@@ -397,8 +397,9 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
     for (size_t i = 0; i < count; i++) {
         const struct relation *table = catalog_relation_by_oid(ddl->catalog, oids[i]);
         if (table != NULL) {
-            TRY(table->kind == RELATION_VIEW ? ddl__drop_view(ddl, table)
-                                             : ddl__drop_table(ddl, table));
+            TRY(table->kind == RELATION_VIEW       ? ddl__drop_view(ddl, table)
+                : table->kind == RELATION_SEQUENCE ? ddl__drop_sequence(ddl, table, true)
+                                                   : ddl__drop_table(ddl, table));
         }
     }
     for (size_t i = 0; (type = catalog_type_at(ddl->catalog, i)) != NULL;) {

@@ -167,7 +167,14 @@ referenced_table(struct ddl *ddl, const struct ddl__edit *edit, const struct ast
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE,
             "referenced relation \"%s\" is not a table", name->name);
     }
-    return ddl__lock_relation(ddl, name, TXN_SHARE_ROW_EXCLUSIVE, false, other);
+    TRY(ddl__lock_relation(ddl, name, TXN_SHARE_ROW_EXCLUSIVE, false, other));
+    bool temporary = relation_is_temporary(own);
+    if (temporary != relation_is_temporary(*other)) {
+        return diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,
+            "constraints on %s tables may reference only %s tables",
+            temporary ? "temporary" : "permanent", temporary ? "temporary" : "permanent");
+    }
+    return ERR_OK;
 }
 
 static enum err

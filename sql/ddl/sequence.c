@@ -288,15 +288,16 @@ set_owner_column(struct ddl *ddl, const struct relation *relation, const struct 
 enum err
 ddl__create_sequence(struct ddl *ddl, const struct ast_create_sequence *statement)
 {
-    if (statement->persistence != AST_PERMANENT) {
-        return ddl__unsupported(ddl, "a temporary or unlogged sequence", -1);
+    if (statement->persistence == AST_UNLOGGED) {
+        return ddl__unsupported(ddl, "an unlogged sequence", -1);
     }
     struct options options;
     struct sequence sequence = {.type = TYPE_INT8, .increment = 1, .cache = 1};
     TRY(read_options(ddl, statement->options, &options));
     TRY(apply_options(ddl, &options, &sequence, true));
     struct relation relation = {.name = statement->sequence->name};
-    TRY(ddl__creation_schema(ddl, statement->sequence, &relation.schema, &relation.schema_name));
+    TRY(ddl__placement(ddl, statement->sequence, statement->persistence == AST_TEMPORARY,
+        &relation.schema, &relation.schema_name));
     const struct relation *other;
     const struct index *index;
     ddl__in_schema(ddl, relation.schema_name, relation.name, &other, &index);

@@ -269,9 +269,6 @@ refuse(struct ddl *ddl, const struct ast_create_view *statement)
     if (statement->check_option != NULL) {
         return ddl__unsupported(ddl, "WITH CHECK OPTION", -1);
     }
-    if (statement->persistence == AST_TEMPORARY) {
-        return ddl__unsupported(ddl, "a temporary view", -1);
-    }
     if (statement->persistence == AST_UNLOGGED) {
         return diag_set(
             ddl->diag, ERR_SYNTAX, "views cannot be unlogged because they do not have storage");
@@ -386,6 +383,25 @@ replace_view(struct ddl *ddl, const struct ast_create_view *statement, const str
     return ddl__edit_store(ddl, edit);
 }
 
+/* Of what is temporary there are temporary views only. */
+static bool
+is_temporary(struct ddl *ddl, const struct ast_create_view *statement,
+    const struct view_definition *definition)
+{
+    if (statement->persistence == AST_TEMPORARY) {
+        return true;
+    }
+    for (uint32_t i = 0; i < definition->use_count; i++) {
+        const struct relation *on =
+            catalog_relation_by_oid(ddl->catalog, definition->uses[i].relation);
+        if (on != NULL && relation_is_temporary(on)) {
+            ddl__notice(ddl, ERR_OK, "view \"%s\" will be a temporary view", statement->view->name);
+            return true;
+        }
+    }
+    return false;
+}
+
 enum err
 ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement)
 {
@@ -396,10 +412,11 @@ ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement)
     view->kind = RELATION_VIEW;
     view->name = statement->view->name;
     view->owner = context->owner;
-    TRY(ddl__creation_schema(ddl, statement->view, &view->schema, &view->schema_name));
     struct view_definition definition;
     TRY(context->hooks->describe_view(
         ddl->task, context, context->text, statement->query, NULL, &definition));
+    TRY(ddl__placement(ddl, statement->view, is_temporary(ddl, statement, &definition),
+        &view->schema, &view->schema_name));
     view->view_text = definition.text;
     TRY(view_columns(ddl, statement, &definition, edit));
     struct view_definition again;

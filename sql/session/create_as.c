@@ -46,16 +46,30 @@ definition(struct sql_session *session, const struct ast_create_table_as *statem
     return ERR_OK;
 }
 
+/* What is to be made, or was; NULL: nothing has its name. */
+static const struct relation *
+find_table(const struct sql_session *session, const struct ast_create_table_as *statement,
+    const struct catalog *catalog)
+{
+    const char *const *path = session->env.search_path;
+    const struct ast_table *table = statement->table;
+    const char *schema = table->schema;
+    if (statement->persistence == AST_TEMPORARY ||
+        (schema != NULL && strcmp(schema, "pg_temp") == 0)) {
+        schema = catalog_temporary_schema(path);
+    } else if (schema == NULL) {
+        schema = catalog_creation_schema(catalog, path);
+    }
+    return schema == NULL ? NULL : catalog_relation(catalog, schema, table->name);
+}
+
 static enum err
 insert_rows(struct task *task, struct sql_session *session, struct exec *exec,
-    const struct ast_table *table, uint64_t *count, struct diag *diag)
+    const struct ast_create_table_as *statement, uint64_t *count, struct diag *diag)
 {
     struct catalog *catalog = NULL;
     TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-    const char *schema = table->schema != NULL
-                             ? table->schema
-                             : catalog_creation_schema(catalog, session->env.search_path);
-    const struct relation *relation = catalog_relation(catalog, schema, table->name);
+    const struct relation *relation = find_table(session, statement, catalog);
     ASSERT(relation != NULL);
     struct exec_context context;
     session__exec_context(session, catalog, &session->statement, diag, &context);
@@ -81,15 +95,12 @@ insert_rows(struct task *task, struct sql_session *session, struct exec *exec,
 }
 
 static enum err
-already_there(struct task *task, struct sql_session *session, const struct ast_table *table,
-    bool *there, struct diag *diag)
+already_there(struct task *task, struct sql_session *session,
+    const struct ast_create_table_as *statement, bool *there, struct diag *diag)
 {
     struct catalog *catalog = NULL;
     TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-    const char *schema = table->schema != NULL
-                             ? table->schema
-                             : catalog_creation_schema(catalog, session->env.search_path);
-    *there = schema != NULL && catalog_relation(catalog, schema, table->name) != NULL;
+    *there = find_table(session, statement, catalog) != NULL;
     catalog_release(catalog);
     return ERR_OK;
 }
@@ -115,7 +126,7 @@ make_and_fill(struct task *task, struct sql_session *session,
     }
     struct exec *exec = NULL;
     TRY(planned__open(task, session, planned, &session->statement, NULL, false, &exec, diag));
-    err = insert_rows(task, session, exec, statement->table, count, diag);
+    err = insert_rows(task, session, exec, statement, count, diag);
     exec_close(task, exec);
     return err;
 }
@@ -136,7 +147,7 @@ create_as__run(struct task *task, struct sql_session *session,
     (void)snprintf(tag, tag_size, "CREATE TABLE AS");
     if (statement->if_not_exists) {
         bool there;
-        TRY(already_there(task, session, statement->table, &there, diag));
+        TRY(already_there(task, session, statement, &there, diag));
         if (there) {
             session__warn(session, "NOTICE", ERR_DUPLICATE_TABLE,
                 "relation \"%s\" already exists, skipping", statement->table->name);

@@ -26,8 +26,8 @@ open_rest(struct task *task, struct sql_engine *engine, const struct sql_engine_
     TRY(world_temp_directory(task, engine->temp_directory, diag));
     index_set_derivation(&exec_index_derivation);
     TRY(catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag));
-    enum err err = ERR_OK;
-    if (!txn_db_has_checkpoint(engine->db)) {
+    enum err err = temporary__clean(task, engine, diag);
+    if (err == ERR_OK && !txn_db_has_checkpoint(engine->db)) {
         err = txn_db_checkpoint(task, engine->db, diag);
     }
     if (err == ERR_OK) {
@@ -419,6 +419,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
         session->env.database = session->database;
         session->env.backend_pid = session->pid;
         session->env.session = session;
+        settings__identify(session);
         if (options->authenticate != NULL) {
             err = authenticate(task, session, options, diag);
         }
@@ -462,6 +463,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
     }
     notify__end(session);
     prepared__drop_all(session);
+    temporary__end(task, session);
     txn_delete(task, session->txn);
     settings__destroy(session);
     leave(session->engine, session);
@@ -469,6 +471,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
     buffer_destroy(&session->normalized);
     mem_free(session->savepoints);
     mem_free(session->query);
+    mem_free(session->temporaries);
     exec_deferred_delete(session->deferred);
     sequence_session_delete(session->env.sequences);
     mem_free(session->tls);

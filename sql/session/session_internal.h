@@ -238,6 +238,8 @@ struct sql_session {
     } * customs;
     struct setting_change *changes;
     struct setting_told *untold;
+    struct temporary_table *temporaries; /* with an ON COMMIT action */
+    uint32_t temporary_count, temporary_capacity;
     char **search_path;       /* what search_path says, NULL at the end; or NULL: public */
     uint32_t path_generation; /* counts its changes */
     uint32_t settings_generation;
@@ -323,6 +325,7 @@ void metrics__statement(struct sql_session *session, enum metrics_class_id class
 void metrics__exchange(struct sql_session *session, int64_t time_us);
 
 void settings__create(struct sql_session *session);
+void settings__identify(struct sql_session *session); /* pid and user are known now */
 /* The files were read again: what was not SET here may have another value now. */
 void settings__refresh(struct sql_session *session);
 /* ALTER SYSTEM. */
@@ -481,6 +484,24 @@ struct planned {
     struct plan *plan;
     struct exec_program *program;
 };
+/* ---- temporary.c ------------------------------------------------------------------------------
+ */
+
+/* ON COMMIT: what happens to a table of the session when a transaction commits. */
+struct temporary_table {
+    oid_t oid;
+    bool drop; /* else its rows go */
+};
+void temporary__note(struct sql_session *session, oid_t table, bool drop);
+enum err temporary__before_commit(
+    struct task *task, struct sql_session *session, struct diag *diag);
+/* DISCARD TEMP. */
+enum err temporary__discard(struct task *task, struct sql_session *session, struct diag *diag);
+/* The session has ended: so do its temporary objects, in a transaction of their own. */
+void temporary__end(struct task *task, struct sql_session *session);
+/* What sessions left that a crash ended. */
+enum err temporary__clean(struct task *task, struct sql_engine *engine, struct diag *diag);
+
 /* Make *planned (NULL: none yet) a current plan of the node and lock its tables (S4). The old one
  * is released if it is replaced; after an error *planned is as before, or released and NULL. */
 enum err planned__renew(struct task *task, struct sql_session *session, const struct ast_node *node,

@@ -219,13 +219,16 @@ set_path(struct sql_session *session, const char *value)
 {
     free_path(session);
     session->path_generation++;
-    size_t room = 2;
+    size_t room = 3;
     for (const char *at = value; *at != '\0'; at++) {
         room += *at == ',';
     }
     session->search_path = mem_zalloc(room * sizeof *session->search_path);
     session->env.search_path = (const char *const *)session->search_path;
     size_t count = 0;
+    char temporary[32];
+    (void)snprintf(temporary, sizeof temporary, "pg_temp_%u", session->pid);
+    session->search_path[count++] = mem_strdup(temporary);
     char *name = mem_alloc(strlen(value) + 1);
     for (const char *at = value; *at != '\0';) {
         size_t size = 0;
@@ -238,7 +241,7 @@ set_path(struct sql_session *session, const char *value)
         }
         name[size] = '\0';
         at += *at == ',';
-        if (size > 0) {
+        if (size > 0 && strcmp(name, "pg_temp") != 0) {
             session->search_path[count++] =
                 mem_strdup(strcmp(name, "$user") == 0 ? session->env.user : name);
         }
@@ -255,6 +258,12 @@ set_user(struct sql_session *session)
     session->env.user = strcmp(role, "none") == 0 ? session->env.session_user : role;
     set_path(
         session, value_at(session, setting_find("search_path"))); /* "$user"; plans are made anew */
+}
+
+void
+settings__identify(struct sql_session *session)
+{
+    set_user(session);
 }
 
 static void

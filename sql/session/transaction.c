@@ -92,6 +92,9 @@ commit(struct task *task, struct sql_session *session, struct diag *diag)
         err = session__run_deferred(task, session, true, diag);
     }
     if (err == ERR_OK) {
+        err = temporary__before_commit(task, session, diag);
+    }
+    if (err == ERR_OK) {
         err = notify__before_commit(session, diag);
     }
     if (err == ERR_OK) {

@@ -264,6 +264,12 @@ ddl_notice(void *arg, const char *sqlstate, const char *message)
     }
 }
 
+static void
+ddl_on_commit(void *arg, oid_t table, bool drop)
+{
+    temporary__note(arg, table, drop);
+}
+
 static bool
 ddl_pending(void *arg, oid_t table)
 {
@@ -296,6 +302,7 @@ utility__run_ddl(struct task *task, struct sql_session *session, const struct as
         .hooks = &ddl_default_hooks,
         .notice = ddl_notice,
         .notice_arg = session,
+        .on_commit = ddl_on_commit,
         .pending = ddl_pending,
         .pending_arg = session,
         .maintenance_work_mem = session->maintenance_work_mem,
@@ -441,6 +448,7 @@ discard(struct task *task, struct sql_session *session,
         TRY(notify__statement(session, &(struct ast_notify){.kind = AST_NOTIFY_UNLISTEN}, diag));
         TRY(settings__set_value(session, "session_authorization", NULL, false, diag));
         sequence_session_forget(session->env.sequences);
+        TRY(temporary__discard(task, session, diag));
         return settings__reset_all(session, diag);
     case AST_DISCARD_PLANS:
         *tag = "DISCARD PLANS";
@@ -451,7 +459,7 @@ discard(struct task *task, struct sql_session *session,
         return ERR_OK;
     case AST_DISCARD_TEMP:
         *tag = "DISCARD TEMP";
-        return ERR_OK;
+        return temporary__discard(task, session, diag);
     }
     ASSERT(false);
     return ERR_INTERNAL;
