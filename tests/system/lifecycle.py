@@ -54,13 +54,13 @@ def farewell(connection):
         return "still open"
 
 
-def start_output(server, data, *arguments, uid=None, port=0):
+def start_output(server, data, *arguments, uid=None, port=0, binary=None):
     """Status and words of a tuskd that is expected to refuse."""
     def become():
         if uid is not None:
             os.setgid(uid)
             os.setuid(uid)
-    run = subprocess.run([server.binary, "--data", data, "--port", str(port), *arguments],
+    run = subprocess.run([binary or server.binary, "--data", data, "--port", str(port), *arguments],
                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
                          preexec_fn=become, check=False)
     return run.returncode, run.stdout + run.stderr
@@ -89,7 +89,9 @@ def refusals(checks, build):
         if os.getuid() == 0:
             locked = os.path.join(folder, "locked")
             os.mkdir(locked, 0o700)
-            status, words = start_output(server, locked, uid=65534)
+            # A copy, for another user may not be able to reach the one in our tree.
+            reachable = shutil.copy(server.binary, folder)
+            status, words = start_output(server, locked, uid=65534, binary=reachable)
             checks.check("an unreadable directory is named",
                          status == 1 and "Permission denied" in words, words)
         for arguments, wanted in [(["--port", "x"], 2), (["--port", "65536"], 2),
