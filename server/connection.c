@@ -21,6 +21,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "shard/route.h"
 #include "wire/wire.h"
 
 enum {
@@ -991,6 +992,18 @@ on_flush(struct task *task, struct connection *connection, struct slice body)
 }
 
 static enum err
+on_route(struct task *task, struct connection *connection, struct slice body)
+{
+    (void)task;
+    enum err err = sql_session_route(connection->session, body, &connection->diag);
+    if (err != ERR_OK) {
+        /* Only a router sends it; one that sends nonsense is not to be talked to. */
+        connection->ended = true;
+    }
+    return err;
+}
+
+static enum err
 on_close(struct task *task, struct connection *connection, struct slice body)
 {
     struct wire_reader reader = wire_reader_of(body);
@@ -1162,6 +1175,9 @@ on_message_of(struct task *task, struct connection *connection, char type, struc
         break;
     case 'H':
         on_extended(task, connection, on_flush, body);
+        break;
+    case SHARD_ROUTE_MESSAGE:
+        on_extended(task, connection, on_route, body);
         break;
     case 'X':
         connection->ended = true;

@@ -89,7 +89,7 @@ choose(struct txn_db *db, struct checkpoint_meta *meta)
             meta->redo_start = txn->first_part;
         }
     }
-    meta->hlc = db->hlc;
+    meta->hlc = db->hlc > db->hlc_reserved ? db->hlc : db->hlc_reserved; /* H2 */
     meta->schema_lsn = atomic_load(&db->schema_lsn);
     latch_release(&db->commit_latch);
     meta->magic = META_MAGIC;

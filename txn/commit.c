@@ -400,6 +400,8 @@ try_commit(
         ssi__commit_leave(txn, end->v);
     }
     retire(db, txn->log, end->v);
+    hlc__committed(db, head.hlc, end->v);
+    txn->commit_hlc = head.hlc;
     if (txn->first_part != 0) {
         list_remove(&txn->parts);
         txn->first_part = 0;

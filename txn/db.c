@@ -132,6 +132,15 @@ archiver_main(struct task *task, void *arg)
     leave(task, db);
 }
 
+static void
+historian_main(struct task *task, void *arg)
+{
+    struct txn_db *db = arg;
+    enter(task, db, &db->historian);
+    hlc__serve(task, db);
+    leave(task, db);
+}
+
 static enum err
 start_tasks(struct task *task, struct txn_db *db, struct diag *diag)
 {
@@ -145,8 +154,13 @@ start_tasks(struct task *task, struct txn_db *db, struct diag *diag)
         TRY(task_spawn(db->world, WORLD_ANY_WORKER, "archiver", archiver_main, db, diag));
         atomic_fetch_add(&db->tasks_spawned, 1);
     }
+    if (db->hlc_window_us > 0) {
+        TRY(task_spawn(db->world, WORLD_ANY_WORKER, "historian", historian_main, db, diag));
+        atomic_fetch_add(&db->tasks_spawned, 1);
+    }
     while (atomic_load(&db->keeper) == NULL || atomic_load(&db->checkpointer) == NULL ||
-           (db->archiving && atomic_load(&db->archiver) == NULL)) {
+           (db->archiving && atomic_load(&db->archiver) == NULL) ||
+           (db->hlc_window_us > 0 && atomic_load(&db->historian) == NULL)) {
         task_park(task, world_clock_us(db->world) + 10 * 1000);
     }
     return ERR_OK;
@@ -167,6 +181,9 @@ stop_tasks(struct task *task, struct txn_db *db)
     }
     if (db->archiver != NULL) {
         task_unpark(db->archiver);
+    }
+    if (db->historian != NULL) {
+        task_unpark(db->historian);
     }
     atomic_store(&db->may_end, true);
     while (atomic_load(&db->tasks_running) > 0) {
@@ -196,6 +213,7 @@ db_new(struct task *task, const struct txn_db_options *options)
                                                                 : options->checkpoint_wal_size;
     db->undo_size_max =
         options->undo_size_max == 0 ? UNDO_SIZE_MAX_DEFAULT : options->undo_size_max;
+    db->hlc_window_us = options->history_window_us;
     db->locks_max = options->locks_max == 0 ? LOCKS_MAX_DEFAULT : options->locks_max;
     db->directory = mem_strdup(options->directory);
     spill__create(db);
@@ -323,6 +341,7 @@ open_all(
     next_tree = next_tree < meta.next_tree ? meta.next_tree : next_tree;
     atomic_store(&db->next_tree, next_tree < TREE_ID_FIRST_USER ? TREE_ID_FIRST_USER : next_tree);
     table__create(db, last_id + 1);
+    hlc__open(db);
     return start_tasks(task, db, diag);
 }
 
@@ -368,6 +387,7 @@ txn_db_close(struct task *task, struct txn_db *db)
     lock__destroy(db);
     ssi__destroy(db->ssi);
     failures__destroy(db->failures);
+    hlc__close(db);
     mem_free(db->slots);
     mem_free(db->free_slots);
     mem_free(db->directory);

@@ -658,6 +658,12 @@ apply_log(struct recovery *recovery, uint64_t snapshot, uint64_t *last_id)
             return check_target(recovery);
         }
         TRY(task_interrupted(recovery->task, recovery->diag));
+        if (record.type == RECORD_CLOCK && record.version == RECORD_VERSION &&
+            record.payload.size >= 8) {
+            uint64_t stamp = load_le64(record.payload.data);
+            db->hlc = stamp > db->hlc ? stamp : db->hlc;
+            continue;
+        }
         bool commit = record.type == RECORD_COMMIT || record.type == RECORD_COMMIT_PACKED;
         bool part = record.type == RECORD_PART || record.type == RECORD_PART_PACKED;
         size_t head_size = commit ? sizeof(struct commit_head) : sizeof(struct part_head);

@@ -156,7 +156,7 @@ snapshot__give_up_oldest(struct task *task, struct txn_db *db, uint64_t before_e
     struct slot *oldest = NULL;
     uint64_t oldest_era = before_era;
     uint32_t count = atomic_load(&db->slot_count);
-    for (uint32_t i = SLOT_CHECKPOINT + 1; i < count; i++) {
+    for (uint32_t i = SLOT_CHECKPOINT + 1; i < count; i++) { /* nor the history's */
         uint64_t era = atomic_load(&db->slots[i].era);
         if (era != 0 && era < oldest_era) { /* those given up have a high bit */
             oldest = &db->slots[i];

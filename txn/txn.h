@@ -49,6 +49,8 @@ struct txn_db_options {
     /* In both. At that limit the oldest snapshots are given up (ERR_SNAPSHOT_TOO_OLD), or a
      * transaction that has filled it gets ERR_LIMIT. 0: 8 GiB. */
     uint64_t undo_size_max;
+    /* For so long versions are kept that txn_read_at may ask for. 0: none, and no such reading. */
+    int64_t history_window_us;
     uint64_t locks_max; /* row and table locks at once; 0: 8388608 */
     /* What SERIALIZABLE remembers before it becomes less precise: ranges that one transaction has
      * read in one tree (0: 2048), committed transactions that still overlap others (0: 4096), and
@@ -178,6 +180,20 @@ txn_id_t txn_id(const struct txn *txn); /* 0 until the first write */
  */
 enum err txn_commit(struct task *task, struct txn *txn, struct diag *diag);
 void txn_rollback(struct task *task, struct txn *txn);
+
+/*
+ * The hybrid logical clock (hlc.c): microseconds since 1970 << 12 and a counter. Each commit that
+ * wrote has a stamp; stamps and LSNs have one order.
+ */
+uint64_t txn_commit_hlc(const struct txn *txn); /* of the last commit that wrote; 0: none */
+uint64_t txn_db_hlc(struct txn_db *db);         /* now: no commit before this has a higher one */
+/* No commit from now on has a stamp up to this. May wait for the disk. ERR_INVALID_PARAMETER_VALUE
+ * if it is far ahead of our wall clock. */
+enum err txn_db_raise_hlc(struct task *task, struct txn_db *db, uint64_t stamp, struct diag *diag);
+/* This transaction, which has no snapshot yet, is read only and sees exactly the commits whose
+ * stamps are not above this one; none will be added (the clock is raised to it). 72000 if it is too
+ * long ago (history_window_us). */
+enum err txn_read_at(struct task *task, struct txn *txn, uint64_t stamp, struct diag *diag);
 
 /* Sleep until every commit whose rows this transaction met is durable. Before an error that rests
  * on what was read is sent (P1); txn_commit does it itself. Cheap if there is nothing to wait for.

@@ -30,7 +30,8 @@ enum {
     TABLE_CHUNK_IDS = 1 << TABLE_CHUNK_BITS,
     TABLE_CHUNKS = 1 << 16, /* a window of 268 million ids between the oldest and the newest */
     SLOTS_MAX = TXN_SESSIONS_MAX,
-    SLOT_CHECKPOINT = 0, /* the checkpointer's own */
+    SLOT_HISTORY = 0,    /* hlc.c; the first that is looked at (H3) */
+    SLOT_CHECKPOINT = 1, /* the checkpointer's own */
 
     UNDO_BLOCK_FIRST = 512,
     UNDO_BLOCK_MAX = 16 * 1024,
@@ -321,9 +322,13 @@ struct txn {
     struct txn_scan *free_scans;
     struct arena scratch;
 
+    uint64_t commit_hlc; /* of its last commit that wrote; 0: none */
+
     _Atomic uint64_t commits, rollbacks; /* written by the owner only */
     _Atomic uint8_t sleeps;              /* enum txn_session_wait, but for locks; to be looked at */
 };
+
+struct hlc_ring;
 
 struct txn_db {
     struct world *world;
@@ -332,6 +337,7 @@ struct txn_db {
     struct world_file *lock_file;
     bool is_new;
     bool archiving;
+    int64_t hlc_window_us; /* 0: no history */
 
     /* Read by everybody, written seldom. */
     _Atomic uint64_t floor; /* ids below: STATE_OLD */
@@ -342,6 +348,8 @@ struct txn_db {
 
     _Alignas(64) struct latch commit_latch; /* the next ones */
     uint64_t hlc;
+    uint64_t hlc_reserved;     /* the log says that the clock may be so far */
+    struct hlc_ring *hlc_ring; /* NULL: no history is kept */
     struct undo_log *retired_first, *retired_last;
     struct undo_log *spill_last; /* those up to it have been spilled; NULL: none in the queue */
     uint64_t retired_bytes;      /* of undo */
@@ -408,6 +416,7 @@ struct txn_db {
     _Atomic(struct task *) keeper;
     _Atomic(struct task *) checkpointer;
     _Atomic(struct task *) archiver;
+    _Atomic(struct task *) historian;
     _Atomic bool keeper_idle;
     _Atomic bool stopping;
     struct task *starter;
@@ -774,6 +783,7 @@ enum {
     RECORD_PART = 2,
     RECORD_COMMIT_PACKED = 3, /* the same, with their redo packed (redo__pack) */
     RECORD_PART_PACKED = 4,
+    RECORD_CLOCK = 5, /* le64: the HLC goes on above this */
     RECORD_VERSION = 1,
     COMMIT_CHANGES_SCHEMA = 1,
 };
@@ -800,6 +810,14 @@ struct recover_target {
     uint64_t lsn;
     int64_t time_us;
 };
+/* ---- hlc.c ------------------------------------------------------------------------------------
+ */
+
+void hlc__open(struct txn_db *db);
+void hlc__close(struct txn_db *db);
+void hlc__committed(struct txn_db *db, uint64_t stamp, uint64_t lsn);
+void hlc__serve(struct task *task, struct txn_db *db); /* until db->stopping */
+
 /* Reads the log from db->wal and brings the trees to its end. Alone in the house. */
 enum err recover__run(struct task *task, struct txn_db *db, const struct checkpoint_meta *meta,
     const struct recover_target *target, struct txn_recovery_progress *progress, uint64_t *last_id,

@@ -157,6 +157,7 @@ struct relation {
     const struct table_statistics *statistics; /* NULL: none yet */
     const char *view_text;                     /* RELATION_VIEW */
     const struct sequence *sequence;           /* RELATION_SEQUENCE */
+    const struct sharding *sharding;           /* sharding.h; NULL: the table is not sharded */
     /* No definition of this relation that was committed after this LSN is in the picture; 0 if it
      * has not changed since the server started. See catalog_check_snapshot. */
     lsn_t changed;

@@ -20,6 +20,8 @@
  *     27      be64 time of the commit, key of tree 26   nothing
  *     28-32   sagas (saga/store.c)
  *     33      be32 type oid                             version, type of a user with its labels
+ *     34      be32 relation oid                         version, sharding (sharding.c)
+ *     35      group, NUL, be32 bucket                   version, state of a bucket (buckets.c)
  *
  * Tree 19 is what makes names unique under concurrency: who creates inserts the name there first,
  * and so waits for whoever is creating (or dropping) the same one.
@@ -153,6 +155,12 @@ struct catalog_store {
     struct statistics_entry *statistics[CATALOG_STATISTICS_BUCKETS];
     oid_t oid_next, oid_end; /* what is left of the block */
 
+    struct bucket_group *bucket_groups; /* a group stays as long as the store */
+    uint32_t bucket_group_count;
+    struct list_node buckets_pending;
+
+    const char *node; /* set once, by buckets_open */
+    _Atomic uint32_t buckets_pending_count;
     _Atomic uint64_t version_next;
 };
 
@@ -182,6 +190,21 @@ void catalog__register_sequence_functions(void);
 /* sequence.c */
 void catalog__sequences_destroy(struct catalog_store *store);
 
+/* sharding.c */
+struct sharding;
+enum err catalog__decode_sharding(struct arena *arena, struct slice record, uint16_t column_count,
+    struct sharding **sharding, struct diag *diag);
+/* buckets.c */
+void catalog__buckets_destroy(struct catalog_store *store);
+/* edit.c. Insert, or replace what the newest snapshot sees; no change of the schema. */
+enum err catalog__put_row(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_tree tree, struct slice key, struct slice value, struct diag *diag);
+/* A change of the schema. NULL: remove it if it is there. */
+enum err catalog__put_record(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_tree tree, oid_t oid, const struct buffer *value, struct diag *diag);
+/* Removes all whose keys begin so; a change of the schema. */
+enum err catalog__take_prefix(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_tree tree, struct slice prefix, struct diag *diag);
 /* edit.c: the key in the tree of names. */
 void catalog__encode_name_key(
     enum catalog_name_class class, oid_t parent, const char *name, struct buffer *key);

@@ -36,10 +36,9 @@ concurrent_change(struct diag *diag)
     return diag_set(diag, ERR_SERIALIZATION, "catalog row concurrently updated");
 }
 
-/* Insert, or replace what the newest snapshot sees. */
-static enum err
-put(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
-    struct slice key, struct slice value, struct diag *diag)
+enum err
+catalog__put_row(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_tree tree, struct slice key, struct slice value, struct diag *diag)
 {
     struct arena arena;
     arena_create(&arena, "catalog row");
@@ -63,6 +62,15 @@ put(struct task *task, struct catalog_store *store, struct txn *txn, enum catalo
         }
     }
     arena_destroy(&arena);
+    return err;
+}
+
+/* Insert, or replace what the newest snapshot sees. */
+static enum err
+put(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
+    struct slice key, struct slice value, struct diag *diag)
+{
+    enum err err = catalog__put_row(task, store, txn, tree, key, value, diag);
     txn_mark_schema_change(txn);
     return err;
 }
@@ -165,11 +173,20 @@ catalog_relation_put(struct task *task, struct catalog_store *store, struct txn 
 }
 
 enum err
+catalog__put_record(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_tree tree, oid_t oid, const struct buffer *value, struct diag *diag)
+{
+    return value == NULL ? take_by_oid(task, store, txn, tree, oid, diag)
+                         : put_by_oid(task, store, txn, tree, oid, value, diag);
+}
+
+enum err
 catalog_relation_remove(struct task *task, struct catalog_store *store, struct txn *txn,
     oid_t relation, struct diag *diag)
 {
     TRY(take_by_oid(task, store, txn, CATALOG_TREE_RELATIONS, relation, diag));
     TRY(take_by_oid(task, store, txn, CATALOG_TREE_STATISTICS, relation, diag));
+    TRY(take_by_oid(task, store, txn, CATALOG_TREE_SHARDING, relation, diag));
     TRY(catalog_grants_remove(task, store, txn, CATALOG_CLASS_RELATION, relation, diag));
     return catalog_comments_remove(task, store, txn, CATALOG_CLASS_RELATION, relation, diag);
 }
@@ -312,25 +329,22 @@ catalog_comment_put(struct task *task, struct catalog_store *store, struct txn *
 }
 
 /* Rows whose key begins with the object. */
-static enum err
-take_all(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
-    oid_t class_oid, oid_t oid, struct diag *diag)
+enum err
+catalog__take_prefix(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_tree tree, struct slice prefix, struct diag *diag)
 {
-    uint8_t low[8];
-    uint8_t high[8];
-    store_be32(low, class_oid);
-    store_be32(low + 4, oid);
-    store_be32(high, class_oid);
-    store_be32(high + 4, oid + 1); /* no object has the largest OID */
+    struct buffer high = {0};
+    buffer_add(&high, prefix.data, prefix.size);
+    bool has_high = key_prefix_successor(&high);
     struct txn_range range = {
-        .low = slice_of(low, sizeof low),
-        .high = slice_of(high, sizeof high),
+        .low = prefix,
+        .high = slice_of(high.data, high.size),
         .has_low = true,
-        .has_high = true,
+        .has_high = has_high,
         .high_exclusive = true,
     };
     struct arena arena;
-    arena_create(&arena, "comments");
+    arena_create(&arena, "catalog rows");
     struct txn_scan *scan = NULL;
     struct txn_snapshot snapshot = catalog_newest_snapshot(store, txn);
     enum err err =
@@ -349,7 +363,18 @@ take_all(struct task *task, struct catalog_store *store, struct txn *txn, enum c
         txn_scan_close(task, scan);
     }
     arena_destroy(&arena);
+    buffer_destroy(&high);
     return err;
+}
+
+static enum err
+take_all(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
+    oid_t class_oid, oid_t oid, struct diag *diag)
+{
+    uint8_t prefix[8];
+    store_be32(prefix, class_oid);
+    store_be32(prefix + 4, oid);
+    return catalog__take_prefix(task, store, txn, tree, slice_of(prefix, sizeof prefix), diag);
 }
 
 enum err

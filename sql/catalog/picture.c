@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "sql/catalog/buckets.h"
 #include "sql/catalog/catalog_internal.h"
 
 /* ---- growing arrays in the picture's arena
@@ -507,6 +508,29 @@ catalog_foreign_key(const struct catalog *catalog, oid_t oid)
     return NULL;
 }
 
+/* ---- sharding
+ * --------------------------------------------------------------------------------------- */
+
+/* After the hash tables. */
+static enum err
+read_sharding(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    const struct relation *relation =
+        row->key.size == 4 ? catalog_relation_by_oid(catalog, load_be32(row->key.data)) : NULL;
+    if (relation == NULL) {
+        return damaged_key(reading);
+    }
+    struct sharding *sharding;
+    TRY(catalog__decode_sharding(
+        &catalog->arena, row->value, relation->column_count, &sharding, reading->diag));
+    if (sharding->scheme.kind != SHARD_REPLICATED) {
+        sharding->ownership = buckets_group(reading->store, sharding->group);
+    }
+    own_relation(relation)->sharding = sharding;
+    return ERR_OK;
+}
+
 /* ---- the whole
  * -----------------------------------------------------------------------------------
  */
@@ -564,6 +588,9 @@ catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
     }
     hash_build(catalog);
     err = connect_foreign_keys(catalog, diag);
+    if (err == ERR_OK) {
+        err = read_tree(&reading, CATALOG_TREE_SHARDING, read_sharding);
+    }
     if (err != ERR_OK) {
         catalog_release(catalog);
         return err;

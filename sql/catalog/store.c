@@ -147,6 +147,8 @@ catalog_open(struct task *task, struct txn_db *db, const char *system_user,
     store->db = db;
     arena_create(&store->arena, "catalog store");
     list_init(&store->privates);
+    list_init(&store->buckets_pending);
+    store->node = "";
     atomic_init(&store->version_next, 1);
     make_virtual_relations(store);
     txn_db_set_namer(db, name_key, store);
@@ -193,6 +195,7 @@ catalog_close(struct catalog_store *store)
         }
     }
     catalog__sequences_destroy(store);
+    catalog__buckets_destroy(store);
     catalog__statistics_destroy(store);
     arena_destroy(&store->arena);
     mem_free(store);

@@ -72,6 +72,8 @@ static struct {
     {.table = "tusk_serialization_failures"},
     {.table = "tusk_serialization_counts"},
     {.table = "tusk_serializable_reads"},
+    {.table = "tusk_buckets"},
+    {.table = "tusk_nodes"},
     {.table = "tusk_checkpoint"},
     {.table = "tusk_undo"},
     {.table = "tusk_idempotency_keys"},

@@ -809,7 +809,7 @@ act(struct ddl *ddl, const struct relation *table, const struct ast_alter_action
     case AST_ALTER_MOVE_BUCKETS:
         return ddl__routers_statement(ddl, "ALTER TABLE ... MOVE BUCKETS");
     case AST_ALTER_SPLIT_BUCKET:
-        return ddl__routers_statement(ddl, "ALTER TABLE ... SPLIT");
+        return ddl__split_bucket(ddl, table, action);
     case AST_ALTER_OTHER:
         break;
     }

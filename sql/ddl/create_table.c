@@ -1,6 +1,7 @@
 /* sql/ddl/create_table.c - CREATE TABLE, CREATE SCHEMA. */
 #include "base/assert.h"
 #include "sql/catalog/access.h"
+#include "sql/catalog/sharding.h"
 #include "sql/ddl/ddl_internal.h"
 
 /* ---- what is refused
@@ -21,9 +22,6 @@ refuse(struct ddl *ddl, const struct ast_create_table *statement)
     }
     if (statement->partition_by != NULL) {
         return ddl__unsupported(ddl, "table partitioning", -1);
-    }
-    if (statement->shard != NULL) {
-        return ddl__unsupported(ddl, "SHARD BY", statement->shard->node.location);
     }
     if (statement->access_method != NULL && strcmp(statement->access_method, "heap") != 0) {
         return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT, "access method \"%s\" does not exist",
@@ -291,6 +289,15 @@ ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement)
         edit->foreign[i].valid = true; /* there are no rows */
     }
     ddl__edit_complete(ddl, edit);
+    if (statement->shard != NULL && statement->persistence == AST_TEMPORARY) {
+        return ddl__unsupported(
+            ddl, "a temporary table with SHARD BY", statement->shard->node.location);
+    }
+    if (statement->shard != NULL) {
+        TRY(ddl__define_sharding(ddl, relation, statement->shard));
+        TRY(catalog_sharding_put(
+            ddl->task, context->store, context->txn, relation->oid, relation->sharding, ddl->diag));
+    }
     TRY(ddl__edit_store(ddl, edit));
     if (context->on_commit != NULL && (statement->on_commit == AST_ON_COMMIT_DROP ||
                                           statement->on_commit == AST_ON_COMMIT_DELETE)) {

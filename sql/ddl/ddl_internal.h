@@ -334,4 +334,18 @@ enum err ddl__drop_table(struct ddl *ddl, const struct relation *relation);
 /* Take an index out of the edit, with its tree (but not the table's own), name and comments. */
 enum err ddl__drop_index(struct ddl *ddl, struct ddl__edit *edit, uint16_t at);
 
+/* ---- shard.c ----------------------------------------------------------------------------------
+ */
+
+struct ast_shard;
+/* relation->sharding, of a relation whose columns are known. */
+enum err ddl__define_sharding(
+    struct ddl *ddl, struct relation *relation, const struct ast_shard *shard);
+/* Keys and columns of a relation that is about to be stored. */
+enum err ddl__check_sharding(struct ddl *ddl, const struct relation *relation);
+enum err ddl__split_bucket(
+    struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action);
+/* The table is being dropped. */
+enum err ddl__drop_sharding(struct ddl *ddl, const struct relation *table);
+
 #endif /* SQL_DDL_DDL_INTERNAL_H */

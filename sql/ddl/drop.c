@@ -44,6 +44,7 @@ ddl__drop_table(struct ddl *ddl, const struct relation *relation)
         TRY(remove_comments(ddl, CATALOG_CLASS_CONSTRAINT, relation->foreign[i].oid));
     }
     TRY(release_name(ddl, relation->schema, relation->name));
+    TRY(ddl__drop_sharding(ddl, relation));
     TRY(catalog_relation_remove(ddl->task, context->store, context->txn, relation->oid, ddl->diag));
     return ddl__changed(ddl);
 }

@@ -192,6 +192,7 @@ ddl__edit_store(struct ddl *ddl, struct ddl__edit *edit)
 {
     connect(edit);
     struct ddl_context *context = ddl->context;
+    TRY(ddl__check_sharding(ddl, &edit->relation));
     TRY(catalog_relation_put(ddl->task, context->store, context->txn, &edit->relation, ddl->diag));
     return ddl__changed(ddl);
 }

@@ -544,6 +544,8 @@ enum {
 void writer__create(
     struct writer *writer, const struct exec_context *context, const struct relation *relation);
 void writer__destroy(struct writer *writer);
+/* May this row, as it is or will be, be written here (sql/catalog/buckets.h)? Every write asks. */
+enum err writer__check_bucket(struct task *task, struct writer *writer, const struct datum *row);
 enum err writer__check_not_null(struct writer *writer, const struct datum *row);
 /* The row with its derived values; itself if there are none. Valid until the next of that slot.
  * Where `full` stands below, such a row is meant. */

@@ -695,6 +695,7 @@ delete_child(struct task *task, struct action *action, const struct txn_row *row
     struct foreign_work *work = action->work;
     struct writer *writer = &action->table->writer;
     const struct relation *table = writer->relation;
+    TRY(writer__check_bucket(task, writer, action->scan.values));
     TRY(txn_remove(task, work->context.txn, work->context.snapshot, table->tree, row->key,
         row->version, &work->row, latest, outcome, work->context.diag));
     if (*outcome != TXN_DONE) {

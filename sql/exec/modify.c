@@ -259,6 +259,7 @@ replace_row(struct task *task, struct exec *x, struct modify_state *state, bool 
     const struct relation *relation = state->writer.relation;
     struct arena *memory = &state->writer.memory;
     struct slice key = key_of(x, &state->node.code->plan->modify.target);
+    TRY(writer__check_bucket(task, &state->writer, row));
     if (locks) {
         TRY(txn_lock_row(task, x->context.txn, x->context.snapshot, relation->tree, key, version,
             TXN_LOCK_UPDATE, TXN_WAIT, memory, latest, outcome, x->context.diag));
@@ -285,6 +286,7 @@ change_row(struct task *task, struct exec *x, struct modify_state *state, bool *
     struct slice key = key_of(x, target);
     struct txn_version version = version_of(x, target);
     *changed = false;
+    TRY(writer__check_bucket(task, &state->writer, old));
     for (;;) {
         const struct datum *row = NULL;
         struct txn_row latest = {0};
@@ -537,6 +539,7 @@ delete_row(struct task *task, struct exec *x, struct modify_state *state)
     const struct plan_relation *target = &state->node.code->plan->modify.target;
     struct slice key = key_of(x, target);
     struct txn_version version = version_of(x, target);
+    TRY(writer__check_bucket(task, &state->writer, &x->machine.frame[target->base]));
     for (;;) {
         struct txn_row latest = {0};
         enum txn_outcome outcome = TXN_GONE;

@@ -5,6 +5,7 @@
  * them before this transaction ends. So an entry is always there in its newest version, which need
  * not be one the snapshot sees (READ COMMITTED, after waiting).
  */
+#include "sql/catalog/buckets.h"
 #include "sql/exec/derive.h"
 #include "sql/exec/exec_internal.h"
 #include "sql/exec/foreign.h"
@@ -66,6 +67,16 @@ writer__derive(struct task *task, struct writer *writer, int slot, const struct 
     }
     *full = writer->full[slot];
     return index_derive(task, writer->deriver, &writer->memory, writer->full[slot], context->diag);
+}
+
+enum err
+writer__check_bucket(struct task *task, struct writer *writer, const struct datum *row)
+{
+    const struct exec_context *context = writer->context;
+    return writer->relation->sharding == NULL
+               ? ERR_OK
+               : buckets_check_write(task, context->store, context->txn, writer->relation, row,
+                     &writer->entry, context->diag);
 }
 
 static enum err
@@ -146,6 +157,7 @@ encode_row(struct task *task, struct writer *writer, const struct datum *row)
 {
     const struct exec_context *context = writer->context;
     const struct relation *relation = writer->relation;
+    TRY(writer__check_bucket(task, writer, row));
     writer->key.size = 0;
     writer->row.size = 0;
     if (relation->primary != NULL) {
@@ -226,6 +238,7 @@ writer__update(struct task *task, struct writer *writer, const struct datum *old
 {
     const struct exec_context *context = writer->context;
     const struct relation *relation = writer->relation;
+    TRY(writer__check_bucket(task, writer, old));
     *moved = relation->primary != NULL && !index_same_key(relation, relation->primary, old, new);
     if (*moved) {
         TRY(txn_remove(task, context->txn, context->snapshot, relation->tree, key, version,
@@ -245,6 +258,7 @@ writer__update(struct task *task, struct writer *writer, const struct datum *old
             return ERR_OK;
         }
     }
+    TRY(writer__check_bucket(task, writer, new));
     writer->row.size = 0;
     row_encode(relation->layout, new, &writer->row);
     TRY(txn_update(task, context->txn, context->snapshot, relation->tree, key, version,

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "sql/catalog/access.h"
+#include "sql/catalog/buckets.h"
 #include "sql/catalog/sequence.h"
 #include "sql/exec/derive.h"
 #include "sql/session/session_internal.h"
@@ -27,6 +28,10 @@ open_rest(struct task *task, struct sql_engine *engine, const struct sql_engine_
     index_set_derivation(&exec_index_derivation);
     TRY(catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag));
     enum err err = temporary__clean(task, engine, diag);
+    if (err == ERR_OK) {
+        err = buckets_open(
+            task, engine->catalogs, sql_config_text(engine->config, "cluster_node"), diag);
+    }
     if (err == ERR_OK && !txn_db_has_checkpoint(engine->db)) {
         err = txn_db_checkpoint(task, engine->db, diag);
     }
@@ -93,6 +98,9 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
                 : (uint64_t)sql_config_integer(engine->config, "max_wal_size") * 1024,
         .checkpoint_interval_s =
             (uint32_t)(sql_config_integer(engine->config, "checkpoint_timeout") / 1000),
+        .history_window_us = sql_config_text(engine->config, "cluster_node")[0] == '\0'
+                                 ? 0
+                                 : sql_config_integer(engine->config, "history_window") * 1000,
         .undo_memory = (uint64_t)sql_config_integer(engine->config, "undo_memory") * 1024,
         .undo_size_max = (uint64_t)sql_config_integer(engine->config, "undo_size_max") * 1024,
         .ssi_ranges_max = (uint32_t)sql_config_integer(engine->config, "serializable_ranges_max"),
@@ -462,6 +470,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
             session->user, session->database, (double)time_us / 1e6);
     }
     notify__end(session);
+    route__destroy(session);
     prepared__drop_all(session);
     temporary__end(task, session);
     txn_delete(task, session->txn);

@@ -370,10 +370,12 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
         txn_isolation(txn) == TXN_SERIALIZABLE) {
         TRY(txn_wait_for_safe_snapshot(task, txn, diag));
     }
+    TRY(route__before_snapshot(task, session, diag));
     struct exec_context context;
     session__exec_context(session, planned->catalog, arena, diag, &context);
     context.params = params;
     context.count = count;
+    TRY(route__check(task, session, planned, context.snapshot, diag));
     if (txn_isolation(session->txn) != TXN_READ_COMMITTED) {
         TRY(check_snapshot(planned, context.snapshot, diag));
     }

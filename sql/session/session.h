@@ -155,6 +155,9 @@ enum err sql_session_query(struct task *task, struct sql_session *session, const
 enum err sql_session_parse(struct task *task, struct sql_session *session, const char *name,
     const char *text, const oid_t *types, uint32_t type_count, struct diag *diag);
 
+/* What a router says of the statements up to the next ReadyForQuery (shard/route.h). */
+enum err sql_session_route(struct sql_session *session, struct slice body, struct diag *diag);
+
 struct sql_parameter {
     struct slice bytes;
     bool null;

@@ -252,7 +252,24 @@ struct sql_session {
     bool read_uncommitted; /* the transaction's level as it was asked for */
     bool deferrable;       /* SERIALIZABLE READ ONLY: wait for a snapshot that needs no tracking */
     int notice_level;      /* client_min_messages */
+    struct session_route *route; /* NULL: never said */
+    bool report_commit_token;
+    uint64_t reported_hlc;
 };
+
+/* ---- route.c ----------------------------------------------------------------------------------
+ */
+
+enum err route__set_text(struct sql_session *session, const char *text, struct diag *diag);
+void route__transaction_begins(struct sql_session *session);
+/* Clock and moment: before a statement takes its snapshot. */
+enum err route__before_snapshot(struct task *task, struct sql_session *session, struct diag *diag);
+/* Are the buckets here, as the snapshot sees it? */
+enum err route__check(struct task *task, struct sql_session *session, const struct planned *planned,
+    struct txn_snapshot snapshot, struct diag *diag);
+void route__committed(struct sql_session *session);
+void route__answered(struct sql_session *session); /* ReadyForQuery is due */
+void route__destroy(struct sql_session *session);
 
 /* ---- notify.c -----------------------------------------------------------------------------------
  */
@@ -388,6 +405,7 @@ void activity__ends(struct sql_session *session);
  */
 
 void locks__register(void);
+void buckets__register(void);
 oid_t locks__database(const struct catalog *catalog, const char *name);
 
 /* ---- prepared.c

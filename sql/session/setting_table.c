@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "shard/route.h"
 #include "sql/value/value.h"
 
 /* Sorted by name, without regard to case. */
@@ -31,6 +32,8 @@ const struct setting setting_table[] = {
     {"client_min_messages", SETTING_ENUM, 0, 0, "notice", 0, 0,
         "debug5|debug4|debug3|debug2|debug1|debug|log|notice|warning|error",
         "Sets the message levels that are sent to the client."},
+    {"cluster_node", SETTING_TEXT, 0, SETTING_SERVER, "", 0, 0, NULL,
+        "Sets this server's name in a cluster; empty: it is in none, and has all buckets."},
     {"config_file", SETTING_TEXT, 0, SETTING_READ_ONLY, "", 0, 0, NULL,
         "Shows the server's main configuration file."},
     {"data_directory", SETTING_TEXT, 0, SETTING_READ_ONLY, "", 0, 0, NULL,
@@ -58,6 +61,8 @@ const struct setting setting_table[] = {
         "Sets the number of digits displayed for floating-point values."},
     {"hash_mem_multiplier", SETTING_REAL, 0, 0, "2", 1, 1000, NULL,
         "Multiple of work_mem to use for hash tables."},
+    {"history_window", SETTING_INT, UNIT_MS, SETTING_SERVER, "1000", 10, 600000, NULL,
+        "Sets how long a node of a cluster keeps old row versions for reads at one moment."},
     {"idle_in_transaction_session_timeout", SETTING_INT, UNIT_MS, 0, "0", 0, INT32_MAX, NULL,
         "Sets the maximum allowed idle time between queries, when in a transaction."},
     {"idle_session_timeout", SETTING_INT, UNIT_MS, 0, "0", 0, INT32_MAX, NULL,
@@ -185,6 +190,10 @@ const struct setting setting_table[] = {
         "Sets how much of the rows that a transaction with an idempotency key returned is kept."},
     {"tusk.idempotency_ttl", SETTING_INT, UNIT_MS, SETTING_RELOAD, "86400000", 1000,
         INT64_C(31536000000), NULL, "Sets how long idempotency keys are remembered."},
+    {"tusk.report_commit_token", SETTING_BOOL, 0, 0, "off", 0, 0, NULL,
+        "Sets whether each commit's stamp is told as the parameter tusk.commit_token."},
+    {"tusk.route", SETTING_TEXT, 0, SETTING_SESSION, "", 0, 0, NULL,
+        "Shows for which buckets statements were sent here, by which map, as of which moment."},
     {"undo_memory", SETTING_INT, UNIT_KB, SETTING_SERVER, "0", 0, INT32_MAX, NULL,
         "Sets the memory for old row versions; more of them go to a file. 0: a quarter of "
         "shared_buffers, 32MB at least."},
@@ -408,6 +417,14 @@ check_text(struct task *task, const struct setting *setting, const char *value, 
         }
         *checked = mem_strdup("UTF8");
         return ERR_OK;
+    }
+    if (strcmp(setting->name, "tusk.route") == 0) {
+        struct arena arena;
+        struct shard_route route;
+        arena_create(&arena, "route");
+        enum err err = shard_route_parse(&arena, value, &route, diag);
+        arena_destroy(&arena);
+        TRY(err);
     }
     if (strcmp(setting->name, "DateStyle") == 0) {
         return check_date_style(value, checked, diag);

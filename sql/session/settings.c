@@ -299,6 +299,11 @@ apply(struct sql_session *session, int index)
         session->spill_space.limit = number < 0 ? UINT64_MAX : (uint64_t)number * 1024;
     } else if (strcmp(name, "debug_work_mem_bytes") == 0) {
         session->debug_work_mem = number;
+    } else if (strcmp(name, "tusk.route") == 0) {
+        struct diag unused; /* it was checked */
+        (void)route__set_text(session, value, &unused);
+    } else if (strcmp(name, "tusk.report_commit_token") == 0) {
+        session->report_commit_token = strcmp(value, "on") == 0;
     } else if (strcmp(name, "TimeZone") == 0) {
         session->cache_stale = true;
         session->env.time_zone = value;
@@ -360,6 +365,7 @@ sql_session_report_changes(struct sql_session *session)
         mem_free(change->told);
         mem_free(change);
     }
+    route__answered(session);
 }
 
 static void

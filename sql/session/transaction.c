@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "sql/catalog/buckets.h"
 #include "sql/session/session_internal.h"
 
 void
@@ -36,6 +37,7 @@ begin(struct task *task, struct sql_session *session, enum block_state block, st
     txn_set_synchronous(
         session->txn, strcmp(settings__value(session, "synchronous_commit"), "off") != 0);
     txn_set_lock_timeout(session->txn, session->lock_timeout_us);
+    route__transaction_begins(session);
     session->block = block;
     session->read_uncommitted = false;
     session->deferrable =
@@ -63,6 +65,7 @@ block_over(struct sql_session *session)
 {
     forget_savepoints(session, 0);
     exec_deferred_forget(session->deferred);
+    buckets_transaction_ended(session->engine->catalogs, session->txn);
     session->block = BLOCK_NONE;
 }
 
@@ -115,6 +118,7 @@ commit(struct task *task, struct sql_session *session, struct diag *diag)
         settings__commit(session);
         notify__after_commit(session);
         idempotency__after_commit(session);
+        route__committed(session);
     } else {
         idempotency__forget(session);
         settings__rollback(session, 0);

@@ -209,6 +209,7 @@ views__register(void)
 {
     function_register(functions, sizeof functions / sizeof functions[0]);
     locks__register();
+    buckets__register();
     notify__register();
     activity__register();
     serializable__register();

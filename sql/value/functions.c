@@ -14,7 +14,7 @@
 #include "sql/value/value_internal.h"
 
 enum {
-    REGISTERED_MAX = 16,
+    REGISTERED_MAX = 32,
     OID_FIRST_OWN = 16000, /* below OID_FIRST_USER: for what PostgreSQL has no fixed OID of ours */
 };
 

@@ -1,0 +1,147 @@
+/*
+ * sql/session/route.c - statements that a router has sent: for which buckets, as of which moment.
+ *
+ * What is said by message counts until the next ReadyForQuery, what is said by SET tusk.route until
+ * it is changed. On a server that is no node of a cluster a route says nothing.
+ */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "sql/catalog/buckets.h"
+#include "sql/session/session_internal.h"
+
+struct session_route {
+    struct arena message_memory, text_memory;
+    struct shard_route message, text;
+    bool by_message, by_text;
+    uint64_t reads_at; /* of this transaction; 0: not said */
+};
+
+static struct session_route *
+route_of(struct sql_session *session)
+{
+    if (session->route == NULL) {
+        session->route = mem_zalloc(sizeof *session->route);
+        arena_create(&session->route->message_memory, "route");
+        arena_create(&session->route->text_memory, "route");
+    }
+    return session->route;
+}
+
+void
+route__destroy(struct sql_session *session)
+{
+    if (session->route != NULL) {
+        arena_destroy(&session->route->message_memory);
+        arena_destroy(&session->route->text_memory);
+        mem_free(session->route);
+    }
+}
+
+enum err
+sql_session_route(struct sql_session *session, struct slice body, struct diag *diag)
+{
+    struct session_route *route = route_of(session);
+    arena_reset(&route->message_memory);
+    route->by_message = false;
+    TRY(shard_route_decode(&route->message_memory, body, &route->message, diag));
+    route->by_message = true;
+    return ERR_OK;
+}
+
+enum err
+route__set_text(struct sql_session *session, const char *text, struct diag *diag)
+{
+    if (text[0] == '\0' && session->route == NULL) {
+        return ERR_OK;
+    }
+    struct session_route *route = route_of(session);
+    arena_reset(&route->text_memory);
+    route->by_text = false;
+    TRY(shard_route_parse(&route->text_memory, text, &route->text, diag));
+    route->by_text = text[0] != '\0';
+    return ERR_OK;
+}
+
+void
+route__answered(struct sql_session *session)
+{
+    if (session->route != NULL) {
+        session->route->by_message = false;
+    }
+}
+
+void
+route__transaction_begins(struct sql_session *session)
+{
+    if (session->route != NULL) {
+        session->route->reads_at = 0;
+    }
+}
+
+static const struct shard_route *
+current(const struct sql_session *session)
+{
+    const struct session_route *route = session->route;
+    return route == NULL       ? NULL
+           : route->by_message ? &route->message
+           : route->by_text    ? &route->text
+                               : NULL;
+}
+
+enum err
+route__before_snapshot(struct task *task, struct sql_session *session, struct diag *diag)
+{
+    const struct shard_route *route = current(session);
+    if (route == NULL) {
+        return ERR_OK;
+    }
+    if (route->hlc != 0) {
+        TRY(txn_db_raise_hlc(task, session->engine->db, route->hlc, diag));
+    }
+    if (route->read_at == 0 || session->route->reads_at == route->read_at) {
+        return ERR_OK;
+    }
+    if (txn_has_snapshot(session->txn) || txn_id(session->txn).v != 0) {
+        return diag_set(diag, ERR_ACTIVE_TRANSACTION,
+            "the moment to read as of must be said before any query of the transaction");
+    }
+    TRY(txn_read_at(task, session->txn, route->read_at, diag));
+    session->route->reads_at = route->read_at;
+    return ERR_OK;
+}
+
+enum err
+route__check(struct task *task, struct sql_session *session, const struct planned *planned,
+    struct txn_snapshot snapshot, struct diag *diag)
+{
+    struct catalog_store *store = session->engine->catalogs;
+    if (buckets_node(store)[0] == '\0') {
+        return ERR_OK;
+    }
+    const struct shard_route *route = current(session);
+    if (route != NULL && route->group_count > 0) {
+        return buckets_check_route(task, store, session->txn, snapshot, route, diag);
+    }
+    for (uint32_t i = 0; i < planned->plan->lock_count; i++) {
+        const struct relation *relation =
+            catalog_relation_by_oid(planned->catalog, planned->plan->locks[i].relation);
+        if (relation != NULL && relation->sharding != NULL) {
+            TRY(buckets_check_table(task, store, session->txn, snapshot, relation, diag));
+        }
+    }
+    return ERR_OK;
+}
+
+void
+route__committed(struct sql_session *session)
+{
+    uint64_t stamp = txn_commit_hlc(session->txn);
+    if (!session->report_commit_token || stamp == session->reported_hlc) {
+        return;
+    }
+    session->reported_hlc = stamp;
+    char token[32];
+    (void)snprintf(token, sizeof token, "%llu", (unsigned long long)stamp);
+    session->sink->parameter_status(session->sink->arg, "tusk.commit_token", token);
+}
