@@ -24,10 +24,17 @@ test: test-deps
 torture: test-deps build
 	@build/release/tusk_sim --seed $$(date +%s) --seconds 600
 	@tests/isolation/isolation.py --spawn release
+	@tests/isolation/isolationtester.py --spawn release --limit 0 --level "read committed" \
+	    --level "repeatable read"
 	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60
 	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60 --idle-snapshot
 	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60 --level "repeatable read"
 	@tests/isolation/checker.py --spawn release --clients 16 --seconds 120 --kill 5
+	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60 --kill 5 --level "repeatable read"
+	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60 --kill 5 --level "read committed"
+	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60 --kill 5 --tiny
+	@tests/isolation/checker.py --spawn tsan --clients 16 --seconds 60
+	@tests/system/hot_row.py --rounds 100
 	@tests/system/kill.py --rounds 1000000
 
 # The whole server in the simulator, seed after seed, until interrupted.

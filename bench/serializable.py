@@ -1,37 +1,34 @@
 #!/usr/bin/env python3
 """What SERIALIZABLE costs: PostgreSQL 15 and Tusk by turns in one run, on this machine.
 
-    bench/serializable.py [--seconds 5] [--rounds 2] [--clients 8,32] [--only a,b,...] [--output FILE]
-                          [--quick] [--document]
+    bench/serializable.py [--seconds 3] [--rounds 1] [--clients 8,32] [--only a,b,..,cost,graph,hot]
+                          [--output FILE] [--document]
 
---quick takes about four minutes (3 s a run, one round). --document puts the tables into
-bench/SERIALIZABLE.md.
+All of it takes seven minutes. --document puts the tables into bench/SERIALIZABLE.md.
 
-pgbench is the client; it tries again what got 40001 or 40P01. For each workload: transactions a second
-(those that committed), the share of attempts that failed, and how many of the failures were needed.
+Throughput: pgbench is the client; it tries again what got 40001 or 40P01. For each workload: transactions a
+second (those that committed), and the share of attempts that failed.
 
-What was needed. A failure by a concurrent update of the same row (ww) is needed by every snapshot
-isolation. A failure by reads and writes (rw) is needed if the execution with that transaction committed
-would have had a cycle. In all workloads but SmallBank no such cycle can be: the rows that one reads and
-another writes are written only by those who read them too (TPC-B, TPC-C, SIBENCH's updates), or those who
-read them write nothing that anybody reads (SIBENCH's queries, the batch reader), or nobody reads what
-another writes (a, b). So there every rw failure was a false alarm. For SmallBank clients of our own record
-which versions they read and wrote, and the graph of what committed together with each failed one is
-searched for a cycle.
+What was needed: the same workloads by clients that remember which versions they read and wrote
+(conflict_graph.py). A failure by a concurrent update of the same row (ww), or a deadlock, is needed by every
+snapshot isolation. A failure by reads and writes (rw) is needed if the exact graph, with that transaction
+committed, has a cycle.
+
+The price of tracking: the same transactions at REPEATABLE READ, where nothing conflicts, by turns in short
+runs; the ratio is the median of the pairs', because everything else on the machine changes, too.
 """
 import argparse
 import glob
 import os
-import random
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
 
+import conflict_graph
 from common import ROOT, Server, cpu_seconds, pgwire, postgres, tell
 
 CUSTOMERS = 1000
@@ -214,6 +211,7 @@ WORKLOADS = (
     ("f", "new-order and payment", [(NEW_ORDER, 1), (PAYMENT, 1)], []),
     ("g", "batch reader over a hot table, 1 in 200", [(BATCH_WRITE, 199), (BATCH_READ, 1)], []),
 )
+COST_TURNS = 8
 LEVELS = {"SERIALIZABLE": "serializable", "REPEATABLE READ": "repeatable\\ read"}
 
 
@@ -242,9 +240,10 @@ class Engine:
             if self.name == "PostgreSQL":
                 connection.query("vacuum analyze")
 
-    def run(self, scripts, more, clients, seconds, folder, level="SERIALIZABLE"):
+    def run(self, scripts, more, clients, seconds, folder, level="SERIALIZABLE", renew=True):
         """(committed a second, share failed, share rw, CPU microseconds of a transaction)"""
-        self.renew()
+        if renew:
+            self.renew()
         self.runs += 1
         files = []
         for i, (script, weight) in enumerate(scripts):
@@ -310,168 +309,24 @@ class Engine:
         return float(tps.group(1)), times[len(times) * 99 // 100] / 1000
 
 
-# ---- SmallBank with a memory --------------------------------------------------------------------
-
-class Attempt:
-    __slots__ = ("number", "reads", "writes", "trying", "start", "end", "result")
-
-    def __init__(self, number):
-        self.number, self.reads, self.writes, self.trying = number, {}, set(), None
-        self.start = self.end = self.result = None
-
-
-class Customer(threading.Thread):
-    def __init__(self, port, index, shared):
-        super().__init__(daemon=True)
-        self.random = random.Random(index)
-        self.shared = shared
-        self.connection = pgwire.connect(port=port, timeout=60)
-        self.connection.query("set default_transaction_isolation = 'serializable'")
-        self.index = index
-        self.count = 0
-        self.attempts = []
-
-    def read(self, table, who):
-        self.now.trying = ("r", (table, who))
-        balance, writer = self.connection.rows(f"select bal, w from {table} where id = {who}")[0]
-        self.now.reads.setdefault((table, who), int(writer))
-        self.now.trying = None
-        return int(balance)
-
-    def write(self, table, who, change):
-        # What an update reads is read by a query of its own, to know the version.
-        balance = self.read(table, who)
-        self.now.trying = ("w", (table, who))
-        self.connection.query(f"update {table} set bal = {change(balance)}, w = {self.now.number} "
-                              f"where id = {who}")
-        self.now.writes.add((table, who))
-        self.now.trying = None
-
-    def run(self):
-        while not self.shared["stop"]:
-            who, other = (self.random.randint(1, HOT if self.random.random() < 0.9 else CUSTOMERS)
-                          for _ in range(2))
-            what = self.random.randrange(5)
-            while not self.attempt(what, who, other) and not self.shared["stop"]:
-                pass
-        self.connection.close()
-
-    def attempt(self, what, who, other):
-        self.count += 1
-        self.now = now = Attempt(self.index * 10_000_000 + self.count)
-        self.attempts.append(now)
-        now.start = time.monotonic()
-        try:
-            self.connection.query("begin")
-            if what == 0:
-                self.read("saving", who), self.read("checking", who)
-            elif what == 1:
-                self.write("checking", who, lambda b: b + 5)
-            elif what == 2:
-                self.write("saving", who, lambda b: b + 20)
-            elif what == 3:
-                total = self.read("saving", who) + self.read("checking", who)
-                self.write("saving", who, lambda b: 0)
-                self.write("checking", who, lambda b: 0)
-                self.write("checking", other, lambda b: b + total)
-            else:
-                total = self.read("saving", who) + self.read("checking", who)
-                self.write("checking", who, lambda b: b - 10 - (total < 10))
-            self.connection.query("commit")
-            now.result = "committed"
-        except pgwire.Error as error:
-            now.result = "rw" if "read/write" in error.message else "ww"
-            if self.connection.status != "I":
-                self.connection.query("rollback")
-        now.end = time.monotonic()
-        return now.result == "committed"
-
-
-def needed(attempts):
-    """(committed, rw failures, of these needed, ww failures)"""
-    committed = {a.number: a for a in attempts if a.result == "committed"}
-    next_writer = {}                        # (item, version) -> who replaced it
-    readers = defaultdict(list)             # (item, version)
-    history = defaultdict(list)             # item -> [(end, writer)]
-    for a in committed.values():
-        for item, version in a.reads.items():
-            readers[item, version].append(a)
-        for item in a.writes:
-            next_writer[item, a.reads[item]] = a.number
-            history[item].append((a.end, a.number))
-    for versions in history.values():
-        versions.sort()
-    graph = defaultdict(set)
-    for a in committed.values():
-        for item, version in a.reads.items():
-            if version in committed and version != a.number:
-                graph[version].add(a.number)                      # wr; and ww where it writes
-            after = next_writer.get((item, version))
-            if after is not None and after != a.number:
-                graph[a.number].add(after)                        # rw
-    failed = [a for a in attempts if a.result == "rw"]
-    count = 0
-    for a in failed:
-        reads, writes = dict(a.reads), set(a.writes)
-        if a.trying:
-            how, item = a.trying
-            if how == "w":
-                writes.add(item)
-            if item not in reads:
-                before = [w for end, w in history[item] if end < a.start]
-                reads[item] = before[-1] if before else 0
-        out = {next_writer[item, version] for item, version in reads.items()
-               if (item, version) in next_writer}
-        into = {version for version in reads.values() if version in committed}
-        for item in writes:
-            into |= {b.number for b in readers[item, reads.get(item, 0)] if b.start < a.end}
-        seen, todo = set(out), list(out)
-        while todo and not seen & into:
-            for b in graph[todo.pop()]:
-                # What came after would have seen it.
-                if b not in seen and (b in into or committed[b].start < a.end):
-                    seen.add(b)
-                    todo.append(b)
-        count += bool(seen & into)
-    return len(committed), len(failed), count, sum(a.result == "ww" for a in attempts)
-
-
-def smallbank(engine, clients, seconds):
-    with pgwire.connect(port=engine.server.port) as connection:
-        connection.query("update saving set w = 0")
-        connection.query("update checking set w = 0")
-    shared = {"stop": False}
-    customers = [Customer(engine.server.port, i + 1, shared) for i in range(clients)]
-    for customer in customers:
-        customer.start()
-    time.sleep(seconds)
-    shared["stop"] = True
-    for customer in customers:
-        customer.join()
-    return needed([a for customer in customers for a in customer.attempts])
-
-
 # ---- the tables ---------------------------------------------------------------------------------
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--clients", default="8,32")
     parser.add_argument("--only", default="a,b,c,d,e,f,g,cost,graph,hot")
-    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--document", action="store_true")
     parser.add_argument("--build", default="release")
     parser.add_argument("--output")
     options = parser.parse_args()
     only = options.only.split(",")
-    if options.quick:
-        options.seconds, options.rounds = 3, 1
     counts = [int(count) for count in options.clients.split(",")]
     if not postgres.INSTALLED:
         print("skipped: PostgreSQL 15 and pgbench are not installed")
         return 0
-    cells, cost, hot, graphs = defaultdict(list), defaultdict(list), defaultdict(list), []
+    cells, cost, hot, graphs = defaultdict(list), defaultdict(list), defaultdict(list), {}
     # PostgreSQL locks the whole table for a sequential scan, which it prefers where tables are small: it
     # is told not to, where there is an index. (Without jit: it would think such a scan worth compiling.)
     settings = {"enable_seqscan": "off", "jit": "off", "shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min",
@@ -494,14 +349,6 @@ def main():
                         print(f"round {turn + 1} ({letter}) {words}, {clients}, {engine.name}: "
                               f"{result[0]:.0f} tps, {result[1]:.1%} failed, {result[2]:.1%} rw",
                               flush=True)
-            if "cost" in only:
-                for name, script in (("select-only", "select-only"), ("own rows", OWN)):
-                    for level in LEVELS:
-                        for engine in order:
-                            result = engine.run([(script, 1)], [], 8, options.seconds, folder, level)
-                            cost[name, level, engine.name].append(result)
-                            print(f"round {turn + 1} {name}, {level}, {engine.name}: {result[0]:.0f} tps, "
-                                  f"{result[3]:.0f} us", flush=True)
             for rows in (1, 10) if "hot" in only else ():
                 for clients in (1, 8, 32):
                     for engine in order:
@@ -509,11 +356,28 @@ def main():
                         hot[rows, clients, engine.name].append(result)
                         print(f"round {turn + 1} hot rows: {rows}, {clients}, {engine.name}: "
                               f"{result[0]:.0f} tps, p99 {result[1]:.1f} ms", flush=True)
+        if "cost" in only:
+            for name, script in (("select-only", "select-only"), ("own rows", OWN)):
+                for turn in range(COST_TURNS):
+                    levels = list(LEVELS)[::1 if turn % 2 == 0 else -1]
+                    for engine in engines:
+                        for level in levels:
+                            result = engine.run([(script, 1)], [], 8, 1, folder, level, renew=False)
+                            cost[name, level, engine.name].append(result)
+                print(f"{name}: " + ", ".join(
+                    f"{engine.name} {statistics.median(run[3] for run in cost[name, level, engine.name]):.0f}"
+                    for engine in engines for level in LEVELS) + " us", flush=True)
         if "graph" in only:
-            for clients in counts:
-                for engine in engines:
-                    graphs.append((engine.name, clients, *smallbank(engine, clients, options.seconds * 2)))
-                    print(f"SmallBank with a memory, {graphs[-1]}", flush=True)
+            for engine in engines:
+                conflict_graph.prepare(engine.server)
+            for letter, words, work, _ in conflict_graph.WORKLOADS:
+                for clients in counts if letter in only else ():
+                    for engine in engines:
+                        engine.renew()
+                        graphs[letter, words, clients, engine.name] = result = \
+                            conflict_graph.run(engine.server, work, clients, options.seconds)
+                        print(f"({letter}) {words}, {clients}, {engine.name}: {result[0]} committed, {result[1]} rw "
+                              f"failures, {result[2]} needed, {result[3]} ww", flush=True)
     text = tables(cells, cost, hot, graphs, counts, options)
     if options.document:
         document(f"`bench/serializable.py --seconds {options.seconds} --rounds {options.rounds}`, "
@@ -542,24 +406,22 @@ def tables(cells, cost, hot, graphs, counts, options):
             a, b = ([statistics.median(run[i] for run in runs) for i in range(5)] for runs in (theirs, ours))
             lines.append(f"| ({letter}) {words} | {clients} | {a[0]:,.0f} | {b[0]:,.0f} | **{b[0] / a[0]:.2f}** "
                          f"| {a[1]:.1%} | {b[1]:.1%} | {a[2]:.1%} | {b[2]:.1%} |")
-    lines += ["", f"{options.seconds} s a run, medians of {options.rounds} rounds by turns, {os.cpu_count()} "
-              "cores shared by server and pgbench; PostgreSQL with enable_seqscan = off, which spares it most failures. The rw failures of all but (c) were false "
-              "alarms, or of transactions that would have failed by ww."]
+    lines += ["", f"{options.seconds} s a run, medians of {options.rounds} by turns, {os.cpu_count()} cores shared by "
+              "server and pgbench; PostgreSQL with enable_seqscan = off, which spares it most failures."]
     if graphs:
-        lines += ["", "SmallBank with a memory (clients in Python): were the rw failures needed?", "",
-                  "| server | clients | committed | rw failures | needed | not needed | ww failures |",
-                  "|---|--:|--:|--:|--:|--:|--:|"]
-        lines += [f"| {name} | {clients} | {committed:,} | {rw:,} | {need:,} | {rw - need:,} "
-                  f"({(rw - need) / max(1, committed + rw + ww):.2%} of attempts) | {ww:,} |"
-                  for name, clients, committed, rw, need, ww in graphs]
+        lines += graph_table(graphs, counts, options)
     if cost:
-        lines += ["", "What tracking costs where nothing conflicts, 8 clients, server CPU µs a transaction:", "",
-                  "| workload | server | REPEATABLE READ | SERIALIZABLE | ratio |", "|---|---|--:|--:|--:|"]
+        lines += ["", f"What tracking costs where nothing conflicts, 8 clients, server CPU µs a transaction, medians "
+                  f"of {COST_TURNS} runs of 1 s:", "",
+                  "| workload | server | REPEATABLE READ | SERIALIZABLE | ratio, median of pairs |",
+                  "|---|---|--:|--:|--:|"]
         for name in dict.fromkeys(key[0] for key in cost):
             for engine in ("PostgreSQL", "Tusk"):
-                low, high = (statistics.median(run[3] for run in cost[name, level, engine])
+                low, high = ([run[3] for run in cost[name, level, engine]]
                              for level in ("REPEATABLE READ", "SERIALIZABLE"))
-                lines.append(f"| {name} | {engine} | {low:.1f} | {high:.1f} | {high / low:.2f} |")
+                ratio = statistics.median(b / a for a, b in zip(low, high))
+                lines.append(f"| {name} | {engine} | {statistics.median(low):.1f} | {statistics.median(high):.1f} "
+                             f"| {ratio:.2f} |")
     if hot:
         lines += ["", "Hot rows, READ COMMITTED: `update hot set v = v + 1 where id = :k`:", "",
                   "| rows | clients | PostgreSQL, updates a second | Tusk | ratio | p99 PostgreSQL, ms | Tusk |",
@@ -570,6 +432,30 @@ def tables(cells, cost, hot, graphs, counts, options):
             lines.append(f"| {rows} | {clients} | {theirs[0]:,.0f} | {ours[0]:,.0f} | **{ours[0] / theirs[0]:.2f}** "
                          f"| {theirs[1]:.1f} | {ours[1]:.1f} |")
     return "\n".join(lines)
+
+
+def graph_table(graphs, counts, options):
+    lines = ["", f"The same by clients with a memory (in Python, {options.seconds} s): were the rw failures needed?", "",
+             "| workload | clients | committed PostgreSQL | Tusk | rw failures PostgreSQL | Tusk "
+             "| not needed PostgreSQL | Tusk | ww failures PostgreSQL | Tusk |",
+             "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    spared = {"PostgreSQL": [0, 0], "Tusk": [0, 0]}
+    for letter, words, _, _ in conflict_graph.WORKLOADS:
+        for clients in counts:
+            if (letter, words, clients, "Tusk") not in graphs:
+                continue
+            pair = [graphs[letter, words, clients, name] for name in spared]
+            for found, (committed, rw, needed, _) in zip(spared.values(), pair):
+                found[0] += rw - needed
+                found[1] += committed
+            lines.append(f"| ({letter}) {words} | {clients} | " + " | ".join(
+                f"{a:,} | {b:,}" for a, b in (
+                    [result[0] for result in pair], [result[1] for result in pair],
+                    [result[1] - result[2] for result in pair], [result[3] for result in pair])) + " |")
+    theirs, ours = (1000 * failed / max(1, committed) for failed, committed in spared.values())
+    lines += ["", f"Not needed, of all: PostgreSQL {spared['PostgreSQL'][0]:,}, Tusk {spared['Tusk'][0]:,}; for a thousand "
+              f"that committed: {theirs:.1f} and {ours:.1f}."]
+    return lines
 
 
 if __name__ == "__main__":

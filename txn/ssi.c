@@ -51,7 +51,8 @@ struct edge {
     struct list_node in;  /* in writer->in */
     struct sxact *reader, *writer;
     tree_id_t tree;
-    bool hostage; /* SS6: the first of a dangerous structure that stands */
+    bool hostage;      /* SS6: the first of a dangerous structure that stands */
+    uint64_t row_hash; /* of tree and key */
     uint8_t key_size;
     uint8_t key[SSI_KEY_MAX];
     char statement[SSI_STATEMENT_MAX]; /* of whoever found it */
@@ -76,7 +77,9 @@ struct sxact {
     bool summary_in;            /* someone unknown, committed, has an edge to it */
     bool met_ahead;             /* SS8: knows of something that is not in its snapshot */
     bool undecided;             /* has hostage edges, but may go on without waiting; its owner's */
+    uint64_t undecided_row;     /* row_hash of what it has read last then */
     _Atomic uint64_t waits_for; /* the id of whose end it waits for, or 0 */
+    _Atomic uint64_t waits_row; /* row_hash of the row that it waits to write, or 0 */
     bool busy;                  /* its ranges are being summarised: it stays */
     struct latch latch;         /* its ranges */
     struct ssi_reads *reads;
@@ -838,11 +841,22 @@ may_see(const struct sxact *t1, uint64_t t3_lsn)
     return !t1->read_only || (t3_lsn != 0 && t3_lsn <= t1->snapshot);
 }
 
-/* T1 wants to write a row of T2's: if T2 commits, T1 fails anyhow, so T2 need not (SS6). */
-static bool
-waits_for(const struct sxact *t1, const struct sxact *t2)
+static uint64_t
+row_hash(tree_id_t tree, struct slice key)
 {
-    return t2->id != 0 && atomic_load_explicit(&t1->waits_for, memory_order_relaxed) == t2->id;
+    return hash64(key.data, key.size, tree.v) | 1;
+}
+
+/* T1 wants to write a row of T2's: if T2 commits, T1 fails anyhow, so T2 need not (SS6). It waits
+ * for T2, or in line for the row that T2 has just written. What is judged wrongly here is only
+ * judged later. */
+static bool
+waits_for(const struct edge *edge)
+{
+    const struct sxact *t1 = edge->reader;
+    const struct sxact *t2 = edge->writer;
+    return (t2->id != 0 && atomic_load_explicit(&t1->waits_for, memory_order_relaxed) == t2->id) ||
+           atomic_load_explicit(&t1->waits_row, memory_order_relaxed) == edge->row_hash;
 }
 
 /* A new edge reader -rw-> writer. True if it closes a dangerous structure. Both edges of it are
@@ -881,7 +895,7 @@ is_dangerous(const struct edge *edge, struct structure *structure)
     LIST_FOREACH (node, &reader->in) {
         struct edge *in = LIST_ENTRY(node, struct edge, in);
         const struct sxact *t1 = in->reader;
-        if (waits_for(t1, reader)) {
+        if (waits_for(in)) {
             in->hostage = true;
             continue;
         }
@@ -938,6 +952,7 @@ add_edge(struct ssi *ssi, struct sxact *reader, struct sxact *writer, struct sxa
     edge->tree = tree;
     edge->key_size = (uint8_t)(key.size < SSI_KEY_MAX ? key.size : SSI_KEY_MAX);
     memcpy(edge->key, key.data, edge->key_size);
+    edge->row_hash = row_hash(tree, key);
     memcpy(edge->statement, self->statement, sizeof edge->statement);
     list_push_back(&reader->out, &edge->out);
     list_push_back(&writer->in, &edge->in);
@@ -946,9 +961,12 @@ add_edge(struct ssi *ssi, struct sxact *reader, struct sxact *writer, struct sxa
         return false;
     }
     /* As PostgreSQL: the pivot if it can still be aborted, else whoever found it (SS4). */
-    if (self == reader && writer->order == 0) {
-        edge->hostage = true; /* it may be about to wait for the pivot */
-        self->undecided = true;
+    if (writer->order == 0 && (self == reader || waits_for(edge))) {
+        edge->hostage = true; /* or it may be about to wait for the pivot */
+        if (self == reader) {
+            self->undecided = true;
+            self->undecided_row = edge->row_hash;
+        }
         return false;
     }
     doom(self, structure);
@@ -1045,9 +1063,24 @@ ssi__set_id(struct txn *txn, uint64_t id)
 }
 
 void
-ssi__waits(struct txn *txn, uint64_t id)
+ssi__waits(struct txn *txn, uint64_t id, tree_id_t tree, struct slice key)
 {
     atomic_store_explicit(&txn->sx->waits_for, id, memory_order_relaxed);
+    atomic_store_explicit(&txn->sx->waits_row, row_hash(tree, key), memory_order_relaxed);
+}
+
+void
+ssi__waits_no_more(struct txn *txn)
+{
+    atomic_store_explicit(&txn->sx->waits_for, 0, memory_order_relaxed);
+    atomic_store_explicit(&txn->sx->waits_row, 0, memory_order_relaxed);
+}
+
+static enum err
+check_doomed(struct txn *txn, struct diag *diag)
+{
+    bool doomed = atomic_load_explicit(&txn->sx->doomed, memory_order_acquire);
+    return doomed ? fail(txn, txn->sx->why, diag) : ERR_OK;
 }
 
 enum err
@@ -1058,8 +1091,7 @@ ssi__check(struct txn *txn, struct diag *diag)
         doom_pivots_of(txn->sx);
         latch_release(&txn->db->ssi->graph);
     }
-    bool doomed = atomic_load_explicit(&txn->sx->doomed, memory_order_acquire);
-    return doomed ? fail(txn, txn->sx->why, diag) : ERR_OK;
+    return check_doomed(txn, diag);
 }
 
 enum err
@@ -1120,7 +1152,8 @@ ssi__awaited_pids(struct ssi *ssi, uint32_t pid, uint32_t *pids, size_t capacity
 enum err
 ssi__read_key(struct txn *txn, tree_id_t tree, struct slice key, struct diag *diag)
 {
-    TRY(ssi__check(txn, diag));
+    bool again = txn->sx->undecided && txn->sx->undecided_row == row_hash(tree, key);
+    TRY(again ? check_doomed(txn, diag) : ssi__check(txn, diag)); /* still about to write it? */
     struct ssi_reads *reads = reads_of(txn->db->ssi, txn->sx, tree);
     latch_acquire(&txn->sx->latch);
     add_range(reads, key, key, true);
@@ -1371,7 +1404,7 @@ doom_pivots(struct sxact *sx)
         LIST_FOREACH (far_node, &pivot->in) {
             struct edge *far = LIST_ENTRY(far_node, struct edge, in);
             const struct sxact *t1 = far->reader;
-            if (t1 != sx && waits_for(t1, pivot)) {
+            if (t1 != sx && waits_for(far)) {
                 far->hostage = true;
                 continue;
             }

@@ -26,13 +26,14 @@
  *        commits, the LSN and becoming visible are one step under commit latch and graph latch: the
  *        orders agree, and no snapshot is taken in between. Afterwards nobody aborts it any more.
  *   SS5. Merging ranges, dropping filters and summarising old transactions only add conflicts.
+ *   SS6. A structure whose T1 waits to write a row of its T2's (for T2's end, or in line), or may
+ * be about to, stands until one of the two commits: that one dooms the other. (T1 fails anyhow if
+ *        T2 commits.) Whether it waits is a guess; a wrong one decides earlier or later, never not.
  *   SS7. An edge leads to the first serializable writer after the version read; those after it
  *        follow that one. (With a filter, to all: the first may not have changed what passes.)
  *   SS8. Unique keys look past the snapshot: who is told that a key is taken, or is given one that
  *        was deleted, by somebody concurrent, comes after that one. This counts as an edge, too:
- * the theory needs only that all other kinds of dependency imply a commit before a begin. SS6. A
- * structure whose T1 waits for its T2, or may be about to, stands until one of the two commits:
- * that one dooms the other. (T1 wants a row of T2's, so it fails if T2 commits.)
+ *        the theory needs only that all other kinds of dependency imply a commit before a begin.
  *
  * Latch order: a leaf's latch, the commit latch, or none - tree partition - a transaction's ranges
  * - graph. Nothing sleeps under any of them.
@@ -97,8 +98,9 @@ enum err ssi__met_ahead(
     struct txn *txn, uint64_t writer, tree_id_t tree, struct slice key, struct diag *diag);
 /* The whole tree was. */
 enum err ssi__wrote_tree(struct txn *txn, tree_id_t tree, struct diag *diag);
-/* It is about to sleep until `id` has ended (0: it no longer is), whose row it wants to write. */
-void ssi__waits(struct txn *txn, uint64_t id);
+/* It is about to sleep until it can write a row: until `id` has ended, or in line (0). */
+void ssi__waits(struct txn *txn, uint64_t id, tree_id_t tree, struct slice key);
+void ssi__waits_no_more(struct txn *txn);
 /* Has somebody chosen this one as the victim? */
 enum err ssi__check(struct txn *txn, struct diag *diag);
 

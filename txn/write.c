@@ -271,7 +271,7 @@ wait_turn(struct task *task, struct write *write, struct diag *diag)
 {
     struct txn *txn = write->txn;
     if (txn->sx != NULL) {
-        ssi__waits(txn, write->busy);
+        ssi__waits(txn, write->busy, write->tree, write->key);
     }
     enum err err =
         lock__row_acquire(task, txn, write->tree, write->key, write->mode, write->own, diag);
@@ -279,7 +279,7 @@ wait_turn(struct task *task, struct write *write, struct diag *diag)
         err = lock__wait_txn(task, txn, write->busy, write->tree, write->key, diag);
     }
     if (txn->sx != NULL) {
-        ssi__waits(txn, 0);
+        ssi__waits_no_more(txn);
     }
     return err;
 }

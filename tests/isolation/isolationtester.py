@@ -5,7 +5,7 @@
                                        [--specs DIR [--expected DIR]] [--diff] [SPEC]...
 
 Our spec files are run on PostgreSQL 15 too and the two transcripts compared; where a file lists no
-permutations, --limit of those that can be are chosen. --specs takes files from elsewhere, such as
+permutations, --limit of those that can be are chosen (0: all). --specs takes files from elsewhere, such as
 src/test/isolation/specs of PostgreSQL's sources (`apt-get source postgresql-15`); then its
 expected/*.out are what is compared with, SET of planner settings is left out, and dates are
 compared as ISO. --level sets default_transaction_isolation.
@@ -65,7 +65,7 @@ def with_permutations(path, runner, level, limit):
     runner.prepare(spec, level)
     chosen = []
     for steps in spec.chosen(3 * limit, 1):
-        if len(chosen) < limit and runner.execute(spec, steps) is not None:
+        if (not limit or len(chosen) < limit) and runner.execute(spec, steps) is not None:
             chosen.append(steps)
     return text + "\n" + "\n".join("permutation " + " ".join(steps) for steps in chosen) + "\n"
 

@@ -41,6 +41,7 @@ struct kept {
     bool lied;
     bool template; /* no run: the database that runs begin with is being made */
     uint64_t statements, commits, unknown, ios;
+    bool skewed; /* a history at REPEATABLE READ has write skew */
     char failure[SIM_TEXT_MAX];
     uint8_t *disk; /* what the last life left */
     size_t disk_size;
