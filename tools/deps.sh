@@ -2,7 +2,7 @@
 # Install what is missing of the Debian packages that building and testing need.
 set -eu
 build="gcc cmake ninja-build lemon liblz4-dev libreadline-dev libboost-context-dev libisal-dev
-libxxhash-dev libgmp-dev libssl-dev libpcre2-dev libcmocka-dev libcjson-dev
+libxxhash-dev libgmp-dev libssl-dev libpcre2-dev libcmocka-dev libcjson-dev libcurl4-openssl-dev
 python3"
 tests="clang clang-format libclang-rt-14-dev postgresql-15 postgresql-client-15 libpg-query-dev
 libprotobuf-c-dev python3-psycopg2 python3-psycopg python3-asyncpg python3-sqlalchemy python3-django
