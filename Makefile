@@ -35,6 +35,8 @@ torture: test-deps build
 	@tests/isolation/checker.py --spawn release --clients 16 --seconds 60 --kill 5 --tiny
 	@tests/isolation/checker.py --spawn tsan --clients 16 --seconds 60
 	@tests/system/hot_row.py --rounds 100
+	@tests/system/differential.py --seed $$(date +%s) --rounds 400
+	@tests/system/differential_calls.py --seed $$(date +%s) --calls 200000
 	@tests/system/kill.py --rounds 1000000
 
 # The whole server in the simulator, seed after seed, until interrupted.

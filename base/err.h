@@ -28,6 +28,7 @@
     X(ERR_PROTOCOL, "08P01", "protocol_violation")                                     \
     X(ERR_CARDINALITY, "21000", "cardinality_violation")                               \
     X(ERR_STRING_TRUNCATION, "22001", "string_data_right_truncation")                  \
+    X(ERR_DATA_EXCEPTION, "22000", "data_exception")                                   \
     X(ERR_NUMERIC_RANGE, "22003", "numeric_value_out_of_range")                        \
     X(ERR_NULL_VALUE, "22004", "null_value_not_allowed")                               \
     X(ERR_DATETIME_FORMAT, "22007", "invalid_datetime_format")                         \

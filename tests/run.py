@@ -75,6 +75,7 @@ def main():
     step("protocol, ASan", ["tests/system/protocol.py", "--build", "debug"])
     step("idempotency keys", ["tests/system/idempotency.py", "--rounds", "2"])
     step("differential", ["tests/system/differential.py", "--rounds", "20"])
+    step("differential, calls", ["tests/system/differential_calls.py", "--calls", "8000"])
     step("differential, all in temporary files", [
         "tests/system/differential.py", "--rounds", "10", "--seed", "100", "--setting",
         "debug_work_mem_bytes=0"])

@@ -99,15 +99,14 @@ bind_element_type(struct binder *binder, const oid_t *declared, struct expr *con
 {
     (void)binder;
     *element = 0;
-    for (uint32_t i = 0; i < count && *element == 0; i++) {
-        if (declared[i] == TYPE_ANYARRAY) {
-            *element = type_element(args[i]->type);
-        }
-    }
-    for (uint32_t i = 0; i < count && *element == 0; i++) {
-        if ((declared[i] == TYPE_ANYELEMENT || declared[i] == TYPE_ANYENUM) &&
-            args[i]->type != TYPE_UNKNOWN) {
-            *element = args[i]->type;
+    for (uint32_t i = 0; i < count; i++) {
+        oid_t its = declared[i] == TYPE_ANYARRAY ? type_element(args[i]->type)
+                    : is_polymorphic(declared[i]) && args[i]->type != TYPE_UNKNOWN ? args[i]->type
+                                                                                   : 0;
+        /* The one to which all others go, as for CASE; who cannot is found when it is coerced. */
+        if (*element == 0 || (its != 0 && type_can_coerce(*element, its, CAST_IMPLICIT) &&
+                                 !type_can_coerce(its, *element, CAST_IMPLICIT))) {
+            *element = its;
         }
     }
     *element = *element == 0 ? TYPE_TEXT : *element;
@@ -139,11 +138,7 @@ bind_polymorphic(struct binder *binder, const struct function **function, struct
     TRY(bind_element_type(binder, general->args, *args, *count, &element));
     for (uint8_t i = 0; i < general->arg_count; i++) {
         if (general->args[i] == TYPE_ANYENUM && !type_is_enum(element)) {
-            (void)bind_error(binder, location, ERR_UNDEFINED_FUNCTION,
-                "function %s(unknown) does not exist", general->name);
-            diag_hint(binder->diag, "No function matches the given name and argument types. "
-                                    "You might need to add explicit type casts.");
-            return ERR_UNDEFINED_FUNCTION;
+            return bind_no_function(binder, general->name, *args, *count, location);
         }
     }
     if (array_of(element) == 0) {
@@ -153,6 +148,12 @@ bind_polymorphic(struct binder *binder, const struct function **function, struct
     own->result = concrete(general->result, element);
     for (uint8_t i = 0; i < general->arg_count; i++) {
         own->args[i] = concrete(general->args[i], element);
+    }
+    for (uint32_t i = 0; i < *count; i++) {
+        oid_t wanted = own->args[i < own->arg_count ? i : own->arg_count - 1U];
+        if (!type_can_coerce((*args)[i]->type, wanted, CAST_IMPLICIT)) {
+            return bind_no_function(binder, general->name, *args, *count, location);
+        }
     }
     if ((general->flags & FUNCTION_ELEMENT) != 0) {
         struct expr **more = arena_alloc(binder->arena, (*count + 1) * sizeof(struct expr *));

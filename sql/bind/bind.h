@@ -460,6 +460,9 @@ enum err bind_operator(struct binder *binder, const char *name, struct expr *lef
     struct expr *right, int32_t location, struct expr **result);
 enum err bind_function(struct binder *binder, const char *name, struct expr **args, uint32_t count,
     int32_t location, const struct function **function);
+/* 42883: no function of this name takes these arguments. */
+enum err bind_no_function(struct binder *binder, const char *name, struct expr *const *args,
+    uint32_t count, int32_t location);
 /* `what` for the error: "CASE", "UNION"; NULL: *type is 0 instead of an error. */
 enum err bind_common_type(
     struct binder *binder, struct expr **list, uint32_t count, const char *what, oid_t *type);

@@ -445,6 +445,21 @@ argument_types(struct binder *binder, const oid_t *types, uint32_t count)
 }
 
 enum err
+bind_no_function(struct binder *binder, const char *name, struct expr *const *args, uint32_t count,
+    int32_t location)
+{
+    oid_t *types = arena_alloc_raw(binder->arena, (count + 1) * sizeof *types);
+    for (uint32_t i = 0; i < count; i++) {
+        types[i] = args[i]->type;
+    }
+    (void)bind_error(binder, location, ERR_UNDEFINED_FUNCTION, "function %s(%s) does not exist",
+        name, argument_types(binder, types, count));
+    diag_hint(binder->diag, "No function matches the given name and argument types. "
+                            "You might need to add explicit type casts.");
+    return ERR_UNDEFINED_FUNCTION;
+}
+
+enum err
 bind_function(struct binder *binder, const char *name, struct expr **args, uint32_t count,
     int32_t location, const struct function **function)
 {
@@ -480,11 +495,7 @@ bind_function(struct binder *binder, const char *name, struct expr **args, uint3
         return ERR_OK;
     }
     if (kept == 0) {
-        (void)bind_error(binder, location, ERR_UNDEFINED_FUNCTION, "function %s(%s) does not exist",
-            name, argument_types(binder, types, count));
-        diag_hint(binder->diag, "No function matches the given name and argument types. "
-                                "You might need to add explicit type casts.");
-        return ERR_UNDEFINED_FUNCTION;
+        return bind_no_function(binder, name, args, count, location);
     }
     (void)bind_error(binder, location, ERR_AMBIGUOUS_FUNCTION, "function %s(%s) is not unique",
         name, argument_types(binder, types, count));
@@ -536,9 +547,11 @@ operator_choose(struct binder *binder, const char *name, const struct expr *left
     if (kept > 0) {
         kept = choose(binder, candidates, kept, left == NULL ? types + 1 : types, args);
     }
-    if (kept == 1 && candidates[0].op->left == TYPE_ANYENUM && types[0] != types[1] &&
-        types[0] != TYPE_UNKNOWN && types[1] != TYPE_UNKNOWN) {
-        kept = 0; /* two enums */
+    bool alike = kept == 1 && (candidates[0].op->left == TYPE_ANYENUM ||
+                                  candidates[0].op->left == TYPE_ANYARRAY);
+    if (alike && types[0] != types[1] && types[0] != TYPE_UNKNOWN && types[1] != TYPE_UNKNOWN &&
+        (type_element(types[0]) == 0 || type_element(types[0]) != type_element(types[1]))) {
+        kept = 0; /* two enums, or arrays of two types */
     }
     if (kept == 1) {
         *op = candidates[0].op;

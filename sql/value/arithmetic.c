@@ -184,6 +184,23 @@ FN(int8_to_oid)
     return args[0].i < 0 || args[0].i > UINT32_MAX ? value__out_of_range(eval, "OID") : ERR_OK;
 }
 
+FN(char_to_int4)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    *result = datum_int((int8_t)args[0].i);
+    return ERR_OK;
+}
+
+FN(int4_to_char)
+{
+    UNUSED_COUNT;
+    *result = datum_int((uint8_t)args[0].i);
+    return args[0].i < INT8_MIN || args[0].i > INT8_MAX
+               ? diag_set(eval->diag, ERR_NUMERIC_RANGE, "\"char\" out of range")
+               : ERR_OK;
+}
+
 FN(oid_to_int4)
 {
     (void)eval;
@@ -393,6 +410,8 @@ static const struct cast_row casts[] = {
     {I2, TYPE_OID, CAST_IMPLICIT, int4_to_oid},
     {I4, TYPE_OID, CAST_IMPLICIT, int4_to_oid},
     {I8, TYPE_OID, CAST_IMPLICIT, int8_to_oid},
+    {TYPE_CHAR, I4, CAST_EXPLICIT, char_to_int4},
+    {I4, TYPE_CHAR, CAST_EXPLICIT, int4_to_char},
     {TYPE_OID, I4, CAST_ASSIGNMENT, oid_to_int4},
     {TYPE_OID, I8, CAST_ASSIGNMENT, NULL},
     {TYPE_REGCLASS, TYPE_OID, CAST_IMPLICIT, NULL},

@@ -982,32 +982,47 @@ one_dimension(struct eval *eval, struct datum array)
                                         "this function does not support multidimensional arrays");
 }
 
+/* One element before or behind; the first subscript stays. */
+static enum err
+grow(struct eval *eval, oid_t element, struct datum array, struct datum item, bool before,
+    struct datum *result)
+{
+    struct array_maker maker = {.element = element};
+    struct array_reader reader = {0};
+    if (!array.null && array__open(array, &reader) > 0 && reader.dimensions > 1) {
+        return diag_set(
+            eval->diag, ERR_DATA_EXCEPTION, "argument must be empty or one-dimensional array");
+    }
+    if (before) {
+        array__add(&maker, eval->arena, item);
+    }
+    if (!array.null) {
+        add_all(eval, &maker, array);
+    }
+    if (!before) {
+        array__add(&maker, eval->arena, item);
+    }
+    if (reader.dimensions == 1) {
+        maker.dimensions = 1;
+        maker.lower[0] = reader.lower[0];
+        maker.sizes[0] = (int32_t)maker.count;
+    }
+    *result = array__make(eval->arena, &maker);
+    return ERR_OK;
+}
+
 /* array_append(array, element, its type) */
 FN(array_append)
 {
     UNUSED_COUNT;
-    struct array_maker maker = {.element = (oid_t)args[2].i};
-    if (!args[0].null) {
-        TRY(one_dimension(eval, args[0]));
-        add_all(eval, &maker, args[0]);
-    }
-    array__add(&maker, eval->arena, args[1]);
-    *result = array__make(eval->arena, &maker);
-    return ERR_OK;
+    return grow(eval, (oid_t)args[2].i, args[0], args[1], false, result);
 }
 
 /* array_prepend(element, array, its type) */
 FN(array_prepend)
 {
     UNUSED_COUNT;
-    struct array_maker maker = {.element = (oid_t)args[2].i};
-    array__add(&maker, eval->arena, args[0]);
-    if (!args[1].null) {
-        TRY(one_dimension(eval, args[1]));
-        add_all(eval, &maker, args[1]);
-    }
-    *result = array__make(eval->arena, &maker);
-    return ERR_OK;
+    return grow(eval, (oid_t)args[2].i, args[1], args[0], true, result);
 }
 
 /* Do the dimensions of b from `from` on equal those of a from `skip` on? */
@@ -1175,6 +1190,9 @@ FN(trim_array)
     uint32_t kept = rows == 0 ? 0 : all / (uint32_t)rows * (uint32_t)(rows - args[1].i);
     maker.sizes[0] = rows - (int32_t)args[1].i;
     maker.dimensions = kept == 0 ? 0 : maker.dimensions;
+    for (uint32_t d = 0; d < maker.dimensions; d++) {
+        maker.lower[d] = 1;
+    }
     while (maker.count < kept && array__next(&reader, &element)) {
         array__add(&maker, eval->arena, element);
     }

@@ -448,6 +448,9 @@ FN(byte_overlay)
     if (start <= 0) {
         return diag_set(eval->diag, ERR_SUBSTRING, "negative substring length not allowed");
     }
+    if (start + many > INT32_MAX) {
+        return value__out_of_range(eval, "integer");
+    }
     int64_t before = start - 1 < size ? start - 1 : size;
     int64_t after = start - 1 + many;
     after = after < 0 ? 0 : after > size ? size : after;

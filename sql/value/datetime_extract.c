@@ -575,6 +575,10 @@ FN(timestamptz_trunc_zone)
     int32_t offset = 0;
     const char *zone_name = NULL;
     const struct zone *zone = NULL;
+    *result = args[1];
+    if (!timestamp_finite(args[1].i)) {
+        return ERR_OK;
+    }
     if (zone__abbreviation(name, &offset, &zone_name)) {
         if (zone_name == NULL) {
             /* A fixed offset: truncate as a timestamp there. */

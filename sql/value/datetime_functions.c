@@ -896,6 +896,10 @@ FN(at_interval_from_utc)
 {
     UNUSED_COUNT;
     int64_t us = 0;
+    *result = args[1];
+    if (!timestamp_finite(args[1].i)) {
+        return ERR_OK;
+    }
     TRY(interval_offset(eval, args[0], &us));
     return shift(eval, args[1].i, us, result);
 }
@@ -904,6 +908,10 @@ FN(at_interval_to_utc)
 {
     UNUSED_COUNT;
     int64_t us = 0;
+    *result = args[1];
+    if (!timestamp_finite(args[1].i)) {
+        return ERR_OK;
+    }
     TRY(interval_offset(eval, args[0], &us));
     return shift(eval, args[1].i, us == INT64_MIN ? us : -us, result);
 }
@@ -1030,7 +1038,7 @@ overlaps(struct datum s1, struct datum e1, struct datum s2, struct datum e2)
         return datum_null();
     }
     if (later.i < other.i) {
-        return own.null ? datum_null() : datum_bool(true);
+        return datum_bool(true);
     }
     return own.null ? datum_null() : datum_bool(false);
 }

@@ -495,6 +495,12 @@ type_input(struct eval *eval, oid_t type, int32_t typmod, struct slice text, str
         return bpchar_make(eval, typmod, false, text, value);
     case TYPE_CHAR:
         *value = datum_int(text.size == 0 ? 0 : text.data[0]);
+        if (text.size == 4 && text.data[0] == '\\' && text.data[1] >= '0' && text.data[1] <= '3' &&
+            text.data[2] >= '0' && text.data[2] <= '7' && text.data[3] >= '0' &&
+            text.data[3] <= '7') {
+            *value = datum_int(
+                (text.data[1] - '0') << 6 | (text.data[2] - '0') << 3 | (text.data[3] - '0'));
+        }
         return ERR_OK;
     case TYPE_BYTEA:
         return bytea_input(eval, text, value);
@@ -551,7 +557,9 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
         numeric__output(value, to);
         return;
     case TYPE_CHAR:
-        if (value.i != 0) {
+        if (value.i > 127) {
+            buffer_printf(to, "\\%03o", (unsigned)value.i);
+        } else if (value.i != 0) {
             buffer_add_u8(to, (uint8_t)value.i);
         }
         return;

@@ -808,6 +808,13 @@ change(struct eval *eval, struct datum in, struct datum path, struct datum put, 
         return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "cannot %s path in scalar",
             how == CHANGE_DELETE ? "delete" : "set");
     }
+    struct jsonb_reader root;
+    jsonb__open(datum_slice(in), &root);
+    if (value.kind >= JSON_ARRAY && root.count == 0 &&
+        (how == CHANGE_SET || how == CHANGE_DELETE)) {
+        *result = in;
+        return ERR_OK;
+    }
     struct edit edit = {.eval = eval, .change = how};
     edit.count = array_elements(eval->arena, path, &steps);
     edit.steps = steps;
@@ -832,7 +839,7 @@ FN(jsonb_set_lax)
     if (args[0].null || args[1].null || (count > 3 && args[3].null)) {
         return ERR_OK;
     }
-    if (!args[2].null) {
+    if (!args[2].null && (count < 5 || !args[4].null)) {
         return jsonb_set(eval, args, count < 4 ? count : 4, result);
     }
     struct slice how = count < 5 ? slice_of("use_json_null", 13) : datum_slice(args[4]);

@@ -623,6 +623,11 @@ FN(numeric_power)
         return diag_set(
             eval->diag, ERR_INVALID_POWER_ARGUMENT, "zero raised to a negative power is undefined");
     }
+    bool huge =
+        !is_whole && numeric__compare(exponent, numeric__at_scale(eval->arena, exponent, 0)) == 0;
+    if (huge && !numeric__is_negative(exponent) && fabs(numeric__to_float(base)) > 1) {
+        return diag_set(eval->diag, ERR_NUMERIC_RANGE, "value overflows numeric format");
+    }
     if (numeric__is_negative(base) && !is_whole) {
         return diag_set(eval->diag, ERR_INVALID_POWER_ARGUMENT,
             "a negative number raised to a non-integer power yields a complex result");

@@ -240,6 +240,7 @@ STEP(pair_step)
     if (args[0].null || args[1].null) {
         return ERR_OK;
     }
+    const struct pair_state before = *state;
     state->count++;
     state->sum_x += x;
     state->sum_y += y;
@@ -251,10 +252,16 @@ STEP(pair_step)
         state->square_x += dx * dx * scale;
         state->square_y += dy * dy * scale;
         state->product += dx * dy * scale;
-        bool fresh = isfinite(x) && isfinite(y) && isfinite(dx) && isfinite(dy);
-        if (fresh && (isinf(state->square_x) || isinf(state->square_y) || isinf(state->product))) {
+        bool x_fresh = !isinf(x) && !isinf(before.sum_x);
+        bool y_fresh = !isinf(y) && !isinf(before.sum_y);
+        if ((x_fresh && (isinf(state->sum_x) || isinf(state->square_x))) ||
+            (y_fresh && (isinf(state->sum_y) || isinf(state->square_y))) ||
+            (x_fresh && y_fresh && isinf(state->product))) {
             return diag_set(eval->diag, ERR_NUMERIC_RANGE, "value out of range: overflow");
         }
+        state->square_x = isinf(state->square_x) ? (double)NAN : state->square_x;
+        state->square_y = isinf(state->square_y) ? (double)NAN : state->square_y;
+        state->product = isinf(state->product) ? (double)NAN : state->product;
     } else {
         if (!isfinite(x)) {
             state->square_x = (double)NAN;
@@ -300,8 +307,17 @@ FINISH(regr_count_finish)
     return ERR_OK;
 }
 
+STEP(regr_count_step)
+{
+    UNUSED_COUNT;
+    (void)eval;
+    (void)group;
+    ((struct pair_state *)memory)->count += args[0].null || args[1].null ? 0 : 1;
+    return ERR_OK;
+}
+
 static const struct aggregate regr_count = {
-    sizeof(struct pair_state), pair_step, regr_count_finish};
+    sizeof(struct pair_state), regr_count_step, regr_count_finish};
 
 #define SA (FUNCTION_AGGREGATE | FUNCTION_STRICT)
 #define ROW(name, result, arg, aggregate)                          \

@@ -201,6 +201,7 @@ put_value(struct formatting *f, uint8_t type, struct datum value, bool left, int
         text = parser_quote_ident(arena, arena_strndup(arena, (const char *)value.p, value.size));
     } else {
         text = value.null ? "NULL" : parser_quote_literal(arena, (const char *)value.p, value.size);
+        text += text[0] == ' ' ? 1 : 0;
     }
     put_padded(f, slice_of(text, strlen(text)), left, width);
     return ERR_OK;

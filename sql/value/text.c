@@ -655,8 +655,8 @@ FN(quote_literal)
         *result = value__text(eval, "NULL");
         return ERR_OK;
     }
-    *result =
-        value__text(eval, parser_quote_literal(eval->arena, (const char *)args[0].p, args[0].size));
+    const char *quoted = parser_quote_literal(eval->arena, (const char *)args[0].p, args[0].size);
+    *result = value__text(eval, quoted[0] == ' ' ? quoted + 1 : quoted);
     return ERR_OK;
 }
 
@@ -667,6 +667,9 @@ FN(text_overlay)
     int64_t many = count > 3 ? args[3].i : (int64_t)utf8_length(datum_slice(args[1]));
     if (start <= 0) {
         return diag_set(eval->diag, ERR_SUBSTRING, "negative substring length not allowed");
+    }
+    if (start + many > INT32_MAX) {
+        return value__out_of_range(eval, "integer");
     }
     size_t before = utf8_offset(text, (size_t)(start - 1));
     int64_t skip = start - 1 + many;
