@@ -138,6 +138,11 @@
     X(ERR_IDEMPOTENCY_RESULT, "TI002", "idempotency_result_not_kept")                  \
     X(ERR_WRONG_BUCKET, "TR003", "bucket_is_elsewhere")                                \
     X(ERR_BUCKET_MOVING, "TR004", "bucket_is_moving")                                  \
+    X(ERR_SAGA_KEY, "TS002", "saga_key_of_another_request")                            \
+    X(ERR_SAGA_CHANGED, "TS003", "saga_undo_of_a_changed_row")                         \
+    X(ERR_SAGA_NO_ROWS, "TS005", "saga_step_without_rows")                             \
+    X(ERR_SAGA_EPOCH, "TS009", "saga_step_under_old_epoch")                            \
+    X(ERR_SAGA_TOMBSTONE, "TS010", "saga_step_was_undone")                             \
     X(ERR_INTERNAL, "XX000", "internal_error")                                         \
     X(ERR_CORRUPT, "XX001", "data_corrupted")                                          \
     X(ERR_INDEX_CORRUPT, "XX002", "index_corrupted")

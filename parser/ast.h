@@ -127,6 +127,12 @@ enum ast_kind {
     AST_COMMENT,
     AST_GRANT, /* also REVOKE */
     AST_NOTIFY,
+    AST_CREATE_SAGA,
+    AST_DROP_SAGA,
+    AST_START_SAGA,
+    AST_ALTER_SAGA,
+    AST_SAGA_PARAM,
+    AST_SAGA_STEP,
     AST_DO,
     AST_CALL_STATEMENT,
     AST_SET_CONSTRAINTS,
@@ -1300,6 +1306,65 @@ struct ast_grant {
     bool cascade;
 };
 
+/* CREATE SAGA name (param type, ..) [TIMEOUT '..'] steps */
+struct ast_create_saga {
+    struct ast_node node;
+    const char *name;
+    struct ast_list *params; /* AST_SAGA_PARAM */
+    struct ast_list *steps;  /* AST_SAGA_STEP */
+    const char *timeout;     /* NULL: none */
+};
+
+struct ast_saga_param {
+    struct ast_node node;
+    const char *name;
+    struct ast_type *type;
+};
+
+/* STEP name ON table (keys) DO '..' and, in any order: UNDO '..' | UNDO AUTO, RETRY n [BACKOFF '..'
+ * [TO '..']], TIMEOUT '..', EXPECT ROWS, PIVOT, RETRIABLE */
+struct ast_saga_step {
+    struct ast_node node;
+    const char *name;
+    struct ast_table *table;
+    struct ast_list *keys; /* expressions, or AST_NAMED_ARG */
+    int32_t keys_start, keys_size;
+    const char *doing;
+    const char *undoing; /* NULL: none */
+    bool undo_auto, pivot, retriable, expect_rows;
+    int32_t retry;                              /* -1: the default */
+    const char *backoff, *backoff_to, *timeout; /* NULL: the default */
+};
+
+struct ast_drop_saga {
+    struct ast_node node;
+    bool if_exists;
+    const char *name;
+};
+
+/* START SAGA name (args) [WITH KEY '..'] [WAIT] */
+struct ast_start_saga {
+    struct ast_node node;
+    const char *name;
+    struct ast_list *args; /* expressions */
+    const char *key;       /* NULL: none */
+    bool wait;
+};
+
+/* ALTER SAGA INSTANCE n .. */
+struct ast_alter_saga {
+    struct ast_node node;
+    int64_t number;
+    enum ast_saga_action {
+        AST_SAGA_RETRY,
+        AST_SAGA_COMPENSATE,
+        AST_SAGA_SKIP,
+        AST_SAGA_PAUSE,
+        AST_SAGA_RESUME,
+    } action;
+    const char *step; /* AST_SAGA_SKIP */
+};
+
 struct ast_notify {
     struct ast_node node;
     enum ast_notify_kind {
@@ -1437,6 +1502,12 @@ struct ast_statement {
     X(comment, AST_COMMENT)                  \
     X(grant, AST_GRANT)                      \
     X(notify, AST_NOTIFY)                    \
+    X(create_saga, AST_CREATE_SAGA)      \
+    X(drop_saga, AST_DROP_SAGA)          \
+    X(start_saga, AST_START_SAGA)        \
+    X(alter_saga, AST_ALTER_SAGA)        \
+    X(saga_param, AST_SAGA_PARAM)        \
+    X(saga_step, AST_SAGA_STEP)          \
     X(do, AST_DO)                            \
     X(call_statement, AST_CALL_STATEMENT)    \
     X(set_constraints, AST_SET_CONSTRAINTS)  \

@@ -1026,6 +1026,169 @@ parser__vacuum(struct parser *p, bool vacuum, struct ast_list *options, struct a
     return NODE(node);
 }
 
+/* ---- sagas ------------------------------------------------------------------------------- */
+
+/* A definition's items, one after the other. */
+struct saga_items {
+    struct parser *p;
+    struct ast_list *items;
+    uint32_t at;
+};
+
+static struct ast_node *
+saga_next(struct saga_items *items)
+{
+    return items->at < ast_list_count(items->items) ? ast_list_at(items->items, items->at) : NULL;
+}
+
+/* The next item is this word, which is taken then. */
+static bool
+saga_word(struct saga_items *items, const char *word)
+{
+    struct ast_node *next = saga_next(items);
+    bool is = next != NULL && next->kind == AST_OPTION && strcmp(AS(option, next)->name, word) == 0;
+    items->at += is;
+    return is;
+}
+
+static void
+saga_wrong(struct saga_items *items)
+{
+    struct ast_node *next = saga_next(items);
+    if (next != NULL) {
+        parser__fail_syntax(items->p, next->location);
+    } else {
+        parser__fail(items->p, -1, ERR_SYNTAX, "syntax error at end of input");
+    }
+}
+
+static const char *
+saga_string(struct saga_items *items)
+{
+    struct ast_node *next = saga_next(items);
+    if (next == NULL || next->kind != AST_CONST || AS(const, next)->kind != AST_CONST_STRING) {
+        saga_wrong(items);
+        return "";
+    }
+    items->at++;
+    return AS(const, next)->text;
+}
+
+static int32_t
+saga_number(struct saga_items *items)
+{
+    struct ast_node *next = saga_next(items);
+    if (next == NULL || next->kind != AST_CONST || AS(const, next)->kind != AST_CONST_INTEGER) {
+        saga_wrong(items);
+        return 0;
+    }
+    items->at++;
+    return (int32_t)AS(const, next)->integer;
+}
+
+/* Behind STEP. */
+static struct ast_saga_step *
+saga_step(struct saga_items *items)
+{
+    struct ast_node *name = saga_next(items);
+    items->at++;
+    struct ast_node *next = saga_next(items);
+    if (name == NULL || name->kind != AST_OPTION || next == NULL || next->kind != AST_SAGA_STEP) {
+        items->at -= name == NULL || name->kind != AST_OPTION;
+        saga_wrong(items);
+        return NULL;
+    }
+    items->at++;
+    struct ast_saga_step *step = AS(saga_step, next);
+    step->name = AS(option, name)->name;
+    step->node.location = name->location;
+    step->retry = -1;
+    if (!saga_word(items, "do")) {
+        saga_wrong(items);
+        return NULL;
+    }
+    step->doing = saga_string(items);
+    return step;
+}
+
+/* One more word of a step; false: it is none. */
+static bool
+saga_clause(struct saga_items *items, struct ast_saga_step *step)
+{
+    if (saga_word(items, "undo")) {
+        step->undo_auto = saga_word(items, "auto");
+        step->undoing = step->undo_auto ? NULL : saga_string(items);
+    } else if (saga_word(items, "retry")) {
+        step->retry = saga_number(items);
+        if (saga_word(items, "backoff")) {
+            step->backoff = saga_string(items);
+            step->backoff_to = saga_word(items, "to") ? saga_string(items) : NULL;
+        }
+    } else if (saga_word(items, "timeout")) {
+        step->timeout = saga_string(items);
+    } else if (saga_word(items, "expect")) {
+        step->expect_rows = saga_word(items, "rows");
+        if (!step->expect_rows) {
+            saga_wrong(items);
+        }
+    } else if (saga_word(items, "pivot")) {
+        step->pivot = true;
+    } else if (saga_word(items, "retriable")) {
+        step->retriable = true;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+struct ast_node *
+parser__create_saga(struct parser *p, const char *name, struct ast_list *params,
+    struct ast_list *list, int32_t location)
+{
+    struct ast_create_saga *create = NEW(AST_CREATE_SAGA, create_saga, location);
+    struct saga_items items = {.p = p, .items = list};
+    create->name = name;
+    create->params = params;
+    if (saga_word(&items, "timeout")) {
+        create->timeout = saga_string(&items);
+    }
+    do {
+        if (!saga_word(&items, "step")) {
+            saga_wrong(&items);
+            break;
+        }
+        struct ast_saga_step *step = saga_step(&items);
+        if (step == NULL) {
+            break;
+        }
+        while (p->err == ERR_OK && saga_clause(&items, step)) {
+        }
+        create->steps = create->steps == NULL ? parser__list(p, NODE(step))
+                                              : parser__append(p, create->steps, NODE(step));
+    } while (p->err == ERR_OK && saga_next(&items) != NULL);
+    return NODE(create);
+}
+
+struct ast_node *
+parser__alter_saga(struct parser *p, int64_t number, struct parser_token action,
+    struct parser_token step, int32_t location)
+{
+    static const char *const words[] = {"retry", "compensate", "skip", "pause", "resume"};
+    struct ast_alter_saga *alter = NEW(AST_ALTER_SAGA, alter_saga, location);
+    alter->number = number;
+    alter->step = step.text;
+    size_t at = 0;
+    while (at < sizeof words / sizeof words[0] && strcmp(action.text, words[at]) != 0) {
+        at++;
+    }
+    if (at == sizeof words / sizeof words[0] || (at == AST_SAGA_SKIP) != (step.text != NULL)) {
+        parser__fail_syntax(p, action.location);
+        at = 0;
+    }
+    alter->action = (enum ast_saga_action)at;
+    return NODE(alter);
+}
+
 struct ast_node *
 parser__notify(struct parser *p, enum ast_notify_kind kind, const char *channel,
     const char *payload, int32_t location)

@@ -2234,6 +2234,58 @@ utility_stmt(A) ::= CLUSTER(K) opt_verbose. { A = NODE(NEW(AST_CLUSTER, cluster,
 opt_verbose ::= .
 opt_verbose ::= VERBOSE.
 
+/* Words of sagas are identifiers, as those of sharding. What stands in a definition is collected
+ * here, and put in order by parser__create_saga. */
+utility_stmt(A) ::= CREATE(K) IDENT(W) col_id(N) LP opt_saga_params(P) RP saga_items(L). { parser__expect_word(p, W, "saga"); A = parser__create_saga(p, N.text, P, L, HERE(K)); }
+%type opt_saga_params {struct ast_list *}
+opt_saga_params(A) ::= . { A = NULL; }
+opt_saga_params(A) ::= saga_params(L). { A = L; }
+%type saga_params {struct ast_list *}
+saga_params(A) ::= saga_param(N). { A = parser__list(p, N); }
+saga_params(A) ::= saga_params(L) COMMA saga_param(N). { A = parser__append(p, L, N); }
+saga_param(A) ::= col_id(N) typename(T). {
+    struct ast_saga_param *param = NEW(AST_SAGA_PARAM, saga_param, HERE(N));
+    param->name = N.text; param->type = T;
+    A = NODE(param);
+}
+%type saga_items {struct ast_list *}
+saga_items(A) ::= saga_item(N). { A = parser__list(p, N); }
+saga_items(A) ::= saga_items(L) saga_item(N). { A = parser__append(p, L, N); }
+saga_item(A) ::= col_id(N). { A = parser__option(p, N.text, NULL, HERE(N)); }
+saga_item(A) ::= DO(N). { A = parser__option(p, "do", NULL, HERE(N)); }
+saga_item(A) ::= TO(N). { A = parser__option(p, "to", NULL, HERE(N)); }
+saga_item(A) ::= SCONST(N). { A = parser__string(p, AST_CONST_STRING, N); }
+saga_item(A) ::= ICONST(N). { A = parser__integer(p, N); }
+saga_item(A) ::= ON(K) qualified_name(T) LP mark(S) func_arg_list(L) mark_end(E) RP. {
+    struct ast_saga_step *step = NEW(AST_SAGA_STEP, saga_step, HERE(K));
+    step->table = T; step->keys = L;
+    parser__range(p, S, E, &step->keys_start, &step->keys_size);
+    A = NODE(step);
+}
+utility_stmt(A) ::= DROP(K) IDENT(W) if_exists(X) col_id(N). {
+    parser__expect_word(p, W, "saga");
+    struct ast_drop_saga *drop = NEW(AST_DROP_SAGA, drop_saga, HERE(K));
+    drop->if_exists = X; drop->name = N.text;
+    A = NODE(drop);
+}
+utility_stmt(A) ::= START(K) IDENT(W) col_id(N) LP opt_expr_list(L) RP saga_key(Y) saga_wait(Z). {
+    parser__expect_word(p, W, "saga");
+    struct ast_start_saga *start = NEW(AST_START_SAGA, start_saga, HERE(K));
+    start->name = N.text; start->args = L; start->key = Y.text; start->wait = Z;
+    A = NODE(start);
+}
+%type opt_expr_list {struct ast_list *}
+opt_expr_list(A) ::= . { A = NULL; }
+opt_expr_list(A) ::= expr_list(L). { A = L; }
+%type saga_key {struct parser_token}
+saga_key(A) ::= . { A = (struct parser_token){NULL, 0, -1}; }
+saga_key(A) ::= WITH KEY SCONST(S). { A = S; }
+%type saga_wait {bool}
+saga_wait(A) ::= . { A = false; }
+saga_wait(A) ::= IDENT(W). { parser__expect_word(p, W, "wait"); A = true; }
+utility_stmt(A) ::= ALTER(K) IDENT(W) IDENT(I) signed_iconst(N) col_id(C). { parser__expect_word(p, W, "saga"); parser__expect_word(p, I, "instance"); A = parser__alter_saga(p, N, C, (struct parser_token){NULL, 0, -1}, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) IDENT(W) IDENT(I) signed_iconst(N) col_id(C) IDENT(S) col_id(T). { parser__expect_word(p, W, "saga"); parser__expect_word(p, I, "instance"); parser__expect_word(p, S, "step"); A = parser__alter_saga(p, N, C, T, HERE(K)); }
+
 utility_stmt(A) ::= NOTIFY(K) col_id(N). { A = parser__notify(p, AST_NOTIFY_NOTIFY, N.text, NULL, HERE(K)); }
 utility_stmt(A) ::= NOTIFY(K) col_id(N) COMMA SCONST(T). { A = parser__notify(p, AST_NOTIFY_NOTIFY, N.text, T.text, HERE(K)); }
 utility_stmt(A) ::= LISTEN(K) col_id(N). { A = parser__notify(p, AST_NOTIFY_LISTEN, N.text, NULL, HERE(K)); }

@@ -214,6 +214,11 @@ void parser__range(
     struct parser *p, int32_t start, int32_t end, int32_t *range_start, int32_t *range_size);
 /* CREATE ROLE's words that are no keywords: superuser, nologin .. */
 /* An identifier that must be this word here. */
+/* params, items: lists of grammar.y's saga_param and saga_item. */
+struct ast_node *parser__create_saga(struct parser *p, const char *name, struct ast_list *params,
+    struct ast_list *items, int32_t location);
+struct ast_node *parser__alter_saga(struct parser *p, int64_t number, struct parser_token action,
+    struct parser_token step, int32_t location);
 void parser__expect_word(struct parser *p, struct parser_token token, const char *word);
 struct ast_node *parser__role_option(struct parser *p, struct parser_token word);
 struct ast_node *parser__drop(struct parser *p, enum ast_object object, bool if_exists,

@@ -18,6 +18,7 @@
 #include "base/latch.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "saga/saga.h"
 #include "server/connection.h"
 #include "server/metrics.h"
 #include "server/tls.h"
@@ -419,7 +420,15 @@ server_run(struct task *task, const struct server_options *options, struct diag 
     if (err == ERR_OK) {
         err = open_engine(task, &server, options, diag);
         if (err == ERR_OK) {
-            err = serve_clients(task, &server, options, diag);
+            struct saga_room *sagas = NULL;
+            err = saga_open(task, server.engine, &sagas, diag);
+            if (err == ERR_OK) {
+                err = serve_clients(task, &server, options, diag);
+                saga_close(task, sagas);
+            } else {
+                world_listener_close(task, server.listener);
+                drain(task, &server);
+            }
             sql_engine_close(task, server.engine);
         } else {
             world_listener_close(task, server.listener);

@@ -73,6 +73,7 @@ def main():
     step("golden files, extended protocol", ["tests/slt/slt.py", "--spawn", "release", "--extended",
                                              "tests/golden"])
     step("protocol, ASan", ["tests/system/protocol.py", "--build", "debug"])
+    step("sagas", ["tests/system/saga.py", "--rounds", "2"])
     step("idempotency keys", ["tests/system/idempotency.py", "--rounds", "2"])
     step("differential", ["tests/system/differential.py", "--rounds", "20"])
     step("differential, calls", ["tests/system/differential_calls.py", "--calls", "8000"])

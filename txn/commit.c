@@ -84,6 +84,8 @@ txn_begin(struct task *task, struct txn *txn, enum txn_isolation isolation, bool
     txn->read_only = read_only;
     txn->changes_schema = false;
     txn->idempotency_key = (struct slice){0};
+    memset(txn->saga_id, 0, sizeof txn->saga_id);
+    txn->saga_step = 0;
     txn->has_snapshot = false;
     txn->command = 0;
     txn->dead_command = 0;
@@ -147,6 +149,14 @@ void
 txn_mark_schema_change(struct txn *txn)
 {
     txn->changes_schema = true;
+}
+
+void
+txn_set_saga(struct txn *txn, const uint8_t id[16], uint32_t step)
+{
+    ASSERT(txn->log != NULL);
+    memcpy(txn->saga_id, id, sizeof txn->saga_id);
+    txn->saga_step = step;
 }
 
 void
@@ -377,6 +387,8 @@ try_commit(
     struct txn_db *db = txn->db;
     struct commit_head head = {.id = txn->log->id, .redo_before = txn->redo_base};
     head.flags = txn->changes_schema ? COMMIT_CHANGES_SCHEMA : 0;
+    memcpy(head.saga_id, txn->saga_id, sizeof head.saga_id);
+    head.saga_step = txn->saga_step;
     head.idempotency_size = (uint16_t)txn->idempotency_key.size;
     bool waited_for = false;
     latch_acquire(&db->commit_latch);

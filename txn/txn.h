@@ -210,6 +210,20 @@ enum err txn_savepoint(struct task *task, struct txn *txn, uint32_t *depth, stru
 void txn_rollback_to(struct task *task, struct txn *txn, uint32_t depth);
 void txn_release_savepoint(struct txn *txn, uint32_t depth);
 
+/* The commit record is to name this saga and step. Only of a transaction that has written. */
+void txn_set_saga(struct txn *txn, const uint8_t id[16], uint32_t step);
+
+/* What this transaction has changed so far, newest first, catalog and indexes included; the bytes
+ * are in the arena. ERR_PROGRAM_LIMIT if there are more than `most`. */
+struct txn_change {
+    tree_id_t tree;
+    struct slice key;
+    bool had; /* there was a row */
+    struct slice before;
+};
+enum err txn_changes(struct task *task, struct txn *txn, struct arena *arena, size_t most,
+    struct txn_change **changes, size_t *count, struct diag *diag);
+
 /* The commit record is to name this key (txn_internal.h, struct commit_head). At most 255 bytes;
  * only of a transaction that has written; the bytes must live until its end. */
 void txn_set_idempotency_key(struct txn *txn, struct slice key);

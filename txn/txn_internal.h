@@ -300,6 +300,8 @@ struct txn {
     uint64_t first_part;    /* LSN; 0: none */
     struct list_node parts; /* in db->with_parts; under commit latch */
 
+    uint8_t saga_id[16]; /* for the commit record, and the next */
+    uint32_t saga_step;
     struct slice idempotency_key; /* for the commit record; size 0: none */
 
     struct savepoint *savepoints;

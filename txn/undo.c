@@ -227,3 +227,43 @@ undo__roll_back(struct task *task, struct txn *txn, uint64_t until)
         }
     }
 }
+
+/* ---- looking at it -----------------------------------------------------------------------------
+ */
+
+enum err
+txn_changes(struct task *task, struct txn *txn, struct arena *arena, size_t most,
+    struct txn_change **changes, size_t *count, struct diag *diag)
+{
+    size_t capacity = 16;
+    *changes = arena_array(arena, capacity, sizeof **changes);
+    *count = 0;
+    for (uint64_t at = txn->log == NULL ? 0 : txn->log->last; at != 0;) {
+        const struct undo *undo = NULL;
+        TRY(undo__fetch(task, txn->db, &txn->reader, at, &undo, diag));
+        if (*count == most) {
+            return diag_set(diag, ERR_PROGRAM_LIMIT, "the transaction has changed too many rows");
+        }
+        if (*count == capacity) {
+            struct txn_change *more = arena_array(arena, capacity * 2, sizeof *more);
+            memcpy(more, *changes, capacity * sizeof *more);
+            *changes = more;
+            capacity *= 2;
+        }
+        struct txn_change *change = &(*changes)[(*count)++];
+        struct slice key = undo_key(undo);
+        struct slice value = undo_value(undo);
+        bool large = (undo->prev_flags & ROW_OVERFLOW) != 0;
+        *change = (struct txn_change){.tree = {undo->tree}};
+        change->key = slice_of(arena_copy(arena, key.data, key.size), key.size);
+        change->had = (undo->kind == UNDO_UPDATE || undo->kind == UNDO_DELETE) &&
+                      (undo->prev_flags & ROW_DELETED) == 0;
+        change->before = slice_of(arena_copy(arena, value.data, value.size), value.size);
+        at = undo->txn_prev;
+        if (change->had && large) {
+            TRY(btree_value_load(
+                task, txn->db->store, change->before, arena, &change->before, diag));
+        }
+    }
+    return ERR_OK;
+}

@@ -77,6 +77,8 @@ static struct {
     {.table = "tusk_checkpoint"},
     {.table = "tusk_undo"},
     {.table = "tusk_idempotency_keys"},
+    {.table = "tusk_sagas"},
+    {.table = "tusk_saga_steps"},
     {.table = "pg_stat_bgwriter"},
 };
 

@@ -478,6 +478,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
     leave(session->engine, session);
     arena_destroy(&session->statement);
     buffer_destroy(&session->normalized);
+    buffer_destroy(&session->sagas);
     mem_free(session->savepoints);
     mem_free(session->query);
     mem_free(session->temporaries);

@@ -11,11 +11,11 @@
  * Value of a row, numbers big-endian:
  *
  *     version byte; be64 time of the commit (us since 2000); be32 number of statements; then each:
- *     16 digest; flags (enum item_flags); be16 size and bytes of the tag
- *     ITEM_FAILED   5 SQLSTATE; be32 position; message, detail, hint: each be16 size and bytes
+ *     16 digest; flags (enum item_flags); be32 size and bytes of the tag
+ *     ITEM_FAILED   5 SQLSTATE; be32 position; message, detail, hint: each be32 size and bytes
  *     ITEM_COPY_IN  16 digest of the data, columns be32, binary byte
  *     ITEM_COPY_OUT columns be32, binary byte
- *     be32 number of columns, each: be32 type, be32 typmod, be32 table, be16 attnum, be16 size and
+ *     be32 number of columns, each: be32 type, be32 typmod, be32 table, be16 attnum, be32 size and
  *     bytes of the name
  *     be64 number of rows, be64 size and bytes of them (ITEM_ROWS_LOST: 0)
  *
@@ -36,6 +36,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/reader.h"
 #include "parser/scanner.h"
 #include "sql/catalog/access.h"
 #include "sql/catalog/trees.h"
@@ -219,26 +220,17 @@ digest_of(struct sql_session *session, const struct portal *portal, uint8_t dige
 /* ---- a row's value --------------------------------------------------------------------------- */
 
 static void
-put_text(struct buffer *to, const char *text)
-{
-    size_t size = text == NULL ? 0 : strlen(text);
-    size = size > UINT16_MAX ? UINT16_MAX : size;
-    buffer_add_be16(to, (uint16_t)size);
-    buffer_add(to, text, size);
-}
-
-static void
 put_item(const struct item *item, struct buffer *to)
 {
     buffer_add(to, item->digest, HASH128_SIZE);
     buffer_add_u8(to, (uint8_t)item->flags);
-    put_text(to, item->tag);
+    buffer_add_sized(to, item->tag);
     if ((item->flags & ITEM_FAILED) != 0) {
         buffer_add(to, err_sqlstate(item->failure->code), 5);
         buffer_add_be32(to, item->failure->position);
-        put_text(to, item->failure->message);
-        put_text(to, item->failure->detail);
-        put_text(to, item->failure->hint);
+        buffer_add_sized(to, item->failure->message);
+        buffer_add_sized(to, item->failure->detail);
+        buffer_add_sized(to, item->failure->hint);
     }
     if ((item->flags & ITEM_COPY_IN) != 0) {
         buffer_add(to, item->data_digest, HASH128_SIZE);
@@ -254,45 +246,11 @@ put_item(const struct item *item, struct buffer *to)
         buffer_add_be32(to, (uint32_t)column->typmod);
         buffer_add_be32(to, column->table);
         buffer_add_be16(to, (uint16_t)column->attnum);
-        put_text(to, column->name);
+        buffer_add_sized(to, column->name);
     }
     buffer_add_be64(to, item->row_count);
     buffer_add_be64(to, item->rows.size);
     buffer_add(to, item->rows.data, item->rows.size);
-}
-
-/* Reading what a disk had: a short value sets `bad`, and everything read after it is zero. */
-struct reader {
-    struct slice rest;
-    bool bad;
-};
-
-static const uint8_t *
-take(struct reader *reader, size_t size)
-{
-    static const uint8_t zeroes[HASH128_SIZE];
-    if (reader->bad || reader->rest.size < size) {
-        reader->bad = true;
-        return zeroes;
-    }
-    const uint8_t *at = reader->rest.data;
-    reader->rest = slice_of(at + size, reader->rest.size - size);
-    return at;
-}
-
-static struct slice
-take_run(struct reader *reader, uint64_t size)
-{
-    const uint8_t *at = size > SIZE_MAX / 2 ? NULL : take(reader, (size_t)size);
-    reader->bad = reader->bad || at == NULL;
-    return reader->bad ? slice_of("", 0) : slice_of(at, (size_t)size);
-}
-
-static char *
-take_text(struct reader *reader, struct arena *arena)
-{
-    struct slice text = take_run(reader, load_be16(take(reader, 2)));
-    return arena_strndup(arena, (const char *)text.data, text.size);
 }
 
 static enum err
@@ -309,27 +267,27 @@ err_of_sqlstate(const uint8_t state[5])
 static void
 take_item(struct reader *reader, struct arena *arena, struct item *item)
 {
-    memcpy(item->digest, take(reader, HASH128_SIZE), HASH128_SIZE);
-    item->flags = *take(reader, 1);
-    item->tag = take_text(reader, arena);
+    memcpy(item->digest, reader_take(reader, HASH128_SIZE), HASH128_SIZE);
+    item->flags = *reader_take(reader, 1);
+    item->tag = reader_text(reader, arena);
     if ((item->flags & ITEM_FAILED) != 0) {
         struct diag *failure = arena_alloc(arena, sizeof *failure);
-        enum err code = err_of_sqlstate(take(reader, 5));
-        uint32_t position = load_be32(take(reader, 4));
-        (void)diag_set(failure, code, "%s", take_text(reader, arena));
-        diag_detail(failure, "%s", take_text(reader, arena));
-        diag_hint(failure, "%s", take_text(reader, arena));
+        enum err code = err_of_sqlstate(reader_take(reader, 5));
+        uint32_t position = load_be32(reader_take(reader, 4));
+        (void)diag_set(failure, code, "%s", reader_text(reader, arena));
+        diag_detail(failure, "%s", reader_text(reader, arena));
+        diag_hint(failure, "%s", reader_text(reader, arena));
         failure->position = position;
         item->failure = failure;
     }
     if ((item->flags & ITEM_COPY_IN) != 0) {
-        memcpy(item->data_digest, take(reader, HASH128_SIZE), HASH128_SIZE);
+        memcpy(item->data_digest, reader_take(reader, HASH128_SIZE), HASH128_SIZE);
     }
     if ((item->flags & (ITEM_COPY_IN | ITEM_COPY_OUT)) != 0) {
-        item->copy_columns = load_be32(take(reader, 4));
-        item->copy_binary = *take(reader, 1) != 0;
+        item->copy_columns = load_be32(reader_take(reader, 4));
+        item->copy_binary = *reader_take(reader, 1) != 0;
     }
-    uint32_t count = load_be32(take(reader, 4));
+    uint32_t count = load_be32(reader_take(reader, 4));
     if (count > reader->rest.size) {
         reader->bad = true;
         return;
@@ -338,15 +296,15 @@ take_item(struct reader *reader, struct arena *arena, struct item *item)
     item->columns = arena_array(arena, (size_t)count + 1, sizeof *item->columns);
     for (uint32_t i = 0; i < count; i++) {
         struct plan_column *column = &item->columns[i];
-        column->type = load_be32(take(reader, 4));
-        column->typmod = (int32_t)load_be32(take(reader, 4));
-        column->table = load_be32(take(reader, 4));
-        column->attnum = (int16_t)load_be16(take(reader, 2));
-        column->name = take_text(reader, arena);
+        column->type = load_be32(reader_take(reader, 4));
+        column->typmod = (int32_t)load_be32(reader_take(reader, 4));
+        column->table = load_be32(reader_take(reader, 4));
+        column->attnum = (int16_t)load_be16(reader_take(reader, 2));
+        column->name = reader_text(reader, arena);
         reader->bad = reader->bad || type_by_oid(column->type) == NULL;
     }
-    item->row_count = load_be64(take(reader, 8));
-    item->kept = take_run(reader, load_be64(take(reader, 8)));
+    item->row_count = load_be64(reader_take(reader, 8));
+    item->kept = reader_run(reader, load_be64(reader_take(reader, 8)));
 }
 
 static enum err
@@ -427,9 +385,9 @@ session_role(struct task *task, struct sql_session *session, oid_t *role, struct
 static bool
 read_head(struct reader *reader, int64_t *committed, uint32_t *count)
 {
-    reader->bad = *take(reader, 1) != VALUE_VERSION;
-    *committed = (int64_t)load_be64(take(reader, 8));
-    *count = load_be32(take(reader, 4));
+    reader->bad = *reader_take(reader, 1) != VALUE_VERSION;
+    *committed = (int64_t)load_be64(reader_take(reader, 8));
+    *count = load_be32(reader_take(reader, 4));
     return !reader->bad && *count <= reader->rest.size;
 }
 
@@ -887,13 +845,13 @@ give_row(struct task *task, struct sql_session *session, const struct item *item
         arena_array(&session->statement, (size_t)item->column_count + 1, sizeof *row);
     struct reader reader = {.rest = bytes};
     for (uint32_t i = 0; i < item->column_count; i++) {
-        if (*take(&reader, 1) != 0) {
+        if (*reader_take(&reader, 1) != 0) {
             row[i] = datum_null();
         } else if (type_by_oid(item->columns[i].type)->by_reference) {
-            struct slice value = take_run(&reader, load_be32(take(&reader, 4)));
+            struct slice value = reader_run(&reader, load_be32(reader_take(&reader, 4)));
             row[i] = datum_bytes(value.data, value.size);
         } else {
-            row[i] = datum_int((int64_t)load_be64(take(&reader, 8)));
+            row[i] = datum_int((int64_t)load_be64(reader_take(&reader, 8)));
         }
     }
     if (reader.bad || reader.rest.size > 0) {
@@ -910,7 +868,7 @@ give_rows(struct task *task, struct sql_session *session, struct portal *portal,
                                 item->kept.size - portal->idempotency_at)};
     for (uint64_t sent = 0; reader.rest.size > 0;) {
         struct arena_mark mark = arena_mark(&session->statement);
-        struct slice bytes = take_run(&reader, load_be32(take(&reader, 4)));
+        struct slice bytes = reader_run(&reader, load_be32(reader_take(&reader, 4)));
         TRY(reader.bad ? corrupt(session->idempotency->key, diag) : ERR_OK);
         TRY(give_row(task, session, item, bytes, portal->binary, diag));
         TRY(task_breathe(task, diag));
@@ -976,6 +934,11 @@ replay(struct task *task, struct sql_session *session, struct portal *portal, ui
         *diag = *item->failure;
         return diag->code;
     }
+    enum ast_kind kind = portal->prepared->statement->body->kind;
+    if (kind == AST_DECLARE_CURSOR || kind == AST_CLOSE_CURSOR) {
+        /* Nothing is changed by it, and Describe of a FETCH needs the cursor. */
+        return portal__run_now(task, session, portal, rows_max, describe, suspended, diag);
+    }
     if ((item->flags & ITEM_ROWS_LOST) != 0) {
         (void)diag_set(diag, ERR_IDEMPOTENCY_RESULT,
             "the transaction with idempotency key \"%s\" has committed, but the rows it returned "
@@ -1017,7 +980,7 @@ static bool
 counts(const struct prepared *prepared)
 {
     const struct ast_node *body = prepared->statement->body;
-    if (prepared__is_query(prepared) || ddl_handles(body)) {
+    if (prepared__is_query(prepared) || ddl_handles(body) || body__handles(body)) {
         return true;
     }
     switch (body->kind) {

@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "sql/session/session_internal.h"
 
-static bool
-is_plannable(const struct ast_statement *statement)
+bool
+statement_is_query(const struct ast_statement *statement)
 {
     switch (statement->body->kind) {
     case AST_SELECT:
@@ -21,7 +21,7 @@ is_plannable(const struct ast_statement *statement)
 bool
 prepared__is_query(const struct prepared *prepared)
 {
-    return prepared->statement != NULL && is_plannable(prepared->statement);
+    return prepared->statement != NULL && statement_is_query(prepared->statement);
 }
 
 /* statement: a tree whose arena outlives this call only, or NULL: parse the text. */
@@ -104,7 +104,8 @@ planned__release(struct planned *planned)
 static enum err
 make_plan(struct task *task, struct sql_session *session, struct catalog *catalog,
     const struct ast_node *node, const char *text, const oid_t *given, uint32_t given_count,
-    uint32_t param_max, const struct datum *params, struct planned **planned_out, struct diag *diag)
+    uint32_t param_max, const struct planned_names *names, const struct datum *params,
+    struct planned **planned_out, struct diag *diag)
 {
     struct planned *planned = mem_zalloc(sizeof *planned);
     planned->references = 1;
@@ -127,6 +128,9 @@ make_plan(struct task *task, struct sql_session *session, struct catalog *catalo
         .param_types = types,
         .param_count = given_count,
         .param_max = count,
+        .param_names = names == NULL ? NULL : names->names,
+        .param_name_count = names == NULL ? 0 : names->count,
+        .routine_name = names == NULL ? NULL : names->routine,
         .param_values = params,
         .param_value_count = params == NULL ? 0 : given_count,
     };
@@ -214,6 +218,15 @@ planned__renew(struct task *task, struct sql_session *session, const struct ast_
     const char *text, const oid_t *types, uint32_t type_count, uint32_t param_max,
     struct planned **planned, struct diag *diag)
 {
+    return planned__renew_named(
+        task, session, node, text, types, type_count, param_max, NULL, planned, diag);
+}
+
+enum err
+planned__renew_named(struct task *task, struct sql_session *session, const struct ast_node *node,
+    const char *text, const oid_t *types, uint32_t type_count, uint32_t param_max,
+    const struct planned_names *names, struct planned **planned, struct diag *diag)
+{
     struct catalog_store *store = session->engine->catalogs;
     bool locked = false;
     for (;;) {
@@ -227,8 +240,8 @@ planned__renew(struct task *task, struct sql_session *session, const struct ast_
             struct catalog *catalog = NULL;
             TRY(catalog_get(task, store, session->txn, &catalog, diag));
             struct planned *made = NULL;
-            TRY(make_plan(task, session, catalog, node, text, types, type_count, param_max, NULL,
-                &made, diag));
+            TRY(make_plan(task, session, catalog, node, text, types, type_count, param_max, names,
+                NULL, &made, diag));
             if (*planned != NULL) {
                 planned__release(*planned);
             }
@@ -295,7 +308,8 @@ prepared__fit(struct task *task, struct sql_session *session, struct prepared *p
     struct catalog *catalog = catalog_hold(prepared->planned->catalog);
     struct planned *made = NULL;
     TRY(make_plan(task, session, catalog, prepared->statement->body, prepared->text,
-        prepared->param_types, prepared->param_count, prepared->param_count, params, &made, diag));
+        prepared->param_types, prepared->param_count, prepared->param_count, NULL, params, &made,
+        diag));
     planned__release(prepared->planned);
     prepared->planned = made;
     return ERR_OK;

@@ -28,6 +28,7 @@
 #include "base/list.h"
 #include "parser/parser.h"
 #include "sql/exec/exec.h"
+#include "sql/session/body.h"
 #include "sql/session/config_internal.h"
 #include "sql/session/session.h"
 
@@ -74,6 +75,8 @@ struct sql_engine {
     /* The task that gathers statistics (analyze.c). */
     struct task *analyzer;
     _Atomic bool analyzer_runs, analyzer_stopping, analyzer_may_end;
+
+    const struct sql_saga_hooks *sagas; /* or NULL */
 
     struct latch notify_latch; /* the next, and channels and inboxes of sessions; after latch */
     size_t inboxes_size;
@@ -225,6 +228,7 @@ struct sql_session {
         size_t size;
     } source; /* of the Query message that runs: what a cached statement was made from */
 
+    struct buffer sagas;             /* numbers of instances that the transaction has touched */
     const char *idempotency_key;     /* tusk.idempotency_key; "": none */
     struct idempotency *idempotency; /* the transaction's claim, or NULL */
 
@@ -305,6 +309,15 @@ void idempotency__forget(struct sql_session *session);
 enum err idempotency__may_set(struct sql_session *session, const char *key, struct diag *diag);
 void idempotency__expire(struct task *task, struct sql_engine *engine, struct txn *txn);
 void idempotency__register(void);
+
+/* ---- body.c: statements about sagas -------------------------------------------------------------
+ */
+
+bool body__handles(const struct ast_node *node);
+void body__describe(struct prepared *prepared);
+enum err body__run(struct task *task, struct sql_session *session, const struct portal *portal,
+    const char **tag, struct diag *diag);
+void body__after_commit(struct sql_session *session);
 
 /* ---- transaction.c ------------------------------------------------------------------------------
  */
@@ -419,6 +432,8 @@ void prepared__release(struct prepared *prepared);
  * transaction. Utility statements: types and columns only. */
 enum err prepared__plan(
     struct task *task, struct sql_session *session, struct prepared *prepared, struct diag *diag);
+/* SELECT, INSERT, UPDATE, DELETE. */
+bool statement_is_query(const struct ast_statement *statement);
 bool prepared__is_query(const struct prepared *prepared);
 struct prepared *prepared__find(struct sql_session *session, const char *name, struct diag *diag);
 void prepared__drop(struct sql_session *session, const char *name);
@@ -528,6 +543,16 @@ enum err planned__renew(struct task *task, struct sql_session *session, const st
 /* If the statement's (current) plan does not suit these values of its parameters: another one. */
 enum err prepared__fit(struct task *task, struct sql_session *session, struct prepared *prepared,
     const struct datum *params, struct arena *arena, struct diag *diag);
+/* The same of a text that says its parameters by name. */
+struct planned_names {
+    const char *routine; /* or NULL */
+    const char *const *names;
+    uint32_t count;
+};
+enum err planned__renew_named(struct task *task, struct sql_session *session,
+    const struct ast_node *node, const char *text, const oid_t *types, uint32_t type_count,
+    uint32_t param_max, const struct planned_names *names, struct planned **planned,
+    struct diag *diag);
 struct planned *planned__hold(struct planned *planned);
 void planned__release(struct planned *planned);
 /* Begins a statement (its snapshot) and opens the plan in `arena`. */

@@ -194,6 +194,11 @@ const struct setting setting_table[] = {
         "Sets whether each commit's stamp is told as the parameter tusk.commit_token."},
     {"tusk.route", SETTING_TEXT, 0, SETTING_SESSION, "", 0, 0, NULL,
         "Shows for which buckets statements were sent here, by which map, as of which moment."},
+    {"tusk.saga_history", SETTING_INT, UNIT_MS, SETTING_RELOAD, "604800000", 1000,
+        INT64_C(31536000000), NULL,
+        "Sets how long sagas that have ended are kept, with their keys."},
+    {"tusk.saga_workers", SETTING_INT, 0, SETTING_SERVER, "8", 0, 64, NULL,
+        "Sets how many sagas run at a time; 0: none."},
     {"undo_memory", SETTING_INT, UNIT_KB, SETTING_SERVER, "0", 0, INT32_MAX, NULL,
         "Sets the memory for old row versions; more of them go to a file. 0: a quarter of "
         "shared_buffers, 32MB at least."},

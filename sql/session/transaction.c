@@ -77,6 +77,7 @@ rollback(struct task *task, struct sql_session *session)
         txn_rollback(task, session->txn);
     }
     idempotency__forget(session);
+    session->sagas.size = 0;
     settings__rollback(session, 0);
     notify__rollback(session, 0);
     block_over(session);
@@ -119,6 +120,9 @@ commit(struct task *task, struct sql_session *session, struct diag *diag)
         notify__after_commit(session);
         idempotency__after_commit(session);
         route__committed(session);
+        if (session->sagas.size > 0) {
+            body__after_commit(session);
+        }
     } else {
         idempotency__forget(session);
         settings__rollback(session, 0);

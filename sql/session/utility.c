@@ -63,6 +63,8 @@ utility__describe(struct sql_session *session, struct prepared *prepared)
         prepared->column_count = 1;
     } else if (body->kind == AST_FETCH) {
         cursor__describe(session, prepared);
+    } else if (body__handles(body)) {
+        body__describe(prepared);
     } else if (body->kind == AST_EXECUTE) {
         struct diag ignored;
         const struct prepared *target =
@@ -119,9 +121,9 @@ show(struct task *task, struct sql_session *session, struct portal *portal,
 
 /* The value of an expression of a utility statement, cast to `type`: the plan of SELECT CAST(x AS
  * t), run once. Memory in `into`. */
-static enum err
-evaluate(struct task *task, struct sql_session *session, struct ast_node *expr, const char *text,
-    oid_t type, struct arena *into, struct datum *value, struct diag *diag)
+enum err
+sql_session_evaluate(struct task *task, struct sql_session *session, struct ast_node *expr,
+    const char *text, oid_t type, struct arena *into, struct datum *value, struct diag *diag)
 {
     struct ast_type type_node = {.node = {.kind = AST_TYPE, .depth = 1, .location = -1},
         .schema = "pg_catalog",
@@ -230,7 +232,7 @@ do_execute(struct task *task, struct sql_session *session, const struct ast_exec
     portal.params = arena_array(&portal.arena, (size_t)count + 1, sizeof *portal.params);
     enum err err = ERR_OK;
     for (uint32_t i = 0; err == ERR_OK && i < count; i++) {
-        err = evaluate(task, session, ast_list_at(statement->args, i), text,
+        err = sql_session_evaluate(task, session, ast_list_at(statement->args, i), text,
             prepared->param_types[i], &portal.arena, &portal.params[i], diag);
     }
     if (err == ERR_OK) {
@@ -494,6 +496,9 @@ dispatch(struct task *task, struct sql_session *session, struct portal *portal, 
     const struct ast_node *node = prepared->statement->body;
     if (ddl_handles(node)) {
         return utility__run_ddl(task, session, node, prepared->text, prepared->size, tag, diag);
+    }
+    if (body__handles(node)) {
+        return body__run(task, session, portal, tag, diag);
     }
     switch (node->kind) {
     case AST_TRANSACTION:

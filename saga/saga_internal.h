@@ -1,0 +1,270 @@
+/*
+ * saga/saga_internal.h - definitions, instances, records of steps.
+ *
+ * Trees (sql/catalog/trees.h), records of store.c:
+ *
+ *     SAGAS           database NUL name                      a definition
+ *     SAGA_INSTANCES  be64 number                            an instance, its definition included
+ *     SAGA_KEYS       database NUL role NUL key              be64 number, digest of the request
+ *     SAGA_STEPS      16 saga id, be16 step, kind byte       a record of a step
+ *     SAGA_EPOCHS     8 home                                 be64 epoch, be64 next number
+ *
+ * A saga's id is its home (8 bytes; 0 here) and its number on it, big-endian.
+ */
+#ifndef SAGA_SAGA_INTERNAL_H
+#define SAGA_SAGA_INTERNAL_H
+
+#include "base/latch.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/reader.h"
+#include "saga/saga.h"
+#include "sql/catalog/catalog.h"
+#include "sql/catalog/trees.h"
+#include "sql/session/body.h"
+#include "txn/txn.h"
+
+enum {
+    SAGA_ID_SIZE = 16,
+    SAGA_PARAMS_MAX = 64,
+    SAGA_STEPS_MAX = 1000,
+    SAGA_RESULT_MAX = 1024,
+    SAGA_WORKERS_MAX = 64,
+};
+
+enum saga_step_flags {
+    SAGA_UNDO_AUTO = 1,
+    SAGA_PIVOT = 2,
+    SAGA_RETRIABLE = 4,
+    SAGA_EXPECT_ROWS = 8,
+    SAGA_HAS_UNDO = 16,
+};
+
+struct saga_step {
+    const char *name;
+    const char *schema, *table;
+    const char *keys; /* as written */
+    unsigned flags;
+    const char *doing, *undoing;
+    uint32_t retry_max;
+    uint32_t backoff_ms, backoff_max_ms;
+    uint32_t timeout_ms; /* 0: none */
+};
+
+struct saga_definition {
+    const char *name;
+    const char *owner;
+    uint32_t timeout_ms; /* 0: none */
+    uint32_t param_count;
+    const char **param_names;
+    oid_t *param_types;
+    uint32_t step_count;
+    struct saga_step *steps;
+};
+
+enum saga_state {
+    SAGA_RUNNING,
+    SAGA_COMPENSATING,
+    SAGA_STUCK,  /* somebody has to look: `compensates` says which way it was going */
+    SAGA_PAUSED, /* the same */
+    SAGA_COMPLETED,
+    SAGA_COMPENSATED,
+};
+
+struct saga_instance {
+    uint64_t number;
+    enum saga_state state;
+    bool compensates;
+    uint16_t step;     /* that is next */
+    uint32_t attempts; /* of it that failed */
+    int64_t due;       /* not before; us since 1970 */
+    int64_t started, changed;
+    int64_t deadline;     /* us since 1970; 0: none */
+    const char *sqlstate; /* of the last failure; "": none */
+    const char *error;
+    const char *cause; /* why it compensates; "": it does not */
+    const char *database;
+    const char *login, *role;
+    const char *key; /* "": none */
+    struct datum *params;
+    struct saga_definition definition;
+};
+
+/* Of one step's doing or undoing. */
+enum saga_kind {
+    SAGA_DO,
+    SAGA_UNDO,
+};
+
+enum saga_outcome {
+    SAGA_DONE,
+    SAGA_TOMBSTONE, /* undone before it was done: it will not be */
+    SAGA_SKIPPED,   /* by ALTER SAGA INSTANCE .. SKIP STEP */
+};
+
+struct saga_record {
+    enum saga_outcome outcome;
+    uint32_t attempt;
+    uint64_t epoch;
+    int64_t time;
+    uint64_t rows;
+    const char *result;
+    struct slice images; /* of UNDO AUTO: images.c */
+};
+
+/* ---- store.c ----------------------------------------------------------------------------------
+ */
+
+const char *saga__state_name(enum saga_state state);
+bool saga__is_final(enum saga_state state);
+
+static inline tree_id_t
+saga__tree(enum catalog_tree tree)
+{
+    return (tree_id_t){tree};
+}
+
+void saga__id(uint64_t number, uint8_t id[SAGA_ID_SIZE]);
+/* Insert or replace. The row is as the newest commit and this transaction have it. */
+enum err saga__put(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
+    struct slice value, struct diag *diag);
+/* The newest; locked for this transaction until its end if `lock`. */
+enum err saga__get(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
+    bool lock, struct arena *into, struct slice *value, bool *found, struct diag *diag);
+enum err saga__remove(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
+    struct arena *scratch, bool *found, struct diag *diag);
+
+void saga__definition_key(const char *database, const char *name, struct buffer *key);
+void saga__encode_definition(const struct saga_definition *definition, struct buffer *to);
+enum err saga__decode_definition(struct arena *arena, struct reader *reader,
+    struct saga_definition *definition, struct diag *diag);
+
+enum err saga__instance_put(
+    struct task *task, struct txn *txn, const struct saga_instance *instance, struct diag *diag);
+enum err saga__instance_get(struct task *task, struct txn *txn, uint64_t number, bool lock,
+    struct arena *arena, struct saga_instance *instance, bool *found, struct diag *diag);
+enum err saga__decode_instance(struct arena *arena, uint64_t number, struct slice value,
+    struct saga_instance *instance, struct diag *diag);
+
+/* The row of a record, empty so far, is this transaction's; *taken: there is one already. Waits for
+ * whoever is about to write it. */
+enum err saga__record_claim(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
+    enum saga_kind kind, bool *taken, struct diag *diag);
+enum err saga__record_put(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
+    enum saga_kind kind, const struct saga_record *record, struct diag *diag);
+enum err saga__record_get(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
+    enum saga_kind kind, struct arena *arena, struct saga_record *record, bool *found,
+    struct diag *diag);
+
+/* ---- define.c, start.c ------------------------------------------------------------------------
+ */
+
+enum err saga__create(struct task *task, void *arg, struct sql_session *session,
+    const struct ast_create_saga *statement, const char *text, size_t size, struct diag *diag);
+enum err saga__drop(struct task *task, void *arg, struct sql_session *session,
+    const struct ast_drop_saga *statement, struct diag *diag);
+enum err saga__start(struct task *task, void *arg, struct sql_session *session,
+    const struct ast_start_saga *statement, const char *text, bool in_block, struct arena *arena,
+    struct sql_saga_answer *answer, struct diag *diag);
+enum err saga__alter(struct task *task, void *arg, struct sql_session *session,
+    const struct ast_alter_saga *statement, struct diag *diag);
+
+/* Is the session's user the owner, or a superuser? */
+enum err saga__may(struct task *task, struct sql_session *session, const char *owner, bool *may,
+    struct diag *diag);
+
+/* ---- step.c -----------------------------------------------------------------------------------
+ */
+
+/* What a coordinator asks the shard of a step to do. */
+struct saga_delivery {
+    uint64_t number;
+    uint16_t step;
+    enum saga_kind kind;
+    uint32_t attempt; /* from 1 */
+    uint64_t epoch;
+    const struct saga_definition *definition;
+    const struct datum *params;
+};
+
+/* In the session's transaction, which then must commit: the step's effect and its record. If there
+ * is a record already nothing is done, and it is what is answered. */
+enum err saga__deliver(struct task *task, struct sql_session *session,
+    const struct saga_delivery *delivery, struct arena *arena, struct saga_record *record,
+    struct diag *diag);
+
+/* ---- images.c ---------------------------------------------------------------------------------
+ */
+
+/* What the transaction has changed since it wrote its record's claim, as statements that take it
+ * back. */
+enum err saga__images(struct task *task, struct sql_session *session, const char *table,
+    struct arena *arena, struct slice *images, struct diag *diag);
+/* Runs them, last change first. */
+enum err saga__invert(
+    struct task *task, struct sql_session *session, struct slice images, struct diag *diag);
+
+/* ---- coordinator.c ----------------------------------------------------------------------------
+ */
+
+struct saga_waiter {
+    struct list_node node;
+    struct task *task;
+    uint64_t number;
+    bool told;
+};
+
+/* An instance that has something to do. */
+struct saga_due {
+    uint64_t number;
+    int64_t due;
+};
+
+struct saga_worker {
+    struct saga_room *room;
+    struct task *task;
+    struct sql_session *session; /* or NULL: as whom it last worked */
+    char *database, *login, *role;
+    bool ended;
+};
+
+struct saga_room {
+    struct sql_engine *engine;
+    struct world *world;
+    struct sql_saga_hooks hooks;
+    uint64_t epoch;
+
+    struct latch latch; /* everything below */
+    uint64_t next_number;
+    struct saga_due *heap;
+    size_t heap_count, heap_capacity;
+    uint64_t running[SAGA_WORKERS_MAX]; /* 0: none */
+    bool again[SAGA_WORKERS_MAX];       /* it was touched meanwhile */
+    struct list_node waiters;
+    struct saga_worker workers[SAGA_WORKERS_MAX];
+    uint32_t worker_count, workers_alive;
+    bool stopping;
+};
+
+/* The step that was next is over: another is, or the saga has ended. */
+void saga__advance(struct saga_instance *instance);
+/* The instance may have something to do at `due`. Any thread. */
+void saga__enqueue(struct saga_room *room, uint64_t number, int64_t due);
+void saga__committed(void *arg, uint64_t number);
+/* Before a transaction that makes the instance commits. */
+void saga__wait_begin(struct saga_room *room, struct saga_waiter *waiter);
+void saga__wait_end(struct saga_room *room, struct saga_waiter *waiter);
+
+/* No number that was given is given again, though the rows that tell of it go. */
+enum err saga__keep_number(
+    struct task *task, struct saga_room *room, struct txn *txn, struct diag *diag);
+
+/* expire.c */
+enum err saga__expire(struct task *task, struct saga_room *room, struct diag *diag);
+/* start.c: of CATALOG_TREE_SAGA_KEYS. */
+void saga__key(const struct saga_instance *instance, struct buffer *key);
+
+/* views.c */
+void saga__register_views(struct saga_room *room);
+
+#endif /* SAGA_SAGA_INTERNAL_H */

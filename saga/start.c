@@ -1,0 +1,404 @@
+/* saga/start.c - START SAGA, ALTER SAGA INSTANCE. */
+#include "base/assert.h"
+#include "base/hash.h"
+#include "saga/saga_internal.h"
+
+struct starting {
+    struct task *task;
+    struct saga_room *room;
+    struct sql_session *session;
+    const struct ast_start_saga *statement;
+    struct arena *arena;
+    struct saga_instance instance;
+    uint8_t digest[HASH128_SIZE];
+    struct saga_waiter waiter;
+    struct diag *diag;
+};
+
+static enum err
+find_definition(struct starting *starting)
+{
+    struct buffer key = {0};
+    struct slice value;
+    bool found = false;
+    saga__definition_key(sql_session_database(starting->session), starting->statement->name, &key);
+    enum err err = saga__get(starting->task, sql_session_txn(starting->session), CATALOG_TREE_SAGAS,
+        slice_of(key.data, key.size), false, starting->arena, &value, &found, starting->diag);
+    buffer_destroy(&key);
+    TRY(err);
+    if (!found) {
+        return diag_set(starting->diag, ERR_UNDEFINED_OBJECT, "saga \"%s\" does not exist",
+            starting->statement->name);
+    }
+    struct reader reader = {.rest = value};
+    return saga__decode_definition(
+        starting->arena, &reader, &starting->instance.definition, starting->diag);
+}
+
+static enum err
+read_arguments(struct starting *starting, const char *text)
+{
+    const struct saga_definition *definition = &starting->instance.definition;
+    uint32_t count = ast_list_count(starting->statement->args);
+    if (count != definition->param_count) {
+        return diag_set(starting->diag, ERR_UNDEFINED_FUNCTION,
+            "saga \"%s\" has %u parameters, and %u are given", definition->name,
+            definition->param_count, count);
+    }
+    starting->instance.params =
+        arena_array(starting->arena, (size_t)count + 1, sizeof *starting->instance.params);
+    struct catalog *catalog = NULL;
+    TRY(catalog_get(starting->task, sql_engine_catalogs(starting->room->engine),
+        sql_session_txn(starting->session), &catalog, starting->diag));
+    struct eval_env *env = sql_session_env(starting->session);
+    struct buffer request = {0};
+    buffer_add_sized(&request, definition->name);
+    enum err err = ERR_OK;
+    for (uint32_t i = 0; err == ERR_OK && i < count; i++) {
+        struct datum *value = &starting->instance.params[i];
+        err = sql_session_evaluate(starting->task, starting->session,
+            ast_list_at(starting->statement->args, i), text, definition->param_types[i],
+            starting->arena, value, starting->diag);
+        buffer_add_u8(&request, value->null);
+        if (err == ERR_OK && !value->null) {
+            struct buffer output = {0};
+            env->catalog = catalog; /* evaluating has put its own there */
+            type_output(env, definition->param_types[i], *value, &output);
+            buffer_add_be32(&request, (uint32_t)output.size);
+            buffer_add(&request, output.data, output.size);
+            buffer_destroy(&output);
+        }
+    }
+    hash128(request.data, request.size, starting->digest);
+    buffer_destroy(&request);
+    env->catalog = NULL;
+    catalog_release(catalog);
+    return err;
+}
+
+void
+saga__key(const struct saga_instance *instance, struct buffer *key)
+{
+    buffer_add(key, instance->database, strlen(instance->database) + 1);
+    buffer_add(key, instance->role, strlen(instance->role) + 1);
+    buffer_add_text(key, instance->key);
+}
+
+/* The key's row. *existing: whose it is already; 0: ours now. */
+static enum err
+claim_key(struct starting *starting, struct txn *txn, uint64_t *existing)
+{
+    *existing = 0;
+    if (starting->instance.key[0] == '\0') {
+        return ERR_OK;
+    }
+    struct buffer key = {0};
+    uint8_t value[8 + HASH128_SIZE];
+    struct txn_row row;
+    store_be64(value, starting->instance.number);
+    memcpy(value + 8, starting->digest, HASH128_SIZE);
+    saga__key(&starting->instance, &key);
+    (void)txn_statement_begin(txn);
+    enum err err = txn_insert(starting->task, txn, saga__tree(CATALOG_TREE_SAGA_KEYS),
+        slice_of(key.data, key.size), slice_of(value, sizeof value), starting->arena, &row,
+        starting->diag);
+    buffer_destroy(&key);
+    if (err != ERR_UNIQUE) {
+        return err;
+    }
+    if (row.value.size != sizeof value) {
+        return diag_set(starting->diag, ERR_CORRUPT, "the key of a saga is damaged");
+    }
+    if (memcmp(row.value.data + 8, starting->digest, HASH128_SIZE) != 0) {
+        (void)diag_set(starting->diag, ERR_SAGA_KEY,
+            "key \"%s\" belongs to a saga with other parameters", starting->instance.key);
+        diag_hint(starting->diag, "A key names one request: use a new one for another.");
+        return ERR_SAGA_KEY;
+    }
+    *existing = load_be64(row.value.data);
+    return ERR_OK;
+}
+
+/* Key and instance, or the instance that has the key. */
+static enum err
+make(struct starting *starting, struct txn *txn, bool *made)
+{
+    uint64_t existing = 0;
+    struct saga_instance *instance = &starting->instance;
+    TRY(claim_key(starting, txn, &existing));
+    *made = existing == 0;
+    if (*made) {
+        return saga__instance_put(starting->task, txn, instance, starting->diag);
+    }
+    bool found = false;
+    TRY(saga__instance_get(
+        starting->task, txn, existing, false, starting->arena, instance, &found, starting->diag));
+    return found ? ERR_OK
+                 : diag_set(starting->diag, ERR_CORRUPT, "saga %llu of a key is missing",
+                       (unsigned long long)existing);
+}
+
+/* In a transaction of its own, which has committed when this returns: who waits for a saga cannot
+ * hold its beginning back. */
+static enum err
+make_alone(struct starting *starting)
+{
+    struct txn *txn = txn_new(sql_engine_db(starting->room->engine), 0);
+    bool made = false;
+    enum err err = txn_begin(starting->task, txn, TXN_READ_COMMITTED, false, starting->diag);
+    if (err == ERR_OK) {
+        err = make(starting, txn, &made);
+        latch_acquire(&starting->room->latch);
+        starting->waiter.number = starting->instance.number;
+        latch_release(&starting->room->latch);
+        if (err == ERR_OK) {
+            err = txn_commit(starting->task, txn, starting->diag);
+        } else {
+            txn_settle(starting->task, txn);
+            txn_rollback(starting->task, txn);
+        }
+    }
+    txn_delete(starting->task, txn);
+    if (err == ERR_OK && made) {
+        saga__enqueue(starting->room, starting->instance.number, 0);
+    }
+    return err;
+}
+
+static enum err
+look_again(struct starting *starting, bool *found)
+{
+    struct txn *txn = txn_new(sql_engine_db(starting->room->engine), 0);
+    enum err err = txn_begin(starting->task, txn, TXN_READ_COMMITTED, true, starting->diag);
+    if (err == ERR_OK) {
+        err = saga__instance_get(starting->task, txn, starting->waiter.number, false,
+            starting->arena, &starting->instance, found, starting->diag);
+        if (err == ERR_OK) {
+            err = txn_commit(starting->task, txn, starting->diag);
+        } else {
+            txn_rollback(starting->task, txn);
+        }
+    }
+    txn_delete(starting->task, txn);
+    return err;
+}
+
+/* Until it has ended, or is stuck or paused. */
+static enum err
+wait_for_end(struct starting *starting)
+{
+    struct saga_waiter *waiter = &starting->waiter;
+    struct latch *latch = &starting->room->latch;
+    for (;;) {
+        latch_acquire(latch);
+        waiter->told = false;
+        latch_release(latch);
+        bool found = false;
+        TRY(look_again(starting, &found));
+        enum saga_state state = starting->instance.state;
+        if (!found || (state != SAGA_RUNNING && state != SAGA_COMPENSATING)) {
+            return ERR_OK;
+        }
+        for (bool told = false; !told;) {
+            TRY(task_interrupted(starting->task, starting->diag));
+            latch_acquire(latch);
+            told = waiter->told;
+            latch_release(latch);
+            if (!told) {
+                task_park(starting->task, WORLD_NEVER);
+            }
+        }
+    }
+}
+
+static uint64_t
+new_number(struct saga_room *room)
+{
+    latch_acquire(&room->latch);
+    uint64_t number = room->next_number++;
+    latch_release(&room->latch);
+    return number;
+}
+
+static enum err
+start(struct starting *starting, const char *text, bool in_block)
+{
+    const struct ast_start_saga *statement = starting->statement;
+    struct saga_instance *instance = &starting->instance;
+    const struct eval_env *env = sql_session_env(starting->session);
+    TRY(find_definition(starting));
+    TRY(read_arguments(starting, text));
+    instance->number = new_number(starting->room);
+    instance->started = instance->changed = world_wall_us(starting->room->world);
+    instance->deadline = instance->definition.timeout_ms == 0
+                             ? 0
+                             : instance->started + (int64_t)instance->definition.timeout_ms * 1000;
+    instance->sqlstate = instance->error = instance->cause = "";
+    instance->database = sql_session_database(starting->session);
+    instance->login = env->session_user;
+    instance->role = env->user;
+    instance->key = statement->key == NULL ? "" : statement->key;
+    bool made = false;
+    if (!statement->wait) {
+        TRY(make(starting, sql_session_txn(starting->session), &made));
+        if (made) {
+            sql_session_touch_saga(starting->session, instance->number);
+        }
+        return ERR_OK;
+    }
+    if (in_block) {
+        (void)diag_set(starting->diag, ERR_ACTIVE_TRANSACTION,
+            "START SAGA ... WAIT cannot run inside a transaction block");
+        diag_hint(starting->diag, "A saga begins when the transaction that starts it commits.");
+        return ERR_ACTIVE_TRANSACTION;
+    }
+    starting->waiter.task = starting->task;
+    saga__wait_begin(starting->room, &starting->waiter);
+    enum err err = make_alone(starting);
+    if (err == ERR_OK) {
+        err = wait_for_end(starting);
+    }
+    saga__wait_end(starting->room, &starting->waiter);
+    return err;
+}
+
+enum err
+saga__start(struct task *task, void *arg, struct sql_session *session,
+    const struct ast_start_saga *statement, const char *text, bool in_block, struct arena *arena,
+    struct sql_saga_answer *answer, struct diag *diag)
+{
+    struct starting *starting = arena_alloc(arena, sizeof *starting);
+    starting->task = task;
+    starting->room = arg;
+    starting->session = session;
+    starting->statement = statement;
+    starting->arena = arena;
+    starting->diag = diag;
+    TRY(start(starting, text, in_block));
+    const struct saga_instance *instance = &starting->instance;
+    const char *error = instance->cause[0] != '\0' ? instance->cause : instance->error;
+    answer->number = (int64_t)instance->number;
+    answer->state = saga__state_name(instance->state);
+    answer->error = error[0] == '\0' ? NULL : error;
+    return ERR_OK;
+}
+
+/* ---- ALTER SAGA INSTANCE -----------------------------------------------------------------------
+ */
+
+static enum err
+not_now(const struct saga_instance *instance, const char *what, struct diag *diag)
+{
+    return diag_set(diag, ERR_OBJECT_STATE, "saga %llu is %s: it cannot %s",
+        (unsigned long long)instance->number, saga__state_name(instance->state), what);
+}
+
+/* Can the step that is next still be taken back? */
+static bool
+can_compensate(const struct saga_instance *instance)
+{
+    for (uint32_t i = 0; i < instance->step; i++) {
+        if ((instance->definition.steps[i].flags & (SAGA_PIVOT | SAGA_RETRIABLE)) != 0) {
+            return false;
+        }
+    }
+    return (instance->definition.steps[instance->step].flags & SAGA_RETRIABLE) == 0 ||
+           instance->step == 0;
+}
+
+static enum err
+skip(struct task *task, struct txn *txn, struct saga_instance *instance, const char *name,
+    struct diag *diag)
+{
+    const struct saga_step *step = &instance->definition.steps[instance->step];
+    if (instance->state != SAGA_STUCK && instance->state != SAGA_PAUSED) {
+        return not_now(instance, "skip a step", diag);
+    }
+    if (strcmp(step->name, name) != 0) {
+        return diag_set(diag, ERR_OBJECT_STATE, "saga %llu is at step \"%s\", not \"%s\"",
+            (unsigned long long)instance->number, step->name, name);
+    }
+    const struct saga_record record = {
+        .outcome = SAGA_SKIPPED, .time = world_wall_us(task_world(task)), .result = ""};
+    TRY(saga__record_put(task, txn, instance->number, instance->step,
+        instance->compensates ? SAGA_UNDO : SAGA_DO, &record, diag));
+    saga__advance(instance);
+    return ERR_OK;
+}
+
+static enum err
+act(struct task *task, struct txn *txn, struct saga_instance *instance,
+    const struct ast_alter_saga *statement, struct diag *diag)
+{
+    bool rests = instance->state == SAGA_STUCK || instance->state == SAGA_PAUSED;
+    if (saga__is_final(instance->state)) {
+        return not_now(instance, "be changed", diag);
+    }
+    switch (statement->action) {
+    case AST_SAGA_RETRY:
+    case AST_SAGA_RESUME:
+        if (statement->action == AST_SAGA_RESUME && instance->state != SAGA_PAUSED) {
+            return not_now(instance, "be resumed", diag);
+        }
+        instance->state = instance->compensates ? SAGA_COMPENSATING : SAGA_RUNNING;
+        break;
+    case AST_SAGA_PAUSE:
+        if (rests) {
+            return not_now(instance, "be paused", diag);
+        }
+        instance->state = SAGA_PAUSED;
+        break;
+    case AST_SAGA_COMPENSATE:
+        if (instance->compensates || !can_compensate(instance)) {
+            return diag_set(diag, ERR_OBJECT_STATE, "saga %llu %s",
+                (unsigned long long)instance->number,
+                instance->compensates ? "compensates already"
+                                      : "has passed its pivot: it can only go forward");
+        }
+        instance->state = SAGA_COMPENSATING;
+        instance->compensates = true;
+        instance->cause = "ALTER SAGA INSTANCE .. COMPENSATE";
+        break;
+    case AST_SAGA_SKIP:
+        TRY(skip(task, txn, instance, statement->step, diag));
+        break;
+    }
+    instance->attempts = 0;
+    instance->due = 0;
+    instance->changed = world_wall_us(task_world(task));
+    return saga__instance_put(task, txn, instance, diag);
+}
+
+enum err
+saga__alter(struct task *task, void *arg, struct sql_session *session,
+    const struct ast_alter_saga *statement, struct diag *diag)
+{
+    (void)arg;
+    struct txn *txn = sql_session_txn(session);
+    struct arena arena;
+    arena_create(&arena, "saga");
+    struct saga_instance instance;
+    bool found = false;
+    bool may = false;
+    uint64_t number = (uint64_t)statement->number;
+    enum err err = saga__instance_get(task, txn, number, true, &arena, &instance, &found, diag);
+    if (err == ERR_OK && !found) {
+        err = diag_set(diag, ERR_UNDEFINED_OBJECT, "saga instance %lld does not exist",
+            (long long)statement->number);
+    }
+    if (err == ERR_OK) {
+        err = saga__may(task, session, instance.role, &may, diag);
+    }
+    if (err == ERR_OK && !may) {
+        err = diag_set(diag, ERR_INSUFFICIENT_PRIVILEGE, "permission denied for saga %llu",
+            (unsigned long long)number);
+    }
+    if (err == ERR_OK) {
+        err = act(task, txn, &instance, statement, diag);
+    }
+    if (err == ERR_OK) {
+        sql_session_touch_saga(session, number);
+    }
+    arena_destroy(&arena);
+    return err;
+}

@@ -1,0 +1,392 @@
+/* saga/store.c - rows of the sagas' trees; their form. */
+#include "saga/saga_internal.h"
+
+#include "base/assert.h"
+
+enum {
+    RECORD_VERSION = 1
+};
+
+const char *
+saga__state_name(enum saga_state state)
+{
+    static const char *const names[] = {
+        "running", "compensating", "stuck", "paused", "completed", "compensated"};
+    return names[state];
+}
+
+bool
+saga__is_final(enum saga_state state)
+{
+    return state == SAGA_COMPLETED || state == SAGA_COMPENSATED;
+}
+
+void
+saga__id(uint64_t number, uint8_t id[SAGA_ID_SIZE])
+{
+    memset(id, 0, SAGA_ID_SIZE);
+    store_be64(id + 8, number);
+}
+
+/* ---- rows --------------------------------------------------------------------------------------
+ */
+
+/* Read and, if wanted, locked as it then is. */
+static enum err
+get_row(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key, bool lock,
+    struct arena *into, struct txn_row *row, bool *found, struct diag *diag)
+{
+    for (;;) {
+        struct txn_snapshot snapshot = txn_statement_begin(txn);
+        TRY(txn_get(task, txn, snapshot, saga__tree(tree), key, into, row, found, diag));
+        if (!*found || !lock) {
+            return ERR_OK;
+        }
+        struct txn_row latest = *row;
+        enum txn_outcome outcome = TXN_GONE;
+        TRY(txn_lock_row(task, txn, snapshot, saga__tree(tree), key, row->version, TXN_LOCK_UPDATE,
+            TXN_WAIT, into, &latest, &outcome, diag));
+        if (outcome == TXN_DONE || outcome == TXN_SELF) {
+            return ERR_OK;
+        }
+    }
+}
+
+enum err
+saga__get(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key, bool lock,
+    struct arena *into, struct slice *value, bool *found, struct diag *diag)
+{
+    struct txn_row row;
+    TRY(get_row(task, txn, tree, key, lock, into, &row, found, diag));
+    *value = *found ? row.value : slice_of("", 0);
+    return ERR_OK;
+}
+
+enum err
+saga__put(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
+    struct slice value, struct diag *diag)
+{
+    struct arena arena;
+    arena_create(&arena, "saga row");
+    enum err err = ERR_OK;
+    for (enum txn_outcome outcome = TXN_GONE; err == ERR_OK && outcome != TXN_DONE;) {
+        struct txn_row row;
+        bool found = false;
+        err = get_row(task, txn, tree, key, false, &arena, &row, &found, diag);
+        if (err != ERR_OK) {
+            break;
+        }
+        if (!found) {
+            err = txn_insert(task, txn, saga__tree(tree), key, value, NULL, NULL, diag);
+            outcome = err == ERR_OK ? TXN_DONE : outcome;
+            err = err == ERR_UNIQUE ? ERR_OK : err; /* somebody was faster: replace it */
+            continue;
+        }
+        err = txn_update(task, txn, txn_statement_begin(txn), saga__tree(tree), key, row.version,
+            value, &arena, &row, &outcome, diag);
+    }
+    arena_destroy(&arena);
+    return err;
+}
+
+enum err
+saga__remove(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
+    struct arena *scratch, bool *found, struct diag *diag)
+{
+    struct txn_row row;
+    enum txn_outcome outcome;
+    TRY(get_row(task, txn, tree, key, true, scratch, &row, found, diag));
+    return *found ? txn_remove(task, txn, txn_statement_begin(txn), saga__tree(tree), key,
+                        row.version, scratch, &row, &outcome, diag)
+                  : ERR_OK;
+}
+
+static enum err
+damaged(const char *what, struct diag *diag)
+{
+    return diag_set(diag, ERR_CORRUPT, "the stored form of a saga's %s is damaged", what);
+}
+
+/* ---- definitions -------------------------------------------------------------------------------
+ */
+
+void
+saga__definition_key(const char *database, const char *name, struct buffer *key)
+{
+    key->size = 0;
+    buffer_add(key, database, strlen(database) + 1);
+    buffer_add_text(key, name);
+}
+
+void
+saga__encode_definition(const struct saga_definition *definition, struct buffer *to)
+{
+    buffer_add_u8(to, RECORD_VERSION);
+    buffer_add_sized(to, definition->name);
+    buffer_add_sized(to, definition->owner);
+    buffer_add_be32(to, definition->timeout_ms);
+    buffer_add_be32(to, definition->param_count);
+    for (uint32_t i = 0; i < definition->param_count; i++) {
+        buffer_add_sized(to, definition->param_names[i]);
+        buffer_add_be32(to, definition->param_types[i]);
+    }
+    buffer_add_be32(to, definition->step_count);
+    for (uint32_t i = 0; i < definition->step_count; i++) {
+        const struct saga_step *step = &definition->steps[i];
+        buffer_add_sized(to, step->name);
+        buffer_add_sized(to, step->schema);
+        buffer_add_sized(to, step->table);
+        buffer_add_sized(to, step->keys);
+        buffer_add_be32(to, step->flags);
+        buffer_add_sized(to, step->doing);
+        buffer_add_sized(to, step->undoing);
+        buffer_add_be32(to, step->retry_max);
+        buffer_add_be32(to, step->backoff_ms);
+        buffer_add_be32(to, step->backoff_max_ms);
+        buffer_add_be32(to, step->timeout_ms);
+    }
+}
+
+static uint32_t
+take_number(struct reader *reader)
+{
+    return load_be32(reader_take(reader, 4));
+}
+
+static void
+take_step(struct reader *reader, struct arena *arena, struct saga_step *step)
+{
+    step->name = reader_text(reader, arena);
+    step->schema = reader_text(reader, arena);
+    step->table = reader_text(reader, arena);
+    step->keys = reader_text(reader, arena);
+    step->flags = take_number(reader);
+    step->doing = reader_text(reader, arena);
+    step->undoing = reader_text(reader, arena);
+    step->retry_max = take_number(reader);
+    step->backoff_ms = take_number(reader);
+    step->backoff_max_ms = take_number(reader);
+    step->timeout_ms = take_number(reader);
+}
+
+enum err
+saga__decode_definition(struct arena *arena, struct reader *reader,
+    struct saga_definition *definition, struct diag *diag)
+{
+    reader->bad = reader->bad || *reader_take(reader, 1) != RECORD_VERSION;
+    definition->name = reader_text(reader, arena);
+    definition->owner = reader_text(reader, arena);
+    definition->timeout_ms = take_number(reader);
+    definition->param_count = take_number(reader);
+    if (reader->bad || definition->param_count > SAGA_PARAMS_MAX) {
+        return damaged("definition", diag);
+    }
+    size_t params = (size_t)definition->param_count + 1;
+    definition->param_names = arena_array(arena, params, sizeof *definition->param_names);
+    definition->param_types = arena_array(arena, params, sizeof *definition->param_types);
+    for (uint32_t i = 0; i < definition->param_count; i++) {
+        definition->param_names[i] = reader_text(reader, arena);
+        definition->param_types[i] = take_number(reader);
+    }
+    definition->step_count = take_number(reader);
+    if (reader->bad || definition->step_count == 0 || definition->step_count > SAGA_STEPS_MAX) {
+        return damaged("definition", diag);
+    }
+    definition->steps = arena_array(arena, definition->step_count, sizeof *definition->steps);
+    for (uint32_t i = 0; i < definition->step_count; i++) {
+        take_step(reader, arena, &definition->steps[i]);
+    }
+    return reader->bad ? damaged("definition", diag) : ERR_OK;
+}
+
+/* ---- instances ---------------------------------------------------------------------------------
+ */
+
+static void
+put_datum(struct buffer *to, oid_t type, struct datum value)
+{
+    const struct type *known = type_by_oid(type);
+    buffer_add_u8(to, value.null);
+    if (value.null) {
+        return;
+    }
+    if (known != NULL && known->by_reference) {
+        buffer_add_be32(to, value.size);
+        buffer_add(to, value.p, value.size);
+    } else {
+        buffer_add_be64(to, (uint64_t)value.i);
+    }
+}
+
+static struct datum
+take_datum(struct reader *reader, struct arena *arena, oid_t type)
+{
+    const struct type *known = type_by_oid(type);
+    if (*reader_take(reader, 1) != 0) {
+        return datum_null();
+    }
+    if (known != NULL && known->by_reference) {
+        struct slice bytes = reader_run(reader, take_number(reader));
+        return datum_bytes(arena_copy(arena, bytes.data, bytes.size), bytes.size);
+    }
+    return datum_int((int64_t)load_be64(reader_take(reader, 8)));
+}
+
+/* What changes with every step comes first, and keeps its place, so that the log gets little. */
+static void
+encode_instance(const struct saga_instance *instance, struct buffer *to)
+{
+    buffer_add_u8(to, RECORD_VERSION);
+    buffer_add_u8(to, (uint8_t)instance->state);
+    buffer_add_u8(to, instance->compensates);
+    buffer_add_be16(to, instance->step);
+    buffer_add_be32(to, instance->attempts);
+    buffer_add_be64(to, (uint64_t)instance->due);
+    buffer_add_be64(to, (uint64_t)instance->changed);
+    buffer_add_be64(to, (uint64_t)instance->started);
+    buffer_add_be64(to, (uint64_t)instance->deadline);
+    buffer_add_sized(to, instance->sqlstate);
+    buffer_add_sized(to, instance->error);
+    buffer_add_sized(to, instance->cause);
+    buffer_add_sized(to, instance->database);
+    buffer_add_sized(to, instance->login);
+    buffer_add_sized(to, instance->role);
+    buffer_add_sized(to, instance->key);
+    saga__encode_definition(&instance->definition, to);
+    for (uint32_t i = 0; i < instance->definition.param_count; i++) {
+        put_datum(to, instance->definition.param_types[i], instance->params[i]);
+    }
+}
+
+enum err
+saga__decode_instance(struct arena *arena, uint64_t number, struct slice value,
+    struct saga_instance *instance, struct diag *diag)
+{
+    struct reader reader = {.rest = value};
+    *instance = (struct saga_instance){.number = number};
+    reader.bad = *reader_take(&reader, 1) != RECORD_VERSION;
+    uint8_t state = *reader_take(&reader, 1);
+    instance->state = (enum saga_state)state;
+    instance->compensates = *reader_take(&reader, 1) != 0;
+    instance->step = load_be16(reader_take(&reader, 2));
+    instance->attempts = take_number(&reader);
+    instance->due = (int64_t)load_be64(reader_take(&reader, 8));
+    instance->changed = (int64_t)load_be64(reader_take(&reader, 8));
+    instance->started = (int64_t)load_be64(reader_take(&reader, 8));
+    instance->deadline = (int64_t)load_be64(reader_take(&reader, 8));
+    instance->sqlstate = reader_text(&reader, arena);
+    instance->error = reader_text(&reader, arena);
+    instance->cause = reader_text(&reader, arena);
+    instance->database = reader_text(&reader, arena);
+    instance->login = reader_text(&reader, arena);
+    instance->role = reader_text(&reader, arena);
+    instance->key = reader_text(&reader, arena);
+    if (reader.bad || state > SAGA_COMPENSATED) {
+        return damaged("instance", diag);
+    }
+    struct saga_definition *definition = &instance->definition;
+    TRY(saga__decode_definition(arena, &reader, definition, diag));
+    instance->params =
+        arena_array(arena, (size_t)definition->param_count + 1, sizeof *instance->params);
+    for (uint32_t i = 0; i < definition->param_count; i++) {
+        instance->params[i] = take_datum(&reader, arena, definition->param_types[i]);
+    }
+    bool good = !reader.bad && reader.rest.size == 0 &&
+                (instance->step < definition->step_count || saga__is_final(instance->state));
+    return good ? ERR_OK : damaged("instance", diag);
+}
+
+enum err
+saga__instance_put(
+    struct task *task, struct txn *txn, const struct saga_instance *instance, struct diag *diag)
+{
+    uint8_t key[8];
+    struct buffer value = {0};
+    store_be64(key, instance->number);
+    encode_instance(instance, &value);
+    enum err err = saga__put(task, txn, CATALOG_TREE_SAGA_INSTANCES, slice_of(key, sizeof key),
+        slice_of(value.data, value.size), diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
+saga__instance_get(struct task *task, struct txn *txn, uint64_t number, bool lock,
+    struct arena *arena, struct saga_instance *instance, bool *found, struct diag *diag)
+{
+    uint8_t key[8];
+    struct slice value;
+    store_be64(key, number);
+    TRY(saga__get(task, txn, CATALOG_TREE_SAGA_INSTANCES, slice_of(key, sizeof key), lock, arena,
+        &value, found, diag));
+    return *found ? saga__decode_instance(arena, number, value, instance, diag) : ERR_OK;
+}
+
+/* ---- records of steps --------------------------------------------------------------------------
+ */
+
+static struct slice
+record_key(uint8_t key[SAGA_ID_SIZE + 3], uint64_t number, uint16_t step, enum saga_kind kind)
+{
+    saga__id(number, key);
+    store_be16(key + SAGA_ID_SIZE, step);
+    key[SAGA_ID_SIZE + 2] = (uint8_t)kind;
+    return slice_of(key, SAGA_ID_SIZE + 3);
+}
+
+enum err
+saga__record_claim(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
+    enum saga_kind kind, bool *taken, struct diag *diag)
+{
+    uint8_t key[SAGA_ID_SIZE + 3];
+    (void)txn_statement_begin(txn);
+    enum err err = txn_insert(task, txn, saga__tree(CATALOG_TREE_SAGA_STEPS),
+        record_key(key, number, step, kind), slice_of("", 0), NULL, NULL, diag);
+    *taken = err == ERR_UNIQUE;
+    return *taken ? ERR_OK : err;
+}
+
+enum err
+saga__record_put(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
+    enum saga_kind kind, const struct saga_record *record, struct diag *diag)
+{
+    uint8_t key[SAGA_ID_SIZE + 3];
+    struct buffer value = {0};
+    buffer_add_u8(&value, RECORD_VERSION);
+    buffer_add_u8(&value, (uint8_t)record->outcome);
+    buffer_add_be32(&value, record->attempt);
+    buffer_add_be64(&value, record->epoch);
+    buffer_add_be64(&value, (uint64_t)record->time);
+    buffer_add_be64(&value, record->rows);
+    buffer_add_sized(&value, record->result);
+    buffer_add(&value, record->images.data, record->images.size);
+    enum err err = saga__put(task, txn, CATALOG_TREE_SAGA_STEPS,
+        record_key(key, number, step, kind), slice_of(value.data, value.size), diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
+saga__record_get(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
+    enum saga_kind kind, struct arena *arena, struct saga_record *record, bool *found,
+    struct diag *diag)
+{
+    uint8_t key[SAGA_ID_SIZE + 3];
+    struct slice value;
+    TRY(saga__get(task, txn, CATALOG_TREE_SAGA_STEPS, record_key(key, number, step, kind), false,
+        arena, &value, found, diag));
+    if (!*found) {
+        return ERR_OK;
+    }
+    struct reader reader = {.rest = value};
+    reader.bad = *reader_take(&reader, 1) != RECORD_VERSION;
+    uint8_t outcome = *reader_take(&reader, 1);
+    *record = (struct saga_record){.outcome = (enum saga_outcome)outcome};
+    record->attempt = take_number(&reader);
+    record->epoch = load_be64(reader_take(&reader, 8));
+    record->time = (int64_t)load_be64(reader_take(&reader, 8));
+    record->rows = load_be64(reader_take(&reader, 8));
+    record->result = reader_text(&reader, arena);
+    record->images = reader.rest;
+    return reader.bad || outcome > SAGA_SKIPPED ? damaged("step", diag) : ERR_OK;
+}

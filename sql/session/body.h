@@ -1,0 +1,96 @@
+/*
+ * sql/session/body.h - SQL that the server runs by itself: statements with named parameters, in a
+ * session of its own; and where statements about sagas go.
+ */
+#ifndef SQL_SESSION_BODY_H
+#define SQL_SESSION_BODY_H
+
+#include "sql/session/session.h"
+
+/* ---- bodies ------------------------------------------------------------------------------------
+ */
+
+/* SELECT, INSERT, UPDATE and DELETE, one or more, that say parameters by name, as the bodies of SQL
+ * functions do. Belongs to a session; plans are kept. */
+struct sql_body;
+
+struct sql_body_params {
+    const char *routine; /* for routine.name; or NULL */
+    const char *const *names;
+    const oid_t *types;
+    uint32_t count;
+};
+
+/* Parsed, with its errors. What `params` points to must outlive the body. */
+enum err sql_body_new(struct sql_session *session, const char *text,
+    const struct sql_body_params *params, struct sql_body **body, struct diag *diag);
+void sql_body_delete(struct sql_body *body);
+
+/* Bound and planned, in the session's transaction: so it could run as the tables are now. Calls
+ * each(arg, relation, writes) for the tables it uses. */
+enum err sql_body_check(struct task *task, struct sql_session *session, struct sql_body *body,
+    enum err (*each)(void *arg, const struct relation *relation, bool writes, struct diag *diag),
+    void *arg, struct diag *diag);
+
+/* All statements in the session's transaction. *rows: how many the last one changed or returned.
+ * `result`: the rows of the last one as text, "(a,b)" each, up to `result_max` bytes. */
+enum err sql_body_run(struct task *task, struct sql_session *session, struct sql_body *body,
+    const struct datum *params, uint64_t *rows, struct buffer *result, size_t result_max,
+    struct diag *diag);
+
+/* ---- a session without a client -----------------------------------------------------------------
+ */
+
+/* Takes and forgets everything. */
+extern const struct sql_sink sql_silent_sink;
+
+struct txn *sql_session_txn(struct sql_session *session);
+struct sql_engine *sql_session_engine(struct sql_session *session);
+const char *sql_session_database(const struct sql_session *session);
+struct txn_db *sql_engine_db(struct sql_engine *engine);
+struct catalog_store *sql_engine_catalogs(struct sql_engine *engine);
+/* By name, as the files have it now. */
+int64_t sql_engine_setting(struct sql_engine *engine, const char *name);
+
+/* The value of an expression of a statement, cast to `type`; in the session's transaction. */
+enum err sql_session_evaluate(struct task *task, struct sql_session *session, struct ast_node *expr,
+    const char *text, oid_t type, struct arena *into, struct datum *value, struct diag *diag);
+
+/* ---- sagas --------------------------------------------------------------------------------------
+ */
+
+struct ast_create_saga;
+struct ast_drop_saga;
+struct ast_start_saga;
+struct ast_alter_saga;
+
+/* What START SAGA answers: a row. */
+struct sql_saga_answer {
+    int64_t number;
+    const char *state;
+    const char *error; /* NULL: none */
+};
+
+/* saga/ is above sql/: it tells here what it does with its statements. All run in the session's
+ * transaction. */
+struct sql_saga_hooks {
+    void *arg;
+    enum err (*create)(struct task *task, void *arg, struct sql_session *session,
+        const struct ast_create_saga *statement, const char *text, size_t size, struct diag *diag);
+    enum err (*drop)(struct task *task, void *arg, struct sql_session *session,
+        const struct ast_drop_saga *statement, struct diag *diag);
+    enum err (*start)(struct task *task, void *arg, struct sql_session *session,
+        const struct ast_start_saga *statement, const char *text, bool in_block,
+        struct arena *arena, struct sql_saga_answer *answer, struct diag *diag);
+    enum err (*alter)(struct task *task, void *arg, struct sql_session *session,
+        const struct ast_alter_saga *statement, struct diag *diag);
+    /* A transaction has committed in which sql_session_touch_saga was called with this. */
+    void (*committed)(void *arg, uint64_t number);
+};
+
+/* Before the first session; NULL: no more. */
+void sql_engine_set_saga_hooks(struct sql_engine *engine, const struct sql_saga_hooks *hooks);
+/* hooks->committed is to hear of this instance if the transaction commits. */
+void sql_session_touch_saga(struct sql_session *session, uint64_t number);
+
+#endif /* SQL_SESSION_BODY_H */
