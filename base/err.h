@@ -121,6 +121,7 @@
     X(ERR_STATEMENT_TOO_COMPLEX, "54001", "statement_too_complex")                     \
     X(ERR_TOO_MANY_COLUMNS, "54011", "too_many_columns")                               \
     X(ERR_TOO_MANY_ARGUMENTS, "54023", "too_many_arguments")                           \
+    X(ERR_CHECK_OPTION, "44000", "with_check_option_violation")                        \
     X(ERR_OBJECT_STATE, "55000", "object_not_in_prerequisite_state")                   \
     X(ERR_OBJECT_IN_USE, "55006", "object_in_use")                                     \
     X(ERR_CANT_CHANGE_PARAMETER, "55P02", "cant_change_runtime_param")                 \

@@ -246,10 +246,12 @@ struct modify {
     uint32_t check_count;
     struct target *returning;
     uint32_t returning_count;
-    bool *arbiters;         /* INSERT .. ON CONFLICT: per index of the relation; NULL: none */
-    bool any_conflict;      /* it named no index */
-    struct modify *update;  /* DO UPDATE; its target is the row in the way */
-    struct expr_vec filter; /* of that update: WHERE */
+    bool *arbiters;             /* INSERT .. ON CONFLICT: per index of the relation; NULL: none */
+    bool any_conflict;          /* it named no index */
+    struct modify *update;      /* DO UPDATE; its target is the row in the way */
+    struct expr_vec filter;     /* of that update: WHERE */
+    uint32_t table_check_count; /* the checks behind them are check options of views */
+    const struct view_target *view; /* the statement names a view; relation is its table */
 };
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -494,6 +496,30 @@ enum err bind_subscript(struct binder *binder, struct scope *scope,
     const struct ast_subscript *node, struct expr **expr);
 enum err bind_any_of_array(struct binder *binder, struct expr *left, struct expr *array,
     const struct ast_any *node, struct expr **expr);
+
+/* updatable.c: a view as the target of a statement. */
+struct view_layer;
+struct view_target {
+    const char *verb; /* "insert into", "update", "delete from" */
+    const struct relation *view, *table;
+    struct view_layer *layer;
+    int32_t *columns; /* of the table, for each of the view's; -1: it is none */
+};
+/* 55000 if it cannot be changed through. */
+enum err bind_view_target(struct binder *binder, const struct relation *view, const char *verb,
+    struct view_target **target);
+/* The view's columns over the table's row in registers from base on. */
+enum err bind_view_item(struct binder *binder, const struct view_layer *layer,
+    const struct relation *table, struct rel *rel, reg_t base, struct from_item **item);
+enum err bind_view_column(struct binder *binder, const struct view_target *target, const char *name,
+    int32_t location, uint32_t *column);
+void bind_view_need(struct binder *binder, const struct view_target *target, uint32_t privileges);
+/* WHERE of all its layers. */
+enum err bind_view_conditions(
+    struct binder *binder, const struct view_target *target, struct rel *rel, struct scope *scope);
+/* WITH CHECK OPTION, over the new row. */
+enum err bind_view_checks(
+    struct binder *binder, const struct view_target *target, struct modify *modify);
 
 /* imply.c: a derived value of the relation whose column 0 is in register base. */
 enum err bind_derived(struct binder *binder, const struct relation *relation, reg_t base,

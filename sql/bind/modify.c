@@ -4,10 +4,13 @@
 #include "sql/bind/bind.h"
 #include "sql/catalog/access.h"
 
+/* *view: NULL, or what stands between the name and the table. */
 static enum err
 target_relation(struct binder *binder, const struct ast_table *table, const char *verb,
-    const struct relation **relation)
+    const struct relation **relation, const struct view_target **view)
 {
+    struct view_target *target;
+    *view = NULL;
     TRY(bind_lookup_relation(binder, table, relation));
     int32_t location = table->node.location;
     switch ((*relation)->kind) {
@@ -19,9 +22,12 @@ target_relation(struct binder *binder, const struct ast_table *table, const char
         return bind_error(binder, location, ERR_INSUFFICIENT_PRIVILEGE,
             "permission denied: \"%s\" is a system catalog", (*relation)->name);
     case RELATION_VIEW:
-        return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
-            "cannot %s view \"%s\": changing tables through views is not supported", verb,
-            (*relation)->name);
+        TRY(bind_view_target(binder, *relation, verb, &target));
+        *view = target;
+        *relation = target->table;
+        bind_lock(binder, *relation, TXN_ROW_EXCLUSIVE);
+        binder->writes = true;
+        return ERR_OK;
     case RELATION_INDEX:
         return bind_error(binder, location, ERR_WRONG_OBJECT_TYPE, "cannot open relation \"%s\"",
             (*relation)->name);
@@ -41,6 +47,41 @@ find_column(struct binder *binder, const struct relation *relation, const char *
             "column \"%s\" of relation \"%s\" does not exist", name, relation->name);
     }
     *column = (uint32_t)found;
+    return ERR_OK;
+}
+
+/* The table's column that a name in the statement means. */
+static enum err
+target_column(struct binder *binder, const struct modify *modify, const char *name,
+    int32_t location, uint32_t *column)
+{
+    return modify->view != NULL ? bind_view_column(binder, modify->view, name, location, column)
+                                : find_column(binder, modify->relation, name, location, column);
+}
+
+static void
+target_need(struct binder *binder, const struct modify *modify, uint32_t privileges)
+{
+    if (modify->view != NULL) {
+        bind_view_need(binder, modify->view, privileges);
+    } else {
+        bind_need(binder, modify->relation, privileges);
+    }
+}
+
+/* What the statement calls the row in these registers. */
+static enum err
+target_item(struct binder *binder, const struct modify *modify, const struct ast_table *table,
+    struct rel *rel, reg_t base, struct from_item **item)
+{
+    const struct relation *named = modify->view != NULL ? modify->view->view : modify->relation;
+    if (modify->view != NULL) {
+        TRY(bind_view_item(binder, modify->view->layer, modify->relation, rel, base, item));
+    } else {
+        *item = item_for_relation(binder, rel, modify->relation, base);
+    }
+    (*item)->alias = table->alias != NULL ? table->alias : named->name;
+    (*item)->schema = table->alias != NULL ? NULL : named->schema_name;
     return ERR_OK;
 }
 
@@ -207,13 +248,14 @@ bind_checks(struct binder *binder, struct modify *modify)
     const struct relation *relation = modify->relation;
     uint32_t count = relation->check_count;
     TRY(bind_generated(binder, modify));
+    modify->table_check_count = count;
     modify->derived =
         arena_alloc(binder->arena, (relation->derived_count + 1U) * sizeof *modify->derived);
     for (uint32_t i = 0; i < relation->derived_count; i++) {
         TRY(bind_derived(binder, relation, 0, i, &modify->derived[i]));
     }
     if (count == 0) {
-        return ERR_OK;
+        return modify->view == NULL ? ERR_OK : bind_view_checks(binder, modify->view, modify);
     }
     modify->checks = arena_alloc(binder->arena, count * sizeof *modify->checks);
     modify->check_names = arena_alloc(binder->arena, count * sizeof *modify->check_names);
@@ -237,7 +279,7 @@ bind_checks(struct binder *binder, struct modify *modify)
         modify->check_names[i] = sorted[i]->name;
     }
     modify->check_count = count;
-    return ERR_OK;
+    return modify->view == NULL ? ERR_OK : bind_view_checks(binder, modify->view, modify);
 }
 
 static enum err
@@ -278,18 +320,32 @@ struct insert_columns {
     uint32_t count;
     int32_t location; /* of the list */
     bool listed;
+    const char *unwritable; /* the view's column behind them, which is none of the table */
     int32_t *locations;
     enum ast_overriding overriding;
 };
 
 static enum err
-insert_column_list(struct binder *binder, const struct relation *relation,
+insert_column_list(struct binder *binder, const struct modify *modify,
     const struct ast_insert *insert, struct insert_columns *to)
 {
+    const struct relation *relation = modify->relation;
+    const struct view_target *view = modify->view;
     uint32_t listed = ast_list_count(insert->columns);
     to->columns = arena_alloc(binder->arena, (relation->column_count + 1U) * sizeof *to->columns);
     to->locations =
         arena_alloc(binder->arena, (relation->column_count + 1U) * sizeof *to->locations);
+    if (listed == 0 && view != NULL) {
+        for (uint16_t c = 0; c < view->view->column_count; c++) {
+            if (view->columns[c] < 0) {
+                to->unwritable = view->view->columns[c].name; /* as far as it is not reached */
+                break;
+            }
+            to->locations[to->count] = -1;
+            to->columns[to->count++] = (uint16_t)view->columns[c];
+        }
+        return ERR_OK;
+    }
     if (listed == 0) {
         for (uint16_t c = 0; c < relation->column_count; c++) {
             if (!relation->columns[c].dropped) {
@@ -308,7 +364,7 @@ insert_column_list(struct binder *binder, const struct relation *relation,
                 binder, target->node.location, "assigning to a part of a column is");
         }
         uint32_t column = 0;
-        TRY(find_column(binder, relation, target->name, target->node.location, &column));
+        TRY(target_column(binder, modify, target->name, target->node.location, &column));
         if (seen[column]) {
             return bind_error(binder, target->node.location, ERR_DUPLICATE_COLUMN,
                 "column \"%s\" specified more than once", target->name);
@@ -321,9 +377,13 @@ insert_column_list(struct binder *binder, const struct relation *relation,
 }
 
 static enum err
-check_width(
-    struct binder *binder, const struct insert_columns *columns, uint32_t width, int32_t location)
+check_width(struct binder *binder, const struct insert_columns *columns,
+    const struct modify *modify, uint32_t width, int32_t location)
 {
+    if (width > columns->count && columns->unwritable != NULL) {
+        uint32_t unused;
+        return bind_view_column(binder, modify->view, columns->unwritable, -1, &unused);
+    }
     if (width > columns->count) {
         return bind_error(
             binder, location, ERR_SYNTAX, "INSERT has more expressions than target columns");
@@ -387,7 +447,7 @@ insert_values(struct binder *binder, struct scope *scope, const struct ast_selec
                 binder, row->node.location, ERR_SYNTAX, "VALUES lists must all be the same length");
         }
         if (r == 0) {
-            TRY(check_width(binder, columns, width,
+            TRY(check_width(binder, columns, modify, width,
                 width > columns->count ? ast_list_at(row->list, columns->count)->location : -1));
         }
         for (uint32_t i = 0; i < width; i++) {
@@ -424,7 +484,7 @@ insert_select(struct binder *binder, struct scope *scope, const struct ast_selec
 {
     struct query *query;
     TRY(bind_query(binder, scope, source, true, &query));
-    TRY(check_width(binder, columns, query->column_count, source->node.location));
+    TRY(check_width(binder, columns, modify, query->column_count, source->node.location));
     for (uint32_t i = 0; i < query->column_count; i++) {
         uint32_t c = columns->columns[i];
         const struct column *column = &modify->relation->columns[c];
@@ -462,16 +522,18 @@ bind_insert(struct binder *binder, const struct ast_insert *insert, struct modif
     struct scope *scope = scope_new(binder, binder->outer, none);
     TRY(bind_with(binder, scope, &insert->with, NULL));
     const struct relation *relation;
-    TRY(target_relation(binder, insert->table, "insert into", &relation));
-    bind_need(binder, relation, PRIVILEGE_INSERT);
-    if (ast_list_count(insert->returning) > 0) {
-        bind_need(binder, relation, PRIVILEGE_SELECT);
-    }
+    TRY(target_relation(binder, insert->table, "insert into", &relation, &modify->view));
     modify->relation = relation;
+    target_need(binder, modify,
+        PRIVILEGE_INSERT | (ast_list_count(insert->returning) > 0 ? PRIVILEGE_SELECT : 0U));
+    if (modify->view != NULL && insert->conflict != NULL) {
+        return bind_unsupported(
+            binder, insert->conflict->node.location, "ON CONFLICT on a view is");
+    }
     modify->columns =
         arena_alloc(binder->arena, (relation->column_count + 1U) * sizeof *modify->columns);
     struct insert_columns columns = {.overriding = insert->overriding};
-    TRY(insert_column_list(binder, relation, insert, &columns));
+    TRY(insert_column_list(binder, modify, insert, &columns));
     if (insert->source != NULL) {
         TRY(plain_values(insert->source)
                 ? insert_values(binder, scope, insert->source, &columns, modify)
@@ -484,9 +546,8 @@ bind_insert(struct binder *binder, const struct ast_insert *insert, struct modif
     }
     modify->new_base = bind_registers(binder, relation->column_count);
     TRY(bind_checks(binder, modify));
-    struct from_item *item = item_for_relation(binder, NULL, relation, modify->new_base);
-    item->alias = insert->table->alias != NULL ? insert->table->alias : relation->name;
-    item->schema = insert->table->alias != NULL ? NULL : relation->schema_name;
+    struct from_item *item;
+    TRY(target_item(binder, modify, insert->table, NULL, modify->new_base, &item));
     vec_add(binder->arena, &scope->items, item);
     if (insert->conflict != NULL) {
         bind_need(binder, relation,
@@ -514,7 +575,7 @@ bind_target_query(struct binder *binder, const struct ast_table *table, const ch
     query->kind = QUERY_SELECT;
     query->first_reg = binder->next_reg;
     TRY(bind_with(binder, scope, with, NULL));
-    TRY(target_relation(binder, table, verb, &relation));
+    TRY(target_relation(binder, table, verb, &relation, &modify->view));
     modify->relation = relation;
     modify->source = query;
     struct rel *rel;
@@ -525,8 +586,8 @@ bind_target_query(struct binder *binder, const struct ast_table *table, const ch
         rel->used[c] = !relation->columns[c].dropped;
     }
     modify->target = rel;
-    struct from_item *item = item_for_relation(binder, rel, relation, rel->base);
-    item->schema = table->alias != NULL ? NULL : relation->schema_name;
+    struct from_item *item;
+    TRY(target_item(binder, modify, table, rel, rel->base, &item));
 
     query->from = arena_alloc(binder->arena, sizeof *query->from);
     query->from->kind = TREE_LIST;
@@ -543,7 +604,7 @@ bind_target_query(struct binder *binder, const struct ast_table *table, const ch
         TRY(scope_add_item(binder, scope, items.items[i], table->node.location));
     }
     *scope_at = scope;
-    return ERR_OK;
+    return modify->view == NULL ? ERR_OK : bind_view_conditions(binder, modify->view, rel, scope);
 }
 
 static enum err
@@ -602,7 +663,7 @@ bind_set_list(
                 binder, target->node.location, "assigning to a part of a column is");
         }
         uint32_t c = 0;
-        TRY(find_column(binder, relation, target->name, target->node.location, &c));
+        TRY(target_column(binder, modify, target->name, target->node.location, &c));
         if (modify->columns[c] != NULL) {
             return bind_error(binder, target->node.location, ERR_SYNTAX,
                 "multiple assignments to same column \"%s\"", target->name);
@@ -660,15 +721,15 @@ bind_update(struct binder *binder, const struct ast_update *update, struct modif
     /* Reading is asked for where it is likely: not for every SET a = b. */
     bool reads =
         update->where != NULL || update->from != NULL || ast_list_count(update->returning) > 0;
-    bind_need(binder, modify->relation, PRIVILEGE_UPDATE | (reads ? PRIVILEGE_SELECT : 0U));
+    target_need(binder, modify, PRIVILEGE_UPDATE | (reads ? PRIVILEGE_SELECT : 0U));
     TRY(bind_set_list(binder, scope, update->set, modify));
     TRY(bind_where(binder, scope, update->where));
     modify->new_base = bind_registers(binder, modify->relation->column_count);
     TRY(bind_checks(binder, modify));
     /* RETURNING shows the new row under the target's name. */
-    struct from_item *item = scope->items.items[0];
-    item->base = modify->new_base;
-    item->rel = NULL;
+    struct from_item *item;
+    TRY(target_item(binder, modify, update->table, NULL, modify->new_base, &item));
+    scope->items.items[0] = item;
     TRY(bind_returning(binder, scope, modify, update->returning));
     modify->source->end_reg = binder->next_reg;
     lock_for_keys(binder, modify);
@@ -689,7 +750,7 @@ bind_delete(struct binder *binder, const struct ast_delete *delete, struct modif
         binder, delete->table, "delete from", &delete->with, delete->using_from, modify, &scope));
     bool reads = delete->where != NULL || delete->using_from != NULL ||
                  ast_list_count(delete->returning) > 0;
-    bind_need(binder, modify->relation, PRIVILEGE_DELETE | (reads ? PRIVILEGE_SELECT : 0U));
+    target_need(binder, modify, PRIVILEGE_DELETE | (reads ? PRIVILEGE_SELECT : 0U));
     TRY(bind_where(binder, scope, delete->where));
     TRY(bind_returning(binder, scope, modify, delete->returning));
     modify->source->end_reg = binder->next_reg;

@@ -156,6 +156,7 @@ struct relation {
     _Atomic uint64_t *changes; /* of rows: statistics_note_changes; NULL: not counted */
     const struct table_statistics *statistics; /* NULL: none yet */
     const char *view_text;                     /* RELATION_VIEW */
+    char check_option;                         /* of a view: 'l' LOCAL, 'c' CASCADED, 0: none */
     const struct sequence *sequence;           /* RELATION_SEQUENCE */
     const struct sharding *sharding;           /* sharding.h; NULL: the table is not sharded */
     /* No definition of this relation that was committed after this LSN is in the picture; 0 if it
@@ -195,6 +196,11 @@ struct virtual_table {
  * the session's business. Empty until set; once, before the first statement. The values are in the
  * order of the view's columns in PostgreSQL 15. */
 void catalog_set_virtual_scan(const char *table, virtual_scan *scan);
+
+/* Can rows be changed through a view? Expressions again: who knows about them registers itself. */
+typedef bool view_probe(struct eval *eval, const struct catalog *catalog,
+    const struct relation *view, const char *verb);
+void catalog_set_view_probe(view_probe *probe);
 
 struct catalog;
 struct relation;

@@ -309,3 +309,13 @@ relation_check_violation(struct arena *arena, const struct eval_env *env,
     diag_names(diag, relation->schema_name, relation->name, NULL, check);
     return err;
 }
+
+enum err
+relation_option_violation(struct arena *arena, const struct eval_env *env,
+    const struct relation *relation, const struct datum *row, const char *view, struct diag *diag)
+{
+    enum err err =
+        diag_set(diag, ERR_CHECK_OPTION, "new row violates check option for view \"%s\"", view);
+    failing_row(arena, env, relation, row, diag);
+    return err;
+}

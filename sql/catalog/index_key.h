@@ -114,4 +114,8 @@ enum err relation_not_null_violation(struct arena *arena, const struct eval_env 
 enum err relation_check_violation(struct arena *arena, const struct eval_env *env,
     const struct relation *relation, const struct datum *row, const char *check, struct diag *diag);
 
+/* 44000: new row violates check option for view "..". */
+enum err relation_option_violation(struct arena *arena, const struct eval_env *env,
+    const struct relation *relation, const struct datum *row, const char *view, struct diag *diag);
+
 #endif /* SQL_CATALOG_INDEX_KEY_H */

@@ -7,7 +7,7 @@
  * All numbers are big-endian; a string is be16 size and its bytes; an optional string is a byte
  * 0 or 1 and then the string (be32 size, as expressions may be long).
  *
- *     relation  version 2, kind, be32 oid, be32 schema, be32 owner, be64 tree, name,
+ *     relation  version 3, kind, be32 oid, be32 schema, be32 owner, be64 tree, name,
  *               be16 columns: name, be32 type, be32 typmod, flags (1 not null, 2 dropped,
  *                             4 identity always, 8 by default, 16 generated), default
  *               be16 derived: name, text, be32 type, be32 typmod
@@ -20,11 +20,12 @@
  *                             2 deferrable, 4 initially deferred, 8 valid), on update, on delete,
  *                             be16 columns: be16 column, be16 referenced column,
  *                             be16 columns of ON DELETE SET: be16 column
- *               view text
+ *               view text; of a view: check option (a byte)
  *               of a sequence: be32 type, be64 start, increment, minimum, maximum, cache,
  *                             generation, last, flags (1 cycles, 2 called, 4 identity),
  *                             be32 table and be16 column that own it
- *               version 1 lacks the derived values, and of indexes what follows the columns
+ *               version 1 lacks the derived values, and of indexes what follows the columns;
+ *               versions 1 and 2 the check option
  *     role      version 2, name (as optional), be32 flags, password (optional), be32 connection
  *               limit, be64 until when it is valid; roles made with the database are `named`
  *     named     version, name (as optional), be32 owner, be32 flags (roles: 1 superuser, 2 login);
@@ -55,7 +56,7 @@ enum {
 
 enum {
     ROLE_RECORD_VERSION = 2,
-    RELATION_RECORD_VERSION = 2,
+    RELATION_RECORD_VERSION = 3,
 };
 
 static void
@@ -183,6 +184,9 @@ catalog__encode_relation(const struct relation *relation, struct buffer *to)
         put_foreign_key(to, &relation->foreign[i]);
     }
     put_text(to, relation->view_text);
+    if (relation->kind == RELATION_VIEW) {
+        buffer_add_u8(to, (uint8_t)relation->check_option);
+    }
     if (relation->kind == RELATION_SEQUENCE) {
         put_sequence(to, relation->sequence);
     }
@@ -536,7 +540,7 @@ catalog__decode_relation(
     *relation = (struct relation){0};
     uint8_t version = get_u8(&reader);
     reader.bad =
-        reader.bad || (version != CATALOG_RECORD_VERSION && version != RELATION_RECORD_VERSION);
+        reader.bad || version < CATALOG_RECORD_VERSION || version > RELATION_RECORD_VERSION;
     relation->kind = (char)get_u8(&reader);
     relation->oid = get_u32(&reader);
     relation->schema = get_u32(&reader);
@@ -551,6 +555,9 @@ catalog__decode_relation(
     get_checks(&reader, relation);
     get_foreign_keys(&reader, relation);
     relation->view_text = get_text(&reader);
+    if (relation->kind == RELATION_VIEW && version > 2) {
+        relation->check_option = (char)get_u8(&reader);
+    }
     if (relation->kind == RELATION_SEQUENCE) {
         relation->sequence = get_sequence(&reader);
     }

@@ -38,6 +38,14 @@ virtual__is_tables(struct virtual_row *row)
     return ERR_OK;
 }
 
+static view_probe *probe; /* set once, before the first statement */
+
+void
+catalog_set_view_probe(view_probe *given)
+{
+    probe = given;
+}
+
 enum err
 virtual__is_views(struct virtual_row *row)
 {
@@ -55,9 +63,15 @@ virtual__is_views(struct virtual_row *row)
         if (text != NULL) {
             SET(is_views_view_definition, virtual__text(text));
         }
-        SET(is_views_check_option, virtual__text("NONE"));
-        SET(is_views_is_updatable, yes_no(false));
-        SET(is_views_is_insertable_into, yes_no(false));
+        SET(is_views_check_option, virtual__text(view->check_option == 'c'   ? "CASCADED"
+                                                 : view->check_option == 'l' ? "LOCAL"
+                                                                             : "NONE"));
+        bool changes =
+            text != NULL && probe != NULL && probe(row->eval, row->catalog, view, "update");
+        bool inserts =
+            text != NULL && probe != NULL && probe(row->eval, row->catalog, view, "insert into");
+        SET(is_views_is_updatable, yes_no(changes));
+        SET(is_views_is_insertable_into, yes_no(inserts));
         SET(is_views_is_trigger_updatable, yes_no(false));
         SET(is_views_is_trigger_deletable, yes_no(false));
         SET(is_views_is_trigger_insertable_into, yes_no(false));

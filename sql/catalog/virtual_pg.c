@@ -134,6 +134,12 @@ class_relation(struct virtual_row *row, const struct relation *relation)
     SET(pg_class_relreplident, datum_int(relation->kind == RELATION_TABLE ? 'd' : 'n'));
     SET(pg_class_relacl, catalog_acl(row->eval->arena, row->catalog, CATALOG_CLASS_RELATION,
                              relation->oid, relation->owner));
+    if (relation->check_option != 0) {
+        const char *option =
+            relation->check_option == 'l' ? "check_option=local" : "check_option=cascaded";
+        struct datum options = virtual__text(option);
+        SET(pg_class_reloptions, array_make(row->eval->arena, TYPE_TEXT, false, &options, 1));
+    }
     if (relation->kind == RELATION_TABLE) {
         int64_t pages;
         int64_t rows = row_estimate(row->catalog, relation->tree, &pages);

@@ -34,6 +34,9 @@ struct ddl_hooks {
     enum err (*describe_view)(struct task *task, struct ddl_context *context, const char *text,
         const struct ast_select *query, const struct view_rename *rename,
         struct view_definition *definition);
+    /* As plan_view_refused. */
+    enum err (*view_refused)(struct task *task, struct ddl_context *context,
+        const struct relation *view, const char *verb, const char **why);
     /* As plan_describe_index. */
     enum err (*describe_index)(struct task *task, struct ddl_context *context,
         const struct ast_node *node, const struct relation *relation, bool predicate,

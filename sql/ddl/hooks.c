@@ -55,7 +55,22 @@ describe_index(struct task *task, struct ddl_context *context, const struct ast_
     return plan_describe_index(task, &plan, node, relation, predicate, text, expr);
 }
 
+static enum err
+view_refused(struct task *task, struct ddl_context *context, const struct relation *view,
+    const char *verb, const char **why)
+{
+    struct plan_context plan = {
+        .arena = context->arena,
+        .diag = context->diag,
+        .catalog = context->env->catalog,
+        .env = context->env,
+        .db = context->db,
+    };
+    return plan_view_refused(task, &plan, view, verb, why);
+}
+
 const struct ddl_hooks ddl_default_hooks = {.bind = bind,
     .evaluate = evaluate,
     .describe_view = describe_view,
-    .describe_index = describe_index};
+    .describe_index = describe_index,
+    .view_refused = view_refused};

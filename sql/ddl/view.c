@@ -264,11 +264,30 @@ ddl__follow(struct ddl *ddl, const struct ddl__followers *followers)
 /* ---- CREATE VIEW ----------------------------------------------------------------------------- */
 
 static enum err
-refuse(struct ddl *ddl, const struct ast_create_view *statement)
+read_check_option(struct ddl *ddl, const struct ast_option *option, char *check_option)
 {
-    if (statement->check_option != NULL) {
-        return ddl__unsupported(ddl, "WITH CHECK OPTION", -1);
+    const struct ast_node *value = option->value;
+    const char *text = value == NULL               ? ""
+                       : value->kind == AST_NAME   ? ast_as_name(value)->text
+                       : value->kind == AST_CONST  ? ast_as_const(value)->text
+                       : value->kind == AST_COLUMN ? ast_as_column(value)->parts[0]
+                                                   : "";
+    *check_option = strcasecmp(text, "local") == 0      ? 'l'
+                    : strcasecmp(text, "cascaded") == 0 ? 'c'
+                                                        : 0;
+    if (*check_option == 0) {
+        enum err err = diag_set(ddl->diag, ERR_INVALID_PARAMETER_VALUE,
+            "invalid value for enum option \"check_option\": %s", text);
+        diag_detail(ddl->diag, "Valid values are \"local\" and \"cascaded\".");
+        return err;
     }
+    return ERR_OK;
+}
+
+static enum err
+refuse(struct ddl *ddl, const struct ast_create_view *statement, char *check_option)
+{
+    *check_option = statement->check_option == NULL ? 0 : statement->check_option[0];
     if (statement->persistence == AST_UNLOGGED) {
         return diag_set(
             ddl->diag, ERR_SYNTAX, "views cannot be unlogged because they do not have storage");
@@ -283,7 +302,11 @@ refuse(struct ddl *ddl, const struct ast_create_view *statement)
             return diag_set(ddl->diag, ERR_INVALID_PARAMETER_VALUE, "unrecognized parameter \"%s\"",
                 option->name);
         }
-        return ddl__unsupported(ddl, "a view's option", -1);
+        if (strcmp(option->name, "check_option") == 0) {
+            TRY(read_check_option(ddl, option, check_option));
+        } else {
+            return ddl__unsupported(ddl, "a view's option", -1);
+        }
     }
     AST_FOREACH(at, statement->query->with.ctes)
     {
@@ -380,6 +403,7 @@ replace_view(struct ddl *ddl, const struct ast_create_view *statement, const str
     edit->relation.column_count = made->relation.column_count;
     edit->columns = made->columns;
     edit->relation.view_text = made->relation.view_text;
+    edit->relation.check_option = made->relation.check_option;
     return ddl__edit_store(ddl, edit);
 }
 
@@ -402,13 +426,29 @@ is_temporary(struct ddl *ddl, const struct ast_create_view *statement,
     return false;
 }
 
+static enum err
+check_updatable(struct ddl *ddl, const struct relation *view)
+{
+    const char *why;
+    TRY(ddl->context->hooks->view_refused(ddl->task, ddl->context, view, "insert into", &why));
+    if (why == NULL) {
+        return ERR_OK;
+    }
+    enum err err = diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
+        "WITH CHECK OPTION is supported only on automatically updatable views");
+    diag_hint(ddl->diag, "%s", why);
+    return err;
+}
+
 enum err
 ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement)
 {
     struct ddl_context *context = ddl->context;
-    TRY(refuse(ddl, statement));
+    char check_option;
+    TRY(refuse(ddl, statement, &check_option));
     struct ddl__edit *edit = ddl__edit_new(ddl, NULL);
     struct relation *view = &edit->relation;
+    view->check_option = check_option;
     view->kind = RELATION_VIEW;
     view->name = statement->view->name;
     view->owner = context->owner;
@@ -423,6 +463,7 @@ ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement)
     if (!describe(ddl, view, NULL, &again) || again.column_count != definition.column_count) {
         return ddl__unsupported(ddl, "keeping this query as a view", -1);
     }
+    TRY(check_option == 0 ? ERR_OK : check_updatable(ddl, view));
     const struct relation *other;
     const struct index *index;
     ddl__in_schema(ddl, view->schema_name, view->name, &other, &index);

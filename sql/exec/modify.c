@@ -129,6 +129,10 @@ make_row(struct exec *x, struct modify_state *state, const struct datum **row)
     for (uint32_t i = 0; i < plan->modify.check_count; i++) {
         TRY(exec__evaluate_code(x, &code->modify.checks[i], &state->writer.memory));
         const struct datum *passes = &x->machine.frame[code->modify.checks[i].result];
+        if (!passes->null && passes->i == 0 && i >= plan->modify.table_check_count) {
+            return relation_option_violation(&state->writer.memory, x->context.env,
+                plan->modify.relation, *row, plan->modify.check_names[i], x->context.diag);
+        }
         if (!passes->null && passes->i == 0) {
             return relation_check_violation(&state->writer.memory, x->context.env,
                 plan->modify.relation, *row, plan->modify.check_names[i], x->context.diag);

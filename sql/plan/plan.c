@@ -178,6 +178,7 @@ fill_modify(struct planner *planner, const struct modify *modify, const struct e
     node->modify.checks = modify->checks;
     node->modify.check_names = modify->check_names;
     node->modify.check_count = modify->check_count;
+    node->modify.table_check_count = modify->table_check_count;
     node->modify.recheck = recheck->items;
     node->modify.recheck_count = recheck->count;
     node->modify.arbiters = modify->arbiters;

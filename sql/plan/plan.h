@@ -359,7 +359,8 @@ struct plan_node {
             struct expr **checks;  /* CHECK conditions over new_base; false raises 23514 */
             const char **check_names;
             uint32_t check_count;
-            struct expr **recheck; /* as in LOCK */
+            uint32_t table_check_count; /* those behind them are of views: 44000 */
+            struct expr **recheck;      /* as in LOCK */
             uint32_t recheck_count;
             struct plan_target *returning; /* over new_base (DELETE: the old row) */
             uint32_t returning_count;      /* 0: no rows come out */
@@ -501,6 +502,15 @@ enum err plan_describe_index(struct task *task, struct plan_context *context,
 
 /* All registers an expression reads, those read by subplans' queries included. */
 void expr_reads(const struct expr *expr, void (*read)(void *arg, reg_t reg), void *arg);
+
+/* Why rows cannot be changed through the view (verb: "insert into", "update", "delete from");
+ * *why NULL: they can. */
+enum err plan_view_refused(struct task *task, struct plan_context *context,
+    const struct relation *view, const char *verb, const char **why);
+
+/* The same for catalog_set_view_probe. */
+bool plan_view_probe(struct eval *eval, const struct catalog *catalog, const struct relation *view,
+    const char *verb);
 
 /* bind/view.c. rename (or NULL): the text is to follow it. */
 enum err plan_describe_view(struct task *task, struct plan_context *context,

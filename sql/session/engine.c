@@ -26,6 +26,7 @@ open_rest(struct task *task, struct sql_engine *engine, const struct sql_engine_
     config__paths(options->directory, &engine->config_file, &engine->auto_config_file);
     TRY(world_temp_directory(task, engine->temp_directory, diag));
     index_set_derivation(&exec_index_derivation);
+    catalog_set_view_probe(plan_view_probe);
     TRY(catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag));
     enum err err = temporary__clean(task, engine, diag);
     if (err == ERR_OK) {
