@@ -130,6 +130,15 @@ enum err btree_value_load(struct task *task, struct btree *store, struct slice r
  * cannot be read stay allocated (a leak that the log names, not a failure). */
 void btree_value_free(struct task *task, struct btree *store, struct slice reference);
 
+struct btree_entry {
+    struct slice key, value;
+};
+/* Add rows behind all others of a tree that nobody else changes: keys strictly ascending, key and
+ * value of at most BTREE_VALUE_INLINE_MAX together. Their heads are zero, so every snapshot sees
+ * them. Pages are filled one after the other; on an error some rows are in. */
+enum err btree_append(struct task *task, struct btree *store, tree_id_t tree,
+    const struct btree_entry *entries, size_t count, struct diag *diag);
+
 enum btree_verdict {
     BTREE_KEEP,  /* leave everything as it is */
     BTREE_PUT,   /* the row becomes: *head, and the value given to btree_modify */

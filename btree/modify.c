@@ -119,6 +119,75 @@ decide_and_apply(struct tree *tree, struct frame *frame, struct page *page, uint
     return verdict;
 }
 
+static enum err
+check_key(struct slice key, struct diag *diag)
+{
+    if (key.size <= BTREE_KEY_SIZE_MAX) {
+        return ERR_OK;
+    }
+    (void)diag_set(diag, ERR_PROGRAM_LIMIT, "index row size %zu exceeds maximum %d", key.size,
+        BTREE_KEY_SIZE_MAX);
+    diag_hint(diag, "Values larger than this cannot be indexed.");
+    return ERR_PROGRAM_LIMIT;
+}
+
+/* The leaf is the last one, latched: as many as fit. */
+static size_t
+append_some(struct tree *tree, struct frame *frame, struct page *page,
+    const struct btree_entry *entries, size_t count)
+{
+    const struct row_head head = {0};
+    size_t some = 0;
+    while (some < count) {
+        const struct btree_entry *entry = &entries[some];
+        ASSERT(entry->key.size + entry->value.size <= BTREE_VALUE_INLINE_MAX);
+        size_t room = PAGE_SLOT_SIZE + LEAF_CELL_HEAD + entry->key.size + entry->value.size;
+        if (page__free_room(page) < room) {
+            break;
+        }
+        page__insert_leaf(page, page->h.count, entry->key, &head, entry->value);
+        some++;
+    }
+    if (some > 0) {
+        atomic_fetch_add_explicit(&tree->row_count, (int64_t)some, memory_order_relaxed);
+        store__page_set_dirty(frame);
+        ASSERT_SLOW((btree__check_page(page), true));
+    }
+    return some;
+}
+
+enum err
+btree_append(struct task *task, struct btree *store, tree_id_t id,
+    const struct btree_entry *entries, size_t count, struct diag *diag)
+{
+    struct tree *tree = store__tree(store, id);
+    if (tree == NULL) {
+        return no_tree(id, diag);
+    }
+    for (size_t at = 0; at < count;) {
+        struct slice key = entries[at].key;
+        struct position position;
+        TRY(check_key(key, diag));
+        TRY(find__latched(task, store, tree, 0, key, &position, diag));
+        struct page *page = store__page(store, position.frame);
+        ASSERT(!page__has_high(page) && position.slot == page->h.count && !position.equal);
+        size_t keys = 1;
+        while (at + keys < count && entries[at + keys].key.size <= BTREE_KEY_SIZE_MAX) {
+            keys++;
+        }
+        size_t some = append_some(tree, position.frame, page, entries + at, keys);
+        if (some > 0) {
+            version_latch_release(&position.frame->latch);
+            at += some;
+        } else {
+            version_latch_release_unchanged(&position.frame->latch);
+            TRY(split__make_room(task, store, tree, 0, key,
+                PAGE_SLOT_SIZE + LEAF_CELL_HEAD + key.size + entries[at].value.size, diag));
+        }
+    }
+    return ERR_OK;
+}
+
 enum err
 btree_modify(struct task *task, struct btree *store, tree_id_t id, struct slice key,
     struct slice value, uint8_t value_flags, btree_decide *decide, void *arg, struct diag *diag)
@@ -127,12 +196,7 @@ btree_modify(struct task *task, struct btree *store, tree_id_t id, struct slice 
     if (tree == NULL) {
         return no_tree(id, diag);
     }
-    if (key.size > BTREE_KEY_SIZE_MAX) {
-        (void)diag_set(diag, ERR_PROGRAM_LIMIT, "index row size %zu exceeds maximum %d", key.size,
-            BTREE_KEY_SIZE_MAX);
-        diag_hint(diag, "Values larger than this cannot be indexed.");
-        return ERR_PROGRAM_LIMIT;
-    }
+    TRY(check_key(key, diag));
     uint8_t reference[OVERFLOW_REFERENCE_SIZE];
     bool stored_outside = false;
     if ((value_flags & ROW_OVERFLOW) == 0 && key.size + value.size > BTREE_VALUE_INLINE_MAX) {

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "server/server.h"
+#include "sql/ddl/ddl.h"
 #include "sql/value/value.h"
 #include "txn/txn.h"
 
@@ -52,8 +53,10 @@ int
 server_restore(struct task *task, const struct server_restore_options *options)
 {
     static struct diag diag; /* too large for this stack's beginning */
-    struct txn_db_options db = {
-        .directory = options->data_directory, .cache_size = options->cache_size};
+    struct txn_db_options db = {.directory = options->data_directory,
+        .cache_size = options->cache_size,
+        .rebuild = ddl_rebuild_index,
+        .rebuild_arg = (void *)(uintptr_t)options->data_directory};
     struct txn_restored restored = {0};
     enum err err = read_target(task, options, &db, &diag);
     if (err == ERR_OK) {

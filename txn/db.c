@@ -216,6 +216,8 @@ db_new(struct task *task, const struct txn_db_options *options)
     db->hlc_window_us = options->history_window_us;
     db->locks_max = options->locks_max == 0 ? LOCKS_MAX_DEFAULT : options->locks_max;
     db->directory = mem_strdup(options->directory);
+    db->rebuild = options->rebuild;
+    db->rebuild_arg = options->rebuild_arg;
     spill__create(db);
     list_init(&db->with_parts);
     atomic_store(&db->era, 1);

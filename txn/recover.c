@@ -7,8 +7,8 @@
  *
  * One task reads the log, checks it and takes it apart; where there are several workers, one task
  * of each applies. Changes of one key go to one applier, in order (T12); so do those of keys that
- * are neighbours, for a tree that grows at its end to be filled by one. What makes or drops a tree
- * waits until everything before it has been applied, and goes before everything after it.
+ * are neighbours, for a tree that grows at its end to be filled by one. What makes, builds or drops
+ * a tree waits until everything before it has been applied, and goes before everything after it.
  */
 #include <inttypes.h>
 
@@ -388,12 +388,17 @@ apply_changes(struct recovery *recovery, struct slice *bytes)
         if (!redo__next(bytes, &change, &bad)) {
             break;
         }
-        bool trees = change.tree.v == SYSTEM_TREE;
+        bool trees = change.tree.v == SYSTEM_TREE || change.op == REDO_BUILD;
         if (recovery->applier_count > 0 && !trees) {
             TRY(hand_over(recovery, &change, slice_of(raw, (size_t)(bytes->data - raw))));
             continue;
         }
         TRY(trees ? settle(recovery) : ERR_OK);
+        if (change.op == REDO_BUILD) {
+            TRY(fill__rebuild(
+                recovery->task, recovery->db, change.tree, change.value, recovery->diag));
+            continue;
+        }
         TRY(apply_change(&recovery->reader, &change));
         TRY(apply_to_trees(recovery, &change));
     }

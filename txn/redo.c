@@ -5,6 +5,7 @@
  *     PUT     value size varint, value
  *     DELTA   bytes kept at the front varint, at the back varint, middle size varint, middle
  *     DELETE  nothing
+ *     BUILD   (the key is empty) definition size varint, definition
  *
  * Varints are 7 bits a byte, lowest first. Recovery starts from exactly S, so the old value that a
  * delta is against is certainly there.
@@ -69,6 +70,14 @@ void
 redo__delete(struct txn *txn, tree_id_t tree, struct slice key)
 {
     finish(txn, begin(txn, REDO_DELETE, tree, key, 0));
+}
+
+void
+redo__build(struct txn *txn, tree_id_t tree, struct slice definition)
+{
+    uint8_t *to = begin(txn, REDO_BUILD, tree, (struct slice){0}, definition.size);
+    to = put_varint(to, definition.size);
+    finish(txn, put_bytes(to, definition.data, definition.size));
 }
 
 static size_t
@@ -182,7 +191,7 @@ take_change(struct slice *bytes, struct redo_change *change)
     }
     uint8_t op = bytes->data[0];
     *bytes = slice_of(bytes->data + 1, bytes->size - 1);
-    if (op < REDO_PUT || op > REDO_DELETE) {
+    if (op < REDO_PUT || op > REDO_BUILD) {
         return TAKEN_BAD;
     }
     *change = (struct redo_change){.op = (enum redo_op)op};

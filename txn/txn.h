@@ -36,6 +36,11 @@ struct txn_recovery_progress {
     _Atomic uint64_t from, at, limit; /* `limit`: about where it will end */
 };
 
+/* Recovery: fill the new tree of `rebuild` as `definition` says. */
+struct txn_rebuild;
+typedef enum err txn_rebuild_tree(struct task *task, void *arg, struct txn_rebuild *rebuild,
+    struct slice definition, struct diag *diag);
+
 struct txn_db_options {
     const char *directory;          /* created if missing; holds data.tusk and wal/ */
     uint64_t cache_size;            /* 0: 1 GiB */
@@ -61,8 +66,10 @@ struct txn_db_options {
     /* Restoring (restore.c): apply no commit beyond one of these, and destroy the log behind; 0:
      * none. An error if the log does not reach so far. */
     lsn_t recover_to_lsn;
-    int64_t recover_to_us; /* since 1970 */
-    bool restoring;        /* the directory says of itself that it is not complete */
+    int64_t recover_to_us;     /* since 1970 */
+    bool restoring;            /* the directory says of itself that it is not complete */
+    txn_rebuild_tree *rebuild; /* of txn_tree_built; NULL: a log with such a tree is refused */
+    void *rebuild_arg;
 };
 
 /* Locks the directory, opens or creates, recovers (log after the checkpoint, progress to the log).
@@ -466,6 +473,27 @@ enum err txn_tree_create_fixed(
     struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag);
 /* Gone after commit, once no snapshot can use it. The caller holds the table exclusively. */
 enum err txn_tree_drop(struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag);
+
+/*
+ * Trees filled at once: rows of a tree that this transaction has created, in ascending order of
+ * their keys and behind those that are there; key and value small (btree_append). Nothing can undo
+ * them one by one (the tree goes if its creation is undone), and who sees the tree sees them.
+ * `logged`: each goes into the log. Else txn_tree_built must follow before the transaction changes
+ * anything that they were made of.
+ */
+enum err txn_tree_append(struct task *task, struct txn *txn, tree_id_t tree,
+    const struct btree_entry *entries, size_t count, bool logged, struct diag *diag);
+/* What has been appended follows from another tree as it is now, and `definition` says how. That is
+ * all the log gets: recovery asks options.rebuild to make it again. */
+enum err txn_tree_built(
+    struct task *task, struct txn *txn, tree_id_t tree, struct slice definition, struct diag *diag);
+/* For options.rebuild: the rows of another tree, in order; and what txn_tree_append does. */
+enum err txn_rebuild_open(
+    struct task *task, struct txn_rebuild *rebuild, tree_id_t from, struct diag *diag);
+enum err txn_rebuild_next(struct task *task, struct txn_rebuild *rebuild, struct slice *key,
+    struct slice *value, bool *found, struct diag *diag);
+enum err txn_rebuild_append(struct task *task, struct txn_rebuild *rebuild,
+    const struct btree_entry *entries, size_t count, struct diag *diag);
 
 /* ---- looking at locks ------------------------------------------------------------------------ */
 

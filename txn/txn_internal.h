@@ -414,6 +414,9 @@ struct txn_db {
     _Alignas(64) _Atomic uint64_t deadlocks;
     uint64_t visit; /* detector, under all latches */
 
+    txn_rebuild_tree *rebuild; /* the options' */
+    void *rebuild_arg;
+
     /* background */
     _Atomic(struct task *) keeper;
     _Atomic(struct task *) checkpointer;
@@ -640,6 +643,7 @@ enum redo_op {
     REDO_PUT = 1,   /* key, whole value */
     REDO_DELTA = 2, /* key, lengths kept at both ends, the middle */
     REDO_DELETE = 3,
+    REDO_BUILD = 4, /* a tree's definition (txn_tree_built) */
 };
 
 struct redo_change {
@@ -653,6 +657,7 @@ struct redo_change {
 void redo__put(struct txn *txn, tree_id_t tree, struct slice key, struct slice value);
 void redo__update(struct txn *txn, const struct undo *undo, struct slice value);
 void redo__delete(struct txn *txn, tree_id_t tree, struct slice key);
+void redo__build(struct txn *txn, tree_id_t tree, struct slice definition);
 /* Takes one change off `bytes`; false if it is not whole yet. *bad: not a change. */
 bool redo__next(struct slice *bytes, struct redo_change *change, bool *bad);
 /* Much redo is packed for the log: its size (4 bytes), an LZ4 block. False: too little, or it would
@@ -789,6 +794,13 @@ enum {
     RECORD_VERSION = 1,
     COMMIT_CHANGES_SCHEMA = 1,
 };
+
+/* ---- fill.c ------------------------------------------------------------------------------------
+ */
+
+/* Recovery: the tree is made anew from its definition. Nobody else applies anything meanwhile. */
+enum err fill__rebuild(struct task *task, struct txn_db *db, tree_id_t tree,
+    struct slice definition, struct diag *diag);
 
 /* What a checkpoint says of us. */
 struct checkpoint_meta {

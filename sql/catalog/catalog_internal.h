@@ -211,6 +211,8 @@ void catalog__encode_name_key(
 
 /* record.c. Decoding checks bytes from disk: ERR_CORRUPT. Strings are copied into the arena. */
 void catalog__encode_relation(const struct relation *relation, struct buffer *to);
+/* A table's, of all columns; enums among the types are made known. */
+void catalog__make_layout(struct arena *arena, struct relation *relation);
 enum err catalog__decode_relation(
     struct arena *arena, struct slice record, struct relation *relation, struct diag *diag);
 void catalog__encode_named(

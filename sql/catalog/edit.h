@@ -46,6 +46,10 @@ enum err catalog_name_remove(struct task *task, struct catalog_store *store, str
  * layout, schema_name, primary, row_ids, virtual_table. */
 enum err catalog_relation_put(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct relation *relation, struct diag *diag);
+/* A table's record as bytes for the log, and back: with its layout, without what a picture adds. */
+void catalog_relation_pack(const struct relation *relation, struct buffer *to);
+enum err catalog_relation_unpack(
+    struct arena *arena, struct slice record, struct relation *relation, struct diag *diag);
 /* The record and its comments; not its name. */
 enum err catalog_relation_remove(struct task *task, struct catalog_store *store, struct txn *txn,
     oid_t relation, struct diag *diag);

@@ -265,15 +265,8 @@ read_relation(struct reading *reading, const struct txn_row *row)
         return diag_set(reading->diag, ERR_CORRUPT, "schema %u of relation \"%s\" does not exist",
             relation->schema, relation->name);
     }
-    oid_t *types = arena_array(&catalog->arena, relation->column_count, sizeof *types);
-    for (uint16_t i = 0; i < relation->column_count; i++) {
-        types[i] = relation->columns[i].type;
-        if (types[i] >= TYPE_USER_FIRST) {
-            type_note_enum(types[i] & ~(oid_t)1); /* a dropped column's may be gone */
-        }
-    }
+    catalog__make_layout(&catalog->arena, relation);
     if (relation->kind == RELATION_TABLE) {
-        relation->layout = row_layout_new(&catalog->arena, types, relation->column_count);
         relation->row_ids = catalog__row_ids(reading->store, relation->oid);
         relation->changes = &relation->row_ids->changes;
         hold_statistics(reading, relation);

@@ -564,6 +564,36 @@ catalog__decode_relation(
     return finish(&reader, "relation", diag);
 }
 
+void
+catalog_relation_pack(const struct relation *relation, struct buffer *to)
+{
+    catalog__encode_relation(relation, to);
+}
+
+void
+catalog__make_layout(struct arena *arena, struct relation *relation)
+{
+    oid_t *types = arena_array(arena, (size_t)relation->column_count + 1, sizeof *types);
+    for (uint16_t i = 0; i < relation->column_count; i++) {
+        types[i] = relation->columns[i].type;
+        if (types[i] >= TYPE_USER_FIRST) {
+            type_note_enum(types[i] & ~(oid_t)1); /* a dropped column's may be gone */
+        }
+    }
+    if (relation->kind == RELATION_TABLE) {
+        relation->layout = row_layout_new(arena, types, relation->column_count);
+    }
+}
+
+enum err
+catalog_relation_unpack(
+    struct arena *arena, struct slice record, struct relation *relation, struct diag *diag)
+{
+    TRY(catalog__decode_relation(arena, record, relation, diag));
+    catalog__make_layout(arena, relation);
+    return ERR_OK;
+}
+
 enum err
 catalog__decode_named(struct arena *arena, struct slice record, const char **name, oid_t *owner,
     uint32_t *flags, struct diag *diag)

@@ -44,6 +44,9 @@ struct ddl_hooks {
 };
 extern const struct ddl_hooks ddl_default_hooks;
 
+/* For txn_db_options.rebuild: an index that the log only names. arg: the data directory's path. */
+txn_rebuild_tree ddl_rebuild_index;
+
 struct ddl_context {
     struct catalog_store *store;
     struct txn_db *db;

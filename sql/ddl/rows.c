@@ -4,12 +4,12 @@
  *
  * All of it runs under a lock that keeps writers out, at the newest snapshot (D2), one row after
  * the other in memory that is rewound for each, so a table of any size costs the same. Entries of
- * an index go through a sorter, in maintenance_work_mem.
+ * an index go through a sorter, in maintenance_work_mem (build.h).
  */
 #include "base/assert.h"
 #include "base/mem.h"
+#include "sql/ddl/build.h"
 #include "sql/ddl/ddl_internal.h"
-#include "sql/exec/spill.h"
 
 /* ---- a pass over a table
  * ------------------------------------------------------------------------- */
@@ -125,14 +125,7 @@ want_index(struct pass *pass, const struct index *index)
         want_all(pass); /* whatever the expressions read */
         return;
     }
-    for (uint16_t i = 0; i < pass->relation->column_count; i++) {
-        for (uint32_t c = 0; c < (uint32_t)index->column_count + index->included_count; c++) {
-            if (index->columns[c] == i) {
-                pass->wanted[pass->wanted_count++] = i;
-                break;
-            }
-        }
-    }
+    pass->wanted_count = index_builder_columns(pass->relation, index, pass->wanted);
 }
 
 static enum err
@@ -149,77 +142,65 @@ duplicate_key(struct ddl *ddl, const struct relation *relation, const struct ind
 
 /* ---- building an index
  * ---------------------------------------------------------------------------
- *
- * Entries are sorted (in temporary files, if they are many) and put into the tree in ascending
- * order: each goes to the tree's right end, and pages are filled one after the other.
  */
 
-struct builder {
+struct build {
     struct ddl *ddl;
     const struct relation *relation;
     const struct index *index;
     struct index_deriver *deriver;
-    struct sorter sorter; /* of rows of two: the entry's key and value */
+    bool logged; /* each entry */
 };
 
 /* Names the values of a row that is in the way, from its table. */
 static enum err
-duplicate_entry(struct builder *builder, struct slice key, struct slice value, enum err err)
+duplicate_entry(struct task *task, void *arg, const struct btree_entry *entry, struct diag *diag)
 {
-    struct ddl *ddl = builder->ddl;
-    const struct relation *relation = builder->relation;
+    const struct build *build = arg;
+    struct ddl *ddl = build->ddl;
+    const struct relation *relation = build->relation;
     struct slice row_key;
-    TRY(index_entry_row_key(relation, builder->index, key, value, &row_key, ddl->diag));
+    TRY(index_entry_row_key(relation, build->index, entry->key, entry->value, &row_key, diag));
     struct pass pass = {.relation = relation, .ddl = ddl};
     pass.wanted = arena_array(ddl->arena, relation->column_count, sizeof *pass.wanted);
     pass.values = arena_array(ddl->arena, index_row_size(relation), sizeof *pass.values);
-    want_index(&pass, builder->index);
+    want_index(&pass, build->index);
     struct txn *txn = ddl->context->txn;
     struct txn_row row;
     bool found = false;
-    TRY(txn_get(ddl->task, txn, catalog_newest_snapshot(ddl->context->store, txn), relation->tree,
-        row_key, ddl->arena, &row, &found, ddl->diag));
+    TRY(txn_get(task, txn, catalog_newest_snapshot(ddl->context->store, txn), relation->tree,
+        row_key, ddl->arena, &row, &found, diag));
     if (!found) {
-        return err;
+        return diag_set(
+            diag, ERR_UNIQUE, "could not create unique index \"%s\"", build->index->name);
     }
-    TRY(row_decode(
-        relation->layout, row.value, pass.wanted, pass.wanted_count, pass.values, ddl->diag));
-    TRY(index_derive(ddl->task, builder->deriver, ddl->arena, pass.values, ddl->diag));
-    return duplicate_key(ddl, relation, builder->index, pass.values);
-}
-
-static struct slice
-slice_of_datum(const struct datum *value)
-{
-    return slice_of(value->p, value->size);
-}
-
-/* The sorted entries go into the tree. */
-static enum err
-insert_entries(struct builder *builder, struct arena *scratch)
-{
-    struct ddl *ddl = builder->ddl;
-    TRY(sorter_finish(ddl->task, &builder->sorter));
-    for (;;) {
-        const struct datum *entry = NULL;
-        TRY(sorter_next(ddl->task, &builder->sorter, &entry));
-        if (entry == NULL) {
-            return ERR_OK;
-        }
-        arena_reset(scratch);
-        TRY(task_breathe(ddl->task, ddl->diag));
-        struct slice value = slice_of_datum(&entry[1]);
-        enum err err = txn_insert(ddl->task, ddl->context->txn, builder->index->tree,
-            slice_of_datum(&entry[0]), value, scratch, NULL, ddl->diag);
-        TRY(err == ERR_UNIQUE ? duplicate_entry(builder, slice_of_datum(&entry[0]), value, err)
-                              : err);
-    }
+    TRY(row_decode(relation->layout, row.value, pass.wanted, pass.wanted_count, pass.values, diag));
+    TRY(index_derive(task, build->deriver, ddl->arena, pass.values, diag));
+    return duplicate_key(ddl, relation, build->index, pass.values);
 }
 
 static enum err
-add_entries(struct builder *builder, struct pass *pass, struct buffer *key)
+append_entries(struct task *task, void *arg, const struct btree_entry *entries, size_t count,
+    struct diag *diag)
 {
-    struct ddl *ddl = builder->ddl;
+    const struct build *build = arg;
+    return txn_tree_append(
+        task, build->ddl->context->txn, build->index->tree, entries, count, build->logged, diag);
+}
+
+static enum err
+append_large(struct task *task, void *arg, const struct btree_entry *entry, struct diag *diag)
+{
+    const struct build *build = arg;
+    ASSERT(build->logged);
+    return txn_insert(task, build->ddl->context->txn, build->index->tree, entry->key, entry->value,
+        build->ddl->arena, NULL, diag);
+}
+
+static enum err
+add_entries(struct build *build, struct pass *pass, struct index_builder *builder)
+{
+    struct ddl *ddl = build->ddl;
     for (;;) {
         struct txn_row row;
         bool found;
@@ -227,17 +208,8 @@ add_entries(struct builder *builder, struct pass *pass, struct buffer *key)
         if (!found) {
             return ERR_OK;
         }
-        TRY(index_derive(ddl->task, builder->deriver, &pass->row, pass->values, ddl->diag));
-        if (!index_holds(builder->relation, builder->index, pass->values)) {
-            continue;
-        }
-        struct slice entry_key, value;
-        key->size = 0;
-        index_entry(
-            builder->relation, builder->index, pass->values, row.key, key, &entry_key, &value);
-        struct datum entry[] = {
-            datum_bytes(entry_key.data, entry_key.size), datum_bytes(value.data, value.size)};
-        TRY(sorter_add(ddl->task, &builder->sorter, entry, NULL));
+        TRY(index_derive(ddl->task, build->deriver, &pass->row, pass->values, ddl->diag));
+        TRY(index_builder_add(ddl->task, builder, pass->values, row.key));
     }
 }
 
@@ -246,34 +218,38 @@ ddl__build_index(struct ddl *ddl, const struct relation *relation, const struct 
 {
     ASSERT(!index->primary);
     TRY(check_own_snapshot(ddl, relation));
-    static const bool by_reference[] = {true, true};
-    static const struct key_code order = {.slot = 0, .type = TYPE_BYTEA};
+    struct buffer definition = {0};
+    struct build build = {.ddl = ddl,
+        .relation = relation,
+        .index = index,
+        .logged = !index_definition(relation, index, &definition)};
+    const struct index_sink sink = {.arg = &build,
+        .append = append_entries,
+        .append_large = append_large,
+        .duplicate = duplicate_entry};
     struct pass pass;
-    struct buffer key = {0};
-    struct builder builder = {.ddl = ddl, .relation = relation, .index = index};
-    struct spill_context spill = {.space = ddl->context->spill_space,
-        .work_mem = ddl->context->maintenance_work_mem,
-        .diag = ddl->diag};
-    struct arena scratch;
-    arena_create(&scratch, "index entry");
-    sorter_create(&builder.sorter, &spill,
-        (struct row_form){.by_reference = by_reference, .count = 2}, &order, 1);
+    struct index_builder builder;
+    index_builder_create(&builder, relation, index, ddl->context->spill_space,
+        ddl->context->maintenance_work_mem, ddl->diag);
     enum err err = pass_open(&pass, ddl, relation);
     want_index(&pass, index);
     if (err == ERR_OK && index_has_derived(index)) {
         err = index_deriver_open(
             ddl->task, ddl->context->env, ddl->catalog, relation, &pass.deriver, ddl->diag);
-        builder.deriver = pass.deriver;
+        build.deriver = pass.deriver;
     }
     if (err == ERR_OK) {
-        err = add_entries(&builder, &pass, &key);
+        err = add_entries(&build, &pass, &builder);
     }
     if (err == ERR_OK) {
-        err = insert_entries(&builder, &scratch);
+        err = index_builder_finish(ddl->task, &builder, &sink);
     }
-    sorter_destroy(ddl->task, &builder.sorter);
-    arena_destroy(&scratch);
-    buffer_destroy(&key);
+    if (err == ERR_OK && !build.logged) {
+        err = txn_tree_built(ddl->task, ddl->context->txn, index->tree,
+            slice_of(definition.data, definition.size), ddl->diag);
+    }
+    index_builder_destroy(ddl->task, &builder);
+    buffer_destroy(&definition);
     pass_close(&pass);
     return err;
 }

@@ -7,6 +7,7 @@
 #include "sql/catalog/access.h"
 #include "sql/catalog/buckets.h"
 #include "sql/catalog/sequence.h"
+#include "sql/ddl/ddl.h"
 #include "sql/exec/derive.h"
 #include "sql/session/session_internal.h"
 #include "sql/session/setting_table.h"
@@ -112,6 +113,8 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
         .checkpoint_automatic = true,
         .recovery_progress = options->recovery_progress,
         .archive_directory = sql_config_text(engine->config, "archive_directory"),
+        .rebuild = ddl_rebuild_index,
+        .rebuild_arg = (void *)(uintptr_t)options->directory,
     };
     enum err err = txn_db_open(task, &db, &engine->db, diag);
     if (err == ERR_OK) {

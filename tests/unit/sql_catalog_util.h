@@ -71,7 +71,7 @@ fixture_create(struct fixture *f, struct task *task, const char *directory)
 {
     *f = (struct fixture){.task = task};
     struct diag diag;
-    f->db = test_open(task, directory);
+    f->db = test_open_with(task, directory, 256 << 20, ddl_rebuild_index);
     OK(catalog_open(task, f->db, "tester", &f->store, &diag));
     f->txn = txn_new(f->db, 1);
     arena_create(&f->arena, "test");

@@ -32,15 +32,26 @@
         }                                                            \
     } while (0)
 
+/* `rebuild` may be NULL: txn_db_options. */
 static inline struct txn_db *
-test_open_cache(struct task *task, const char *directory, uint64_t cache_size)
+test_open_with(
+    struct task *task, const char *directory, uint64_t cache_size, txn_rebuild_tree *rebuild)
 {
     struct diag diag;
     struct txn_db *db = NULL;
-    struct txn_db_options options = {
-        .directory = directory, .cache_size = cache_size, .wal_segment_size = 1 << 20};
+    struct txn_db_options options = {.directory = directory,
+        .cache_size = cache_size,
+        .wal_segment_size = 1 << 20,
+        .rebuild = rebuild,
+        .rebuild_arg = (void *)(uintptr_t)directory};
     OK(txn_db_open(task, &options, &db, &diag));
     return db;
+}
+
+static inline struct txn_db *
+test_open_cache(struct task *task, const char *directory, uint64_t cache_size)
+{
+    return test_open_with(task, directory, cache_size, NULL);
 }
 
 static inline struct txn_db *
