@@ -313,7 +313,7 @@ sweep(struct task *task, struct btree *store)
 /* ---- writing -----------------------------------------------------------------------------------
  */
 
-/* Sets the victims' places: all, or on an error 0. */
+/* Sets the victims' places; `run` 0 is left to those that found none. */
 static enum err
 write_victims(struct task *task, struct btree *store, struct diag *diag)
 {
@@ -335,9 +335,19 @@ write_victims(struct task *task, struct btree *store, struct diag *diag)
         at += got;
     }
     enum err err = world_file_write_parts(task, store->run_file, eviction->parts, parts, diag);
-    for (uint32_t i = 0; i < eviction->count && err != ERR_OK; i++) {
-        space__free_unit(&store->run_space, eviction->victims[i].run - 1);
-        eviction->victims[i].run = 0;
+    struct victim *victim = eviction->victims;
+    for (unsigned i = 0; i < parts && err != ERR_OK; i++) {
+        /* Some may have room where all have not: a full disk stops the file's growth only. */
+        const struct world_part *part = &eviction->parts[i];
+        struct diag failure;
+        bool written = world_file_write(task, store->run_file, part->offset, part->bytes,
+                           part->size, &failure) == ERR_OK;
+        for (size_t j = 0; j < part->size / sizeof(struct page); j++, victim++) {
+            if (!written) {
+                space__free_unit(&store->run_space, victim->run - 1);
+                victim->run = 0;
+            }
+        }
     }
     return err;
 }
