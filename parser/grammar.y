@@ -2319,6 +2319,11 @@ utility_stmt(A) ::= REVOKE(K) privilege_list(P) FROM grantees(G) opt_cascade(C).
     grant->role = true; grant->revoke = true; grant->privileges = P; grant->grantees = G; grant->cascade = C; grant->object = AST_OBJECT_ROLE;
     A = NODE(grant);
 }
+utility_stmt(A) ::= REVOKE(K) ADMIN OPTION FOR privilege_list(P) FROM grantees(G) opt_cascade(C). {
+    struct ast_grant *grant = NEW(AST_GRANT, grant, HERE(K));
+    grant->role = true; grant->revoke = true; grant->grant_option = true; grant->privileges = P; grant->grantees = G; grant->cascade = C; grant->object = AST_OBJECT_ROLE;
+    A = NODE(grant);
+}
 %type privileges {struct ast_list *}
 privileges(A) ::= ALL. { A = NULL; }
 privileges(A) ::= ALL PRIVILEGES. { A = NULL; }

@@ -376,6 +376,39 @@ bind_cte_reference(struct binder *binder, struct scope *scope, struct scope *fou
 /* ---- tables and functions ----------------------------------------------------------------------
  */
 
+static enum err bind_range_function(struct binder *binder, struct scope *scope,
+    const struct ast_range_function *range, struct from_item **item, struct join_tree **tree);
+
+/* A sequence has one row, which a function knows. */
+static enum err
+bind_sequence(struct binder *binder, struct scope *scope, const struct ast_table *table,
+    const struct relation *relation, struct from_item **item, struct join_tree **tree)
+{
+    struct ast_const *oid = arena_alloc(binder->arena, sizeof *oid);
+    oid->node = (struct ast_node){.kind = AST_CONST, .location = table->node.location};
+    oid->kind = AST_CONST_INTEGER;
+    oid->integer = relation->oid;
+    oid->text = arena_printf(binder->arena, "%u", relation->oid);
+    oid->size = (uint32_t)strlen(oid->text);
+    struct ast_call *call = arena_alloc(binder->arena, sizeof *call);
+    call->node = (struct ast_node){.kind = AST_CALL, .location = table->node.location};
+    call->name = "tusk_sequence_row";
+    struct ast_node *nodes[] = {&oid->node, &call->node};
+    struct ast_list *lists[2];
+    for (int i = 0; i < 2; i++) {
+        lists[i] = arena_alloc(binder->arena, sizeof *lists[i]);
+        lists[i]->items = arena_copy(binder->arena, &nodes[i], sizeof nodes[i]);
+        lists[i]->count = lists[i]->capacity = 1;
+    }
+    call->args = lists[0];
+    struct ast_range_function *range = arena_alloc(binder->arena, sizeof *range);
+    range->node = (struct ast_node){.kind = AST_RANGE_FUNCTION, .location = table->node.location};
+    range->calls = lists[1];
+    range->alias = table->alias == NULL ? relation->name : table->alias;
+    range->columns = table->columns;
+    return bind_range_function(binder, scope, range, item, tree);
+}
+
 static enum err
 bind_range_table(struct binder *binder, struct scope *scope, const struct ast_table *table,
     bool nullable, struct from_item **item, struct join_tree **tree)
@@ -416,8 +449,11 @@ bind_range_table(struct binder *binder, struct scope *scope, const struct ast_ta
             "cannot open relation \"%s\"", relation->name);
         diag_detail(binder->diag, "This operation is not supported for indexes.");
         return ERR_WRONG_OBJECT_TYPE;
+    case RELATION_SEQUENCE:
+        bind_need(binder, relation, PRIVILEGE_SELECT);
+        return bind_sequence(binder, scope, table, relation, item, tree);
     default:
-        return bind_unsupported(binder, table->node.location, "reading a sequence as a table is");
+        ASSERT(false);
     }
     struct rel *rel;
     TRY(bind_table_rel(binder, scope->query, relation, table->alias, &rel));

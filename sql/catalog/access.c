@@ -233,6 +233,43 @@ acl_item(struct arena *arena, const struct catalog *catalog, oid_t grantee, uint
 }
 
 struct datum
+catalog_acl_default(struct arena *arena, const struct catalog *catalog, char kind, oid_t owner)
+{
+    static const struct {
+        char kind;
+        uint32_t own, others;
+    } defaults[] = {
+        {'c', 0, 0},
+        {'r', PRIVILEGES_TABLE, 0},
+        {'s', PRIVILEGES_SEQUENCE, 0},
+        {'d', PRIVILEGES_DATABASE, PRIVILEGE_TEMPORARY | PRIVILEGE_CONNECT},
+        {'f', PRIVILEGE_EXECUTE, PRIVILEGE_EXECUTE},
+        {'l', PRIVILEGE_USAGE, PRIVILEGE_USAGE},
+        {'L', PRIVILEGE_SELECT | PRIVILEGE_UPDATE, 0},
+        {'n', PRIVILEGES_SCHEMA, 0},
+        {'t', PRIVILEGE_CREATE, 0},
+        {'F', PRIVILEGE_USAGE, 0},
+        {'S', PRIVILEGE_USAGE, 0},
+        {'T', PRIVILEGE_USAGE, PRIVILEGE_USAGE},
+    };
+    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
+        if (defaults[i].kind == kind) {
+            struct datum items[2];
+            uint32_t count = 0;
+            if (defaults[i].others != 0) {
+                items[count++] =
+                    acl_item(arena, catalog, ROLE_PUBLIC, defaults[i].others, 0, owner);
+            }
+            if (defaults[i].own != 0) {
+                items[count++] = acl_item(arena, catalog, owner, defaults[i].own, 0, owner);
+            }
+            return array_make(arena, TYPE_TEXT, false, items, count);
+        }
+    }
+    return datum_null();
+}
+
+struct datum
 catalog_acl(
     struct arena *arena, const struct catalog *catalog, oid_t class_oid, oid_t object, oid_t owner)
 {

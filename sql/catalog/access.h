@@ -80,6 +80,10 @@ const char *privilege_name(uint32_t privilege);
 struct datum catalog_acl(
     struct arena *arena, const struct catalog *catalog, oid_t class_oid, oid_t object, oid_t owner);
 
+/* What acldefault shows: of PostgreSQL's kinds of objects; null for an unknown one. */
+struct datum catalog_acl_default(
+    struct arena *arena, const struct catalog *catalog, char kind, oid_t owner);
+
 /* ---- passwords ----------------------------------------------------------------------------------
  */
 

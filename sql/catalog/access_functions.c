@@ -211,6 +211,14 @@ FN(column_by_name)
         eval, CATALOG_CLASS_RELATION, WHOSE_OWN, true, datum_null(), args[0], args[2], result);
 }
 
+FN(acl_default)
+{
+    (void)count;
+    *result =
+        catalog_acl_default(eval->arena, eval->env->catalog, (char)args[0].i, (oid_t)args[1].i);
+    return ERR_OK;
+}
+
 #define STABLE (FUNCTION_STRICT | FUNCTION_STABLE)
 #define F2(name, a, b, call)                                       \
     {                                                              \
@@ -239,6 +247,8 @@ static const struct function functions[] = {
     F3("pg_has_role", TYPE_OID, TYPE_NAME, TYPE_TEXT, role_oid_name),
     F3("pg_has_role", TYPE_NAME, TYPE_OID, TYPE_TEXT, role_name_oid),
     F3("pg_has_role", TYPE_NAME, TYPE_NAME, TYPE_TEXT, role_name_name),
+    {"acldefault", 3943, TYPE_TEXT_ARRAY, 2, 2, STABLE, {TYPE_CHAR, TYPE_OID}, acl_default, NULL,
+        NULL},
     F3("has_column_privilege", TYPE_OID, TYPE_TEXT, TYPE_TEXT, column_by_oid),
     F3("has_column_privilege", TYPE_OID, TYPE_INT2, TYPE_TEXT, column_by_oid),
     F3("has_column_privilege", TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, column_by_name),

@@ -976,7 +976,6 @@ static const struct function functions[] = {
     F1("row_security_active", TYPE_BOOL, TYPE_OID, always_false),
     F1("pg_relation_is_publishable", TYPE_BOOL, TYPE_REGCLASS, is_publishable),
     F1("pg_is_other_temp_schema", TYPE_BOOL, TYPE_OID, always_false),
-    F2("acldefault", TYPE_TEXT_ARRAY, TYPE_CHAR, TYPE_OID, always_null),
     F0("pg_my_temp_schema", TYPE_OID, zero),
     F0("pg_is_in_recovery", TYPE_BOOL, always_false),
     F0("pg_jit_available", TYPE_BOOL, always_false),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "parser/parser.h"
+#include "sql/catalog/access.h"
 #include "sql/catalog/catalog_internal.h"
 #include "sql/catalog/sequence.h"
 #include "sql/catalog/virtual_internal.h"
@@ -37,12 +38,28 @@ find_sequence(struct eval *eval, oid_t oid, const struct relation **relation)
                      (*relation)->name);
 }
 
+/* The same, and the current role has one of these privileges on it. Nobody needs any for his
+ * identity columns: having them on the table is enough. */
+static enum err
+find_allowed(struct eval *eval, oid_t oid, uint32_t privileges, const struct relation **relation)
+{
+    TRY(find_sequence(eval, oid, relation));
+    const struct catalog *catalog = eval->env->catalog;
+    if ((*relation)->sequence->identity || eval->env->user == NULL ||
+        catalog_relation_privileges(
+            catalog, catalog_current_role(catalog, eval->env), *relation, privileges) != 0) {
+        return ERR_OK;
+    }
+    return diag_set(eval->diag, ERR_INSUFFICIENT_PRIVILEGE, "permission denied for sequence %s",
+        (*relation)->name);
+}
+
 FN(nextval)
 {
     (void)count;
     const struct relation *relation;
     int64_t value = 0;
-    TRY(find_sequence(eval, (oid_t)args[0].i, &relation));
+    TRY(find_allowed(eval, (oid_t)args[0].i, PRIVILEGE_USAGE | PRIVILEGE_UPDATE, &relation));
     TRY(sequence_next(eval, relation, &value));
     *result = datum_int(value);
     return ERR_OK;
@@ -53,7 +70,7 @@ FN(currval)
     (void)count;
     const struct relation *relation;
     int64_t value = 0;
-    TRY(find_sequence(eval, (oid_t)args[0].i, &relation));
+    TRY(find_allowed(eval, (oid_t)args[0].i, PRIVILEGE_USAGE | PRIVILEGE_SELECT, &relation));
     TRY(sequence_current(eval, relation, &value));
     *result = datum_int(value);
     return ERR_OK;
@@ -72,7 +89,7 @@ FN(lastval)
 FN(setval)
 {
     const struct relation *relation;
-    TRY(find_sequence(eval, (oid_t)args[0].i, &relation));
+    TRY(find_allowed(eval, (oid_t)args[0].i, PRIVILEGE_UPDATE, &relation));
     TRY(sequence_set(eval, relation, args[1].i, count < 3 || args[2].i != 0));
     *result = args[1];
     return ERR_OK;
@@ -93,6 +110,52 @@ FN(last_value)
     }
     return ERR_OK;
 }
+
+/* tusk_sequence_row(oid): the one row of a sequence read as a table. */
+struct sequence_row {
+    oid_t oid;
+    bool done;
+};
+
+static enum err
+row_start(struct eval *eval, void *memory, const struct datum *args, int count)
+{
+    (void)eval;
+    (void)count;
+    struct sequence_row *state = memory;
+    *state = (struct sequence_row){.oid = (oid_t)args[0].i};
+    return ERR_OK;
+}
+
+static enum err
+row_next(struct eval *eval, void *memory, struct datum *values, bool *done)
+{
+    struct sequence_row *state = memory;
+    const struct relation *relation;
+    int64_t value = 0;
+    bool called = false;
+    *done = state->done || eval->env->sequences == NULL;
+    if (*done) {
+        return ERR_OK;
+    }
+    state->done = true;
+    TRY(find_sequence(eval, state->oid, &relation));
+    TRY(sequence_look(eval->task, sequence_session_store(eval->env->sequences), relation, &value,
+        &called, eval->diag));
+    values[0] = datum_int(value);
+    values[1] = datum_int(0); /* blocks are made durable before they are used: nothing is ahead */
+    values[2] = datum_bool(called);
+    return ERR_OK;
+}
+
+static const struct set_function sequence_row = {
+    .state_size = sizeof(struct sequence_row),
+    .start = row_start,
+    .next = row_next,
+    .column_count = 3,
+    .column_names = (const char *const[]){"last_value", "log_cnt", "is_called"},
+    .column_types = (const oid_t[]){TYPE_INT8, TYPE_INT8, TYPE_BOOL},
+};
 
 /* The name as an identifier in the path's terms. */
 static const char *
@@ -142,6 +205,8 @@ static const struct function functions[] = {
         NULL},
     {"pg_sequence_last_value", 4032, TYPE_INT8, 1, 1, VOLATILE, {TYPE_REGCLASS}, last_value, NULL,
         NULL},
+    {"tusk_sequence_row", 0, TYPE_RECORD, 1, 1, VOLATILE | FUNCTION_SET, {TYPE_OID}, NULL, NULL,
+        &sequence_row},
     {"pg_get_serial_sequence", 1665, TYPE_TEXT, 2, 2, FUNCTION_STRICT | FUNCTION_STABLE,
         {TYPE_TEXT, TYPE_TEXT}, serial_sequence, NULL, NULL},
 };

@@ -228,30 +228,36 @@ put_grant(struct ddl *ddl, const struct grant *grant, bool remove)
     return ddl__changed(ddl);
 }
 
+/* May the current role say who is a member of this one? */
+static enum err
+check_admin(struct ddl *ddl, const struct role *of)
+{
+    const struct role *own = catalog_role_by_oid(ddl->catalog, ddl->context->owner);
+    if (is_superuser(ddl)) {
+        return ERR_OK;
+    }
+    if (of->superuser) {
+        return denied(ddl, "must be superuser to alter superusers");
+    }
+    size_t count = 0;
+    const struct grant *grants = catalog_grants(ddl->catalog, CATALOG_CLASS_ROLE, of->oid, &count);
+    bool may = own != NULL && own->createrole;
+    for (size_t i = 0; i < count && own != NULL; i++) {
+        may = may || (grants[i].options != 0 &&
+                         catalog_role_is(ddl->catalog, own->oid, grants[i].grantee, false));
+    }
+    return may ? ERR_OK
+               : diag_set(ddl->diag, ERR_INSUFFICIENT_PRIVILEGE,
+                     "must have admin option on role \"%s\"", of->name);
+}
+
 /* Makes `member` a member of `group`. */
 static enum err
 add_member(struct ddl *ddl, oid_t group, oid_t member, bool admin)
 {
     const struct role *of = catalog_role_by_oid(ddl->catalog, group);
     const struct role *who = catalog_role_by_oid(ddl->catalog, member);
-    const struct role *own = catalog_role_by_oid(ddl->catalog, ddl->context->owner);
-    if (!is_superuser(ddl)) {
-        if (of->superuser) {
-            return denied(ddl, "must be superuser to alter superusers");
-        }
-        size_t count = 0;
-        const struct grant *grants =
-            catalog_grants(ddl->catalog, CATALOG_CLASS_ROLE, group, &count);
-        bool may = own != NULL && own->createrole;
-        for (size_t i = 0; i < count; i++) {
-            may = may || (grants[i].options != 0 &&
-                             catalog_role_is(ddl->catalog, own->oid, grants[i].grantee, false));
-        }
-        if (!may) {
-            return diag_set(ddl->diag, ERR_INSUFFICIENT_PRIVILEGE,
-                "must have admin option on role \"%s\"", of->name);
-        }
-    }
+    TRY(check_admin(ddl, of));
     if (group == member ||
         (!of->superuser && catalog_role_is(ddl->catalog, group, member, false))) {
         return diag_set(ddl->diag, ERR_INVALID_GRANT, "role \"%s\" is a member of role \"%s\"",
@@ -788,7 +794,7 @@ grant_roles(struct ddl *ddl, const struct ast_grant *statement)
                 TRY(add_member(ddl, group->oid, member->oid, statement->grant_option));
                 continue;
             }
-            TRY(check_may_alter(ddl, group, false));
+            TRY(check_admin(ddl, group));
             size_t count = 0;
             bool found = false;
             const struct grant *grants =
@@ -796,7 +802,9 @@ grant_roles(struct ddl *ddl, const struct ast_grant *statement)
             for (size_t i = 0; i < count && !found; i++) {
                 if (grants[i].grantee == member->oid) {
                     found = true;
-                    TRY(put_grant(ddl, &grants[i], true));
+                    struct grant left = grants[i];
+                    left.options = 0;
+                    TRY(put_grant(ddl, &left, !statement->grant_option));
                 }
             }
             if (!found) {

@@ -5,6 +5,7 @@
 #include "sql/catalog/foreign_key.h"
 
 #include "base/assert.h"
+#include "sql/catalog/access.h"
 #include "sql/ddl/ddl_internal.h"
 
 /* ---- columns ----------------------------------------------------------------------------------
@@ -174,7 +175,7 @@ referenced_table(struct ddl *ddl, const struct ddl__edit *edit, const struct ast
             "constraints on %s tables may reference only %s tables",
             temporary ? "temporary" : "permanent", temporary ? "temporary" : "permanent");
     }
-    return ERR_OK;
+    return ddl__check_relation(ddl, *other, PRIVILEGE_REFERENCES);
 }
 
 static enum err
