@@ -1001,6 +1001,7 @@ enum ast_alter_kind {
     AST_ALTER_SET_DEFAULT,    /* name, expr with its text range */
     AST_ALTER_DROP_DEFAULT,   /* name */
     AST_ALTER_SET_NOT_NULL,   /* name */
+    AST_ALTER_ADD_IDENTITY,   /* name, constraint */
     AST_ALTER_DROP_NOT_NULL,  /* name */
     AST_ALTER_ADD_CONSTRAINT, /* constraint */
     AST_ALTER_DROP_CONSTRAINT,

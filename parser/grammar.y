@@ -1575,6 +1575,10 @@ sequence_option(A) ::= OWNED(K) BY any_name(N). {
     parser__append(p, list, parser__name(p, (struct parser_token){N->name, 0, N->location}));
     ((struct ast_option *)A)->list = list;
 }
+sequence_option(A) ::= SEQUENCE(K) IDENT(W) any_name(N). {
+    parser__expect_word(p, W, "name");
+    A = parser__option(p, "sequence_name", NODE(parser__table(p, N)), HERE(K));
+}
 sequence_option(A) ::= START(K) numeric_only(N). { A = parser__option(p, "start", N, HERE(K)); }
 sequence_option(A) ::= START(K) WITH numeric_only(N). { A = parser__option(p, "start", N, HERE(K)); }
 sequence_option(A) ::= RESTART(K). { A = parser__option(p, "restart", NULL, HERE(K)); }
@@ -1776,7 +1780,12 @@ alter_action(A) ::= ALTER(K) opt_column col_id SET STATISTICS signed_iconst. { A
 alter_action(A) ::= ALTER(K) opt_column col_id SET STORAGE col_id. { A = parser__action(p, AST_ALTER_OTHER, "ALTER COLUMN SET STORAGE", HERE(K)); }
 alter_action(A) ::= ALTER(K) opt_column col_id SET COMPRESSION col_id. { A = parser__action(p, AST_ALTER_OTHER, "ALTER COLUMN SET COMPRESSION", HERE(K)); }
 alter_action(A) ::= ALTER(K) opt_column col_id SET rel_options. { A = parser__action(p, AST_ALTER_OTHER, "ALTER COLUMN SET", HERE(K)); }
-alter_action(A) ::= ALTER(K) opt_column col_id ADD GENERATED generated_when AS IDENTITY opt_sequence_options. { A = parser__action(p, AST_ALTER_OTHER, "ALTER COLUMN ADD GENERATED", HERE(K)); }
+alter_action(A) ::= ALTER(K) opt_column col_id(N) ADD GENERATED generated_when(W) AS IDENTITY opt_sequence_options(L). {
+    struct ast_alter_action *action = (struct ast_alter_action *)parser__action(p, AST_ALTER_ADD_IDENTITY, N.text, HERE(K));
+    action->constraint = NEW(AST_CONSTRAINT, constraint, HERE(K));
+    action->constraint->kind = AST_CONSTRAINT_IDENTITY; action->constraint->always = W; action->constraint->options = L;
+    A = NODE(action);
+}
 alter_action(A) ::= ALTER(K) opt_column col_id DROP IDENTITY if_exists. { A = parser__action(p, AST_ALTER_OTHER, "ALTER COLUMN DROP IDENTITY", HERE(K)); }
 alter_action(A) ::= ALTER(K) opt_column col_id DROP EXPRESSION if_exists. { A = parser__action(p, AST_ALTER_OTHER, "ALTER COLUMN DROP EXPRESSION", HERE(K)); }
 alter_action(A) ::= SET(K) rel_options(L). { A = parser__action(p, AST_ALTER_SET_OPTIONS, NULL, HERE(K)); ((struct ast_alter_action *)A)->options = L; }

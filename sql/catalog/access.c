@@ -290,3 +290,20 @@ catalog_acl(
     }
     return array_make(arena, TYPE_TEXT, false, items, used);
 }
+
+struct datum
+catalog_schema_acl(
+    struct arena *arena, const struct catalog *catalog, const struct catalog_entry *schema)
+{
+    struct datum acl =
+        catalog_acl(arena, catalog, CATALOG_CLASS_SCHEMA, schema->oid, schema->owner);
+    if (!acl.null || schema->oid != NAMESPACE_PUBLIC) {
+        return acl;
+    }
+    const struct datum items[] = {
+        acl_item(arena, catalog, schema->owner, PRIVILEGES_SCHEMA, 0, schema->owner),
+        acl_item(arena, catalog, ROLE_PUBLIC,
+            catalog_default_public(CATALOG_CLASS_SCHEMA, schema->oid), 0, schema->owner),
+    };
+    return array_make(arena, TYPE_TEXT, false, items, 2);
+}

@@ -80,6 +80,10 @@ const char *privilege_name(uint32_t privilege);
 struct datum catalog_acl(
     struct arena *arena, const struct catalog *catalog, oid_t class_oid, oid_t object, oid_t owner);
 
+/* The same of a schema: everybody may use public as long as nothing else is written down, and that
+ * is shown. */
+struct datum catalog_schema_acl(
+    struct arena *arena, const struct catalog *catalog, const struct catalog_entry *schema);
 /* What acldefault shows: of PostgreSQL's kinds of objects; null for an unknown one. */
 struct datum catalog_acl_default(
     struct arena *arena, const struct catalog *catalog, char kind, oid_t owner);

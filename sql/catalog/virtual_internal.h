@@ -42,6 +42,8 @@ virtual__text(const char *text)
 
 /* What pg_class.relkind shows. */
 char virtual__shown_kind(const struct relation *relation);
+/* pg_attrdef.oid: unique among defaults, and stable. */
+oid_t virtual__default_oid(oid_t relation, uint16_t column);
 const char *virtual__role_name(const struct virtual_row *row, oid_t oid); /* "": none */
 
 typedef enum err virtual__fill(struct virtual_row *row);
@@ -56,6 +58,8 @@ enum err virtual__pg_enum(struct virtual_row *row);
 enum err virtual__pg_index(struct virtual_row *row);
 enum err virtual__pg_constraint(struct virtual_row *row);
 enum err virtual__pg_attrdef(struct virtual_row *row);
+enum err virtual__pg_depend(struct virtual_row *row);
+enum err virtual__pg_rewrite(struct virtual_row *row);
 enum err virtual__pg_proc(struct virtual_row *row);
 enum err virtual__pg_operator(struct virtual_row *row);
 enum err virtual__pg_cast(struct virtual_row *row);

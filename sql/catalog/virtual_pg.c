@@ -76,9 +76,8 @@ column_numbers(struct arena *arena, const uint16_t *columns, uint16_t count, boo
     return array_make(arena, TYPE_INT2, !array, numbers, count);
 }
 
-/* Unique among defaults, and stable. */
-static oid_t
-default_oid(oid_t relation, uint16_t column)
+oid_t
+virtual__default_oid(oid_t relation, uint16_t column)
 {
     return (relation << 11) + column + 1U;
 }
@@ -251,7 +250,7 @@ virtual__pg_attrdef(struct virtual_row *row)
                 continue;
             }
             virtual__clear(row);
-            SET(pg_attrdef_oid, datum_int(default_oid(relation->oid, c)));
+            SET(pg_attrdef_oid, datum_int(virtual__default_oid(relation->oid, c)));
             SET(pg_attrdef_adrelid, datum_int(relation->oid));
             SET(pg_attrdef_adnum, datum_int(c + 1));
             SET(pg_attrdef_adbin, virtual__text(catalog_default_text(row->eval->arena, row->catalog,
@@ -274,8 +273,7 @@ virtual__pg_namespace(struct virtual_row *row)
         SET(pg_namespace_oid, datum_int(entry.oid));
         SET(pg_namespace_nspname, virtual__text(entry.name));
         SET(pg_namespace_nspowner, datum_int(entry.owner));
-        SET(pg_namespace_nspacl, catalog_acl(row->eval->arena, row->catalog, CATALOG_CLASS_SCHEMA,
-                                     entry.oid, entry.owner));
+        SET(pg_namespace_nspacl, catalog_schema_acl(row->eval->arena, row->catalog, &entry));
         TRY(virtual__emit(row));
     }
     return ERR_OK;

@@ -677,6 +677,25 @@ set_not_null(struct ddl *ddl, const struct relation *table, int column, bool not
 }
 
 static enum err
+add_identity(struct ddl *ddl, const struct relation *table, int number,
+    const struct ast_constraint *constraint)
+{
+    const struct column *column = &table->columns[number];
+    const char *words = !column->not_null ? "must be declared NOT NULL before identity can be "
+                                            "added"
+                        : column->identity != 0        ? "is already an identity column"
+                        : column->default_text != NULL ? "already has a default value"
+                                                       : NULL;
+    if (words != NULL) {
+        return diag_set(ddl->diag, ERR_OBJECT_STATE, "column \"%s\" of relation \"%s\" %s",
+            column->name, table->name, words);
+    }
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    TRY(ddl__set_identity(ddl, edit, (uint16_t)number, constraint, false));
+    return ddl__edit_store(ddl, edit);
+}
+
+static enum err
 alter_column(struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
 {
     int column = relation_column(table, action->name);
@@ -692,6 +711,8 @@ alter_column(struct ddl *ddl, const struct relation *table, const struct ast_alt
         return set_default(ddl, table, column, action);
     case AST_ALTER_SET_NOT_NULL:
         return set_not_null(ddl, table, column, true);
+    case AST_ALTER_ADD_IDENTITY:
+        return add_identity(ddl, table, column, action->constraint);
     default:
         return set_not_null(ddl, table, column, false);
     }
@@ -727,6 +748,60 @@ set_owner(struct ddl *ddl, const struct relation *table, const char *name)
     TRY(ddl__new_owner(ddl, name, &edit->relation.owner));
     TRY(ddl__grants_follow_owner(ddl, CATALOG_CLASS_RELATION, table->oid, edit->relation.owner));
     return ddl__edit_store(ddl, edit);
+}
+
+/* ALTER VIEW, ALTER SEQUENCE .. OWNER TO; ALTER TABLE may say it of both. *done false: it says
+ * something else. */
+static enum err
+set_owner_of_other(struct ddl *ddl, const struct ast_alter_table *statement,
+    const struct relation *relation, bool *done)
+{
+    struct ddl_context *context = ddl->context;
+    const struct ast_alter_action *action = ast_as_alter_action(ast_list_at(statement->actions, 0));
+    bool view = relation->kind == RELATION_VIEW;
+    *done = ast_list_count(statement->actions) == 1 && action->kind == AST_ALTER_OWNER &&
+            (view || relation->kind == RELATION_SEQUENCE) &&
+            (statement->object == AST_OBJECT_TABLE ||
+                statement->object == (view ? AST_OBJECT_VIEW : AST_OBJECT_SEQUENCE));
+    if (!*done) {
+        return ERR_OK;
+    }
+    if (!view && relation->sequence->owner_table != 0) {
+        const struct relation *table =
+            catalog_relation_by_oid(ddl->catalog, relation->sequence->owner_table);
+        oid_t owner;
+        TRY(ddl__new_owner(ddl, action->name, &owner));
+        if (table != NULL && table->owner != owner) {
+            (void)diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
+                "cannot change owner of sequence \"%s\"", relation->name);
+            diag_detail(ddl->diag, "Sequence \"%s\" is linked to table \"%s\".", relation->name,
+                table->name);
+            return ERR_FEATURE_NOT_SUPPORTED;
+        }
+    }
+    struct relation changed = *relation;
+    TRY(ddl__new_owner(ddl, action->name, &changed.owner));
+    TRY(ddl__grants_follow_owner(ddl, CATALOG_CLASS_RELATION, changed.oid, changed.owner));
+    TRY(catalog_relation_put(ddl->task, context->store, context->txn, &changed, ddl->diag));
+    return ddl__changed(ddl);
+}
+
+static enum err
+set_schema_owner(struct ddl *ddl, const struct ast_alter_table *statement)
+{
+    struct ddl_context *context = ddl->context;
+    const char *name = statement->table->name;
+    oid_t schema = catalog_schema(ddl->catalog, name);
+    if (schema == 0) {
+        return diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME, "schema \"%s\" does not exist", name);
+    }
+    oid_t owner;
+    TRY(ddl__check_schema_owner(ddl, schema, name));
+    TRY(ddl__new_owner(ddl, ast_as_alter_action(ast_list_at(statement->actions, 0))->name, &owner));
+    TRY(ddl__grants_follow_owner(ddl, CATALOG_CLASS_SCHEMA, schema, owner));
+    TRY(catalog_schema_put(
+        ddl->task, context->store, context->txn, schema, name, owner, ddl->diag));
+    return ddl__changed(ddl);
 }
 
 static enum err
@@ -782,6 +857,7 @@ act(struct ddl *ddl, const struct relation *table, const struct ast_alter_action
     case AST_ALTER_DROP_DEFAULT:
     case AST_ALTER_SET_NOT_NULL:
     case AST_ALTER_DROP_NOT_NULL:
+    case AST_ALTER_ADD_IDENTITY:
         return alter_column(ddl, table, action);
     case AST_ALTER_ADD_CONSTRAINT:
         return add_constraint(ddl, table, action->constraint);
@@ -886,12 +962,20 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
     if (statement->object == AST_OBJECT_DOMAIN) {
         return ddl__unsupported(ddl, "ALTER DOMAIN", -1);
     }
+    if (statement->object == AST_OBJECT_SCHEMA) {
+        return set_schema_owner(ddl, statement);
+    }
     const struct relation *table;
     TRY(ddl__lock_relation_as(ddl, statement->table, lock_of_all(statement->actions),
         statement->if_exists, ddl__check_relation_owner, &table));
     if (table == NULL) {
         ddl__notice(
             ddl, ERR_OK, "relation \"%s\" does not exist, skipping", statement->table->name);
+        return ERR_OK;
+    }
+    bool done;
+    TRY(set_owner_of_other(ddl, statement, table, &done));
+    if (done) {
         return ERR_OK;
     }
     if (statement->object == AST_OBJECT_VIEW && table->kind == RELATION_VIEW) {

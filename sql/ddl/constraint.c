@@ -160,8 +160,8 @@ set_default(struct ddl *ddl, struct ddl__edit *edit, struct column *column,
     return ddl__sequence_oids(ddl, text, &column->default_text);
 }
 
-static enum err
-set_identity(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
+enum err
+ddl__set_identity(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
     const struct ast_constraint *constraint, bool has_default)
 {
     struct column *column = &edit->columns[at];
@@ -218,7 +218,7 @@ ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
             said_default = true;
             break;
         case AST_CONSTRAINT_IDENTITY:
-            TRY(set_identity(ddl, edit, at, constraint, said_default));
+            TRY(ddl__set_identity(ddl, edit, at, constraint, said_default));
             column = &edit->columns[at];
             break;
         case AST_CONSTRAINT_GENERATED:

@@ -182,6 +182,8 @@ enum err ddl__add_generated(
     struct ddl *ddl, struct ddl__edit *edit, const struct ast_constraint *constraint, int column);
 enum err ddl__check_options(struct ddl *ddl, const struct ast_list *options, bool index);
 enum err ddl__check_tablespace(struct ddl *ddl, const char *tablespace);
+enum err ddl__set_identity(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
+    const struct ast_constraint *constraint, bool has_default);
 /* Column constraints of ADD COLUMN and CREATE TABLE: NOT NULL, DEFAULT, keys, checks, into edit.
  * Keys and checks are added by the caller in a second pass (pass 2). */
 enum err ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16_t column,

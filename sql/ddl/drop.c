@@ -378,7 +378,10 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
     }
     if (count == 1 && type_count == 0) {
         ddl__notice(ddl, ERR_OK, "drop cascades to %s %s.%s",
-            tables[0]->kind == RELATION_VIEW ? "view" : "table", name, tables[0]->name);
+            tables[0]->kind == RELATION_VIEW       ? "view"
+            : tables[0]->kind == RELATION_SEQUENCE ? "sequence"
+                                                   : "table",
+            name, tables[0]->name);
     } else if (count + type_count > 1) {
         ddl__notice(ddl, ERR_OK, "drop cascades to %zu other objects", count + type_count);
     }

@@ -14,16 +14,21 @@
 
 struct options {
     const struct ast_option *as, *start, *restart, *increment, *minimum, *maximum, *cache, *cycle,
-        *owned_by;
+        *owned_by, *sequence_name;
 };
 
 static enum err
-read_options(struct ddl *ddl, const struct ast_list *list, struct options *options)
+read_options(struct ddl *ddl, const struct ast_list *list, bool identity, struct options *options)
 {
     *options = (struct options){0};
     AST_FOREACH(at, list)
     {
         const struct ast_option *option = ast_as_option(*at);
+        if (!identity && strcmp(option->name, "sequence_name") == 0) {
+            return ddl__at(ddl,
+                diag_set(ddl->diag, ERR_SYNTAX, "invalid sequence option SEQUENCE NAME"),
+                option->node.location);
+        }
         struct {
             const char *name;
             const struct ast_option **to;
@@ -31,7 +36,7 @@ read_options(struct ddl *ddl, const struct ast_list *list, struct options *optio
             {"restart", &options->restart}, {"increment", &options->increment},
             {"minvalue", &options->minimum}, {"maxvalue", &options->maximum},
             {"cache", &options->cache}, {"cycle", &options->cycle},
-            {"owned_by", &options->owned_by}};
+            {"owned_by", &options->owned_by}, {"sequence_name", &options->sequence_name}};
         size_t i = 0;
         while (i < sizeof known / sizeof known[0] && strcmp(known[i].name, option->name) != 0) {
             i++;
@@ -293,7 +298,7 @@ ddl__create_sequence(struct ddl *ddl, const struct ast_create_sequence *statemen
     }
     struct options options;
     struct sequence sequence = {.type = TYPE_INT8, .increment = 1, .cache = 1};
-    TRY(read_options(ddl, statement->options, &options));
+    TRY(read_options(ddl, statement->options, false, &options));
     TRY(apply_options(ddl, &options, &sequence, true));
     struct relation relation = {.name = statement->sequence->name};
     TRY(ddl__placement(ddl, statement->sequence, statement->persistence == AST_TEMPORARY,
@@ -346,7 +351,7 @@ ddl__alter_sequence(struct ddl *ddl, const struct ast_alter_sequence *statement)
     }
     struct options options;
     struct sequence sequence;
-    TRY(read_options(ddl, statement->options, &options));
+    TRY(read_options(ddl, statement->options, false, &options));
     TRY(current_state(ddl, relation, &sequence));
     TRY(apply_options(ddl, &options, &sequence, false));
     if (options.owned_by != NULL) {
@@ -421,11 +426,19 @@ ddl__column_sequence(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
         .owner_column = at,
         .identity = identity};
     ASSERT(sequence.owner_table != 0);
-    TRY(read_options(ddl, list, &options));
+    TRY(read_options(ddl, list, identity, &options));
     TRY(apply_options(ddl, &options, &sequence, true));
     struct relation relation = {
         .schema = edit->relation.schema, .schema_name = edit->relation.schema_name};
-    relation.name = ddl__choose_name(ddl, edit, column->name, "seq", true);
+    if (options.sequence_name == NULL) {
+        relation.name = ddl__choose_name(ddl, edit, column->name, "seq", true);
+    } else {
+        const struct ast_table *name = ast_as_table(options.sequence_name->value);
+        relation.name = name->name;
+        if (name->schema != NULL) {
+            TRY(ddl__creation_schema(ddl, name, &relation.schema, &relation.schema_name));
+        }
+    }
     bool taken = false;
     TRY(create(ddl, &relation, &sequence, &taken));
     if (taken) {

@@ -695,6 +695,20 @@ FN(bpchar_to_text)
     return ERR_OK;
 }
 
+/* Cut to 63 bytes, at a character. */
+FN(text_to_name)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    uint32_t size = args[0].size;
+    if (size > 63) {
+        for (size = 63; size > 0 && (args[0].p[size] & 0xC0) == 0x80; size--) {
+        }
+    }
+    *result = datum_bytes(args[0].p, size);
+    return ERR_OK;
+}
+
 FN(bool_to_text)
 {
     UNUSED_COUNT;
@@ -801,6 +815,8 @@ static const struct cast_row casts[] = {
     {TYPE_BPCHAR, TYPE_VARCHAR, CAST_IMPLICIT, bpchar_to_text},
     {TYPE_NAME, T, CAST_IMPLICIT, NULL},
     {TYPE_NAME, TYPE_VARCHAR, CAST_ASSIGNMENT, NULL},
+    {T, TYPE_NAME, CAST_IMPLICIT, text_to_name},
+    {TYPE_VARCHAR, TYPE_NAME, CAST_IMPLICIT, text_to_name},
     {TYPE_CHAR, T, CAST_IMPLICIT, char_to_text},
     {TYPE_BOOL, T, CAST_ASSIGNMENT, bool_to_text},
     {TYPE_BOOL, TYPE_VARCHAR, CAST_ASSIGNMENT, bool_to_text},

@@ -22,13 +22,8 @@ from server import Checks, Server
 PYTHON = "/usr/bin/python3" # Debian's, which has Debian's packages
 # client -> {what: which request fails and why}
 NO_RECORD = "(information_schema._pg_expandarray(i.indkey)).n: a field of a function's record: 0A000"
-NO_ENUM = "CREATE TYPE is refused: 0A000"
 KNOWN = {
-    "psycopg2": {"composite and range adapters ask the catalog": NO_ENUM},
-    "psycopg3": {"enum from the catalog": NO_ENUM},
-    "asyncpg": {"enum and its array by introspection": NO_ENUM},
-    "dbd": {"table_info, column_info, primary_key, foreign_key_info":
-            "pg_depend has no row for a foreign key's index, so foreign_key_info finds none"},
+    "orm": {"sequelize enum": "sync() makes the type in a DO block of PL/pgSQL, which there is not: 0A000"},
     "jdbc": {"metadata keys and indexes": NO_RECORD,
              "scrollable result sets, updatable": NO_RECORD},
 }
@@ -60,15 +55,36 @@ def java(folder):
     return ["java", "-cp", f"{JDBC}:{folder}", "JdbcClient"]
 
 
-def node(folder):
-    """npm's packages, into a folder of the run; None without the registry."""
-    shutil.copy(os.path.join(HERE, "node_client.js"), folder)
-    run = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "pg@8", "postgres@3"],
+def npm(folder, script, *packages):
+    """Packages of npm's, into a folder of the run; None without the registry."""
+    run = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefer-offline", *packages],
                          cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-    return ["node", os.path.join(folder, "node_client.js")] if run.returncode == 0 else None
+    return ["node", os.path.join(folder, script)] if run.returncode == 0 else None
+
+
+def node(folder):
+    shutil.copy(os.path.join(HERE, "node_client.js"), folder)
+    return npm(folder, "node_client.js", "pg@8", "postgres@3")
+
+
+def libpq(folder):
+    program = os.path.join(folder, "libpq_client")
+    subprocess.run(["gcc", "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-I/usr/include/postgresql", "-o",
+                    program, os.path.join(HERE, "libpq_client.c"), "-lpq"], check=True)
+    return [program]
+
+
+def orm(folder):
+    shutil.copy(os.path.join(HERE, "orm_client.js"), folder)
+    return npm(folder, "orm_client.js", "pg@8", "sequelize@6", "drizzle-orm@0")
 
 
 CLIENTS = [
+    Client("libpq", None, ["sh", "-c", "test -e /usr/include/postgresql/libpq-fe.h"], libpq),
+    Client("psql", [PYTHON, os.path.join(HERE, "psql_client.py")], ["sh", "-c", "command -v psql"]),
+    Client("pg_dump", [PYTHON, os.path.join(HERE, "dump_client.py")], ["sh", "-c", "command -v pg_dump"]),
+    Client("pgbouncer", [PYTHON, os.path.join(HERE, "pgbouncer_client.py")],
+           ["sh", "-c", "command -v pgbouncer"]),
     python("psycopg2", "psycopg2"),
     python("psycopg3", "psycopg"),
     python("asyncpg", "asyncpg"),
@@ -77,6 +93,7 @@ CLIENTS = [
     Client("dbd", ["perl", os.path.join(HERE, "dbd_client.pl")], ["perl", "-MDBD::Pg", "-e", "1"]),
     Client("jdbc", None, ["sh", "-c", f"command -v javac && test -e {JDBC}"], java),
     Client("node", None, ["sh", "-c", "command -v npm"], node),
+    Client("orm", None, ["sh", "-c", "command -v npm"], orm),
 ]
 
 
@@ -86,6 +103,7 @@ def run_client(checks, client, environment):
         print(f"{client.name}: not installed here ({missing}): not run")
         return
     folder = tempfile.mkdtemp(prefix="tusk_client_")
+    os.chmod(folder, 0o755) # PostgreSQL and PgBouncer run as another user
     try:
         command = client.prepare(folder) if client.prepare else client.command
         if command is None:
@@ -123,7 +141,7 @@ def main():
     with (postgres.Postgres() if options.postgres else Server(options.build)) as server:
         environment = {**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(server.port),
                        "PGUSER": "postgres", "PGDATABASE": "postgres", 
-                       "PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1", "PGCONNECT_TIMEOUT": "20"}
+                       "TUSK_BUILD": options.build, "PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1", "PGCONNECT_TIMEOUT": "20"}
         if options.trace:
             environment["TRACE"] = "1"
         for client in CLIENTS:
