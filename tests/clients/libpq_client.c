@@ -1,6 +1,6 @@
 /*
- * libpq as a C program uses it: asynchronous calls, pipelines, binary formats, COPY, cancel, notify.
- * Prints `ok WHAT` or `not ok WHAT: WHY` for each thing it tried (tests/clients/run.py).
+ * libpq as a C program uses it: asynchronous calls, pipelines, binary formats, COPY, cancel,
+ * notify. Prints `ok WHAT` or `not ok WHAT: WHY` for each thing it tried (tests/clients/run.py).
  */
 #include <arpa/inet.h>
 #include <libpq-fe.h>
@@ -129,8 +129,9 @@ try_asynchronous_queries(void)
 static void
 try_single_rows(void)
 {
-    (void)hold(PQsendQuery(db, "select g, repeat('x', 1000) from generate_series(1, 5000) g") == 1 &&
-                   PQsetSingleRowMode(db) == 1,
+    (void)hold(
+        PQsendQuery(db, "select g, repeat('x', 1000) from generate_series(1, 5000) g") == 1 &&
+            PQsetSingleRowMode(db) == 1,
         "PQsetSingleRowMode");
     int rows = 0;
     PGresult *result = NULL;
@@ -189,8 +190,8 @@ try_binary(void)
     const char *values[] = {(char *)&number, (char *)eight, (const char *)blob, NULL};
     const int sizes[] = {4, 8, sizeof blob, 0};
     const int formats[] = {1, 1, 1, 0};
-    PGresult *result = PQexecParams(
-        db, "select $1 + 1, $2, $3, $4 is null", 4, types, values, sizes, formats, 1);
+    PGresult *result =
+        PQexecParams(db, "select $1 + 1, $2, $3, $4 is null", 4, types, values, sizes, formats, 1);
     (void)hold(PQresultStatus(result) == PGRES_TUPLES_OK, "PQexecParams");
     if (why[0] == '\0') {
         uint32_t got;
@@ -236,8 +237,8 @@ try_prepared(void)
     run("begin");
     run("declare c scroll cursor for select generate_series(1, 3) as n");
     described = PQdescribePortal(db, "c");
-    (void)hold(PQnfields(described) == 1 && strcmp(PQfname(described, 0), "n") == 0,
-        "PQdescribePortal");
+    (void)hold(
+        PQnfields(described) == 1 && strcmp(PQfname(described, 0), "n") == 0, "PQdescribePortal");
     PQclear(described);
     run("commit");
 }
@@ -322,7 +323,8 @@ try_copy(void)
     PQclear(result);
     (void)hold(PQgetResult(db) == NULL, "its end");
 
-    (void)is(PQexec(db, "copy (select * from lc where id < 3 order by id) to stdout (format binary)"),
+    (void)is(
+        PQexec(db, "copy (select * from lc where id < 3 order by id) to stdout (format binary)"),
         PGRES_COPY_OUT);
     char *bytes = NULL;
     char binary[4096];
@@ -340,7 +342,8 @@ try_copy(void)
     (void)hold(PQgetResult(db) == NULL, "its end");
     run("truncate lc");
     (void)is(PQexec(db, "copy lc from stdin (format binary)"), PGRES_COPY_IN);
-    (void)hold(PQputCopyData(db, binary, (int)size) == 1 && PQputCopyEnd(db, NULL) == 1, "binary in");
+    (void)hold(
+        PQputCopyData(db, binary, (int)size) == 1 && PQputCopyEnd(db, NULL) == 1, "binary in");
     (void)is(PQgetResult(db), PGRES_COMMAND_OK);
     (void)hold(PQgetResult(db) == NULL, "its end");
     result = PQexec(db, "select string_agg(t, ',' order by id) from lc");
