@@ -76,6 +76,8 @@ def main():
     step("sagas", ["tests/system/saga.py", "--rounds", "2"])
     step("idempotency keys", ["tests/system/idempotency.py", "--rounds", "2"])
     step("differential", ["tests/system/differential.py", "--rounds", "20"])
+    step("docs/sql.md is current", ["tools/sql_reference.py", "--check"])
+    step("COPY's options", ["tests/system/copy_options.py"])
     step("differential, calls", ["tests/system/differential_calls.py", "--calls", "8000"])
     step("differential, all in temporary files", [
         "tests/system/differential.py", "--rounds", "10", "--seed", "100", "--setting",

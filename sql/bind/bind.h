@@ -298,6 +298,7 @@ enum clause { /* for errors: "aggregate functions are not allowed in WHERE" */
     CLAUSE_DEFAULT,
     CLAUSE_WINDOW,
     CLAUSE_GENERATED,
+    CLAUSE_COPY,
     CLAUSE_INDEX,
     CLAUSE_INDEX_PREDICATE,
 };
@@ -546,8 +547,14 @@ enum err bind_star_row(
     struct binder *binder, struct scope *scope, const struct ast_column *node, struct expr **expr);
 /* The row of a set-returning function of several columns. */
 struct expr *bind_call_row(struct binder *binder, const struct plan_call *call, int32_t location);
-enum err bind_record_field(struct binder *binder, struct expr *record, const char *name,
-    int32_t location, struct expr **expr);
+enum err bind_record_field(struct binder *binder, struct scope *scope, struct expr *record,
+    const char *name, int32_t location, struct expr **expr);
+/* record IS NULL (all its columns), or IS NOT NULL (none). */
+struct expr *bind_record_nulls(
+    struct binder *binder, struct expr *record, bool null, int32_t location);
+/* All of them: (row).* */
+enum err bind_record_fields(struct binder *binder, struct scope *scope, struct expr *record,
+    int32_t location, struct expr_vec *exprs, struct vec *names);
 
 /* expr.c */
 enum err bind_expr(
@@ -567,6 +574,8 @@ enum err bind_parameter(
 /* names.c */
 enum err scope_column(struct binder *binder, struct scope *scope, const struct ast_column *column,
     struct expr **expr);
+/* Does FROM, here or around, have this name? */
+bool scope_has_relation(const struct scope *scope, const char *name);
 enum err scope_star(struct binder *binder, struct scope *scope, const struct ast_column *column,
     struct expr_vec *exprs, struct vec *names);
 uint32_t item_find(struct binder *binder, struct from_item *item, const char *name,

@@ -242,6 +242,8 @@ clause_name(enum clause clause)
         return "RETURNING";
     case CLAUSE_FILTER:
         return "FILTER";
+    case CLAUSE_COPY:
+        return "COPY FROM WHERE conditions";
     case CLAUSE_CHECK:
         return "check constraints";
     case CLAUSE_DEFAULT:
@@ -1179,6 +1181,10 @@ bind_is(struct binder *binder, struct scope *scope, const struct ast_is *node, s
         TRY(bind_to_boolean(binder, &list[0], names[node->kind][node->negated]));
     }
     if (node->kind == AST_IS_NULL || node->kind == AST_IS_UNKNOWN) {
+        if (list[0]->type == TYPE_RECORD) {
+            *expr = bind_record_nulls(binder, list[0], !node->negated, location);
+            return ERR_OK;
+        }
         if (list[0]->kind == EXPR_CONST) {
             *expr = expr_bool(binder, list[0]->constant.null != node->negated, location);
             return ERR_OK;
@@ -1367,17 +1373,18 @@ bind_field(
         operand = ast_list_at(ast_as_row(operand)->list, 0);
     }
     if (node->name == NULL) {
-        return bind_unsupported(binder, location, "(row).* is");
+        return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
+            "row expansion via \"*\" is not supported here");
     }
     TRY(bind_expr(binder, scope, operand, expr));
     if (operand->kind == AST_COLUMN && ast_as_column(operand)->count == 1 &&
-        (*expr)->kind == EXPR_CALL) {
+        (*expr)->kind == EXPR_CALL && scope_has_relation(scope, ast_as_column(operand)->parts[0])) {
         /* (t).column is t.column. */
         struct ast_column column = *ast_as_column(operand);
         column.parts[column.count++] = node->name;
         return scope_column(binder, scope, &column, expr);
     }
-    return bind_record_field(binder, *expr, node->name, location, expr);
+    return bind_record_field(binder, scope, *expr, node->name, location, expr);
 }
 
 static enum err

@@ -273,6 +273,17 @@ scope_item(struct binder *binder, struct scope *scope, const char *schema, const
     return missing_table(binder, scope, name, location);
 }
 
+bool
+scope_has_relation(const struct scope *scope, const char *name)
+{
+    for (; scope != NULL; scope = scope->parent) {
+        if (items_by_alias(&scope->items, NULL, name) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct expr *
 system_column(struct binder *binder, const struct from_item *item, const char *name, int32_t at)
 {

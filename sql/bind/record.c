@@ -101,16 +101,115 @@ bind_call_row(struct binder *binder, const struct plan_call *call, int32_t locat
         binder, "record_build", values, call->function->set->column_names, count, location);
 }
 
-enum err
-bind_record_field(struct binder *binder, struct expr *record, const char *name, int32_t location,
-    struct expr **expr)
+/* The expression that makes the rows which the register holds; NULL: it is not to be seen. */
+static struct expr *
+maker_in(const struct query *query, reg_t reg)
 {
-    uint32_t count = field_count(record);
+    for (uint32_t depth = 0; query != NULL && depth < AST_DEPTH_MAX; depth++) {
+        const struct rel *rel = query_rel(query, reg);
+        const struct query *inner = rel != NULL && rel->kind == REL_QUERY ? rel->query : NULL;
+        if (inner == NULL || inner->kind != QUERY_SELECT) {
+            return NULL;
+        }
+        struct expr *found = NULL;
+        for (uint32_t i = 0; i < inner->target_count && found == NULL; i++) {
+            found = inner->targets[i].reg == reg ? inner->targets[i].expr : NULL;
+        }
+        if (found == NULL || found->kind != EXPR_REGISTER) {
+            return found;
+        }
+        reg = found->reg;
+        query = inner;
+    }
+    return NULL;
+}
+
+static struct expr *
+maker_of(const struct scope *scope, struct expr *record)
+{
+    if (record->kind == EXPR_SUBPLAN) {
+        const struct bound_subplan *subplan = (const void *)record->subplan;
+        const struct query *query = subplan->query;
+        return query->kind == QUERY_SELECT && subplan->column < query->target_count
+                   ? query->targets[subplan->column].expr
+                   : NULL;
+    }
+    if (record->kind != EXPR_REGISTER) {
+        return record;
+    }
+    struct expr *maker = NULL;
+    for (; scope != NULL && maker == NULL; scope = scope->parent) {
+        maker = scope->query == NULL ? NULL : maker_in(scope->query, record->reg);
+    }
+    return maker;
+}
+
+struct expr *
+bind_record_nulls(struct binder *binder, struct expr *record, bool null, int32_t location)
+{
+    size_t run = 0;
+    const struct function *function = function_by_name("record_nulls", &run);
+    ASSERT(run == 1);
+    struct expr **args = arena_alloc(binder->arena, 2 * sizeof *args);
+    args[0] = record;
+    args[1] = expr_bool(binder, null, -1);
+    return expr_call(binder, function, NULL, args, 2, location);
+}
+
+/* Field i of a record that is made elsewhere, when it is there. */
+static struct expr *
+field_at_run_time(struct binder *binder, struct expr *record, const struct expr *maker, uint32_t i)
+{
+    size_t run = 0;
+    const struct function *general = function_by_name("record_field", &run);
+    ASSERT(run == 1);
+    const struct expr *like = maker->list[3 * i + 2];
+    struct function *own = arena_copy(binder->arena, general, sizeof *own);
+    own->result = like->type;
+    struct expr **args = arena_alloc(binder->arena, 2 * sizeof *args);
+    args[0] = record;
+    args[1] = expr_const(binder, TYPE_INT4, datum_int(i), -1);
+    struct expr *field = expr_call(binder, own, NULL, args, 2, record->location);
+    field->typmod = like->typmod;
+    return field;
+}
+
+enum err
+bind_record_fields(struct binder *binder, struct scope *scope, struct expr *record,
+    int32_t location, struct expr_vec *exprs, struct vec *names)
+{
+    const struct expr *maker = record->type == TYPE_RECORD ? maker_of(scope, record) : NULL;
+    uint32_t count = maker == NULL ? 0 : field_count(maker);
+    if (count == 0) {
+        return record->type != TYPE_RECORD
+                   ? bind_error(binder, location, ERR_WRONG_OBJECT_TYPE, "type %s is not composite",
+                         bind_type_name(binder, record->type))
+                   : bind_unsupported(
+                         binder, location, "the fields of a record of unknown columns are");
+    }
     for (uint32_t i = 0; i < count; i++) {
-        const struct expr *field = record->list[3 * i + 1];
+        const struct expr *name = maker->list[3 * i + 1];
+        expr_vec_add(binder->arena, exprs,
+            maker == record ? record->list[3 * i + 2]
+                            : field_at_run_time(binder, record, maker, i));
+        vec_add(binder->arena, names,
+            arena_strndup(binder->arena, (const char *)name->constant.p, name->constant.size));
+    }
+    return ERR_OK;
+}
+
+enum err
+bind_record_field(struct binder *binder, struct scope *scope, struct expr *record, const char *name,
+    int32_t location, struct expr **expr)
+{
+    const struct expr *maker = record->type == TYPE_RECORD ? maker_of(scope, record) : NULL;
+    uint32_t count = maker == NULL ? 0 : field_count(maker);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct expr *field = maker->list[3 * i + 1];
         if (field->constant.size == strlen(name) &&
             memcmp(field->constant.p, name, field->constant.size) == 0) {
-            *expr = record->list[3 * i + 2];
+            *expr = maker == record ? record->list[3 * i + 2]
+                                    : field_at_run_time(binder, record, maker, i);
             return ERR_OK;
         }
     }

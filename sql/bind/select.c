@@ -53,6 +53,17 @@ bind_target_list(struct binder *binder, struct scope *scope, const struct ast_li
             }
             continue;
         }
+        if (target->value->kind == AST_FIELD && ast_as_field(target->value)->name == NULL) {
+            struct expr_vec exprs = {0};
+            struct vec names = {0};
+            struct expr *record;
+            TRY(bind_expr(binder, scope, ast_as_field(target->value)->operand, &record));
+            TRY(bind_record_fields(binder, scope, record, target->value->location, &exprs, &names));
+            for (uint32_t i = 0; i < exprs.count; i++) {
+                (void)target_add(binder, list, exprs.items[i], names.items[i]);
+            }
+            continue;
+        }
         struct expr *expr;
         TRY(bind_expr(binder, scope, target->value, &expr));
         (void)target_add(binder, list, expr,

@@ -155,7 +155,7 @@ set_default(struct ddl *ddl, struct ddl__edit *edit, struct column *column,
     }
     struct expr *expr;
     const char *text = ddl__text(ddl, constraint->expr_start, constraint->expr_size);
-    TRY(ddl__bind(ddl, text, constraint->expr_start, NULL, column->type, column->typmod, &expr));
+    TRY(ddl__bind_default(ddl, column, text, constraint->expr_start, NULL, &expr));
     TRY(ddl__column_names(ddl, NULL, text, expr, &text));
     return ddl__sequence_oids(ddl, text, &column->default_text);
 }
@@ -275,8 +275,7 @@ ddl__add_generated(
     struct column *column = &edit->columns[at];
     const char *text = ddl__text(ddl, constraint->expr_start, constraint->expr_size);
     struct expr *expr;
-    TRY(ddl__bind(
-        ddl, text, constraint->expr_start, &edit->relation, column->type, column->typmod, &expr));
+    TRY(ddl__bind_default(ddl, column, text, constraint->expr_start, &edit->relation, &expr));
     TRY(ddl__check_immutable(ddl, expr, "generation expression is not immutable"));
     bool *used = arena_array(ddl->arena, edit->relation.column_count, sizeof *used);
     TRY(ddl__columns_used(ddl, expr, used));

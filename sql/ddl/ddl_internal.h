@@ -140,6 +140,9 @@ enum err ddl__check_column_type(struct ddl *ddl, const char *name, oid_t type, i
  * negative. */
 enum err ddl__bind(struct ddl *ddl, const char *text, int32_t start,
     const struct relation *relation, oid_t type, int32_t typmod, struct expr **expr);
+/* The same for a column's default or generation expression. */
+enum err ddl__bind_default(struct ddl *ddl, const struct column *column, const char *text,
+    int32_t start, const struct relation *relation, struct expr **expr);
 /* Bind a CHECK condition; *text is rewritten (D5); *single is the one column it looks at, or -1. */
 enum err ddl__bind_check(struct ddl *ddl, const struct relation *relation, int32_t start,
     const char **text, struct expr **expr, int *single);

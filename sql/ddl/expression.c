@@ -102,9 +102,10 @@ ddl__text(struct ddl *ddl, int32_t start, int32_t size)
     return arena_strndup(ddl->arena, ddl->context->text + start, (size_t)size);
 }
 
-enum err
-ddl__bind(struct ddl *ddl, const char *text, int32_t start, const struct relation *relation,
-    oid_t type, int32_t typmod, struct expr **expr)
+/* column: its name, for the words of an error, or NULL. */
+static enum err
+bind_named(struct ddl *ddl, const char *column, const char *text, int32_t start,
+    const struct relation *relation, oid_t type, int32_t typmod, struct expr **expr)
 {
     struct ddl_context *context = ddl->context;
     enum err err = context->hooks->bind(ddl->task, context, text, relation, type, typmod, expr);
@@ -112,6 +113,15 @@ ddl__bind(struct ddl *ddl, const char *text, int32_t start, const struct relatio
         return ERR_OK;
     }
     uint32_t position = ddl->diag->position;
+    const char *from = strstr(ddl->diag->message, " but expression is of type ");
+    if (err == ERR_DATATYPE_MISMATCH && from != NULL && column != NULL) {
+        from = arena_strdup(ddl->arena, from + strlen(" but expression is of type "));
+        err = diag_set(ddl->diag, err,
+            "column \"%s\" is of type %s but default expression is of type %s", column,
+            type_format(ddl->context->env, ddl->arena, type, typmod), from);
+        diag_hint(ddl->diag, "You will need to rewrite or cast the expression.");
+        position = 0;
+    }
     if (err == ERR_UNDEFINED_COLUMN && relation == NULL) {
         err = diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
             "cannot use column reference in DEFAULT expression");
@@ -121,6 +131,20 @@ ddl__bind(struct ddl *ddl, const char *text, int32_t start, const struct relatio
     }
     diag_position(ddl->diag, start >= 0 ? position : 0);
     return err;
+}
+
+enum err
+ddl__bind(struct ddl *ddl, const char *text, int32_t start, const struct relation *relation,
+    oid_t type, int32_t typmod, struct expr **expr)
+{
+    return bind_named(ddl, NULL, text, start, relation, type, typmod, expr);
+}
+
+enum err
+ddl__bind_default(struct ddl *ddl, const struct column *column, const char *text, int32_t start,
+    const struct relation *relation, struct expr **expr)
+{
+    return bind_named(ddl, column->name, text, start, relation, column->type, column->typmod, expr);
 }
 
 enum err

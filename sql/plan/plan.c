@@ -297,6 +297,26 @@ plan_make(struct task *task, struct plan_context *context, const struct ast_node
  */
 
 enum err
+plan_bind_condition(struct task *task, struct plan_context *context, const struct ast_node *node,
+    const struct relation *relation, reg_t base, struct expr **expr)
+{
+    struct binder binder;
+    struct planner planner;
+    start(&planner, &binder, task, context);
+    struct query none = {0};
+    struct scope *scope = scope_new(&binder, NULL, &none);
+    vec_add(context->arena, &scope->items, item_for_relation(&binder, NULL, relation, base));
+    binder.next_reg = base + relation->column_count;
+    scope->clause = CLAUSE_COPY;
+    TRY(bind_condition(&binder, scope, node, "WHERE", expr));
+    if (expr_has_subplan(*expr)) {
+        return diag_set(context->diag, ERR_FEATURE_NOT_SUPPORTED,
+            "cannot use subquery in COPY FROM WHERE condition");
+    }
+    return ERR_OK;
+}
+
+enum err
 plan_bind_expression(struct task *task, struct plan_context *context, const char *text,
     const struct relation *relation, reg_t base, oid_t type, int32_t typmod, struct expr **expr)
 {

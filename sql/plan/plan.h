@@ -469,6 +469,9 @@ bool plan_fits(const struct plan *plan, struct task *task, struct arena *arena,
 /* Parse and bind one expression over one relation's columns, whose column c is register base + c
  * (relation NULL: no columns allowed), coerced to `type` as by assignment (0: keep its own). For
  * CHECK (boolean) and DEFAULT. */
+/* WHERE of COPY FROM, over the columns of a relation in registers from base. */
+enum err plan_bind_condition(struct task *task, struct plan_context *context,
+    const struct ast_node *node, const struct relation *relation, reg_t base, struct expr **expr);
 enum err plan_bind_expression(struct task *task, struct plan_context *context, const char *text,
     const struct relation *relation, reg_t base, oid_t type, int32_t typmod, struct expr **expr);
 

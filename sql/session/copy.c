@@ -68,17 +68,41 @@ read_option(struct copier *copier, const struct ast_option *option, struct diag 
         options->force_quote = option->list;
         options->force_quote_all = option->list != NULL && option->list->count == 1 &&
                                    option->list->items[0]->kind == AST_COLUMN;
+    } else if (strcmp(option->name, "force_null") == 0) {
+        options->force_null = option->list;
+    } else if (strcmp(option->name, "force_not_null") == 0) {
+        options->force_not_null = option->list;
     } else if (strcmp(option->name, "encoding") == 0) {
         if (strcasecmp(text, "utf8") != 0 && strcasecmp(text, "utf-8") != 0) {
             return diag_set(
                 diag, ERR_FEATURE_NOT_SUPPORTED, "COPY encoding \"%s\" is not supported", text);
         }
     } else if (strcmp(option->name, "freeze") != 0) { /* freeze: rows are as good as frozen */
-        return diag_set(diag,
-            strncmp(option->name, "force_", 6) == 0 ? ERR_FEATURE_NOT_SUPPORTED : ERR_SYNTAX,
-            strncmp(option->name, "force_", 6) == 0 ? "COPY option \"%s\" is not supported"
-                                                    : "option \"%s\" not recognized",
-            option->name);
+        return diag_set(diag, ERR_SYNTAX, "option \"%s\" not recognized", option->name);
+    }
+    return ERR_OK;
+}
+
+/* FORCE_.. is of csv, and of one direction. */
+static enum err
+check_forced(const struct copy_options *options, const struct ast_copy *copy, struct diag *diag)
+{
+    const struct {
+        const struct ast_list *list;
+        const char *name;
+        bool from;
+    } forced[] = {{options->force_quote, "force quote", false},
+        {options->force_not_null, "force not null", true},
+        {options->force_null, "force null", true}};
+    for (size_t i = 0; i < sizeof forced / sizeof forced[0]; i++) {
+        if (forced[i].list != NULL && !options->csv) {
+            return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED, "COPY %s available only in CSV mode",
+                forced[i].name);
+        }
+        if (forced[i].list != NULL && forced[i].from != copy->from) {
+            return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED, "COPY %s only available using COPY %s",
+                forced[i].name, forced[i].from ? "FROM" : "TO");
+        }
     }
     return ERR_OK;
 }
@@ -110,6 +134,7 @@ read_options(struct copier *copier, const struct ast_copy *copy, const char *tex
         return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED, "COPY %s available only in CSV mode",
             options->quote != 0 ? "quote" : "escape");
     }
+    TRY(check_forced(options, copy, diag));
     options->quote = options->quote != 0 ? options->quote : '"';
     options->escape = options->escape != 0 ? options->escape : options->quote;
     return ERR_OK;
@@ -403,6 +428,7 @@ struct target {
     uint32_t count;
     struct expr **defaults; /* per column of the relation; NULL: none, or it is in the list */
     struct expr **checks;
+    struct expr *where; /* or NULL */
 };
 
 static enum err
@@ -488,7 +514,7 @@ find_target(struct copier *copier, const struct ast_copy *copy, struct target *t
 }
 
 static enum err
-bind_expressions(struct copier *copier, struct target *target)
+bind_expressions(struct copier *copier, struct target *target, const struct ast_node *where)
 {
     struct sql_session *session = copier->session;
     struct arena *arena = &session->statement;
@@ -522,13 +548,40 @@ bind_expressions(struct copier *copier, struct target *target)
         TRY(plan_bind_expression(copier->task, &context, relation->checks[i].text, relation, 0,
             TYPE_BOOL, -1, &target->checks[i]));
     }
-    return ERR_OK;
+    return where == NULL
+               ? ERR_OK
+               : plan_bind_condition(copier->task, &context, where, relation, 0, &target->where);
 }
 
-/* One record's values, defaults and checks. */
+static bool
+is_listed(const struct ast_list *list, const char *name)
+{
+    AST_FOREACH(at, list)
+    {
+        if ((*at)->kind == AST_NAME && strcmp(ast_as_name(*at)->text, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* FORCE_NULL, FORCE_NOT_NULL: is the field null? One that says so and is not had quotes. */
+static bool
+is_null(const struct copier *copier, const struct field *field, const char *name)
+{
+    const struct copy_options *options = &copier->options;
+    if (field->null) {
+        return !is_listed(options->force_not_null, name);
+    }
+    return options->force_null != NULL && field->size == strlen(options->null_text) &&
+           memcmp(field->text, options->null_text, field->size) == 0 &&
+           is_listed(options->force_null, name);
+}
+
+/* One record's values, defaults and checks. *wanted false: WHERE does not want it. */
 static enum err
-build_row(
-    struct copier *copier, const struct target *target, struct arena *row, struct datum *values)
+build_row(struct copier *copier, const struct target *target, struct arena *row,
+    struct datum *values, bool *wanted)
 {
     const struct relation *relation = target->relation;
     struct eval eval = {
@@ -545,8 +598,10 @@ build_row(
         const struct column *column = &relation->columns[target->columns[i]];
         copier->column_name = column->name;
         copier->field = field;
-        if (!field->null) {
-            struct slice bytes = slice_of(field->text, field->size);
+        if (!is_null(copier, field, column->name)) {
+            struct slice bytes =
+                field->null ? slice_of(copier->options.null_text, strlen(copier->options.null_text))
+                            : slice_of(field->text, field->size);
             struct datum *value = &values[target->columns[i]];
             TRY(copier->options.binary
                     ? type_receive(&eval, column->type, column->typmod, bytes, value)
@@ -554,6 +609,15 @@ build_row(
         }
     }
     copier->column_name = NULL;
+    *wanted = true;
+    if (target->where != NULL) {
+        struct datum passed;
+        TRY(exec_evaluate(&eval, target->where, values, NULL, &passed));
+        *wanted = !passed.null && passed.i != 0;
+        if (!*wanted) {
+            return ERR_OK;
+        }
+    }
     for (uint16_t i = 0; i < relation->column_count; i++) {
         if (relation->columns[i].generated && !relation->columns[i].dropped) {
             TRY(exec_evaluate(&eval, target->defaults[i], values, NULL, &values[i]));
@@ -619,10 +683,13 @@ insert_records(struct copier *copier, const struct target *target, struct exec_i
             continue;
         }
         TRY(binary ? ERR_OK : split(copier, target->count));
-        TRY(build_row(copier, target, row, values));
-        TRY(exec_inserter_row(copier->task, inserter, values));
+        bool wanted;
+        TRY(build_row(copier, target, row, values, &wanted));
+        if (wanted) {
+            TRY(exec_inserter_row(copier->task, inserter, values));
+            (*rows)++;
+        }
         arena_reset(row);
-        (*rows)++;
         TRY(task_breathe(copier->task, copier->diag));
     }
 }
@@ -676,7 +743,7 @@ copy_from(struct copier *copier, const struct ast_copy *copy, uint64_t *rows)
         copier->table_name = target.relation->name;
         copier->fields = arena_array(
             &copier->session->statement, (size_t)target.count + 1, sizeof *copier->fields);
-        err = bind_expressions(copier, &target);
+        err = bind_expressions(copier, &target, copy->where);
     }
     if (err == ERR_OK) {
         struct exec_context context;
@@ -961,9 +1028,7 @@ copy__run(struct task *task, struct sql_session *session, const struct ast_copy 
         diag_hint(diag, "Use STDIN or STDOUT, or \\copy in the shell.");
         return ERR_FEATURE_NOT_SUPPORTED;
     }
-    if (copy->where != NULL) {
-        return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED, "COPY FROM with WHERE is not supported");
-    }
+
     if (copy->from && txn_read_only(session->txn)) {
         return diag_set(
             diag, ERR_READ_ONLY_TRANSACTION, "cannot execute COPY FROM in a read-only transaction");

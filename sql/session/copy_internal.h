@@ -13,6 +13,7 @@ struct copy_options {
     bool header, header_match;
     const struct ast_list *force_quote;
     bool force_quote_all;
+    const struct ast_list *force_null, *force_not_null;
 };
 
 struct field {

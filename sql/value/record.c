@@ -92,6 +92,38 @@ FN(record_of_row)
     return ERR_OK;
 }
 
+/* record_field(record, number from 0): the binder knows its type. */
+FN(record_field)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    struct record_reader reader;
+    struct record_column column = {.value = {.null = true}};
+    record__open(args[0], &reader);
+    for (int64_t i = 0; i <= args[1].i && record__next(&reader, &column); i++) {
+    }
+    *result = column.value;
+    return ERR_OK;
+}
+
+/* record_nulls(record, wanted): are all its columns null, or (not wanted) all not? */
+FN(record_nulls)
+{
+    (void)eval;
+    UNUSED_COUNT;
+    struct record_reader reader;
+    struct record_column column;
+    bool all = !args[0].null || args[1].i != 0;
+    if (!args[0].null) {
+        record__open(args[0], &reader);
+        while (record__next(&reader, &column)) {
+            all = all && column.value.null == (args[1].i != 0);
+        }
+    }
+    *result = datum_bool(all);
+    return ERR_OK;
+}
+
 /* ---- text and binary ------------------------------------------------------------------------- */
 
 static void
@@ -243,6 +275,10 @@ COMPARE(record_ge, >=)
 
 static const struct function functions[] = {
     {"record_build", 0, R, 1, 0, I, {TYPE_ANY}, record_build, NULL, NULL},
+    {"record_field", 0, TYPE_ANY, 2, 2, FUNCTION_INTERNAL | FUNCTION_STRICT, {R, TYPE_INT4},
+        record_field, NULL, NULL},
+    {"record_nulls", 0, TYPE_BOOL, 2, 2, FUNCTION_INTERNAL, {R, TYPE_BOOL}, record_nulls, NULL,
+        NULL},
     {"record_of_row", 0, R, 1, 0, I, {TYPE_ANY}, record_of_row, NULL, NULL},
 };
 
