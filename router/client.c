@@ -18,15 +18,19 @@
  *   R4. A statement is sent again only if nothing was sent, or if it changes nothing, is not in a
  *       block, and nothing of its answer has left for the client.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/mem.h"
 #include "router/router.h"
+#include "shard/route.h"
 
 enum {
     FLUSH_SIZE = 32 * 1024,
     RETRY_PAUSE_US = 20000, /* at first; doubles */
+    ASK_AGAIN_MAX = 100,    /* a bucket that is on its way stops for a moment only */
+    ASK_AGAIN_PAUSE_US = 10000,
 };
 
 enum pending_kind {
@@ -60,6 +64,7 @@ struct bound {
     char *name;
     struct statement *statement; /* held */
     char *text;                  /* SPECIAL: run by shard and session */
+    struct buffer route;         /* what the shard is told before each Execute */
     bool here;                   /* a statement of the block that the session runs, first */
     bool local;                  /* only the session knows it */
 };
@@ -74,6 +79,12 @@ struct client {
     size_t prologue_before; /* its size before the last piece, which may have failed */
     uint32_t settings_generation;
     char *settings;
+    char *path; /* of several nodes: what names depend on, as of path_generation */
+    uint32_t path_generation;
+    struct remote_cut cut;
+    bool explains;             /* the answer is a plan: say where it is from */
+    bool may_ask_again, stale; /* an error that says "elsewhere" is not the client's; it has come */
+    struct arena arena;        /* of one message */
     struct list_node statements; /* struct named */
     struct list_node portals;    /* struct bound: those at the shard */
     struct pending *pending;
@@ -169,6 +180,7 @@ drop_bound(struct client *client, struct bound *bound)
     statement_release(client->worker, bound->statement);
     mem_free(bound->name);
     mem_free(bound->text);
+    buffer_destroy(&bound->route);
     mem_free(bound);
 }
 
@@ -351,6 +363,20 @@ put_error(struct client *client, const struct upstream_message *message)
     wire_end(out, start);
 }
 
+/* EXPLAIN's last line: which shard it was. */
+static void
+put_plan_line(struct client *client)
+{
+    char line[ROUTER_NAME_MAX + 16];
+    struct buffer *out = connection_out(client->connection);
+    int size = snprintf(line, sizeof line, "Route: node %s", client->upstream->pool->shard->name);
+    size_t start = wire_begin(out, 'D');
+    buffer_add_be16(out, 1);
+    buffer_add_be32(out, (uint32_t)size);
+    buffer_add(out, line, (size_t)size);
+    wire_end(out, start);
+}
+
 /* One message of the shard for the first of what is pending. */
 static enum err
 take(struct task *task, struct client *client, const struct upstream_message *message,
@@ -379,6 +405,11 @@ take(struct task *task, struct client *client, const struct upstream_message *me
             return ERR_OK;
         }
         client->failed = true;
+        if (client->may_ask_again && !client->left && pending->kind == PENDING_QUERY &&
+            strncmp(upstream_error_field(message->body, 'C'), "TR00", 4) == 0) {
+            client->stale = true;
+            return ERR_OK;
+        }
         put_error(client, message);
         if (pending->kind != PENDING_QUERY && pending->kind != PENDING_SPECIAL) {
             skip_to_sync(client);
@@ -396,6 +427,11 @@ take(struct task *task, struct client *client, const struct upstream_message *me
             return ERR_OK;
         }
         break;
+    case 'C':
+        if (client->explains && pending->kind == PENDING_QUERY) {
+            put_plan_line(client);
+        }
+        __attribute__((fallthrough));
     default:
         if (!mine && !(pending->kind == PENDING_SPECIAL && message->type == 'T')) {
             buffer_add(out, message->whole.data, message->whole.size);
@@ -504,27 +540,103 @@ catch_up(struct task *task, struct client *client, struct diag *diag)
 /* ---- simple queries -----------------------------------------------------------------------------
  */
 
-/* The text's statement, held. */
+/* What names mean depends on it. One node looks them up itself. */
+static const char *
+path_of(struct client *client)
+{
+    if (client->router->cluster == NULL) {
+        return "";
+    }
+    uint32_t generation = sql_session_settings_generation(client->session);
+    if (client->path == NULL || generation != client->path_generation) {
+        const char *path = sql_session_setting(client->session, "search_path");
+        const char *user = sql_session_env(client->session)->user;
+        size_t size = strlen(path) + strlen(user) + 2;
+        mem_free(client->path);
+        client->path = mem_alloc(size);
+        (void)snprintf(client->path, size, "%s/%s", user, path);
+        client->path_generation = generation;
+    }
+    return client->path;
+}
+
+static void
+normalize(struct worker *worker, const char *text, size_t size)
+{
+    struct parser_normalized *normal = &worker->normalized;
+    normal->kind = PARSER_NORMAL_NO;
+    normal->literal_count = 0;
+    if (size <= NORMALIZE_SIZE_MAX) {
+        parser_normalize(text, size, worker->normal, sizeof worker->normal, normal);
+    }
+}
+
+static struct slice
+types_of_literals(struct worker *worker)
+{
+    const struct parser_normalized *normal = &worker->normalized;
+    for (uint32_t i = 0; i < normal->literal_count; i++) {
+        enum parser_literal_kind kind = normal->literals[i].kind;
+        store_be32(worker->literal_types + 4 * (size_t)i, kind == PARSER_LITERAL_INT4   ? TYPE_INT4
+                                                          : kind == PARSER_LITERAL_INT8 ? TYPE_INT8
+                                                          : kind == PARSER_LITERAL_NUMERIC
+                                                              ? TYPE_NUMERIC
+                                                              : TYPE_UNKNOWN);
+    }
+    return slice_of(worker->literal_types, 4 * (size_t)normal->literal_count);
+}
+
+/* The text's statement, held; worker->normalized is of this text when it returns. *lifted: it is of
+ * the normal form, and its parameters are the literals. */
 static enum err
 statement_of_query(struct task *task, struct client *client, const char *text, size_t size,
-    struct statement **statement, struct diag *diag)
+    struct statement **statement, bool *lifted, struct diag *diag)
 {
     struct worker *worker = client->worker;
     struct parser_normalized *normal = &worker->normalized;
-    const char *key = text;
-    size_t key_size = size;
-    if (size <= NORMALIZE_SIZE_MAX) {
-        parser_normalize(text, size, worker->normal, sizeof worker->normal, normal);
-        if (normal->kind != PARSER_NORMAL_NO) {
-            key = normal->text;
-            key_size = normal->size;
-        }
+    struct statement_key whole = {.text = text, .size = size, .path = path_of(client)};
+    struct statement_key key = whole;
+    normalize(worker, text, size);
+    *lifted = normal->kind != PARSER_NORMAL_NO;
+    if (*lifted) {
+        key.text = normal->text;
+        key.size = normal->size;
+        key.types = client->router->cluster == NULL ? (struct slice){0} : types_of_literals(worker);
     }
-    *statement = statement_find(worker, key, key_size, (struct slice){0});
+    *statement = statement_find(worker, &key);
+    if (*statement == NULL && *lifted && normal->kind == PARSER_NORMAL_LIFTED) {
+        *statement = statement_find(worker, &whole);
+        *lifted = *statement == NULL;
+    }
     if (*statement != NULL) {
         return ERR_OK;
     }
-    return statement_get(task, worker, key, key_size, (struct slice){0}, statement, diag);
+    enum err err = statement_get(task, worker, client->session, &key, statement, diag);
+    if (err != ERR_OK && *lifted) { /* the normal form need not have a meaning of its own */
+        *lifted = false;
+        err = statement_get(task, worker, client->session, &whole, statement, diag);
+    }
+    if (err == ERR_OK && *lifted) {
+        normalize(worker, text, size); /* others of this worker may have run meanwhile */
+    }
+    return err;
+}
+
+/* route_param of literals. arg: struct worker *. */
+static bool
+literal_value(void *arg, struct eval *eval, const struct route_key *key,
+    const struct route_value *value, struct datum *datum)
+{
+    const struct worker *worker = arg;
+    if (value->param >= worker->normalized.literal_count) {
+        return false;
+    }
+    const struct parser_literal *literal = &worker->normalized.literals[value->param];
+    if (literal->kind == PARSER_LITERAL_INT4 || literal->kind == PARSER_LITERAL_INT8) {
+        *datum = datum_int(literal->integer);
+        return key->type == TYPE_INT2 || key->type == TYPE_INT4 || key->type == TYPE_INT8;
+    }
+    return type_input(eval, key->type, -1, slice_of(literal->text, literal->size), datum) == ERR_OK;
 }
 
 /* The session runs what the shard has run, and says nothing. */
@@ -563,11 +675,51 @@ may_retry(const struct client *client, const struct statement *statement, enum e
            (err == ERR_SHARD_LOST && statement->reads && !client->left);
 }
 
+static void
+put_route(struct client *client, const struct buffer *route)
+{
+    if (route != NULL && route->size > 0) {
+        struct buffer *out = &client->upstream->out;
+        size_t start = wire_begin(out, SHARD_ROUTE_MESSAGE);
+        buffer_add(out, route->data, route->size);
+        wire_end(out, start);
+    }
+}
+
+/* Where to. A node, or ROUTE_SEVERAL: the session runs it over all. */
 static enum err
-send_query(
-    struct task *task, struct client *client, uint32_t shard, struct slice body, struct diag *diag)
+find_node(struct client *client, const struct statement *statement, route_param *param, void *arg,
+    struct buffer *message, int *node, struct diag *diag)
+{
+    struct diag ignored;
+    struct eval eval = {
+        .arena = &client->arena, .env = sql_session_env(client->session), .diag = &ignored};
+    message->size = 0;
+    *node = route_resolve(client->router, statement->route, &eval, param, arg, message);
+    arena_reset(&client->arena);
+    if (*node == ROUTE_NOWHERE) {
+        return diag_set(diag, ERR_WRONG_BUCKET, "no node is known to have these rows");
+    }
+    if (*node == ROUTE_ANYWHERE) {
+        *node = client->upstream != NULL
+                    ? (int)client->upstream->pool->shard_number
+                    : (int)(client->worker->next_node++ % client->router->node_count);
+    }
+    if (*node == ROUTE_SEVERAL && (!statement->reads || statement->node == AST_COPY)) {
+        return refuse(REFUSED_WRITE, diag);
+    }
+    if (*node == ROUTE_SEVERAL && client->upstream != NULL) {
+        return refuse(REFUSED_SPREAD_IN_BLOCK, diag);
+    }
+    return ERR_OK;
+}
+
+static enum err
+send_query(struct task *task, struct client *client, uint32_t shard, const struct buffer *route,
+    struct slice body, struct diag *diag)
 {
     TRY(pin(task, client, shard, diag));
+    put_route(client, route);
     upstream_put_query(client->upstream, body.data, body.size - 1);
     client->sent = true;
     note_pending(client, PENDING_QUERY, NULL, 0);
@@ -576,13 +728,13 @@ send_query(
 
 static enum relay_answer
 query_to_shard(struct task *task, struct client *client, const struct statement *statement,
-    uint32_t shard, struct slice body, struct diag *diag)
+    uint32_t shard, const struct buffer *route, struct slice body, struct diag *diag)
 {
     size_t before = connection_out(client->connection)->size;
     for (uint32_t attempt = 0;; attempt++) {
         client->failed = false;
         client->left = false;
-        enum err err = send_query(task, client, shard, body, diag);
+        enum err err = send_query(task, client, shard, route, body, diag);
         if (err == ERR_OK) {
             mirror(task, client);
             settle(task, client);
@@ -592,6 +744,8 @@ query_to_shard(struct task *task, struct client *client, const struct statement 
         if (client->upstream != NULL && client->sent) {
             client->upstream->broken = true;
         }
+        mem_free(client->mirrored);
+        client->mirrored = NULL;
         settle(task, client);
         if (!again) {
             return RELAY_FAILED;
@@ -599,6 +753,50 @@ query_to_shard(struct task *task, struct client *client, const struct statement 
         connection_out(client->connection)->size = before;
         pause_before_retry(task, client, attempt);
     }
+}
+
+/* To the shard that has its rows; asked again if it is not there any more, or not yet. */
+static enum relay_answer
+query_to_owner(struct task *task, struct client *client, const struct statement *statement,
+    bool lifted, struct slice body, struct diag *diag)
+{
+    struct buffer route = {0};
+    enum relay_answer answer = RELAY_FAILED;
+    size_t before = connection_out(client->connection)->size;
+    bool alone = sql_session_status(client->session) == 'I' && client->upstream == NULL;
+    for (uint32_t attempt = 0;; attempt++) {
+        int node = 0;
+        struct worker *worker = client->worker;
+        if (attempt > 0 && lifted) {
+            normalize(worker, (const char *)body.data, body.size - 1);
+        }
+        enum err err = find_node(client, statement, literal_value, worker, &route, &node, diag);
+        bool unknown = err == ERR_WRONG_BUCKET;
+        if (err == ERR_OK && node == ROUTE_SEVERAL) {
+            answer = RELAY_SESSION;
+            break;
+        }
+        if (err == ERR_OK) {
+            client->stale = false;
+            client->may_ask_again = alone && attempt < ASK_AGAIN_MAX;
+            client->explains = statement->kind == ROUTE_EXPLAIN;
+            answer = query_to_shard(task, client, statement, (uint32_t)node, &route, body, diag);
+            client->explains = false;
+            client->may_ask_again = false;
+        }
+        bool again = (err == ERR_OK && client->stale) || (unknown && attempt < 2 && alone);
+        if (!again) {
+            break;
+        }
+        client->stale = false;
+        answer = RELAY_FAILED;
+        connection_out(client->connection)->size = before;
+        task_sleep(task, (int64_t)(attempt < 5 ? 1 : 5) * ASK_AGAIN_PAUSE_US);
+        struct diag ignored;
+        (void)!cluster_refresh(task, client->router, &ignored);
+    }
+    buffer_destroy(&route);
+    return answer;
 }
 
 /* R2 */
@@ -612,6 +810,16 @@ add_to_prologue(
     buffer_add_text(&client->prologue, ";\n");
 }
 
+static enum err
+define(struct task *task, struct client *client, const char *text, struct diag *diag)
+{
+    if (sql_session_status(client->session) != 'I' || client->upstream != NULL) {
+        return refuse(REFUSED_DDL_IN_BLOCK, diag);
+    }
+    return cluster_define(
+        task, client->router, client->session, connection_out(client->connection), text, diag);
+}
+
 static enum relay_answer
 on_query(struct task *task, struct client *client, struct slice body, struct diag *diag)
 {
@@ -620,7 +828,12 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
     }
     struct statement *statement = NULL;
     const char *text = (const char *)body.data;
-    if (statement_of_query(task, client, text, body.size - 1, &statement, diag) != ERR_OK) {
+    bool lifted = false;
+    if (statement_of_query(task, client, text, body.size - 1, &statement, &lifted, diag) !=
+        ERR_OK) {
+        if (sql_session_status(client->session) == 'E') {
+            return RELAY_SESSION; /* in a failed block nothing else is wrong with it */
+        }
         return RELAY_FAILED;
     }
     enum relay_answer answer = RELAY_SESSION;
@@ -631,6 +844,10 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
     }
     switch (kind) {
     case ROUTE_LOCAL:
+        if (client->upstream != NULL && statement->route != NULL && statement->route->tables) {
+            (void)!refuse(REFUSED_SPREAD_IN_BLOCK, diag);
+            answer = RELAY_FAILED;
+        }
         if (statement->node == AST_DISCARD || statement->node == AST_DEALLOCATE) {
             drop_all_named(client);
         }
@@ -644,10 +861,17 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
         client->set |= statement->kind == ROUTE_SET;
         client->mirrored = mem_strdup(text);
         answer = query_to_shard(
-            task, client, statement, client->upstream->pool->shard_number, body, diag);
+            task, client, statement, client->upstream->pool->shard_number, NULL, body, diag);
         break;
     case ROUTE_NODE:
-        answer = query_to_shard(task, client, statement, 0, body, diag);
+        answer = query_to_shard(task, client, statement, 0, NULL, body, diag);
+        break;
+    case ROUTE_BOUND:
+    case ROUTE_EXPLAIN:
+        answer = query_to_owner(task, client, statement, lifted, body, diag);
+        break;
+    case ROUTE_SCHEMA:
+        answer = define(task, client, text, diag) == ERR_OK ? RELAY_READY : RELAY_FAILED;
         break;
     case ROUTE_REFUSED:
         (void)!refuse(statement->refusal, diag);
@@ -727,7 +951,8 @@ is_mirrored(const struct statement *statement)
 static bool
 runs_there(const struct client *client, const struct statement *statement)
 {
-    return statement->kind == ROUTE_NODE || (is_mirrored(statement) && client->upstream != NULL);
+    return statement->kind == ROUTE_NODE || statement->kind == ROUTE_BOUND ||
+           (is_mirrored(statement) && client->upstream != NULL);
 }
 
 static enum err
@@ -749,11 +974,18 @@ on_parse(struct task *task, struct client *client, struct slice body, struct dia
     if (named != NULL) {
         drop_named(client, named);
     }
-    struct statement *statement = statement_find(client->worker, text, strlen(text), types);
+    struct statement_key key = {
+        .text = text, .size = strlen(text), .types = types, .path = path_of(client)};
+    struct statement *statement = statement_find(client->worker, &key);
     if (statement == NULL) {
-        TRY(statement_get(task, client->worker, text, strlen(text), types, &statement, diag));
+        TRY(catch_up(task, client, diag));
+        if (client->skipping) {
+            return ERR_OK;
+        }
+        TRY(statement_get(task, client->worker, client->session, &key, &statement, diag));
     }
-    if (statement->kind == ROUTE_NODE && sql_session_status(client->session) == 'E') {
+    if ((statement->kind == ROUTE_NODE || statement->kind == ROUTE_BOUND) &&
+        sql_session_status(client->session) == 'E') {
         statement_release(client->worker, statement);
         return diag_set(diag, ERR_IN_FAILED_TRANSACTION,
             "current transaction is aborted, commands ignored until end of transaction block");
@@ -767,7 +999,9 @@ on_parse(struct task *task, struct client *client, struct slice body, struct dia
     named->name = mem_strdup(name);
     named->statement = statement;
     list_push_front(&client->statements, &named->node);
-    if (statement->kind != ROUTE_NODE) {
+    if (statement->kind == ROUTE_BOUND) {
+        /* Its names and types have been looked at here, where they are as at the shards. */
+    } else if (statement->kind != ROUTE_NODE) {
         TRY(catch_up(task, client, diag));
         if (client->skipping) {
             return ERR_OK;
@@ -795,6 +1029,94 @@ pass_on(struct client *client, char type, struct slice body, enum pending_kind k
     client->sent = true;
 }
 
+/* The schema has changed since the statement was looked at. */
+static enum err
+renew(struct task *task, struct client *client, struct named *named, struct diag *diag)
+{
+    struct statement *old = named->statement;
+    struct statement_key key = {
+        .text = old->text, .size = old->text_size, .types = old->types, .path = path_of(client)};
+    TRY(catch_up(task, client, diag));
+    struct statement *statement = statement_find(client->worker, &key);
+    if (statement == NULL) {
+        TRY(statement_get(task, client->worker, client->session, &key, &statement, diag));
+    }
+    named->statement = statement;
+    statement_release(client->worker, old);
+    return statement->kind == ROUTE_REFUSED ? refuse(statement->refusal, diag) : ERR_OK;
+}
+
+/* The session binds it; what it needs of several shards it asks for (remote.c). */
+static enum err
+bind_here(struct task *task, struct client *client, const char *portal, struct named *named,
+    bool *session, struct diag *diag)
+{
+    struct statement *statement = named->statement;
+    *session = true;
+    TRY(catch_up(task, client, diag));
+    if (client->skipping) {
+        return ERR_OK;
+    }
+    if (client->upstream != NULL && statement->route != NULL && statement->route->tables) {
+        return refuse(REFUSED_SPREAD_IN_BLOCK, diag);
+    }
+    if (statement->kind == ROUTE_SCHEMA) {
+        *session = false;
+        add_bound(client, portal, statement)->text = mem_strdup(statement->text);
+        say(client, '2');
+        return ERR_OK;
+    }
+    if (!is_mirrored(statement)) {
+        add_bound(client, portal, statement)->local = true;
+    } else {
+        bool values = statement->node == AST_SELECT && sql_session_status(client->session) != 'I';
+        if (values) { /* set_config($1, ..) could not be told to the shard as it stands */
+            return refuse(REFUSED_SET_CONFIG, diag);
+        }
+        struct bound *here = add_bound(client, portal, statement);
+        here->text = mem_strdup(statement->text);
+        here->here = true;
+    }
+    return prepare_here(task, client, named, diag);
+}
+
+/* route_param of a Bind message. */
+struct bind_values {
+    struct slice body; /* behind the names */
+};
+
+static bool
+bind_value(void *arg, struct eval *eval, const struct route_key *key,
+    const struct route_value *value, struct datum *datum)
+{
+    const struct bind_values *values = arg;
+    struct wire_reader reader = wire_reader_of(values->body);
+    uint16_t code_count = wire_get_u16(&reader);
+    struct slice codes = wire_get_bytes(&reader, 2 * (size_t)code_count);
+    uint16_t count = wire_get_u16(&reader);
+    struct slice bytes = {0};
+    uint32_t size = UINT32_MAX;
+    (void)key;
+    if (value->param >= count || reader.failed) {
+        return false;
+    }
+    for (uint32_t i = 0; i <= value->param; i++) {
+        size = wire_get_u32(&reader);
+        bytes = size == UINT32_MAX ? (struct slice){0} : wire_get_bytes(&reader, size);
+    }
+    if (reader.failed) {
+        return false;
+    }
+    if (size == UINT32_MAX) {
+        *datum = datum_null();
+        return true;
+    }
+    uint32_t code = code_count <= 1 ? 0 : value->param;
+    bool binary = code < code_count && load_be16(codes.data + 2 * (size_t)code) == 1;
+    return (binary ? type_receive(eval, value->type, -1, bytes, datum)
+                   : type_input(eval, value->type, -1, bytes, datum)) == ERR_OK;
+}
+
 static enum err
 on_bind(
     struct task *task, struct client *client, struct slice body, bool *session, struct diag *diag)
@@ -812,30 +1134,12 @@ on_bind(
         *session = true; /* which says that there is none */
         return catch_up(task, client, diag);
     }
+    if (statement_is_old(client->worker, named->statement)) {
+        TRY(renew(task, client, named, diag));
+    }
     struct statement *statement = named->statement;
     if (!runs_there(client, statement)) {
-        *session = true;
-        TRY(catch_up(task, client, diag));
-        if (client->skipping) {
-            return ERR_OK;
-        }
-        struct bound *old = find_bound(client, portal);
-        if (old != NULL) {
-            drop_bound(client, old);
-        }
-        if (!is_mirrored(statement)) {
-            add_bound(client, portal, statement)->local = true;
-        } else {
-            bool values =
-                statement->node == AST_SELECT && sql_session_status(client->session) != 'I';
-            if (values) { /* set_config($1, ..) could not be told to the shard as it stands */
-                return refuse(REFUSED_SET_CONFIG, diag);
-            }
-            struct bound *here = add_bound(client, portal, statement);
-            here->text = mem_strdup(statement->text);
-            here->here = true;
-        }
-        return prepare_here(task, client, named, diag);
+        return bind_here(task, client, portal, named, session, diag);
     }
     if (is_mirrored(statement)) {
         if (statement->node == AST_SELECT) {
@@ -845,7 +1149,22 @@ on_bind(
         say(client, '2');
         return ERR_OK;
     }
-    TRY(pin(task, client, 0, diag));
+    struct buffer route = {0};
+    int node = 0;
+    if (statement->kind == ROUTE_BOUND) {
+        struct bind_values values = {.body = slice_of(reader.at, (size_t)(reader.end - reader.at))};
+        enum err err = find_node(client, statement, bind_value, &values, &route, &node, diag);
+        if (err != ERR_OK || node == ROUTE_SEVERAL) {
+            buffer_destroy(&route);
+            TRY(err);
+            return bind_here(task, client, portal, named, session, diag);
+        }
+    }
+    enum err pinned = pin(task, client, (uint32_t)node, diag);
+    if (pinned != ERR_OK) {
+        buffer_destroy(&route);
+        return pinned;
+    }
     prepare_there(client, statement);
     struct buffer *out = &client->upstream->out;
     size_t start = wire_begin(out, 'B');
@@ -856,7 +1175,7 @@ on_bind(
     wire_end(out, start);
     note_pending(client, PENDING_ONE, NULL, 0);
     client->sent = true;
-    (void)add_bound(client, portal, statement);
+    add_bound(client, portal, statement)->route = route;
     return ERR_OK;
 }
 
@@ -884,6 +1203,17 @@ on_describe(
         pass_on(client, 'D', body, PENDING_DESCRIBE);
         return ERR_OK;
     }
+    if (named != NULL && named->statement->kind == ROUTE_SCHEMA) {
+        TRY(catch_up(task, client, diag));
+        if (!client->skipping) {
+            struct buffer *out = connection_out(client->connection);
+            size_t start = wire_begin(out, 't');
+            buffer_add_be16(out, 0);
+            wire_end(out, start);
+            wire_put_empty(out, 'n');
+        }
+        return ERR_OK;
+    }
     if (named != NULL && named->statement->kind == ROUTE_NODE) {
         TRY(pin(task, client, 0, diag));
         prepare_there(client, named->statement);
@@ -909,8 +1239,13 @@ on_execute(
     struct wire_reader reader = wire_reader_of(body);
     struct bound *bound = find_bound(client, wire_get_text(&reader));
     if (is_there(client, bound)) {
+        put_route(client, bound == NULL ? NULL : &bound->route);
         pass_on(client, 'E', body, PENDING_EXECUTE);
         return ERR_OK;
+    }
+    if (bound != NULL && bound->statement->kind == ROUTE_SCHEMA) {
+        TRY(catch_up(task, client, diag));
+        return client->skipping ? ERR_OK : define(task, client, bound->text, diag);
     }
     if (bound == NULL || bound->text == NULL) {
         *session = true;
@@ -1145,9 +1480,12 @@ client_message(struct task *task, void *arg, char type, struct slice body, struc
 }
 
 static char
-client_status(void *arg, char status)
+client_status(struct task *task, void *arg, char status)
 {
-    const struct client *client = arg;
+    struct client *client = arg;
+    if (client->cut.moment != 0) {
+        remote_end(task, &client->cut);
+    }
     return client->upstream == NULL || status == 'E' ? status : client->upstream->status;
 }
 
@@ -1162,6 +1500,10 @@ client_begin(struct task *task, void *arg, struct connection *connection)
     client->session = connection_session(connection);
     list_init(&client->statements);
     list_init(&client->portals);
+    arena_create(&client->arena, "client");
+    if (router->cluster != NULL) {
+        remote_start(&client->cut, client->worker, client->session);
+    }
     return client;
 }
 
@@ -1178,6 +1520,11 @@ client_end(struct task *task, void *arg)
     }
     drop_all_named(client);
     buffer_destroy(&client->prologue);
+    arena_destroy(&client->arena);
+    if (client->cut.worker != NULL) {
+        remote_end(task, &client->cut);
+    }
+    mem_free(client->path);
     mem_free(client->settings);
     mem_free(client->pending);
     mem_free(client);

@@ -62,6 +62,7 @@ read_limits(struct router *router)
     limits->prepared_max = (uint32_t)sql_config_integer(config, "router_prepared_max");
     limits->breaker_failures = (uint32_t)sql_config_integer(config, "router_breaker_failures");
     limits->breaker_pause_us = US_PER_MS * sql_config_integer(config, "router_breaker_pause");
+    limits->pull_size = 1024 * (uint64_t)sql_config_integer(config, "router_pull_size");
     limits->retries = (uint32_t)sql_config_integer(config, "router_retries");
 }
 
@@ -80,9 +81,12 @@ router_opened(struct task *task, void *arg, struct sql_engine *engine, struct di
         worker->router = router;
         list_init(&worker->pools);
         list_init(&worker->ages);
-        arena_create(&worker->arena, "route");
     }
-    return ERR_OK;
+    enum err err = router->node_count > 1 ? cluster_open(task, router, diag) : ERR_OK;
+    if (err != ERR_OK) {
+        router_closing(task, router);
+    }
+    return err;
 }
 
 struct closing {
@@ -100,7 +104,6 @@ close_main(struct task *task, void *arg)
     _Atomic bool *done = closing->done;
     worker_close(task, closing->worker);
     statements_destroy(closing->worker);
-    arena_destroy(&closing->worker->arena);
     *done = true;
     task_unpark(waiter);
 }
@@ -109,6 +112,7 @@ void
 router_closing(struct task *task, void *arg)
 {
     struct router *router = arg;
+    cluster_close(task, router);
     for (uint32_t i = 0; i < world_worker_count(router->world); i++) {
         _Atomic bool done = false;
         struct closing closing = {.worker = &router->workers[i], .waiter = task, .done = &done};

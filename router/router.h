@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "parser/parser.h"
+#include "router/route.h"
 #include "server/server.h"
 #include "wire/wire.h"
 
@@ -30,6 +31,7 @@ struct router_limits {
     uint32_t breaker_failures;
     int64_t breaker_pause_us;
     uint32_t retries;
+    uint64_t pull_size;
 };
 
 struct router_node {
@@ -47,6 +49,8 @@ struct router {
     struct router_limits limits;
     struct router_node nodes[ROUTER_NODES_MAX];
     uint32_t node_count;
+    /* Several: what follows counts. One: the router is a pooler, and knows no table. */
+    struct cluster *cluster;
     struct worker *workers; /* by task_worker */
     struct connection_relay relay;
 };
@@ -148,6 +152,9 @@ void worker_close(struct task *task, struct worker *worker);
 enum route_kind {
     ROUTE_LOCAL,       /* the router's own session answers */
     ROUTE_NODE,        /* a shard */
+    ROUTE_BOUND,       /* where `route` says, when parameters are known */
+    ROUTE_SCHEMA,      /* every node, and here: cluster.c */
+    ROUTE_EXPLAIN,     /* as ROUTE_BOUND, with a line that says where */
     ROUTE_TRANSACTION, /* BEGIN .. ROLLBACK TO: the session, and the shard if there is one */
     ROUTE_SET,         /* likewise SET, RESET, SET TRANSACTION */
     ROUTE_REFUSED,
@@ -162,18 +169,31 @@ struct statement {
     enum route_kind kind;
     enum ast_kind node; /* of its one statement; AST_KIND_COUNT: none or several */
     int refusal;
-    bool good;  /* some shard has prepared it */
-    bool reads; /* changes nothing: may be sent again */
+    bool good;               /* some shard has prepared it */
+    bool reads;              /* changes nothing: may be sent again */
+    uint32_t schema_version; /* of several nodes: what was known when it was looked at */
+    struct worker *worker;
+    struct arena *arena; /* while it is looked at */
+    struct route *route; /* BOUND, EXPLAIN */
+    char *path;          /* by which its names were found; "" where they were not looked up */
     char *text;
     uint32_t text_size;
     struct slice types; /* of Parse: be32 each */
 };
 
-struct statement *statement_find(
-    struct worker *worker, const char *text, size_t size, struct slice types);
+/* What a text is looked up by. */
+struct statement_key {
+    const char *text;
+    size_t size;
+    struct slice types; /* of Parse; of a text with lifted literals theirs */
+    const char *path;   /* "" for a router of one node */
+};
+/* NULL: not known, or not as the schema is now. */
+struct statement *statement_find(struct worker *worker, const struct statement_key *key);
 /* Ownership of a reference goes to the caller; with an error there is none. */
-enum err statement_get(struct task *task, struct worker *worker, const char *text, size_t size,
-    struct slice types, struct statement **statement, struct diag *diag);
+enum err statement_get(struct task *task, struct worker *worker, struct sql_session *session,
+    const struct statement_key *key, struct statement **statement, struct diag *diag);
+bool statement_is_old(const struct worker *worker, const struct statement *statement);
 void statement_release(struct worker *worker, struct statement *statement);
 void statements_destroy(struct worker *worker);
 
@@ -192,13 +212,78 @@ void statements_destroy(struct worker *worker);
     X(4, REFUSED_SECOND_SHARD, "a transaction stays on the shard of its first statement",       \
         "Use a saga for work on several shards.")                                               \
     X(5, REFUSED_SET_CONFIG, "set_config in a transaction block with parameters is not routed", \
-        "Use SET, or set_config before the block.")
+        "Use SET, or set_config before the block.")                                             \
+    X(6, REFUSED_DDL_IN_BLOCK, "a definition cannot be changed in a transaction block",         \
+        "Each change of the schema is one step of the whole cluster: send it alone.")           \
+    X(7, REFUSED_STATEMENT, "this statement is not routed",                                     \
+        "Send it to each shard, or write it as statements that are routed.")                    \
+    X(8, REFUSED_WRITE, "rows on several shards cannot be changed by one statement",            \
+        "Use a saga, or name the shard column's value in WHERE.")                               \
+    X(9, REFUSED_KEY_UNKNOWN, "the shard column's value is not known before the row is there",  \
+        "Give it as a constant or a parameter.")                                                \
+    X(10, REFUSED_KEY_CHANGE, "a row's shard column cannot be changed",                         \
+        "Delete the row and insert it anew; on two shards by a saga.")                          \
+    X(11, REFUSED_REPLICATED, "a replicated table cannot be changed by one statement",          \
+        "Use a saga with a step for each shard.")                                               \
+    X(12, REFUSED_SPREAD_IN_BLOCK,                                                              \
+        "rows of several shards cannot be read in this transaction block",                      \
+        "Read them before the block, or in one at READ COMMITTED that has met no shard yet.")   \
+    X(13, REFUSED_PULL_SIZE,                                                                    \
+        "the query needs more rows of the shards than router_pull_size allows",                 \
+        "Narrow it down by conditions on single tables, or raise the setting.")                 \
+    X(14, REFUSED_LOCAL_SEQUENCE, "nextval and its like are not routed alone",                  \
+        "Let a column's default call nextval, or call it within a statement that goes to one "  \
+        "shard.")
 
 #define REFUSAL_NAME(number, name, message, hint) name = number,
 enum {
     REFUSALS(REFUSAL_NAME)
 };
 enum err refuse(int number, struct diag *diag);
+
+/* ---- cluster.c: what the nodes have in common -------------------------------------------------
+ */
+
+struct cluster;
+
+/* Brings every node and the router's own engine to the newest schema, and learns who has which
+ * bucket. */
+enum err cluster_open(struct task *task, struct router *router, struct diag *diag);
+void cluster_close(struct task *task, struct router *router);
+uint32_t cluster_schema_version(const struct cluster *cluster);
+/* The node that has the bucket; -1: nobody, as far as known. */
+int cluster_owner(const struct cluster *cluster, const char *group, uint32_t bucket);
+/* Ask the nodes again: a shard has refused a bucket. */
+enum err cluster_refresh(struct task *task, struct router *router, struct diag *diag);
+/* A change of the schema, on all nodes. The session must be in no block; what it says of the
+ * statement goes to its client. */
+enum err cluster_define(struct task *task, struct router *router, struct sql_session *session,
+    struct buffer *out, const char *text, struct diag *diag);
+
+/* One query on a connection of the router's own; `row` gets each row's values, NULL data: null. */
+typedef enum err node_row(void *arg, const struct slice *values, uint32_t count, struct diag *diag);
+enum err node_query(struct task *task, struct upstream *upstream, const char *text, node_row *row,
+    void *arg, struct diag *diag);
+/* A connection in the settings the router uses for itself. */
+enum err node_acquire(struct task *task, struct worker *worker, uint32_t shard, const char *user,
+    const char *database, struct upstream **upstream, struct diag *diag);
+
+/* ---- remote.c: rows of several shards, for the router's own engine -----------------------------
+ */
+
+/* A client's; connections are taken at the first scan of a statement. */
+struct remote_cut {
+    struct worker *worker;
+    struct sql_session *session;
+    struct exec_remote remote;
+    struct upstream *upstreams[ROUTER_NODES_MAX];
+    uint64_t moment; /* the stamp all shards are read at; 0: not chosen yet */
+    uint64_t pulled; /* bytes */
+};
+
+void remote_start(struct remote_cut *cut, struct worker *worker, struct sql_session *session);
+/* The statement is over: connections go back. */
+void remote_end(struct task *task, struct remote_cut *cut);
 
 /* ---- router.c, client.c -----------------------------------------------------------------------
  */
@@ -217,7 +302,9 @@ struct worker {
     struct list_node ages; /* statements nobody holds, the oldest first */
     uint32_t statement_count, next_statement;
     struct arena arena;                  /* of one call */
-    struct parser_normalized normalized; /* of one call, too */
+    struct parser_normalized normalized; /* of one call */
+    uint8_t literal_types[4 * PARSER_LITERALS_MAX];
+    uint32_t next_node; /* for what any node can answer */
     char normal[NORMALIZE_SIZE_MAX + 4 * PARSER_LITERALS_MAX + 1];
 };
 

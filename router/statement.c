@@ -14,19 +14,21 @@
 #include "router/router.h"
 
 static uint64_t
-hash_of(const char *text, size_t size, struct slice types)
+hash_of(const struct statement_key *key)
 {
-    uint64_t hash = hash64(text, size, 0);
-    return types.size == 0 ? hash : hash64(types.data, types.size, hash);
+    uint64_t hash = hash64(key->text, key->size, 0);
+    hash = key->types.size == 0 ? hash : hash64(key->types.data, key->types.size, hash);
+    return key->path[0] == '\0' ? hash : hash64(key->path, strlen(key->path), hash);
 }
 
 static struct statement *
-find(struct worker *worker, uint64_t hash, const char *text, size_t size, struct slice types)
+find(struct worker *worker, uint64_t hash, const struct statement_key *key)
 {
     for (struct statement *at = worker->statements[hash % STATEMENT_BUCKETS]; at != NULL;
          at = at->chain) {
-        if (at->hash == hash && at->text_size == size && memcmp(at->text, text, size) == 0 &&
-            slice_equal(at->types, types)) {
+        if (at->hash == hash && at->text_size == key->size &&
+            memcmp(at->text, key->text, key->size) == 0 && slice_equal(at->types, key->types) &&
+            strcmp(at->path, key->path) == 0) {
             return at;
         }
     }
@@ -41,14 +43,29 @@ hold(struct statement *statement)
     }
 }
 
-struct statement *
-statement_find(struct worker *worker, const char *text, size_t size, struct slice types)
+/* What was found out about it holds no more. It stays where its clients have it. */
+static bool
+is_old(const struct worker *worker, const struct statement *statement)
 {
-    struct statement *statement = find(worker, hash_of(text, size, types), text, size, types);
-    if (statement != NULL) {
-        hold(statement);
+    return worker->router->cluster != NULL &&
+           statement->schema_version != cluster_schema_version(worker->router->cluster);
+}
+
+struct statement *
+statement_find(struct worker *worker, const struct statement_key *key)
+{
+    struct statement *statement = find(worker, hash_of(key), key);
+    if (statement == NULL || is_old(worker, statement)) {
+        return NULL;
     }
+    hold(statement);
     return statement;
+}
+
+bool
+statement_is_old(const struct worker *worker, const struct statement *statement)
+{
+    return is_old(worker, statement);
 }
 
 static void
@@ -60,6 +77,8 @@ forget(struct worker *worker, struct statement *statement)
     }
     *at = statement->chain;
     worker->statement_count--;
+    route_delete(statement->route);
+    mem_free(statement->path);
     mem_free(statement->text);
     mem_free((void *)(uintptr_t)statement->types.data);
     mem_free(statement);
@@ -172,65 +191,242 @@ classify(struct statement *statement, const struct ast_node *body)
     }
 }
 
-static void
-analyse(struct worker *worker, struct statement *statement)
+/* ---- of one node -------------------------------------------------------------------------------
+ */
+
+typedef enum err classifier(struct task *task, struct sql_session *session,
+    struct statement *statement, const struct ast_statement *ast, struct diag *diag);
+
+static enum err
+classify_for_one(struct task *task, struct sql_session *session, struct statement *statement,
+    const struct ast_statement *ast, struct diag *diag)
 {
+    (void)task;
+    (void)session;
+    (void)diag;
+    classify(statement, ast->body);
+    return ERR_OK;
+}
+
+/* ---- of several --------------------------------------------------------------------------------
+ */
+
+static oid_t *
+types_of(struct arena *arena, struct slice types)
+{
+    size_t count = types.size / 4;
+    oid_t *list = arena_array(arena, count + 1, sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = load_be32(types.data + 4 * i);
+    }
+    return list;
+}
+
+static enum err
+inspect(struct task *task, struct sql_session *session, struct statement *statement,
+    const struct ast_node *body, uint32_t param_max, struct diag *diag)
+{
+    statement->route = route_new();
+    oid_t *types = types_of(statement->arena, statement->types);
+    TRY(sql_session_inspect(task, session, body, statement->text, types,
+        (uint32_t)(statement->types.size / 4), param_max, route_look, statement->route, diag));
+    const struct route *route = statement->route;
+    bool reads = body->kind == AST_SELECT && !route->writes;
+    statement->reads = reads;
+    if (route->refusal != 0) {
+        statement->kind = ROUTE_REFUSED;
+        statement->refusal = route->refusal;
+    } else if (!route->tables || (reads && route->spread)) {
+        static const char *const words[] = {"nextval", "setval", "currval", "lastval"};
+        statement->kind = ROUTE_LOCAL;
+        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+            if (mentions(statement->text, statement->text_size, words[i])) {
+                statement->kind = ROUTE_REFUSED;
+                statement->refusal = REFUSED_LOCAL_SEQUENCE;
+            }
+        }
+    } else if (route->spread) {
+        statement->kind = ROUTE_REFUSED;
+        statement->refusal = REFUSED_WRITE;
+    } else {
+        statement->kind = ROUTE_BOUND;
+    }
+    return ERR_OK;
+}
+
+/* Of COPY table: as if by TABLE table. */
+static enum err
+inspect_table(struct task *task, struct sql_session *session, struct statement *statement,
+    const struct ast_copy *copy, struct diag *diag)
+{
+    struct arena *arena = statement->arena;
     struct ast_list *list = NULL;
-    struct diag diag;
+    const char *text = arena_printf(arena, "TABLE %s%s%s",
+        copy->table->schema == NULL ? "" : parser_quote_ident(arena, copy->table->schema),
+        copy->table->schema == NULL ? "" : ".", parser_quote_ident(arena, copy->table->name));
+    TRY(parser_parse(arena, text, strlen(text), &list, diag));
+    statement->route = route_new();
+    TRY(sql_session_inspect(task, session, ast_as_statement(ast_list_at(list, 0))->body, text, NULL,
+        0, 0, route_look, statement->route, diag));
+    statement->kind = ROUTE_BOUND;
+    if (statement->route->spread || (copy->from && !statement->route->home)) {
+        statement->kind = ROUTE_REFUSED;
+        statement->refusal = copy->from ? REFUSED_WRITE : REFUSED_STATEMENT;
+    }
+    return ERR_OK;
+}
+
+static enum err
+classify_for_several(struct task *task, struct sql_session *session, struct statement *statement,
+    const struct ast_statement *ast, struct diag *diag)
+{
+    const struct ast_node *body = ast->body;
+    classify(statement, body);
+    if (statement->kind != ROUTE_NODE) {
+        return ERR_OK;
+    }
+    switch (statement->node) {
+    case AST_SELECT:
+    case AST_INSERT:
+    case AST_UPDATE:
+    case AST_DELETE:
+        return inspect(task, session, statement, body, ast->param_max, diag);
+    case AST_EXPLAIN: {
+        const struct ast_node *inner = ast_as_explain(body)->statement;
+        if (inner->kind != AST_SELECT && inner->kind != AST_INSERT && inner->kind != AST_UPDATE &&
+            inner->kind != AST_DELETE) {
+            break;
+        }
+        TRY(inspect(task, session, statement, inner, ast->param_max, diag));
+        statement->kind = statement->kind == ROUTE_BOUND ? ROUTE_EXPLAIN : statement->kind;
+        return ERR_OK;
+    }
+    case AST_COPY: {
+        const struct ast_copy *copy = ast_as_copy(body);
+        return copy->query != NULL
+                   ? inspect(task, session, statement, copy->query, ast->param_max, diag)
+                   : inspect_table(task, session, statement, copy, diag);
+    }
+    case AST_SET_CONSTRAINTS:
+        statement->kind = ROUTE_TRANSACTION;
+        return ERR_OK;
+    case AST_VACUUM:
+    case AST_CHECKPOINT:
+        statement->kind = ROUTE_LOCAL;
+        return ERR_OK;
+    case AST_CREATE_TABLE:
+    case AST_CREATE_INDEX:
+    case AST_CREATE_VIEW:
+    case AST_CREATE_SCHEMA:
+    case AST_CREATE_SEQUENCE:
+    case AST_CREATE_ROLE:
+    case AST_CREATE_ENUM:
+    case AST_DROP:
+    case AST_ALTER_TABLE:
+    case AST_ALTER_ROLE:
+    case AST_RENAME:
+    case AST_TRUNCATE:
+    case AST_COMMENT:
+    case AST_GRANT:
+        statement->kind = ROUTE_SCHEMA;
+        return ERR_OK;
+    default:
+        break;
+    }
+    statement->kind = ROUTE_REFUSED;
+    statement->refusal = REFUSED_STATEMENT;
+    return ERR_OK;
+}
+
+/* ---- texts -------------------------------------------------------------------------------------
+ */
+
+/* All of a string go the same way: to the shard, or to the session. What changes the block or
+ * settings would have to be done by both, statement by statement. */
+static enum err
+classify_string(struct task *task, struct sql_session *session, struct statement *statement,
+    const struct ast_list *list, classifier *one, struct diag *diag)
+{
+    enum route_kind kind = ROUTE_LOCAL;
+    int refusal = 0;
+    for (uint32_t i = 0; i < ast_list_count(list); i++) {
+        struct statement part = *statement;
+        TRY(one(task, session, &part, ast_as_statement(ast_list_at(list, i)), diag));
+        route_delete(part.route);
+        part.kind = part.kind == ROUTE_TRANSACTION ? ROUTE_SET : part.kind;
+        bool whole = part.kind == ROUTE_NODE || part.kind == ROUTE_SET || part.kind == ROUTE_LOCAL;
+        if (part.kind == ROUTE_REFUSED) {
+            refusal = part.refusal;
+        } else if ((i > 0 && part.kind != kind) || !whole) {
+            refusal = REFUSED_SEVERAL;
+        }
+        kind = part.kind;
+    }
+    statement->kind = refusal != 0 ? ROUTE_REFUSED : kind;
+    statement->refusal = refusal;
+    return ERR_OK;
+}
+
+static enum err
+analyse(struct task *task, struct worker *worker, struct sql_session *session,
+    struct statement *statement, struct diag *diag)
+{
+    bool several = worker->router->cluster != NULL;
+    classifier *one = several ? classify_for_several : classify_for_one;
+    struct ast_list *list = NULL;
     statement->node = AST_KIND_COUNT;
-    statement->kind = ROUTE_NODE; /* of what is not understood the shard says why */
-    if (parser_parse(&worker->arena, statement->text, statement->text_size, &list, &diag) !=
-        ERR_OK) {
-        return;
+    statement->kind = ROUTE_NODE;
+    enum err err =
+        parser_parse(statement->arena, statement->text, statement->text_size, &list, diag);
+    if (err != ERR_OK) {
+        /* One node says itself what is wrong. */
+        return several ? err : ERR_OK;
     }
     if (ast_list_count(list) == 0) {
         statement->kind = ROUTE_LOCAL;
-    } else if (ast_list_count(list) == 1) {
-        classify(statement, ast_as_statement(ast_list_at(list, 0))->body);
-    } else {
-        /* All to the shard, or all to the session; what changes the block or settings would have
-         * to be done by both, statement by statement. */
-        struct statement one = *statement;
-        enum route_kind kinds[2] = {ROUTE_NODE, ROUTE_NODE};
-        for (uint32_t i = 0; i < ast_list_count(list); i++) {
-            classify(&one, ast_as_statement(ast_list_at(list, i))->body);
-            bool local = one.kind == ROUTE_TRANSACTION || one.kind == ROUTE_SET;
-            kinds[i > 0] = local ? ROUTE_SET : one.kind;
-            if (one.kind == ROUTE_REFUSED || (i > 0 && kinds[0] != kinds[1])) {
-                statement->kind = ROUTE_REFUSED;
-                statement->refusal = one.kind == ROUTE_REFUSED ? one.refusal : REFUSED_SEVERAL;
-                return;
-            }
-        }
-        statement->kind = kinds[0];
+        return ERR_OK;
     }
+    return ast_list_count(list) == 1
+               ? one(task, session, statement, ast_as_statement(ast_list_at(list, 0)), diag)
+               : classify_string(task, session, statement, list, one, diag);
 }
 
 enum err
-statement_get(struct task *task, struct worker *worker, const char *text, size_t size,
-    struct slice types, struct statement **out, struct diag *diag)
+statement_get(struct task *task, struct worker *worker, struct sql_session *session,
+    const struct statement_key *key, struct statement **out, struct diag *diag)
 {
-    (void)task;
-    (void)diag;
     struct statement *statement = mem_zalloc(sizeof *statement);
-    statement->hash = hash_of(text, size, types);
+    statement->worker = worker;
+    statement->hash = hash_of(key);
     statement->references = 1;
-    statement->id = ++worker->next_statement;
-    statement->text = mem_alloc(size + 1);
-    memcpy(statement->text, text, size);
-    statement->text[size] = '\0';
-    statement->text_size = (uint32_t)size;
-    if (types.size > 0) {
-        uint8_t *copy = mem_alloc(types.size);
-        memcpy(copy, types.data, types.size);
-        statement->types = slice_of(copy, types.size);
+    statement->text = mem_alloc(key->size + 1);
+    memcpy(statement->text, key->text, key->size);
+    statement->text[key->size] = '\0';
+    statement->text_size = (uint32_t)key->size;
+    statement->path = mem_strdup(key->path);
+    if (key->types.size > 0) {
+        uint8_t *copy = mem_alloc(key->types.size);
+        memcpy(copy, key->types.data, key->types.size);
+        statement->types = slice_of(copy, key->types.size);
     }
-    analyse(worker, statement);
-    arena_reset(&worker->arena);
+    if (worker->router->cluster != NULL) {
+        statement->schema_version = cluster_schema_version(worker->router->cluster);
+    }
+    struct arena arena;
+    arena_create(&arena, "statement");
+    statement->arena = &arena;
+    enum err err = analyse(task, worker, session, statement, diag);
+    statement->arena = NULL;
+    arena_destroy(&arena);
+    statement->id = ++worker->next_statement;
+    worker->statement_count++;
     struct statement **chain = &worker->statements[statement->hash % STATEMENT_BUCKETS];
     statement->chain = *chain;
     *chain = statement;
-    worker->statement_count++;
+    if (err != ERR_OK) {
+        forget(worker, statement);
+        return err;
+    }
     *out = statement;
     return ERR_OK;
 }

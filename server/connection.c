@@ -1033,7 +1033,7 @@ ready_for_query(struct task *task, struct connection *connection)
     (void)sql_session_deliver(connection->session, false);
     char status = sql_session_status(connection->session);
     if (connection->client != NULL) {
-        status = connection->options.relay->status(connection->client, status);
+        status = connection->options.relay->status(task, connection->client, status);
     }
     wire_put_ready(&connection->out, status);
     connection->ready = true;

@@ -26,8 +26,8 @@ struct connection_relay {
     void *(*begin)(struct task *task, void *arg, struct connection *connection);
     enum relay_answer (*message)(
         struct task *task, void *client, char type, struct slice body, struct diag *diag);
-    /* What ReadyForQuery says; the session's own status is given. */
-    char (*status)(void *client, char status);
+    /* What ReadyForQuery says; the session's own status is given. Called once before each. */
+    char (*status)(struct task *task, void *client, char status);
     void (*end)(struct task *task, void *client);
 };
 

@@ -87,6 +87,7 @@ def main():
     step("larger than memory", ["tests/system/larger_than_memory.py"])
     step("lifecycle, ASan", ["tests/system/lifecycle.py", "debug"])
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
+    step("one node and three", ["tests/cluster/differential.py", "--build", "debug", "--count", "600"])
     step("router, ASan", ["tests/system/router.py", "debug"])
     step("access, ASan", ["tests/system/access.py", "debug"])
     step("TLS, ASan", ["tests/system/tls.py", "debug"])

@@ -126,7 +126,7 @@ struct target {
     int16_t attnum;
 };
 
-struct sort_item {
+struct query_sort {
     uint32_t target;
     bool descending;
     bool nulls_first;
@@ -212,7 +212,7 @@ struct query {
     bool distinct;
     uint32_t *distinct_on; /* target indexes */
     uint32_t distinct_on_count;
-    struct sort_item *order;
+    struct query_sort *order;
     uint32_t order_count;
     struct expr *limit, *offset;
     bool with_ties;

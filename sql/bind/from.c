@@ -50,7 +50,8 @@ bind_table_rel(struct binder *binder, struct query *query, const struct relation
     const char *alias, struct rel **rel)
 {
     struct rel *made = arena_alloc(binder->arena, sizeof *made);
-    made->kind = relation->kind == RELATION_VIRTUAL ? REL_VIRTUAL : REL_TABLE;
+    bool remote = binder->context->remote && relation->kind == RELATION_TABLE;
+    made->kind = remote || relation->kind == RELATION_VIRTUAL ? REL_VIRTUAL : REL_TABLE;
     made->alias = alias != NULL ? alias : relation->name;
     made->relation = relation;
     made->column_count = relation->column_count;

@@ -187,7 +187,7 @@ target_for(struct binder *binder, struct scope *scope, struct query *query,
 }
 
 static enum err
-sort_direction(struct binder *binder, const struct ast_sort *sort, struct sort_item *item)
+sort_direction(struct binder *binder, const struct ast_sort *sort, struct query_sort *item)
 {
     item->descending = sort->order == AST_SORT_DESC;
     if (sort->order == AST_SORT_USING) {
@@ -229,7 +229,7 @@ bind_order(
     AST_FOREACH(at, order)
     {
         const struct ast_sort *sort = ast_as_sort(*at);
-        struct sort_item item = {0};
+        struct query_sort item = {0};
         TRY(sort_direction(binder, sort, &item));
         TRY(target_for(binder, scope, query, sort->expr, CLAUSE_ORDER, "ORDER BY", &item.target));
         TRY(check_ordered(binder, query->targets[item.target].expr->type, sort->expr->location));
@@ -260,7 +260,7 @@ bind_order_of_columns(struct binder *binder, struct query *query, const struct a
     AST_FOREACH(at, order)
     {
         const struct ast_sort *sort = ast_as_sort(*at);
-        struct sort_item item = {0};
+        struct query_sort item = {0};
         TRY(sort_direction(binder, sort, &item));
         TRY(target_by_name(binder, query, sort->expr, "ORDER BY", &item.target));
         if (item.target == NO_TARGET) {

@@ -19,6 +19,27 @@ struct exec;
 enum err exec_compile(
     struct arena *arena, const struct plan *plan, struct exec_program **program, struct diag *diag);
 
+/*
+ * Rows that are not here (router/): a table that was planned as remote (plan_context.remote) is
+ * read by one call, which emits rows as virtual_scan does, values by column of the relation. What
+ * it leaves out of the filter is judged behind it, so it need not look at the filter at all.
+ */
+struct exec_remote_scan {
+    const struct relation *relation;
+    const uint16_t *columns; /* those wanted, ascending */
+    uint32_t column_count;
+    reg_t base; /* column c is register base + c in the filter */
+    struct expr *const *filter;
+    uint32_t filter_count;
+    const struct datum *params;
+};
+struct exec_remote {
+    void *arg;
+    enum err (*scan)(struct task *task, void *arg, const struct exec_remote_scan *scan,
+        struct eval *eval, enum err (*emit)(void *emit_arg, const struct datum *values),
+        void *emit_arg);
+};
+
 struct exec_context {
     struct txn *txn;
     struct txn_snapshot snapshot;
@@ -30,9 +51,10 @@ struct exec_context {
     uint64_t work_mem;          /* bytes an operator keeps before it goes to temporary files */
     uint64_t hash_mem;          /* the same of operators that hash */
     uint64_t memory_max;        /* bytes all operators of the statement keep; more is ERR_LIMIT */
-    struct exec_deferred *deferred;  /* of the session; NULL: all constraints are immediate */
-    struct spill_space *spill_space; /* outlives the execution; NULL: nothing goes to files */
-    bool count;                      /* keep counters for EXPLAIN ANALYZE */
+    struct exec_deferred *deferred;   /* of the session; NULL: all constraints are immediate */
+    struct spill_space *spill_space;  /* outlives the execution; NULL: nothing goes to files */
+    const struct exec_remote *remote; /* or NULL */
+    bool count;                       /* keep counters for EXPLAIN ANALYZE */
     struct diag *diag;
 };
 

@@ -299,6 +299,25 @@ keep_row(void *arg, const struct datum *values)
 }
 
 static enum err
+scan_remote(struct task *task, struct exec *x, struct node *node, struct eval *eval,
+    struct virtual_state *state)
+{
+    const struct plan_node *plan = node->code->plan;
+    const struct exec_remote *remote = x->context.remote;
+    struct exec_remote_scan scan = {
+        .relation = plan->scan.relation.relation,
+        .columns = plan->scan.relation.columns,
+        .column_count = plan->scan.relation.column_count,
+        .base = plan->scan.relation.base,
+        .filter = plan->filter,
+        .filter_count = plan->filter_count,
+        .params = x->context.params,
+    };
+    ASSERT(remote != NULL);
+    return remote->scan(task, remote->arg, &scan, eval, keep_row, state);
+}
+
+static enum err
 virtual_next(struct task *task, struct exec *x, struct node *node, bool *found)
 {
     struct virtual_state *state = (struct virtual_state *)(void *)node;
@@ -312,8 +331,9 @@ virtual_next(struct task *task, struct exec *x, struct node *node, bool *found)
         struct arena_mark mark = arena_mark(&x->temp);
         struct eval eval = x->machine.eval;
         eval.arena = &x->temp;
-        enum err err =
-            relation->relation->virtual_table->scan(&eval, x->context.catalog, keep_row, state);
+        const struct virtual_table *table = relation->relation->virtual_table;
+        enum err err = table != NULL ? table->scan(&eval, x->context.catalog, keep_row, state)
+                                     : scan_remote(task, x, node, &eval, state);
         arena_rewind(&x->temp, mark);
         TRY(err);
         state->at = state->first;

@@ -422,7 +422,9 @@ scan_title(struct explainer *explainer, const struct plan_node *node)
         return relation_title(explainer, "Seq Scan", &node->scan.relation);
     }
     if (node->kind == PLAN_VIRTUAL) {
-        return relation_title(explainer, "Catalog Scan", &node->scan.relation);
+        bool remote = node->scan.relation.relation->virtual_table == NULL;
+        return relation_title(
+            explainer, remote ? "Remote Scan" : "Catalog Scan", &node->scan.relation);
     }
     const char *what = arena_printf(explainer->arena, "Index %sScan%s using %s",
         node->scan.index_only ? "Only " : "", node->scan.backward ? " Backward" : "",

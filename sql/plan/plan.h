@@ -438,6 +438,7 @@ struct plan_context {
     struct diag *diag;
     const struct catalog *catalog;
     struct eval_env *env; /* for folding constants of immutable functions */
+    bool remote;          /* rows of tables are elsewhere: exec.h, struct exec_remote */
     struct txn_db *db;    /* sizes for estimates; may be NULL */
     const char *text;     /* the statement's text: error positions */
     /* Types of $1..: 0 is "infer it". In and out for Parse; lifted literals arrive with the type an

@@ -18,6 +18,7 @@
 enum {
     ROWS_LEAST = 1000,
     ROWS_FUNCTION = 1000,
+    ROWS_REMOTE = 10000,
     DISTINCT_DEFAULT = 200,
     BOUNDS_ENOUGH = 10, /* fewer say too little about an operator that is no comparison */
 };
@@ -31,6 +32,9 @@ rel_row_count(const struct level *level, const struct rel *rel)
 {
     switch (rel->kind) {
     case REL_VIRTUAL:
+        if (rel->relation->virtual_table == NULL) {
+            return ROWS_REMOTE;
+        }
         return catalog_virtual_rows(level->planner->context->catalog, rel->relation);
     case REL_FUNCTION:
         return ROWS_FUNCTION;

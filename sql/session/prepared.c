@@ -2,6 +2,7 @@
  * catalog has changed. */
 #include "base/assert.h"
 #include "base/mem.h"
+#include "sql/bind/bind.h"
 #include "sql/session/session_internal.h"
 
 bool
@@ -123,6 +124,7 @@ make_plan(struct task *task, struct sql_session *session, struct catalog *catalo
         .diag = diag,
         .catalog = catalog,
         .env = &session->env,
+        .remote = session->remote != NULL,
         .db = session->engine->db,
         .text = text,
         .param_types = types,
@@ -346,6 +348,7 @@ session__exec_context(struct sql_session *session, const struct catalog *catalog
         .memory_max = session->engine->statement_memory_max,
         .deferred = session->deferred,
         .spill_space = &session->spill_space,
+        .remote = session->remote,
         .diag = diag,
     };
     if (session->debug_work_mem >= 0) {
@@ -394,6 +397,83 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
         TRY(check_snapshot(planned, context.snapshot, diag));
     }
     return exec_open(task, planned->program, &context, exec);
+}
+
+/* ---- for who sends statements elsewhere --------------------------------------------------------
+ */
+
+void
+sql_session_set_remote(struct sql_session *session, const struct exec_remote *remote)
+{
+    session->remote = remote;
+}
+
+static enum err
+bind_statement(
+    struct binder *binder, const struct ast_node *statement, struct sql_inspection *inspection)
+{
+    switch (statement->kind) {
+    case AST_SELECT:
+        TRY(bind_select(binder, NULL, ast_as_select(statement), &inspection->query));
+        break;
+    case AST_INSERT:
+        TRY(bind_insert(binder, ast_as_insert(statement), &inspection->modify));
+        break;
+    case AST_UPDATE:
+        TRY(bind_update(binder, ast_as_update(statement), &inspection->modify));
+        break;
+    default:
+        TRY(bind_delete(binder, ast_as_delete(statement), &inspection->modify));
+        break;
+    }
+    return bind_finish_params(binder);
+}
+
+enum err
+sql_session_inspect(struct task *task, struct sql_session *session,
+    const struct ast_node *statement, const char *text, const oid_t *types, uint32_t type_count,
+    uint32_t param_max, enum err (*look)(void *arg, const struct sql_inspection *inspection),
+    void *arg, struct diag *diag)
+{
+    bool own = session->block == BLOCK_NONE;
+    struct arena arena;
+    TRY(session__begin_implicit(task, session, diag));
+    arena_create(&arena, "inspection");
+    struct catalog *catalog = NULL;
+    enum err err = catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag);
+    if (err == ERR_OK) {
+        uint32_t count = type_count > param_max ? type_count : param_max;
+        oid_t *known = arena_array(&arena, (size_t)count + 1, sizeof *known);
+        memcpy(known, types, type_count * sizeof *known);
+        session->env.catalog = catalog;
+        struct plan_context context = {
+            .arena = &arena,
+            .diag = diag,
+            .catalog = catalog,
+            .env = &session->env,
+            .text = text,
+            .param_types = known,
+            .param_count = type_count,
+            .param_max = count,
+        };
+        struct binder binder;
+        struct sql_inspection inspection = {.catalog = catalog, .arena = &arena};
+        bind_start(&binder, task, &context);
+        err = bind_statement(&binder, statement, &inspection);
+        inspection.param_types = known;
+        inspection.param_count = context.param_count;
+        inspection.writes = binder.writes || inspection.modify != NULL;
+        inspection.modifying = binder.modifying.count > 0;
+        if (err == ERR_OK) {
+            err = look(arg, &inspection);
+        }
+        catalog_release(catalog);
+    }
+    arena_destroy(&arena);
+    if (own) {
+        session__rollback_all(task, session);
+    }
+    return err;
 }
 
 /* ---- named statements and the text cache

@@ -12,12 +12,15 @@
 #ifndef SQL_SESSION_SESSION_H
 #define SQL_SESSION_SESSION_H
 
+#include "sql/exec/exec.h"
 #include "sql/plan/plan.h"
 #include "sql/session/config.h"
 #include "world/tls.h"
 
 struct sql_engine;
 struct sql_session;
+struct query; /* sql/bind/bind.h */
+struct modify;
 
 /* ---- the engine ---------------------------------------------------------------------------------
  */
@@ -129,11 +132,30 @@ uint32_t sql_session_pid(const struct sql_session *session);
 /* 'I' idle, 'T' in a transaction block, 'E' in a failed one. */
 char sql_session_status(const struct sql_session *session);
 struct eval_env *sql_session_env(struct sql_session *session);
+const char *sql_session_setting(const struct sql_session *session, const char *name);
 /* Grows whenever a setting's value in this session changes. */
 uint32_t sql_session_settings_generation(const struct sql_session *session);
 /* What differs here from the configuration and another session needs to behave alike: a line
  * `SET name = 'value';` each, in an order that depends on the values alone. */
 void sql_session_settings_put(const struct sql_session *session, struct buffer *to);
+/* Tables' rows are elsewhere, but for the catalog's. Before the first statement. */
+void sql_session_set_remote(struct sql_session *session, const struct exec_remote *remote);
+/* What a statement means, for who sends it elsewhere: bound as the session would bind it now. In a
+ * transaction of its own, which ends with the call; the session must be in none or in a block. */
+struct sql_inspection {
+    const struct catalog *catalog;
+    struct query *query;   /* SELECT; or */
+    struct modify *modify; /* INSERT, UPDATE, DELETE */
+    const oid_t *param_types;
+    uint32_t param_count;
+    bool writes;    /* rows are changed or locked */
+    bool modifying; /* in WITH */
+    struct arena *arena;
+};
+enum err sql_session_inspect(struct task *task, struct sql_session *session,
+    const struct ast_node *statement, const char *text, const oid_t *types, uint32_t type_count,
+    uint32_t param_max, enum err (*look)(void *arg, const struct sql_inspection *inspection),
+    void *arg, struct diag *diag);
 /* The session's client is served elsewhere (router/): for SIGTERM it counts as at work. */
 void sql_session_set_busy(struct sql_session *session, bool busy);
 /* Each reported setting through sink->parameter_status (start-up). */

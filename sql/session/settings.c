@@ -380,6 +380,12 @@ put(struct sql_session *session, int index, char *value)
     apply(session, index);
 }
 
+const char *
+sql_session_setting(const struct sql_session *session, const char *name)
+{
+    return settings__value(session, name);
+}
+
 uint32_t
 sql_session_settings_generation(const struct sql_session *session)
 {

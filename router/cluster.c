@@ -1,0 +1,907 @@
+/*
+ * router/cluster.c - what the nodes have in common: schema and buckets.
+ *
+ * The schema is a list of statements, numbered from 1, that every node keeps in tusk_cluster.ddl
+ * and the router's own engine too. A statement and its number become durable on a node in one
+ * transaction, on the first node before any other. So
+ *
+ *   K1. the first node's list is the truth, and every other's is a beginning of it;
+ *   K2. of two routers that change the schema at once one finds the number taken (23505), catches
+ *       up, and tries again;
+ *   K3. whoever finds a node behind may bring it up to date: doing so twice does nothing.
+ *
+ * A router that dies amid a change leaves it to the next one, or to its own next start.
+ *
+ * Who has which bucket is asked of the nodes (view tusk_buckets). What is known may be old: the
+ * shard's refusal (TR003) is the truth, and the reason to ask again.
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "router/router.h"
+#include "sql/catalog/sharding.h"
+
+enum {
+    SYNC_PAUSE_US = 1000000,
+    LOCK_PAUSE_US = 2000,
+    SEQUENCE_BLOCK = 1 << 20,
+};
+
+struct map_group {
+    char *name;
+    uint32_t bucket_count;
+    int16_t *owners;
+};
+
+/* Never changed once it is to be seen; older ones are kept, for whoever still looks. */
+struct map {
+    struct map *older;
+    uint32_t group_count;
+    struct map_group *groups;
+};
+
+struct cluster {
+    _Atomic uint32_t version; /* of the router's own engine */
+    struct map *_Atomic map;
+    _Atomic bool changing; /* one change of schema or map at a time in this router */
+    struct sql_sink sink;
+    int64_t answer; /* the last number that a session of the router's own said; under `changing` */
+    const char *user, *database;
+    struct task *keeper;
+    _Atomic bool closing, closed;
+};
+
+uint32_t
+cluster_schema_version(const struct cluster *cluster)
+{
+    return cluster->version;
+}
+
+int
+cluster_owner(const struct cluster *cluster, const char *group, uint32_t bucket)
+{
+    const struct map *map = cluster->map;
+    for (uint32_t i = 0; map != NULL && i < map->group_count; i++) {
+        if (strcmp(map->groups[i].name, group) == 0) {
+            return bucket < map->groups[i].bucket_count ? map->groups[i].owners[bucket] : -1;
+        }
+    }
+    return -1;
+}
+
+static void
+lock(struct task *task, struct cluster *cluster)
+{
+    bool free = false;
+    while (!atomic_compare_exchange_strong(&cluster->changing, &free, true)) {
+        free = false;
+        task_sleep(task, LOCK_PAUSE_US);
+    }
+}
+
+static void
+unlock(struct cluster *cluster)
+{
+    cluster->changing = false;
+}
+
+/* ---- queries at nodes --------------------------------------------------------------------------
+ */
+
+static enum err
+hand_row(struct slice body, node_row *row, void *arg, struct diag *diag)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    uint16_t count = wire_get_u16(&reader);
+    struct slice values[64];
+    struct slice *all = count <= 64 ? values : mem_array(count, sizeof *all);
+    for (uint16_t i = 0; i < count; i++) {
+        uint32_t size = wire_get_u32(&reader);
+        all[i] = size == UINT32_MAX ? (struct slice){0} : wire_get_bytes(&reader, size);
+        if (size == 0) {
+            all[i].data = (const uint8_t *)"";
+        }
+    }
+    enum err err = wire_reader_done(&reader)
+                       ? row(arg, all, count, diag)
+                       : diag_set(diag, ERR_PROTOCOL, "a shard sent a row that is none");
+    if (all != values) {
+        mem_free(all);
+    }
+    return err;
+}
+
+enum err
+node_query(struct task *task, struct upstream *upstream, const char *text, node_row *row, void *arg,
+    struct diag *diag)
+{
+    enum err result = ERR_OK;
+    if (text != NULL) {
+        upstream_put_query(upstream, text, strlen(text));
+    }
+    TRY(upstream_flush(task, upstream, diag));
+    for (;;) {
+        struct upstream_message message;
+        TRY(upstream_next(task, upstream, &message, diag));
+        if (message.type == 'E' && result == ERR_OK) {
+            result = upstream_error(message.body, upstream->pool->shard->name, diag);
+        } else if (message.type == 'D' && result == ERR_OK && row != NULL) {
+            result = hand_row(message.body, row, arg, diag);
+        } else if (message.type == 'Z') {
+            return result;
+        }
+    }
+}
+
+enum err
+node_acquire(struct task *task, struct worker *worker, uint32_t shard, const char *user,
+    const char *database, struct upstream **upstream, struct diag *diag)
+{
+    TRY(pool_acquire(task, pool_of(worker, shard, user, database), upstream, diag));
+    if ((*upstream)->settings[0] == '\0') {
+        return ERR_OK;
+    }
+    struct buffer text = {0};
+    upstream_settings(*upstream, "", &text);
+    buffer_add_u8(&text, 0);
+    enum err err = node_query(task, *upstream, (const char *)text.data, NULL, NULL, diag);
+    buffer_destroy(&text);
+    if (err != ERR_OK) {
+        (*upstream)->broken = true;
+        pool_release(task, *upstream);
+        return err;
+    }
+    (*upstream)->settings[0] = '\0';
+    return ERR_OK;
+}
+
+/* In a connection of the router's own user. */
+static enum err
+at_node(struct task *task, struct router *router, uint32_t shard, const char *text, node_row *row,
+    void *arg, struct diag *diag)
+{
+    struct worker *worker = &router->workers[task_worker(task)];
+    struct upstream *upstream = NULL;
+    TRY(node_acquire(
+        task, worker, shard, router->cluster->user, router->cluster->database, &upstream, diag));
+    enum err err = node_query(task, upstream, text, row, arg, diag);
+    pool_release(task, upstream);
+    return err;
+}
+
+/* ---- buckets -----------------------------------------------------------------------------------
+ */
+
+struct map_loading {
+    struct map *map;
+    int16_t node;
+};
+
+static enum err
+load_bucket(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
+{
+    struct map_loading *loading = arg;
+    struct map *map = loading->map;
+    if (count < 3 || values[0].data == NULL || values[1].data == NULL || values[2].data == NULL) {
+        return diag_set(diag, ERR_PROTOCOL, "a shard does not say which buckets it has");
+    }
+    bool here = (values[2].size == 5 && memcmp(values[2].data, "owned", 5) == 0) ||
+                (values[2].size == 7 && memcmp(values[2].data, "handing", 7) == 0);
+    char number[16] = "";
+    memcpy(number, values[1].data, values[1].size < 15 ? values[1].size : 15);
+    unsigned long bucket = strtoul(number, NULL, 10);
+    if (!here || bucket >= SHARD_BUCKETS_MAX) {
+        return ERR_OK;
+    }
+    struct map_group *group = NULL;
+    for (uint32_t i = 0; i < map->group_count; i++) {
+        struct map_group *at = &map->groups[i];
+        if (strlen(at->name) == values[0].size &&
+            memcmp(at->name, values[0].data, values[0].size) == 0) {
+            group = at;
+        }
+    }
+    if (group == NULL) {
+        map->groups = mem_realloc(map->groups, (map->group_count + 1) * sizeof *map->groups);
+        group = &map->groups[map->group_count++];
+        *group = (struct map_group){.name = mem_zalloc(values[0].size + 1)};
+        memcpy(group->name, values[0].data, values[0].size);
+    }
+    if (bucket >= group->bucket_count) {
+        uint32_t more = (uint32_t)bucket + 1;
+        more = more < 2 * group->bucket_count ? 2 * group->bucket_count : more;
+        group->owners = mem_realloc(group->owners, more * sizeof *group->owners);
+        for (uint32_t i = group->bucket_count; i < more; i++) {
+            group->owners[i] = -1;
+        }
+        group->bucket_count = more;
+    }
+    group->owners[bucket] = loading->node;
+    return ERR_OK;
+}
+
+static void
+map_delete(struct map *map)
+{
+    while (map != NULL) {
+        struct map *older = map->older;
+        for (uint32_t i = 0; i < map->group_count; i++) {
+            mem_free(map->groups[i].name);
+            mem_free(map->groups[i].owners);
+        }
+        mem_free(map->groups);
+        mem_free(map);
+        map = older;
+    }
+}
+
+/* A node that cannot be asked keeps what was known of it: who is sent there is told that it is not
+ * there. */
+static void
+keep_known(const struct map *old, int16_t node, struct map *map)
+{
+    for (uint32_t g = 0; old != NULL && g < old->group_count; g++) {
+        const struct map_group *group = &old->groups[g];
+        for (uint32_t bucket = 0; bucket < group->bucket_count; bucket++) {
+            if (group->owners[bucket] == node) {
+                char number[16];
+                (void)snprintf(number, sizeof number, "%u", bucket);
+                struct slice values[3] = {slice_of(group->name, strlen(group->name)),
+                    slice_of(number, strlen(number)), slice_of("owned", 5)};
+                struct map_loading loading = {.map = map, .node = node};
+                (void)!load_bucket(&loading, values, 3, NULL);
+            }
+        }
+    }
+}
+
+static enum err
+load_map(struct task *task, struct router *router, struct diag *diag)
+{
+    struct cluster *cluster = router->cluster;
+    struct map *map = mem_zalloc(sizeof *map);
+    enum err result = ERR_OK;
+    for (uint32_t i = 0; i < router->node_count; i++) {
+        struct map_loading loading = {.map = map, .node = (int16_t)i};
+        struct map *old = cluster->map;
+        enum err err = at_node(
+            task, router, i, "SELECT * FROM pg_catalog.tusk_buckets", load_bucket, &loading, diag);
+        if (err != ERR_OK) {
+            keep_known(old, (int16_t)i, map);
+            result = err;
+        }
+    }
+    map->older = cluster->map;
+    cluster->map = map;
+    return result;
+}
+
+enum err
+cluster_refresh(struct task *task, struct router *router, struct diag *diag)
+{
+    lock(task, router->cluster);
+    enum err err = load_map(task, router, diag);
+    unlock(router->cluster);
+    return err;
+}
+
+/* ---- the router's own session ------------------------------------------------------------------
+ */
+
+static enum err
+sink_row(struct task *task, void *arg, const struct plan_column *columns,
+    const struct datum *values, uint32_t count, const bool *binary, struct diag *diag)
+{
+    (void)task;
+    (void)binary;
+    (void)diag;
+    struct cluster *cluster = arg;
+    if (count > 0 && columns[0].type == TYPE_INT8 && !values[0].null) {
+        cluster->answer = values[0].i;
+    }
+    return ERR_OK;
+}
+
+static enum err
+sink_describe(struct task *task, void *arg, const struct plan_column *columns, uint32_t count,
+    struct diag *diag)
+{
+    (void)task;
+    (void)arg;
+    (void)columns;
+    (void)count;
+    (void)diag;
+    return ERR_OK;
+}
+
+static enum err
+sink_complete(struct task *task, void *arg, const char *tag, struct diag *diag)
+{
+    (void)task;
+    (void)arg;
+    (void)tag;
+    (void)diag;
+    return ERR_OK;
+}
+
+static enum err
+sink_empty(struct task *task, void *arg, struct diag *diag)
+{
+    (void)task;
+    (void)arg;
+    (void)diag;
+    return ERR_OK;
+}
+
+static void
+sink_notice(void *arg, const char *severity, const struct diag *notice)
+{
+    (void)arg;
+    (void)severity;
+    (void)notice;
+}
+
+static void
+sink_parameter(void *arg, const char *name, const char *value)
+{
+    (void)arg;
+    (void)name;
+    (void)value;
+}
+
+/* A session of the router's own, for this task. */
+static enum err
+open_session(
+    struct task *task, struct router *router, struct sql_session **session, struct diag *diag)
+{
+    struct cluster *cluster = router->cluster;
+    cluster->sink = (struct sql_sink){
+        .arg = cluster,
+        .describe = sink_describe,
+        .row = sink_row,
+        .complete = sink_complete,
+        .empty = sink_empty,
+        .notice = sink_notice,
+        .parameter_status = sink_parameter,
+    };
+    const char *const none[] = {NULL};
+    struct sql_session_options options = {
+        .user = cluster->user, .database = cluster->database, .settings = none};
+    return sql_session_new(task, router->engine, &options, &cluster->sink, session, diag);
+}
+
+static enum err
+here(struct task *task, struct sql_session *session, const char *text, struct diag *diag)
+{
+    enum err err = sql_session_query(task, session, text, strlen(text), diag);
+    if (err != ERR_OK && sql_session_status(session) != 'I') {
+        struct diag ignored;
+        (void)!sql_session_query(task, session, "ROLLBACK", 8, &ignored);
+    }
+    return err;
+}
+
+/* ---- the schema's list -------------------------------------------------------------------------
+ */
+
+static const char create_list[] =
+    "CREATE SCHEMA IF NOT EXISTS tusk_cluster; "
+    "CREATE TABLE IF NOT EXISTS tusk_cluster.ddl (version int8 PRIMARY KEY, statement text, "
+    "role text, path text, extra text); "
+    "GRANT USAGE ON SCHEMA tusk_cluster TO PUBLIC; "
+    "GRANT SELECT, INSERT ON tusk_cluster.ddl TO PUBLIC";
+
+static const char read_version[] = "SELECT coalesce(max(version), 0)::int8 FROM tusk_cluster.ddl";
+
+struct change {
+    int64_t version;
+    char *statement, *role, *path;
+    char *extra; /* a line "NODE SQL" each: what a node does besides */
+};
+
+static void
+put_quoted(struct buffer *to, const char *text)
+{
+    struct arena arena;
+    arena_create(&arena, "quote");
+    buffer_add_text(to, parser_quote_literal(&arena, text, strlen(text)));
+    arena_destroy(&arena);
+}
+
+static void
+put_log(struct buffer *to, const struct change *change)
+{
+    buffer_printf(to, "INSERT INTO tusk_cluster.ddl VALUES (%lld, ", (long long)change->version);
+    put_quoted(to, change->statement);
+    buffer_add_text(to, ", ");
+    put_quoted(to, change->role);
+    buffer_add_text(to, ", ");
+    put_quoted(to, change->path);
+    buffer_add_text(to, ", ");
+    put_quoted(to, change->extra);
+    buffer_add_text(to, ")");
+}
+
+/* All that a node does, as one string of statements; node -1: this router. */
+static void
+put_change(struct buffer *to, const struct change *change, int node, const char *own_user)
+{
+    buffer_add_text(to, "BEGIN; ");
+    if (change->path[0] != '\0') {
+        buffer_printf(to, "SET LOCAL search_path = %s; ", change->path);
+    }
+    bool other = strcmp(change->role, own_user) != 0;
+    if (other) {
+        buffer_printf(to, "SET LOCAL ROLE \"%s\"; ", change->role);
+    }
+    buffer_add_text(to, change->statement);
+    buffer_add_text(to, "; ");
+    if (other) {
+        buffer_add_text(to, "RESET ROLE; ");
+    }
+    for (const char *line = change->extra; *line != '\0';) {
+        const char *end = strchr(line, '\n');
+        char *rest = NULL;
+        long whose = strtol(line, &rest, 10);
+        if (whose == node && end != NULL) {
+            buffer_add(to, rest, (size_t)(end - rest));
+            buffer_add_text(to, "; ");
+        }
+        line = end == NULL ? line + strlen(line) : end + 1;
+    }
+    put_log(to, change);
+    buffer_add_text(to, "; COMMIT");
+    buffer_add_u8(to, 0);
+}
+
+/* A string of statements that may fail in the middle of its block. */
+static enum err
+apply_at(struct task *task, struct router *router, uint32_t node, const struct change *change,
+    struct diag *diag)
+{
+    struct cluster *cluster = router->cluster;
+    struct worker *worker = &router->workers[task_worker(task)];
+    struct upstream *upstream = NULL;
+    TRY(node_acquire(task, worker, node, cluster->user, cluster->database, &upstream, diag));
+    struct buffer text = {0};
+    put_change(&text, change, (int)node, cluster->user);
+    enum err err = node_query(task, upstream, (const char *)text.data, NULL, NULL, diag);
+    if (err != ERR_OK && !upstream->broken && upstream->status != 'I') {
+        struct diag ignored;
+        (void)!node_query(task, upstream, "ROLLBACK", NULL, NULL, &ignored);
+    }
+    pool_release(task, upstream);
+    buffer_destroy(&text);
+    return err;
+}
+
+static char *
+copy_value(struct slice value)
+{
+    char *copy = mem_zalloc(value.size + 1);
+    if (value.size > 0) {
+        memcpy(copy, value.data, value.size);
+    }
+    return copy;
+}
+
+static enum err
+read_number(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
+{
+    (void)diag;
+    char number[24] = "";
+    if (count == 1 && values[0].size < sizeof number) {
+        memcpy(number, values[0].data, values[0].size);
+        *(int64_t *)arg = strtoll(number, NULL, 10);
+    }
+    return ERR_OK;
+}
+
+static enum err
+read_change(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
+{
+    struct change *change = arg;
+    if (count != 5) {
+        return diag_set(diag, ERR_PROTOCOL, "tusk_cluster.ddl is not what it should be");
+    }
+    TRY(read_number(&change->version, values, 1, diag));
+    change->statement = copy_value(values[1]);
+    change->role = copy_value(values[2]);
+    change->path = copy_value(values[3]);
+    change->extra = copy_value(values[4]);
+    return ERR_OK;
+}
+
+static void
+change_destroy(struct change *change)
+{
+    mem_free(change->statement);
+    mem_free(change->role);
+    mem_free(change->path);
+    mem_free(change->extra);
+    *change = (struct change){0};
+}
+
+static enum err
+fetch_change(struct task *task, struct router *router, int64_t version, struct change *change,
+    struct diag *diag)
+{
+    char text[96];
+    (void)snprintf(text, sizeof text, "SELECT * FROM tusk_cluster.ddl WHERE version = %lld",
+        (long long)version);
+    TRY(at_node(task, router, 0, text, read_change, change, diag));
+    return change->version == version
+               ? ERR_OK
+               : diag_set(diag, ERR_INTERNAL, "version %lld of the schema is missing",
+                     (long long)version);
+}
+
+/* K3 */
+static enum err
+catch_up(struct task *task, struct router *router, uint32_t node, int64_t to, struct diag *diag)
+{
+    int64_t at = 0;
+    TRY(at_node(task, router, node, read_version, read_number, &at, diag));
+    for (; at < to; at++) {
+        struct change change = {0};
+        enum err err = fetch_change(task, router, at + 1, &change, diag);
+        if (err == ERR_OK) {
+            err = apply_at(task, router, node, &change, diag);
+        }
+        change_destroy(&change);
+        if (err != ERR_OK && err != ERR_UNIQUE) {
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+catch_up_here(struct task *task, struct router *router, int64_t to, struct diag *diag)
+{
+    struct cluster *cluster = router->cluster;
+    struct sql_session *session = NULL;
+    if ((int64_t)cluster->version >= to) {
+        return ERR_OK;
+    }
+    TRY(open_session(task, router, &session, diag));
+    enum err err = ERR_OK;
+    while (err == ERR_OK && (int64_t)cluster->version < to) {
+        struct change change = {0};
+        err = fetch_change(task, router, (int64_t)cluster->version + 1, &change, diag);
+        if (err == ERR_OK) {
+            struct buffer text = {0};
+            put_change(&text, &change, -1, cluster->user);
+            err = here(task, session, (const char *)text.data, diag);
+            buffer_destroy(&text);
+        }
+        change_destroy(&change);
+        if (err == ERR_OK) {
+            cluster->version++;
+        }
+    }
+    sql_session_delete(task, session);
+    return err;
+}
+
+static enum err
+newest_version(struct task *task, struct router *router, int64_t *version, struct diag *diag)
+{
+    return at_node(task, router, 0, read_version, read_number, version, diag);
+}
+
+/* Everybody to the first node's version; who cannot be reached is tried again later. */
+static enum err
+synchronize(struct task *task, struct router *router, bool others, struct diag *diag)
+{
+    int64_t version = 0;
+    TRY(newest_version(task, router, &version, diag));
+    TRY(catch_up_here(task, router, version, diag));
+    enum err result = ERR_OK;
+    for (uint32_t i = 1; others && i < router->node_count; i++) {
+        enum err err = catch_up(task, router, i, version, diag);
+        result = err == ERR_OK ? result : err;
+    }
+    return result;
+}
+
+/* ---- a change ----------------------------------------------------------------------------------
+ */
+
+struct look {
+    struct router *router;
+    struct buffer *extra;
+    oid_t newest; /* what was there before has no larger number */
+};
+
+static enum err
+note_newest(void *arg, const struct sql_inspection *inspection)
+{
+    struct look *look = arg;
+    const struct relation *relation;
+    for (size_t i = 0; (relation = catalog_relation_at(inspection->catalog, i)) != NULL; i++) {
+        look->newest = relation->oid > look->newest ? relation->oid : look->newest;
+    }
+    return ERR_OK;
+}
+
+/* Buckets in runs of equal length over the nodes; LIST's where they were asked for. */
+static uint32_t
+place_of(const struct router *router, const struct sharding *sharding, uint32_t bucket)
+{
+    const char *on = sharding->places == NULL ? NULL : sharding->places[bucket];
+    for (uint32_t i = 0; on != NULL && i < router->node_count; i++) {
+        if (strcmp(router->nodes[i].name, on) == 0) {
+            return i;
+        }
+    }
+    return (uint32_t)((uint64_t)bucket * router->node_count / sharding->scheme.bucket_count);
+}
+
+static void
+put_buckets(const struct router *router, const struct relation *relation, struct buffer *to)
+{
+    const struct sharding *sharding = relation->sharding;
+    for (uint32_t node = 0; node < router->node_count; node++) {
+        struct buffer ranges = {0};
+        for (uint32_t bucket = 0; bucket < sharding->scheme.bucket_count; bucket++) {
+            uint32_t last = bucket;
+            if (place_of(router, sharding, bucket) != node) {
+                continue;
+            }
+            while (last + 1 < sharding->scheme.bucket_count &&
+                   place_of(router, sharding, last + 1) == node) {
+                last++;
+            }
+            buffer_printf(&ranges, "%s%u-%u", ranges.size == 0 ? "" : ",", bucket, last);
+            bucket = last;
+        }
+        if (ranges.size > 0) {
+            buffer_printf(to, "%u SELECT tusk_assign_buckets(", node);
+            put_quoted(to, sharding->group);
+            buffer_printf(to, ", '%.*s', 1)\n", (int)ranges.size, (const char *)ranges.data);
+        }
+        buffer_destroy(&ranges);
+    }
+}
+
+/* Each node's sequence has a block of its own, so that none gives a number of another. */
+static void
+put_block(const struct router *router, const struct relation *relation, struct buffer *to)
+{
+    for (uint32_t node = 0; node < router->node_count; node++) {
+        int64_t low = (int64_t)node * SEQUENCE_BLOCK + 1;
+        buffer_printf(to,
+            "%u ALTER SEQUENCE \"%s\".\"%s\" MINVALUE %lld MAXVALUE %lld START %lld RESTART\n",
+            node, relation->schema_name, relation->name, (long long)low,
+            (long long)(low + SEQUENCE_BLOCK - 1), (long long)low);
+    }
+}
+
+static enum err
+note_new(void *arg, const struct sql_inspection *inspection)
+{
+    struct look *look = arg;
+    const struct relation *relation;
+    for (size_t i = 0; (relation = catalog_relation_at(inspection->catalog, i)) != NULL; i++) {
+        if (relation->oid <= look->newest) {
+            continue;
+        }
+        const struct sharding *sharding = relation->sharding;
+        if (sharding != NULL && sharding->scheme.kind != SHARD_REPLICATED) {
+            size_t dot = strlen(relation->schema_name);
+            bool first = strncmp(sharding->group, relation->schema_name, dot) == 0 &&
+                         sharding->group[dot] == '.' &&
+                         strcmp(sharding->group + dot + 1, relation->name) == 0;
+            if (first) {
+                put_buckets(look->router, relation, look->extra);
+            }
+        }
+        if (relation->kind == RELATION_SEQUENCE) {
+            put_block(look->router, relation, look->extra);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+look_at_catalog(struct task *task, struct sql_session *session,
+    enum err (*look)(void *arg, const struct sql_inspection *inspection), struct look *arg,
+    struct diag *diag)
+{
+    struct arena arena;
+    struct ast_list *list = NULL;
+    arena_create(&arena, "look");
+    enum err err = parser_parse(&arena, "SELECT 1", 8, &list, diag);
+    if (err == ERR_OK) {
+        err = sql_session_inspect(task, session, ast_as_statement(ast_list_at(list, 0))->body,
+            "SELECT 1", NULL, 0, 0, look, arg, diag);
+    }
+    arena_destroy(&arena);
+    return err;
+}
+
+static enum err
+silently(struct task *task, struct sql_session *session, struct buffer *out, const char *text,
+    struct diag *diag)
+{
+    size_t before = out->size;
+    enum err err = sql_session_query(task, session, text, strlen(text), diag);
+    out->size = before;
+    return err;
+}
+
+/* One attempt. ERR_UNIQUE from the first node: another router was faster (K2). *everywhere: no node
+ * is behind. */
+static enum err
+define_once(struct task *task, struct router *router, struct sql_session *session,
+    struct buffer *out, const char *text, bool *everywhere, struct diag *diag)
+{
+    struct cluster *cluster = router->cluster;
+    struct buffer extra = {0};
+    struct look look = {.router = router, .extra = &extra};
+    struct eval_env *env = sql_session_env(session);
+    size_t before = out->size;
+    TRY(synchronize(task, router, false, diag));
+    TRY(look_at_catalog(task, session, note_newest, &look, diag));
+    TRY(silently(task, session, out, "BEGIN", diag));
+    /* Here first: what is wrong with it is said before any node hears of it. */
+    enum err err = sql_session_query(task, session, text, strlen(text), diag);
+    if (err == ERR_OK) {
+        err = look_at_catalog(task, session, note_new, &look, diag);
+    }
+    buffer_add_u8(&extra, 0);
+    struct change change = {
+        .version = (int64_t)cluster->version + 1,
+        .statement = mem_strdup(text),
+        .role = mem_strdup(env->user),
+        .path = mem_strdup(sql_session_setting(session, "search_path")),
+        .extra = mem_strdup((const char *)extra.data),
+    };
+    buffer_destroy(&extra);
+    *everywhere = true;
+    if (err == ERR_OK) {
+        err = apply_at(task, router, 0, &change, diag);
+    }
+    struct diag ignored;
+    if (err == ERR_OK) { /* durable: from here on it is only a matter of time */
+        struct buffer log = {0};
+        put_log(&log, &change);
+        buffer_add_text(&log, "; COMMIT");
+        buffer_add_u8(&log, 0);
+        if (silently(task, session, out, (const char *)log.data, &ignored) == ERR_OK) {
+            cluster->version++;
+        } else {
+            *everywhere = false;
+        }
+        buffer_destroy(&log);
+        for (uint32_t i = 1; i < router->node_count; i++) {
+            enum err there = catch_up(task, router, i, change.version - 1, &ignored);
+            if (there == ERR_OK) {
+                there = apply_at(task, router, i, &change, &ignored);
+            }
+            if (there != ERR_OK && there != ERR_UNIQUE) {
+                world_log(router->world, "node \"%s\" has not version %lld of the schema yet: %s",
+                    router->nodes[i].name, (long long)change.version, ignored.message);
+                *everywhere = false;
+            }
+        }
+        (void)!load_map(task, router, &ignored);
+    } else {
+        out->size = before;
+    }
+    if (sql_session_status(session) != 'I') {
+        (void)!silently(task, session, out, "ROLLBACK", &ignored);
+    }
+    change_destroy(&change);
+    return err;
+}
+
+enum err
+cluster_define(struct task *task, struct router *router, struct sql_session *session,
+    struct buffer *out, const char *text, struct diag *diag)
+{
+    struct cluster *cluster = router->cluster;
+    bool everywhere = true;
+    enum err err = ERR_UNIQUE;
+    lock(task, cluster);
+    for (int attempt = 0; attempt < 10 && err == ERR_UNIQUE; attempt++) {
+        err = define_once(task, router, session, out, text, &everywhere, diag);
+    }
+    unlock(cluster);
+    if (!everywhere && cluster->keeper != NULL) {
+        struct diag notice;
+        (void)diag_set(&notice, ERR_WARNING,
+            "some nodes have not heard of this yet: they will when they can be reached");
+        wire_put_diag(out, 'N', "WARNING", &notice);
+    }
+    return err;
+}
+
+/* ---- life --------------------------------------------------------------------------------------
+ */
+
+/* Brings nodes up to date that were away, and this router when another has changed the schema. */
+static void
+keeper_main(struct task *task, void *arg)
+{
+    struct router *router = arg;
+    struct cluster *cluster = router->cluster;
+    cluster->keeper = task;
+    while (!cluster->closing) {
+        task_park(task, world_clock_us(router->world) + SYNC_PAUSE_US);
+        if (!cluster->closing) {
+            struct diag diag;
+            lock(task, cluster);
+            (void)!synchronize(task, router, true, &diag);
+            unlock(cluster);
+        }
+    }
+    cluster->keeper = NULL;
+    cluster->closed = true;
+}
+
+enum err
+cluster_open(struct task *task, struct router *router, struct diag *diag)
+{
+    struct cluster *cluster = mem_zalloc(sizeof *cluster);
+    router->cluster = cluster;
+    cluster->user = sql_config_text(router->config, "router_user");
+    cluster->database = "postgres";
+    struct sql_session *session = NULL;
+    enum err err = open_session(task, router, &session, diag);
+    if (err == ERR_OK) {
+        err = here(task, session, create_list, diag);
+    }
+    if (err == ERR_OK) {
+        err = here(task, session, read_version, diag);
+        cluster->version = (uint32_t)cluster->answer;
+    }
+    if (session != NULL) {
+        sql_session_delete(task, session);
+    }
+    for (uint32_t i = 0; err == ERR_OK && i < router->node_count; i++) {
+        err = at_node(task, router, i, create_list, NULL, NULL, diag);
+        if (err == ERR_SHARD_UNREACHABLE && i > 0) {
+            world_log(router->world, "%s", diag->message);
+            err = ERR_OK;
+        }
+    }
+    if (err == ERR_OK) {
+        err = synchronize(task, router, true, diag);
+        err = err == ERR_SHARD_UNREACHABLE ? ERR_OK : err;
+    }
+    if (err == ERR_OK) {
+        err = load_map(task, router, diag);
+        err = err == ERR_SHARD_UNREACHABLE ? ERR_OK : err;
+    }
+    if (err == ERR_OK) {
+        err = task_spawn(
+            router->world, (int)task_worker(task), "schema keeper", keeper_main, router, diag);
+    } else {
+        cluster->closed = true;
+    }
+    return err;
+}
+
+void
+cluster_close(struct task *task, struct router *router)
+{
+    struct cluster *cluster = router->cluster;
+    if (cluster == NULL) {
+        return;
+    }
+    cluster->closing = true;
+    while (!cluster->closed) {
+        if (cluster->keeper != NULL) {
+            task_unpark(cluster->keeper);
+        }
+        task_park(task, world_clock_us(router->world) + 10000);
+    }
+    map_delete(cluster->map);
+    mem_free(cluster);
+    router->cluster = NULL;
+}
