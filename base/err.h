@@ -144,6 +144,7 @@
     X(ERR_SAGA_NO_ROWS, "TS005", "saga_step_without_rows")                             \
     X(ERR_SAGA_EPOCH, "TS009", "saga_step_under_old_epoch")                            \
     X(ERR_SAGA_TOMBSTONE, "TS010", "saga_step_was_undone")                             \
+    X(ERR_SAGA_UNSETTLED, "TS011", "saga_reads_cannot_be_settled")                     \
     X(ERR_INTERNAL, "XX000", "internal_error")                                         \
     X(ERR_CORRUPT, "XX001", "data_corrupted")                                          \
     X(ERR_INDEX_CORRUPT, "XX002", "index_corrupted")

@@ -239,6 +239,18 @@ same_place(const struct saga_instance *a, const struct saga_instance *b)
            a->attempts == b->attempts;
 }
 
+/* For settled reads: what this transaction has written is a saga's, or the saga is over. */
+static void
+note_saga(struct saga_room *room, struct txn *txn, const struct saga_delivery *delivery, bool ends)
+{
+    uint8_t id[SAGA_ID_SIZE];
+    saga__id(delivery->number, id);
+    txn_set_saga(txn, id, (uint32_t)delivery->step * 2 + (uint32_t)delivery->kind, ends);
+    if (!ends) {
+        txn_saga_begins(sql_engine_db(room->engine), delivery->number);
+    }
+}
+
 /* In the session's open transaction: the step with its record, and the instance one further. *gone:
  * it is not there any more, where it was. */
 static enum err
@@ -263,6 +275,7 @@ perform(struct task *task, struct saga_worker *worker, const struct saga_instanc
     struct saga_record record;
     TRY(saga__deliver(task, worker->session, &delivery, arena, &record, diag));
     saga__advance(&now);
+    note_saga(worker->room, txn, &delivery, saga__is_final(now.state));
     now.changed = world_wall_us(worker->room->world);
     return saga__instance_put(task, txn, &now, diag);
 }
@@ -462,6 +475,9 @@ drive_once(struct task *task, struct saga_worker *worker, uint64_t number, struc
     *on = false;
     *due = 0;
     TRY(read_instance(task, worker->room, number, arena, &instance, &found, diag));
+    if (!found || saga__is_final(instance.state)) {
+        txn_saga_ended(sql_engine_db(worker->room->engine), number); /* SKIP STEP ended it */
+    }
     if (!found || (instance.state != SAGA_RUNNING && instance.state != SAGA_COMPENSATING)) {
         tell_waiters(worker->room, number);
         return ERR_OK;
@@ -669,12 +685,16 @@ find_open(struct task *task, struct saga_room *room, struct txn *txn, struct are
         if (err != ERR_OK || !found) {
             break;
         }
-        if (row.key.size != 8 || row.value.size < 2) {
+        if (row.key.size != 8 || row.value.size < 5) {
             continue;
         }
         uint64_t number = load_be64(row.key.data);
         room->next_number = number >= room->next_number ? number + 1 : room->next_number;
         enum saga_state state = (enum saga_state)row.value.data[1];
+        if (!saga__is_final(state) &&
+            (row.value.data[2] != 0 || load_be16(row.value.data + 3) > 0)) {
+            txn_saga_was_open(sql_engine_db(room->engine), number);
+        }
         if (state == SAGA_RUNNING || state == SAGA_COMPENSATING) {
             heap_push(room, number, 0);
         }

@@ -134,6 +134,6 @@ saga__deliver(struct task *task, struct sql_session *session, const struct saga_
         task, txn, delivery->number, delivery->step, delivery->kind, record, diag));
     uint8_t id[SAGA_ID_SIZE];
     saga__id(delivery->number, id);
-    txn_set_saga(txn, id, (uint32_t)delivery->step * 2 + (uint32_t)delivery->kind);
+    txn_set_saga(txn, id, (uint32_t)delivery->step * 2 + (uint32_t)delivery->kind, false);
     return ERR_OK;
 }

@@ -86,6 +86,7 @@ txn_begin(struct task *task, struct txn *txn, enum txn_isolation isolation, bool
     txn->idempotency_key = (struct slice){0};
     memset(txn->saga_id, 0, sizeof txn->saga_id);
     txn->saga_step = 0;
+    txn->has_saga = txn->saga_ends = txn->at_stamp = false;
     txn->has_snapshot = false;
     txn->command = 0;
     txn->dead_command = 0;
@@ -152,11 +153,13 @@ txn_mark_schema_change(struct txn *txn)
 }
 
 void
-txn_set_saga(struct txn *txn, const uint8_t id[16], uint32_t step)
+txn_set_saga(struct txn *txn, const uint8_t id[16], uint32_t step, bool ends)
 {
     ASSERT(txn->log != NULL);
     memcpy(txn->saga_id, id, sizeof txn->saga_id);
     txn->saga_step = step;
+    txn->saga_ends = ends;
+    txn->has_saga = true;
 }
 
 void
@@ -298,6 +301,9 @@ finish(struct txn *txn)
 {
     lock__release_to(txn, NULL, 0);
     snapshot__drop(txn->slot);
+    if (txn->hidden != NULL) {
+        sagas__forget(txn, true);
+    }
     if (txn->log != NULL) {
         atomic_store(&txn->id, 0);
         txn->log = NULL;
@@ -407,7 +413,13 @@ try_commit(
     if (txn->changes_schema) {
         atomic_store(&db->schema_lsn, end->v);
     }
+    if (txn->has_saga) {
+        sagas__committing(txn, end->v);
+    }
     atomic_store(&db->visible, end->v);
+    if (txn->has_saga) {
+        sagas__committed(txn);
+    }
     if (txn->sx != NULL) {
         ssi__commit_leave(txn, end->v);
     }

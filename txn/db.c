@@ -224,9 +224,10 @@ db_new(struct task *task, const struct txn_db_options *options)
     atomic_store(&db->purge_at, PURGE_THRESHOLD);
     db->slots = mem_alloc_aligned(64, SLOTS_MAX * sizeof *db->slots);
     memset(db->slots, 0, SLOTS_MAX * sizeof *db->slots);
-    atomic_store(&db->slot_count, SLOT_CHECKPOINT + 1);
+    atomic_store(&db->slot_count, SLOT_FIRST_FREE);
     db->free_slots = mem_array(SLOTS_MAX, sizeof *db->free_slots);
     db->ssi = ssi__create(options);
+    db->sagas = sagas__new();
     db->failures = failures__create();
     lock__create(db);
     return db;
@@ -388,6 +389,7 @@ txn_db_close(struct task *task, struct txn_db *db)
     }
     lock__destroy(db);
     ssi__destroy(db->ssi);
+    sagas__delete(db->sagas);
     failures__destroy(db->failures);
     hlc__close(db);
     mem_free(db->slots);

@@ -234,6 +234,7 @@ txn_read_at(struct task *task, struct txn *txn, uint64_t stamp, struct diag *dia
     }
     txn->isolation = TXN_REPEATABLE_READ;
     txn->read_only = true;
+    txn->at_stamp = true;
     txn->snapshot_lsn = entry.lsn;
     txn->has_snapshot = true;
     return ERR_OK;

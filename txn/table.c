@@ -200,4 +200,7 @@ txn_snapshots_release(struct txn *txn)
     if (txn->isolation == TXN_READ_COMMITTED) {
         snapshot__drop(txn->slot);
     }
+    if (txn->hidden != NULL) {
+        sagas__forget(txn, txn->isolation == TXN_READ_COMMITTED);
+    }
 }

@@ -217,8 +217,17 @@ enum err txn_savepoint(struct task *task, struct txn *txn, uint32_t *depth, stru
 void txn_rollback_to(struct task *task, struct txn *txn, uint32_t depth);
 void txn_release_savepoint(struct txn *txn, uint32_t depth);
 
-/* The commit record is to name this saga and step. Only of a transaction that has written. */
-void txn_set_saga(struct txn *txn, const uint8_t id[16], uint32_t step);
+/* The commit record is to name this saga and step; `ends`: with this commit the saga ends. Only of
+ * a transaction that has written. */
+void txn_set_saga(struct txn *txn, const uint8_t id[16], uint32_t step, bool ends);
+
+/* Sagas that have not ended, for readers who do not want to see what they have written (sagas.c).
+ * Their number is the end of their id. Begins: before the first of its transactions commits; any
+ * number of times. Ended: without a transaction of its own that said so. Was open: when the
+ * database was, and some of its transactions have committed. */
+void txn_saga_begins(struct txn_db *db, uint64_t number);
+void txn_saga_ended(struct txn_db *db, uint64_t number);
+void txn_saga_was_open(struct txn_db *db, uint64_t number);
 
 /* What this transaction has changed so far, newest first, catalog and indexes included; the bytes
  * are in the arena. ERR_PROGRAM_LIMIT if there are more than `most`. */
@@ -253,6 +262,9 @@ struct txn_snapshot {
  * the command number goes up in both. The LSN stays registered (undo for it is kept) until
  * txn_snapshots_release or the end. */
 struct txn_snapshot txn_statement_begin(struct txn *txn);
+/* From now on this statement's snapshot passes over what they have written, all of it; it may be
+ * newer afterwards. Before the first read by it. ERR_SAGA_UNSETTLED if that cannot be. */
+enum err txn_hide_sagas(struct txn *txn, struct txn_snapshot *snapshot, struct diag *diag);
 /* No statement or open portal of this transaction needs a snapshot any more (READ COMMITTED: stop
  * holding undo back). No effect in REPEATABLE READ. */
 void txn_snapshots_release(struct txn *txn);

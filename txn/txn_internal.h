@@ -32,6 +32,8 @@ enum {
     SLOTS_MAX = TXN_SESSIONS_MAX,
     SLOT_HISTORY = 0,    /* hlc.c; the first that is looked at (H3) */
     SLOT_CHECKPOINT = 1, /* the checkpointer's own */
+    SLOT_SAGAS = 2,      /* sagas.c; can be given up; before those of readers (G2) */
+    SLOT_FIRST_FREE = 3,
 
     UNDO_BLOCK_FIRST = 512,
     UNDO_BLOCK_MAX = 16 * 1024,
@@ -302,6 +304,9 @@ struct txn {
 
     uint8_t saga_id[16]; /* for the commit record, and the next */
     uint32_t saga_step;
+    bool has_saga, saga_ends;
+    bool at_stamp;                /* its snapshot is of an earlier moment (hlc.c) */
+    struct hidden *hidden;        /* sagas.c; newest first */
     struct slice idempotency_key; /* for the commit record; size 0: none */
 
     struct savepoint *savepoints;
@@ -404,6 +409,7 @@ struct txn_db {
     _Atomic uint64_t undo_spill_count; /* blocks that went to the file */
 
     struct ssi *ssi;
+    struct sagas *sagas;
     struct failures *failures;
 
     /* locks */
@@ -593,6 +599,18 @@ enum sight {
     SIGHT_FETCH, /* the undo record must be asked, and it is in the file */
 };
 
+/* ---- sagas.c -----------------------------------------------------------------------------------
+ */
+
+struct sagas *sagas__new(void);
+void sagas__delete(struct sagas *sagas);
+/* The transaction has a saga id: under the commit latch before `visible` moves, and after it. */
+void sagas__committing(struct txn *txn, uint64_t lsn);
+void sagas__committed(struct txn *txn);
+bool sagas__hides(const struct txn *txn, uint32_t command, uint64_t writer);
+/* `all` false: but for what REPEATABLE READ still needs. */
+void sagas__forget(struct txn *txn, bool all);
+
 /* Does the transaction see what `writer` wrote as undo record `handle`? Notes what it met. */
 static inline enum sight
 snapshot__sees(struct txn *txn, struct txn_snapshot snapshot, uint64_t writer, uint64_t handle)
@@ -610,6 +628,9 @@ snapshot__sees(struct txn *txn, struct txn_snapshot snapshot, uint64_t writer, u
     }
     uint64_t state = table__state(txn->db, writer);
     if (!state_is_committed(state) || state > snapshot.lsn.v) {
+        return UNSEEN;
+    }
+    if (txn->hidden != NULL && sagas__hides(txn, snapshot.command, writer)) {
         return UNSEEN;
     }
     if (state > txn->observed) {

@@ -392,6 +392,9 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
     session__exec_context(session, planned->catalog, arena, diag, &context);
     context.params = params;
     context.count = count;
+    if (session->settled_reads && !planned->plan->writes) {
+        TRY(txn_hide_sagas(txn, &context.snapshot, diag));
+    }
     TRY(route__check(task, session, planned, context.snapshot, diag));
     if (txn_isolation(session->txn) != TXN_READ_COMMITTED) {
         TRY(check_snapshot(planned, context.snapshot, diag));

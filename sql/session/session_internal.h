@@ -229,6 +229,7 @@ struct sql_session {
     } source; /* of the Query message that runs: what a cached statement was made from */
 
     struct buffer sagas;             /* numbers of instances that the transaction has touched */
+    bool settled_reads;              /* tusk.saga_reads */
     const char *idempotency_key;     /* tusk.idempotency_key; "": none */
     struct idempotency *idempotency; /* the transaction's claim, or NULL */
 

@@ -201,6 +201,8 @@ const struct setting setting_table[] = {
     {"tusk.saga_history", SETTING_INT, UNIT_MS, SETTING_RELOAD, "604800000", 1000,
         INT64_C(31536000000), NULL,
         "Sets how long sagas that have ended are kept, with their keys."},
+    {"tusk.saga_reads", SETTING_ENUM, 0, 0, "all", 0, 0, "all|settled",
+        "Sets whether queries see what unfinished sagas have written."},
     {"tusk.saga_workers", SETTING_INT, 0, SETTING_SERVER, "8", 0, 64, NULL,
         "Sets how many sagas run at a time; 0: none."},
     {"undo_memory", SETTING_INT, UNIT_KB, SETTING_SERVER, "0", 0, INT32_MAX, NULL,

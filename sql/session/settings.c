@@ -325,6 +325,8 @@ apply(struct sql_session *session, int index)
         session->env.date_style_order = strstr(value, "DMY") != NULL   ? 1
                                         : strstr(value, "YMD") != NULL ? 2
                                                                        : 0;
+    } else if (strcmp(name, "tusk.saga_reads") == 0) {
+        session->settled_reads = strcmp(value, "settled") == 0;
     } else if (strcmp(name, "tusk.idempotency_key") == 0) {
         session->idempotency_key = value;
     } else if (strcmp(name, "client_min_messages") == 0) {

@@ -237,6 +237,88 @@ def stuck_and_roles(checks, port):
         checks.check("it was taken back", state == ("compensated",), f"{state}")
 
 
+def settled(checks, build, seconds):
+    """Readers of settled rows beside transfers, each pair of accounts one transfer at a time: the sum
+    is always the same, and a saga is seen whole or not at all. Others see sums that are wrong."""
+    with Server(build, ["--checkpoint-log", "4MB"]) as server:
+        with pgwire.connect(port=server.port) as connection:
+            connection.query("create table pair (id int primary key, balance int not null, note int)")
+            connection.query("insert into pair select i, 100, 0 from generate_series(0, 19) i")
+            connection.query("create table log (id int primary key)")
+            connection.query(
+                "create saga move (p_id int, a int, b int)"
+                " step take on pair (a) do $$ update pair set balance = balance - 7, note = p_id"
+                "   where id = a; insert into log values (p_id) $$ undo auto"
+                " step give on pair (b) do $$ update pair set balance = balance + 7, note = p_id"
+                "   where id = b $$ undo auto"
+                " step decide on pair (a) do $$ select 1 / (p_id % 3) $$ pivot")
+        stop, wrong, reads, sums = threading.Event(), [], [0, 0], set()
+
+        def move(number):
+            with pgwire.connect(port=server.port) as connection:
+                at = 0
+                while not stop.is_set():
+                    at += 1
+                    connection.rows(f"start saga move ({at * 16 + number}, {2 * number},"
+                                    f" {2 * number + 1}) wait")
+
+        def read(number):
+            with pgwire.connect(port=server.port) as connection:
+                connection.query("set tusk.saga_reads = settled")
+                while not stop.is_set():
+                    connection.query("begin isolation level "
+                                     + ("repeatable read" if number else "read committed"))
+                    rows = connection.rows("select id, balance, note from pair order by id")
+                    logged = {int(row[0]) for row in connection.rows("select id from log")}
+                    connection.query("commit")
+                    reads[number] += 1
+                    if sum(int(row[1]) for row in rows) != 2000:
+                        wrong.append(("sum", rows))
+                    for a, b in zip(rows[::2], rows[1::2]):
+                        if a[2] != b[2] or (number and a[2] != "0" and int(a[2]) not in logged):
+                            wrong.append((a, b))
+
+        def look():
+            with pgwire.connect(port=server.port) as connection:
+                while not stop.is_set():
+                    sums.add(connection.rows("select sum(balance) from pair")[0][0])
+
+        threads = [threading.Thread(target=move, args=(i,)) for i in range(10)]
+        threads += [threading.Thread(target=read, args=(i,)) for i in range(2)]
+        threads += [threading.Thread(target=look)]
+        for thread in threads:
+            thread.start()
+        time.sleep(seconds)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        checks.check("settled reads see whole sagas", not wrong, f"{len(wrong)}: {wrong[:1]}")
+        checks.check("others do not", len(sums) > 1, f"{sums}")
+        checks.check("there were readers", min(reads) > 10, f"{reads}")
+        # From before a crash: what was is not known until the saga has ended.
+        with pgwire.connect(port=server.port) as connection:
+            connection.query("create saga hang () step one on pair (1) do 'update pair set note = 1'"
+                             " pivot step two on pair (1) do 'select 1 / 0' retriable retry 1")
+            number = connection.rows("start saga hang () wait")[0][0]
+        server.kill()
+        server.start()
+        with pgwire.connect(port=server.port) as connection:
+            connection.query("set tusk.saga_reads = settled")
+            try:
+                connection.rows("select * from pair")
+                checks.check("after a crash", False)
+            except pgwire.Error as error:
+                checks.check("after a crash", error.sqlstate == "TS011", str(error))
+            connection.query(f"alter saga instance {number} skip step two")
+            until, rows = time.monotonic() + 20, None
+            while time.monotonic() < until and rows is None:
+                try:
+                    rows = connection.rows("select * from pair")
+                except pgwire.Error:
+                    time.sleep(0.02)
+            checks.check("and when it has ended", rows is not None and len(rows) == 20)
+
+
 def expiry(checks, build):
     with Server(build, ["-c", "tusk.saga_history=1s"]) as server:
         with pgwire.connect(port=server.port) as connection:
@@ -287,6 +369,7 @@ def main():
     with Server(options.build, ["--checkpoint-log", "4MB"]) as server:
         crashes(checks, server, options)
         stuck_and_roles(checks, server.port)
+    settled(checks, options.build, options.seconds)
     expiry(checks, options.build)
     documented(checks, options.build)
     return checks.done()
