@@ -11,8 +11,9 @@ shard_route_encode(const struct shard_route *route, struct buffer *to)
     buffer_add_be64(to, route->epoch);
     buffer_add_be64(to, route->hlc);
     buffer_add_be64(to, route->read_at);
-    ASSERT(route->group_count <= UINT16_MAX);
-    buffer_add_be16(to, (uint16_t)route->group_count);
+    ASSERT(route->group_count < SHARD_ROUTE_CONFINED);
+    buffer_add_be16(
+        to, (uint16_t)(route->group_count | (route->confined ? SHARD_ROUTE_CONFINED : 0U)));
     for (size_t i = 0; i < route->group_count; i++) {
         const struct shard_route_group *group = &route->groups[i];
         buffer_add(to, group->name, strlen(group->name) + 1);
@@ -85,6 +86,8 @@ shard_route_decode(
     route->hlc = load_be64(bytes + 8);
     route->read_at = load_be64(bytes + 16);
     route->group_count = load_be16(bytes + 24);
+    route->confined = (route->group_count & SHARD_ROUTE_CONFINED) != 0;
+    route->group_count &= SHARD_ROUTE_CONFINED - 1;
     if (route->group_count * 3 > body.size) {
         return damaged(diag);
     }
@@ -183,6 +186,11 @@ shard_route_parse(
         bool bad = false;
         if (size == 0) {
             text++;
+            continue;
+        }
+        if (size == 8 && strncmp(text, "confined", 8) == 0) {
+            route->confined = true;
+            text += size;
             continue;
         }
         if (!named_number(text, size, "epoch", &route->epoch, &bad) &&

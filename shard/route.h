@@ -9,13 +9,16 @@
  *
  * What the shard makes of it (sql/catalog/buckets.h): every bucket named must be the shard's at the
  * statement's snapshot, else TR003 (it is elsewhere; DETAIL says where) or TR004 (it is on its way;
- * ask again soon). Rows that are written are checked one by one whatever was named.
+ * ask again soon). Rows that are written are checked one by one whatever was named. A statement may
+ * read all of its tables, and is refused (TR004) while rows of a bucket that has left are still
+ * there, unless the router says that it is `confined`: by its own conditions on the shard column it
+ * reads nothing but the buckets named.
  *
  *     OFFSET  SIZE  body of the message, numbers big-endian
  *     0       8     epoch of the sender's map; 0: unknown
  *     8       8     hlc: the shard's clock is raised to at least this; 0: nothing
  *     16      8     read_at: read as of this stamp, read only; 0: the newest
- *     24      2     number of groups; then each:
+ *     24      2     number of groups, and 32768 if confined; then each:
  *                     name and NUL
  *                     2     number of ranges; then each: 4 first bucket, 4 last bucket
  *
@@ -33,6 +36,7 @@
 enum {
     SHARD_ROUTE_MESSAGE = 'r',
     SHARD_ROUTE_RANGES_MAX = 65535,
+    SHARD_ROUTE_CONFINED = 1 << 15, /* beside the number of groups */
 };
 
 struct shard_route_range {
@@ -47,11 +51,12 @@ struct shard_route_group {
 
 struct shard_route {
     uint64_t epoch, hlc, read_at;
+    bool confined;
     size_t group_count;
     const struct shard_route_group *groups;
 };
 
-/* The body only. At most 65,535 groups and ranges each. */
+/* The body only. At most 32,767 groups, and 65,535 ranges each. */
 void shard_route_encode(const struct shard_route *route, struct buffer *to);
 /* ERR_PROTOCOL if the bytes are not what they should be. */
 enum err shard_route_decode(

@@ -205,6 +205,18 @@ txn__start_writing(struct task *task, struct txn *txn, struct diag *diag)
     return ERR_OK;
 }
 
+enum err
+txn_need_id(struct task *task, struct txn *txn, struct diag *diag)
+{
+    return txn__start_writing(task, txn, diag);
+}
+
+bool
+txn_db_is_active(struct txn_db *db, txn_id_t id)
+{
+    return state_is_active(table__state(db, id.v));
+}
+
 /* ---- the log -----------------------------------------------------------------------------------
  */
 

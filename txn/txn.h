@@ -178,6 +178,10 @@ void txn_set_read_only(struct txn *txn, bool read_only);
 enum err txn_set_isolation(struct txn *txn, enum txn_isolation isolation, struct diag *diag);
 bool txn_has_snapshot(const struct txn *txn);
 txn_id_t txn_id(const struct txn *txn); /* 0 until the first write */
+/* Gives it an id before its first write. */
+enum err txn_need_id(struct task *task, struct txn *txn, struct diag *diag);
+/* Has the transaction of this id not ended? Asked by one who has a snapshot. */
+bool txn_db_is_active(struct txn_db *db, txn_id_t id);
 
 /*
  * Commit: append to the log, publish, release locks, then sleep until durable (deaf to interrupts).

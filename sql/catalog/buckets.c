@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "sql/catalog/catalog_internal.h"
+#include "sql/catalog/index_key.h"
 
 enum {
     TAG_BITS = 3,
@@ -22,6 +23,8 @@ enum {
     CHUNK_WORDS = 1 << CHUNK_BITS,
     CHUNKS = SHARD_BUCKETS_MAX / CHUNK_WORDS,
     RECORD_VERSION = 1,
+    CAPTURE_SIZE_MAX = 256 * 1024 * 1024,
+    NOTE_HEAD = 16,
 };
 #define GROUP_ROW UINT32_MAX
 /* Far above the OIDs and trees that are locked by their numbers. */
@@ -42,6 +45,18 @@ struct bucket_group {
     _Atomic uint32_t unclean;
     _Atomic uint64_t clean_since;
     _Atomic uint64_t epoch_min; /* an older map's route is looked at more closely */
+    _Atomic uint32_t capture_count;
+    struct latch capture_latch; /* the next one, and what hangs on it */
+    struct bucket_capture *captures;
+};
+
+/* Noted: be64 writer's id, be32 relation, be32 size of the key, key. */
+struct bucket_capture {
+    struct bucket_capture *next;
+    struct bucket_group *group;
+    uint32_t bucket;
+    struct buffer noted;
+    bool full; /* more than CAPTURE_SIZE_MAX: the move must begin anew */
 };
 
 /* A state changed by a transaction that has not ended. */
@@ -494,6 +509,24 @@ buckets_lock(struct task *task, struct txn *txn, struct bucket_group *group, uin
         group->name, alone ? TXN_EXCLUSIVE : TXN_ROW_EXCLUSIVE, TXN_WAIT, diag);
 }
 
+static void
+note(struct txn *txn, struct bucket_group *group, uint32_t bucket, oid_t relation, struct slice key)
+{
+    latch_acquire(&group->capture_latch);
+    for (struct bucket_capture *at = group->captures; at != NULL; at = at->next) {
+        if (at->bucket == bucket) {
+            at->full = at->full || at->noted.size > CAPTURE_SIZE_MAX;
+            if (!at->full) {
+                buffer_add_be64(&at->noted, txn_id(txn).v);
+                buffer_add_be32(&at->noted, relation);
+                buffer_add_be32(&at->noted, (uint32_t)key.size);
+                buffer_add(&at->noted, key.data, key.size);
+            }
+        }
+    }
+    latch_release(&group->capture_latch);
+}
+
 enum err
 buckets_check_write(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct relation *relation, const struct datum *row, struct buffer *key, struct diag *diag)
@@ -511,7 +544,112 @@ buckets_check_write(struct task *task, struct catalog_store *store, struct txn *
     TRY(buckets_lock(task, txn, group, bucket, false, diag)); /* BU1 */
     enum bucket_state state;
     TRY(state_at(task, txn, newest(store), group, bucket, &state, diag));
-    return state == BUCKET_OWNED ? ERR_OK : refuse(task, txn, group, bucket, state, diag);
+    if (state != BUCKET_OWNED) {
+        return refuse(task, txn, group, bucket, state, diag);
+    }
+    if (atomic_load(&group->capture_count) > 0 && relation->primary != NULL) {
+        TRY(txn_need_id(task, txn, diag));
+        key->size = 0;
+        index_row_key(relation, row, key);
+        note(txn, group, bucket, relation->oid, slice_of(key->data, key->size));
+    }
+    return ERR_OK;
+}
+
+/* ---- following ------------------------------------------------------------------------------- */
+
+/* Who writes by an old look at capture_count has ended when the lock is ours alone. */
+static enum err
+wait_for_writers(struct task *task, struct catalog_store *store, struct bucket_group *group,
+    uint32_t bucket, struct diag *diag)
+{
+    struct txn *txn = txn_new(store->db, 0);
+    enum err err = txn_begin(task, txn, TXN_READ_COMMITTED, true, diag);
+    if (err == ERR_OK) {
+        err = buckets_lock(task, txn, group, bucket, true, diag);
+        txn_rollback(task, txn);
+    }
+    txn_delete(task, txn);
+    return err;
+}
+
+enum err
+buckets_capture(struct task *task, struct catalog_store *store, struct bucket_group *group,
+    uint32_t bucket, struct bucket_capture **capture_out, struct diag *diag)
+{
+    struct bucket_capture *capture = mem_zalloc(sizeof *capture);
+    capture->group = group;
+    capture->bucket = bucket;
+    latch_acquire(&group->capture_latch);
+    capture->next = group->captures;
+    group->captures = capture;
+    atomic_fetch_add(&group->capture_count, 1);
+    latch_release(&group->capture_latch);
+    enum err err = wait_for_writers(task, store, group, bucket, diag);
+    if (err != ERR_OK) {
+        buckets_capture_end(capture);
+        return err;
+    }
+    *capture_out = capture;
+    return ERR_OK;
+}
+
+void
+buckets_capture_end(struct bucket_capture *capture)
+{
+    struct bucket_group *group = capture->group;
+    latch_acquire(&group->capture_latch);
+    struct bucket_capture **link = &group->captures;
+    while (*link != capture) {
+        link = &(*link)->next;
+    }
+    *link = capture->next;
+    atomic_fetch_sub(&group->capture_count, 1);
+    latch_release(&group->capture_latch);
+    buffer_destroy(&capture->noted);
+    mem_free(capture);
+}
+
+enum err
+buckets_captured(struct bucket_capture *capture, struct arena *arena,
+    struct bucket_change **changes, size_t *count, size_t *open, struct diag *diag)
+{
+    struct bucket_group *group = capture->group;
+    struct txn_db *db = group->store->db;
+    latch_acquire(&group->capture_latch);
+    struct buffer noted = capture->noted;
+    bool full = capture->full;
+    capture->noted = (struct buffer){0};
+    latch_release(&group->capture_latch);
+    struct buffer rest = {0};
+    size_t room = noted.size / NOTE_HEAD + 1;
+    *changes = arena_array(arena, room, sizeof **changes);
+    *count = 0;
+    *open = 0;
+    for (size_t at = 0; at < noted.size;) {
+        const uint8_t *head = noted.data + at;
+        size_t size = load_be32(head + 12);
+        if (txn_db_is_active(db, (txn_id_t){load_be64(head)})) {
+            buffer_add(&rest, head, NOTE_HEAD + size);
+            (*open)++;
+        } else {
+            (*changes)[(*count)++] = (struct bucket_change){
+                .relation = load_be32(head + 8),
+                .key = slice_of(arena_copy(arena, head + NOTE_HEAD, size), size),
+            };
+        }
+        at += NOTE_HEAD + size;
+    }
+    latch_acquire(&group->capture_latch);
+    buffer_add(&rest, capture->noted.data, capture->noted.size);
+    struct buffer later = capture->noted;
+    capture->noted = rest;
+    latch_release(&group->capture_latch);
+    buffer_destroy(&later);
+    buffer_destroy(&noted);
+    return full ? diag_set(diag, ERR_LIMIT, "too much is written in bucket %u while it is moved",
+                      capture->bucket)
+                : ERR_OK;
 }
 
 /* ---- changing -------------------------------------------------------------------------------- */

@@ -18,12 +18,12 @@
  *        anything holds that lock alone. So no write to a bucket commits behind the commit that
  *        took it away, however old the writer's map or snapshot is.
  *   BU2. A statement reads buckets it was routed for only if they are OWNED or HANDING at its own
- *        snapshot; and all of a table only if no bucket of it is SENT at it. Rows on their way in
- *        are uncommitted, rows left behind are refused as SENT: so a snapshot sees each row in one
- *        place at most, and none that is out of date.
- *   BU3. The words in memory are a cache of the tree: a word names a state and the LSN from which
- *        on it holds. Who changes a state makes the word say "ask the tree" before his commit, and
- *        it is believed again only with what a snapshot at or behind that commit has seen.
+ *        snapshot; and, unless it is confined to them, only if no bucket is SENT at it. Rows on
+ * their way in are uncommitted, rows left behind are refused as SENT: so a snapshot sees each row
+ * in one place at most, and none that is out of date. BU3. The words in memory are a cache of the
+ * tree: a word names a state and the LSN from which on it holds. Who changes a state makes the word
+ * say "ask the tree" before his commit, and it is believed again only with what a snapshot at or
+ * behind that commit has seen.
  */
 #ifndef SQL_CATALOG_BUCKETS_H
 #define SQL_CATALOG_BUCKETS_H
@@ -64,7 +64,7 @@ struct bucket_group *buckets_group(struct catalog_store *store, const char *name
 /* The buckets a statement was routed for, at its snapshot. */
 enum err buckets_check_route(struct task *task, struct catalog_store *store, struct txn *txn,
     struct txn_snapshot snapshot, const struct shard_route *route, struct diag *diag);
-/* A statement that was not routed and may read all of the table. */
+/* A statement that may read all of the table. */
 enum err buckets_check_table(struct task *task, struct catalog_store *store, struct txn *txn,
     struct txn_snapshot snapshot, const struct relation *relation, struct diag *diag);
 /* A row that is about to be written or removed; `key` is scratch. May wait for a move. */
@@ -91,6 +91,26 @@ enum err buckets_put_epoch(struct task *task, struct catalog_store *store, struc
 /* The group's last table is dropped. */
 enum err buckets_remove_group(struct task *task, struct catalog_store *store, struct txn *txn,
     struct bucket_group *group, struct diag *diag);
+/* ---- following -------------------------------------------------------------------------------
+ *
+ * While a bucket is sent elsewhere the keys of rows that are written in it are noted by who writes
+ * them. So nothing needs to be known of what the log says, and a row that is changed often is sent
+ * once a round. */
+
+struct bucket_capture;
+/* From the return on every write is noted. It waits for writers that were at work. */
+enum err buckets_capture(struct task *task, struct catalog_store *store, struct bucket_group *group,
+    uint32_t bucket, struct bucket_capture **capture, struct diag *diag);
+void buckets_capture_end(struct bucket_capture *capture);
+struct bucket_change {
+    oid_t relation;
+    struct slice key;
+};
+/* Those whose writers have ended: a snapshot taken afterwards sees what became of them. *open: how
+ * many others there are. A row may come several times. */
+enum err buckets_captured(struct bucket_capture *capture, struct arena *arena,
+    struct bucket_change **changes, size_t *count, size_t *open, struct diag *diag);
+
 /* Either way. Cheap if it changed no state. */
 void buckets_transaction_ended(struct catalog_store *store, struct txn *txn);
 

@@ -74,6 +74,7 @@ static struct {
     {.table = "tusk_serializable_reads"},
     {.table = "tusk_buckets"},
     {.table = "tusk_nodes"},
+    {.table = "tusk_moves"},
     {.table = "tusk_checkpoint"},
     {.table = "tusk_undo"},
     {.table = "tusk_idempotency_keys"},

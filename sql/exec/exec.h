@@ -123,4 +123,20 @@ void exec_deferred_tables(const struct exec_deferred *deferred, const struct cat
 /* The checks that wait: all (before COMMIT), or those that are immediate now. */
 enum err exec_deferred_run(struct task *task, const struct exec_context *context, bool all);
 
+/* ---- rows of a bucket (bucket_rows.c) ----------------------------------------------------------
+ *
+ * Rows as they are in the store, index entries included, past every check: by the one who moves the
+ * bucket and holds its lock. context is copied; tables need a primary key.
+ */
+struct exec_bucket_rows;
+enum err exec_bucket_rows_open(const struct exec_context *context, const struct relation *relation,
+    struct exec_bucket_rows **rows, struct diag *diag);
+void exec_bucket_rows_close(struct exec_bucket_rows *rows);
+/* The row under this key becomes `row` (encoded as the table's layout has it), new or changed. */
+enum err exec_bucket_rows_put(
+    struct task *task, struct exec_bucket_rows *rows, struct slice key, struct slice row);
+/* If it is there. */
+enum err exec_bucket_rows_remove(
+    struct task *task, struct exec_bucket_rows *rows, struct slice key, bool *removed);
+
 #endif /* SQL_EXEC_EXEC_H */

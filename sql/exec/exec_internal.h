@@ -534,6 +534,7 @@ struct writer {
     struct expr *const *derived; /* derive.h: of the plan, or NULL */
     struct index_deriver *deriver;
     struct datum *full[2]; /* an old and a new row with their derived values */
+    bool unchecked;        /* a bucket on its way in or out: its state is the mover's business */
 };
 
 enum {

@@ -475,6 +475,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
     }
     notify__end(session);
     route__destroy(session);
+    moves__end(task, session);
     prepared__drop_all(session);
     temporary__end(task, session);
     txn_delete(task, session->txn);

@@ -121,7 +121,10 @@ route__check(struct task *task, struct sql_session *session, const struct planne
     }
     const struct shard_route *route = current(session);
     if (route != NULL && route->group_count > 0) {
-        return buckets_check_route(task, store, session->txn, snapshot, route, diag);
+        TRY(buckets_check_route(task, store, session->txn, snapshot, route, diag));
+        if (route->confined) {
+            return ERR_OK;
+        }
     }
     for (uint32_t i = 0; i < planned->plan->lock_count; i++) {
         const struct relation *relation =

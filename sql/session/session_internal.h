@@ -80,6 +80,8 @@ struct sql_engine {
 
     struct latch notify_latch; /* the next, and channels and inboxes of sessions; after latch */
     size_t inboxes_size;
+    struct latch moves_latch; /* the next one */
+    struct session_move *moves;
 };
 
 /* PostgreSQL's epoch, 2000-01-01, in microseconds since 1970. */
@@ -259,6 +261,7 @@ struct sql_session {
     bool deferrable;       /* SERIALIZABLE READ ONLY: wait for a snapshot that needs no tracking */
     int notice_level;      /* client_min_messages */
     struct session_route *route; /* NULL: never said */
+    struct session_move *move;   /* moves.c; or NULL */
     bool report_commit_token;
     uint64_t reported_hlc;
 };
@@ -421,6 +424,11 @@ void activity__ends(struct sql_session *session);
 
 void locks__register(void);
 void buckets__register(void);
+/* The session, if its user may move buckets and its transaction may write. */
+enum err buckets__superuser(struct eval *eval, struct sql_session **session);
+void moves__register(void);
+/* What this session was moving is let go of. */
+void moves__end(struct task *task, struct sql_session *session);
 oid_t locks__database(const struct catalog *catalog, const char *name);
 
 /* ---- prepared.c

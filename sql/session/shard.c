@@ -100,8 +100,8 @@ session_of(struct eval *eval, struct sql_session **session)
                : diag_set(eval->diag, ERR_FEATURE_NOT_SUPPORTED, "there is no session");
 }
 
-static enum err
-superuser_of(struct eval *eval, struct sql_session **session)
+enum err
+buckets__superuser(struct eval *eval, struct sql_session **session)
 {
     TRY(session_of(eval, session));
     const struct role *role = catalog_role(eval->env->catalog, eval->env->user);
@@ -167,7 +167,7 @@ FN(assign_buckets)
 {
     (void)count;
     struct sql_session *session;
-    TRY(superuser_of(eval, &session));
+    TRY(buckets__superuser(eval, &session));
     struct shard_route_group list;
     TRY(shard_ranges_parse(eval->arena, (const char *)args[1].p, args[1].size, &list, eval->diag));
     struct bucket_group *group = buckets_group(session->engine->catalogs, text_of(eval, args[0]));
@@ -185,7 +185,7 @@ FN(bucket_epoch)
 {
     (void)count;
     struct sql_session *session;
-    TRY(superuser_of(eval, &session));
+    TRY(buckets__superuser(eval, &session));
     struct bucket_group *group = buckets_group(session->engine->catalogs, text_of(eval, args[0]));
     *result = datum_int(0);
     return buckets_put_epoch(eval->task, session->engine->catalogs, session->txn, group,

@@ -210,6 +210,7 @@ views__register(void)
     function_register(functions, sizeof functions / sizeof functions[0]);
     locks__register();
     buckets__register();
+    moves__register();
     notify__register();
     activity__register();
     serializable__register();

@@ -85,7 +85,8 @@ routes_survive_both_forms(void **state)
     struct shard_route route, again;
     assert_int_equal(
         shard_route_parse(&arena,
-            " epoch=17 hlc=5 read_at=18446744073709551615 public.users:0-31,64 b:7", &route, &diag),
+            " epoch=17 hlc=5 confined read_at=18446744073709551615 public.users:0-31,64 b:7",
+            &route, &diag),
         ERR_OK);
     struct buffer bytes = {0};
     shard_route_encode(&route, &bytes);
@@ -95,6 +96,7 @@ routes_survive_both_forms(void **state)
     assert_int_equal(again.hlc, 5);
     assert_true(again.read_at == UINT64_MAX);
     assert_int_equal(again.group_count, 2);
+    assert_true(again.confined);
     assert_string_equal(again.groups[0].name, "public.users");
     assert_int_equal(again.groups[0].range_count, 2);
     assert_int_equal(again.groups[0].ranges[0].last, 31);
