@@ -6,7 +6,7 @@
  * of parts, whatever their size. All rows are written with empty heads: no snapshot survived.
  *
  * One task reads the log, checks it and takes it apart; where there are several workers, one task
- * of each applies. Changes of one key go to one applier, in order (T12); so do those of keys that
+ * of each applies. Changes of one key go to one applier, in order (T15); so do those of keys that
  * are neighbours, for a tree that grows at its end to be filled by one. What makes, builds or drops
  * a tree waits until everything before it has been applied, and goes before everything after it.
  */
@@ -348,7 +348,7 @@ settle(struct recovery *recovery)
     return ERR_OK;
 }
 
-/* T12 */
+/* T15 */
 static struct applier *
 applier_of(struct recovery *recovery, const struct redo_change *change)
 {

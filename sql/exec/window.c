@@ -6,8 +6,9 @@
  * rows reads them by number, through a cursor of its own that moves forwards with the current row:
  * so a partition that does not fit into memory is read a few times, and never for each row.
  *
- * An aggregate keeps its state while its frame only grows at its end, and begins anew when rows
- * leave it.
+ * An aggregate keeps its state while its frame only grows at its end. Rows that leave it at its
+ * beginning are taken out of the state again, where that is exact (counts, sums and averages but of
+ * floating point), and the frame has not moved too far; else it begins anew.
  */
 #include "sql/exec/exec_internal.h"
 
@@ -25,7 +26,7 @@ struct walker {
 };
 
 struct window_call_state {
-    struct store_cursor cursor;
+    struct store_cursor cursor, leaving;
     struct arena memory; /* of the aggregate's state */
     struct arena result;
     void *state;
@@ -147,6 +148,7 @@ static void
 clear_call(struct window_call_state *call)
 {
     store_cursor_clear(&call->cursor);
+    store_cursor_clear(&call->leaving);
     arena_reset(&call->memory);
     arena_reset(&call->result);
     call->begun = false;
@@ -420,15 +422,34 @@ exclude(const struct window_state *state)
 
 /* ---- functions ------------------------------------------------------------------------------- */
 
+/* The arguments in the row; false: it does not count. */
+static bool
+arguments_of(const struct window_state *state, uint32_t number, const struct datum *row,
+    struct datum args[FUNCTION_ARGS_MAX])
+{
+    const struct node_code *code = state->node.code;
+    const struct plan_window_call *plan = &code->plan->window.calls[number];
+    const uint32_t *places = &code->window.arg_at[number * FUNCTION_ARGS_MAX];
+    bool strict = (plan->function->flags & FUNCTION_STRICT) != 0;
+    for (uint32_t i = 0; i < plan->arg_count; i++) {
+        args[i] = row[places[i]];
+        if (strict && args[i].null) {
+            return false;
+        }
+    }
+    if (!plan->has_filter) {
+        return true;
+    }
+    const struct datum *passes = &row[code->window.filter_at[number]];
+    return !passes->null && passes->i != 0;
+}
+
 static enum err
 step_rows(struct task *task, struct exec *x, struct window_state *state, uint32_t number,
     uint64_t from, uint64_t to)
 {
-    const struct node_code *code = state->node.code;
-    const struct plan_window_call *plan = &code->plan->window.calls[number];
+    const struct plan_window_call *plan = &state->node.code->plan->window.calls[number];
     struct window_call_state *call = &state->calls[number];
-    const uint32_t *places = &code->window.arg_at[number * FUNCTION_ARGS_MAX];
-    bool strict = (plan->function->flags & FUNCTION_STRICT) != 0;
     struct arena_mark mark = arena_mark(&x->temp);
     struct arena *before = x->machine.eval.arena;
     x->machine.eval.arena = &x->temp;
@@ -439,20 +460,8 @@ step_rows(struct task *task, struct exec *x, struct window_state *state, uint32_
         if (err == ERR_OK) {
             err = store_get(task, &state->store, &call->cursor, at, &row);
         }
-        if (err != ERR_OK) {
-            break;
-        }
         struct datum args[FUNCTION_ARGS_MAX];
-        bool skip = false;
-        for (uint32_t i = 0; i < plan->arg_count; i++) {
-            args[i] = row[places[i]];
-            skip = skip || (strict && args[i].null);
-        }
-        if (plan->has_filter) {
-            const struct datum *passes = &row[code->window.filter_at[number]];
-            skip = skip || passes->null || passes->i == 0;
-        }
-        if (!skip) {
+        if (err == ERR_OK && arguments_of(state, number, row, args)) {
             err = plan->function->aggregate->step(
                 &x->machine.eval, call->state, &call->memory, args, (int)plan->arg_count);
             arena_rewind(&x->temp, mark);
@@ -461,6 +470,27 @@ step_rows(struct task *task, struct exec *x, struct window_state *state, uint32_
     x->machine.eval.arena = before;
     arena_rewind(&x->temp, mark);
     return err;
+}
+
+/* The rows leave the frame. *exact false: the state is worth nothing any more. */
+static enum err
+unstep_rows(struct task *task, struct exec *x, struct window_state *state, uint32_t number,
+    uint64_t from, uint64_t to, bool *exact)
+{
+    aggregate_unstep *unstep =
+        aggregate_inverse(state->node.code->plan->window.calls[number].function->aggregate);
+    struct window_call_state *call = &state->calls[number];
+    *exact = true;
+    for (uint64_t at = from; at < to && *exact; at++) {
+        const struct datum *row;
+        struct datum args[FUNCTION_ARGS_MAX];
+        TRY(task_breathe(task, x->context.diag));
+        TRY(store_get(task, &state->store, &call->leaving, at, &row));
+        if (arguments_of(state, number, row, args)) {
+            *exact = unstep(call->state, args);
+        }
+    }
+    return ERR_OK;
 }
 
 static bool
@@ -477,6 +507,22 @@ frames_equal(const struct frame *a, const struct frame *b)
     return true;
 }
 
+/* May the state go on, from one frame to the next? */
+static bool
+moves_on(const struct aggregate *aggregate, const struct window_call_state *call,
+    const struct frame *frame)
+{
+    const struct frame *old = &call->frame;
+    if (!call->begun || old->count != 1 || frame->count != 1 || old->to[0] > frame->to[0] ||
+        old->from[0] > frame->from[0]) {
+        return false;
+    }
+    /* Fewer rows leave than stay; none may always. */
+    uint64_t leave = frame->from[0] - old->from[0];
+    return leave == 0 || (aggregate_inverse(aggregate) != NULL && frame->from[0] < old->to[0] &&
+                             leave <= old->to[0] - frame->from[0]);
+}
+
 static enum err
 aggregate(struct task *task, struct exec *x, struct window_state *state, uint32_t number,
     const struct frame *frame)
@@ -487,10 +533,12 @@ aggregate(struct task *task, struct exec *x, struct window_state *state, uint32_
     if (call->begun && frames_equal(&call->frame, frame)) {
         return ERR_OK;
     }
-    bool grows = call->begun && call->frame.count == 1 && frame->count == 1 &&
-                 call->frame.from[0] == frame->from[0] && call->frame.to[0] <= frame->to[0];
-    uint64_t done = grows ? call->frame.to[0] : 0;
-    if (!grows) {
+    bool goes_on = moves_on(aggregate, call, frame);
+    if (goes_on) {
+        TRY(unstep_rows(task, x, state, number, call->frame.from[0], frame->from[0], &goes_on));
+    }
+    uint64_t done = goes_on ? call->frame.to[0] : 0;
+    if (!goes_on) {
         arena_reset(&call->memory);
         call->state = arena_alloc(&call->memory, aggregate->state_size + 1);
     }

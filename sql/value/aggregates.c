@@ -32,6 +32,14 @@ FINISH(count_finish)
     return ERR_OK;
 }
 
+static bool
+count_unstep(void *memory, const struct datum *args)
+{
+    (void)args;
+    (*(int64_t *)memory)--;
+    return true;
+}
+
 static const struct aggregate count_aggregate = {sizeof(int64_t), count_step, count_finish};
 
 /* ---- sums of integers -------------------------------------------------------------------- */
@@ -61,6 +69,17 @@ STEP(int_sum_step)
         (args[0].i < 0 ? -1 : 0) + (__builtin_add_overflow(state->low, add, &state->low) ? 1 : 0);
     state->count++;
     return ERR_OK;
+}
+
+static bool
+int_sum_unstep(void *memory, const struct datum *args)
+{
+    struct int_sum *state = memory;
+    uint64_t take = (uint64_t)args[0].i;
+    state->high -=
+        (args[0].i < 0 ? -1 : 0) + (__builtin_sub_overflow(state->low, take, &state->low) ? 1 : 0);
+    state->count--;
+    return true;
 }
 
 FINISH(int_sum_finish)
@@ -140,6 +159,22 @@ STEP(numeric_sum_step)
     return ERR_OK;
 }
 
+/* While all are in the fast sum, with one scale: the result's scale is theirs. */
+static bool
+numeric_sum_unstep(void *memory, const struct datum *args)
+{
+    struct numeric_sum *state = memory;
+    int64_t mantissa = 0;
+    int scale = 0;
+    if (state->slow_size > 0 || !numeric__is_int(args[0], &mantissa, &scale)) {
+        return false;
+    }
+    ASSERT(scale == state->scale && state->count > 0);
+    struct datum value = datum_int(mantissa);
+    state->count--;
+    return int_sum_unstep(&state->fast, &value);
+}
+
 FINISH(numeric_sum_finish)
 {
     const struct numeric_sum *state = memory;
@@ -176,6 +211,18 @@ static const struct aggregate numeric_sum = {
     sizeof(struct numeric_sum), numeric_sum_step, numeric_sum_finish};
 static const struct aggregate numeric_avg = {
     sizeof(struct numeric_sum), numeric_sum_step, numeric_avg_finish};
+
+aggregate_unstep *
+aggregate_inverse(const struct aggregate *aggregate)
+{
+    if (aggregate == &count_aggregate) {
+        return count_unstep;
+    }
+    if (aggregate == &int_sum || aggregate == &int8_sum || aggregate == &int_avg) {
+        return int_sum_unstep;
+    }
+    return aggregate == &numeric_sum || aggregate == &numeric_avg ? numeric_sum_unstep : NULL;
+}
 
 /* ---- sums of floats ---------------------------------------------------------------------- */
 

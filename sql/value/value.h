@@ -386,6 +386,12 @@ struct aggregate {
     enum err (*finish)(struct eval *eval, void *state, struct datum *result);
 };
 
+/* Takes an earlier step back, for frames that move. False: not exactly, and the state is as before.
+ */
+typedef bool aggregate_unstep(void *state, const struct datum *args);
+/* NULL: there is no such thing for this one. */
+aggregate_unstep *aggregate_inverse(const struct aggregate *aggregate);
+
 /* A set-returning function. State as for aggregates. */
 struct set_function {
     size_t state_size;

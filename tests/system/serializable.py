@@ -205,6 +205,38 @@ def settings(checks, a, server):
                      == [("repeatable read",)])
 
 
+def settings_of_others(checks, a, server):
+    """The level by role and database, the closer counting more; and the other two modes."""
+    names = ("transaction_isolation", "transaction_read_only", "transaction_deferrable")
+
+    def modes(user):
+        with pgwire.connect(port=server.port, user=user) as other:
+            return [other.rows(f"show {name}")[0][0] for name in names]
+
+    a.query("create role iso_role login; create role iso_other login")
+    a.query("alter database postgres set default_transaction_isolation = 'repeatable read'")
+    checks.check("of the database", modes("iso_role")[0] == "repeatable read", str(modes("iso_role")))
+    a.query("alter role iso_role set default_transaction_isolation = 'serializable'")
+    checks.check("of the role", modes("iso_role")[0] == "serializable", str(modes("iso_role")))
+    checks.check("not of another", modes("iso_other")[0] == "repeatable read", str(modes("iso_other")))
+    a.query("alter role iso_role in database postgres set default_transaction_isolation = 'read committed'")
+    checks.check("of the role in the database", modes("iso_role")[0] == "read committed", str(modes("iso_role")))
+    a.query("alter role iso_role in database postgres reset default_transaction_isolation")
+    a.query("alter role iso_role set default_transaction_read_only = on")
+    a.query("alter role iso_role set default_transaction_deferrable = on")
+    checks.check("the other modes", modes("iso_role") == ["serializable", "on", "on"], str(modes("iso_role")))
+    with pgwire.connect(port=server.port, user="iso_role") as other:
+        error = outcome(other, ["begin read write", "select 1", "set transaction read only", "rollback"])
+        checks.check("read only may follow a query", error is None, str(error))
+        error = outcome(other, ["begin", "select 1", "set transaction read write"])
+        checks.check("read write may not", error is not None and error.sqlstate == "25001", str(error))
+        error = outcome(other, ["begin", "select 1", "set transaction not deferrable"])
+        checks.check("nor deferrable", error is not None and error.sqlstate == "25001", str(error))
+    a.query("alter database postgres reset default_transaction_isolation")
+    a.query("drop role iso_role; drop role iso_other")
+    checks.check("as it was", modes("postgres")[0] == "read committed")
+
+
 def stress(checks, server):
     """Sums by owner that only serializable execution keeps: a withdrawal looks at all accounts of its
     owner by a scan and must not make the sum negative."""
@@ -311,6 +343,7 @@ def main():
         all_kinds(checks, a, b)
         read_only(checks, a, b, c)
         settings(checks, a, server)
+        settings_of_others(checks, a, server)
         seen(checks, a, b)
         for connection in (a, b, c):
             connection.close()
