@@ -9,6 +9,7 @@ struct survey {
     bool *reads, *fills;               /* NULL: only by_reference is gathered */
     const struct plan_shared **shared; /* met already */
     uint32_t shared_count, shared_capacity;
+    bool is_volatile; /* the same registers may give something else the next time */
 };
 
 static enum err survey_node(struct survey *survey, const struct plan_node *node);
@@ -35,6 +36,8 @@ survey_expr(void *arg, const struct expr *expr)
     if (!exec__has_list(expr)) {
         return;
     }
+    survey->is_volatile |=
+        expr->function != NULL && (expr->function->flags & FUNCTION_VOLATILE) != 0;
     for (uint32_t i = 0; i < expr->count; i++) {
         survey_expr(arg, expr->list[i]);
     }
@@ -88,9 +91,33 @@ survey_shared(struct survey *survey, const struct plan_shared *shared)
     return survey_node(survey, shared->root);
 }
 
+static bool
+node_is_volatile(const struct plan_node *node)
+{
+    switch (node->kind) {
+    case PLAN_LOCK:
+    case PLAN_INSERT:
+    case PLAN_UPDATE:
+    case PLAN_DELETE:
+        return true;
+    case PLAN_SHARED:
+        return node->shared.work; /* of somebody outside, perhaps */
+    case PLAN_FUNCTION:
+        for (uint32_t i = 0; i < node->function.call_count; i++) {
+            if ((node->function.calls[i].function->flags & FUNCTION_VOLATILE) != 0) {
+                return true;
+            }
+        }
+        return false;
+    default:
+        return false;
+    }
+}
+
 static enum err
 survey_node(struct survey *survey, const struct plan_node *node)
 {
+    survey->is_volatile |= node_is_volatile(node);
     struct expr_survey in = {.survey = survey};
     exec__visit_exprs(node, survey_expr, &in);
     TRY(in.err);
@@ -109,17 +136,23 @@ survey_node(struct survey *survey, const struct plan_node *node)
     return ERR_OK;
 }
 
-/* Registers that the subtree reads and somebody outside fills. */
-static enum err
-find_external(struct compiler *compiler, const struct plan_node *node, struct reg_list *list)
+static struct survey
+survey_new(struct compiler *compiler)
 {
     uint32_t count = compiler->plan->register_count;
-    struct survey survey = {
+    return (struct survey){
         .compiler = compiler,
         .reads = arena_array(compiler->arena, (size_t)count + 1, sizeof(bool)),
         .fills = arena_array(compiler->arena, (size_t)count + 1, sizeof(bool)),
     };
-    TRY(survey_node(&survey, node));
+}
+
+static void
+list_external(const struct survey *survey_done, struct reg_list *list)
+{
+    const struct survey survey = *survey_done;
+    struct compiler *compiler = survey.compiler;
+    uint32_t count = compiler->plan->register_count;
     uint32_t found = 0;
     for (uint32_t i = 0; i < count; i++) {
         found += survey.reads[i] && !survey.fills[i] ? 1 : 0;
@@ -134,6 +167,32 @@ find_external(struct compiler *compiler, const struct plan_node *node, struct re
             regs[list->count++] = i;
         }
     }
+}
+
+/* Registers that the subtree reads and somebody outside fills. */
+static enum err
+find_external(struct compiler *compiler, const struct plan_node *node, struct reg_list *list)
+{
+    struct survey survey = survey_new(compiler);
+    TRY(survey_node(&survey, node));
+    list_external(&survey, list);
+    return ERR_OK;
+}
+
+/* May the subquery's one answer be kept for the next row with the same values? */
+static enum err
+find_memo(struct compiler *compiler, const struct subplan *plan, struct subplan_code *code)
+{
+    if (!plan->correlated || (plan->kind != SUBPLAN_SCALAR && plan->kind != SUBPLAN_EXISTS)) {
+        return ERR_OK;
+    }
+    struct survey survey = survey_new(compiler);
+    TRY(survey_node(&survey, plan->root));
+    if (plan->kind == SUBPLAN_SCALAR) {
+        survey.reads[plan->result] = true; /* it may be a register from outside itself */
+    }
+    list_external(&survey, &code->external);
+    code->memo = !survey.is_volatile;
     return ERR_OK;
 }
 
@@ -859,6 +918,7 @@ compile__subplan(struct compiler *compiler, const struct expr *expr, struct subp
     compiler->stack -= STACK_OF_SUBPLAN;
     (void)compile__end(compiler, before, 0);
     TRY(err);
+    TRY(find_memo(compiler, plan, code));
     if ((plan->kind == SUBPLAN_ANY || plan->kind == SUBPLAN_ALL)) {
         code->type = expr->function->args[1];
         if (plan->kind == SUBPLAN_ANY && !plan->correlated &&

@@ -232,6 +232,8 @@ struct subplan_code {
     const struct function *function;
     oid_t type;      /* of the result register */
     oid_t hash_type; /* ANY by equality of one type: hashed; 0: not */
+    bool memo;       /* correlated, and its answer depends on `external` alone */
+    struct reg_list external;
 };
 
 /* A WITH query that runs once. */
@@ -304,7 +306,8 @@ struct subplan_state {
     struct datum *rows; /* ANY, ALL without a table */
     uint32_t row_count, row_capacity;
     size_t held;
-    bool has_null, has_any; /* among the values */
+    bool has_null, has_any;   /* among the values */
+    uint32_t asked, answered; /* of a memo: how often, and how often it knew */
 };
 
 struct shared_state {

@@ -1,13 +1,26 @@
 /*
  * sql/exec/subplan.c - subqueries inside expressions, and long lists of values.
  *
- * A correlated one runs anew at each call. One that is not runs once per execution: its answer, or
- * for ANY and ALL its values, are kept.
+ * A correlated one runs anew at each call, unless it has one answer and has been asked with the
+ * same values before: answers are kept by what they depend on, as long as that is of use. One that
+ * is not correlated runs once per execution: its answer, or for ANY and ALL its values, are kept.
  */
+#include "base/hash.h"
 #include "sql/exec/exec_internal.h"
+
+enum {
+    MEMO_MEMORY = 2 << 20,
+    MEMO_TRIAL = 512, /* so many calls, of which at least one in eight must have been answered */
+};
 
 struct value_entry {
     struct hash_entry entry;
+    struct datum value;
+};
+
+struct memo_entry {
+    struct hash_entry entry;
+    const struct datum *outside;
     struct datum value;
 };
 
@@ -191,6 +204,83 @@ compare_kept(struct exec *x, const struct subplan_code *code, struct subplan_sta
     return ERR_OK;
 }
 
+/* ---- answers by what they depend on ------------------------------------------------------------
+ */
+
+static uint64_t
+hash_outside(const struct exec *x, const struct reg_list *external)
+{
+    uint64_t hash = external->count;
+    for (uint32_t i = 0; i < external->count; i++) {
+        struct datum value = x->machine.frame[external->regs[i]];
+        hash = hash_u64(hash + value.null);
+        if (!value.null) {
+            hash = external->by_reference[i] ? hash64(value.p, value.size, hash)
+                                             : hash_u64(hash ^ (uint64_t)value.i);
+        }
+    }
+    return hash;
+}
+
+static const struct memo_entry *
+find_memo(const struct exec *x, const struct subplan_code *code, uint64_t hash)
+{
+    const struct subplan_state *state = &x->subplans[code->number];
+    const struct hash_entry *entry =
+        state->table == NULL ? NULL : hash_table_first(state->table, hash);
+    for (; entry != NULL; entry = entry->next) {
+        const struct memo_entry *memo = (const struct memo_entry *)(const void *)entry;
+        if (entry->hash == hash && exec__same_outside(x, &code->external, memo->outside)) {
+            return memo;
+        }
+    }
+    return NULL;
+}
+
+static bool
+memo_pays(const struct subplan_state *state)
+{
+    return state->asked < MEMO_TRIAL || state->answered >= state->asked / 8;
+}
+
+static enum err
+run_once(struct exec *x, const struct subplan_code *code, struct arena *arena, struct datum *result)
+{
+    return code->plan->kind == SUBPLAN_EXISTS ? exists(x, code, result)
+                                              : scalar(x, code, arena, result);
+}
+
+static enum err
+ask_memo(struct exec *x, const struct subplan_code *code, struct arena *arena, struct datum *result)
+{
+    struct subplan_state *state = &x->subplans[code->number];
+    if (!memo_pays(state)) {
+        return run_once(x, code, arena, result);
+    }
+    uint64_t hash = hash_outside(x, &code->external);
+    const struct memo_entry *known = find_memo(x, code, hash);
+    state->asked++;
+    if (known != NULL) {
+        state->answered++;
+        *result = known->value;
+        return ERR_OK;
+    }
+    /* Answers stay where they are to the end: who has been given one may still look at it. */
+    if (arena_used(&state->memory) >= MEMO_MEMORY) {
+        return run_once(x, code, arena, result);
+    }
+    TRY(run_once(x, code, &state->memory, result));
+    if (state->table == NULL) {
+        state->table = arena_alloc(&state->memory, sizeof *state->table);
+    }
+    struct memo_entry *memo = arena_alloc_raw(&state->memory, sizeof *memo);
+    memo->outside = exec__save(&state->memory, x->machine.frame, &code->external);
+    memo->value = *result;
+    hash_table_add(state->table, &memo->entry, hash);
+    return exec__hold(
+        x, &state->held, arena_used(&state->memory) + hash_table_memory(state->table));
+}
+
 enum err
 exec__subplan(
     struct exec *x, const struct subplan_code *code, struct arena *arena, struct datum *result)
@@ -212,16 +302,12 @@ exec__subplan(
         *result = state->value;
         return ERR_OK;
     }
-    bool keep = !code->plan->correlated;
-    if (kind == SUBPLAN_EXISTS) {
-        TRY(exists(x, code, result));
-    } else {
-        TRY(scalar(x, code, keep ? &state->memory : arena, result));
+    if (code->plan->correlated) {
+        return code->memo ? ask_memo(x, code, arena, result) : run_once(x, code, arena, result);
     }
-    if (keep) {
-        state->value = *result;
-        state->done = true;
-    }
+    TRY(run_once(x, code, &state->memory, result));
+    state->value = *result;
+    state->done = true;
     return ERR_OK;
 }
 

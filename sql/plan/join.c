@@ -669,6 +669,63 @@ join_node(struct planner *planner, enum plan_kind plan, enum join_kind kind,
     return node;
 }
 
+/* Where the key's register stands in the order that a whole table is read in; -1: nowhere. */
+static int
+place_in_order(const struct plan_node *scan, const struct expr *key)
+{
+    const struct plan_relation *relation = &scan->scan.relation;
+    const struct index *primary = relation->relation->primary;
+    if (primary == NULL || key->kind != EXPR_REGISTER) {
+        return -1;
+    }
+    for (uint16_t i = 0; i < primary->column_count; i++) {
+        if (relation->base + primary->columns[i] == key->reg) {
+            return (primary->flags[i] & KEY_DESCENDING) != 0 ? -1 : i;
+        }
+    }
+    return -1;
+}
+
+/* In the order of its primary key? */
+static bool
+is_in_key_order(const struct plan_node *node)
+{
+    if (node->kind == PLAN_SCAN) {
+        return !node->scan.backward;
+    }
+    const struct plan_bounds *bounds = &node->scan.bounds;
+    return node->kind == PLAN_INDEX && node->scan.index->primary && !node->scan.backward &&
+           bounds->equal_count == 0 && bounds->in_count == 0;
+}
+
+/* Two tables whose keys are the first columns of both primary keys come in the order of the join's
+ * keys: they are merged, and nothing is built. */
+static void
+merge_if_ordered(struct planner *planner, struct plan_node *node)
+{
+    uint32_t count = node->join.key_count;
+    const struct plan_node *outer = node->children[0], *inner = node->children[1];
+    if (!is_in_key_order(outer) || !is_in_key_order(inner) || node->join.kind == JOIN_FULL ||
+        count == 0) {
+        return;
+    }
+    struct expr **keys[2] = {arena_array(planner->arena, count, sizeof(struct expr *)),
+        arena_array(planner->arena, count, sizeof(struct expr *))};
+    for (uint32_t i = 0; i < count; i++) {
+        struct expr *left = node->join.outer_keys[i], *right = node->join.inner_keys[i];
+        int at = place_in_order(outer, left);
+        if (at < 0 || (uint32_t)at >= count || keys[0][at] != NULL || left->type != right->type ||
+            place_in_order(inner, right) != at) {
+            return;
+        }
+        keys[0][at] = left;
+        keys[1][at] = right;
+    }
+    node->kind = PLAN_MERGE_JOIN;
+    node->join.outer_keys = keys[0];
+    node->join.inner_keys = keys[1];
+}
+
 static struct plan_node *
 materialize(struct planner *planner, struct plan_node *node)
 {
@@ -742,6 +799,9 @@ step_build(struct level *level, enum join_kind kind, struct path *have, struct i
         }
         node->join.condition = rest.items;
         node->join.condition_count = rest.count;
+        if (node->kind == PLAN_HASH_JOIN) {
+            merge_if_ordered(planner, node);
+        }
     }
     have->node = node;
     have->rels |= item->rels;
