@@ -931,6 +931,11 @@ static const char help_text[] =
     "  \\df [PATTERN]          list functions\n"
     "  \\dT [PATTERN]          list types\n"
     "  \\du [PATTERN]          list roles\n"
+    "  \\dp [PATTERN]          list access privileges; also \\z\n"
+    "  \\dD [PATTERN]          list domains\n"
+    "  \\dx [PATTERN]          list extensions\n"
+    "  \\sv VIEW               show a view's definition\n"
+    "  \\sf FUNCTION           show a function's definition\n"
     "  \\l                     list databases\n"
     "\n"
     "Output\n"
@@ -980,6 +985,19 @@ run_describe(struct command *command)
     return describe(command->shell, command->name, next_name(command));
 }
 
+/* \sf, \sv */
+static bool
+run_source(struct command *command)
+{
+    const char *name = next_name(command);
+    if (name == NULL) {
+        shell_error(
+            command->shell, "%s name is required", command->name[1] == 'v' ? "view" : "function");
+        return false;
+    }
+    return show_source(command->shell, command->name[1] == 'v', name);
+}
+
 static bool
 run_databases(struct command *command)
 {
@@ -1003,16 +1021,19 @@ static const struct {
     {"copy", run_copy, false},
     {"d", run_describe, false},
     {"d+", run_describe, false},
+    {"dD", run_describe, false},
     {"dT", run_describe, false},
     {"df", run_describe, false},
     {"dg", run_describe, false},
     {"di", run_describe, false},
     {"dm", run_describe, false},
     {"dn", run_describe, false},
+    {"dp", run_describe, false},
     {"ds", run_describe, false},
     {"dt", run_describe, false},
     {"du", run_describe, false},
     {"dv", run_describe, false},
+    {"dx", run_describe, false},
     {"e", run_edit, false},
     {"echo", run_echo, false},
     {"edit", run_edit, false},
@@ -1049,6 +1070,8 @@ static const struct {
     {"s", run_history, false},
     {"set", run_set, false},
     {"setenv", run_setenv, false},
+    {"sf", run_source, false},
+    {"sv", run_source, false},
     {"t", run_tuples_only, false},
     {"timing", run_timing, false},
     {"unset", run_unset, false},
@@ -1057,6 +1080,7 @@ static const struct {
     {"watch", run_watch, false},
     {"write", run_write, false},
     {"x", run_expanded, false},
+    {"z", run_describe, false},
 };
 
 const char *

@@ -2,15 +2,17 @@
  * shell/copy.c - \copy: COPY between the server and a file of ours.
  *
  *     \copy { TABLE [ ( COLUMNS ) ] | ( QUERY ) } { from | to }
- *           { 'FILE' | FILE | stdin | stdout | pstdin | pstdout } [ OPTIONS ]
+ *           { 'FILE' | FILE | program 'COMMAND' | stdin | stdout | pstdin | pstdout } [ OPTIONS ]
  *
  * The server sees COPY ... FROM STDIN or TO STDOUT; where the bytes come from and go to is
  * shell->copy_file's business (run.c). It ends with the line, as in psql, so it may hold
  * semicolons and backslashes.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/wait.h>
 
 #include "base/mem.h"
 #include "shell/shell.h"
@@ -19,6 +21,7 @@ struct copy_command {
     size_t target_size; /* of the line: the table or query */
     bool from;
     char *file;       /* in the arena; NULL: the standard input or output */
+    bool program;     /* file is a command line */
     bool own_stdin;   /* pstdin: the program's, even inside a script */
     const char *rest; /* the options */
 };
@@ -111,8 +114,17 @@ parse(struct shell *shell, struct arena *arena, const char *line, struct copy_co
         end = at + strcspn(line + at, " \t\n\v\f\r");
     }
     if (is_word(line, at, end, "program")) {
-        shell_error(shell, "\\copy: programs are not supported, only files");
-        return false;
+        at = skip_blanks(line, end);
+        end = token_end(line, at);
+        if (line[at] != '\'') {
+            shell_error(shell, "\\copy: parse error at %s%.*s%s", line[at] == '\0' ? "" : "\"",
+                (int)(end - at), line + at, line[at] == '\0' ? "end of line" : "\"");
+            return false;
+        }
+        copy->program = true;
+        copy->file = unquote(arena, line, at, end);
+        copy->rest = line + end;
+        return true;
     }
     copy->own_stdin = is_word(line, at, end, "pstdin");
     bool standard = copy->own_stdin || is_word(line, at, end, "stdin") ||
@@ -129,8 +141,12 @@ run(struct shell *shell, struct arena *arena, const char *line, const struct cop
 {
     FILE *file = NULL;
     if (copy->file != NULL) {
-        file = fopen(copy->file, copy->from ? "r" : "w");
+        (void)fflush(NULL);
+        (void)signal(SIGPIPE, SIG_IGN); /* a program that has heard enough does not end us */
+        file = copy->program ? popen(copy->file, copy->from ? "r" : "w")
+                             : fopen(copy->file, copy->from ? "r" : "w");
         if (file == NULL) {
+            (void)signal(SIGPIPE, SIG_DFL);
             shell_error(shell, "%s: %s", copy->file, strerror(errno));
             return false;
         }
@@ -151,11 +167,24 @@ run(struct shell *shell, struct arena *arena, const char *line, const struct cop
     bool ok = shell_execute(shell, text, query.size);
     shell->copy_file = NULL;
     buffer_destroy(&query);
-    if (file != NULL && file != stdin && fclose(file) != 0) {
-        shell_error(shell, "%s: %s", copy->file, strerror(errno));
+    if (file == NULL || file == stdin) {
+        return ok;
+    }
+    if (!copy->from && ferror(file) != 0) {
+        shell_error(shell, "could not write COPY data to %s", copy->file);
         ok = false;
     }
-    return ok;
+    int status = copy->program ? pclose(file) : fclose(file);
+    (void)signal(SIGPIPE, SIG_DFL);
+    if (status != 0 && !copy->program) {
+        shell_error(shell, "%s: %s", copy->file, strerror(errno));
+    } else if (status != 0 && WIFEXITED(status)) {
+        shell_error(
+            shell, "%s: child process exited with exit code %d", copy->file, WEXITSTATUS(status));
+    } else if (status != 0) {
+        shell_error(shell, "%s: child process did not end as it should", copy->file);
+    }
+    return ok && status == 0;
 }
 
 bool

@@ -258,6 +258,117 @@ list_types(struct shell *shell, const char *pattern)
     return list_simple(shell, "List of data types", &query);
 }
 
+static bool
+list_privileges(struct shell *shell, const char *pattern)
+{
+    struct buffer query = {0};
+    buffer_add_text(&query,
+        "SELECT n.nspname AS \"Schema\", c.relname AS \"Name\", " TYPE_OF_RELATION " AS \"Type\", "
+        "pg_catalog.array_to_string(c.relacl, E'\\n') AS \"Access privileges\", "
+        "pg_catalog.array_to_string(ARRAY(SELECT attname || E':\\n  ' || "
+        "pg_catalog.array_to_string(attacl, E'\\n  ') FROM pg_catalog.pg_attribute a "
+        "WHERE attrelid = c.oid AND NOT attisdropped AND attacl IS NOT NULL), E'\\n') "
+        "AS \"Column privileges\", NULL::text AS \"Policies\" "
+        "FROM pg_catalog.pg_class c "
+        "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relkind IN ('r','v','m','S','f','p')");
+    add_user_objects(&query, pattern, "c.relname", "pg_catalog.pg_table_is_visible(c.oid)");
+    buffer_add_text(&query, " ORDER BY 1, 2");
+    return list_simple(shell, "Access privileges", &query);
+}
+
+static bool
+list_extensions(struct shell *shell, const char *pattern)
+{
+    struct buffer query = {0};
+    buffer_add_text(&query,
+        "SELECT e.extname AS \"Name\", e.extversion AS \"Version\", n.nspname AS \"Schema\", "
+        "c.description AS \"Description\" FROM pg_catalog.pg_extension e "
+        "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace "
+        "LEFT JOIN pg_catalog.pg_description c ON c.objoid = e.oid "
+        "AND c.classoid = 'pg_catalog.pg_extension'::pg_catalog.regclass WHERE true");
+    if (pattern != NULL) {
+        add_condition(&query, "e.extname", pattern, strlen(pattern));
+    }
+    buffer_add_text(&query, " ORDER BY 1");
+    return list_simple(shell, "List of installed extensions", &query);
+}
+
+static bool
+list_domains(struct shell *shell, const char *pattern)
+{
+    struct buffer query = {0};
+    buffer_add_text(&query,
+        "SELECT n.nspname AS \"Schema\", t.typname AS \"Name\", "
+        "pg_catalog.format_type(t.typbasetype, t.typtypmod) AS \"Type\", "
+        "NULL::text AS \"Collation\", "
+        "CASE WHEN t.typnotnull THEN 'not null' END AS \"Nullable\", t.typdefault AS \"Default\", "
+        "pg_catalog.array_to_string(ARRAY(SELECT pg_catalog.pg_get_constraintdef(r.oid, true) "
+        "FROM pg_catalog.pg_constraint r WHERE t.oid = r.contypid), ' ') AS \"Check\" "
+        "FROM pg_catalog.pg_type t "
+        "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype = 'd'");
+    add_user_objects(&query, pattern, "t.typname", "pg_catalog.pg_type_is_visible(t.oid)");
+    buffer_add_text(&query, " ORDER BY 1, 2");
+    return list_simple(shell, "List of domains", &query);
+}
+
+/* Names are taken as SQL would take them. */
+static void
+add_quoted(struct buffer *query, const char *text)
+{
+    buffer_add_u8(query, '\'');
+    for (; *text != '\0'; text++) {
+        buffer_add_u8(query, (uint8_t)*text);
+        if (*text == '\'') {
+            buffer_add_u8(query, (uint8_t)*text);
+        }
+    }
+    buffer_add_u8(query, '\'');
+}
+
+bool
+show_source(struct shell *shell, bool view, const char *name)
+{
+    struct buffer query = {0};
+    struct arena arena;
+    struct print_table found;
+    arena_create(&arena, "source");
+    if (view) {
+        buffer_add_text(&query,
+            "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), "
+            "c.relkind, CASE c.relkind WHEN 'v' THEN pg_catalog.pg_get_viewdef(c.oid, true) END "
+            "FROM pg_catalog.pg_class c "
+            "LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ");
+        add_quoted(&query, name);
+        buffer_add_text(&query, "::pg_catalog.regclass");
+    } else {
+        buffer_add_text(&query, "SELECT '', 'f', pg_catalog.pg_get_functiondef(");
+        add_quoted(&query, name);
+        buffer_add_text(&query,
+            strchr(name, '(') == NULL ? "::pg_catalog.regproc)" : "::pg_catalog.regprocedure)");
+    }
+    bool ok = fetch(shell, &query, &arena, &found);
+    if (ok && (found.row_count == 0 || (view && cell(&found, 0, 1)[0] != 'v'))) {
+        shell_error(
+            shell, "\"%s\" is not a view", found.row_count == 0 ? name : cell(&found, 0, 0));
+        ok = false;
+    }
+    if (ok) {
+        const char *text = cell(&found, 0, 2);
+        size_t size = strlen(text);
+        size -= size > 0 && text[size - 1] == '\n' ? 1 : 0;
+        size -= view && size > 0 && text[size - 1] == ';' ? 1 : 0;
+        if (view) {
+            (void)fprintf(shell->output.file, "CREATE OR REPLACE VIEW %s AS\n", cell(&found, 0, 0));
+        }
+        (void)fprintf(shell->output.file, "%.*s\n", (int)size, text);
+        (void)fflush(shell->output.file);
+    }
+    arena_destroy(&arena);
+    buffer_destroy(&query);
+    return ok;
+}
+
 bool
 describe_databases(struct shell *shell)
 {
@@ -662,6 +773,15 @@ describe(struct shell *shell, const char *what, const char *pattern)
     }
     if (strcmp(what, "dT") == 0) {
         return list_types(shell, pattern);
+    }
+    if (strcmp(what, "dp") == 0 || strcmp(what, "z") == 0) {
+        return list_privileges(shell, pattern);
+    }
+    if (strcmp(what, "dx") == 0) {
+        return list_extensions(shell, pattern);
+    }
+    if (strcmp(what, "dD") == 0) {
+        return list_domains(shell, pattern);
     }
     if ((strcmp(what, "d") == 0 || strcmp(what, "d+") == 0) && pattern != NULL) {
         return describe_named(shell, pattern, what[1] == '+');

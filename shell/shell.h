@@ -204,6 +204,8 @@ int shell_run_file(struct shell *shell, const char *path);
 
 /* `what`: the command's name, as "dt"; `pattern` or NULL. */
 bool describe(struct shell *shell, const char *what, const char *pattern);
+/* \sv and \sf: the statement that makes a view or a function. */
+bool show_source(struct shell *shell, bool view, const char *name);
 bool describe_databases(struct shell *shell);
 
 #endif /* SHELL_SHELL_H */

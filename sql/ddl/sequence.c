@@ -435,8 +435,9 @@ ddl__column_sequence(struct ddl *ddl, struct ddl__edit *edit, uint16_t at,
     } else {
         const struct ast_table *name = ast_as_table(options.sequence_name->value);
         relation.name = name->name;
-        if (name->schema != NULL) {
-            TRY(ddl__creation_schema(ddl, name, &relation.schema, &relation.schema_name));
+        if (name->schema != NULL && strcmp(name->schema, relation.schema_name) != 0) {
+            return diag_set(ddl->diag, ERR_OBJECT_STATE,
+                "sequence must be in same schema as table it is linked to");
         }
     }
     bool taken = false;
