@@ -2,7 +2,7 @@
  * bench/btree_bench.c - nanoseconds per call of the store, one task, everything in memory.
  *
  *     gcc -O2 -g -D_GNU_SOURCE -I. bench/btree_bench.c -o /tmp/btree_bench -Lbuild/release
- *         -lbtree -lworld -lbase -lboost_context -lpthread -lxxhash -llz4 -lisal
+ *         -lbtree -lworld -lbase -lboost_context -lpthread -lxxhash -llz4 -lisal -lssl -lcrypto
  *     /tmp/btree_bench [rows]
  */
 #include <stdio.h>
@@ -11,24 +11,10 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "btree/btree.h"
+#include "tests/unit/btree_util.h"
 
 static uint64_t rows = 1000000;
 static const tree_id_t TREE = {1};
-
-static enum err
-version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
-    struct btree_version *version, struct diag *diag)
-{
-    (void)task;
-    (void)arg;
-    (void)diag;
-    (void)snapshot;
-    version->value = row->value;
-    version->flags = row->head.flags & ROW_OVERFLOW;
-    version->exists = true;
-    return ERR_OK;
-}
 
 static enum btree_verdict
 put(void *arg, const struct btree_row *current, struct row_head *head)
@@ -50,8 +36,9 @@ run(struct task *task, void *arg)
 {
     struct world *world = task_world(task);
     struct diag diag;
-    struct btree_options options = {
-        .directory = arg, .cache_size = (uint64_t)2 << 30, .owner = {.version_at = version_at}};
+    struct btree_options options = {.directory = arg,
+        .cache_size = (uint64_t)2 << 30,
+        .owner = {.version_at = newest_version_at}};
     struct btree *store = NULL;
     struct btree_checkpoint_info info;
     ASSERT(btree_open(task, &options, &store, &info, &diag) == ERR_OK);

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "btree/btree_internal.h"
+#include "tests/unit/btree_util.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,20 +20,6 @@ enum {
     PAGE_ID = 7,
     IMAGE_HEAD = 24,
 };
-
-static enum err
-version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
-    struct btree_version *version, struct diag *diag)
-{
-    (void)task;
-    (void)arg;
-    (void)diag;
-    (void)snapshot;
-    version->value = row->value;
-    version->flags = row->head.flags & ROW_OVERFLOW;
-    version->exists = true;
-    return ERR_OK;
-}
 
 /* A page full of rows or children that follow from the seed. */
 static void
@@ -145,7 +132,7 @@ damage(uint8_t *bytes, size_t size, const uint8_t *data, size_t data_size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct btree store = {.owner = {.version_at = version_at}};
+    static struct btree store = {.owner = {.version_at = newest_version_at}};
     if (size < 4) {
         return 0;
     }

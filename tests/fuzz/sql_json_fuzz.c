@@ -4,23 +4,8 @@
  * damaged page; the reader takes them without harm, and what jsonb__check finds sound is what
  * encoding its text makes.
  */
-#include "base/assert.h"
-#include "parser/scanner.h"
 #include "sql/value/json.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static struct eval_env env = {.time_zone = "UTC", .extra_float_digits = 1};
-static struct diag diag;
-static struct arena arena;
-static struct eval eval = {.arena = &arena, .diag = &diag, .env = &env};
-
-static bool
-is_utf8(struct slice text)
-{
-    return text.size == 0 || (utf8_invalid_at((const char *)text.data, text.size) >= text.size &&
-                                 memchr(text.data, 0, text.size) == NULL);
-}
+#include "tests/fuzz/sql_fuzz.h"
 
 static void
 check_same(struct datum value)
@@ -83,19 +68,10 @@ check_operators(struct datum left, struct datum right, struct slice text, bool s
     }
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+run(uint8_t choice, struct slice rest)
 {
-    static bool ready;
-    if (!ready) {
-        arena_create(&arena, "fuzz");
-        ready = true;
-    }
-    if (size == 0 || size > 4096) {
-        return 0;
-    }
-    struct slice rest = slice_of(data + 1, size - 1);
-    if (data[0] % 2 != 0) {
+    if (choice % 2 != 0) {
         struct datum value = datum_bytes(rest.data, rest.size);
         struct buffer out = {0};
         jsonb__output(value, &out);
@@ -122,6 +98,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_order(b, a);
         }
     }
-    arena_reset(&arena);
-    return 0;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_input(data, size, run);
 }

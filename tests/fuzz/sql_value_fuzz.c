@@ -5,15 +5,7 @@
  * The first byte chooses: below 128 a type (text), below 160 a type (binary), otherwise a function
  * whose arguments the byte 0x1F separates.
  */
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-
-#include "base/assert.h"
-#include "parser/scanner.h"
-#include "sql/value/value.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/sql_fuzz.h"
 
 static const oid_t types[] = {TYPE_BOOL, TYPE_BYTEA, TYPE_NAME, TYPE_INT8, TYPE_INT2, TYPE_INT4,
     TYPE_TEXT, TYPE_OID, TYPE_FLOAT4, TYPE_FLOAT8, TYPE_BPCHAR, TYPE_VARCHAR, TYPE_DATE, TYPE_TIME,
@@ -29,18 +21,6 @@ static const char *const functions[] = {"to_char", "to_timestamp", "to_date", "t
     "encode", "decode", "unistr", "pg_size_bytes", "replace", "translate", "split_part", "lpad",
     "overlay", "convert_from", "age", "justify_interval", "make_timestamptz", "round", "power",
     "exp", "ln", "log", "sqrt", "initcap", "quote_ident", "quote_literal", "like"};
-
-static struct eval_env env = {.time_zone = "EST5EDT,M3.2.0,M11.1.0", .extra_float_digits = 1};
-static struct diag diag;
-static struct arena arena;
-static struct eval eval = {.arena = &arena, .diag = &diag, .env = &env};
-
-static bool
-is_utf8(struct slice text)
-{
-    return text.size == 0 || (utf8_invalid_at((const char *)text.data, text.size) >= text.size &&
-                                 memchr(text.data, 0, text.size) == NULL);
-}
 
 static void
 check_value(oid_t type, struct datum value)
@@ -94,32 +74,27 @@ check_call(const char *name, struct slice rest)
     }
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+run(uint8_t choice, struct slice rest)
 {
-    static bool ready;
-    if (!ready) {
-        arena_create(&arena, "fuzz");
-        ready = true;
-    }
-    if (size == 0 || size > 4096) {
-        return 0;
-    }
-    struct slice rest = slice_of(data + 1, size - 1);
     struct datum value;
-    if (data[0] < 128) {
-        oid_t type = types[data[0] % TYPE_COUNT];
+    if (choice < 128) {
+        oid_t type = types[choice % TYPE_COUNT];
         if (is_utf8(rest) && type_input(&eval, type, -1, rest, &value) == ERR_OK) {
             check_value(type, value);
         }
-    } else if (data[0] < 160) {
-        oid_t type = types[data[0] % TYPE_COUNT];
+    } else if (choice < 160) {
+        oid_t type = types[choice % TYPE_COUNT];
         if (type_receive(&eval, type, -1, rest, &value) == ERR_OK) {
             check_value(type, value);
         }
     } else {
-        check_call(functions[data[0] % (sizeof functions / sizeof functions[0])], rest);
+        check_call(functions[choice % (sizeof functions / sizeof functions[0])], rest);
     }
-    arena_reset(&arena);
-    return 0;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    return fuzz_input(data, size, run);
 }

@@ -50,10 +50,12 @@ class Reader(threading.Thread):
             self.wrong = repr(error)
 
 
-def file_size(server, connection):
-    """When what nobody needs any more has been purged."""
-    wait_until(lambda: sum(undo(connection)[:2]) < MB, 20)
+def file_size(server, connection, patience=120):
+    """After a checkpoint, when what nobody needs any more has been purged. While one runs the file may
+    have everything twice: so not if the server's own has begun meanwhile."""
+    wait_until(lambda: sum(undo(connection)[:2]) < MB, patience)
     connection.rows("checkpoint")
+    wait_until(lambda: connection.rows("select running from tusk_checkpoint") == [("f",)], 120)
     return os.path.getsize(os.path.join(server.directory, "data", "data.tusk"))
 
 
@@ -91,8 +93,10 @@ def no_bloat(checks, server, options):
     for number in range(options.passes):
         update_all(connection)
         if number % 10 == 9:
-            size = file_size(server, connection)
-            print(f"after {number + 1} passes, readers at work: {size / MB:.1f} MB", flush=True)
+            held = undo(connection)
+            size = file_size(server, connection, 20)
+            print(f"after {number + 1} passes, readers at work: {size / MB:.1f} MB; undo that they held "
+                  f"back {held[0] / MB:.0f} MB in memory, {held[1] / MB:.0f} MB in its file", flush=True)
     for reader in readers:
         reader.stopping = True
     for reader in readers:

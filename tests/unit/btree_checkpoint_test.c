@@ -8,15 +8,11 @@
  * single worker runs meanwhile, so that the copy is what a crash at that moment leaves, at most one
  * write being half done. Every copy must open as the checkpoint before or the one under way.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/assert.h"
-#include "base/hash.h"
 #include "base/mem.h"
-#include "btree/btree.h"
+#include "tests/unit/btree_util.h"
 
 enum {
     KEYS = 12000,
@@ -49,12 +45,12 @@ static bool stopping, last_round;
 static int writers_left;
 static uint64_t cache_size;
 static struct btree *store;
-static char base_directory[] = "/tmp/tusk_btree_XXXXXX";
+static const char *base_directory;
 
 static uint64_t
 next_random(void)
 {
-    return hash_u64(random_seed += 0x9e3779b97f4a7c15ULL);
+    return test_random(&random_seed);
 }
 
 /* Neighbours share a long run that no page's fences share, so that separators are long, inner pages
@@ -225,17 +221,9 @@ check_store(struct task *task, struct btree *at, uint64_t lsn)
 static void
 open_at(struct task *task, const char *directory, struct btree **at, uint64_t *snapshot)
 {
-    struct diag diag;
-    struct btree_options options = {
-        .directory = directory,
-        .cache_size = cache_size,
-        .owner = {.version_at = version_at, .is_settled = is_settled},
-    };
+    const struct btree_owner owner = {.version_at = version_at, .is_settled = is_settled};
     struct btree_checkpoint_info info;
-    if (btree_open(task, &options, at, &info, &diag) != ERR_OK) {
-        (void)fprintf(stderr, "%s: %s\n", directory, diag.message);
-        abort();
-    }
+    *at = test_store_open(task, directory, cache_size, owner, &info);
     *snapshot = info.snapshot.v;
 }
 
@@ -391,7 +379,7 @@ life(struct task *task)
 static void
 run(struct task *task, void *arg)
 {
-    (void)arg;
+    base_directory = arg;
     struct diag diag;
     uint64_t snapshot = 0;
     cache_size = LARGE_CACHE;
@@ -435,15 +423,6 @@ int
 main(int argc, char **argv)
 {
     random_seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    ASSERT(mkdtemp(base_directory) != NULL);
-    struct world *world = NULL;
-    struct diag diag;
-    struct world_os_options options = {.worker_count = 1};
-    ASSERT(world_os_new(&options, &world, &diag) == ERR_OK);
-    ASSERT(task_spawn(world, 0, "test", run, NULL, &diag) == ERR_OK);
-    world_run(world);
-    world_delete(world);
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", base_directory);
-    return system(command) == 0 ? 0 : 1;
+    test_run_os(run, 1, NULL);
+    return 0;
 }

@@ -14,17 +14,14 @@
  * ctest: threads
  */
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 
-#include "base/assert.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "btree/btree_internal.h"
+#include "tests/unit/btree_util.h"
 
 static const tree_id_t TREE = {5};
-static char base_directory[] = "/tmp/tusk_btree_XXXXXX";
+static const char *base_directory;
 static uint64_t random_seed = 7;
 static size_t grow_to; /* version_at makes values of this size, if not 0 */
 static uint8_t grown[BTREE_VALUE_INLINE_MAX];
@@ -32,20 +29,15 @@ static uint8_t grown[BTREE_VALUE_INLINE_MAX];
 static uint64_t
 next_random(void)
 {
-    return hash_u64(random_seed += 0x9e3779b97f4a7c15ULL);
+    return test_random(&random_seed);
 }
 
 static enum err
 version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
     struct btree_version *version, struct diag *diag)
 {
-    (void)task;
-    (void)arg;
-    (void)diag;
-    (void)snapshot;
+    TRY(newest_version_at(task, arg, row, snapshot, version, diag));
     version->value = grow_to == 0 ? row->value : slice_of(grown, grow_to);
-    version->flags = row->head.flags & ROW_OVERFLOW;
-    version->exists = true;
     return ERR_OK;
 }
 
@@ -61,16 +53,8 @@ put(void *arg, const struct btree_row *current, struct row_head *head)
 static struct btree *
 open_store(struct task *task)
 {
-    struct btree *store = NULL;
-    struct diag diag;
-    struct btree_options options = {
-        .directory = base_directory, .cache_size = 64 << 20, .owner = {.version_at = version_at}};
-    struct btree_checkpoint_info info;
-    if (btree_open(task, &options, &store, &info, &diag) != ERR_OK) {
-        (void)fprintf(stderr, "%s\n", diag.message);
-        abort();
-    }
-    return store;
+    const struct btree_owner owner = {.version_at = version_at};
+    return test_store_open(task, base_directory, 64 << 20, owner, NULL);
 }
 
 static void
@@ -85,20 +69,14 @@ static void
 put_row(struct task *task, struct btree *store, struct slice key, struct slice value)
 {
     struct diag diag;
-    if (btree_modify(task, store, TREE, key, value, 0, put, NULL, &diag) != ERR_OK) {
-        (void)fprintf(stderr, "%s\n", diag.message);
-        abort();
-    }
+    OK(btree_modify(task, store, TREE, key, value, 0, put, NULL, &diag));
 }
 
 static void
 checkpoint(struct task *task, struct btree *store)
 {
     struct diag diag;
-    if (btree_checkpoint(task, store, (lsn_t){1}, (struct slice){0}, &diag) != ERR_OK) {
-        (void)fprintf(stderr, "%s\n", diag.message);
-        abort();
-    }
+    OK(btree_checkpoint(task, store, (lsn_t){1}, (struct slice){0}, &diag));
 }
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
@@ -157,10 +135,7 @@ check_shape(struct task *task, struct btree *store, const struct shape *shape)
         ASSERT(btree_get(task, store, TREE, shape_key(shape, i, memory), &arena, &row, &found,
                    &diag) == ERR_OK &&
                found);
-        struct slice value = row.value;
-        if ((row.head.flags & ROW_OVERFLOW) != 0) {
-            ASSERT(btree_value_load(task, store, row.value, &arena, &value, &diag) == ERR_OK);
-        }
+        struct slice value = test_value(task, store, &row, &arena);
         ASSERT(value.size == shape_value(shape, i));
         for (size_t at = 0; at < value.size; at++) {
             ASSERT(value.data[at] == (uint8_t)(i + at));
@@ -738,7 +713,7 @@ cold(struct task *task)
 static void
 run(struct task *task, void *arg)
 {
-    (void)arg;
+    base_directory = arg;
     (void)printf("shapes\n");
     shapes(task);
     (void)printf("overfull\n");
@@ -763,15 +738,6 @@ run(struct task *task, void *arg)
 int
 main(void)
 {
-    ASSERT(mkdtemp(base_directory) != NULL);
-    struct world *world = NULL;
-    struct diag diag;
-    struct world_os_options options = {.worker_count = 2};
-    ASSERT(world_os_new(&options, &world, &diag) == ERR_OK);
-    ASSERT(task_spawn(world, 0, "test", run, NULL, &diag) == ERR_OK);
-    world_run(world);
-    world_delete(world);
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", base_directory);
-    return system(command) == 0 ? 0 : 1;
+    test_run_os(run, 2, NULL);
+    return 0;
 }

@@ -5,9 +5,9 @@
  * order, with its value.
  * ctest: threads
  */
-#include "base/hash.h"
-#include "btree/btree_internal.h"
-#include "tests/unit/txn_util.h"
+#include <stdatomic.h>
+
+#include "tests/unit/btree_util.h"
 
 enum {
     STAYING = 600,
@@ -21,27 +21,6 @@ static const tree_id_t TREE = {1};
 static struct btree *store;
 static _Atomic int writers_left, tasks_left;
 static uint64_t cache_size;
-
-static enum err
-version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
-    struct btree_version *version, struct diag *diag)
-{
-    (void)task;
-    (void)arg;
-    (void)snapshot;
-    (void)diag;
-    version->exists = true;
-    version->value = row->value;
-    return ERR_OK;
-}
-
-static bool
-is_settled(void *arg, txn_id_t writer)
-{
-    (void)arg;
-    (void)writer;
-    return true;
-}
 
 static struct slice
 key_of(uint8_t memory[8], uint32_t staying, uint32_t between)
@@ -156,14 +135,9 @@ reader_main(struct task *task, void *arg)
 static struct btree *
 open_store(struct task *task, const char *directory)
 {
-    struct diag diag;
-    struct btree *opened = NULL;
-    struct btree_checkpoint_info info;
-    struct btree_options options = {.directory = directory,
-        .cache_size = cache_size,
-        .owner = {.version_at = version_at, .is_settled = is_settled}};
-    OK(btree_open(task, &options, &opened, &info, &diag));
-    return opened;
+    const struct btree_owner owner = {
+        .version_at = newest_version_at, .is_settled = always_settled};
+    return test_store_open(task, directory, cache_size, owner, NULL);
 }
 
 static void

@@ -1,11 +1,6 @@
 /* The ordered map against a model: random changes, scans both ways, checkpoint, reopen. */
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "base/assert.h"
-#include "base/hash.h"
 #include "base/mem.h"
-#include "btree/btree.h"
+#include "tests/unit/btree_util.h"
 
 enum {
     KEYS = 6000,
@@ -24,7 +19,7 @@ static uint64_t seed = 42;
 static uint64_t
 next_random(void)
 {
-    return hash_u64(seed += 0x9e3779b97f4a7c15ULL);
+    return test_random(&seed);
 }
 
 /* Keys of many lengths with a common prefix, in the order of their numbers. */
@@ -57,22 +52,14 @@ decide_erase(void *arg, const struct btree_row *current, struct row_head *head)
     return current == NULL ? BTREE_KEEP : BTREE_ERASE;
 }
 
+/* Writer 2 stands for "after the snapshot". */
 static enum err
 version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
     struct btree_version *version, struct diag *diag)
 {
-    (void)task;
-    (void)arg;
-    (void)diag;
-    (void)snapshot;
-    version->value = row->value;
-    version->flags = row->head.flags & ROW_OVERFLOW;
-    /* Writer 2 stands for "after the snapshot". */
-    if (row->head.writer.v == 2) {
-        version->newer = true;
-        return ERR_OK;
-    }
-    version->exists = true;
+    TRY(newest_version_at(task, arg, row, snapshot, version, diag));
+    version->newer = row->head.writer.v == 2;
+    version->exists = !version->newer;
     return ERR_OK;
 }
 
@@ -88,11 +75,7 @@ check_value(struct task *task, struct btree *store, const struct btree_row *row,
 {
     struct arena arena;
     arena_create(&arena, "value");
-    struct diag diag;
-    struct slice value = row->value;
-    if ((row->head.flags & ROW_OVERFLOW) != 0) {
-        ASSERT(btree_value_load(task, store, row->value, &arena, &value, &diag) == ERR_OK);
-    }
+    struct slice value = test_value(task, store, row, &arena);
     ASSERT(value.size == model[number].size);
     for (size_t i = 0; i < value.size; i++) {
         ASSERT(value.data[i] == model[number].fill);
@@ -184,17 +167,9 @@ run(struct task *task, void *arg)
 {
     const char *directory = arg;
     struct diag diag;
-    struct btree_options options = {
-        .directory = directory,
-        .cache_size = 256 << 20,
-        .owner = {.version_at = version_at, .is_settled = is_settled},
-    };
-    struct btree *store = NULL;
+    const struct btree_owner owner = {.version_at = version_at, .is_settled = is_settled};
     struct btree_checkpoint_info info;
-    if (btree_open(task, &options, &store, &info, &diag) != ERR_OK) {
-        (void)fprintf(stderr, "%s\n", diag.message);
-        abort();
-    }
+    struct btree *store = test_store_open(task, directory, 256 << 20, owner, &info);
     tree_id_t tree = {7};
     ASSERT(btree_tree_create(task, store, tree, &diag) == ERR_OK);
     struct buffer key = {0};
@@ -209,11 +184,9 @@ run(struct task *task, void *arg)
         lsn_t snapshot = {1000 + (uint64_t)round};
         ASSERT(btree_checkpoint(task, store, snapshot, slice_of("meta", 4), &diag) == ERR_OK);
         btree_close(task, store);
-        options.cache_size = round % 2 == 0 ? 1 << 20 : 256 << 20; /* one with far too few frames */
-        if (btree_open(task, &options, &store, &info, &diag) != ERR_OK) {
-            (void)fprintf(stderr, "%s\n", diag.message);
-            abort();
-        }
+        /* One with far too few frames. */
+        store =
+            test_store_open(task, directory, round % 2 == 0 ? 1 << 20 : 256 << 20, owner, &info);
         ASSERT(info.snapshot.v == snapshot.v && info.meta_size == 4);
         check_scan(task, store, tree, false);
         ASSERT(btree_check(task, store, tree, &diag) == ERR_OK);
@@ -235,16 +208,6 @@ run(struct task *task, void *arg)
 int
 main(void)
 {
-    char directory[] = "/tmp/tusk_btree_XXXXXX";
-    ASSERT(mkdtemp(directory) != NULL);
-    struct world *world = NULL;
-    struct diag diag;
-    struct world_os_options options = {.worker_count = 1};
-    ASSERT(world_os_new(&options, &world, &diag) == ERR_OK);
-    ASSERT(task_spawn(world, 0, "test", run, directory, &diag) == ERR_OK);
-    world_run(world);
-    world_delete(world);
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command) == 0 ? 0 : 1;
+    test_run_os(run, 1, NULL);
+    return 0;
 }

@@ -5,13 +5,8 @@
  *
  *     unit_btree_sim_test [first seed [number of seeds]]
  */
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "base/assert.h"
-#include "base/hash.h"
 #include "base/mem.h"
-#include "btree/btree.h"
+#include "tests/unit/btree_util.h"
 
 enum {
     WRITERS = 4,
@@ -38,21 +33,15 @@ static struct state *state;
 static uint64_t
 next_random(void)
 {
-    return hash_u64(state->seed += 0x9e3779b97f4a7c15ULL);
+    return test_random(&state->seed);
 }
 
 static enum err
 version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
     struct btree_version *version, struct diag *diag)
 {
-    (void)task;
-    (void)arg;
-    (void)diag;
     version->newer = row->head.writer.v > snapshot.v; /* and yet it goes into the image */
-    version->value = row->value;
-    version->flags = row->head.flags & ROW_OVERFLOW;
-    version->exists = true;
-    return ERR_OK;
+    return newest_version_at(task, arg, row, snapshot, version, diag);
 }
 
 static bool
@@ -130,13 +119,9 @@ writer(struct task *task, void *arg)
 static void
 check_row(struct task *task, const struct btree_row *row, uint32_t counter)
 {
-    struct diag diag;
     struct arena arena;
     arena_create(&arena, "value");
-    struct slice value = row->value;
-    if ((row->head.flags & ROW_OVERFLOW) != 0) {
-        ASSERT(btree_value_load(task, state->store, row->value, &arena, &value, &diag) == ERR_OK);
-    }
+    struct slice value = test_value(task, state->store, row, &arena);
     ASSERT(value.size >= 4 && load_le32(value.data) == counter);
     for (size_t i = 4; i < value.size; i++) {
         ASSERT(value.data[i] == (uint8_t)counter);
@@ -225,13 +210,8 @@ run(struct task *task, void *arg)
     struct world *world = task_world(task);
     struct diag diag;
     ASSERT(world_mkdir(task, "data", &diag) == ERR_OK);
-    struct btree_options options = {
-        .directory = "data",
-        .cache_size = 1 << 20,
-        .owner = {.version_at = version_at, .is_settled = is_settled},
-    };
-    struct btree_checkpoint_info info;
-    ASSERT(btree_open(task, &options, &state->store, &info, &diag) == ERR_OK);
+    const struct btree_owner owner = {.version_at = version_at, .is_settled = is_settled};
+    state->store = test_store_open(task, "data", 1 << 20, owner, NULL);
     ASSERT(btree_tree_create(task, state->store, TREE, &diag) == ERR_OK);
     uint8_t *value = mem_alloc(70000);
     for (uint32_t number = 0; number < KEYS; number++) {
@@ -259,7 +239,7 @@ run(struct task *task, void *arg)
                &diag) == ERR_OK);
     btree_close(task, state->store);
     ASSERT(!world_file_exists(task, "data/run.tusk"));
-    ASSERT(btree_open(task, &options, &state->store, &info, &diag) == ERR_OK);
+    state->store = test_store_open(task, "data", 1 << 20, owner, NULL);
     check_end(task);
     btree_close(task, state->store);
     world_stop(world);

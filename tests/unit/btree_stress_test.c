@@ -13,14 +13,10 @@
  * ctest: threads
  */
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include "base/assert.h"
-#include "base/hash.h"
 #include "base/mem.h"
-#include "btree/btree.h"
+#include "tests/unit/btree_util.h"
 
 enum {
     WRITERS = 4,
@@ -35,28 +31,6 @@ static struct btree *store;
 static size_t value_mask;
 static uint32_t counters[KEYS]; /* by the key's writer; 0: no row */
 static _Atomic int writers_left, tasks_left;
-
-static enum err
-version_at(struct task *task, void *arg, const struct btree_row *row, lsn_t snapshot,
-    struct btree_version *version, struct diag *diag)
-{
-    (void)task;
-    (void)arg;
-    (void)diag;
-    (void)snapshot;
-    version->value = row->value;
-    version->flags = row->head.flags & ROW_OVERFLOW;
-    version->exists = true;
-    return ERR_OK;
-}
-
-static bool
-is_settled(void *arg, txn_id_t writer)
-{
-    (void)arg;
-    (void)writer;
-    return true;
-}
 
 static struct slice
 key_of(uint32_t number, uint8_t *memory)
@@ -107,7 +81,7 @@ write_rows(struct task *task, void *arg)
     uint8_t *value = mem_alloc(40000);
     int64_t end_us = world_clock_us(task_world(task)) + DURATION_US;
     for (uint32_t step = 0; step < STEPS || world_clock_us(task_world(task)) < end_us; step++) {
-        uint64_t random = hash_u64(seed += 0x9e3779b97f4a7c15ULL);
+        uint64_t random = test_random(&seed);
         uint32_t number = (uint32_t)(random % (KEYS / WRITERS)) * WRITERS + me;
         struct change change = {.counter = counters[number] + 1};
         change.erase = number % 2 == 1 && random >> 60 < 6;
@@ -208,10 +182,7 @@ churn(struct task *task, void *arg)
             ASSERT(btree_get(task, store, tree, slice_of(key, 4), &arena, &row, &found, &diag) ==
                        ERR_OK &&
                    found);
-            struct slice whole = row.value;
-            if ((row.head.flags & ROW_OVERFLOW) != 0) {
-                ASSERT(btree_value_load(task, store, row.value, &arena, &whole, &diag) == ERR_OK);
-            }
+            struct slice whole = test_value(task, store, &row, &arena);
             ASSERT(whole.size == hash_u64(round * 1000 + i) % 100000);
             for (size_t at = 0; at < whole.size; at += 500) {
                 ASSERT(whole.data[at] == (uint8_t)i);
@@ -266,14 +237,10 @@ run_with(struct task *task, const char *directory, uint64_t cache_size)
 {
     struct world *world = task_world(task);
     struct diag diag;
-    struct btree_options options = {
-        .directory = directory,
-        .cache_size = cache_size,
-        .owner = {.version_at = version_at, .is_settled = is_settled},
-    };
-    struct btree_checkpoint_info info;
+    const struct btree_owner owner = {
+        .version_at = newest_version_at, .is_settled = always_settled};
     memset(counters, 0, sizeof counters);
-    ASSERT(btree_open(task, &options, &store, &info, &diag) == ERR_OK);
+    store = test_store_open(task, directory, cache_size, owner, NULL);
     ASSERT(btree_tree_create(task, store, TREE, &diag) == ERR_OK);
     uint8_t memory[80];
     for (uint32_t number = 0; number < KEYS; number += 2) {
@@ -305,10 +272,7 @@ run_with(struct task *task, const char *directory, uint64_t cache_size)
         (unsigned long long)stats.pages_written, (unsigned long long)stats.pages_read,
         (unsigned long long)stats.pages_evicted, (unsigned long long)stats.pages_spilled);
     btree_close(task, store);
-    if (btree_open(task, &options, &store, &info, &diag) != ERR_OK) {
-        (void)fprintf(stderr, "%s\n", diag.message);
-        abort();
-    }
+    store = test_store_open(task, directory, cache_size, owner, NULL);
     check_end(task);
     btree_tree_drop(task, store, TREE);
     btree_stats(store, &stats);
@@ -332,16 +296,6 @@ run(struct task *task, void *arg)
 int
 main(void)
 {
-    char directory[] = "/tmp/tusk_btree_XXXXXX";
-    ASSERT(mkdtemp(directory) != NULL);
-    struct world *world = NULL;
-    struct diag diag;
-    struct world_os_options options = {.worker_count = 2};
-    ASSERT(world_os_new(&options, &world, &diag) == ERR_OK);
-    ASSERT(task_spawn(world, 0, "test", run, directory, &diag) == ERR_OK);
-    world_run(world);
-    world_delete(world);
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command) == 0 ? 0 : 1;
+    test_run_os(run, 2, NULL);
+    return 0;
 }
