@@ -3,7 +3,9 @@
  *
  * Promised: the sum never changes for anybody; an acknowledged transfer is there after every crash,
  * wholly; one whose outcome is unknown is there wholly or not at all; one that was told to have
- * failed is not there; what a client has been shown is there after every crash.
+ * failed is not there; what a client has been shown is there after every crash. One with an
+ * idempotency key may be repeated, at any time, by anybody: then it is there, once, and each time
+ * the answer is the same.
  */
 #include "tests/sim/sim.h"
 
@@ -23,8 +25,11 @@ enum state {
 
 struct transfer {
     uint8_t state, from, to;
-    bool seen;
+    bool seen, keyed;
+    bool busy; /* somebody is at it */
+    bool told; /* with this answer */
     int16_t amount;
+    int32_t answer;
 };
 
 struct bank {
@@ -94,6 +99,7 @@ bank_verify(struct client *client)
         if (bank->transfers[i].state == STATE_OPEN) {
             bank->transfers[i].state = STATE_FAILED;
         }
+        bank->transfers[i].busy = false;
     }
     if (!sim_must(client, "select id, source, target, amount from history order by id")) {
         return false;
@@ -235,6 +241,66 @@ transfer_by_steps(struct client *client, uint32_t id, struct transfer *transfer,
     return true;
 }
 
+/* With its key, for the first time or again. */
+static bool
+transfer_keyed(struct client *client, uint32_t id, struct transfer *transfer)
+{
+    uint8_t before = transfer->state;
+    transfer->busy = true;
+    transfer->state = before == STATE_DONE ? STATE_DONE : STATE_UNKNOWN;
+    if (client_query(client, "begin") != ANSWER_DONE ||
+        client_query(client, "set local tusk.idempotency_key = 'transfer %u'", id) != ANSWER_DONE ||
+        client_query(client, "update accounts set balance = balance - %d where id = %d",
+            transfer->amount, transfer->from) != ANSWER_DONE ||
+        client_query(client,
+            "update accounts set balance = balance + %d where id = %d returning balance",
+            transfer->amount, transfer->to) != ANSWER_DONE) {
+        goto failed;
+    }
+    int32_t answer = (int32_t)client_int(client, 0, 0);
+    if (client_query(client, "insert into history values (%u, %d, %d, %d, 'k')", id, transfer->from,
+            transfer->to, transfer->amount) != ANSWER_DONE ||
+        client_query(client, "commit") != ANSWER_DONE) {
+        goto failed;
+    }
+    if (strcmp(client->tag, "COMMIT") != 0) {
+        sim_fail("COMMIT was answered with %s", client->tag);
+    }
+    if (before == STATE_DONE && transfer->told && transfer->answer != answer && !kept->lied) {
+        sim_fail(
+            "transfer %u was answered with %d, and again with %d", id, transfer->answer, answer);
+    }
+    transfer->busy = false;
+    transfer->state = STATE_DONE;
+    transfer->told = true;
+    transfer->answer = answer;
+    kept->commits++;
+    return true;
+failed:
+    if (client->answer == ANSWER_LOST) {
+        return false; /* busy until the next life: it may still be going on */
+    }
+    transfer->busy = false;
+    sim_check_error(client, "a transfer with a key");
+    transfer->state = before == STATE_NONE || before == STATE_UNKNOWN ? STATE_FAILED : before;
+    return client->status == 'I' || sim_must(client, "rollback");
+}
+
+/* One of the last with a key, if it is nobody's at the moment. */
+static bool
+repeat(struct client *client)
+{
+    struct bank *bank = kept->bank;
+    for (uint32_t i = 0; i < 20 && i < bank->count; i++) {
+        uint32_t id = bank->count - 1 - (uint32_t)kept_draw(bank->count < 60 ? bank->count : 60);
+        struct transfer *transfer = &bank->transfers[id];
+        if (transfer->keyed && !transfer->busy) {
+            return transfer_keyed(client, id, transfer);
+        }
+    }
+    return true;
+}
+
 static bool bank_read(struct client *client);
 
 bool
@@ -248,11 +314,18 @@ bank_step(struct client *client)
     if (bank->count == TRANSFERS_MAX) {
         return true;
     }
+    if (kept_one_in(8)) {
+        return repeat(client);
+    }
     uint32_t id = bank->count++;
     struct transfer *transfer = &bank->transfers[id];
     transfer->from = (uint8_t)kept_draw(ACCOUNTS);
     transfer->to = (uint8_t)((transfer->from + 1 + kept_draw(ACCOUNTS - 1)) % ACCOUNTS);
     transfer->amount = (int16_t)kept_draw(100);
+    if (kept_one_in(5)) {
+        transfer->keyed = true;
+        return transfer_keyed(client, id, transfer);
+    }
     char note[1024];
     size_t size = (size_t)kept_draw(life.fat > 0 && kept_one_in(4) ? sizeof note : 16);
     memset(note, 'a' + (int)(id % 26), size);
