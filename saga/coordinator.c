@@ -244,7 +244,7 @@ static void
 note_saga(struct saga_room *room, struct txn *txn, const struct saga_delivery *delivery, bool ends)
 {
     uint8_t id[SAGA_ID_SIZE];
-    saga__id(delivery->number, id);
+    saga__id(0, delivery->number, id);
     txn_set_saga(txn, id, (uint32_t)delivery->step * 2 + (uint32_t)delivery->kind, ends);
     if (!ends) {
         txn_saga_begins(sql_engine_db(room->engine), delivery->number);
@@ -742,6 +742,7 @@ saga_open(
     enum err err = go_on(task, room, diag);
     if (err == ERR_OK) {
         saga__register_views(room);
+        saga__register_functions();
         sql_engine_set_saga_hooks(engine, &room->hooks);
         room->worker_count = (uint32_t)sql_engine_setting(engine, "tusk.saga_workers");
     }

@@ -11,8 +11,8 @@ remove_records(
 {
     uint8_t low[SAGA_ID_SIZE];
     uint8_t high[SAGA_ID_SIZE];
-    saga__id(number, low);
-    saga__id(number + 1, high);
+    saga__id(0, number, low);
+    saga__id(0, number + 1, high);
     const struct txn_range range = {.low = slice_of(low, sizeof low),
         .high = slice_of(high, sizeof high),
         .has_low = true,

@@ -124,7 +124,7 @@ saga__tree(enum catalog_tree tree)
     return (tree_id_t){tree};
 }
 
-void saga__id(uint64_t number, uint8_t id[SAGA_ID_SIZE]);
+void saga__id(uint64_t home, uint64_t number, uint8_t id[SAGA_ID_SIZE]);
 /* Insert or replace. The row is as the newest commit and this transaction have it. */
 enum err saga__put(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
     struct slice value, struct diag *diag);
@@ -148,13 +148,13 @@ enum err saga__decode_instance(struct arena *arena, uint64_t number, struct slic
 
 /* The row of a record, empty so far, is this transaction's; *taken: there is one already. Waits for
  * whoever is about to write it. */
-enum err saga__record_claim(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
-    enum saga_kind kind, bool *taken, struct diag *diag);
-enum err saga__record_put(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
-    enum saga_kind kind, const struct saga_record *record, struct diag *diag);
-enum err saga__record_get(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
-    enum saga_kind kind, struct arena *arena, struct saga_record *record, bool *found,
-    struct diag *diag);
+enum err saga__record_claim(struct task *task, struct txn *txn, uint64_t home, uint64_t number,
+    uint16_t step, enum saga_kind kind, bool *taken, struct diag *diag);
+enum err saga__record_put(struct task *task, struct txn *txn, uint64_t home, uint64_t number,
+    uint16_t step, enum saga_kind kind, const struct saga_record *record, struct diag *diag);
+enum err saga__record_get(struct task *task, struct txn *txn, uint64_t home, uint64_t number,
+    uint16_t step, enum saga_kind kind, struct arena *arena, struct saga_record *record,
+    bool *found, struct diag *diag);
 
 /* ---- define.c, start.c ------------------------------------------------------------------------
  */
@@ -178,6 +178,7 @@ enum err saga__may(struct task *task, struct sql_session *session, const char *o
 
 /* What a coordinator asks the shard of a step to do. */
 struct saga_delivery {
+    uint64_t home; /* 0: here */
     uint64_t number;
     uint16_t step;
     enum saga_kind kind;
@@ -259,12 +260,16 @@ void saga__wait_end(struct saga_room *room, struct saga_waiter *waiter);
 enum err saga__keep_number(
     struct task *task, struct saga_room *room, struct txn *txn, struct diag *diag);
 
+/* remote.c */
+void saga__register_functions(void);
+
 /* expire.c */
 enum err saga__expire(struct task *task, struct saga_room *room, struct diag *diag);
 /* start.c: of CATALOG_TREE_SAGA_KEYS. */
 void saga__key(const struct saga_instance *instance, struct buffer *key);
 
 /* views.c */
+const char *saga__outcome_name(enum saga_kind kind, enum saga_outcome outcome);
 void saga__register_views(struct saga_room *room);
 
 #endif /* SAGA_SAGA_INTERNAL_H */

@@ -320,7 +320,7 @@ skip(struct task *task, struct txn *txn, struct saga_instance *instance, const c
     }
     const struct saga_record record = {
         .outcome = SAGA_SKIPPED, .time = world_wall_us(task_world(task)), .result = ""};
-    TRY(saga__record_put(task, txn, instance->number, instance->step,
+    TRY(saga__record_put(task, txn, 0, instance->number, instance->step,
         instance->compensates ? SAGA_UNDO : SAGA_DO, &record, diag));
     saga__advance(instance);
     return ERR_OK;

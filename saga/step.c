@@ -8,26 +8,41 @@
 
 #include "base/assert.h"
 
-/* S3. The row of the home's epoch is shared until the end of the transaction, so a coordinator that
- * begins a new one waits for the steps under the old. */
+/* S3. The row of the home's epoch is shared until the end of the transaction, so who begins a new
+ * one waits for the steps under the old. An epoch of another home begins with its first step here.
+ */
 static enum err
-check_epoch(
-    struct task *task, struct txn *txn, uint64_t epoch, struct arena *arena, struct diag *diag)
+check_epoch(struct task *task, struct txn *txn, uint64_t home_number, uint64_t epoch,
+    struct arena *arena, struct diag *diag)
 {
-    static const uint8_t home[8];
+    uint8_t home[8];
+    store_be64(home, home_number);
+    struct slice key = slice_of(home, sizeof home);
+    tree_id_t tree = saga__tree(CATALOG_TREE_SAGA_EPOCHS);
     for (;;) {
         struct txn_row row;
         bool found = false;
         enum txn_outcome outcome = TXN_GONE;
         struct txn_snapshot snapshot = txn_statement_begin(txn);
-        struct slice key = slice_of(home, sizeof home);
-        tree_id_t tree = saga__tree(CATALOG_TREE_SAGA_EPOCHS);
         TRY(txn_get(task, txn, snapshot, tree, key, arena, &row, &found, diag));
         uint64_t now = found && row.value.size >= 8 ? load_be64(row.value.data) : 0;
         if (now > epoch) {
             return diag_set(diag, ERR_SAGA_EPOCH,
                 "a saga's step comes under epoch %llu, and it is %llu", (unsigned long long)epoch,
                 (unsigned long long)now);
+        }
+        if (now < epoch) {
+            uint8_t value[16] = {0};
+            store_be64(value, epoch);
+            struct slice bytes = slice_of(value, sizeof value);
+            enum err err = found ? txn_update(task, txn, snapshot, tree, key, row.version, bytes,
+                                       arena, &row, &outcome, diag)
+                                 : txn_insert(task, txn, tree, key, bytes, NULL, NULL, diag);
+            if (err == ERR_OK && (!found || outcome == TXN_DONE)) {
+                return ERR_OK;
+            }
+            TRY(err == ERR_UNIQUE ? ERR_OK : err); /* somebody else began one: look again */
+            continue;
         }
         struct txn_row latest = row;
         TRY(txn_lock_row(task, txn, snapshot, tree, key, row.version, TXN_LOCK_SHARE, TXN_WAIT,
@@ -83,16 +98,17 @@ undo_step(struct task *task, struct sql_session *session, const struct saga_deli
     struct saga_record done;
     bool taken = false;
     bool found = false;
-    TRY(saga__record_claim(task, txn, delivery->number, delivery->step, SAGA_DO, &taken, diag));
+    TRY(saga__record_claim(
+        task, txn, delivery->home, delivery->number, delivery->step, SAGA_DO, &taken, diag));
     if (!taken) {
         struct saga_record tombstone = *record;
         tombstone.outcome = SAGA_TOMBSTONE;
         record->outcome = SAGA_TOMBSTONE;
         return saga__record_put(
-            task, txn, delivery->number, delivery->step, SAGA_DO, &tombstone, diag);
+            task, txn, delivery->home, delivery->number, delivery->step, SAGA_DO, &tombstone, diag);
     }
-    TRY(saga__record_get(
-        task, txn, delivery->number, delivery->step, SAGA_DO, arena, &done, &found, diag));
+    TRY(saga__record_get(task, txn, delivery->home, delivery->number, delivery->step, SAGA_DO,
+        arena, &done, &found, diag));
     if (!found || done.outcome != SAGA_DONE) {
         record->outcome = found ? done.outcome : SAGA_TOMBSTONE;
         return ERR_OK;
@@ -108,14 +124,14 @@ saga__deliver(struct task *task, struct sql_session *session, const struct saga_
     struct arena *arena, struct saga_record *record, struct diag *diag)
 {
     struct txn *txn = sql_session_txn(session);
-    TRY(check_epoch(task, txn, delivery->epoch, arena, diag));
+    TRY(check_epoch(task, txn, delivery->home, delivery->epoch, arena, diag));
     bool taken = false;
     TRY(saga__record_claim(
-        task, txn, delivery->number, delivery->step, delivery->kind, &taken, diag));
+        task, txn, delivery->home, delivery->number, delivery->step, delivery->kind, &taken, diag));
     if (taken) { /* S1 */
         bool found = false;
-        TRY(saga__record_get(task, txn, delivery->number, delivery->step, delivery->kind, arena,
-            record, &found, diag));
+        TRY(saga__record_get(task, txn, delivery->home, delivery->number, delivery->step,
+            delivery->kind, arena, record, &found, diag));
         return found && (delivery->kind == SAGA_UNDO || record->outcome != SAGA_TOMBSTONE)
                    ? ERR_OK
                    : diag_set(diag, ERR_SAGA_TOMBSTONE,
@@ -131,9 +147,9 @@ saga__deliver(struct task *task, struct sql_session *session, const struct saga_
     TRY((delivery->kind == SAGA_DO ? do_step : undo_step)(
         task, session, delivery, arena, record, diag));
     TRY(saga__record_put(
-        task, txn, delivery->number, delivery->step, delivery->kind, record, diag));
+        task, txn, delivery->home, delivery->number, delivery->step, delivery->kind, record, diag));
     uint8_t id[SAGA_ID_SIZE];
-    saga__id(delivery->number, id);
+    saga__id(delivery->home, delivery->number, id);
     txn_set_saga(txn, id, (uint32_t)delivery->step * 2 + (uint32_t)delivery->kind, false);
     return ERR_OK;
 }

@@ -22,9 +22,9 @@ saga__is_final(enum saga_state state)
 }
 
 void
-saga__id(uint64_t number, uint8_t id[SAGA_ID_SIZE])
+saga__id(uint64_t home, uint64_t number, uint8_t id[SAGA_ID_SIZE])
 {
-    memset(id, 0, SAGA_ID_SIZE);
+    store_be64(id, home);
     store_be64(id + 8, number);
 }
 
@@ -326,28 +326,29 @@ saga__instance_get(struct task *task, struct txn *txn, uint64_t number, bool loc
  */
 
 static struct slice
-record_key(uint8_t key[SAGA_ID_SIZE + 3], uint64_t number, uint16_t step, enum saga_kind kind)
+record_key(uint8_t key[SAGA_ID_SIZE + 3], uint64_t home, uint64_t number, uint16_t step,
+    enum saga_kind kind)
 {
-    saga__id(number, key);
+    saga__id(home, number, key);
     store_be16(key + SAGA_ID_SIZE, step);
     key[SAGA_ID_SIZE + 2] = (uint8_t)kind;
     return slice_of(key, SAGA_ID_SIZE + 3);
 }
 
 enum err
-saga__record_claim(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
-    enum saga_kind kind, bool *taken, struct diag *diag)
+saga__record_claim(struct task *task, struct txn *txn, uint64_t home, uint64_t number,
+    uint16_t step, enum saga_kind kind, bool *taken, struct diag *diag)
 {
     uint8_t key[SAGA_ID_SIZE + 3];
     (void)txn_statement_begin(txn);
     enum err err = txn_insert(task, txn, saga__tree(CATALOG_TREE_SAGA_STEPS),
-        record_key(key, number, step, kind), slice_of("", 0), NULL, NULL, diag);
+        record_key(key, home, number, step, kind), slice_of("", 0), NULL, NULL, diag);
     *taken = err == ERR_UNIQUE;
     return *taken ? ERR_OK : err;
 }
 
 enum err
-saga__record_put(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
+saga__record_put(struct task *task, struct txn *txn, uint64_t home, uint64_t number, uint16_t step,
     enum saga_kind kind, const struct saga_record *record, struct diag *diag)
 {
     uint8_t key[SAGA_ID_SIZE + 3];
@@ -361,20 +362,20 @@ saga__record_put(struct task *task, struct txn *txn, uint64_t number, uint16_t s
     buffer_add_sized(&value, record->result);
     buffer_add(&value, record->images.data, record->images.size);
     enum err err = saga__put(task, txn, CATALOG_TREE_SAGA_STEPS,
-        record_key(key, number, step, kind), slice_of(value.data, value.size), diag);
+        record_key(key, home, number, step, kind), slice_of(value.data, value.size), diag);
     buffer_destroy(&value);
     return err;
 }
 
 enum err
-saga__record_get(struct task *task, struct txn *txn, uint64_t number, uint16_t step,
+saga__record_get(struct task *task, struct txn *txn, uint64_t home, uint64_t number, uint16_t step,
     enum saga_kind kind, struct arena *arena, struct saga_record *record, bool *found,
     struct diag *diag)
 {
     uint8_t key[SAGA_ID_SIZE + 3];
     struct slice value;
-    TRY(saga__get(task, txn, CATALOG_TREE_SAGA_STEPS, record_key(key, number, step, kind), false,
-        arena, &value, found, diag));
+    TRY(saga__get(task, txn, CATALOG_TREE_SAGA_STEPS, record_key(key, home, number, step, kind),
+        false, arena, &value, found, diag));
     if (!*found) {
         return ERR_OK;
     }

@@ -71,8 +71,8 @@ show_instance(struct viewing *viewing, const struct saga_instance *instance)
     return err;
 }
 
-static const char *
-outcome_name(enum saga_kind kind, enum saga_outcome outcome)
+const char *
+saga__outcome_name(enum saga_kind kind, enum saga_outcome outcome)
 {
     return outcome == SAGA_TOMBSTONE ? "never done"
            : outcome == SAGA_SKIPPED ? "skipped"
@@ -89,7 +89,7 @@ show_steps(struct viewing *viewing, const struct saga_instance *instance)
         struct saga_record records[2];
         bool found[2];
         for (int kind = SAGA_DO; kind <= (int)SAGA_UNDO; kind++) {
-            TRY(saga__record_get(viewing->eval->task, viewing->txn, instance->number, i,
+            TRY(saga__record_get(viewing->eval->task, viewing->txn, 0, instance->number, i,
                 (enum saga_kind)kind, viewing->eval->arena, &records[kind], &found[kind],
                 viewing->eval->diag));
         }
@@ -106,7 +106,7 @@ show_steps(struct viewing *viewing, const struct saga_instance *instance)
             text_of(class),
             text_of(step->schema),
             text_of(step->table),
-            text_of(found[last] ? outcome_name((enum saga_kind)last, record->outcome)
+            text_of(found[last] ? saga__outcome_name((enum saga_kind)last, record->outcome)
                     : now       ? "next"
                                 : "pending"),
             found[last] ? datum_int(record->attempt) : datum_null(),

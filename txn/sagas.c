@@ -184,6 +184,9 @@ void
 sagas__committing(struct txn *txn, uint64_t lsn)
 {
     struct sagas *sagas = txn->db->sagas;
+    if (load_be64(txn->saga_id) != 0) {
+        return; /* its end will not be told here */
+    }
     latch_acquire(&sagas->latch);
     struct open_saga *saga = *find(sagas, load_be64(txn->saga_id + 8));
     if (saga != NULL && txn->saga_ends) {
