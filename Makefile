@@ -1,5 +1,5 @@
 # A thin door to CMake. `make run` and `make test` work as the first command on a fresh Debian 12.
-.PHONY: all deps test-deps build run test torture simulate bench bench-bulk bench-storage isolation-matrix lint clean
+.PHONY: all deps test-deps build run cluster test torture simulate bench bench-bulk bench-storage isolation-matrix lint clean
 all: build
 
 deps:
@@ -13,6 +13,9 @@ build: deps
 	@ninja -C build/release --quiet
 
 # The server with the shell, on ./data. Leaving the shell stops the server.
+cluster: test-deps build
+	tools/cluster.sh
+
 run: build
 	@tools/run.sh
 

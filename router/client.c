@@ -816,6 +816,24 @@ define(struct task *task, struct client *client, const char *text, struct diag *
     if (sql_session_status(client->session) != 'I' || client->upstream != NULL) {
         return refuse(REFUSED_DDL_IN_BLOCK, diag);
     }
+    struct arena arena;
+    struct ast_list *list = NULL;
+    arena_create(&arena, "define");
+    enum err err = parser_parse(&arena, text, strlen(text), &list, diag);
+    const struct ast_node *body = err == ERR_OK && ast_list_count(list) == 1
+                                      ? ast_as_statement(ast_list_at(list, 0))->body
+                                      : NULL;
+    bool moves = body != NULL && cluster_is_move(body);
+    if (moves) {
+        err = cluster_move(task, client->router, client->session, ast_as_alter_table(body), diag);
+    }
+    arena_destroy(&arena);
+    if (moves && err == ERR_OK) {
+        wire_put_command_complete(connection_out(client->connection), "ALTER TABLE");
+    }
+    if (moves) {
+        return err;
+    }
     return cluster_define(
         task, client->router, client->session, connection_out(client->connection), text, diag);
 }

@@ -172,6 +172,14 @@ at_node(struct task *task, struct router *router, uint32_t shard, const char *te
     return err;
 }
 
+enum err
+cluster_connect(struct task *task, struct router *router, uint32_t node, struct upstream **upstream,
+    struct diag *diag)
+{
+    return node_acquire(task, &router->workers[task_worker(task)], node, router->cluster->user,
+        router->cluster->database, upstream, diag);
+}
+
 /* ---- buckets -----------------------------------------------------------------------------------
  */
 
@@ -838,6 +846,7 @@ keeper_main(struct task *task, void *arg)
             lock(task, cluster);
             (void)!synchronize(task, router, true, &diag);
             unlock(cluster);
+            cluster_resume_moves(task, router);
         }
     }
     cluster->keeper = NULL;

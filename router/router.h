@@ -268,6 +268,19 @@ enum err node_query(struct task *task, struct upstream *upstream, const char *te
 enum err node_acquire(struct task *task, struct worker *worker, uint32_t shard, const char *user,
     const char *database, struct upstream **upstream, struct diag *diag);
 
+/* A connection of the router's own, for the caller alone: given back with pool_release, broken. */
+enum err cluster_connect(struct task *task, struct router *router, uint32_t node,
+    struct upstream **upstream, struct diag *diag);
+
+/* ---- move.c ------------------------------------------------------------------------------------
+ */
+
+/* Moves that nobody drives any more are ended; if router_control says where they stand. */
+void cluster_resume_moves(struct task *task, struct router *router);
+bool cluster_is_move(const struct ast_node *body);
+enum err cluster_move(struct task *task, struct router *router, struct sql_session *session,
+    const struct ast_alter_table *alter, struct diag *diag);
+
 /* ---- remote.c: rows of several shards, for the router's own engine -----------------------------
  */
 

@@ -94,7 +94,7 @@ may_be_sent(unsigned tag)
 const char *
 bucket_state_name(enum bucket_state state)
 {
-    static const char *const names[] = {"elsewhere", "owned", "handing over", "sent", "gone"};
+    static const char *const names[] = {"elsewhere", "owned", "handing", "sent", "gone"};
     return names[state];
 }
 

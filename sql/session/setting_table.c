@@ -115,6 +115,10 @@ const struct setting setting_table[] = {
         "Sets how long a shard that cannot be reached is left alone before it is tried again."},
     {"router_connect_timeout", SETTING_INT, UNIT_MS, SETTING_SERVER | SETTING_ROUTER, "5000", 1,
         INT32_MAX, NULL, "Sets the maximum time to wait for a connection to a shard."},
+    {"router_control", SETTING_TEXT, 0, SETTING_SERVER | SETTING_ROUTER, "", 0, 0, NULL,
+        "Sets where moves of buckets are kept: etcd://HOST:PORT/PREFIX or file:DIRECTORY; empty: "
+        "in "
+        "the router's data directory."},
     {"router_nodes", SETTING_TEXT, 0, SETTING_SERVER | SETTING_ROUTER, "", 0, 0, NULL,
         "Names the shards, name=host:port each, where there is no control store."},
     {"router_pool_size", SETTING_INT, 0, SETTING_SERVER | SETTING_ROUTER, "40", 1, 10000, NULL,

@@ -1,0 +1,280 @@
+/*
+ * router/move.c - ALTER TABLE .. MOVE BUCKET: the mover (shard/move.h) with the router's
+ * connections.
+ *
+ * The control store's map is for movers; where statements go the nodes themselves say (cluster.c).
+ * Before a move the map is brought to what the nodes say, unless a move of the group is under way:
+ * then it is the movers' alone.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "router/router.h"
+#include "shard/move.h"
+
+enum {
+    TRIES_MAX = 20,
+    RETRY_US = 200 * 1000,
+};
+
+struct links {
+    struct router *router;
+    struct upstream *upstreams[ROUTER_NODES_MAX];
+};
+
+struct first {
+    struct arena *arena;
+    const char *value;
+    bool any;
+};
+
+static enum err
+take_first(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
+{
+    (void)diag;
+    struct first *first = arg;
+    if (!first->any && count > 0 && values[0].data != NULL) {
+        first->value = arena_strndup(first->arena, (const char *)values[0].data, values[0].size);
+    }
+    first->any = true;
+    return ERR_OK;
+}
+
+/* A connection that is nobody else's: what is open in it lives as long as the move. */
+static enum err
+query(struct task *task, void *arg, const struct shard_map_node *node, const char *sql,
+    struct arena *arena, const char **value, struct diag *diag)
+{
+    struct links *links = arg;
+    struct router *router = links->router;
+    uint32_t at = 0;
+    while (at < router->node_count && strcmp(router->nodes[at].name, node->name) != 0) {
+        at++;
+    }
+    if (at == router->node_count) {
+        return diag_set(diag, ERR_UNDEFINED_OBJECT, "there is no node \"%s\"", node->name);
+    }
+    if (links->upstreams[at] == NULL) {
+        TRY(cluster_connect(task, router, at, &links->upstreams[at], diag));
+    }
+    struct first first = {.arena = arena};
+    enum err err = node_query(task, links->upstreams[at], sql, take_first, &first, diag);
+    *value = first.value;
+    return err;
+}
+
+static void
+hang_up(struct task *task, void *arg)
+{
+    struct links *links = arg;
+    for (size_t i = 0; i < ROUTER_NODES_MAX; i++) {
+        if (links->upstreams[i] != NULL) {
+            links->upstreams[i]->broken = true;
+            pool_release(task, links->upstreams[i]);
+            links->upstreams[i] = NULL;
+        }
+    }
+}
+
+/* ---- the map --------------------------------------------------------------------------------- */
+
+static enum err
+bring_map(struct task *task, struct router *router, struct ctl *ctl, const char *group,
+    uint32_t bucket_count, struct arena *arena, struct diag *diag)
+{
+    for (int tries = 0; tries < TRIES_MAX; tries++) {
+        struct ctl_entry entry, *moves;
+        size_t move_count;
+        struct shard_map map;
+        bool done = false;
+        TRY(ctl_get(task, ctl, SHARD_MAP_KEY, arena, &entry, diag));
+        TRY(ctl_list(task, ctl, arena_printf(arena, SHARD_MOVES_PREFIX "%s/", group), arena, &moves,
+            &move_count, diag));
+        TRY(shard_map_parse(arena, entry.value, &map, diag));
+        if (move_count > 0) {
+            return ERR_OK;
+        }
+        for (uint32_t i = 0; i < router->node_count; i++) {
+            if (shard_map_node(&map, router->nodes[i].name) < 0) {
+                shard_map_add_node(arena, &map, router->nodes[i].name, router->nodes[i].host,
+                    router->nodes[i].port);
+            }
+        }
+        shard_map_remove_group(&map, group);
+        struct shard_map_group *at = shard_map_add_group(arena, &map, group, bucket_count);
+        for (uint32_t i = 0; i < bucket_count; i++) {
+            int owner = cluster_owner(router->cluster, group, i);
+            at->owners[i] = owner < 0 ? -1 : shard_map_node(&map, router->nodes[owner].name);
+        }
+        map.epoch++;
+        TRY(ctl_cas(
+            task, ctl, SHARD_MAP_KEY, shard_map_format(arena, &map), &entry.version, &done, diag));
+        if (done) {
+            return ERR_OK;
+        }
+    }
+    return diag_set(diag, ERR_OBJECT_IN_USE, "the map changes too fast");
+}
+
+/* ---- the statement --------------------------------------------------------------------------- */
+
+static enum err
+run(struct task *task, struct router *router, struct ctl *ctl, const char *key, struct diag *diag)
+{
+    struct links links = {.router = router};
+    const struct move_link link = {.arg = &links, .query = query, .hang_up = hang_up};
+    for (int tries = 1;; tries++) {
+        struct move_report report;
+        bool given_up = false;
+        enum err err = move_run(task, ctl, &link, key, &report, &given_up, diag);
+        if (err == ERR_OK || given_up || tries == TRIES_MAX) {
+            return err;
+        }
+        TRY(task_interrupted(task, diag));
+        task_sleep(task, RETRY_US);
+    }
+}
+
+static enum err
+move_all(struct task *task, struct router *router, struct ctl *ctl,
+    const struct ast_alter_action *action, const char *group, uint32_t bucket_count,
+    struct arena *arena, struct diag *diag)
+{
+    TRY(cluster_refresh(task, router, diag));
+    TRY(bring_map(task, router, ctl, group, bucket_count, arena, diag));
+    AST_FOREACH(at, action->options)
+    {
+        const struct ast_const *number = ast_as_const(*at);
+        uint32_t bucket = number->integer < 0 || number->integer >= SHARD_BUCKETS_MAX
+                              ? SHARD_BUCKETS_MAX
+                              : (uint32_t)number->integer;
+        bool there = false;
+        enum err err = move_plan(task, ctl, group, bucket, action->name, &there, diag);
+        const char *key = arena_printf(arena, SHARD_MOVES_PREFIX "%s/%u", group, bucket);
+        if (err == ERR_OBJECT_IN_USE) { /* one that was left is ended first */
+            TRY(run(task, router, ctl, key, diag));
+            err = move_plan(task, ctl, group, bucket, action->name, &there, diag);
+        }
+        TRY(err);
+        TRY(there ? ERR_OK : run(task, router, ctl, key, diag));
+    }
+    return cluster_refresh(task, router, diag);
+}
+
+void
+cluster_resume_moves(struct task *task, struct router *router)
+{
+    const char *where = sql_config_text(router->config, "router_control");
+    struct arena arena;
+    struct diag diag;
+    struct ctl *ctl = NULL;
+    struct ctl_entry *entries;
+    size_t count = 0;
+    if (where[0] == '\0' || ctl_open(task, where, &ctl, &diag) != ERR_OK) {
+        return;
+    }
+    arena_create(&arena, "moves");
+    enum err err = ctl_list(task, ctl, SHARD_MOVES_PREFIX, &arena, &entries, &count, &diag);
+    for (size_t i = 0; err == ERR_OK && i < count; i++) {
+        struct links links = {.router = router};
+        const struct move_link link = {.arg = &links, .query = query, .hang_up = hang_up};
+        struct move_report report;
+        bool given_up;
+        enum err ended = move_run(task, ctl, &link, entries[i].key, &report, &given_up, &diag);
+        if (ended == ERR_OK) {
+            world_log(router->world, "\"%s\" was left by another router, and is done now",
+                entries[i].key);
+        } else if (ended != ERR_OBJECT_IN_USE) {
+            world_log(router->world, "\"%s\" is left: %s", entries[i].key, diag.message);
+        }
+    }
+    ctl_close(task, ctl);
+    arena_destroy(&arena);
+}
+
+/* The group of a table and how many buckets it has, as the first node knows it. */
+static enum err
+group_of(struct task *task, struct router *router, struct sql_session *session,
+    const struct ast_table *table, struct arena *arena, const char **group, uint32_t *count,
+    struct diag *diag)
+{
+    struct links links = {.router = router};
+    const char *user = sql_session_env(session)->user, *value = NULL;
+    const char *name = table->schema == NULL
+                           ? parser_quote_ident(arena, table->name)
+                           : arena_printf(arena, "%s.%s", parser_quote_ident(arena, table->schema),
+                                 parser_quote_ident(arena, table->name));
+    const struct shard_map_node first = {.name = router->nodes[0].name};
+    enum err err = query(task, &links, &first,
+        arena_printf(arena, "SELECT rolsuper FROM pg_roles WHERE rolname = %s",
+            parser_quote_literal(arena, user, strlen(user))),
+        arena, &value, diag);
+    if (err == ERR_OK && (value == NULL || value[0] != 't')) {
+        err = diag_set(diag, ERR_INSUFFICIENT_PRIVILEGE,
+            "permission denied: only a superuser may move buckets");
+    }
+    const char *where =
+        arena_printf(arena, "FROM tusk_sharded_tables WHERE relid = to_regclass(%s)",
+            parser_quote_literal(arena, name, strlen(name)));
+    if (err == ERR_OK) {
+        err = query(task, &links, &first, arena_printf(arena, "SELECT bucketgroup %s", where),
+            arena, group, diag);
+    }
+    if (err == ERR_OK && *group == NULL) {
+        err = diag_set(diag, ERR_WRONG_OBJECT_TYPE, "table \"%s\" has no buckets", table->name);
+    }
+    if (err == ERR_OK) {
+        err = query(task, &links, &first, arena_printf(arena, "SELECT buckets %s", where), arena,
+            &value, diag);
+        *count = value == NULL ? 0 : (uint32_t)strtoul(value, NULL, 10);
+    }
+    hang_up(task, &links);
+    return err;
+}
+
+bool
+cluster_is_move(const struct ast_node *body)
+{
+    if (body->kind != AST_ALTER_TABLE) {
+        return false;
+    }
+    AST_FOREACH(at, ast_as_alter_table(body)->actions)
+    {
+        if (ast_as_alter_action(*at)->kind == AST_ALTER_MOVE_BUCKETS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err
+cluster_move(struct task *task, struct router *router, struct sql_session *session,
+    const struct ast_alter_table *alter, struct diag *diag)
+{
+    if (ast_list_count(alter->actions) != 1) {
+        return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+            "MOVE BUCKETS together with other actions is not supported");
+    }
+    const char *where = sql_config_text(router->config, "router_control");
+    struct arena arena;
+    struct ctl *ctl = NULL;
+    const char *group = NULL;
+    uint32_t count = 0;
+    arena_create(&arena, "move");
+    if (where[0] == '\0') {
+        where =
+            arena_printf(&arena, "file:%s/control", sql_session_setting(session, "data_directory"));
+    }
+    enum err err = ctl_open(task, where, &ctl, diag);
+    if (err == ERR_OK) {
+        err = group_of(task, router, session, alter->table, &arena, &group, &count, diag);
+        if (err == ERR_OK) {
+            err = move_all(task, router, ctl, ast_as_alter_action(ast_list_at(alter->actions, 0)),
+                group, count, &arena, diag);
+        }
+        ctl_close(task, ctl);
+    }
+    arena_destroy(&arena);
+    return err;
+}
