@@ -1806,7 +1806,7 @@ alter_action(A) ::= DISABLE(K) ROW LEVEL SECURITY. { A = parser__action(p, AST_A
 alter_action(A) ::= FORCE(K) ROW LEVEL SECURITY. { A = parser__action(p, AST_ALTER_OTHER, "FORCE ROW LEVEL SECURITY", HERE(K)); }
 alter_action(A) ::= MOVE(K) IDENT(B) ICONST(N) TO col_id(D). { parser__expect_word(p, B, "bucket"); A = parser__action(p, AST_ALTER_MOVE_BUCKETS, D.text, HERE(K)); ((struct ast_alter_action *)A)->options = parser__list(p, parser__integer(p, N)); }
 alter_action(A) ::= MOVE(K) IDENT(B) LP bucket_numbers(L) RP TO col_id(D). { parser__expect_word(p, B, "buckets"); A = parser__action(p, AST_ALTER_MOVE_BUCKETS, D.text, HERE(K)); ((struct ast_alter_action *)A)->options = L; }
-alter_action(A) ::= IDENT(K) AT LP a_expr(E) RP. { parser__expect_word(p, K, "split"); A = parser__action(p, AST_ALTER_SPLIT_BUCKET, NULL, HERE(K)); ((struct ast_alter_action *)A)->expr = E; }
+alter_action(A) ::= SPLIT(K) AT LP a_expr(E) RP. { A = parser__action(p, AST_ALTER_SPLIT_BUCKET, NULL, HERE(K)); ((struct ast_alter_action *)A)->expr = E; }
 alter_action(A) ::= REPLICA(K) IDENTITY FULL. { A = parser__action(p, AST_ALTER_REPLICA_IDENTITY, "full", HERE(K)); }
 alter_action(A) ::= REPLICA(K) IDENTITY NOTHING. { A = parser__action(p, AST_ALTER_REPLICA_IDENTITY, "nothing", HERE(K)); }
 alter_action(A) ::= REPLICA(K) IDENTITY DEFAULT. { A = parser__action(p, AST_ALTER_REPLICA_IDENTITY, "default", HERE(K)); }
@@ -2243,9 +2243,10 @@ utility_stmt(A) ::= CLUSTER(K) opt_verbose. { A = NODE(NEW(AST_CLUSTER, cluster,
 opt_verbose ::= .
 opt_verbose ::= VERBOSE.
 
-/* Words of sagas are identifiers, as those of sharding. What stands in a definition is collected
+/* SAGA is a token where a statement about one begins (parser.c); the other words are identifiers,
+ * as those of sharding. What stands in a definition is collected
  * here, and put in order by parser__create_saga. */
-utility_stmt(A) ::= CREATE(K) IDENT(W) col_id(N) LP opt_saga_params(P) RP saga_items(L). { parser__expect_word(p, W, "saga"); A = parser__create_saga(p, N.text, P, L, HERE(K)); }
+utility_stmt(A) ::= CREATE(K) SAGA col_id(N) LP opt_saga_params(P) RP saga_items(L). { A = parser__create_saga(p, N.text, P, L, HERE(K)); }
 %type opt_saga_params {struct ast_list *}
 opt_saga_params(A) ::= . { A = NULL; }
 opt_saga_params(A) ::= saga_params(L). { A = L; }
@@ -2271,14 +2272,12 @@ saga_item(A) ::= ON(K) qualified_name(T) LP mark(S) func_arg_list(L) mark_end(E)
     parser__range(p, S, E, &step->keys_start, &step->keys_size);
     A = NODE(step);
 }
-utility_stmt(A) ::= DROP(K) IDENT(W) if_exists(X) col_id(N). {
-    parser__expect_word(p, W, "saga");
+utility_stmt(A) ::= DROP(K) SAGA if_exists(X) col_id(N). {
     struct ast_drop_saga *drop = NEW(AST_DROP_SAGA, drop_saga, HERE(K));
     drop->if_exists = X; drop->name = N.text;
     A = NODE(drop);
 }
-utility_stmt(A) ::= START(K) IDENT(W) col_id(N) LP opt_expr_list(L) RP saga_key(Y) saga_wait(Z). {
-    parser__expect_word(p, W, "saga");
+utility_stmt(A) ::= START(K) SAGA col_id(N) LP opt_expr_list(L) RP saga_key(Y) saga_wait(Z). {
     struct ast_start_saga *start = NEW(AST_START_SAGA, start_saga, HERE(K));
     start->name = N.text; start->args = L; start->key = Y.text; start->wait = Z;
     A = NODE(start);
@@ -2292,8 +2291,8 @@ saga_key(A) ::= WITH KEY SCONST(S). { A = S; }
 %type saga_wait {bool}
 saga_wait(A) ::= . { A = false; }
 saga_wait(A) ::= IDENT(W). { parser__expect_word(p, W, "wait"); A = true; }
-utility_stmt(A) ::= ALTER(K) IDENT(W) IDENT(I) signed_iconst(N) col_id(C). { parser__expect_word(p, W, "saga"); parser__expect_word(p, I, "instance"); A = parser__alter_saga(p, N, C, (struct parser_token){NULL, 0, -1}, HERE(K)); }
-utility_stmt(A) ::= ALTER(K) IDENT(W) IDENT(I) signed_iconst(N) col_id(C) IDENT(S) col_id(T). { parser__expect_word(p, W, "saga"); parser__expect_word(p, I, "instance"); parser__expect_word(p, S, "step"); A = parser__alter_saga(p, N, C, T, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) SAGA IDENT(I) signed_iconst(N) col_id(C). { parser__expect_word(p, I, "instance"); A = parser__alter_saga(p, N, C, (struct parser_token){NULL, 0, -1}, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) SAGA IDENT(I) signed_iconst(N) col_id(C) IDENT(S) col_id(T). { parser__expect_word(p, I, "instance"); parser__expect_word(p, S, "step"); A = parser__alter_saga(p, N, C, T, HERE(K)); }
 
 utility_stmt(A) ::= NOTIFY(K) col_id(N). { A = parser__notify(p, AST_NOTIFY_NOTIFY, N.text, NULL, HERE(K)); }
 utility_stmt(A) ::= NOTIFY(K) col_id(N) COMMA SCONST(T). { A = parser__notify(p, AST_NOTIFY_NOTIFY, N.text, T.text, HERE(K)); }

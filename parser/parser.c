@@ -159,6 +159,30 @@ peek_keyword(const struct parser *p)
     return keyword < 0 ? 0 : parser__keyword_token(keyword);
 }
 
+/* SPLIT AT ( .. ): nothing else has a parenthesis there. */
+static bool
+splits(const struct parser *p)
+{
+    struct scanner ahead = p->scanner;
+    struct scan_token at;
+    struct scan_token paren;
+    scanner_next(&ahead, &at);
+    scanner_next(&ahead, &paren);
+    return peek_keyword(p) == TK_AT && paren.kind == SCAN_SYMBOL && paren.symbol == '(';
+}
+
+/* Words of ours that are keywords in one place only, so that everywhere else they are names, and
+ * what is wrong there is told as PostgreSQL tells it. */
+static int
+own_word(const struct parser *p, const char *word)
+{
+    bool ddl = p->first == TK_CREATE || p->first == TK_ALTER || p->first == TK_DROP;
+    if (p->second && (ddl || p->first == TK_START) && strcmp(word, "saga") == 0) {
+        return TK_SAGA;
+    }
+    return p->first == TK_ALTER && strcmp(word, "split") == 0 && splits(p) ? TK_SPLIT : TK_IDENT;
+}
+
 static int
 word_token(struct parser *p, struct parser_token *value)
 {
@@ -168,7 +192,7 @@ word_token(struct parser *p, struct parser_token *value)
     int name = keyword < 0 ? 0 : parser__keyword_token(keyword);
     if (name == 0) {
         value->text = scanner_decode_ident(&p->scanner, token, p->arena);
-        return TK_IDENT;
+        return own_word(p, value->text);
     }
     size_t count;
     value->text = parser_keywords(&count)[keyword].word;
@@ -476,6 +500,7 @@ parse_one(struct parser *p, void *machine, int mode)
     uint32_t statement_start = p->current.start;
     p->result = NULL;
     p->prev_end = p->current.start;
+    p->first = 0;
     if (mode != MODE_STATEMENTS) {
         parser__machine_feed(machine, mode, (struct parser_token){.location = -1}, p);
     }
@@ -495,6 +520,8 @@ parse_one(struct parser *p, void *machine, int mode)
             bool refused = p->unfinished && unsupported_clause(p, statement_start);
             return p->unfinished && !refused ? fail_near(p, "syntax error", &p->current) : p->err;
         }
+        p->second = p->first == 0;
+        p->first = p->second ? name : p->first;
         if (!end) {
             p->prev_end = p->current.end;
             scanner_next(&p->scanner, &p->current);

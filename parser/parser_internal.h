@@ -32,6 +32,8 @@ struct parser {
     bool unfinished;           /* the error is a syntax error at the token being fed */
     struct scan_token current; /* being fed: the look-ahead of every reduction */
     uint32_t prev_end;         /* end of the token before it */
+    int first;                 /* token that the statement begins with; 0: nothing was fed yet */
+    bool second;               /* the next token is the second */
     uint32_t param_max;
     struct ast_node *result;
 };
