@@ -79,6 +79,7 @@ enum err virtual__pg_collation(struct virtual_row *row);
 enum err virtual__pg_tablespace(struct virtual_row *row);
 enum err virtual__pg_language(struct virtual_row *row);
 enum err virtual__pg_stat_user_tables(struct virtual_row *row);
+enum err virtual__pg_statio_all_tables(struct virtual_row *row);
 enum err virtual__tusk_sharded_tables(struct virtual_row *row);
 enum err virtual__pg_sequence(struct virtual_row *row);
 enum err virtual__pg_sequences(struct virtual_row *row);

@@ -726,6 +726,24 @@ virtual__pg_stat_user_tables(struct virtual_row *row)
     return ERR_OK;
 }
 
+/* Clients look for tables' names here. Blocks are not counted by table. */
+enum err
+virtual__pg_statio_all_tables(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        if (virtual__shown_kind(table) != RELATION_TABLE) {
+            continue;
+        }
+        virtual__clear(row);
+        SET(pg_statio_all_tables_relid, datum_int(table->oid));
+        SET(pg_statio_all_tables_schemaname, virtual__text(table->schema_name));
+        SET(pg_statio_all_tables_relname, virtual__text(table->name));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
 /* ---- databases, roles, comments
  * ------------------------------------------------------------------------ */
 

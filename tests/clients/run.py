@@ -21,11 +21,8 @@ from server import Checks, Server
 
 PYTHON = "/usr/bin/python3" # Debian's, which has Debian's packages
 # client -> {what: which request fails and why}
-NO_RECORD = "(information_schema._pg_expandarray(i.indkey)).n: a field of a function's record: 0A000"
 KNOWN = {
     "orm": {"sequelize enum": "sync() makes the type in a DO block of PL/pgSQL, which there is not: 0A000"},
-    "jdbc": {"metadata keys and indexes": NO_RECORD,
-             "scrollable result sets, updatable": NO_RECORD},
 }
 
 

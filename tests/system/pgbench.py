@@ -26,6 +26,10 @@ def main():
         loaded = subprocess.run([PGBENCH, "-i", "-s", str(options.scale), "-q"] + base + ["postgres"],
                                 capture_output=True, text=True, check=False)
         checks.check("pgbench -i", loaded.returncode == 0, loaded.stderr[-500:])
+        for words in (["-I", "dtGvpf"], ["--foreign-keys", "--unlogged-tables"], ["-I", "dtgvp"]):
+            made = subprocess.run([PGBENCH, "-i", "-q", "-s", str(options.scale), *words] + base + ["postgres"],
+                                  capture_output=True, text=True, check=False)
+            checks.check(f"pgbench -i {' '.join(words)}", made.returncode == 0, made.stderr[-500:])
         for script in ("tpcb-like", "simple-update", "select-only"):
             for mode in ("simple", "extended", "prepared"):
                 for clients in options.clients.split(","):
