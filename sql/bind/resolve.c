@@ -601,6 +601,10 @@ concrete_operator(
     TRY(bind_element_type(binder, declared, both, 2, &element));
     struct operator_def *own = arena_copy(binder->arena, *op, sizeof *own);
     own->left = own->right = general == TYPE_ANYARRAY ? type_by_oid(element)->array_oid : element;
+    struct function *function = arena_copy(binder->arena, own->function, sizeof *function);
+    function->args[0] = own->left;
+    function->args[1] = own->right;
+    own->function = function;
     *op = own;
     return ERR_OK;
 }

@@ -150,7 +150,7 @@ any_of_array(const struct expr *expr, const struct key *key)
     size_t count = 0;
     const struct operator_def *equal = operator_by_name("=", &count);
     for (size_t i = 0; i < count; i++) {
-        if (equal[i].function == function && type_element(array->type) != 0 &&
+        if (equal[i].function->oid == function->oid && type_element(array->type) != 0 &&
             type_fits(type_element(array->type), key->type)) {
             return array;
         }

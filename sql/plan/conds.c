@@ -215,7 +215,7 @@ find_class(struct classes *classes, const struct expr *equality, const struct ex
 {
     for (uint32_t i = 0; i < classes->count; i++) {
         struct equals *class = &classes->items[i];
-        if (class->made_of->function == equality->function && is_member(class, member)) {
+        if (class->made_of->function->oid == equality->function->oid && is_member(class, member)) {
             return class;
         }
     }
@@ -293,7 +293,8 @@ derive_pred(struct classes *classes, uint32_t number, struct expr *left, struct 
     expr->list[1] = right;
     for (uint32_t i = 0; i < to->count; i++) {
         const struct expr *have = ((struct pred *)to->items[i])->expr;
-        if (have->kind == EXPR_CALL && have->count == 2 && have->function == expr->function &&
+        if (have->kind == EXPR_CALL && have->count == 2 &&
+            have->function->oid == expr->function->oid &&
             ((expr_equal(have->list[0], left) && expr_equal(have->list[1], right)) ||
                 (expr_equal(have->list[0], right) && expr_equal(have->list[1], left)))) {
             return;

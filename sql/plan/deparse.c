@@ -113,7 +113,7 @@ operator_name(const struct function *function)
     size_t count;
     const struct operator_def *all = operator_all(&count);
     for (size_t i = 0; i < count; i++) {
-        if (all[i].function == function) {
+        if (all[i].function->oid == function->oid) {
             return all[i].name;
         }
     }

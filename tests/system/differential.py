@@ -23,11 +23,11 @@ import postgres
 from server import Checks, Server
 
 TYPES = ("int", "bigint", "numeric", "float8", "text", "boolean", "date", "timestamp", "smallint",
-         "real", "varchar(5)", "char(4)", "bytea", "timestamptz", "uuid", "interval")
+         "real", "varchar(5)", "char(4)", "bytea", "timestamptz", "uuid", "interval", "dmood", "int[]", "jsonb")
 # Most expressions are of these.
 COMMON = TYPES[:8]
 NUMBERS = ("int", "bigint", "numeric", "float8", "smallint", "real")
-NO_EXTREMES = ("boolean", "bytea", "uuid")
+NO_EXTREMES = ("boolean", "bytea", "uuid", "jsonb")
 WORDS = ("", "a", "b", "ab", "abc", "B", "aa", "zz", "é", "a%", "x_y", "hello", "Hello")
 
 # How an expression of a type is made of others; a word in braces is an expression of that type.
@@ -63,6 +63,10 @@ TEMPLATES = {
     "timestamptz": ("{timestamp}::timestamptz", "{timestamptz}", "date_trunc('month', {timestamptz})"),
     "uuid": ("{uuid}",),
     "interval": ("({timestamp} - {timestamp})", "(- {interval})", "({interval} * 2)"),
+    "dmood": ("{dmood}", "{dmood}::text::dmood", "greatest({dmood}, 'mid')"),
+    "int[]": ("({int[]} || {int})", "({int} || {int[]})", "array[{int}, {int}]", "array_remove({int[]}, {int})"),
+    "jsonb": ("({jsonb} || {jsonb})", "to_jsonb({int})", "jsonb_build_object('k', {text})", "({jsonb} -> 'a')",
+              "to_jsonb({text})", "jsonb_build_array({int}, {boolean})"),
 }
 
 
@@ -112,6 +116,12 @@ class Generator:
             return chance.choice(("\\x", "\\x00", "\\x0001", "\\xff", "\\x61", "\\xdeadbeef"))
         if kind == "uuid":
             return f"00000000-0000-4000-8000-00000000000{chance.randint(0, 9)}"
+        if kind == "dmood":
+            return chance.choice(("low", "mid", "high"))
+        if kind == "int[]":
+            return chance.choice(("{}", "{1}", "{1,2,3}", "{NULL,7}", "{-1,20}"))
+        if kind == "jsonb":
+            return chance.choice(("1", '{"a": 1}', '[1, 2]', '"x"', "null", '{"a": {"b": [1]}, "c": "d"}', "true"))
         if kind == "interval":
             return chance.choice(("1 day", "0", "2 hours", "-1 day", "1 mon", "24:00:00", "90 minutes"))
         day = f"{chance.randint(2020, 2023)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02}"
@@ -201,7 +211,7 @@ class Generator:
         template = template.replace("{-}", self.literal("int")) \
             .replace("{0-3}", str(self.chance.randint(0, 3))) \
             .replace("{1-9}", str(self.chance.randint(1, 9)))
-        return re.sub(r"{([\w()]+)}", lambda match: sub(match[1]), template)
+        return re.sub(r"{([\w()\[\]]+)}", lambda match: sub(match[1]), template)
 
     def scalar(self, kind, scope, depth):
         """A subquery of exactly one row."""
@@ -229,6 +239,10 @@ class Generator:
             return f"{column or 1} {self.one('=', '<', '>', '<>')} {self.literal('int')}"
         shape = self.chance.random()
         kind = self.one(*[of for _, of in scope] or COMMON)
+        if self.maybe(0.015):
+            # Of two types: there may be no such operator, or one after a cast.
+            return (f"{self.expression(kind, scope, 0)} {self.one('=', '<', '>=')} "
+                    f"{self.expression(self.one(*TYPES), scope, 0)}")
         if shape < 0.35:
             operator = self.one("=", "=", "=", "<", ">", "<=", ">=", "<>")
             left = self.column(kind, scope) or self.expression(kind, scope, depth - 1)
@@ -422,7 +436,57 @@ class Generator:
                     f"where {self.condition(scope, 1)}")
         if shape < 0.34:
             return self.by_key()
+        if shape < 0.46:
+            return self.one(self.window, self.window, self.grouped, self.lateral, self.recursive)()
         return self.select(1)[0]
+
+    def window(self):
+        """Functions over windows whose ties all get the same."""
+        source, scope = self.joined(0)
+        parts = [self.one(*scope)[0] for _ in range(self.chance.randint(0, 1))]
+        text, kind = self.one(*scope)
+        order = f"order by {text}{self.one('', ' desc', ' nulls first')}"
+        frame = self.one("", "", " range between unbounded preceding and unbounded following",
+                         " groups between 1 preceding and current row", " groups between current row and 2 following",
+                         " range between current row and unbounded following",
+                         " groups between unbounded preceding and 1 preceding exclude group")
+        over = f"({'partition by ' + parts[0] + ' ' if parts else ''}{order}"
+        number = self.column("int", scope) or "1"
+        calls = [f"{name}() over {over})" for name in ("rank", "dense_rank", "percent_rank", "cume_dist")]
+        calls += [f"{name} over {over}{frame})" for name in (
+            "count(*)", f"sum({number})", f"count({text})", f"max({number})", f"first_value({text})",
+            f"min({number}) filter (where {self.condition(scope, 0)})")]
+        chosen = ", ".join(f"{call} as x{i}" for i, call in
+                           enumerate(self.chance.sample(calls, self.chance.randint(1, 3))))
+        return f"select {text} as o, {chosen} from {source} where {self.condition(scope, 1)}"
+
+    def grouped(self):
+        name = self.one(*self.tables)
+        columns = [column for column, _ in self.tables[name]]
+        keys = self.chance.sample(columns, 2)
+        form = self.one("rollup ({0}, {1})", "cube ({0}, {1})", "grouping sets (({0}), ({1}), ())",
+                        "grouping sets (({0}, {1}), ({0}), ({0}))", "{0}, rollup ({1})").format(*keys)
+        return (f"select {keys[0]}, {keys[1]}, grouping({keys[0]}, {keys[1]}) as g, count(*) as c, sum(n) as s "
+                f"from {name} group by {form}{self.one('', ' having count(*) > 1')}")
+
+    def lateral(self):
+        table, scope = self.table_scope()
+        other, inner = self.table_scope()
+        pairs = [(a, b) for a, x in scope for b, y in inner if x == y]
+        a, b = self.chance.choice(pairs)
+        what = self.one("count(*)", f"max({self.column('int', inner)})", f"min({self.column('int', inner)})")
+        join = self.one(", lateral", " cross join lateral")
+        return (f"select {scope[0][0]} as k, l.v from {table}{join} (select {what} as v from {other} "
+                f"where {a} = {b} and {self.condition(inner, 0)}) l where {self.condition(scope, 1)}")
+
+    def recursive(self):
+        table, scope = self.table_scope()
+        number = self.column("int", scope)
+        top = self.chance.randint(1, 9)
+        word = self.one("union all", "union")
+        return (f"with recursive r (i, s) as (select 1, 0 {word} select i + 1, s + i from r where i < {top}) "
+                f"select r.i, r.s, count({number}) as c from r left join {table} on {number} = r.i "
+                f"group by r.i, r.s")
 
     def by_key(self):
         """What an index serves: equality, ranges, order, both ends."""
@@ -482,14 +546,39 @@ class Generator:
         shape = self.chance.random()
         returning = " returning *" if self.maybe(0.3) else ""
         where = f" where {self.condition(scope, 2)}"
-        if shape < 0.45:
+        if shape < 0.35:
             return self.insert(name) + returning
+        if shape < 0.45 and self.keys[name]:
+            key = ", ".join(self.keys[name])
+            free = [c for c, _ in self.tables[name] if c not in self.keys[name]]
+            column = self.one(*free)
+            action = self.one("nothing", f"update set {column} = excluded.{column}",
+                              f"update set n = {name}.n + 1 where excluded.n is distinct from {name}.n")
+            target = f" ({key})" if "update" in action or self.maybe(0.5) else ""
+            return f"{self.insert(name)} on conflict{target} do {action}{returning}"
+        if shape < 0.53:
+            return self.change_by_other(name, scope)
         if shape < 0.8:
             free = [(c, k) for c, k in self.tables[name] if c not in self.keys[name]]
             chosen = self.chance.sample(free, min(len(free), self.chance.randint(1, 2)))
             sets = ", ".join(f"{c} = {self.expression(k, scope, 1)}" for c, k in chosen)
             return f"update {name} set {sets}{where}{returning}"
         return f"delete from {name}{where} and {name}.n % 3 = {self.chance.randint(0, 2)}{returning}"
+
+
+    def change_by_other(self, name, scope):
+        """UPDATE .. FROM, DELETE .. USING, a changing WITH; each row meets one other at most."""
+        other, inner = self.table_scope()
+        number = self.column("int", inner)
+        grouped = f"(select {number} as i, count(*) as c from {other} where {self.condition(inner, 1)} group by 1) o"
+        where = f"{name}.n = o.i and {self.condition(scope, 0)}"
+        shape = self.chance.random()
+        if shape < 0.4:
+            return f"update {name} set n = {name}.n + o.c::int from {grouped} where {where}{self.one('', ' returning n, o.c')}"
+        if shape < 0.7:
+            return f"delete from {name} using {grouped} where {where}{self.one('', ' returning n')}"
+        return (f"with w as (delete from {name} where {self.condition(scope, 1)} and n % 4 = "
+                f"{self.chance.randint(0, 3)} returning n) select count(*), sum(n) from w")
 
 
 def numbered(sql):
@@ -528,7 +617,8 @@ def answer(connection, sql, params):
         return ("error", error.sqlstate), error.message
     ordered = " order by " in sql.split(" from ")[-1] and ")" not in sql.split(" order by ")[-1]
     rows = result.rows if ordered else sorted(result.rows, key=str)
-    kinds = [column.type_oid for column in result.columns]
+    # Types of users have other OIDs on each server.
+    kinds = [min(column.type_oid, 16384) for column in result.columns]
     return ("rows", result.tag, kinds, rows), ""
 
 
@@ -544,6 +634,8 @@ def run_round(checks, seed, statements, ports, options):
     for connection in connections:
         for index in range(4):
             connection.query(f"drop table if exists dt{index}")
+        connection.query("drop type if exists dmood")
+        connection.query("create type dmood as enum ('low', 'mid', 'high')")
         connection.query("set statement_timeout = '10s'")
     for setting in options.setting:
         name, _, value = setting.partition("=")
