@@ -88,6 +88,7 @@
     X(ERR_DUPLICATE_OBJECT, "42710", "duplicate_object")                               \
     X(ERR_DUPLICATE_ALIAS, "42712", "duplicate_alias")                                 \
     X(ERR_DUPLICATE_FUNCTION, "42723", "duplicate_function")                           \
+    X(ERR_INVALID_FUNCTION_DEFINITION, "42P13", "invalid_function_definition")         \
     X(ERR_AMBIGUOUS_FUNCTION, "42725", "ambiguous_function")                           \
     X(ERR_GROUPING, "42803", "grouping_error")                                         \
     X(ERR_INVALID_FOREIGN_KEY, "42830", "invalid_foreign_key")                         \

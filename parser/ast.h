@@ -134,6 +134,9 @@ enum ast_kind {
     AST_SAGA_PARAM,
     AST_SAGA_STEP,
     AST_DO,
+    AST_CREATE_FUNCTION,
+    AST_DROP_FUNCTION,
+    AST_FUNCTION_PARAM,
     AST_CALL_STATEMENT,
     AST_SET_CONSTRAINTS,
     AST_UNSUPPORTED, /* a command PostgreSQL has and we do not: only its name is known */
@@ -984,6 +987,34 @@ enum ast_object {
     AST_OBJECT_OTHER,
 };
 
+/* A parameter of CREATE FUNCTION, or a column of RETURNS TABLE. */
+struct ast_function_param {
+    struct ast_node node;
+    char mode;        /* 'i' IN, 'o' OUT, 'b' INOUT, 'v' VARIADIC */
+    const char *name; /* or NULL */
+    struct ast_type *type;
+    struct ast_node *value; /* DEFAULT, or NULL */
+};
+
+struct ast_create_function {
+    struct ast_node node;
+    bool replace;
+    bool procedure;
+    bool returns_set; /* SETOF, TABLE */
+    int32_t end;      /* of the statement in the text */
+    struct ast_table *name;
+    struct ast_list *params;  /* AST_FUNCTION_PARAM */
+    struct ast_type *result;  /* NULL: RETURNS TABLE, or none said */
+    struct ast_list *columns; /* RETURNS TABLE: AST_FUNCTION_PARAM */
+    struct ast_list *options; /* AST_OPTION: as, language, immutable, strict .. */
+};
+
+struct ast_drop_function {
+    struct ast_node node;
+    bool procedure, if_exists, cascade;
+    struct ast_list *names; /* AST_CREATE_FUNCTION: name and params; params NULL: not said */
+};
+
 struct ast_drop {
     struct ast_node node;
     enum ast_object object;
@@ -1510,6 +1541,9 @@ struct ast_statement {
     X(saga_param, AST_SAGA_PARAM)        \
     X(saga_step, AST_SAGA_STEP)          \
     X(do, AST_DO)                            \
+    X(create_function, AST_CREATE_FUNCTION)  \
+    X(drop_function, AST_DROP_FUNCTION)      \
+    X(function_param, AST_FUNCTION_PARAM)    \
     X(call_statement, AST_CALL_STATEMENT)    \
     X(set_constraints, AST_SET_CONSTRAINTS)  \
     X(unsupported, AST_UNSUPPORTED)

@@ -2300,6 +2300,79 @@ utility_stmt(A) ::= LISTEN(K) col_id(N). { A = parser__notify(p, AST_NOTIFY_LIST
 utility_stmt(A) ::= UNLISTEN(K) col_id(N). { A = parser__notify(p, AST_NOTIFY_UNLISTEN, N.text, NULL, HERE(K)); }
 utility_stmt(A) ::= UNLISTEN(K) STAR. { A = parser__notify(p, AST_NOTIFY_UNLISTEN, NULL, NULL, HERE(K)); }
 
+/* ---- CREATE FUNCTION ------------------------------------------------------------------------- */
+
+utility_stmt(A) ::= CREATE(K) routine_word(W) create_function(F). { F->node.location = HERE(K); F->procedure = W; F->end = (int32_t)p->prev_end; A = NODE(F); }
+utility_stmt(A) ::= CREATE(K) OR REPLACE routine_word(W) create_function(F). { F->node.location = HERE(K); F->procedure = W; F->replace = true; F->end = (int32_t)p->prev_end; A = NODE(F); }
+%type routine_word {bool}
+routine_word(A) ::= FUNCTION. { A = false; }
+%type create_function {struct ast_create_function *}
+create_function(A) ::= func_name(N) LP func_params(L) RP func_options(O). {
+    A = NEW(AST_CREATE_FUNCTION, create_function, -1);
+    A->name = parser__table(p, N); A->params = L; A->options = O;
+}
+create_function(A) ::= func_name(N) LP func_params(L) RP RETURNS typename(T) func_options(O). {
+    A = NEW(AST_CREATE_FUNCTION, create_function, -1);
+    A->name = parser__table(p, N); A->params = L; A->result = T; A->returns_set = T->setof; A->options = O;
+}
+create_function(A) ::= func_name(N) LP func_params(L) RP RETURNS TABLE LP func_param_list(C) RP func_options(O). {
+    A = NEW(AST_CREATE_FUNCTION, create_function, -1);
+    A->name = parser__table(p, N); A->params = L; A->columns = C; A->returns_set = true; A->options = O;
+}
+%type func_params {struct ast_list *}
+func_params(A) ::= . { A = NULL; }
+func_params(A) ::= func_param_list(L). { A = L; }
+%type func_param_list {struct ast_list *}
+func_param_list(A) ::= func_param(E). { A = parser__list(p, E); }
+func_param_list(A) ::= func_param_list(L) COMMA func_param(E). { A = parser__append(p, L, E); }
+%type func_param {struct ast_function_param *}
+func_param(A) ::= func_param_decl(D). { A = D; }
+func_param(A) ::= func_param_decl(D) DEFAULT a_expr(E). { A = D; A->value = E; }
+func_param(A) ::= func_param_decl(D) EQ a_expr(E). { A = D; A->value = E; }
+%type func_param_decl {struct ast_function_param *}
+func_param_decl(A) ::= func_param_type(D). { A = D; }
+func_param_decl(A) ::= func_param_mode(M) func_param_type(D). { A = D; A->mode = M; }
+%type func_param_type {struct ast_function_param *}
+func_param_type(A) ::= typename(T). { A = NEW(AST_FUNCTION_PARAM, function_param, T->node.location); A->mode = 'i'; A->type = T; }
+func_param_type(A) ::= type_function_name(N) typename(T). { A = NEW(AST_FUNCTION_PARAM, function_param, HERE(N)); A->mode = 'i'; A->name = N.text; A->type = T; }
+%type func_param_mode {char}
+func_param_mode(A) ::= IN. { A = 'i'; }
+func_param_mode(A) ::= OUT. { A = 'o'; }
+func_param_mode(A) ::= INOUT. { A = 'b'; }
+func_param_mode(A) ::= VARIADIC. { A = 'v'; }
+%type func_options {struct ast_list *}
+func_options(A) ::= func_option(O). { A = parser__list(p, O); }
+func_options(A) ::= func_options(L) func_option(O). { A = parser__append(p, L, O); }
+func_option(A) ::= AS(K) SCONST(B). { A = parser__option(p, "as", parser__string(p, AST_CONST_STRING, B), HERE(K)); }
+func_option(A) ::= LANGUAGE(K) word_or_string(L). { A = parser__option(p, "language", parser__string(p, AST_CONST_STRING, L), HERE(K)); }
+func_option(A) ::= IMMUTABLE(K). { A = parser__option(p, "immutable", NULL, HERE(K)); }
+func_option(A) ::= STABLE(K). { A = parser__option(p, "stable", NULL, HERE(K)); }
+func_option(A) ::= VOLATILE(K). { A = parser__option(p, "volatile", NULL, HERE(K)); }
+func_option(A) ::= STRICT(K). { A = parser__option(p, "strict", NULL, HERE(K)); }
+func_option(A) ::= CALLED(K) ON NULL INPUT. { A = parser__option(p, "called", NULL, HERE(K)); }
+func_option(A) ::= RETURNS(K) NULL ON NULL INPUT. { A = parser__option(p, "strict", NULL, HERE(K)); }
+func_option(A) ::= SECURITY(K) DEFINER. { A = parser__option(p, "definer", NULL, HERE(K)); }
+func_option(A) ::= SECURITY(K) INVOKER. { A = parser__option(p, "invoker", NULL, HERE(K)); }
+func_option(A) ::= LEAKPROOF(K). { A = parser__option(p, "leakproof", NULL, HERE(K)); }
+func_option(A) ::= NOT(K) LEAKPROOF. { A = parser__option(p, "not leakproof", NULL, HERE(K)); }
+func_option(A) ::= COST(K) ICONST. { A = parser__option(p, "cost", NULL, HERE(K)); }
+func_option(A) ::= ROWS(K) ICONST. { A = parser__option(p, "rows", NULL, HERE(K)); }
+func_option(A) ::= PARALLEL(K) col_id. { A = parser__option(p, "parallel", NULL, HERE(K)); }
+utility_stmt(A) ::= DROP(K) routine_word(W) if_exists(X) drop_routines(L) opt_cascade(C). {
+    struct ast_drop_function *drop = NEW(AST_DROP_FUNCTION, drop_function, HERE(K));
+    drop->procedure = W; drop->if_exists = X; drop->names = L; drop->cascade = C;
+    A = NODE(drop);
+}
+%type drop_routines {struct ast_list *}
+drop_routines(A) ::= drop_routine(E). { A = parser__list(p, E); }
+drop_routines(A) ::= drop_routines(L) COMMA drop_routine(E). { A = parser__append(p, L, E); }
+%type drop_routine {struct ast_create_function *}
+drop_routine(A) ::= any_name(N). { A = NEW(AST_CREATE_FUNCTION, create_function, -1); A->name = parser__table(p, N); }
+drop_routine(A) ::= any_name(N) LP func_params(L) RP. {
+    A = NEW(AST_CREATE_FUNCTION, create_function, -1);
+    A->name = parser__table(p, N); A->params = L; A->returns_set = true; /* the parameters are said */
+}
+
 utility_stmt(A) ::= DO(K) SCONST(B). { A = NODE(NEW(AST_DO, do, HERE(K))); ((struct ast_do *)A)->body = B.text; }
 utility_stmt(A) ::= DO(K) SCONST(B) LANGUAGE word_or_string(L). { A = NODE(NEW(AST_DO, do, HERE(K))); ((struct ast_do *)A)->body = B.text; ((struct ast_do *)A)->language = L.text; }
 utility_stmt(A) ::= DO(K) LANGUAGE word_or_string(L) SCONST(B). { A = NODE(NEW(AST_DO, do, HERE(K))); ((struct ast_do *)A)->body = B.text; ((struct ast_do *)A)->language = L.text; }
@@ -2387,6 +2460,7 @@ unreserved_keyword(A) ::= BEGIN(T). { A = T; }
 unreserved_keyword(A) ::= BY(T). { A = T; }
 unreserved_keyword(A) ::= CACHE(T). { A = T; }
 unreserved_keyword(A) ::= CALL(T). { A = T; }
+unreserved_keyword(A) ::= CALLED(T). { A = T; }
 unreserved_keyword(A) ::= CASCADE(T). { A = T; }
 unreserved_keyword(A) ::= CASCADED(T). { A = T; }
 unreserved_keyword(A) ::= CATALOG(T). { A = T; }
@@ -2405,6 +2479,7 @@ unreserved_keyword(A) ::= CONNECTION(T). { A = T; }
 unreserved_keyword(A) ::= CONSTRAINTS(T). { A = T; }
 unreserved_keyword(A) ::= CONTINUE(T). { A = T; }
 unreserved_keyword(A) ::= COPY(T). { A = T; }
+unreserved_keyword(A) ::= COST(T). { A = T; }
 unreserved_keyword(A) ::= CSV(T). { A = T; }
 unreserved_keyword(A) ::= CUBE(T). { A = T; }
 unreserved_keyword(A) ::= CURRENT(T). { A = T; }
@@ -2417,6 +2492,7 @@ unreserved_keyword(A) ::= DEALLOCATE(T). { A = T; }
 unreserved_keyword(A) ::= DECLARE(T). { A = T; }
 unreserved_keyword(A) ::= DEFAULTS(T). { A = T; }
 unreserved_keyword(A) ::= DEFERRED(T). { A = T; }
+unreserved_keyword(A) ::= DEFINER(T). { A = T; }
 unreserved_keyword(A) ::= DELETE(T). { A = T; }
 unreserved_keyword(A) ::= DELIMITER(T). { A = T; }
 unreserved_keyword(A) ::= DELIMITERS(T). { A = T; }
@@ -2443,6 +2519,7 @@ unreserved_keyword(A) ::= FIRST(T). { A = T; }
 unreserved_keyword(A) ::= FOLLOWING(T). { A = T; }
 unreserved_keyword(A) ::= FORCE(T). { A = T; }
 unreserved_keyword(A) ::= FORWARD(T). { A = T; }
+unreserved_keyword(A) ::= FUNCTION(T). { A = T; }
 unreserved_keyword(A) ::= FUNCTIONS(T). { A = T; }
 unreserved_keyword(A) ::= GENERATED(T). { A = T; }
 unreserved_keyword(A) ::= GLOBAL(T). { A = T; }
@@ -2453,6 +2530,7 @@ unreserved_keyword(A) ::= HOUR(T). { A = T; }
 unreserved_keyword(A) ::= IDENTITY(T). { A = T; }
 unreserved_keyword(A) ::= IF(T). { A = T; }
 unreserved_keyword(A) ::= IMMEDIATE(T). { A = T; }
+unreserved_keyword(A) ::= IMMUTABLE(T). { A = T; }
 unreserved_keyword(A) ::= INCLUDE(T). { A = T; }
 unreserved_keyword(A) ::= INCLUDING(T). { A = T; }
 unreserved_keyword(A) ::= INCREMENT(T). { A = T; }
@@ -2460,12 +2538,15 @@ unreserved_keyword(A) ::= INDEX(T). { A = T; }
 unreserved_keyword(A) ::= INDEXES(T). { A = T; }
 unreserved_keyword(A) ::= INHERIT(T). { A = T; }
 unreserved_keyword(A) ::= INHERITS(T). { A = T; }
+unreserved_keyword(A) ::= INPUT(T). { A = T; }
 unreserved_keyword(A) ::= INSENSITIVE(T). { A = T; }
 unreserved_keyword(A) ::= INSERT(T). { A = T; }
+unreserved_keyword(A) ::= INVOKER(T). { A = T; }
 unreserved_keyword(A) ::= ISOLATION(T). { A = T; }
 unreserved_keyword(A) ::= KEY(T). { A = T; }
 unreserved_keyword(A) ::= LANGUAGE(T). { A = T; }
 unreserved_keyword(A) ::= LAST(T). { A = T; }
+unreserved_keyword(A) ::= LEAKPROOF(T). { A = T; }
 unreserved_keyword(A) ::= LEVEL(T). { A = T; }
 unreserved_keyword(A) ::= LISTEN(T). { A = T; }
 unreserved_keyword(A) ::= LOCAL(T). { A = T; }
@@ -2504,6 +2585,7 @@ unreserved_keyword(A) ::= OVER(T). { A = T; }
 unreserved_keyword(A) ::= OVERRIDING(T). { A = T; }
 unreserved_keyword(A) ::= OWNED(T). { A = T; }
 unreserved_keyword(A) ::= OWNER(T). { A = T; }
+unreserved_keyword(A) ::= PARALLEL(T). { A = T; }
 unreserved_keyword(A) ::= PARTIAL(T). { A = T; }
 unreserved_keyword(A) ::= PARTITION(T). { A = T; }
 unreserved_keyword(A) ::= PASSWORD(T). { A = T; }
@@ -2529,6 +2611,7 @@ unreserved_keyword(A) ::= REPLICA(T). { A = T; }
 unreserved_keyword(A) ::= RESET(T). { A = T; }
 unreserved_keyword(A) ::= RESTART(T). { A = T; }
 unreserved_keyword(A) ::= RESTRICT(T). { A = T; }
+unreserved_keyword(A) ::= RETURNS(T). { A = T; }
 unreserved_keyword(A) ::= REVOKE(T). { A = T; }
 unreserved_keyword(A) ::= ROLE(T). { A = T; }
 unreserved_keyword(A) ::= ROLLBACK(T). { A = T; }
@@ -2550,12 +2633,14 @@ unreserved_keyword(A) ::= SHOW(T). { A = T; }
 unreserved_keyword(A) ::= SIMPLE(T). { A = T; }
 unreserved_keyword(A) ::= SKIP(T). { A = T; }
 unreserved_keyword(A) ::= SNAPSHOT(T). { A = T; }
+unreserved_keyword(A) ::= STABLE(T). { A = T; }
 unreserved_keyword(A) ::= START(T). { A = T; }
 unreserved_keyword(A) ::= STATISTICS(T). { A = T; }
 unreserved_keyword(A) ::= STDIN(T). { A = T; }
 unreserved_keyword(A) ::= STDOUT(T). { A = T; }
 unreserved_keyword(A) ::= STORAGE(T). { A = T; }
 unreserved_keyword(A) ::= STORED(T). { A = T; }
+unreserved_keyword(A) ::= STRICT(T). { A = T; }
 unreserved_keyword(A) ::= SYSTEM(T). { A = T; }
 unreserved_keyword(A) ::= TABLES(T). { A = T; }
 unreserved_keyword(A) ::= TABLESPACE(T). { A = T; }
@@ -2580,6 +2665,7 @@ unreserved_keyword(A) ::= VALIDATE(T). { A = T; }
 unreserved_keyword(A) ::= VALUE(T). { A = T; }
 unreserved_keyword(A) ::= VARYING(T). { A = T; }
 unreserved_keyword(A) ::= VIEW(T). { A = T; }
+unreserved_keyword(A) ::= VOLATILE(T). { A = T; }
 unreserved_keyword(A) ::= WITHIN(T). { A = T; }
 unreserved_keyword(A) ::= WITHOUT(T). { A = T; }
 unreserved_keyword(A) ::= WORK(T). { A = T; }
@@ -2776,6 +2862,7 @@ bare_label_keyword(A) ::= BOTH(T). { A = T; }
 bare_label_keyword(A) ::= BY(T). { A = T; }
 bare_label_keyword(A) ::= CACHE(T). { A = T; }
 bare_label_keyword(A) ::= CALL(T). { A = T; }
+bare_label_keyword(A) ::= CALLED(T). { A = T; }
 bare_label_keyword(A) ::= CASCADE(T). { A = T; }
 bare_label_keyword(A) ::= CASCADED(T). { A = T; }
 bare_label_keyword(A) ::= CASE(T). { A = T; }
@@ -2803,6 +2890,7 @@ bare_label_keyword(A) ::= CONSTRAINT(T). { A = T; }
 bare_label_keyword(A) ::= CONSTRAINTS(T). { A = T; }
 bare_label_keyword(A) ::= CONTINUE(T). { A = T; }
 bare_label_keyword(A) ::= COPY(T). { A = T; }
+bare_label_keyword(A) ::= COST(T). { A = T; }
 bare_label_keyword(A) ::= CROSS(T). { A = T; }
 bare_label_keyword(A) ::= CSV(T). { A = T; }
 bare_label_keyword(A) ::= CUBE(T). { A = T; }
@@ -2826,6 +2914,7 @@ bare_label_keyword(A) ::= DEFAULT(T). { A = T; }
 bare_label_keyword(A) ::= DEFAULTS(T). { A = T; }
 bare_label_keyword(A) ::= DEFERRABLE(T). { A = T; }
 bare_label_keyword(A) ::= DEFERRED(T). { A = T; }
+bare_label_keyword(A) ::= DEFINER(T). { A = T; }
 bare_label_keyword(A) ::= DELETE(T). { A = T; }
 bare_label_keyword(A) ::= DELIMITER(T). { A = T; }
 bare_label_keyword(A) ::= DELIMITERS(T). { A = T; }
@@ -2863,6 +2952,7 @@ bare_label_keyword(A) ::= FOREIGN(T). { A = T; }
 bare_label_keyword(A) ::= FORWARD(T). { A = T; }
 bare_label_keyword(A) ::= FREEZE(T). { A = T; }
 bare_label_keyword(A) ::= FULL(T). { A = T; }
+bare_label_keyword(A) ::= FUNCTION(T). { A = T; }
 bare_label_keyword(A) ::= FUNCTIONS(T). { A = T; }
 bare_label_keyword(A) ::= GENERATED(T). { A = T; }
 bare_label_keyword(A) ::= GLOBAL(T). { A = T; }
@@ -2875,6 +2965,7 @@ bare_label_keyword(A) ::= IDENTITY(T). { A = T; }
 bare_label_keyword(A) ::= IF(T). { A = T; }
 bare_label_keyword(A) ::= ILIKE(T). { A = T; }
 bare_label_keyword(A) ::= IMMEDIATE(T). { A = T; }
+bare_label_keyword(A) ::= IMMUTABLE(T). { A = T; }
 bare_label_keyword(A) ::= IN(T). { A = T; }
 bare_label_keyword(A) ::= INCLUDE(T). { A = T; }
 bare_label_keyword(A) ::= INCLUDING(T). { A = T; }
@@ -2886,11 +2977,13 @@ bare_label_keyword(A) ::= INHERITS(T). { A = T; }
 bare_label_keyword(A) ::= INITIALLY(T). { A = T; }
 bare_label_keyword(A) ::= INNER(T). { A = T; }
 bare_label_keyword(A) ::= INOUT(T). { A = T; }
+bare_label_keyword(A) ::= INPUT(T). { A = T; }
 bare_label_keyword(A) ::= INSENSITIVE(T). { A = T; }
 bare_label_keyword(A) ::= INSERT(T). { A = T; }
 bare_label_keyword(A) ::= INT(T). { A = T; }
 bare_label_keyword(A) ::= INTEGER(T). { A = T; }
 bare_label_keyword(A) ::= INTERVAL(T). { A = T; }
+bare_label_keyword(A) ::= INVOKER(T). { A = T; }
 bare_label_keyword(A) ::= IS(T). { A = T; }
 bare_label_keyword(A) ::= ISOLATION(T). { A = T; }
 bare_label_keyword(A) ::= JOIN(T). { A = T; }
@@ -2899,6 +2992,7 @@ bare_label_keyword(A) ::= LANGUAGE(T). { A = T; }
 bare_label_keyword(A) ::= LAST(T). { A = T; }
 bare_label_keyword(A) ::= LATERAL(T). { A = T; }
 bare_label_keyword(A) ::= LEADING(T). { A = T; }
+bare_label_keyword(A) ::= LEAKPROOF(T). { A = T; }
 bare_label_keyword(A) ::= LEAST(T). { A = T; }
 bare_label_keyword(A) ::= LEFT(T). { A = T; }
 bare_label_keyword(A) ::= LEVEL(T). { A = T; }
@@ -2953,6 +3047,7 @@ bare_label_keyword(A) ::= OVERLAY(T). { A = T; }
 bare_label_keyword(A) ::= OVERRIDING(T). { A = T; }
 bare_label_keyword(A) ::= OWNED(T). { A = T; }
 bare_label_keyword(A) ::= OWNER(T). { A = T; }
+bare_label_keyword(A) ::= PARALLEL(T). { A = T; }
 bare_label_keyword(A) ::= PARTIAL(T). { A = T; }
 bare_label_keyword(A) ::= PARTITION(T). { A = T; }
 bare_label_keyword(A) ::= PASSWORD(T). { A = T; }
@@ -2983,6 +3078,7 @@ bare_label_keyword(A) ::= REPLICA(T). { A = T; }
 bare_label_keyword(A) ::= RESET(T). { A = T; }
 bare_label_keyword(A) ::= RESTART(T). { A = T; }
 bare_label_keyword(A) ::= RESTRICT(T). { A = T; }
+bare_label_keyword(A) ::= RETURNS(T). { A = T; }
 bare_label_keyword(A) ::= REVOKE(T). { A = T; }
 bare_label_keyword(A) ::= RIGHT(T). { A = T; }
 bare_label_keyword(A) ::= ROLE(T). { A = T; }
@@ -3011,12 +3107,14 @@ bare_label_keyword(A) ::= SKIP(T). { A = T; }
 bare_label_keyword(A) ::= SMALLINT(T). { A = T; }
 bare_label_keyword(A) ::= SNAPSHOT(T). { A = T; }
 bare_label_keyword(A) ::= SOME(T). { A = T; }
+bare_label_keyword(A) ::= STABLE(T). { A = T; }
 bare_label_keyword(A) ::= START(T). { A = T; }
 bare_label_keyword(A) ::= STATISTICS(T). { A = T; }
 bare_label_keyword(A) ::= STDIN(T). { A = T; }
 bare_label_keyword(A) ::= STDOUT(T). { A = T; }
 bare_label_keyword(A) ::= STORAGE(T). { A = T; }
 bare_label_keyword(A) ::= STORED(T). { A = T; }
+bare_label_keyword(A) ::= STRICT(T). { A = T; }
 bare_label_keyword(A) ::= SUBSTRING(T). { A = T; }
 bare_label_keyword(A) ::= SYMMETRIC(T). { A = T; }
 bare_label_keyword(A) ::= SYSTEM(T). { A = T; }
@@ -3058,6 +3156,7 @@ bare_label_keyword(A) ::= VARCHAR(T). { A = T; }
 bare_label_keyword(A) ::= VARIADIC(T). { A = T; }
 bare_label_keyword(A) ::= VERBOSE(T). { A = T; }
 bare_label_keyword(A) ::= VIEW(T). { A = T; }
+bare_label_keyword(A) ::= VOLATILE(T). { A = T; }
 bare_label_keyword(A) ::= WHEN(T). { A = T; }
 bare_label_keyword(A) ::= WORK(T). { A = T; }
 bare_label_keyword(A) ::= WRITE(T). { A = T; }

@@ -403,7 +403,8 @@ unsupported_statement(struct parser *p)
     object += strncmp(object, "or replace ", 11) == 0 ? 11 : 0;
     for (size_t i = 0; i < sizeof unsupported_objects / sizeof unsupported_objects[0]; i++) {
         size_t size = strlen(unsupported_objects[i]);
-        if (strncmp(object, unsupported_objects[i], size) == 0 && object[size] == ' ') {
+        bool known = strcmp(unsupported_objects[i], "function") == 0 && verb[0] != 'a';
+        if (!known && strncmp(object, unsupported_objects[i], size) == 0 && object[size] == ' ') {
             return parser__upper(p, arena_printf(p->arena, "%s%s", verb, unsupported_objects[i]));
         }
     }

@@ -358,6 +358,14 @@ struct bind_notes {
     uint32_t count, capacity;
 };
 
+/* The call of a function in SQL whose body is being bound: what stands for its parameters. */
+struct bind_frame {
+    const char *routine;
+    const char **names; /* NULL: it has none */
+    struct expr **args;
+    uint32_t count, depth;
+};
+
 struct binder {
     struct task *task;
     struct plan_context *context;
@@ -377,7 +385,8 @@ struct binder {
     struct bind_notes *notes; /* NULL: nobody asks */
     oid_t role;       /* in whose name: of a view's query its owner; 0: the session's user */
     struct vec needs; /* access.c */
-    struct vec pins;  /* imply.c: struct plan_pin * */
+    struct bind_frame *frame; /* function.c; NULL: the statement's own parameters */
+    struct vec pins;          /* imply.c: struct plan_pin * */
 };
 
 /* ---- what the files offer each other, and sql/plan --------------------------------------------
@@ -568,8 +577,16 @@ const char *bind_column_name(const struct ast_node *node); /* what PostgreSQL ca
 const char *clause_name(enum clause clause);
 
 /* The parameter $1 + number. */
-enum err bind_parameter(
-    struct binder *binder, uint32_t number, int32_t location, struct expr **expr);
+enum err bind_parameter(struct binder *binder, struct scope *scope, uint32_t number,
+    int32_t location, struct expr **expr);
+
+/* function.c: functions of users. schema: NULL or as written. */
+bool bind_is_user_function(struct binder *binder, const char *schema, const char *name);
+enum err bind_user_call(struct binder *binder, struct scope *scope, const struct ast_call *call,
+    struct expr **args, uint32_t count, struct expr **expr);
+/* In FROM; *query NULL: it returns no set. */
+enum err bind_user_table(
+    struct binder *binder, struct scope *scope, const struct ast_call *call, struct query **query);
 
 /* names.c */
 enum err scope_column(struct binder *binder, struct scope *scope, const struct ast_column *column,

@@ -41,10 +41,42 @@ bind_const(struct binder *binder, const struct ast_const *node, struct expr **ex
     return bind_unsupported(binder, location, "bit strings are");
 }
 
+static void
+note_read(void *arg, reg_t reg)
+{
+    (void)reg;
+    *(bool *)arg = true;
+}
+
+/* The argument; what reads of the rows around the call makes the queries between correlated. */
+static enum err
+frame_argument(struct binder *binder, struct scope *scope, uint32_t number, int32_t location,
+    struct expr **expr)
+{
+    const struct bind_frame *frame = binder->frame;
+    if (number >= frame->count || binder->view_depth > 0) {
+        return bind_error(
+            binder, location, ERR_UNDEFINED_PARAMETER, "there is no parameter $%u", number + 1);
+    }
+    bool reads = false;
+    *expr = frame->args[number];
+    expr_reads(*expr, note_read, &reads);
+    for (struct scope *at = scope; at != NULL && reads; at = at->parent) {
+        if (at->query != NULL) {
+            at->query->correlated = true;
+        }
+    }
+    return ERR_OK;
+}
+
 enum err
-bind_parameter(struct binder *binder, uint32_t number, int32_t location, struct expr **expr)
+bind_parameter(struct binder *binder, struct scope *scope, uint32_t number, int32_t location,
+    struct expr **expr)
 {
     struct plan_context *context = binder->context;
+    if (binder->frame != NULL) {
+        return frame_argument(binder, scope, number, location, expr);
+    }
     if (number >= context->param_max || binder->view_depth > 0) {
         return bind_error(
             binder, location, ERR_UNDEFINED_PARAMETER, "there is no parameter $%u", number + 1);
@@ -59,13 +91,14 @@ bind_parameter(struct binder *binder, uint32_t number, int32_t location, struct 
 }
 
 static enum err
-bind_param(struct binder *binder, const struct ast_param *node, struct expr **expr)
+bind_param(
+    struct binder *binder, struct scope *scope, const struct ast_param *node, struct expr **expr)
 {
     if (node->number == 0) {
         return bind_error(
             binder, node->node.location, ERR_UNDEFINED_PARAMETER, "there is no parameter $0");
     }
-    return bind_parameter(binder, node->number - 1, node->node.location, expr);
+    return bind_parameter(binder, scope, node->number - 1, node->node.location, expr);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -496,7 +529,8 @@ bind_call(
     }
     bool information = call->schema != NULL && strncmp(call->name, "_pg_", 4) == 0 &&
                        strcmp(call->schema, "information_schema") == 0;
-    if (call->schema != NULL && strcmp(call->schema, "pg_catalog") != 0 && !information) {
+    bool user = bind_is_user_function(binder, call->schema, call->name);
+    if (call->schema != NULL && strcmp(call->schema, "pg_catalog") != 0 && !information && !user) {
         if (binder->context->catalog != NULL &&
             catalog_schema(binder->context->catalog, call->schema) == 0) {
             return bind_error(binder, location, ERR_INVALID_SCHEMA_NAME,
@@ -550,7 +584,13 @@ bind_call(
         count = 2;
     }
     const struct function *function;
-    TRY(bind_function(binder, call->name, args, count, location, &function));
+    err = call->schema != NULL && user
+              ? ERR_UNDEFINED_FUNCTION
+              : bind_function(binder, call->name, args, count, location, &function);
+    if (err == ERR_UNDEFINED_FUNCTION && user) {
+        return bind_user_call(binder, scope, call, args, count, expr);
+    }
+    TRY(err);
     TRY(bind_polymorphic(binder, &function, &args, &count, location));
     if (call->over != NULL || (function->flags & FUNCTION_WINDOW) != 0) {
         bool star = (function->flags & FUNCTION_AGGREGATE) != 0 && count == 0;
@@ -1395,7 +1435,7 @@ bind_by_kind(
     case AST_CONST:
         return bind_const(binder, ast_as_const(node), expr);
     case AST_PARAM:
-        return bind_param(binder, ast_as_param(node), expr);
+        return bind_param(binder, scope, ast_as_param(node), expr);
     case AST_COLUMN:
         return bind_column(binder, scope, ast_as_column(node), expr);
     case AST_OP:

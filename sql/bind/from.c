@@ -589,6 +589,21 @@ bind_range_function(struct binder *binder, struct scope *scope,
     if (ast_list_count(range->column_defs) > 0) {
         return bind_unsupported(binder, location, "a column definition list is");
     }
+    const struct ast_node *only = ast_list_at(range->calls, 0);
+    const struct ast_call *call = only->kind == AST_CALL ? ast_as_call(only) : NULL;
+    if (call != NULL && ast_list_count(range->calls) == 1 && !range->ordinality &&
+        bind_is_user_function(binder, call->schema, call->name)) {
+        struct query *query;
+        const char *as = range->alias != NULL ? range->alias : call->name;
+        TRY(bind_user_table(binder, scope, call, &query));
+        if (query != NULL && query->column_count == 1) {
+            query->targets[0].name = as;
+        }
+        if (query != NULL) {
+            return place_query(
+                binder, scope, query, true, as, range->columns, location, item, tree);
+        }
+    }
     const struct ast_range_function *split = split_unnest(binder->arena, range);
     range = split != NULL ? split : range;
     const char *name = bind_column_name(ast_list_at(range->calls, 0));

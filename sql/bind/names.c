@@ -295,19 +295,21 @@ system_column(struct binder *binder, const struct from_item *item, const char *n
 
 /* A parameter of this name (plan_context); *expr stays NULL if there is none. */
 static enum err
-named_parameter(
-    struct binder *binder, const char *routine, const char *name, int32_t at, struct expr **expr)
+named_parameter(struct binder *binder, struct scope *scope, const char *routine, const char *name,
+    int32_t at, struct expr **expr)
 {
     const struct plan_context *context = binder->context;
+    const struct bind_frame *frame = binder->frame;
+    const char *own = frame != NULL ? frame->routine : context->routine_name;
+    const char *const *names = frame != NULL ? frame->names : context->param_names;
+    uint32_t count = frame != NULL ? frame->count : context->param_name_count;
     *expr = NULL;
-    if (binder->view_depth > 0 ||
-        (routine != NULL &&
-            (context->routine_name == NULL || strcmp(routine, context->routine_name) != 0))) {
+    if (binder->view_depth > 0 || (routine != NULL && (own == NULL || strcmp(routine, own) != 0))) {
         return ERR_OK;
     }
-    for (uint32_t i = 0; i < context->param_name_count; i++) {
-        if (context->param_names[i] != NULL && strcmp(context->param_names[i], name) == 0) {
-            return bind_parameter(binder, i, at, expr);
+    for (uint32_t i = 0; i < count; i++) {
+        if (names[i] != NULL && strcmp(names[i], name) == 0) {
+            return bind_parameter(binder, scope, i, at, expr);
         }
     }
     return ERR_OK;
@@ -324,7 +326,7 @@ qualified_column(
     struct from_item *item;
     enum err err = scope_item(binder, scope, schema, table, location, &item);
     if (err == ERR_UNDEFINED_TABLE && schema == NULL) {
-        TRY(named_parameter(binder, table, name, location, expr));
+        TRY(named_parameter(binder, scope, table, name, location, expr));
         if (*expr != NULL) {
             return ERR_OK;
         }
@@ -380,7 +382,7 @@ scope_column(
             return ERR_OK;
         }
     }
-    TRY(named_parameter(binder, NULL, name, location, expr));
+    TRY(named_parameter(binder, scope, NULL, name, location, expr));
     if (*expr != NULL) {
         return ERR_OK;
     }

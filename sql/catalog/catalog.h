@@ -347,6 +347,26 @@ const char *catalog_index_column_text(struct arena *arena, const struct relation
 /* A kept expression as pg_get_expr shows it. */
 const char *catalog_expression_text(
     struct arena *arena, const char *text, bool pretty, bool *is_call);
+/* A function of a user, kept as the text of its CREATE FUNCTION. */
+struct user_function {
+    oid_t oid, schema, owner;
+    const char *schema_name, *name, *text;
+};
+const struct user_function *catalog_function_at(const struct catalog *catalog, size_t position);
+const struct user_function *catalog_function_by_oid(const struct catalog *catalog, oid_t oid);
+struct ast_create_function;
+/* Its tree; NULL: the text is damaged. */
+const struct ast_create_function *catalog_function_definition(
+    struct arena *arena, const struct user_function *function);
+/* Has it this option ("strict", "immutable")? */
+bool catalog_function_is(const struct ast_create_function *definition, const char *option);
+const char *catalog_function_body(const struct ast_create_function *definition);
+const char *catalog_function_language(const struct ast_create_function *definition);
+/* "a integer, b text DEFAULT 'x'::text": as \\df shows it; the result likewise. */
+char *catalog_function_arguments(const struct eval_env *env, struct arena *arena,
+    const struct ast_create_function *definition, bool defaults);
+char *catalog_function_result(
+    const struct eval_env *env, struct arena *arena, const struct ast_create_function *definition);
 /* The query of a view as pg_get_viewdef shows it. */
 const char *catalog_view_definition(struct arena *arena, const struct catalog *catalog,
     const char *const *search_path, const struct relation *view, bool pretty);

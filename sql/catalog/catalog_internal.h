@@ -21,7 +21,8 @@
  *     28-32   sagas (saga/store.c)
  *     33      be32 type oid                             version, type of a user with its labels
  *     34      be32 relation oid                         version, sharding (sharding.c)
- *     35      group, NUL, be32 bucket                   version, state of a bucket (buckets.c)
+ *     36      be32 oid, be32 schema oid, name           version, text of CREATE FUNCTION, be32
+ * owner 35      group, NUL, be32 bucket                   version, state of a bucket (buckets.c)
  *
  * Tree 19 is what makes names unique under concurrency: who creates inserts the name there first,
  * and so waits for whoever is creating (or dropping) the same one.
@@ -102,6 +103,8 @@ struct catalog {
     size_t grant_count, grant_capacity;
     struct catalog_setting *settings; /* in key order */
     size_t setting_count, setting_capacity;
+    struct user_function *functions; /* by oid */
+    size_t function_count, function_capacity;
     struct user_type *types; /* by oid */
     size_t type_count, type_capacity;
 

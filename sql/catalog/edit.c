@@ -245,6 +245,42 @@ catalog_type_remove(
     return catalog_comments_remove(task, store, txn, CATALOG_CLASS_TYPE, type, diag);
 }
 
+static void
+function_key(const struct user_function *function, struct buffer *key)
+{
+    buffer_add_be32(key, function->oid);
+    buffer_add_be32(key, function->schema);
+    buffer_add_text(key, function->name);
+}
+
+enum err
+catalog_function_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct user_function *function, struct diag *diag)
+{
+    struct buffer key = {0};
+    struct buffer value = {0};
+    function_key(function, &key);
+    catalog__encode_named(function->text, function->owner, 0, &value);
+    enum err err = put(task, store, txn, CATALOG_TREE_FUNCTIONS, slice_of(key.data, key.size),
+        slice_of(value.data, value.size), diag);
+    buffer_destroy(&key);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
+catalog_function_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct user_function *function, struct diag *diag)
+{
+    struct buffer key = {0};
+    function_key(function, &key);
+    enum err err =
+        take(task, store, txn, CATALOG_TREE_FUNCTIONS, slice_of(key.data, key.size), diag);
+    buffer_destroy(&key);
+    TRY(err);
+    return catalog_comments_remove(task, store, txn, CATALOG_CLASS_FUNCTION, function->oid, diag);
+}
+
 enum err
 catalog_role_put(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct role *role, struct diag *diag)

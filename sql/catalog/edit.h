@@ -16,7 +16,8 @@ enum catalog_name_class {
     CATALOG_NAME_SCHEMA = 'n',
     CATALOG_NAME_ROLE = 'o',
     CATALOG_NAME_DATABASE = 'd',
-    CATALOG_NAME_TYPE = 't', /* of one schema */
+    CATALOG_NAME_TYPE = 't',     /* of one schema */
+    CATALOG_NAME_FUNCTION = 'f', /* of one schema: the name and its arguments' types */
 };
 
 /* pg_class's OIDs of the catalogs that comments refer to. */
@@ -25,6 +26,7 @@ enum catalog_class_oid {
     CATALOG_CLASS_SCHEMA = 2615,
     CATALOG_CLASS_CONSTRAINT = 2606,
     CATALOG_CLASS_TYPE = 1247,
+    CATALOG_CLASS_FUNCTION = 1255,
     CATALOG_CLASS_PROC = 1255,
     CATALOG_CLASS_DATABASE = 1262,
     CATALOG_CLASS_ROLE = 1260,
@@ -79,6 +81,12 @@ enum err catalog_type_put(struct task *task, struct catalog_store *store, struct
     const struct user_type *type, struct diag *diag);
 enum err catalog_type_remove(
     struct task *task, struct catalog_store *store, struct txn *txn, oid_t type, struct diag *diag);
+
+/* Insert or replace the function's record; not its name. */
+enum err catalog_function_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct user_function *function, struct diag *diag);
+enum err catalog_function_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct user_function *function, struct diag *diag);
 
 /* text NULL: no comment any more. */
 enum err catalog_comment_put(struct task *task, struct catalog_store *store, struct txn *txn,

@@ -497,12 +497,24 @@ take_buffer(struct eval *eval, struct buffer *buffer)
     return text;
 }
 
+static const struct ast_create_function *
+user_definition(const struct eval *eval, oid_t oid)
+{
+    const struct catalog *catalog = eval->env->catalog;
+    const struct user_function *function =
+        catalog == NULL ? NULL : catalog_function_by_oid(catalog, oid);
+    return function == NULL ? NULL : catalog_function_definition(eval->arena, function);
+}
+
 FN(function_arguments)
 {
     (void)count;
     const struct function *function = function_by_oid((oid_t)args[0].i);
     if (function == NULL) {
-        *result = datum_null();
+        const struct ast_create_function *definition = user_definition(eval, (oid_t)args[0].i);
+        *result = text_or_null(definition == NULL ? NULL
+                                                  : catalog_function_arguments(
+                                                        eval->env, eval->arena, definition, true));
         return ERR_OK;
     }
     struct buffer to = {0};
@@ -522,7 +534,10 @@ FN(function_result)
     (void)count;
     const struct function *function = function_by_oid((oid_t)args[0].i);
     if (function == NULL) {
-        *result = datum_null();
+        const struct ast_create_function *definition = user_definition(eval, (oid_t)args[0].i);
+        *result = text_or_null(definition == NULL
+                                   ? NULL
+                                   : catalog_function_result(eval->env, eval->arena, definition));
         return ERR_OK;
     }
     struct buffer to = {0};

@@ -197,6 +197,31 @@ read_comment(struct reading *reading, const struct txn_row *row)
 }
 
 static enum err
+read_function(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    struct user_function function = {0};
+    uint32_t flags;
+    if (row->key.size < 9) {
+        return damaged_key(reading);
+    }
+    function.oid = load_be32(row->key.data);
+    function.schema = load_be32(row->key.data + 4);
+    function.name =
+        arena_strndup(&catalog->arena, (const char *)row->key.data + 8, row->key.size - 8);
+    TRY(catalog__decode_named(
+        &catalog->arena, row->value, &function.text, &function.owner, &flags, reading->diag));
+    function.schema_name = catalog_schema_name(catalog, function.schema);
+    if (function.schema_name == NULL) {
+        return damaged_key(reading);
+    }
+    catalog->functions = grow(&catalog->arena, catalog->functions, catalog->function_count,
+        &catalog->function_capacity, sizeof *catalog->functions);
+    catalog->functions[catalog->function_count++] = function;
+    return ERR_OK;
+}
+
+static enum err
 read_type(struct reading *reading, const struct txn_row *row)
 {
     struct catalog *catalog = reading->catalog;
@@ -558,6 +583,9 @@ catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
         err = read_tree(&reading, CATALOG_TREE_TYPES, read_type);
     }
     if (err == ERR_OK) {
+        err = read_tree(&reading, CATALOG_TREE_FUNCTIONS, read_function);
+    }
+    if (err == ERR_OK) {
         err = read_tree(&reading, CATALOG_TREE_RELATIONS, read_relation);
     }
     if (err == ERR_OK) {
@@ -811,4 +839,23 @@ catalog_check_snapshot(
             relation->name);
     }
     return ERR_OK;
+}
+
+/* ---- functions of users ---------------------------------------------------------------------- */
+
+const struct user_function *
+catalog_function_at(const struct catalog *catalog, size_t position)
+{
+    return position < catalog->function_count ? &catalog->functions[position] : NULL;
+}
+
+const struct user_function *
+catalog_function_by_oid(const struct catalog *catalog, oid_t oid)
+{
+    for (size_t i = 0; i < catalog->function_count; i++) {
+        if (catalog->functions[i].oid == oid) {
+            return &catalog->functions[i];
+        }
+    }
+    return NULL;
 }

@@ -386,6 +386,66 @@ function_volatility(const struct function *function)
     return (function->flags & FUNCTION_STABLE) != 0 ? 's' : 'i';
 }
 
+static oid_t
+declared_type(struct virtual_row *row, const struct ast_type *type)
+{
+    const struct type *found =
+        type == NULL ? NULL : type_named(row->eval->env, type->schema, type->name);
+    return found == NULL ? 0 : type->array_dimensions > 0 ? found->array_oid : found->oid;
+}
+
+static enum err
+user_function(struct virtual_row *row, const struct user_function *function)
+{
+    enum {
+        LANGUAGE_SQL = 14,
+        TYPE_RECORD_OID = 2249
+    };
+    const struct ast_create_function *definition =
+        catalog_function_definition(row->eval->arena, function);
+    if (definition == NULL) {
+        return ERR_OK;
+    }
+    struct datum types[FUNCTION_ARGS_MAX];
+    struct datum names[FUNCTION_ARGS_MAX];
+    uint32_t count = 0, defaults = 0;
+    bool named = false;
+    AST_FOREACH(at, definition->params)
+    {
+        const struct ast_function_param *param = ast_as_function_param(*at);
+        defaults += param->value != NULL;
+        named |= param->name != NULL;
+        names[count] = virtual__text(param->name == NULL ? "" : param->name);
+        types[count++] = datum_int(declared_type(row, param->type));
+    }
+    bool table = ast_list_count(definition->columns) > 0;
+    virtual__clear(row);
+    SET(pg_proc_oid, datum_int(function->oid));
+    SET(pg_proc_proname, virtual__text(function->name));
+    SET(pg_proc_pronamespace, datum_int(function->schema));
+    SET(pg_proc_proowner, datum_int(function->owner));
+    SET(pg_proc_prolang, datum_int(LANGUAGE_SQL));
+    SET(pg_proc_procost, datum_float(100));
+    SET(pg_proc_prorows, datum_float(definition->returns_set ? 1000 : 0));
+    SET(pg_proc_prokind, datum_int('f'));
+    SET(pg_proc_proisstrict, datum_bool(catalog_function_is(definition, "strict")));
+    SET(pg_proc_proretset, datum_bool(definition->returns_set));
+    SET(pg_proc_provolatile, datum_int(catalog_function_is(definition, "immutable") ? 'i'
+                                       : catalog_function_is(definition, "stable")  ? 's'
+                                                                                    : 'v'));
+    SET(pg_proc_proparallel, datum_int('u'));
+    SET(pg_proc_pronargs, datum_int(count));
+    SET(pg_proc_pronargdefaults, datum_int(defaults));
+    SET(pg_proc_prorettype,
+        datum_int(table ? TYPE_RECORD_OID : declared_type(row, definition->result)));
+    SET(pg_proc_proargtypes, array_make(row->eval->arena, TYPE_OID, true, types, count));
+    if (named) {
+        SET(pg_proc_proargnames, array_make(row->eval->arena, TYPE_TEXT, false, names, count));
+    }
+    SET(pg_proc_prosrc, virtual__text(catalog_function_body(definition)));
+    return virtual__emit(row);
+}
+
 enum err
 virtual__pg_proc(struct virtual_row *row)
 {
@@ -420,6 +480,10 @@ virtual__pg_proc(struct virtual_row *row)
             array_make(row->eval->arena, TYPE_OID, true, types, function->arg_count));
         SET(pg_proc_prosrc, virtual__text(function->name));
         TRY(virtual__emit(row));
+    }
+    const struct user_function *function;
+    for (size_t i = 0; (function = catalog_function_at(row->catalog, i)) != NULL; i++) {
+        TRY(user_function(row, function));
     }
     return ERR_OK;
 }

@@ -350,6 +350,10 @@ tag_of(const struct ast_node *node)
         return alter_tag(ast_as_rename(node)->object);
     case AST_REINDEX:
         return "REINDEX";
+    case AST_CREATE_FUNCTION:
+        return "CREATE FUNCTION";
+    case AST_DROP_FUNCTION:
+        return "DROP FUNCTION";
     case AST_COMMENT:
         return "COMMENT";
     case AST_GRANT:
@@ -406,6 +410,10 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__alter_table(ddl, ast_as_alter_table(node));
     case AST_RENAME:
         return ddl__rename(ddl, ast_as_rename(node));
+    case AST_CREATE_FUNCTION:
+        return ddl__create_function(ddl, ast_as_create_function(node));
+    case AST_DROP_FUNCTION:
+        return ddl__drop_functions(ddl, ast_as_drop_function(node));
     case AST_REINDEX:
         return ddl__reindex(ddl, ast_as_reindex(node));
     case AST_COMMENT:

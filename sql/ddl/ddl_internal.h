@@ -290,6 +290,8 @@ enum err ddl__alter_database(struct ddl *ddl, const struct ast_alter_database *s
 enum err ddl__rename_role(struct ddl *ddl, const char *from, const char *to);
 enum err ddl__drop_role(struct ddl *ddl, const char *name, bool if_exists);
 enum err ddl__grant(struct ddl *ddl, const struct ast_grant *statement);
+enum err ddl__create_function(struct ddl *ddl, const struct ast_create_function *statement);
+enum err ddl__drop_functions(struct ddl *ddl, const struct ast_drop_function *statement);
 enum err ddl__reindex(struct ddl *ddl, const struct ast_reindex *statement);
 enum err ddl__comment(struct ddl *ddl, const struct ast_comment *statement);
 enum err ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement);

@@ -320,11 +320,11 @@ static void
 unknown_commands_are_refused_by_name(void **state)
 {
     (void)state;
-    struct ast_list *list = parse_all(
-        "create or replace function f() returns int as $$ select 1; $$ language sql; select 1");
+    struct ast_list *list =
+        parse_all("create or replace procedure f() as $$ select 1; $$ language sql; select 1");
     assert_int_equal(list->count, 2);
     const struct ast_unsupported *node = ast_as_unsupported(ast_as_statement(list->items[0])->body);
-    assert_string_equal(node->what, "CREATE FUNCTION");
+    assert_string_equal(node->what, "CREATE PROCEDURE");
     refuse("alter type t add attribute x int", ERR_FEATURE_NOT_SUPPORTED, 18,
         "this form of ALTER TYPE is not supported");
 }
