@@ -1037,7 +1037,8 @@ enum ast_alter_kind {
     AST_ALTER_ADD_CONSTRAINT, /* constraint */
     AST_ALTER_DROP_CONSTRAINT,
     AST_ALTER_VALIDATE_CONSTRAINT,
-    AST_ALTER_CONSTRAINT, /* constraint: name, deferrability */
+    AST_ALTER_DROP_IDENTITY, /* name: the column */
+    AST_ALTER_CONSTRAINT,    /* constraint: name, deferrability */
     AST_ALTER_SET_OPTIONS,
     AST_ALTER_RESET_OPTIONS,
     AST_ALTER_OWNER,      /* name */

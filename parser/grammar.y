@@ -1786,7 +1786,7 @@ alter_action(A) ::= ALTER(K) opt_column col_id(N) ADD GENERATED generated_when(W
     action->constraint->kind = AST_CONSTRAINT_IDENTITY; action->constraint->always = W; action->constraint->options = L;
     A = NODE(action);
 }
-alter_action(A) ::= ALTER(K) opt_column col_id DROP IDENTITY if_exists. { A = parser__action(p, AST_ALTER_OTHER, "ALTER COLUMN DROP IDENTITY", HERE(K)); }
+alter_action(A) ::= ALTER(K) opt_column col_id(N) DROP IDENTITY if_exists(X). { A = parser__action(p, AST_ALTER_DROP_IDENTITY, N.text, HERE(K)); ((struct ast_alter_action *)A)->if_exists = X; }
 alter_action(A) ::= ALTER(K) opt_column col_id DROP EXPRESSION if_exists. { A = parser__action(p, AST_ALTER_OTHER, "ALTER COLUMN DROP EXPRESSION", HERE(K)); }
 alter_action(A) ::= SET(K) rel_options(L). { A = parser__action(p, AST_ALTER_SET_OPTIONS, NULL, HERE(K)); ((struct ast_alter_action *)A)->options = L; }
 alter_action(A) ::= RESET(K) rel_options(L). { A = parser__action(p, AST_ALTER_RESET_OPTIONS, NULL, HERE(K)); ((struct ast_alter_action *)A)->options = L; }

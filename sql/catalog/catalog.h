@@ -82,6 +82,7 @@ struct check {
     oid_t oid;
     const char *name;
     const char *text; /* SQL of the condition */
+    bool not_valid;   /* NOT VALID: what was there has not been checked */
 };
 
 enum foreign_key_action { /* pg_constraint.confdeltype */

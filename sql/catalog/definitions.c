@@ -185,7 +185,8 @@ catalog__constraint_definition(struct arena *arena, const struct catalog *catalo
     for (size_t i = 0; (table = catalog_relation_at(catalog, i)) != NULL; i++) {
         for (uint16_t c = 0; c < table->check_count; c++) {
             if (table->checks[c].oid == constraint) {
-                return arena_printf(arena, "CHECK (%s)", table->checks[c].text);
+                return arena_printf(arena, "CHECK (%s)%s", table->checks[c].text,
+                    table->checks[c].not_valid ? " NOT VALID" : "");
             }
         }
     }

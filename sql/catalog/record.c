@@ -7,7 +7,7 @@
  * All numbers are big-endian; a string is be16 size and its bytes; an optional string is a byte
  * 0 or 1 and then the string (be32 size, as expressions may be long).
  *
- *     relation  version 3, kind, be32 oid, be32 schema, be32 owner, be64 tree, name,
+ *     relation  version 4, kind, be32 oid, be32 schema, be32 owner, be64 tree, name,
  *               be16 columns: name, be32 type, be32 typmod, flags (1 not null, 2 dropped,
  *                             4 identity always, 8 by default, 16 generated), default
  *               be16 derived: name, text, be32 type, be32 typmod
@@ -15,7 +15,7 @@
  *                             4 constraint, 8 nulls not distinct), be16 columns: be16 column,
  *                             flags (enum key_flags); be16 included columns: be16 column;
  *                             be16 partial
- *               be16 checks:  be32 oid, name, condition
+ *               be16 checks:  be32 oid, name, condition, flags (1 not valid)
  *               be16 foreign keys: be32 oid, name, be32 table, be32 index, flags (1 MATCH FULL,
  *                             2 deferrable, 4 initially deferred, 8 valid), on update, on delete,
  *                             be16 columns: be16 column, be16 referenced column,
@@ -25,7 +25,7 @@
  *                             generation, last, flags (1 cycles, 2 called, 4 identity),
  *                             be32 table and be16 column that own it
  *               version 1 lacks the derived values, and of indexes what follows the columns;
- *               versions 1 and 2 the check option
+ *               versions 1 and 2 the check option, and those to 3 the checks' flags
  *     role      version 2, name (as optional), be32 flags, password (optional), be32 connection
  *               limit, be64 until when it is valid; roles made with the database are `named`
  *     named     version, name (as optional), be32 owner, be32 flags (roles: 1 superuser, 2 login);
@@ -44,6 +44,7 @@ enum {
     SEQUENCE_CYCLES = 1,
     SEQUENCE_CALLED = 2,
     SEQUENCE_IDENTITY = 4,
+    CHECK_NOT_VALID = 1,
     INDEX_UNIQUE = 1,
     INDEX_PRIMARY = 2,
     INDEX_CONSTRAINT = 4,
@@ -56,7 +57,7 @@ enum {
 
 enum {
     ROLE_RECORD_VERSION = 2,
-    RELATION_RECORD_VERSION = 3,
+    RELATION_RECORD_VERSION = 4,
 };
 
 static void
@@ -178,6 +179,7 @@ catalog__encode_relation(const struct relation *relation, struct buffer *to)
         buffer_add_be32(to, relation->checks[i].oid);
         put_name(to, relation->checks[i].name);
         put_text(to, relation->checks[i].text);
+        buffer_add_u8(to, relation->checks[i].not_valid ? CHECK_NOT_VALID : 0);
     }
     buffer_add_be16(to, relation->foreign_count);
     for (uint16_t i = 0; i < relation->foreign_count; i++) {
@@ -444,7 +446,7 @@ get_indexes(struct reader *reader, struct relation *relation, uint8_t version)
 }
 
 static void
-get_checks(struct reader *reader, struct relation *relation)
+get_checks(struct reader *reader, struct relation *relation, uint8_t version)
 {
     relation->check_count = get_count(reader, 7);
     struct check *checks = arena_array(reader->arena, relation->check_count, sizeof *checks);
@@ -452,6 +454,7 @@ get_checks(struct reader *reader, struct relation *relation)
         checks[i].oid = get_u32(reader);
         checks[i].name = get_name(reader);
         checks[i].text = get_text(reader);
+        checks[i].not_valid = version > 3 && (get_u8(reader) & CHECK_NOT_VALID) != 0;
         if (checks[i].text == NULL) {
             reader->bad = true;
         }
@@ -552,7 +555,7 @@ catalog__decode_relation(
         get_derived(&reader, relation);
     }
     get_indexes(&reader, relation, version);
-    get_checks(&reader, relation);
+    get_checks(&reader, relation, version);
     get_foreign_keys(&reader, relation);
     relation->view_text = get_text(&reader);
     if (relation->kind == RELATION_VIEW && version > 2) {

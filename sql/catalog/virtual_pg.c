@@ -685,6 +685,7 @@ virtual__pg_constraint(struct virtual_row *row)
             const struct check *check = &table->checks[at];
             constraint_common(row, check->oid, check->name, table, 'c');
             SET(pg_constraint_conbin, virtual__text(check->text));
+            SET(pg_constraint_convalidated, datum_bool(!check->not_valid));
             TRY(virtual__emit(row));
         }
         for (uint16_t at = 0; at < table->foreign_count; at++) {

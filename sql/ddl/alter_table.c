@@ -401,7 +401,7 @@ add_constraint(
         TRY(ddl__add_key(ddl, edit, constraint, -1, &index));
         break;
     case AST_CONSTRAINT_CHECK:
-        change.verify = true;
+        change.verify = !constraint->not_valid;
         change.checks =
             arena_array(ddl->arena, (size_t)table->check_count + 1, sizeof(struct expr *));
         TRY(ddl__add_check(ddl, edit, constraint, -1, &change.checks[table->check_count]));
@@ -460,6 +460,18 @@ drop_constraint(
     return no_such_constraint(ddl, table, action->name);
 }
 
+/* Rows that are there; those written since ADD CONSTRAINT have been checked. */
+static enum err
+validate_check(struct ddl *ddl, const struct relation *table, uint16_t at)
+{
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    struct change change = {.verify = true};
+    change.checks = arena_array(ddl->arena, (size_t)table->check_count + 1, sizeof(struct expr *));
+    TRY(ddl__bind(ddl, table->checks[at].text, -1, table, TYPE_BOOL, -1, &change.checks[at]));
+    edit->checks[at].not_valid = false;
+    return apply(ddl, table, edit, &change);
+}
+
 static enum err
 validate_constraint(
     struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
@@ -477,6 +489,11 @@ validate_constraint(
     if (at >= 0) {
         return ERR_OK;
     }
+    for (uint16_t i = 0; i < table->check_count; i++) {
+        if (table->checks[i].not_valid && strcmp(table->checks[i].name, action->name) == 0) {
+            return validate_check(ddl, table, i);
+        }
+    }
     for (uint16_t i = 0; i < table->index_count; i++) {
         if (table->indexes[i].constraint && strcmp(table->indexes[i].name, action->name) == 0) {
             return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE,
@@ -484,7 +501,6 @@ validate_constraint(
                 action->name, table->name);
         }
     }
-    /* A CHECK is always valid: NOT VALID is refused. */
     return ddl__constraint_exists(table, action->name)
                ? ERR_OK
                : no_such_constraint(ddl, table, action->name);
@@ -695,6 +711,28 @@ add_identity(struct ddl *ddl, const struct relation *table, int number,
 }
 
 static enum err
+drop_identity(struct ddl *ddl, const struct relation *table, int column, bool if_exists)
+{
+    const char *name = table->columns[column].name;
+    if (table->columns[column].identity == 0) {
+        if (if_exists) {
+            ddl__notice(ddl, ERR_OK,
+                "column \"%s\" of relation \"%s\" is not an identity column, skipping", name,
+                table->name);
+            return ERR_OK;
+        }
+        return diag_set(ddl->diag, ERR_OBJECT_STATE,
+            "column \"%s\" of relation \"%s\" is not an identity column", name, table->name);
+    }
+    TRY(ddl__drop_owned_sequences(ddl, table->oid, column));
+    TRY(ddl__find_again(ddl, table->oid, &table));
+    struct ddl__edit *edit = ddl__edit_new(ddl, table);
+    edit->columns[column].identity = 0;
+    edit->columns[column].default_text = NULL;
+    return ddl__edit_store(ddl, edit);
+}
+
+static enum err
 alter_column(struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
 {
     int column = relation_column(table, action->name);
@@ -712,6 +750,8 @@ alter_column(struct ddl *ddl, const struct relation *table, const struct ast_alt
         return set_not_null(ddl, table, column, true);
     case AST_ALTER_ADD_IDENTITY:
         return add_identity(ddl, table, column, action->constraint);
+    case AST_ALTER_DROP_IDENTITY:
+        return drop_identity(ddl, table, column, action->if_exists);
     default:
         return set_not_null(ddl, table, column, false);
     }
@@ -830,6 +870,10 @@ set_schema(struct ddl *ddl, const struct relation *table, const char *name)
     if (schema == table->schema) {
         return ERR_OK;
     }
+    struct view_rename rename = {
+        .relation = table->oid, .column = -1, .schema_name = name, .name = table->name};
+    struct ddl__followers *followers;
+    TRY(ddl__find_followers(ddl, &rename, &followers));
     TRY(move_name(ddl, table->schema, schema, name, table->name, table->oid));
     for (uint16_t i = 0; i < table->index_count; i++) {
         TRY(move_name(
@@ -837,7 +881,17 @@ set_schema(struct ddl *ddl, const struct relation *table, const char *name)
     }
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     edit->relation.schema = schema;
-    return ddl__edit_store(ddl, edit);
+    TRY(ddl__edit_store(ddl, edit));
+    TRY(ddl__follow(ddl, followers));
+    const struct relation *owned = catalog_owned_sequence(ddl->catalog, edit->relation.oid, -1);
+    for (uint16_t c = 0; owned != NULL && c < edit->relation.column_count; c++) {
+        owned = catalog_owned_sequence(ddl->catalog, edit->relation.oid, c);
+        if (owned != NULL && owned->schema != schema) {
+            TRY(set_schema(ddl, owned, name));
+        }
+        owned = catalog_owned_sequence(ddl->catalog, edit->relation.oid, -1);
+    }
+    return ERR_OK;
 }
 
 /* ---- the statement
@@ -857,6 +911,7 @@ act(struct ddl *ddl, const struct relation *table, const struct ast_alter_action
     case AST_ALTER_SET_NOT_NULL:
     case AST_ALTER_DROP_NOT_NULL:
     case AST_ALTER_ADD_IDENTITY:
+    case AST_ALTER_DROP_IDENTITY:
         return alter_column(ddl, table, action);
     case AST_ALTER_ADD_CONSTRAINT:
         return add_constraint(ddl, table, action->constraint);
@@ -949,6 +1004,45 @@ lock_of_all(const struct ast_list *actions)
     return mode;
 }
 
+/* What views and sequences have as well: an owner, a schema. */
+static bool
+only_moves(const struct ast_list *actions)
+{
+    AST_FOREACH(at, actions)
+    {
+        enum ast_alter_kind kind = ast_as_alter_action(*at)->kind;
+        if (kind != AST_ALTER_SET_SCHEMA && kind != AST_ALTER_OWNER) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ALTER SCHEMA .. OWNER TO. */
+static enum err
+alter_schema(struct ddl *ddl, const struct ast_alter_table *statement)
+{
+    struct ddl_context *context = ddl->context;
+    const char *name = statement->table->name;
+    const struct ast_alter_action *action = ast_as_alter_action(ast_list_at(statement->actions, 0));
+    oid_t schema = catalog_schema(ddl->catalog, name);
+    oid_t owner;
+    if (schema == 0) {
+        return diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME, "schema \"%s\" does not exist", name);
+    }
+    if (action->kind != AST_ALTER_OWNER) {
+        return ddl__unsupported(ddl, "this form of ALTER SCHEMA", -1);
+    }
+    TRY(ddl__check_schema_owner(ddl, schema, name));
+    TRY(ddl__new_owner(ddl, action->name, &owner));
+    TRY(txn_lock_table(
+        ddl->task, context->txn, schema, name, TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
+    TRY(ddl__grants_follow_owner(ddl, CATALOG_CLASS_SCHEMA, schema, owner));
+    TRY(catalog_schema_put(
+        ddl->task, context->store, context->txn, schema, name, owner, ddl->diag));
+    return ddl__changed(ddl);
+}
+
 enum err
 ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
 {
@@ -957,6 +1051,9 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
     }
     if (statement->object == AST_OBJECT_TYPE) {
         return ddl__alter_type(ddl, statement);
+    }
+    if (statement->object == AST_OBJECT_SCHEMA) {
+        return alter_schema(ddl, statement);
     }
     if (statement->object == AST_OBJECT_DOMAIN) {
         return ddl__unsupported(ddl, "ALTER DOMAIN", -1);
@@ -975,6 +1072,17 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
     bool done;
     TRY(set_owner_of_other(ddl, statement, table, &done));
     if (done) {
+        return ERR_OK;
+    }
+    bool right_kind = (table->kind == RELATION_VIEW && statement->object != AST_OBJECT_SEQUENCE) ||
+                      (table->kind == RELATION_SEQUENCE && statement->object != AST_OBJECT_VIEW);
+    if (right_kind && only_moves(statement->actions)) {
+        oid_t moved = table->oid;
+        AST_FOREACH(at, statement->actions)
+        {
+            TRY(ddl__find_again(ddl, moved, &table));
+            TRY(act(ddl, table, ast_as_alter_action(*at)));
+        }
         return ERR_OK;
     }
     if (statement->object == AST_OBJECT_VIEW && table->kind == RELATION_VIEW) {

@@ -410,10 +410,8 @@ ddl__add_check(struct ddl *ddl, struct ddl__edit *edit, const struct ast_constra
     int column, struct expr **expr)
 {
     (void)column; /* the name follows what the condition looks at, not where it is written */
-    if (constraint->not_valid) {
-        return ddl__unsupported(ddl, "NOT VALID", constraint->node.location);
-    }
     struct check check = {
+        .not_valid = constraint->not_valid,
         .name = constraint->name,
         .text = ddl__text(ddl, constraint->expr_start, constraint->expr_size),
     };

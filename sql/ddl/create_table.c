@@ -55,11 +55,11 @@ add_column(struct ddl *ddl, struct ddl__edit *edit, const struct ast_column_def 
 }
 
 struct like_options {
-    bool defaults, constraints;
+    bool defaults, constraints, indexes, identity, generated;
 };
 
-static enum err
-read_like_options(struct ddl *ddl, const struct ast_like_table *like, struct like_options *options)
+static void
+read_like_options(const struct ast_like_table *like, struct like_options *options)
 {
     *options = (struct like_options){0};
     AST_FOREACH(at, like->options)
@@ -68,8 +68,14 @@ read_like_options(struct ddl *ddl, const struct ast_like_table *like, struct lik
         bool including = strncmp(option, "including ", strlen("including ")) == 0;
         const char *what = option + strlen("including "); /* "excluding " is as long */
         bool all = strcmp(what, "all") == 0;
-        if (including && (all || strcmp(what, "indexes") == 0)) {
-            return ddl__unsupported(ddl, "LIKE INCLUDING INDEXES", like->node.location);
+        if (all || strcmp(what, "indexes") == 0) {
+            options->indexes = including;
+        }
+        if (all || strcmp(what, "identity") == 0) {
+            options->identity = including;
+        }
+        if (all || strcmp(what, "generated") == 0) {
+            options->generated = including;
         }
         if (all || strcmp(what, "defaults") == 0) {
             options->defaults = including;
@@ -78,6 +84,64 @@ read_like_options(struct ddl *ddl, const struct ast_like_table *like, struct lik
             options->constraints = including;
         }
     }
+}
+
+/* The indexes and keys of the other table, under names of our own. */
+static enum err
+copy_indexes(struct ddl *ddl, struct ddl__edit *edit, const struct relation *from)
+{
+    for (uint16_t i = 0; i < from->index_count; i++) {
+        struct index index = from->indexes[i];
+        index.oid = 0;
+        index.tree.v = 0;
+        index.name = NULL;
+        index.included_layout = NULL; /* ddl__edit_complete */
+        for (uint32_t c = 0; c < (uint32_t)index.column_count + index.included_count; c++) {
+            uint16_t column = index.columns[c];
+            index.columns[c] =
+                column < INDEX_DERIVED
+                    ? (uint16_t)relation_column(&edit->relation, from->columns[column].name)
+                    : (uint16_t)(INDEX_DERIVED + ddl__edit_add_derived(ddl, edit,
+                                                     &from->derived[column - INDEX_DERIVED]));
+        }
+        if (index.partial > 0) {
+            index.partial =
+                (uint16_t)(ddl__edit_add_derived(ddl, edit, &from->derived[index.partial - 1]) + 1);
+        }
+        const char *part = ddl__column_part(ddl->arena, &edit->relation, index.columns,
+            (uint16_t)(index.column_count + index.included_count));
+        index.name = ddl__choose_name(ddl, edit, index.primary ? NULL : part,
+            index.primary      ? "pkey"
+            : index.constraint ? "key"
+                               : "idx",
+            true);
+        struct index *added = ddl__edit_add_index(ddl, edit);
+        *added = index;
+        if (index.primary) {
+            edit->relation.primary = added;
+        }
+    }
+    return ERR_OK;
+}
+
+/* The options of an identity column's sequence, as they would be written. */
+static enum err
+sequence_options(
+    struct ddl *ddl, const struct relation *from, int column, const struct ast_list **options)
+{
+    const struct relation *owned = catalog_owned_sequence(ddl->catalog, from->oid, column);
+    *options = NULL;
+    if (owned == NULL) {
+        return ERR_OK;
+    }
+    const struct sequence *has = owned->sequence;
+    const char *text = arena_printf(ddl->arena,
+        "CREATE SEQUENCE s INCREMENT %lld MINVALUE %lld MAXVALUE %lld START %lld CACHE %lld%s",
+        (long long)has->increment, (long long)has->minimum, (long long)has->maximum,
+        (long long)has->start, (long long)has->cache, has->cycle ? " CYCLE" : "");
+    struct ast_list *list = NULL;
+    TRY(parser_parse(ddl->arena, text, strlen(text), &list, ddl->diag));
+    *options = ast_as_create_sequence(ast_as_statement(ast_list_at(list, 0))->body)->options;
     return ERR_OK;
 }
 
@@ -86,7 +150,7 @@ add_like(struct ddl *ddl, struct ddl__edit *edit, const struct ast_like_table *l
 {
     struct like_options options;
     const struct relation *from;
-    TRY(read_like_options(ddl, like, &options));
+    read_like_options(like, &options);
     TRY(ddl__lock_relation(ddl, like->table, TXN_ACCESS_SHARE, false, &from));
     TRY(ddl__check_relation(ddl, from, PRIVILEGE_SELECT));
     for (uint16_t i = 0; i < from->column_count; i++) {
@@ -99,14 +163,24 @@ add_like(struct ddl *ddl, struct ddl__edit *edit, const struct ast_like_table *l
         }
         struct column *copy = ddl__edit_add_column(ddl, edit);
         *copy = *column;
-        copy->default_text = options.defaults ? column->default_text : NULL;
+        bool plain = column->identity == 0 && !column->generated;
+        bool keep = plain ? options.defaults : column->generated && options.generated;
+        copy->default_text = keep ? column->default_text : NULL;
+        copy->generated = column->generated && options.generated;
+        copy->identity = options.identity ? column->identity : 0;
+        if (copy->identity != 0) {
+            const struct ast_list *list;
+            TRY(sequence_options(ddl, from, i, &list));
+            TRY(ddl__column_sequence(
+                ddl, edit, (uint16_t)(edit->relation.column_count - 1), list, true));
+        }
     }
     for (uint16_t i = 0; options.constraints && i < from->check_count; i++) {
         struct check check = from->checks[i];
         TRY(catalog_new_oid(ddl->task, ddl->context->store, &check.oid, ddl->diag));
         *ddl__edit_add_check(ddl, edit) = check;
     }
-    return ERR_OK;
+    return options.indexes ? copy_indexes(ddl, edit, from) : ERR_OK;
 }
 
 /* ---- constraints
