@@ -196,20 +196,58 @@ ASKS(database, CATALOG_CLASS_DATABASE COMMA)
 #define CALL(...) has_role(eval, __VA_ARGS__, result)
 ASKS(role, )
 
-/* Columns have no privileges of their own. */
-FN(column_by_oid)
+/* Columns have no privileges of their own: what holds is the table's. `column`: a name, or a number
+ * (a null is the answer for one that is not there). */
+static enum err
+has_column(struct eval *eval, enum whose whose, bool by_name, bool by_number, struct datum who,
+    const struct datum *args, struct datum *result)
 {
-    (void)count;
-    return has(
-        eval, CATALOG_CLASS_RELATION, WHOSE_OWN, false, datum_null(), args[0], args[2], result);
+    const struct catalog *catalog = eval->env->catalog;
+    struct datum table = args[0];
+    *result = datum_null();
+    if (by_name) {
+        TRY(type_input(eval, TYPE_REGCLASS, -1, slice_of(table.p, table.size), &table));
+    }
+    const struct relation *relation =
+        catalog == NULL ? NULL : catalog_relation_by_oid(catalog, (oid_t)table.i);
+    if (relation == NULL) {
+        return ERR_OK;
+    }
+    if (by_number && (args[1].i < 1 || args[1].i > relation->column_count ||
+                         relation->columns[args[1].i - 1].dropped)) {
+        return ERR_OK;
+    }
+    if (!by_number && relation_column(relation, text_of(eval, args[1])) < 0) {
+        return diag_set(eval->diag, ERR_UNDEFINED_COLUMN,
+            "column \"%s\" of relation \"%s\" does not exist", text_of(eval, args[1]),
+            relation->name);
+    }
+    return has(eval, CATALOG_CLASS_RELATION, whose, false, who, table, args[2], result);
 }
 
-FN(column_by_name)
-{
-    (void)count;
-    return has(
-        eval, CATALOG_CLASS_RELATION, WHOSE_OWN, true, datum_null(), args[0], args[2], result);
-}
+#define COLUMN_ASKS(name, by_name)                                                     \
+    FN(name##_name)                                                                    \
+    {                                                                                  \
+        return has_column(eval, count == 3 ? WHOSE_OWN : WHOSE_NAME, by_name, false,   \
+            count == 3 ? datum_null() : args[0], args + count - 3, result);            \
+    }                                                                                  \
+    FN(name##_number)                                                                  \
+    {                                                                                  \
+        return has_column(eval, count == 3 ? WHOSE_OWN : WHOSE_NAME, by_name, true,    \
+            count == 3 ? datum_null() : args[0], args + count - 3, result);            \
+    }                                                                                  \
+    FN(name##_of_name)                                                                 \
+    {                                                                                  \
+        (void)count;                                                                   \
+        return has_column(eval, WHOSE_OID, by_name, false, args[0], args + 1, result); \
+    }                                                                                  \
+    FN(name##_of_number)                                                               \
+    {                                                                                  \
+        (void)count;                                                                   \
+        return has_column(eval, WHOSE_OID, by_name, true, args[0], args + 1, result);  \
+    }
+COLUMN_ASKS(column_of_oid, false)
+COLUMN_ASKS(column_of_text, true)
 
 FN(acl_default)
 {
@@ -235,6 +273,18 @@ FN(acl_default)
         F3(name, TYPE_NAME, TYPE_OID, TYPE_TEXT, of##_name_oid),                        \
         F3(name, TYPE_NAME, TYPE_TEXT, TYPE_TEXT, of##_name_name)
 
+#define F4(name, a, b, c, d, call)                                       \
+    {                                                                    \
+        name, 0, TYPE_BOOL, 4, 4, STABLE, {a, b, c, d}, call, NULL, NULL \
+    }
+#define COLUMN_ROWS(table, of)                                                           \
+    F3("has_column_privilege", table, TYPE_TEXT, TYPE_TEXT, of##_name),                  \
+        F3("has_column_privilege", table, TYPE_INT2, TYPE_TEXT, of##_number),            \
+        F4("has_column_privilege", TYPE_NAME, table, TYPE_TEXT, TYPE_TEXT, of##_name),   \
+        F4("has_column_privilege", TYPE_NAME, table, TYPE_INT2, TYPE_TEXT, of##_number), \
+        F4("has_column_privilege", TYPE_OID, table, TYPE_TEXT, TYPE_TEXT, of##_of_name), \
+        F4("has_column_privilege", TYPE_OID, table, TYPE_INT2, TYPE_TEXT, of##_of_number)
+
 static const struct function functions[] = {
     ROWS_OF("has_table_privilege", relation),
     ROWS_OF("has_any_column_privilege", relation),
@@ -249,9 +299,8 @@ static const struct function functions[] = {
     F3("pg_has_role", TYPE_NAME, TYPE_NAME, TYPE_TEXT, role_name_name),
     {"acldefault", 3943, TYPE_TEXT_ARRAY, 2, 2, STABLE, {TYPE_CHAR, TYPE_OID}, acl_default, NULL,
         NULL},
-    F3("has_column_privilege", TYPE_OID, TYPE_TEXT, TYPE_TEXT, column_by_oid),
-    F3("has_column_privilege", TYPE_OID, TYPE_INT2, TYPE_TEXT, column_by_oid),
-    F3("has_column_privilege", TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, column_by_name),
+    COLUMN_ROWS(TYPE_OID, column_of_oid),
+    COLUMN_ROWS(TYPE_TEXT, column_of_text),
 };
 
 void

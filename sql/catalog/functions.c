@@ -986,6 +986,7 @@ static const struct function functions[] = {
     F1("pg_ts_parser_is_visible", TYPE_BOOL, TYPE_OID, always_true),
     F1("pg_ts_template_is_visible", TYPE_BOOL, TYPE_OID, always_true),
     PRIVILEGE("has_function_privilege"),
+    PRIVILEGE("has_language_privilege"),
     PRIVILEGE("has_type_privilege"),
     PRIVILEGE("has_tablespace_privilege"),
     F1("row_security_active", TYPE_BOOL, TYPE_OID, always_false),
