@@ -2,6 +2,7 @@
  * sql/bind/resolve.c - which function, which operator, which type (PostgreSQL's chapter 10).
  */
 #include "sql/bind/bind.h"
+#include "sql/value/type_missing.h"
 
 /* ---- coercion -------------------------------------------------------------------------------- */
 
@@ -708,6 +709,11 @@ bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_
         return bind_unsupported(binder, location, "SETOF and %TYPE are");
     }
     const struct type *info = type_named(binder->context->env, ast->schema, ast->name);
+    if (info == NULL && (ast->schema == NULL || strcmp(ast->schema, "pg_catalog") == 0) &&
+        type_is_missing(ast->name)) {
+        return bind_error(
+            binder, location, ERR_FEATURE_NOT_SUPPORTED, "type %s is not supported", ast->name);
+    }
     if (info == NULL) {
         return bind_error(binder, location, ERR_UNDEFINED_OBJECT,
             ast->schema == NULL ? "type \"%s%s\" does not exist" : "type \"%s.%s\" does not exist",

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "sql/ddl/ddl_internal.h"
 #include "sql/plan/plan.h"
+#include "sql/value/type_missing.h"
 
 enum {
     TYPE_MODIFIERS_MAX = 8,
@@ -17,8 +18,11 @@ enum {
 static enum err
 undefined_type(struct ddl *ddl, const struct ast_type *type)
 {
+    bool plain = type->schema == NULL || strcmp(type->schema, "pg_catalog") == 0;
     enum err err =
-        type->schema == NULL || strcmp(type->schema, "pg_catalog") == 0
+        plain && type_is_missing(type->name)
+            ? diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED, "type %s is not supported", type->name)
+        : type->schema == NULL || strcmp(type->schema, "pg_catalog") == 0
             ? diag_set(ddl->diag, ERR_UNDEFINED_OBJECT, "type \"%s\" does not exist", type->name)
             : diag_set(ddl->diag, ERR_UNDEFINED_OBJECT, "type \"%s.%s\" does not exist",
                   type->schema, type->name);
