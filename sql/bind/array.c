@@ -127,8 +127,10 @@ bind_polymorphic(struct binder *binder, const struct function **function, struct
 {
     const struct function *general = *function;
     bool any = is_polymorphic(general->result);
+    bool arrays = general->result == TYPE_ANYARRAY;
     for (uint8_t i = 0; i < general->arg_count; i++) {
         any = any || is_polymorphic(general->args[i]);
+        arrays = arrays || general->args[i] == TYPE_ANYARRAY;
     }
     if (!any) {
         return ERR_OK;
@@ -141,7 +143,7 @@ bind_polymorphic(struct binder *binder, const struct function **function, struct
             return bind_no_function(binder, general->name, *args, *count, location);
         }
     }
-    if (array_of(element) == 0) {
+    if (arrays && array_of(element) == 0) {
         return no_array_type(binder, element, location);
     }
     struct function *own = arena_copy(binder->arena, general, sizeof *own);
