@@ -59,7 +59,7 @@ NUMERIC = ("integer", "bigint", "numeric", "real", "double precision")
 ANY = ("integer", "text", "numeric", "date", "boolean")
 # What a text argument of these means is a little language of its own.
 LANGUAGES = {
-    "to_char of a number": ("FM999", "9,999", "S0099", "RN", "999", "FM0", "9.99PR", ""),
+    "to_char of a number": ("FM999", "9,999", "S0099", "RN", "999", "FM0", "999PR", ""),
     "to_char": ("YYYY-MM-DD", "HH24:MI:SS", "Day, DD Mon", "Q WW IW J", "MI", "FMMonth", "YYYYth", "AM", "US",
                 "ID IYYY", "TZ", ""),
     "date_trunc": ("day", "month", "week", "quarter", "hour", "century", "nope"),
