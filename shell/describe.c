@@ -470,6 +470,29 @@ add_line(struct relation *relation, const char *fmt, ...)
     print_add_footer(&relation->table, text);
 }
 
+/* How it is sharded; of a server that knows of such things. */
+static bool
+add_sharding(struct relation *relation)
+{
+    struct print_table found;
+    buffer_add_text(&relation->query, "SELECT 1 FROM pg_catalog.pg_class WHERE relname = "
+                                      "'tusk_sharded_tables' AND relnamespace = 11");
+    if (!fetch(relation->shell, &relation->query, relation->arena, &found) ||
+        found.row_count == 0) {
+        return true;
+    }
+    buffer_printf(&relation->query,
+        "SELECT definition FROM pg_catalog.tusk_sharded_tables WHERE relid = %s", relation->oid);
+    if (!fetch(relation->shell, &relation->query, relation->arena, &found)) {
+        return false;
+    }
+    if (found.row_count > 0) {
+        add_line(relation, "Sharding:");
+        add_line(relation, "    %s", cell(&found, 0, 0));
+    }
+    return true;
+}
+
 static bool
 add_indexes(struct relation *relation)
 {
@@ -711,8 +734,8 @@ describe_relation(struct relation *relation)
                : relation->kind == 'p' ? "Partitioned table"
                : relation->kind == 't' ? "TOAST table"
                                        : kind;
-        ok = add_columns(relation) && add_indexes(relation) &&
-             add_constraints(relation, "Check constraints:", 'c', false) &&
+        ok = add_columns(relation) && (relation->kind != 'r' || add_sharding(relation)) &&
+             add_indexes(relation) && add_constraints(relation, "Check constraints:", 'c', false) &&
              add_constraints(relation, "Foreign-key constraints:", 'f', false) &&
              add_constraints(relation, "Referenced by:", 'f', true) && add_more(relation);
     }

@@ -205,7 +205,7 @@ class Client(threading.Thread):
             return True
         except psycopg2.OperationalError as error:
             if error.pgcode == "40P01":
-                self.connections[node].rollback()
+                self.roll_back(node)
                 return False
             self.lost(node)
         except psycopg2.InterfaceError:
@@ -213,7 +213,7 @@ class Client(threading.Thread):
         except psycopg2.Error as error:
             if error.pgcode in ("TR003", "TR004", "40001"):
                 self.refused += 1
-                self.connections[node].rollback()
+                self.roll_back(node)
                 if self.random.random() < 0.7:
                     self.learn(error)
                 else:
@@ -235,9 +235,18 @@ class Client(threading.Thread):
             self.owners[int(words["bucket"])] = names.index(words["node"])
             self.epoch = max(self.epoch, int(words["epoch"]))
         elif self.random.random() < 0.2 or error.pgcode == "TR003":
-            self.epoch, self.owners = self.cluster.owners()
+            try:
+                self.epoch, self.owners = self.cluster.owners()
+            except (RuntimeError, subprocess.TimeoutExpired):
+                time.sleep(0.05)
         else:
             time.sleep(0.005)
+
+    def roll_back(self, node):
+        try:
+            self.connections[node].rollback()
+        except psycopg2.Error:
+            self.lost(node)
 
     def lost(self, node):
         connection = self.connections.pop(node, None)
