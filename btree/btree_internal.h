@@ -147,6 +147,7 @@ struct tree {
     tree_id_t id;
     page_id_t root;
     _Atomic int64_t leaf_count, row_count;
+    _Atomic int64_t erased; /* rows, since its leaves were last gone over (merge.c) */
 };
 
 /* A page as it was before its structure changed, for the checkpoint to render. */
@@ -422,6 +423,8 @@ enum err find__latched(struct task *task, struct btree *store, const struct tree
 
 /* The leaf of `key` has become sparse: merge it with a neighbour, if that is easy. */
 void merge__leaf(struct task *task, struct btree *store, struct tree *tree, struct slice key);
+/* Before a checkpoint, while no tree is dropped: leaves of trees that lost many rows. */
+void merge__catch_up(struct task *task, struct btree *store);
 
 /* ---- split.c
  * -------------------------------------------------------------------------------------- */

@@ -903,6 +903,7 @@ btree_checkpoint(
 {
     ASSERT(meta.size <= sizeof((struct superblock *)0)->meta);
     store__drops_stop(task, store);
+    merge__catch_up(task, store);
     latch_acquire(&store->frames_latch);
     ASSERT(!atomic_load(&store->checkpointing));
     atomic_store(&store->checkpointing, true);

@@ -8,11 +8,20 @@
  * a right link looks whether it led where it should (cursor.c).
  *
  * It is a matter of luck, tried whenever the purge has left a sparse page behind: if a page is not
- * in memory, or somebody has it latched, or a checkpoint runs (B11), nothing happens.
+ * in memory, or somebody has it latched, nothing happens; while a checkpoint runs (B11) neither,
+ * but then the tree is gone over before the next one, which would write the sparse pages.
  */
 #include "base/assert.h"
 #include "base/mem.h"
 #include "btree/btree_internal.h"
+
+enum {
+    ERASED_MIN = 1000, /* rows that make a walk over the tree worth while, .. */
+    ERASED_SHARE = 8,  /* .. and one in so many */
+    ROOM = BTREE_PAGE_SIZE - PAGE_HEADER_SIZE,
+    FULL_ENOUGH = ROOM / 3 * 2,  /* of what two pages hold together: not to be split soon again */
+    ALMOST_FULL = ROOM / 10 * 9, /* where all of a tree is gone over */
+};
 
 /* Bytes of the page's rows with whole keys: the common prefix may get shorter. */
 static size_t
@@ -30,7 +39,7 @@ rows_size(const struct page *page)
 
 /* Are these two neighbours, and is there room to spare if they become one? */
 static bool
-may_merge(const struct tree *tree, const struct page *left, const struct page *right)
+may_merge(const struct tree *tree, const struct page *left, const struct page *right, size_t most)
 {
     if (left->h.level != 0 || right->h.level != 0 || left->h.tree != tree->id.v ||
         right->h.tree != tree->id.v || left->h.right != right->h.id || !page__has_high(left) ||
@@ -38,8 +47,7 @@ may_merge(const struct tree *tree, const struct page *left, const struct page *r
         return false; /* one has split, and the parent does not know yet */
     }
     size_t fences = (size_t)left->h.low_size + (page__has_high(right) ? right->h.high_size : 0U);
-    size_t room = BTREE_PAGE_SIZE - PAGE_HEADER_SIZE;
-    return fences + rows_size(left) + rows_size(right) <= room / 3 * 2;
+    return fences + rows_size(left) + rows_size(right) <= most;
 }
 
 static void
@@ -65,7 +73,8 @@ child_at(const struct page *parent, uint32_t slot)
 /* The children at `slot` and after it, if they can be had. The parent is latched; children come
  * before parents in the latch order, so theirs are only tried. */
 static bool
-merge_children(struct btree *store, struct tree *tree, struct frame *parent_frame, uint32_t slot)
+merge_children(
+    struct btree *store, struct tree *tree, struct frame *parent_frame, uint32_t slot, size_t most)
 {
     struct page *parent = store__page(store, parent_frame);
     uint64_t left_id = child_at(parent, slot);
@@ -82,7 +91,8 @@ merge_children(struct btree *store, struct tree *tree, struct frame *parent_fram
     }
     struct page *left = store__page(store, left_frame);
     const struct page *right = store__page(store, right_frame);
-    bool able = left->h.id == left_id && right->h.id == right_id && may_merge(tree, left, right);
+    bool able =
+        left->h.id == left_id && right->h.id == right_id && may_merge(tree, left, right, most);
     if (!able) {
         version_latch_release_unchanged(&right_frame->latch);
         version_latch_release_unchanged(&left_frame->latch);
@@ -102,8 +112,8 @@ merge_children(struct btree *store, struct tree *tree, struct frame *parent_fram
 
 /* In the gate: with its right neighbour, or the left one. */
 static void
-merge_found(
-    struct btree *store, struct tree *tree, const struct position *position, struct slice key)
+merge_found(struct btree *store, struct tree *tree, const struct position *position,
+    struct slice key, size_t most)
 {
     version_latch_acquire(&position->frame->latch);
     const struct page *parent = store__page(store, position->frame);
@@ -114,10 +124,10 @@ merge_found(
         uint32_t slot = page__find(parent, key, &equal);
         slot = equal || slot == 0 ? slot : slot - 1; /* the child of the key */
         if (slot + 1U < parent->h.count) {
-            merged = merge_children(store, tree, position->frame, slot);
+            merged = merge_children(store, tree, position->frame, slot, most);
         }
         if (!merged && slot > 0 && slot < parent->h.count) {
-            merged = merge_children(store, tree, position->frame, slot - 1);
+            merged = merge_children(store, tree, position->frame, slot - 1, most);
         }
     }
     if (merged) {
@@ -127,12 +137,14 @@ merge_found(
     }
 }
 
-void
-merge__leaf(struct task *task, struct btree *store, struct tree *tree, struct slice key)
+static void
+merge_leaf(struct task *task, struct btree *store, struct tree *tree, struct slice key, size_t most)
 {
     const struct frame *root = store__frame(store, tree->root.v);
-    if (root == NULL || page__level_racy(store__page(store, root)) == 0 ||
-        atomic_load(&store->checkpointing)) {
+    if (root == NULL || page__level_racy(store__page(store, root)) == 0) {
+        return;
+    }
+    if (atomic_load(&store->checkpointing)) {
         return;
     }
     struct position position;
@@ -144,7 +156,77 @@ merge__leaf(struct task *task, struct btree *store, struct tree *tree, struct sl
     /* A checkpoint says that it runs before it closes the gate to mark what is dirty: now that we
      * are in, either we see it, or it waits for us. */
     if (!atomic_load(&store->checkpointing)) {
-        merge_found(store, tree, &position, key);
+        merge_found(store, tree, &position, key, most);
     }
     store__gate_leave(store);
+}
+
+void
+merge__leaf(struct task *task, struct btree *store, struct tree *tree, struct slice key)
+{
+    merge_leaf(task, store, tree, key, FULL_ENOUGH);
+}
+
+/* The parent of the key's leaf, as it is now. False: it cannot be had. */
+static bool
+copy_parent(struct task *task, struct btree *store, const struct tree *tree, struct slice key,
+    struct page *parent)
+{
+    for (;;) {
+        struct position position;
+        struct diag diag;
+        if (find__page(task, store, tree, 1, key, false, &position, &diag) != ERR_OK) {
+            return false;
+        }
+        page__copy_racy(parent, store__page(store, position.frame));
+        if (version_latch_check(&position.frame->latch, position.version)) {
+            return parent->h.level == 1;
+        }
+    }
+}
+
+/* Each leaf whose page is in memory is tried, from left to right. */
+static void
+merge_tree(struct task *task, struct btree *store, struct tree *tree)
+{
+    const struct frame *root = store__frame(store, tree->root.v);
+    if (root == NULL || page__level_racy(store__page(store, root)) == 0) {
+        return;
+    }
+    struct page *parent = mem_alloc(sizeof *parent);
+    uint8_t *key = mem_alloc(BTREE_KEY_SIZE_MAX);
+    uint8_t *from = mem_alloc(BTREE_KEY_SIZE_MAX);
+    struct slice low = slice_of(from, 0);
+    while (copy_parent(task, store, tree, low, parent)) {
+        for (uint32_t i = 0; i < parent->h.count; i++) {
+            if (store__frame(store, page__child(parent, i, true, false)) != NULL) {
+                merge_leaf(
+                    task, store, tree, slice_of(key, page__full_key(parent, i, key)), ALMOST_FULL);
+            }
+            (void)task_breathe(task, NULL);
+        }
+        if (!page__has_high(parent)) {
+            break;
+        }
+        struct slice high = page__high(parent);
+        memcpy(from, high.data, high.size);
+        low = slice_of(from, high.size);
+    }
+    mem_free(parent);
+    mem_free(key);
+    mem_free(from);
+}
+
+void
+merge__catch_up(struct task *task, struct btree *store)
+{
+    uint64_t last = btree_tree_last(store).v;
+    for (uint64_t id = 1; id <= last; id++) {
+        struct tree *tree = store__tree(store, (tree_id_t){id});
+        int64_t erased = tree == NULL ? 0 : atomic_load(&tree->erased);
+        if (erased >= ERASED_MIN && erased >= atomic_load(&tree->row_count) / ERASED_SHARE) {
+            atomic_store(&tree->erased, 0);
+            merge_tree(task, store, tree);
+        }
+    }
 }

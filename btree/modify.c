@@ -110,6 +110,7 @@ decide_and_apply(struct tree *tree, struct frame *frame, struct page *page, uint
         ASSERT(exists);
         page__erase(page, slot);
         atomic_fetch_sub_explicit(&tree->row_count, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&tree->erased, 1, memory_order_relaxed);
         *sparse = is_sparse(page);
         break;
     }
