@@ -51,6 +51,7 @@ bench: test-deps build
 	@bench/pgbench.py
 	@bench/oltp.py
 	@bench/tpch.py
+	@bench/router.py --short
 
 # Every anomaly at every isolation level, beside PostgreSQL 15; README.md shows it.
 isolation-matrix: test-deps build

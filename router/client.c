@@ -82,6 +82,7 @@ struct client {
     char *path; /* of several nodes: what names depend on, as of path_generation */
     uint32_t path_generation;
     struct remote_cut cut;
+    char *exhausted;           /* a sequence is at its end: what the shard says of it */
     bool explains;             /* the answer is a plan: say where it is from */
     bool may_ask_again, stale; /* an error that says "elsewhere" is not the client's; it has come */
     struct arena arena;        /* of one message */
@@ -408,6 +409,12 @@ take(struct task *task, struct client *client, const struct upstream_message *me
         if (client->may_ask_again && !client->left && pending->kind == PENDING_QUERY &&
             strncmp(upstream_error_field(message->body, 'C'), "TR00", 4) == 0) {
             client->stale = true;
+            return ERR_OK;
+        }
+        if (client->may_ask_again && !client->left && pending->kind == PENDING_QUERY &&
+            strcmp(upstream_error_field(message->body, 'C'), "2200H") == 0) {
+            client->stale = true;
+            client->exhausted = mem_strdup(upstream_error_field(message->body, 'M'));
             return ERR_OK;
         }
         put_error(client, message);
@@ -787,6 +794,19 @@ query_to_owner(struct task *task, struct client *client, const struct statement 
         bool again = (err == ERR_OK && client->stale) || (unknown && attempt < 2 && alone);
         if (!again) {
             break;
+        }
+        if (client->exhausted != NULL) {
+            err = cluster_extend_sequence(
+                task, client->router, (uint32_t)node, client->exhausted, diag);
+            mem_free(client->exhausted);
+            client->exhausted = NULL;
+            client->stale = false;
+            answer = RELAY_FAILED;
+            connection_out(client->connection)->size = before;
+            if (err != ERR_OK) {
+                break;
+            }
+            continue;
         }
         client->stale = false;
         answer = RELAY_FAILED;

@@ -399,6 +399,7 @@ static const char create_list[] =
     "CREATE SCHEMA IF NOT EXISTS tusk_cluster; "
     "CREATE TABLE IF NOT EXISTS tusk_cluster.ddl (version int8 PRIMARY KEY, statement text, "
     "role text, path text, extra text); "
+    "CREATE TABLE IF NOT EXISTS tusk_cluster.blocks (name text PRIMARY KEY, last int8); "
     "GRANT USAGE ON SCHEMA tusk_cluster TO PUBLIC; "
     "GRANT SELECT, INSERT ON tusk_cluster.ddl TO PUBLIC";
 
@@ -826,6 +827,68 @@ cluster_define(struct task *task, struct router *router, struct sql_session *ses
             "some nodes have not heard of this yet: they will when they can be reached");
         wire_put_diag(out, 'N', "WARNING", &notice);
     }
+    return err;
+}
+
+/* ---- numbers -----------------------------------------------------------------------------------
+ */
+
+static enum err
+read_text(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
+{
+    char **text = arg;
+    (void)diag;
+    if (count == 1) {
+        mem_free(*text);
+        *text = copy_value(values[0]);
+    }
+    return ERR_OK;
+}
+
+/* Blocks 0 to node_count - 1 were given out with the definition; the first node counts the rest. */
+enum err
+cluster_extend_sequence(
+    struct task *task, struct router *router, uint32_t node, const char *message, struct diag *diag)
+{
+    const char *start = strchr(message, '"');
+    const char *end = start == NULL ? NULL : strchr(start + 1, '"');
+    char *schema = NULL;
+    int64_t block = -1;
+    if (end == NULL) {
+        return diag_set(diag, ERR_SEQUENCE_LIMIT, "%s", message);
+    }
+    struct buffer text = {0};
+    struct buffer name = {0};
+    buffer_add(&name, start + 1, (size_t)(end - start - 1));
+    buffer_add_u8(&name, 0);
+    buffer_add_text(&text, "SELECT schemaname::text FROM pg_sequences WHERE sequencename = ");
+    put_quoted(&text, (const char *)name.data);
+    buffer_add_u8(&text, 0);
+    enum err err = at_node(task, router, node, (const char *)text.data, read_text, &schema, diag);
+    if (err == ERR_OK && schema == NULL) {
+        err = diag_set(diag, ERR_SEQUENCE_LIMIT, "%s", message);
+    }
+    if (err == ERR_OK) {
+        text.size = 0;
+        buffer_printf(&text,
+            "INSERT INTO tusk_cluster.blocks VALUES ('%s.%s', %u) ON CONFLICT "
+            "(name) DO UPDATE SET last = blocks.last + 1 RETURNING last",
+            schema, (const char *)name.data, router->node_count);
+        buffer_add_u8(&text, 0);
+        err = at_node(task, router, 0, (const char *)text.data, read_number, &block, diag);
+    }
+    if (err == ERR_OK) {
+        long long low = (long long)block * SEQUENCE_BLOCK + 1;
+        text.size = 0;
+        buffer_printf(&text,
+            "ALTER SEQUENCE \"%s\".\"%s\" MINVALUE %lld MAXVALUE %lld START %lld RESTART", schema,
+            (const char *)name.data, low, low + SEQUENCE_BLOCK - 1, low);
+        buffer_add_u8(&text, 0);
+        err = at_node(task, router, node, (const char *)text.data, NULL, NULL, diag);
+    }
+    mem_free(schema);
+    buffer_destroy(&name);
+    buffer_destroy(&text);
     return err;
 }
 

@@ -1,14 +1,12 @@
 /* router/refusals.c - what the router does not run, by number: the numbers stay what they are. */
 #include "router/router.h"
 
-static const struct {
-    int number;
-    const char *message, *hint;
-} refusals[] = {
+const struct refusal refusals[] = {
 #define REFUSAL_TEXT(number, name, message, hint) {number, message, hint},
     REFUSALS(REFUSAL_TEXT)
 #undef REFUSAL_TEXT
 };
+const size_t refusal_count = sizeof refusals / sizeof refusals[0];
 
 enum err
 refuse(int number, struct diag *diag)

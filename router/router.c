@@ -82,6 +82,7 @@ router_opened(struct task *task, void *arg, struct sql_engine *engine, struct di
         list_init(&worker->pools);
         list_init(&worker->ages);
     }
+    router_views_register(router);
     enum err err = router->node_count > 1 ? cluster_open(task, router, diag) : ERR_OK;
     if (err != ERR_OK) {
         router_closing(task, router);

@@ -239,7 +239,16 @@ void statements_destroy(struct worker *worker);
 enum {
     REFUSALS(REFUSAL_NAME)
 };
+struct refusal {
+    int number;
+    const char *message, *hint;
+};
+extern const struct refusal refusals[];
+extern const size_t refusal_count;
 enum err refuse(int number, struct diag *diag);
+
+/* views.c. Before the first client. */
+void router_views_register(struct router *router);
 
 /* ---- cluster.c: what the nodes have in common -------------------------------------------------
  */
@@ -255,6 +264,10 @@ uint32_t cluster_schema_version(const struct cluster *cluster);
 int cluster_owner(const struct cluster *cluster, const char *group, uint32_t bucket);
 /* Ask the nodes again: a shard has refused a bucket. */
 enum err cluster_refresh(struct task *task, struct router *router, struct diag *diag);
+/* A node's sequence is at the end of its block: it gets another. `message`: the node's words, which
+ * name it. */
+enum err cluster_extend_sequence(struct task *task, struct router *router, uint32_t node,
+    const char *message, struct diag *diag);
 /* A change of the schema, on all nodes. The session must be in no block; what it says of the
  * statement goes to its client. */
 enum err cluster_define(struct task *task, struct router *router, struct sql_session *session,

@@ -164,7 +164,7 @@ classify(struct statement *statement, const struct ast_node *body)
         statement->kind = ROUTE_SET;
         break;
     case AST_SHOW:
-    case AST_DISCARD:
+    case AST_DISCARD: /* both are the session's */
         statement->kind = ROUTE_LOCAL;
         break;
     case AST_DEALLOCATE:
@@ -181,6 +181,9 @@ classify(struct statement *statement, const struct ast_node *body)
     case AST_SELECT: {
         const struct ast_select *select = ast_as_select(body);
         statement->reads = select->locking == NULL && select->with.ctes == NULL;
+        if (mentions(statement->text, statement->text_size, "tusk_router_")) {
+            statement->kind = ROUTE_LOCAL;
+        }
         if (select->from == NULL && mentions(statement->text, statement->text_size, "set_config")) {
             statement->kind = ROUTE_SET;
         }

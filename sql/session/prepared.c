@@ -447,7 +447,9 @@ sql_session_inspect(struct task *task, struct sql_session *session,
     if (err == ERR_OK) {
         uint32_t count = type_count > param_max ? type_count : param_max;
         oid_t *known = arena_array(&arena, (size_t)count + 1, sizeof *known);
-        memcpy(known, types, type_count * sizeof *known);
+        if (type_count > 0) {
+            memcpy(known, types, type_count * sizeof *known);
+        }
         session->env.catalog = catalog;
         struct plan_context context = {
             .arena = &arena,

@@ -13,23 +13,14 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cluster"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pgwire
 import protocol
+from cluster import Router, connect
 from server import ROOT, Checks, Server
 
 GOLDEN = ("dml", "queries", "ddl_savepoints", "sets", "with")
-
-
-class Router(Server):
-    def __init__(self, build, nodes, arguments=()):
-        super().__init__(build, ["--nodes", nodes] + list(arguments))
-        self.binary = os.path.join(ROOT, "build", build, "tusk-router")
-        self.sound = False   # its files are a schema's: tuskd --check is not for them
-
-
-def connect(server, **more):
-    return pgwire.connect(port=server.port, user="postgres", database="postgres", **more)
 
 
 def sqlstate(action):

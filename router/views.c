@@ -1,0 +1,198 @@
+/*
+ * router/views.c - tusk_router_refusals, tusk_router_pools, tusk_router_breakers.
+ *
+ * Pools belong to their workers, so each worker's are noted down by a task of its own while the one
+ * that asks waits.
+ */
+#include "base/mem.h"
+#include "router/router.h"
+
+typedef enum err emit_row(void *arg, const struct datum *values);
+
+/* A process is one router. */
+static struct router *shown;
+
+static struct datum
+text_datum(const char *text)
+{
+    return datum_bytes(text, strlen(text));
+}
+
+static enum err
+scan_refusals(struct eval *eval, const struct catalog *catalog, emit_row *emit, void *arg)
+{
+    (void)eval;
+    (void)catalog;
+    for (size_t i = 0; i < refusal_count; i++) {
+        struct datum values[] = {datum_int(refusals[i].number), text_datum(refusals[i].message),
+            text_datum(refusals[i].hint)};
+        TRY(emit(arg, values));
+    }
+    return ERR_OK;
+}
+
+/* ---- what a worker has ------------------------------------------------------------------------
+ */
+
+struct pool_note {
+    struct list_node node;
+    char *user, *database;
+    uint32_t worker, shard, count, idle, waiting;
+    uint64_t served, waited, refused;
+    int64_t waited_us;
+};
+
+struct gathering {
+    struct worker *worker;
+    uint32_t number;
+    struct task *asker;
+    struct list_node pools; /* struct pool_note */
+    struct breaker breakers[ROUTER_NODES_MAX];
+    _Atomic bool done;
+};
+
+static void
+gather_main(struct task *task, void *arg)
+{
+    struct gathering *gathering = arg;
+    struct task *asker = gathering->asker;
+    (void)task;
+    LIST_FOREACH (node, &gathering->worker->pools) {
+        const struct pool *pool = LIST_ENTRY(node, struct pool, node);
+        struct pool_note *note = mem_zalloc(sizeof *note);
+        *note = (struct pool_note){
+            .user = mem_strdup(pool->user),
+            .database = mem_strdup(pool->database),
+            .worker = gathering->number,
+            .shard = pool->shard_number,
+            .count = pool->count,
+            .idle = pool->idle_count,
+            .waiting = pool->waiter_count,
+            .served = pool->served,
+            .waited = pool->waited,
+            .refused = pool->refused,
+            .waited_us = pool->waited_us,
+        };
+        list_push_back(&gathering->pools, &note->node);
+    }
+    memcpy(gathering->breakers, gathering->worker->breakers, sizeof gathering->breakers);
+    gathering->done = true;
+    task_unpark(asker);
+}
+
+static enum err
+gather(struct task *task, uint32_t number, struct gathering **out, struct diag *diag)
+{
+    struct gathering *gathering = mem_zalloc(sizeof *gathering);
+    gathering->worker = &shown->workers[number];
+    gathering->number = number;
+    gathering->asker = task;
+    list_init(&gathering->pools);
+    enum err err =
+        task_spawn(shown->world, (int)number, "router view", gather_main, gathering, diag);
+    while (err == ERR_OK && !gathering->done) {
+        task_park(task, WORLD_NEVER);
+    }
+    if (err != ERR_OK) {
+        mem_free(gathering);
+        return err;
+    }
+    *out = gathering;
+    return ERR_OK;
+}
+
+static void
+gathering_delete(struct gathering *gathering)
+{
+    for (struct list_node *node = list_pop_front(&gathering->pools); node != NULL;
+         node = list_pop_front(&gathering->pools)) {
+        struct pool_note *note = LIST_ENTRY(node, struct pool_note, node);
+        mem_free(note->user);
+        mem_free(note->database);
+        mem_free(note);
+    }
+    mem_free(gathering);
+}
+
+static enum err
+emit_pools(const struct gathering *gathering, emit_row *emit, void *arg)
+{
+    LIST_FOREACH (node, &gathering->pools) {
+        const struct pool_note *note = LIST_ENTRY(node, struct pool_note, node);
+        struct datum values[] = {
+            datum_int(note->worker),
+            text_datum(shown->nodes[note->shard].name),
+            text_datum(note->user),
+            text_datum(note->database),
+            datum_int(note->count),
+            datum_int(note->idle),
+            datum_int(note->waiting),
+            datum_int((int64_t)note->served),
+            datum_int((int64_t)note->waited),
+            datum_float((double)note->waited_us / 1000),
+            datum_int((int64_t)note->refused),
+        };
+        TRY(emit(arg, values));
+    }
+    return ERR_OK;
+}
+
+static enum err
+emit_breakers(const struct gathering *gathering, emit_row *emit, void *arg)
+{
+    static const char *const names[] = {"closed", "open", "half-open"};
+    int64_t now = world_clock_us(shown->world);
+    for (uint32_t i = 0; i < shown->node_count; i++) {
+        const struct breaker *breaker = &gathering->breakers[i];
+        bool open = breaker->state == BREAKER_OPEN;
+        int64_t left = open && breaker->retry_us > now ? breaker->retry_us - now : 0;
+        struct datum values[] = {
+            datum_int(gathering->number),
+            text_datum(shown->nodes[i].name),
+            text_datum(names[breaker->state]),
+            datum_int(breaker->failures),
+            datum_int((int64_t)breaker->opened),
+            datum_int((int64_t)breaker->refused),
+            open ? datum_float((double)left / 1000) : datum_null(),
+        };
+        TRY(emit(arg, values));
+    }
+    return ERR_OK;
+}
+
+static enum err
+scan_workers(struct eval *eval, emit_row *emit, void *arg,
+    enum err (*emit_all)(const struct gathering *gathering, emit_row *emit, void *arg))
+{
+    for (uint32_t i = 0; i < world_worker_count(shown->world); i++) {
+        struct gathering *gathering = NULL;
+        TRY(gather(eval->task, i, &gathering, eval->diag));
+        enum err err = emit_all(gathering, emit, arg);
+        gathering_delete(gathering);
+        TRY(err);
+    }
+    return ERR_OK;
+}
+
+static enum err
+scan_pools(struct eval *eval, const struct catalog *catalog, emit_row *emit, void *arg)
+{
+    (void)catalog;
+    return scan_workers(eval, emit, arg, emit_pools);
+}
+
+static enum err
+scan_breakers(struct eval *eval, const struct catalog *catalog, emit_row *emit, void *arg)
+{
+    (void)catalog;
+    return scan_workers(eval, emit, arg, emit_breakers);
+}
+
+void
+router_views_register(struct router *router)
+{
+    shown = router;
+    catalog_set_virtual_scan("tusk_router_refusals", scan_refusals);
+    catalog_set_virtual_scan("tusk_router_pools", scan_pools);
+    catalog_set_virtual_scan("tusk_router_breakers", scan_breakers);
+}

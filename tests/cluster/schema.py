@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""Definitions, numbers and refusals of a cluster, with nodes and routers that go away.
+
+    tests/cluster/schema.py [BUILD]
+"""
+import sys
+import tempfile
+import threading
+import time
+
+from cluster import Cluster, connect
+import pgwire
+from server import Checks
+
+
+def sqlstate(action):
+    try:
+        action()
+    except pgwire.Error as error:
+        return error.sqlstate
+    except pgwire.ConnectionLost:
+        return "lost"
+    return None
+
+
+def rows(server, sql):
+    with connect(server) as connection:
+        return connection.query(sql)[-1].rows
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if condition():
+                return True
+        except (pgwire.Error, pgwire.ConnectionLost):
+            pass
+        time.sleep(0.1)
+    return False
+
+
+VERSION = "select max(version) from tusk_cluster.ddl"
+
+
+def definitions(checks, cluster):
+    with connect(cluster.router) as a:
+        a.query("create table t (id int primary key, v text) shard by hash (id) buckets 16")
+        wanted = sqlstate(lambda: a.query("create table t (id int)"))
+        checks.check("a definition that is wrong is refused by its own SQLSTATE", wanted == "42P07", wanted)
+        found = [rows(s, VERSION) for s in cluster.shards]
+        checks.check("and no node has heard of it", found == [[("1",)]] * 3, found)
+        owned = [int(rows(s, "select count(*) from tusk_buckets where state = 'owned'")[0][0])
+                 for s in cluster.shards]
+        checks.check("buckets are given out evenly", sum(owned) == 16 and min(owned) >= 5, owned)
+        a.execute("create table ext (id int primary key) shard by hash (id) buckets 4")
+        checks.check("definitions by the extended protocol",
+                     a.query("select count(*) from ext")[-1].rows == [("0",)])
+        a.query("begin")
+        state = sqlstate(lambda: a.query("create table in_block (a int)"))
+        a.query("rollback")
+        checks.check("not in a block", state == "0A000", state)
+
+        cluster.shards[2].kill()
+        a.query("alter table t add column w int default 5")
+        found = [rows(s, VERSION) for s in cluster.shards[:2]]
+        checks.check("a node that is away does not stop a definition", found == [[("3",)]] * 2, found)
+        cluster.shards[2].start()
+        checks.check("it gets it when it is back",
+                     wait_for(lambda: rows(cluster.shards[2], VERSION) == [("3",)]))
+
+        cluster.shards[0].kill()
+        state = sqlstate(lambda: a.query("create table lost (a int)"))
+        checks.check("without the first node there is none", state in ("08001", "08007"), state)
+        cluster.shards[0].start()
+        checks.check("nor later", wait_for(lambda: a.query(VERSION)[-1].rows == [("3",)]))
+
+
+def two_routers(checks, cluster):
+    with cluster.new_router() as second, connect(cluster.router) as a, connect(second) as b:
+        checks.check("a new router knows the schema", sqlstate(lambda: b.query("select w from t")) is None)
+        b.query("insert into t values (100, 'b')")
+        got = a.query("select id, v, w from t where id = 100")[-1].rows
+        checks.check("and both see the same rows", got == [("100", "b", "5")], got)
+        a.query("create table of_a (id int primary key) shard by hash (id) buckets 4")
+        b.query("create table of_b (id int primary key) shard by hash (id) buckets 4")
+        both = all(wait_for(lambda c=c: len(c.query("select * from of_a, of_b")) == 1) for c in (a, b))
+        checks.check("two routers change the schema by turns", both)
+        versions = [rows(s, VERSION)[0][0] for s in cluster.shards]
+        checks.check("and nodes have both changes", versions == ["5"] * 3, versions)
+
+
+def numbers(checks, cluster):
+    with connect(cluster.router) as a:
+        a.query("create table ids (id bigserial, k int primary key) shard by hash (k) buckets 16")
+        for k in range(30):
+            a.query(f"insert into ids (k) values ({k})")
+        for shard in cluster.shards:   # near the end of each block
+            rows(shard, "select setval('ids_id_seq', (select max_value - 2 from pg_sequences "
+                        "where sequencename = 'ids_id_seq'))")
+        for k in range(30, 90):
+            a.query(f"insert into ids (k) values ({k})")
+        got = a.query("select count(*), count(distinct id) from ids")[-1].rows
+        checks.check("numbers of all shards differ, block after block", got == [("90", "90")], got)
+
+
+def one_moment(checks, cluster):
+    """Rows are added on one shard, then on another, by one client; a reader sees no second one alone."""
+    with connect(cluster.router) as a, connect(cluster.router) as b:
+        a.query("create table pairs (k int primary key, n int) shard by hash (k) buckets 16")
+        bad = 0
+        for n in range(60):
+            a.query(f"insert into pairs values ({2 * n}, {n})")
+            a.query(f"insert into pairs values ({2 * n + 1}, {n})")
+            if n % 3 == 0:
+                got = b.query("select n, count(*), min(k) from pairs group by n")[-1].rows
+                bad += sum(1 for _, count, _ in got if count != "2") + (len(got) != n + 1)
+        checks.check("a query sees all that was answered before it", bad == 0, bad)
+
+
+def moves(checks, cluster):
+    """Buckets change places while clients of both protocols count rows up."""
+    with connect(cluster.router) as a:
+        a.query("create table mv (id int primary key, n int) shard by hash (id) buckets 8")
+        for i in range(100):
+            a.query(f"insert into mv values ({i}, 0)")
+        stop, done, errors = threading.Event(), [0, 0], []
+
+        def count_up(which, extended):
+            with connect(cluster.router) as c:
+                i = 0
+                while not stop.is_set():
+                    i += 1
+                    try:
+                        if extended:
+                            c.execute("update mv set n = n + 1 where id = $1", [str(i % 100)])
+                        else:
+                            c.query(f"update mv set n = n + 1 where id = {i % 100}")
+                        done[which] += 1
+                    except pgwire.Error as error:
+                        errors.append(f"{'extended' if extended else 'simple'} {error}")
+        threads = [threading.Thread(target=count_up, args=(0, False)),
+                   threading.Thread(target=count_up, args=(1, True))]
+        for thread in threads:
+            thread.start()
+        for node in ("n2", "n3", "n1"):
+            for bucket in (0, 3, 7):
+                a.query(f"alter table mv move bucket {bucket} to {node}")
+        stop.set()
+        for thread in threads:
+            thread.join()
+        got = a.query("select count(*), sum(n) from mv")[-1].rows
+        checks.check("no client hears of a move", not errors, errors[:2])
+        checks.check("and nothing is lost or done twice", got == [("100", str(sum(done)))], (got, done))
+        owned = [rows(s, "select bucket from tusk_buckets where bucketgroup = 'public.mv' and "
+                         "state = 'owned' order by 1") for s in cluster.shards]
+        checks.check("buckets are where they were sent",
+                     all((str(b),) in owned[0] for b in (0, 3, 7)), owned)
+        state = sqlstate(lambda: a.query("alter table mv move bucket 99 to n1"))
+        checks.check("a bucket that is not there", state == "42704", state)
+
+
+def refusals(checks, cluster):
+    with connect(cluster.router) as a:
+        listed = {row[0] for row in a.query("select number from tusk_router_refusals")[-1].rows}
+        for sql in ("update t set v = 'x'", "update t set id = 1 where id = 2", "listen x",
+                    "insert into t select generate_series(1, 5)", "select nextval('ids_id_seq')",
+                    "create temp table x (a int)", "prepare p as select 1", "do $$ begin end $$",
+                    "insert into t values (1), (2), (3), (4), (5), (6)", "copy t from stdin"):
+            try:
+                a.query(sql)
+                checks.check(f"refused: {sql}", False)
+            except pgwire.Error as error:
+                number = (error.detail or "Reason ?").split()[1]
+                checks.check(f"refused: {sql}", error.sqlstate == "0A000" and number in listed,
+                             f"{error.sqlstate} {error.message} {error.detail}")
+        a.query("begin")
+        a.query("select * from t where id = 1")
+        state = sqlstate(lambda: a.query("select count(*) from t"))
+        checks.check("several shards are not read in a block that is on one", state == "0A000", state)
+        a.query("rollback")
+
+
+def main():
+    build = sys.argv[1] if len(sys.argv) > 1 else "release"
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as store, Cluster(
+            build, arguments=["-c", "router_breaker_pause=300", "-c", f"router_control=file:{store}"]
+    ) as cluster:
+        definitions(checks, cluster)
+        two_routers(checks, cluster)
+        numbers(checks, cluster)
+        one_moment(checks, cluster)
+        moves(checks, cluster)
+        refusals(checks, cluster)
+    return checks.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
