@@ -64,6 +64,8 @@ struct bound {
     char *name;
     struct statement *statement; /* held */
     char *text;                  /* SPECIAL: run by shard and session */
+    struct buffer values;        /* BOUND: its Bind message behind the names */
+    uint32_t rows_max;           /* of its last Execute */
     struct buffer route;         /* what the shard is told before each Execute */
     bool here;                   /* a statement of the block that the session runs, first */
     bool local;                  /* only the session knows it */
@@ -87,7 +89,9 @@ struct client {
     bool may_ask_again, stale; /* an error that says "elsewhere" is not the client's; it has come */
     struct arena arena;        /* of one message */
     struct list_node statements; /* struct named */
-    struct list_node portals;    /* struct bound: those at the shard */
+    uint32_t executes;           /* since the last Sync */
+    struct bound *executed;
+    struct list_node portals; /* struct bound: those at the shard */
     struct pending *pending;
     uint32_t pending_count, pending_at, pending_capacity;
     bool sent; /* something was, since the last ReadyForQuery of the shard */
@@ -177,11 +181,15 @@ find_bound(struct client *client, const char *name)
 static void
 drop_bound(struct client *client, struct bound *bound)
 {
+    if (client->executed == bound) {
+        client->executed = NULL;
+    }
     list_remove(&bound->node);
     statement_release(client->worker, bound->statement);
     mem_free(bound->name);
     mem_free(bound->text);
     buffer_destroy(&bound->route);
+    buffer_destroy(&bound->values);
     mem_free(bound);
 }
 
@@ -378,6 +386,17 @@ put_plan_line(struct client *client)
     wire_end(out, start);
 }
 
+/* One statement, alone in its pipeline and in no block, that the shard has not begun to answer; and
+ * nobody waits for an answer before the Sync that is on its way. */
+static bool
+may_execute_again(const struct client *client)
+{
+    return client->executes == 1 && client->executed != NULL && client->executed->values.size > 0 &&
+           !client->left && sql_session_status(client->session) == 'I' &&
+           client->pending[client->pending_count - 1].kind == PENDING_SYNC &&
+           client->pending_at + 2 == client->pending_count;
+}
+
 /* One message of the shard for the first of what is pending. */
 static enum err
 take(struct task *task, struct client *client, const struct upstream_message *message,
@@ -417,6 +436,12 @@ take(struct task *task, struct client *client, const struct upstream_message *me
             client->exhausted = mem_strdup(upstream_error_field(message->body, 'M'));
             return ERR_OK;
         }
+        if (pending->kind == PENDING_EXECUTE && may_execute_again(client) &&
+            strncmp(upstream_error_field(message->body, 'C'), "TR00", 4) == 0) {
+            client->stale = true;
+            skip_to_sync(client);
+            return ERR_OK;
+        }
         put_error(client, message);
         if (pending->kind != PENDING_QUERY && pending->kind != PENDING_SPECIAL) {
             skip_to_sync(client);
@@ -446,7 +471,7 @@ take(struct task *task, struct client *client, const struct upstream_message *me
         break;
     }
     if (ends_answer(pending->kind, message->type)) {
-        if (pending->kind == PENDING_PARSE) {
+        if (pending->kind == PENDING_PARSE && pending->statement != NULL) {
             pending->statement->good = true;
             upstream_note_prepared(client->upstream, pending->statement->id);
         }
@@ -1155,6 +1180,19 @@ bind_value(void *arg, struct eval *eval, const struct route_key *key,
                    : type_input(eval, value->type, -1, bytes, datum)) == ERR_OK;
 }
 
+static void
+put_bind(struct client *client, const char *portal, const struct statement *statement,
+    struct slice values)
+{
+    struct buffer *out = &client->upstream->out;
+    size_t start = wire_begin(out, 'B');
+    wire_put_text(out, portal);
+    buffer_printf(out, "tusk_%u", statement->id);
+    buffer_add_u8(out, 0);
+    buffer_add(out, values.data, values.size);
+    wire_end(out, start);
+}
+
 static enum err
 on_bind(
     struct task *task, struct client *client, struct slice body, bool *session, struct diag *diag)
@@ -1204,16 +1242,14 @@ on_bind(
         return pinned;
     }
     prepare_there(client, statement);
-    struct buffer *out = &client->upstream->out;
-    size_t start = wire_begin(out, 'B');
-    wire_put_text(out, portal);
-    buffer_printf(out, "tusk_%u", statement->id);
-    buffer_add_u8(out, 0);
-    buffer_add(out, reader.at, (size_t)(reader.end - reader.at));
-    wire_end(out, start);
+    put_bind(client, portal, statement, slice_of(reader.at, (size_t)(reader.end - reader.at)));
     note_pending(client, PENDING_ONE, NULL, 0);
     client->sent = true;
-    add_bound(client, portal, statement)->route = route;
+    struct bound *bound = add_bound(client, portal, statement);
+    bound->route = route;
+    if (route.size > 0) {
+        buffer_add(&bound->values, reader.at, (size_t)(reader.end - reader.at));
+    }
     return ERR_OK;
 }
 
@@ -1278,6 +1314,11 @@ on_execute(
     struct bound *bound = find_bound(client, wire_get_text(&reader));
     if (is_there(client, bound)) {
         put_route(client, bound == NULL ? NULL : &bound->route);
+        client->executes++;
+        client->executed = bound;
+        if (bound != NULL) {
+            bound->rows_max = wire_get_u32(&reader);
+        }
         pass_on(client, 'E', body, PENDING_EXECUTE);
         return ERR_OK;
     }
@@ -1352,19 +1393,87 @@ on_close(
     return catch_up(task, client, diag);
 }
 
+/* The shard has refused the bucket: the statement is bound and executed where it is now. The client
+ * has heard of all but the answer. */
+static enum err
+execute_again(struct task *task, struct client *client, struct diag *diag)
+{
+    struct bound bound = *client->executed; /* its own memory stays with the portal, which goes */
+    struct statement *statement = bound.statement;
+    struct buffer values = bound.values;
+    char *portal = mem_strdup(bound.name);
+    client->executed->values = (struct buffer){0};
+    statement->references++;
+    enum err err = ERR_OK;
+    for (uint32_t attempt = 0; err == ERR_OK && client->stale; attempt++) {
+        struct buffer route = {0};
+        struct bind_values all = {.body = slice_of(values.data, values.size)};
+        struct diag ignored;
+        int node = 0;
+        client->stale = false;
+        settle(task, client);
+        task_sleep(task, (int64_t)(attempt < 5 ? 1 : 5) * ASK_AGAIN_PAUSE_US);
+        (void)!cluster_refresh(task, client->router, &ignored);
+        err = find_node(client, statement, bind_value, &all, &route, &node, diag);
+        if (err == ERR_OK) {
+            err = node < 0 ? refuse(REFUSED_SPREAD_IN_BLOCK, diag)
+                           : pin(task, client, (uint32_t)node, diag);
+        }
+        if (err == ERR_OK) {
+            prepare_there(client, statement);
+            put_bind(client, portal, statement, all.body);
+            note_pending(client, PENDING_PARSE, NULL, 0);
+            put_route(client, &route);
+            struct buffer *out = &client->upstream->out;
+            size_t start = wire_begin(out, 'E');
+            wire_put_text(out, portal);
+            buffer_add_be32(out, bound.rows_max);
+            wire_end(out, start);
+            note_pending(client, PENDING_EXECUTE, NULL, 0);
+            wire_put_empty(out, 'S');
+            note_pending(client, PENDING_SYNC, NULL, 0);
+            client->sent = true;
+            struct bound *again = add_bound(client, portal, statement);
+            if (attempt < ASK_AGAIN_MAX) {
+                again->values = values;
+                client->executed = again;
+            } else {
+                client->executed = NULL; /* the next refusal is the client's */
+            }
+            err = drain(task, client, diag);
+            again = find_bound(client, portal);
+            if (again != NULL) {
+                again->values = (struct buffer){0};
+            }
+        }
+        buffer_destroy(&route);
+    }
+    buffer_destroy(&values);
+    mem_free(portal);
+    statement_release(client->worker, statement);
+    return err;
+}
+
 static enum err
 on_sync(struct task *task, struct client *client, bool *session, struct diag *diag)
 {
     enum err err = ERR_OK;
     client->skipping = false;
+    client->stale = false;
     if (client->upstream != NULL && client->sent) {
         wire_put_empty(&client->upstream->out, 'S');
         note_pending(client, PENDING_SYNC, NULL, 0);
         err = drain(task, client, diag);
-        if (err != ERR_OK) {
+        if (err == ERR_OK && client->stale) {
+            err = execute_again(task, client, diag);
+        }
+        if (err != ERR_OK && client->upstream != NULL) {
             client->upstream->broken = true;
         }
     }
+    client->executes = 0;
+    client->executed = NULL;
+    client->left = false;
     if (client->sync_ignored) {
         client->sent = true;
         *session = false;
