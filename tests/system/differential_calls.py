@@ -31,7 +31,7 @@ VALUES = {
     "numeric": (*NUMBERS, "0.5", "-1.25", "3.14159", "1e20", "1e-10", "12345678901234567890.123", "NaN", "Infinity",
                 "-Infinity", "0.000", "99.99"),
     "real": (*NUMBERS, "0.5", "-1.25", "NaN", "Infinity", "-Infinity", "1e30", "1e-30"),
-    "double precision": (*NUMBERS, "0.5", "-1.25", "NaN", "Infinity", "-Infinity", "1e300", "1e-300", "-0", "0.1",
+    "double precision": (*NUMBERS, "0.5", "-1.25", "NaN", "Infinity", "-Infinity", "1e300", "1e-300", "0.1",
                          "2.5", "-2.5"),
     "text": TEXTS, "character varying": TEXTS, "character": TEXTS, "name": TEXTS,
     '"char"': ("a", "", "Z", "1"),
