@@ -22,6 +22,7 @@ enum {
     PATIENCE_US = 1000000,            /* for a server that is there */
     CLIENTS_MAX = 16,
     TRIES_MAX = 20,
+    CONNECTS_MAX = 500,
     ARGUMENTS_MAX = 3,
 };
 
@@ -296,7 +297,8 @@ alone_again(struct client *client)
 static bool
 connect_again(struct client *client, const struct worker *worker)
 {
-    for (;;) {
+    /* A disk and a network that are bad enough may never let it see all of its tables. */
+    for (int tries = 0; tries < CONNECTS_MAX; tries++) {
         if (server_ended || kept->refused || !client_connect(client, PATIENCE_US)) {
             return false;
         }
@@ -304,6 +306,7 @@ connect_again(struct client *client, const struct worker *worker)
             return true;
         }
     }
+    return false;
 }
 
 static void
