@@ -241,6 +241,9 @@ static struct expr *
 fold_call(struct binder *binder, struct expr *expr)
 {
     const struct function *function = expr->function;
+    if (expr->type == TYPE_RECORD) {
+        return expr; /* as a value it would not say what its fields are called (record.c) */
+    }
     if ((function->flags & (FUNCTION_SET | FUNCTION_AGGREGATE)) == 0 &&
         (function->flags & FUNCTION_STRICT) != 0 && any_null(expr)) {
         /* Whatever the others are: PostgreSQL does not compute them either. */
