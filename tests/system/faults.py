@@ -201,7 +201,7 @@ def full_spill(checks):
 def full_tmpfs(checks):
     """A file system that is really full."""
     folder = tempfile.mkdtemp(prefix="tusk_test_")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=420m", "tmpfs", folder],
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700m", "tmpfs", folder],
                              capture_output=True, check=False).returncode == 0
     if not mounted:
         print("skipped: a full tmpfs (mount is not permitted)", flush=True)
@@ -210,11 +210,10 @@ def full_tmpfs(checks):
     try:
         ballast = os.path.join(folder, "ballast")
         def make_full(_):
-            with open(ballast, "wb") as file:
+            with open(ballast, "wb", buffering=0) as file:
                 try:
                     while True:
                         file.write(b"x" * 65536)
-                        file.flush()
                 except OSError:
                     pass
         full(checks, Faulty(directory=folder), make_full, lambda: os.unlink(ballast), "tmpfs full")
