@@ -151,6 +151,13 @@ number_value(
     return true;
 }
 
+/* Would the scanner take it into the word, number or parameter it stands beside? */
+static bool
+goes_on_as_word(char c)
+{
+    return c == '$' || c == '_' || (c >= '0' && c <= '9') || (uint8_t)(c | 0x20) >= 'a';
+}
+
 static bool
 lift(struct normalizer *n, const struct scan_token *token, struct parser_normalized *result)
 {
@@ -170,15 +177,17 @@ lift(struct normalizer *n, const struct scan_token *token, struct parser_normali
         return false;
     }
     uint32_t number = ++result->literal_count;
-    /* The blanks keep it apart from what stands beside it: 'a'is, 1and. */
+    /* The blanks keep it apart from what stands beside it: select.1, 'a'is, 1and. */
+    if (n->size > 0 && goes_on_as_word(n->to[n->size - 1])) {
+        n->to[n->size++] = ' ';
+    }
     n->to[n->size++] = '$';
     if (number >= 10) {
         n->to[n->size++] = (char)('0' + number / 10);
     }
     n->to[n->size++] = (char)('0' + number % 10);
     char next = token->end < n->scanner.size ? n->scanner.text[token->end] : ' ';
-    if (next == '"' || next == '\'' || next == '$' || next == '_' || (next >= '0' && next <= '9') ||
-        (uint8_t)(next | 0x20) >= 'a') {
+    if (next == '"' || next == '\'' || goes_on_as_word(next)) {
         n->to[n->size++] = ' ';
     }
     n->copied = token->end;

@@ -365,6 +365,7 @@ literals_become_parameters(void **state)
     normalized("select a from t where b in (1, 'x') and c = f(2) limit 3", lifted,
         "select a from t where b in ($1, $2) and c = f($3) limit $4|1|x|2|3");
     normalized(" /* c */ select 'x'; -- end", lifted, "select $1|x");
+    normalized("select.5, a", lifted, "select $1, a|.5");
     normalized("select 3000000000, 99999999999999999999", lifted,
         "select $1, 99999999999999999999|3000000000");
 }
