@@ -41,7 +41,7 @@ class Client(threading.Thread):
     def __init__(self, port, index, work, shared):
         super().__init__(daemon=True)
         self.index, self.work, self.shared = index, work, shared
-        self.random = random.Random(index)
+        self.random = random.Random(f"{shared['first']} {index}")   # keys of an earlier run stand there
         self.connection = pgwire.connect(port=port, timeout=120)
         self.connection.query("set default_transaction_isolation = 'serializable'")
         self.count = 0
@@ -131,7 +131,8 @@ def by_uuid(client, chance):
 
 def by_number(client, chance):
     del chance
-    client.memory["n"] = n = client.memory.get("n", 0) + 1
+    earlier = client.shared["first"] // 10_000_000_000 % 1000 * 100_000
+    client.memory["n"] = n = client.memory.get("n", earlier) + 1
     text = f"'order-{1100000000 + n * 64 + client.index}'"
     client.read("by_number", f"k = {text}")
     client.insert("by_number", f"k = {text}", f"{text}, {client.index}")
