@@ -87,8 +87,6 @@ enum err upstream_open(struct task *task, struct pool *pool, int64_t timeout_us,
     struct upstream **upstream, struct diag *diag);
 void upstream_close(struct task *task, struct upstream *upstream);
 enum err upstream_flush(struct task *task, struct upstream *upstream, struct diag *diag);
-/* A whole message is here already. */
-bool upstream_pending(const struct upstream *upstream);
 /* Obeys TASK_CANCEL by asking the shard to cancel, and goes on; TASK_TERMINATE ends it. */
 enum err upstream_next(struct task *task, struct upstream *upstream,
     struct upstream_message *message, struct diag *diag);

@@ -147,13 +147,6 @@ message_size(const struct upstream *upstream)
     return (size_t)load_be32(upstream->in.data + upstream->at + 1) + 1;
 }
 
-bool
-upstream_pending(const struct upstream *upstream)
-{
-    size_t here = upstream->in.size - upstream->at;
-    return here >= 5 && here >= message_size(upstream);
-}
-
 static enum err
 next(struct task *task, struct upstream *upstream, int64_t deadline_us,
     struct upstream_message *message, struct diag *diag)
