@@ -1,13 +1,8 @@
 /* server/main.c - tuskd: the command line. */
 #include <getopt.h>
-#include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/mem.h"
-#include "server/server.h"
+#include "server/command.h"
 
 static const char help[] =
     "tuskd is the Tusk database server.\n"
@@ -41,46 +36,11 @@ static const char help[] =
     "Signals: SIGTERM lets sessions finish what they do, SIGINT aborts them; both end with a\n"
     "checkpoint. SIGQUIT ends at once.\n";
 
-enum {
-    SETTINGS_MAX = 256
-};
-
 struct arguments {
-    struct server_options server;
-    struct world_os_options world;
-    char *settings[SETTINGS_MAX]; /* name=value */
-    uint32_t setting_count;
+    struct command command;
     bool check;
     struct server_restore_options restore;
-    int status;
 };
-
-static bool
-parse_number(const char *text, unsigned long max, unsigned long *number)
-{
-    char *end = NULL;
-    *number = strtoul(text, &end, 10);
-    return end != text && *end == '\0' && text[0] != '-' && *number <= max;
-}
-
-static bool
-set(struct arguments *arguments, const char *name, const char *value)
-{
-    if (arguments->setting_count == SETTINGS_MAX) {
-        (void)fputs("tuskd: too many settings\n", stderr);
-        return false;
-    }
-    char *setting = NULL;
-    if (name == NULL) {
-        setting = mem_strdup(value);
-    } else {
-        size_t size = strlen(name) + strlen(value) + 2;
-        setting = mem_alloc(size);
-        (void)snprintf(setting, size, "%s=%s", name, value);
-    }
-    arguments->settings[arguments->setting_count++] = setting;
-    return true;
-}
 
 /* 0: go on; else exit with status - 1. */
 static int
@@ -123,32 +83,32 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
         unsigned long number = 0;
         switch (option) {
         case 'D':
-            arguments->server.data_directory = optarg;
+            arguments->command.server.data_directory = optarg;
             break;
         case 'c':
-            fine = set(arguments, NULL, optarg);
+            fine = command_set(&arguments->command, NULL, optarg);
             break;
         case 'p':
-            fine = set(arguments, "port", optarg);
+            fine = command_set(&arguments->command, "port", optarg);
             break;
         case 'h':
-            fine = set(arguments, "listen_addresses", optarg);
+            fine = command_set(&arguments->command, "listen_addresses", optarg);
             break;
         case OPTION_WORKERS:
-            fine = parse_number(optarg, WORLD_WORKERS_MAX, &number);
+            fine = command_number(optarg, WORLD_WORKERS_MAX, &number);
             if (!fine) {
                 (void)fprintf(stderr, "tuskd: invalid number of workers: \"%s\"\n", optarg);
             }
-            arguments->world.worker_count = (unsigned)number;
+            arguments->command.world.worker_count = (unsigned)number;
             break;
         case OPTION_CACHE:
-            fine = set(arguments, "shared_buffers", optarg);
+            fine = command_set(&arguments->command, "shared_buffers", optarg);
             break;
         case OPTION_CHECKPOINT:
-            fine = set(arguments, "max_wal_size", optarg);
+            fine = command_set(&arguments->command, "max_wal_size", optarg);
             break;
         case OPTION_CONNECTIONS:
-            fine = set(arguments, "max_connections", optarg);
+            fine = command_set(&arguments->command, "max_connections", optarg);
             break;
         case OPTION_CHECK:
             arguments->check = true;
@@ -176,7 +136,7 @@ parse_arguments(int argc, char **argv, struct arguments *arguments)
             break;
         }
     }
-    if (fine && (optind < argc || arguments->server.data_directory == NULL)) {
+    if (fine && (optind < argc || arguments->command.server.data_directory == NULL)) {
         (void)fputs(optind < argc ? "tuskd: too many arguments\n"
                                   : "tuskd: no data directory given (--data DIR)\n",
             stderr);
@@ -202,65 +162,29 @@ static void
 server_main(struct task *task, void *arg)
 {
     struct arguments *arguments = arg;
-    static struct diag diag; /* too large for this stack's beginning to be wasted on */
-    struct server_options *server = &arguments->server;
+    struct command *command = &arguments->command;
     if (arguments->restore.backup != NULL) {
-        arguments->restore.data_directory = server->data_directory;
-        arguments->status = server_restore(task, &arguments->restore);
+        arguments->restore.data_directory = command->server.data_directory;
+        command->status = server_restore(task, &arguments->restore);
         world_stop(task_world(task));
         return;
     }
-    if (sql_config_load(task, server->data_directory, server->arguments, server->argument_count,
-            &server->config, &diag) != ERR_OK) {
-        (void)fprintf(stderr, "tuskd: %s%s%s\n", diag.message, diag.detail[0] == '\0' ? "" : ". ",
-            diag.detail);
-        arguments->status = 2;
-        world_stop(task_world(task));
+    if (!command_load(task, command)) {
         return;
     }
     if (arguments->check) {
-        arguments->status = server_check(task, &arguments->server);
+        command->status = server_check(task, &command->server);
         world_stop(task_world(task));
         return;
     }
-    if (server_run(task, &arguments->server, &diag) != ERR_OK) {
-        world_log(task_world(task), "FATAL: %s", diag.message);
-        if (diag.detail[0] != '\0') {
-            world_log(task_world(task), "DETAIL: %s", diag.detail);
-        }
-        if (diag.hint[0] != '\0') {
-            world_log(task_world(task), "HINT: %s", diag.hint);
-        }
-        arguments->status = 1;
-    }
-    world_stop(task_world(task));
+    command_serve(task, command);
 }
 
 int
 main(int argc, char **argv)
 {
-    static struct arguments arguments;
+    static struct arguments arguments = {.command.program = "tuskd"};
     int parsed = parse_arguments(argc, argv, &arguments);
-    if (parsed != 0) {
-        return parsed - 1;
-    }
-    arguments.server.arguments = (const char *const *)arguments.settings;
-    arguments.server.argument_count = arguments.setting_count;
-    const struct passwd *user = getpwuid(geteuid());
-    arguments.server.system_user = user == NULL ? "postgres" : user->pw_name;
-    struct world *world = NULL;
-    struct diag diag;
-    diag_clear(&diag);
-    if (world_os_new(&arguments.world, &world, &diag) != ERR_OK ||
-        task_spawn(world, 0, "server", server_main, &arguments, &diag) != ERR_OK) {
-        (void)fprintf(stderr, "tuskd: %s\n", diag.message);
-        return 1;
-    }
-    world_run(world);
-    world_delete(world);
-    sql_config_release(arguments.server.config);
-    for (uint32_t i = 0; i < arguments.setting_count; i++) {
-        mem_free(arguments.settings[i]);
-    }
-    return arguments.status;
+    return parsed != 0 ? parsed - 1
+                       : command_run(&arguments.command, "server", server_main, &arguments);
 }
