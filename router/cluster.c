@@ -266,6 +266,26 @@ keep_known(const struct map *old, int16_t node, struct map *map)
     }
 }
 
+/* The nodes are asked one after the other: a bucket that moves meanwhile may be nobody's in what
+ * they said. It stays where it was known to be; who is sent there is told that it is not, and asks
+ * again. */
+static void
+keep_unclaimed(const struct map *old, struct map *map)
+{
+    for (uint32_t g = 0; old != NULL && g < map->group_count; g++) {
+        struct map_group *group = &map->groups[g];
+        for (uint32_t o = 0; o < old->group_count; o++) {
+            const struct map_group *before = &old->groups[o];
+            if (strcmp(before->name, group->name) != 0) {
+                continue;
+            }
+            for (uint32_t b = 0; b < group->bucket_count && b < before->bucket_count; b++) {
+                group->owners[b] = group->owners[b] < 0 ? before->owners[b] : group->owners[b];
+            }
+        }
+    }
+}
+
 static enum err
 load_map(struct task *task, struct router *router, struct diag *diag)
 {
@@ -282,6 +302,7 @@ load_map(struct task *task, struct router *router, struct diag *diag)
             result = err;
         }
     }
+    keep_unclaimed(cluster->map, map);
     map->older = cluster->map;
     cluster->map = map;
     return result;
