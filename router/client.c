@@ -349,7 +349,7 @@ static void
 put_error(struct client *client, const struct upstream_message *message)
 {
     struct buffer *out = connection_out(client->connection);
-    const char *text = upstream_error_field(message->body, 'M');
+    const char *text = wire_error_field(message->body, 'M');
     const char *found = strstr(text, "\"tusk_");
     const struct named *named = NULL;
     if (found != NULL) {
@@ -426,18 +426,18 @@ take(struct task *task, struct client *client, const struct upstream_message *me
         }
         client->failed = true;
         if (client->may_ask_again && !client->left && pending->kind == PENDING_QUERY &&
-            strncmp(upstream_error_field(message->body, 'C'), "TR00", 4) == 0) {
+            strncmp(wire_error_field(message->body, 'C'), "TR00", 4) == 0) {
             client->stale = true;
             return ERR_OK;
         }
         if (client->may_ask_again && !client->left && pending->kind == PENDING_QUERY &&
-            strcmp(upstream_error_field(message->body, 'C'), "2200H") == 0) {
+            strcmp(wire_error_field(message->body, 'C'), "2200H") == 0) {
             client->stale = true;
-            client->exhausted = mem_strdup(upstream_error_field(message->body, 'M'));
+            client->exhausted = mem_strdup(wire_error_field(message->body, 'M'));
             return ERR_OK;
         }
         if (pending->kind == PENDING_EXECUTE && may_execute_again(client) &&
-            strncmp(upstream_error_field(message->body, 'C'), "TR00", 4) == 0) {
+            strncmp(wire_error_field(message->body, 'C'), "TR00", 4) == 0) {
             client->stale = true;
             skip_to_sync(client);
             return ERR_OK;

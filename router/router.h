@@ -98,8 +98,6 @@ void upstream_note_prepared(struct upstream *upstream, uint32_t id);
  * needed. In `to`. */
 bool upstream_settings(const struct upstream *upstream, const char *wanted, struct buffer *to);
 void upstream_put_query(struct upstream *upstream, const void *text, size_t size);
-/* A field of an ErrorResponse; "" if it is not there. */
-const char *upstream_error_field(struct slice body, char field);
 /* An ErrorResponse as a diag of ours; the code is ERR_CONNECTION_FAILURE where we do not know it.
  */
 enum err upstream_error(struct slice body, const char *node, struct diag *diag);

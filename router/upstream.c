@@ -13,23 +13,10 @@ enum {
     CANCEL_SIZE = 16,
 };
 
-const char *
-upstream_error_field(struct slice body, char field)
-{
-    struct wire_reader reader = wire_reader_of(body);
-    for (;;) {
-        char type = (char)wire_get_u8(&reader);
-        const char *text = type == '\0' ? "" : wire_get_text(&reader);
-        if (type == '\0' || reader.failed || type == field) {
-            return reader.failed ? "" : text;
-        }
-    }
-}
-
 enum err
 upstream_error(struct slice body, const char *node, struct diag *diag)
 {
-    const char *state = upstream_error_field(body, 'C');
+    const char *state = wire_error_field(body, 'C');
     enum err code = ERR_CONNECTION_FAILURE;
     for (int i = 1; i < ERR_COUNT; i++) {
         if (strcmp(err_sqlstate((enum err)i), state) == 0) {
@@ -37,12 +24,12 @@ upstream_error(struct slice body, const char *node, struct diag *diag)
             break;
         }
     }
-    (void)diag_set(diag, code, "%s", upstream_error_field(body, 'M'));
-    const char *detail = upstream_error_field(body, 'D');
+    (void)diag_set(diag, code, "%s", wire_error_field(body, 'M'));
+    const char *detail = wire_error_field(body, 'D');
     if (detail[0] != '\0') {
         diag_detail(diag, "%s", detail);
     }
-    const char *hint = upstream_error_field(body, 'H');
+    const char *hint = wire_error_field(body, 'H');
     if (hint[0] != '\0') {
         diag_hint(diag, "%s", hint);
     }

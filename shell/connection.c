@@ -21,19 +21,6 @@ enum {
     AUTH_SASL_FINAL = 12,
 };
 
-const char *
-connection_error_field(struct slice body, char field)
-{
-    struct wire_reader reader = wire_reader_of(body);
-    for (;;) {
-        char type = (char)wire_get_u8(&reader);
-        const char *text = type == '\0' ? "" : wire_get_text(&reader);
-        if (type == '\0' || reader.failed || type == field) {
-            return reader.failed ? "" : text;
-        }
-    }
-}
-
 static void
 hang_up(struct connection *connection)
 {
@@ -464,8 +451,7 @@ start(struct connection *connection, struct scram *scram, struct diag *diag)
             return ERR_OK;
         case 'E':
             return diag_set(diag, ERR_CONNECTION_FAILURE, "%s:  %s",
-                connection_error_field(message.body, 'S'),
-                connection_error_field(message.body, 'M'));
+                wire_error_field(message.body, 'S'), wire_error_field(message.body, 'M'));
         default:
             break; /* 'v': we asked for nothing that can be negotiated away */
         }

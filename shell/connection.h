@@ -72,7 +72,4 @@ enum err connection_query(
     struct connection *connection, const char *text, size_t size, struct diag *diag);
 enum err connection_next(struct connection *connection, struct message *message, struct diag *diag);
 
-/* A field of an ErrorResponse or NoticeResponse; "" if it is not there. */
-const char *connection_error_field(struct slice body, char field);
-
 #endif /* SHELL_CONNECTION_H */

@@ -117,13 +117,13 @@ put_caret(const struct shell *shell, const char *text, size_t size, size_t posit
 static void
 put_severity(const struct shell *shell, struct slice body, enum verbosity verbosity)
 {
-    const char *severity = connection_error_field(body, 'S');
-    const char *kind = connection_error_field(body, 'V');
+    const char *severity = wire_error_field(body, 'S');
+    const char *kind = wire_error_field(body, 'V');
     const char *paint = kind[0] == 'E' || kind[0] == 'F' || kind[0] == 'P' ? "\033[1;31m"
                         : kind[0] == 'W'                                   ? "\033[1;35m"
                                                                            : "\033[1;36m";
-    const char *code = connection_error_field(body, 'C');
-    const char *words = connection_error_field(body, 'M');
+    const char *code = wire_error_field(body, 'C');
+    const char *words = wire_error_field(body, 'M');
     (void)fprintf(
         stderr, "%s%s:%s  ", shell->color ? paint : "", severity, shell->color ? "\033[0m" : "");
     if (verbosity == VERBOSITY_SQLSTATE) {
@@ -133,7 +133,7 @@ put_severity(const struct shell *shell, struct slice body, enum verbosity verbos
     } else {
         (void)fputs(words, stderr);
     }
-    const char *position = connection_error_field(body, 'P');
+    const char *position = wire_error_field(body, 'P');
     if (verbosity == VERBOSITY_TERSE && position[0] != '\0') {
         (void)fprintf(stderr, " at character %s", position);
     }
@@ -143,11 +143,11 @@ put_severity(const struct shell *shell, struct slice body, enum verbosity verbos
 static void
 put_location(struct slice body)
 {
-    const char *function = connection_error_field(body, 'R');
-    const char *file = connection_error_field(body, 'F');
+    const char *function = wire_error_field(body, 'R');
+    const char *file = wire_error_field(body, 'F');
     if (file[0] != '\0') {
         (void)fprintf(stderr, "LOCATION:  %s%s%s:%s\n", function, function[0] == '\0' ? "" : ", ",
-            file, connection_error_field(body, 'L'));
+            file, wire_error_field(body, 'L'));
     }
 }
 
@@ -160,7 +160,7 @@ put_verbose(struct slice body)
     } names[] = {{'s', "SCHEMA NAME"}, {'t', "TABLE NAME"}, {'c', "COLUMN NAME"},
         {'d', "DATATYPE NAME"}, {'n', "CONSTRAINT NAME"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const char *words = connection_error_field(body, names[i].field);
+        const char *words = wire_error_field(body, names[i].field);
         if (words[0] != '\0') {
             (void)fprintf(stderr, "%s:  %s\n", names[i].label, words);
         }
@@ -181,9 +181,9 @@ put_response(struct shell *shell, struct slice body, const char *text, size_t si
     if (verbosity == VERBOSITY_TERSE || verbosity == VERBOSITY_SQLSTATE) {
         return;
     }
-    size_t position = strtoul(connection_error_field(body, 'P'), NULL, 10);
-    size_t inner_position = strtoul(connection_error_field(body, 'p'), NULL, 10);
-    const char *inner = connection_error_field(body, 'q');
+    size_t position = strtoul(wire_error_field(body, 'P'), NULL, 10);
+    size_t inner_position = strtoul(wire_error_field(body, 'p'), NULL, 10);
+    const char *inner = wire_error_field(body, 'q');
     if (position > 0 && text != NULL) {
         put_caret(shell, text, size, position);
     } else if (inner_position > 0 && inner[0] != '\0') {
@@ -194,7 +194,7 @@ put_response(struct shell *shell, struct slice body, const char *text, size_t si
         const char *label;
     } more[] = {{'D', "DETAIL"}, {'H', "HINT"}, {'q', "QUERY"}, {'W', "CONTEXT"}};
     for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
-        const char *words = connection_error_field(body, more[i].field);
+        const char *words = wire_error_field(body, more[i].field);
         bool shown = more[i].field != 'W' || !notice || verbosity == VERBOSITY_VERBOSE;
         if (words[0] != '\0' && shown) {
             (void)fprintf(stderr, "%s:  %s\n", more[i].label, words);
@@ -434,8 +434,7 @@ statement_failed(struct run *run, struct slice body)
     }
     shell->last_error.size = 0;
     buffer_add(&shell->last_error, body.data, body.size);
-    variables_of_result(
-        shell, connection_error_field(body, 'C'), connection_error_field(body, 'M'), 0);
+    variables_of_result(shell, wire_error_field(body, 'C'), wire_error_field(body, 'M'), 0);
 }
 
 static enum err
@@ -718,9 +717,8 @@ shell_fetch(struct shell *shell, const char *text, struct arena *arena, struct p
     run->silent = true;
     bool ok = run_query(run);
     if (!ok && !silent &&
-        connection_error_field(
-            slice_of(shell->connection.failure.data, shell->connection.failure.size), 'M')[0] !=
-            '\0') {
+        wire_error_field(slice_of(shell->connection.failure.data, shell->connection.failure.size),
+            'M')[0] != '\0') {
         put_response(shell,
             slice_of(shell->connection.failure.data, shell->connection.failure.size), text,
             strlen(text), false, shell->verbosity);

@@ -239,3 +239,16 @@ wire_message_size(struct slice bytes, size_t *size, struct diag *diag)
     *size = (size_t)length + 1;
     return ERR_OK;
 }
+
+const char *
+wire_error_field(struct slice body, char field)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    for (;;) {
+        char type = (char)wire_get_u8(&reader);
+        const char *text = type == '\0' ? "" : wire_get_text(&reader);
+        if (type == '\0' || reader.failed || type == field) {
+            return reader.failed ? "" : text;
+        }
+    }
+}

@@ -64,6 +64,9 @@ struct slice wire_get_bytes(struct wire_reader *reader, size_t size);
 const char *wire_get_text(struct wire_reader *reader); /* "" on failure; points into the body */
 /* True if all was read and nothing was missing. */
 bool wire_reader_done(const struct wire_reader *reader);
+/* A field of an ErrorResponse or NoticeResponse: 'M', 'C' ..; "" if it is not there. Points into
+ * the body. */
+const char *wire_error_field(struct slice body, char field);
 
 /* The size of the first of a client's messages in `bytes` (type byte, length, body), or 0 if its
  * head is not all there. ERR_PROTOCOL if there is no such type or the length cannot be: whatever
