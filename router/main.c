@@ -1,7 +1,4 @@
 /* router/main.c - tusk-router: the command line. */
-#include <getopt.h>
-#include <stdio.h>
-
 #include "router/router.h"
 #include "server/command.h"
 
@@ -33,76 +30,6 @@ struct arguments {
     struct router router;
 };
 
-/* 0: go on; else exit with status - 1. */
-static int
-parse_arguments(int argc, char **argv, struct arguments *arguments)
-{
-    enum {
-        OPTION_HELP = 256,
-        OPTION_VERSION,
-        OPTION_WORKERS,
-    };
-    static const struct option options[] = {
-        {"data", required_argument, NULL, 'D'},
-        {"set", required_argument, NULL, 'c'},
-        {"port", required_argument, NULL, 'p'},
-        {"host", required_argument, NULL, 'h'},
-        {"nodes", required_argument, NULL, 'n'},
-        {"workers", required_argument, NULL, OPTION_WORKERS},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {"version", no_argument, NULL, OPTION_VERSION},
-        {NULL, 0, NULL, 0},
-    };
-    int option = 0;
-    bool fine = true;
-    while (fine && (option = getopt_long(argc, argv, "c:D:p:h:n:", options, NULL)) != -1) {
-        unsigned long number = 0;
-        switch (option) {
-        case 'D':
-            arguments->command.server.data_directory = optarg;
-            break;
-        case 'c':
-            fine = command_set(&arguments->command, NULL, optarg);
-            break;
-        case 'p':
-            fine = command_set(&arguments->command, "port", optarg);
-            break;
-        case 'h':
-            fine = command_set(&arguments->command, "listen_addresses", optarg);
-            break;
-        case 'n':
-            fine = command_set(&arguments->command, "router_nodes", optarg);
-            break;
-        case OPTION_WORKERS:
-            fine = command_number(optarg, WORLD_WORKERS_MAX, &number);
-            if (!fine) {
-                (void)fprintf(stderr, "tusk-router: invalid number of workers: \"%s\"\n", optarg);
-            }
-            arguments->command.world.worker_count = (unsigned)number;
-            break;
-        case OPTION_HELP:
-            (void)fputs(help, stdout);
-            return 1;
-        case OPTION_VERSION:
-            (void)puts("tusk-router 0.1.0");
-            return 1;
-        default:
-            fine = false;
-            break;
-        }
-    }
-    if (fine && (optind < argc || arguments->command.server.data_directory == NULL)) {
-        (void)fputs(optind < argc ? "tusk-router: too many arguments\n"
-                                  : "tusk-router: no directory given (--data DIR)\n",
-            stderr);
-        fine = false;
-    }
-    if (!fine) {
-        (void)fputs("Try \"tusk-router --help\".\n", stderr);
-    }
-    return fine ? 0 : 1 + 2;
-}
-
 static void
 router_main(struct task *task, void *arg)
 {
@@ -124,7 +51,10 @@ int
 main(int argc, char **argv)
 {
     static struct arguments arguments = {.command.program = "tusk-router"};
-    int parsed = parse_arguments(argc, argv, &arguments);
-    return parsed != 0 ? parsed - 1
-                       : command_run(&arguments.command, "router", router_main, &arguments);
+    static const struct command_option options[] = {
+        {.name = "nodes", .letter = 'n', .setting = "router_nodes"},
+        {.name = NULL},
+    };
+    enum command_parsed parsed = command_parse(&arguments.command, argc, argv, help, options);
+    return command_run(&arguments.command, parsed, "router", router_main, &arguments);
 }

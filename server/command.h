@@ -10,6 +10,17 @@
 
 enum {
     COMMAND_SETTINGS_MAX = 256,
+    COMMAND_OPTIONS_MAX = 24,
+};
+
+/* An option of one program: it gives a setting its value, or sets *value to its argument, or takes
+ * none and sets *flag. */
+struct command_option {
+    const char *name;
+    char letter; /* 0: it has only the name */
+    const char *setting;
+    const char **value;
+    bool *flag;
 };
 
 struct command {
@@ -21,14 +32,23 @@ struct command {
     int status; /* to exit with */
 };
 
-/* A setting for this run. name NULL: value is "name=value". False: there are too many, and it was
- * said. */
-bool command_set(struct command *command, const char *name, const char *value);
-/* All of the text is a number up to max. */
-bool command_number(const char *text, unsigned long max, unsigned long *number);
+enum command_parsed {
+    COMMAND_GO_ON,
+    COMMAND_DONE,  /* help or version was asked for, and shown */
+    COMMAND_WRONG, /* which was said */
+};
 
-/* Makes a world, runs it with `main` as its first task, and returns the status to exit with. */
-int command_run(struct command *command, const char *task_name, task_main *main, void *arg);
+/* Reads the command line: --data, --set, --port, --host, --workers, --help and --version, which
+ * both programs have, and the options of this one, whose list ends with a name of NULL. */
+enum command_parsed command_parse(struct command *command, int argc, char **argv, const char *help,
+    const struct command_option *options);
+/* Says where help is; returns COMMAND_WRONG. */
+enum command_parsed command_wrong(const struct command *command);
+
+/* If the command line was parsed for going on: makes a world and runs it with `main` as its first
+ * task. Returns the status to exit with. */
+int command_run(struct command *command, enum command_parsed parsed, const char *task_name,
+    task_main *main, void *arg);
 
 /* In that task. Settings of files and options; false: they are wrong, which was said, and the world
  * stops. */

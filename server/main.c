@@ -1,5 +1,4 @@
 /* server/main.c - tuskd: the command line. */
-#include <getopt.h>
 #include <stdio.h>
 
 #include "server/command.h"
@@ -42,120 +41,20 @@ struct arguments {
     struct server_restore_options restore;
 };
 
-/* 0: go on; else exit with status - 1. */
-static int
-parse_arguments(int argc, char **argv, struct arguments *arguments)
+/* What does not go together. */
+static enum command_parsed
+check_restore(const struct command *command, const struct server_restore_options *restore)
 {
-    enum {
-        OPTION_HELP = 256,
-        OPTION_VERSION,
-        OPTION_WORKERS,
-        OPTION_CACHE,
-        OPTION_CHECKPOINT,
-        OPTION_CONNECTIONS,
-        OPTION_CHECK,
-        OPTION_RESTORE,
-        OPTION_ARCHIVE,
-        OPTION_TARGET_LSN,
-        OPTION_TARGET_TIME,
-    };
-    static const struct option options[] = {
-        {"data", required_argument, NULL, 'D'},
-        {"set", required_argument, NULL, 'c'},
-        {"port", required_argument, NULL, 'p'},
-        {"host", required_argument, NULL, 'h'},
-        {"workers", required_argument, NULL, OPTION_WORKERS},
-        {"cache-size", required_argument, NULL, OPTION_CACHE},
-        {"checkpoint-log", required_argument, NULL, OPTION_CHECKPOINT},
-        {"max-connections", required_argument, NULL, OPTION_CONNECTIONS},
-        {"check", no_argument, NULL, OPTION_CHECK},
-        {"restore", required_argument, NULL, OPTION_RESTORE},
-        {"archive", required_argument, NULL, OPTION_ARCHIVE},
-        {"target-lsn", required_argument, NULL, OPTION_TARGET_LSN},
-        {"target-time", required_argument, NULL, OPTION_TARGET_TIME},
-        {"help", no_argument, NULL, OPTION_HELP},
-        {"version", no_argument, NULL, OPTION_VERSION},
-        {NULL, 0, NULL, 0},
-    };
-    int option = 0;
-    bool fine = true;
-    while (fine && (option = getopt_long(argc, argv, "c:D:p:h:", options, NULL)) != -1) {
-        unsigned long number = 0;
-        switch (option) {
-        case 'D':
-            arguments->command.server.data_directory = optarg;
-            break;
-        case 'c':
-            fine = command_set(&arguments->command, NULL, optarg);
-            break;
-        case 'p':
-            fine = command_set(&arguments->command, "port", optarg);
-            break;
-        case 'h':
-            fine = command_set(&arguments->command, "listen_addresses", optarg);
-            break;
-        case OPTION_WORKERS:
-            fine = command_number(optarg, WORLD_WORKERS_MAX, &number);
-            if (!fine) {
-                (void)fprintf(stderr, "tuskd: invalid number of workers: \"%s\"\n", optarg);
-            }
-            arguments->command.world.worker_count = (unsigned)number;
-            break;
-        case OPTION_CACHE:
-            fine = command_set(&arguments->command, "shared_buffers", optarg);
-            break;
-        case OPTION_CHECKPOINT:
-            fine = command_set(&arguments->command, "max_wal_size", optarg);
-            break;
-        case OPTION_CONNECTIONS:
-            fine = command_set(&arguments->command, "max_connections", optarg);
-            break;
-        case OPTION_CHECK:
-            arguments->check = true;
-            break;
-        case OPTION_RESTORE:
-            arguments->restore.backup = optarg;
-            break;
-        case OPTION_ARCHIVE:
-            arguments->restore.archive = optarg;
-            break;
-        case OPTION_TARGET_LSN:
-            arguments->restore.target_lsn = optarg;
-            break;
-        case OPTION_TARGET_TIME:
-            arguments->restore.target_time = optarg;
-            break;
-        case OPTION_HELP:
-            (void)fputs(help, stdout);
-            return 1;
-        case OPTION_VERSION:
-            (void)puts("tuskd 0.1.0");
-            return 1;
-        default:
-            fine = false;
-            break;
-        }
-    }
-    if (fine && (optind < argc || arguments->command.server.data_directory == NULL)) {
-        (void)fputs(optind < argc ? "tuskd: too many arguments\n"
-                                  : "tuskd: no data directory given (--data DIR)\n",
-            stderr);
-        fine = false;
-    }
-    const struct server_restore_options *restore = &arguments->restore;
-    if (fine && restore->backup == NULL &&
+    if (restore->backup == NULL &&
         (restore->archive != NULL || restore->target_lsn != NULL || restore->target_time != NULL)) {
         (void)fputs("tuskd: --archive, --target-lsn and --target-time go with --restore\n", stderr);
-        fine = false;
+        return command_wrong(command);
     }
-    if (fine && restore->target_lsn != NULL && restore->target_time != NULL) {
+    if (restore->target_lsn != NULL && restore->target_time != NULL) {
         (void)fputs("tuskd: a position or a time, not both\n", stderr);
-        fine = false;
+        return command_wrong(command);
     }
-    if (!fine) {
-        (void)fputs("Try \"tuskd --help\".\n", stderr);
-    }
-    return fine ? 0 : 1 + 2;
+    return COMMAND_GO_ON;
 }
 
 static void
@@ -184,7 +83,20 @@ int
 main(int argc, char **argv)
 {
     static struct arguments arguments = {.command.program = "tuskd"};
-    int parsed = parse_arguments(argc, argv, &arguments);
-    return parsed != 0 ? parsed - 1
-                       : command_run(&arguments.command, "server", server_main, &arguments);
+    static const struct command_option options[] = {
+        {.name = "cache-size", .setting = "shared_buffers"},
+        {.name = "checkpoint-log", .setting = "max_wal_size"},
+        {.name = "max-connections", .setting = "max_connections"},
+        {.name = "check", .flag = &arguments.check},
+        {.name = "restore", .value = &arguments.restore.backup},
+        {.name = "archive", .value = &arguments.restore.archive},
+        {.name = "target-lsn", .value = &arguments.restore.target_lsn},
+        {.name = "target-time", .value = &arguments.restore.target_time},
+        {.name = NULL},
+    };
+    enum command_parsed parsed = command_parse(&arguments.command, argc, argv, help, options);
+    if (parsed == COMMAND_GO_ON) {
+        parsed = check_restore(&arguments.command, &arguments.restore);
+    }
+    return command_run(&arguments.command, parsed, "server", server_main, &arguments);
 }
