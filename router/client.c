@@ -787,11 +787,32 @@ query_to_shard(struct task *task, struct client *client, const struct statement 
     }
 }
 
+/* What names mean may have changed since it was looked at: *statement is what it is now. */
+static enum err
+look_again(
+    struct task *task, struct client *client, struct statement **statement, struct diag *diag)
+{
+    struct statement *old = *statement;
+    if (!statement_is_old(client->worker, old)) {
+        return ERR_OK;
+    }
+    struct statement_key key = {
+        .text = old->text, .size = old->text_size, .types = old->types, .path = path_of(client)};
+    struct statement *now = statement_find(client->worker, &key);
+    if (now == NULL) {
+        TRY(statement_get(task, client->worker, client->session, &key, &now, diag));
+    }
+    *statement = now;
+    statement_release(client->worker, old);
+    return now->kind == ROUTE_REFUSED ? refuse(now->refusal, diag) : ERR_OK;
+}
+
 /* To the shard that has its rows; asked again if it is not there any more, or not yet. */
 static enum relay_answer
-query_to_owner(struct task *task, struct client *client, const struct statement *statement,
-    bool lifted, struct slice body, struct diag *diag)
+query_to_owner(struct task *task, struct client *client, struct statement **held, bool lifted,
+    struct slice body, struct diag *diag)
 {
+    struct statement *statement = *held;
     struct buffer route = {0};
     enum relay_answer answer = RELAY_FAILED;
     size_t before = connection_out(client->connection)->size;
@@ -839,6 +860,14 @@ query_to_owner(struct task *task, struct client *client, const struct statement 
         task_sleep(task, (int64_t)(attempt < 5 ? 1 : 5) * ASK_AGAIN_PAUSE_US);
         struct diag ignored;
         (void)!cluster_refresh(task, client->router, &ignored);
+        if (look_again(task, client, held, diag) != ERR_OK) {
+            break;
+        }
+        statement = *held;
+        if (statement->kind == ROUTE_LOCAL) {
+            answer = RELAY_SESSION;
+            break;
+        }
     }
     buffer_destroy(&route);
     return answer;
@@ -931,7 +960,7 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
         break;
     case ROUTE_BOUND:
     case ROUTE_EXPLAIN:
-        answer = query_to_owner(task, client, statement, lifted, body, diag);
+        answer = query_to_owner(task, client, &statement, lifted, body, diag);
         break;
     case ROUTE_SCHEMA:
         answer = define(task, client, text, diag) == ERR_OK ? RELAY_READY : RELAY_FAILED;
@@ -1096,17 +1125,8 @@ pass_on(struct client *client, char type, struct slice body, enum pending_kind k
 static enum err
 renew(struct task *task, struct client *client, struct named *named, struct diag *diag)
 {
-    struct statement *old = named->statement;
-    struct statement_key key = {
-        .text = old->text, .size = old->text_size, .types = old->types, .path = path_of(client)};
     TRY(catch_up(task, client, diag));
-    struct statement *statement = statement_find(client->worker, &key);
-    if (statement == NULL) {
-        TRY(statement_get(task, client->worker, client->session, &key, &statement, diag));
-    }
-    named->statement = statement;
-    statement_release(client->worker, old);
-    return statement->kind == ROUTE_REFUSED ? refuse(statement->refusal, diag) : ERR_OK;
+    return look_again(task, client, &named->statement, diag);
 }
 
 /* The session binds it; what it needs of several shards it asks for (remote.c). */
@@ -1414,7 +1434,13 @@ execute_again(struct task *task, struct client *client, struct diag *diag)
         settle(task, client);
         task_sleep(task, (int64_t)(attempt < 5 ? 1 : 5) * ASK_AGAIN_PAUSE_US);
         (void)!cluster_refresh(task, client->router, &ignored);
-        err = find_node(client, statement, bind_value, &all, &route, &node, diag);
+        err = look_again(task, client, &statement, diag);
+        if (err == ERR_OK && statement->kind != ROUTE_BOUND) {
+            err = refuse(REFUSED_SPREAD_IN_BLOCK, diag);
+        }
+        if (err == ERR_OK) {
+            err = find_node(client, statement, bind_value, &all, &route, &node, diag);
+        }
         if (err == ERR_OK) {
             err = node < 0 ? refuse(REFUSED_SPREAD_IN_BLOCK, diag)
                            : pin(task, client, (uint32_t)node, diag);

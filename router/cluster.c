@@ -8,7 +8,11 @@
  *   K1. the first node's list is the truth, and every other's is a beginning of it;
  *   K2. of two routers that change the schema at once one finds the number taken (23505), catches
  *       up, and tries again;
- *   K3. whoever finds a node behind may bring it up to date: doing so twice does nothing.
+ *   K3. whoever finds a node behind may bring it up to date: doing so twice does nothing;
+ *   K4. a change after which an older router's statements would mean other rows carries a new epoch
+ *       of routes, the change's own number. Nodes get it in the change's transaction, the router's
+ *       engine after it (so a route is never newer than what it was read off). A shard refuses a
+ *       route of another epoch (sql/catalog/buckets.h, BU4).
  *
  * A router that dies amid a change leaves it to the next one, or to its own next start.
  *
@@ -25,7 +29,6 @@
 #include "sql/catalog/sharding.h"
 
 enum {
-    SYNC_PAUSE_US = 1000000,
     LOCK_PAUSE_US = 2000,
     SEQUENCE_BLOCK = 1 << 20,
 };
@@ -47,6 +50,8 @@ struct cluster {
     _Atomic uint32_t version; /* of the router's own engine */
     struct map *_Atomic map;
     _Atomic bool changing; /* one change of schema or map at a time in this router */
+    bool epoch_due;        /* the engine has not the newest epoch of routes yet; under `changing` */
+    _Atomic uint64_t refreshes; /* begun */
     struct sql_sink sink;
     int64_t answer; /* the last number that a session of the router's own said; under `changing` */
     const char *user, *database;
@@ -308,15 +313,6 @@ load_map(struct task *task, struct router *router, struct diag *diag)
     return result;
 }
 
-enum err
-cluster_refresh(struct task *task, struct router *router, struct diag *diag)
-{
-    lock(task, router->cluster);
-    enum err err = load_map(task, router, diag);
-    unlock(router->cluster);
-    return err;
-}
-
 /* ---- the router's own session ------------------------------------------------------------------
  */
 
@@ -426,10 +422,15 @@ static const char create_list[] =
 
 static const char read_version[] = "SELECT coalesce(max(version), 0)::int8 FROM tusk_cluster.ddl";
 
+/* Of the changes with a line for everybody the last is the epoch of routes (K4). */
+static const char settle_epoch[] =
+    "SELECT pg_catalog.tusk_route_epoch(coalesce(max(version), 0)) FROM tusk_cluster.ddl "
+    "WHERE extra LIKE '*%'";
+
 struct change {
     int64_t version;
     char *statement, *role, *path;
-    char *extra; /* a line "NODE SQL" each: what a node does besides */
+    char *extra; /* a line "NODE SQL" or "* SQL" each: what a node, or each, does besides */
 };
 
 static void
@@ -476,8 +477,10 @@ put_change(struct buffer *to, const struct change *change, int node, const char 
         const char *end = strchr(line, '\n');
         char *rest = NULL;
         long whose = strtol(line, &rest, 10);
-        if (whose == node && end != NULL) {
-            buffer_add(to, rest, (size_t)(end - rest));
+        bool everybody = line[0] == '*' && node >= 0;
+        if (end != NULL && (everybody || (rest != line && whose == node))) {
+            const char *sql = everybody ? line + 1 : rest;
+            buffer_add(to, sql, (size_t)(end - sql));
             buffer_add_text(to, "; ");
         }
         line = end == NULL ? line + strlen(line) : end + 1;
@@ -485,6 +488,25 @@ put_change(struct buffer *to, const struct change *change, int node, const char 
     put_log(to, change);
     buffer_add_text(to, "; COMMIT");
     buffer_add_u8(to, 0);
+}
+
+/* K4. What is refused until it has worked is tried again by the keeper. */
+static enum err
+bring_epoch(struct task *task, struct router *router, struct diag *diag)
+{
+    struct cluster *cluster = router->cluster;
+    struct sql_session *session = NULL;
+    if (!cluster->epoch_due) {
+        return ERR_OK;
+    }
+    TRY(open_session(task, router, &session, diag));
+    enum err err = here(task, session, settle_epoch, diag);
+    sql_session_delete(task, session);
+    cluster->epoch_due = err != ERR_OK;
+    if (err != ERR_OK) {
+        world_log(router->world, "the epoch of routes is not known yet: %s", diag->message);
+    }
+    return err;
 }
 
 /* A string of statements that may fail in the middle of its block. */
@@ -608,6 +630,9 @@ catch_up_here(struct task *task, struct router *router, int64_t to, struct diag 
             err = here(task, session, (const char *)text.data, diag);
             buffer_destroy(&text);
         }
+        if (err == ERR_OK && change.extra[0] == '*') {
+            err = here(task, session, settle_epoch, diag); /* before the version: K4 */
+        }
         change_destroy(&change);
         if (err == ERR_OK) {
             cluster->version++;
@@ -638,14 +663,77 @@ synchronize(struct task *task, struct router *router, bool others, struct diag *
     return result;
 }
 
+enum err
+cluster_refresh(struct task *task, struct router *router, struct diag *diag)
+{
+    struct cluster *cluster = router->cluster;
+    uint64_t before = cluster->refreshes;
+    enum err err = ERR_OK;
+    lock(task, cluster);
+    if (cluster->refreshes == before) { /* else another has asked since, for us, too */
+        cluster->refreshes++;
+        struct diag ignored;
+        (void)!synchronize(task, router, true, &ignored);
+        err = load_map(task, router, diag);
+    }
+    unlock(cluster);
+    return err;
+}
+
 /* ---- a change ----------------------------------------------------------------------------------
  */
 
 struct look {
     struct router *router;
     struct buffer *extra;
-    oid_t newest; /* what was there before has no larger number */
+    oid_t newest;        /* what was there before has no larger number */
+    bool changes_routes; /* K4 */
 };
+
+/* Does an older router's statement still mean the same rows? What is made new (note_new looks
+ * whether it hides something) and what does not concern where rows are. */
+static bool
+keeps_routes(const struct ast_node *body)
+{
+    switch ((enum ast_kind)body->kind) {
+    case AST_CREATE_TABLE:
+    case AST_CREATE_INDEX:
+    case AST_CREATE_SCHEMA:
+    case AST_CREATE_SEQUENCE:
+    case AST_CREATE_ROLE:
+    case AST_CREATE_ENUM:
+    case AST_ALTER_ROLE:
+    case AST_TRUNCATE:
+    case AST_COMMENT:
+    case AST_GRANT:
+        return true;
+    case AST_ALTER_TABLE: {
+        AST_FOREACH(at, ast_as_alter_table(body)->actions)
+        {
+            enum ast_alter_kind kind = ast_as_alter_action(*at)->kind;
+            if (kind == AST_ALTER_SET_SCHEMA || kind == AST_ALTER_SPLIT_BUCKET) {
+                return false;
+            }
+        }
+        return true;
+    }
+    default:
+        return false;
+    }
+}
+
+/* A name that stands in another schema, too, may have meant that one. */
+static bool
+hides_another(const struct sql_inspection *inspection, const struct relation *relation)
+{
+    const struct relation *other;
+    for (size_t i = 0; (other = catalog_relation_at(inspection->catalog, i)) != NULL; i++) {
+        if (other != relation && strcmp(other->name, relation->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static enum err
 note_newest(void *arg, const struct sql_inspection *inspection)
@@ -721,6 +809,7 @@ note_new(void *arg, const struct sql_inspection *inspection)
             continue;
         }
         const struct sharding *sharding = relation->sharding;
+        look->changes_routes = look->changes_routes || hides_another(inspection, relation);
         if (sharding != NULL && sharding->scheme.kind != SHARD_REPLICATED) {
             size_t dot = strlen(relation->schema_name);
             bool first = strncmp(sharding->group, relation->schema_name, dot) == 0 &&
@@ -735,6 +824,31 @@ note_new(void *arg, const struct sql_inspection *inspection)
         }
     }
     return ERR_OK;
+}
+
+/* What it is by its words. */
+static enum err
+judge_change(const char *text, bool *changes_routes, struct diag *diag)
+{
+    struct arena arena;
+    struct ast_list *list = NULL;
+    arena_create(&arena, "change");
+    enum err err = parser_parse(&arena, text, strlen(text), &list, diag);
+    *changes_routes = err != ERR_OK || ast_list_count(list) != 1 ||
+                      !keeps_routes(ast_as_statement(ast_list_at(list, 0))->body);
+    arena_destroy(&arena);
+    return err;
+}
+
+/* In front of what nodes do for other reasons: by that it is found (settle_epoch). */
+static void
+put_epoch(struct buffer *extra, int64_t version)
+{
+    struct buffer all = {0};
+    buffer_printf(&all, "* SELECT pg_catalog.tusk_route_epoch(%lld)\n", (long long)version);
+    buffer_add(&all, extra->data, extra->size);
+    buffer_destroy(extra);
+    *extra = all;
 }
 
 static enum err
@@ -775,6 +889,7 @@ define_once(struct task *task, struct router *router, struct sql_session *sessio
     struct look look = {.router = router, .extra = &extra};
     struct eval_env *env = sql_session_env(session);
     size_t before = out->size;
+    TRY(judge_change(text, &look.changes_routes, diag));
     TRY(synchronize(task, router, false, diag));
     TRY(look_at_catalog(task, session, note_newest, &look, diag));
     TRY(silently(task, session, out, "BEGIN", diag));
@@ -783,9 +898,13 @@ define_once(struct task *task, struct router *router, struct sql_session *sessio
     if (err == ERR_OK) {
         err = look_at_catalog(task, session, note_new, &look, diag);
     }
+    int64_t version = (int64_t)cluster->version + 1;
+    if (look.changes_routes) {
+        put_epoch(&extra, version);
+    }
     buffer_add_u8(&extra, 0);
     struct change change = {
-        .version = (int64_t)cluster->version + 1,
+        .version = version,
         .statement = mem_strdup(text),
         .role = mem_strdup(env->user),
         .path = mem_strdup(sql_session_setting(session, "search_path")),
@@ -803,6 +922,8 @@ define_once(struct task *task, struct router *router, struct sql_session *sessio
         buffer_add_text(&log, "; COMMIT");
         buffer_add_u8(&log, 0);
         if (silently(task, session, out, (const char *)log.data, &ignored) == ERR_OK) {
+            cluster->epoch_due = look.changes_routes;
+            (void)!bring_epoch(task, router, &ignored); /* before the version: K4 */
             cluster->version++;
         } else {
             *everywhere = false;
@@ -924,10 +1045,11 @@ keeper_main(struct task *task, void *arg)
     struct cluster *cluster = router->cluster;
     cluster->keeper = task;
     while (!cluster->closing) {
-        task_park(task, world_clock_us(router->world) + SYNC_PAUSE_US);
+        task_park(task, world_clock_us(router->world) + router->limits.sync_pause_us);
         if (!cluster->closing) {
             struct diag diag;
             lock(task, cluster);
+            (void)!bring_epoch(task, router, &diag);
             (void)!synchronize(task, router, true, &diag);
             unlock(cluster);
             cluster_resume_moves(task, router);
@@ -948,6 +1070,9 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
     enum err err = open_session(task, router, &session, diag);
     if (err == ERR_OK) {
         err = here(task, session, create_list, diag);
+    }
+    if (err == ERR_OK) {
+        err = here(task, session, settle_epoch, diag);
     }
     if (err == ERR_OK) {
         err = here(task, session, read_version, diag);

@@ -37,9 +37,9 @@ note_clock(void *arg, const struct slice *values, uint32_t count, struct diag *d
 }
 
 static void
-put_route(struct remote_cut *cut, struct upstream *upstream)
+put_route(struct remote_cut *cut, uint64_t epoch, struct upstream *upstream)
 {
-    struct shard_route route = {.hlc = cut->moment, .read_at = cut->moment};
+    struct shard_route route = {.epoch = epoch, .hlc = cut->moment, .read_at = cut->moment};
     size_t start = wire_begin(&upstream->out, SHARD_ROUTE_MESSAGE);
     shard_route_encode(&route, &upstream->out);
     wire_end(&upstream->out, start);
@@ -296,7 +296,7 @@ scan_remote(struct task *task, void *arg, const struct exec_remote_scan *scan, s
     enum err err = ERR_OK;
     for (uint32_t i = 0; err == ERR_OK && i < router->node_count; i++) {
         if (is_on(scan->relation, i)) {
-            put_route(cut, cut->upstreams[i]);
+            put_route(cut, catalog_route_epoch(eval->env->catalog), cut->upstreams[i]);
             upstream_put_query(cut->upstreams[i], text.data, text.size);
             err = upstream_flush(task, cut->upstreams[i], eval->diag);
         }

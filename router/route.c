@@ -591,6 +591,7 @@ route_look(void *arg, const struct sql_inspection *inspection)
     analysis->inspection = inspection;
     analysis->arena = inspection->arena;
     route->writes = inspection->writes;
+    route->epoch = catalog_route_epoch(inspection->catalog);
     if (inspection->modifying) {
         route->refusal = REFUSED_STATEMENT;
         return ERR_OK;
@@ -685,10 +686,8 @@ route_resolve(const struct router *router, const struct route *route, struct eva
                 .name = key->group, .range_count = count, .ranges = ranges};
         }
     }
-    if (group_count > 0) {
-        struct shard_route said = {.group_count = group_count, .groups = groups};
-        shard_route_encode(&said, message);
-    }
+    struct shard_route said = {.epoch = route->epoch, .group_count = group_count, .groups = groups};
+    shard_route_encode(&said, message);
     return node;
 }
 

@@ -31,12 +31,12 @@ struct route_key {
 
 struct route {
     struct arena arena;
-    uint32_t schema_version; /* of the router's, when it was made */
-    bool home;               /* a table that is on the first node only */
-    bool spread;             /* a sharded table of which nothing is known */
-    bool writes;             /* changes or locks rows */
-    bool tables;             /* any at all */
-    int refusal;             /* 0: none */
+    uint64_t epoch; /* of the picture it was read off (sql/catalog/buckets.h, BU4) */
+    bool home;      /* a table that is on the first node only */
+    bool spread;    /* a sharded table of which nothing is known */
+    bool writes;    /* changes or locks rows */
+    bool tables;    /* any at all */
+    int refusal;    /* 0: none */
     uint32_t key_count, key_capacity;
     struct route_key *keys;
 };

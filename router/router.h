@@ -30,6 +30,7 @@ struct router_limits {
     uint32_t prepared_max;
     uint32_t breaker_failures;
     int64_t breaker_pause_us;
+    int64_t sync_pause_us;
     uint32_t retries;
     uint64_t pull_size;
 };
@@ -258,7 +259,7 @@ void cluster_close(struct task *task, struct router *router);
 uint32_t cluster_schema_version(const struct cluster *cluster);
 /* The node that has the bucket; -1: nobody, as far as known. */
 int cluster_owner(const struct cluster *cluster, const char *group, uint32_t bucket);
-/* Ask the nodes again: a shard has refused a bucket. */
+/* Ask the nodes again, for the schema, too: a shard has refused a bucket or an epoch. */
 enum err cluster_refresh(struct task *task, struct router *router, struct diag *diag);
 /* A node's sequence is at the end of its block: it gets another. `message`: the node's words, which
  * name it. */

@@ -7,6 +7,11 @@
  * ReadyForQuery, or until the next such message. For clients that cannot send it there is SET
  * tusk.route = '<text form>', which counts until it is changed.
  *
+ * The epoch counts the changes of what a route means: which tables names are, which buckets they
+ * have, which nodes there are. It is the number of the last such change in the cluster's list of
+ * them (router/cluster.c), which router and shard have each made of the same list. Where it is not
+ * the shard's own the statement is refused (sql/catalog/buckets.h, BU4).
+ *
  * What the shard makes of it (sql/catalog/buckets.h): every bucket named must be the shard's at the
  * statement's snapshot, else TR003 (it is elsewhere; DETAIL says where) or TR004 (it is on its way;
  * ask again soon). Rows that are written are checked one by one whatever was named. A statement may
@@ -15,7 +20,7 @@
  * reads nothing but the buckets named.
  *
  *     OFFSET  SIZE  body of the message, numbers big-endian
- *     0       8     epoch of the sender's map; 0: unknown
+ *     0       8     epoch; 0: the cluster has had no change of what routes mean yet
  *     8       8     hlc: the shard's clock is raised to at least this; 0: nothing
  *     16      8     read_at: read as of this stamp, read only; 0: the newest
  *     24      2     number of groups, and 32768 if confined; then each:

@@ -1,7 +1,7 @@
 /*
  * sql/catalog/buckets.c - see buckets.h.
  *
- *     key     group, NUL, be32 bucket (GROUP_ROW: what concerns the whole group)
+ *     key     group, NUL, be32 bucket; the epoch of routes: NUL, be32 GROUP_ROW
  *     value   version, state, be64 epoch, be64 attempt, node
  *
  * A word: a tag (a state, or PENDING or STALE) and the LSN from which on it holds. PENDING: a
@@ -44,7 +44,6 @@ struct bucket_group {
      * and none has been since `clean_since`, a whole table may be read. */
     _Atomic uint32_t unclean;
     _Atomic uint64_t clean_since;
-    _Atomic uint64_t epoch_min; /* an older map's route is looked at more closely */
     _Atomic uint32_t capture_count;
     struct latch capture_latch; /* the next one, and what hangs on it */
     struct bucket_capture *captures;
@@ -293,9 +292,7 @@ load_record(void *arg, const char *name, uint32_t bucket, const struct bucket_re
 {
     struct loading *loading = arg;
     struct bucket_group *group = buckets_group(loading->store, name);
-    if (bucket == GROUP_ROW) {
-        atomic_store(&group->epoch_min, record->epoch);
-    } else if (bucket < SHARD_BUCKETS_MAX) {
+    if (bucket < SHARD_BUCKETS_MAX) {
         (void)exchange_word(group, bucket, load_word(group, bucket),
             word_of((unsigned)record->state, loading->lsn));
     }
@@ -398,29 +395,26 @@ refuse(struct task *task, struct txn *txn, struct bucket_group *group, uint32_t 
 
 /* ---- checks ---------------------------------------------------------------------------------- */
 
-/* An old map may know another scheme: then it does not know what is in a bucket. */
-static enum err
-check_epoch(struct task *task, struct txn *txn, struct txn_snapshot snapshot,
-    struct bucket_group *group, uint64_t epoch, struct diag *diag)
+enum err
+buckets_check_epoch(
+    const struct catalog *catalog, const struct shard_route *route, struct diag *diag)
 {
-    if (epoch == 0 || epoch >= atomic_load(&group->epoch_min)) {
+    uint64_t epoch = catalog_route_epoch(catalog);
+    if (route->epoch == epoch) {
         return ERR_OK;
     }
-    struct arena arena;
-    arena_create(&arena, "bucket");
-    struct bucket_record record;
-    struct txn_row row;
-    bool found;
-    enum err err =
-        read_record(task, txn, snapshot, group, GROUP_ROW, &arena, &record, &row, &found, diag);
-    if (err == ERR_OK && found && epoch < record.epoch) {
-        err = diag_set(diag, ERR_WRONG_BUCKET,
-            "the buckets of \"%s\" are others since map epoch %llu", group->name,
-            (unsigned long long)record.epoch);
-        add_detail(diag, group, 0, "", record.epoch);
+    if (route->epoch < epoch) {
+        (void)diag_set(diag, ERR_WRONG_BUCKET,
+            "the statement was routed at epoch %llu, and this node is at %llu",
+            (unsigned long long)route->epoch, (unsigned long long)epoch);
+    } else {
+        (void)diag_set(diag, ERR_BUCKET_MOVING,
+            "the statement was routed at epoch %llu, and this node is still at %llu",
+            (unsigned long long)route->epoch, (unsigned long long)epoch);
     }
-    arena_destroy(&arena);
-    return err;
+    diag_detail(
+        diag, "node=%s epoch=%llu", buckets_node(catalog->store), (unsigned long long)epoch);
+    return diag->code;
 }
 
 enum err
@@ -432,7 +426,6 @@ buckets_check_route(struct task *task, struct catalog_store *store, struct txn *
     }
     for (size_t i = 0; i < route->group_count; i++) {
         struct bucket_group *group = buckets_group(store, route->groups[i].name);
-        TRY(check_epoch(task, txn, snapshot, group, route->epoch, diag));
         for (size_t r = 0; r < route->groups[i].range_count; r++) {
             struct shard_route_range range = route->groups[i].ranges[r];
             for (uint32_t bucket = range.first; bucket <= range.last; bucket++) {
@@ -747,14 +740,31 @@ buckets_put(struct task *task, struct catalog_store *store, struct txn *txn,
 }
 
 enum err
-buckets_put_epoch(struct task *task, struct catalog_store *store, struct txn *txn,
-    struct bucket_group *group, uint64_t epoch, struct diag *diag)
+buckets_put_epoch(struct task *task, struct catalog_store *store, struct txn *txn, uint64_t epoch,
+    struct diag *diag)
 {
-    uint64_t was = atomic_load(&group->epoch_min);
-    while (was < epoch && !atomic_compare_exchange_weak(&group->epoch_min, &was, epoch)) {
-    }
     struct bucket_record record = {.state = BUCKET_OWNED, .epoch = epoch, .node = ""};
-    return write_record(task, store, txn, group, GROUP_ROW, &record, diag);
+    enum err err =
+        write_record(task, store, txn, buckets_group(store, ""), GROUP_ROW, &record, diag);
+    txn_mark_schema_change(txn); /* pictures are read anew */
+    catalog_invalidate(store, txn);
+    return err;
+}
+
+enum err
+catalog__read_route_epoch(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct txn_snapshot snapshot, uint64_t *epoch, struct diag *diag)
+{
+    struct arena arena;
+    struct bucket_record record;
+    struct txn_row row;
+    bool found;
+    arena_create(&arena, "epoch");
+    enum err err = read_record(task, txn, snapshot, buckets_group(store, ""), GROUP_ROW, &arena,
+        &record, &row, &found, diag);
+    *epoch = err == ERR_OK && found ? record.epoch : 0;
+    arena_destroy(&arena);
+    return err;
 }
 
 enum err

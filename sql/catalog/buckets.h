@@ -24,6 +24,9 @@
  * tree: a word names a state and the LSN from which on it holds. Who changes a state makes the word
  * say "ask the tree" before his commit, and it is believed again only with what a snapshot at or
  * behind that commit has seen.
+ *   BU4. The epoch of routes is part of the picture that a statement was planned by, so it is that
+ *        of the names and schemes in it. A route of another epoch is refused, whichever is older:
+ *        it may mean other tables, other buckets or other nodes.
  */
 #ifndef SQL_CATALOG_BUCKETS_H
 #define SQL_CATALOG_BUCKETS_H
@@ -61,6 +64,9 @@ struct bucket_group *buckets_group(struct catalog_store *store, const char *name
  * ERR_WRONG_BUCKET (TR003): it is another's; DETAIL "node=n2 epoch=18 bucket=5 group=public.users"
  * says whose as far as known. ERR_BUCKET_MOVING (TR004): in a moment it is; ask again. */
 
+/* BU4. By the picture the statement was planned by. TR004: it is this node that is behind. */
+enum err buckets_check_epoch(
+    const struct catalog *catalog, const struct shard_route *route, struct diag *diag);
 /* The buckets a statement was routed for, at its snapshot. */
 enum err buckets_check_route(struct task *task, struct catalog_store *store, struct txn *txn,
     struct txn_snapshot snapshot, const struct shard_route *route, struct diag *diag);
@@ -85,9 +91,9 @@ enum err buckets_get(struct task *task, struct catalog_store *store, struct txn 
 enum err buckets_put(struct task *task, struct catalog_store *store, struct txn *txn,
     struct bucket_group *group, uint32_t bucket, const struct bucket_record *record,
     struct diag *diag);
-/* Routes by maps older than this are refused (TR003): the scheme has changed. */
+/* What routes mean has changed (BU4): this is their epoch if the transaction commits. */
 enum err buckets_put_epoch(struct task *task, struct catalog_store *store, struct txn *txn,
-    struct bucket_group *group, uint64_t epoch, struct diag *diag);
+    uint64_t epoch, struct diag *diag);
 /* The group's last table is dropped. */
 enum err buckets_remove_group(struct task *task, struct catalog_store *store, struct txn *txn,
     struct bucket_group *group, struct diag *diag);

@@ -280,6 +280,8 @@ uint64_t catalog_version(const struct catalog *catalog);
  * lets go of its locks). Two loads, no latch, for a shared picture. */
 bool catalog_is_current(
     const struct catalog *catalog, struct catalog_store *store, const struct txn *txn);
+/* Of the routes that go with these definitions (buckets.h, BU4); 0: no router has made any. */
+uint64_t catalog_route_epoch(const struct catalog *catalog);
 /* The transaction's next catalog_get must read anew. Called by DDL after its changes, and by the
  * session after ROLLBACK TO SAVEPOINT if txn_changes_schema(txn). */
 void catalog_invalidate(struct catalog_store *store, struct txn *txn);

@@ -86,6 +86,7 @@ struct catalog {
     uint64_t version;
     lsn_t schema_lsn; /* what txn_db_schema_lsn was before its snapshot was taken */
     txn_id_t owner;   /* private to this transaction; 0: shared */
+    uint64_t route_epoch;
 
     const struct relation **relations; /* virtual ones first, then by oid */
     size_t relation_count, relation_capacity;
@@ -198,6 +199,8 @@ struct sharding;
 enum err catalog__decode_sharding(struct arena *arena, struct slice record, uint16_t column_count,
     struct sharding **sharding, struct diag *diag);
 /* buckets.c */
+enum err catalog__read_route_epoch(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct txn_snapshot snapshot, uint64_t *epoch, struct diag *diag);
 void catalog__buckets_destroy(struct catalog_store *store);
 /* edit.c. Insert, or replace what the newest snapshot sees; no change of the schema. */
 enum err catalog__put_row(struct task *task, struct catalog_store *store, struct txn *txn,

@@ -612,12 +612,21 @@ catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
     if (err == ERR_OK) {
         err = read_tree(&reading, CATALOG_TREE_SHARDING, read_sharding);
     }
+    if (err == ERR_OK) {
+        err = catalog__read_route_epoch(task, store, txn, snapshot, &catalog->route_epoch, diag);
+    }
     if (err != ERR_OK) {
         catalog_release(catalog);
         return err;
     }
     *catalog_out = catalog;
     return ERR_OK;
+}
+
+uint64_t
+catalog_route_epoch(const struct catalog *catalog)
+{
+    return catalog->route_epoch;
 }
 
 void

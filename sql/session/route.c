@@ -120,6 +120,9 @@ route__check(struct task *task, struct sql_session *session, const struct planne
         return ERR_OK;
     }
     const struct shard_route *route = current(session);
+    if (route != NULL && planned->plan->lock_count > 0) {
+        TRY(buckets_check_epoch(planned->catalog, route, diag));
+    }
     if (route != NULL && route->group_count > 0) {
         TRY(buckets_check_route(task, store, session->txn, snapshot, route, diag));
         if (route->confined) {

@@ -135,6 +135,8 @@ const struct setting setting_table[] = {
         INT32_MAX, NULL, "Sets the maximum time a client waits for a connection to a shard."},
     {"router_retries", SETTING_INT, 0, SETTING_SERVER | SETTING_ROUTER, "3", 0, 100, NULL,
         "Sets how often a statement that may safely be sent again is."},
+    {"router_sync", SETTING_INT, UNIT_MS, SETTING_SERVER | SETTING_ROUTER, "1000", 10, INT32_MAX,
+        NULL, "Sets how often the router looks for changes of schema and nodes by itself."},
     {"router_user", SETTING_TEXT, 0, SETTING_SERVER | SETTING_ROUTER, "postgres", 0, 0, NULL,
         "Names the superuser as whom the router keeps the shards' schema."},
     {"row_security", SETTING_BOOL, 0, 0, "on", 0, 0, NULL,

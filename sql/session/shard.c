@@ -3,7 +3,7 @@
  *
  *     tusk_bucket(table, value)                  the bucket of a value, given as text
  *     tusk_assign_buckets(group, buckets, epoch) these ("0-31,64") are this node's from now on
- *     tusk_bucket_epoch(group, epoch)            routes by older maps are refused from now on
+ *     tusk_route_epoch(epoch)                    routes of other epochs are refused from now on
  *     tusk_hlc()                                 this node's clock
  */
 #include <string.h>
@@ -181,15 +181,14 @@ FN(assign_buckets)
     return ERR_OK;
 }
 
-FN(bucket_epoch)
+FN(route_epoch)
 {
     (void)count;
     struct sql_session *session;
     TRY(buckets__superuser(eval, &session));
-    struct bucket_group *group = buckets_group(session->engine->catalogs, text_of(eval, args[0]));
     *result = datum_int(0);
-    return buckets_put_epoch(eval->task, session->engine->catalogs, session->txn, group,
-        (uint64_t)args[1].i, eval->diag);
+    return buckets_put_epoch(
+        eval->task, session->engine->catalogs, session->txn, (uint64_t)args[0].i, eval->diag);
 }
 
 FN(hlc)
@@ -211,8 +210,7 @@ static const struct function functions[] = {
     {"tusk_bucket", 0, TYPE_INT4, 2, 2, STABLE, {TYPE_REGCLASS, TYPE_TEXT}, bucket_of, NULL, NULL},
     {"tusk_assign_buckets", 0, TYPE_INT8, 3, 3, VOLATILE, {TYPE_TEXT, TYPE_TEXT, TYPE_INT8},
         assign_buckets, NULL, NULL},
-    {"tusk_bucket_epoch", 0, TYPE_VOID, 2, 2, VOLATILE, {TYPE_TEXT, TYPE_INT8}, bucket_epoch, NULL,
-        NULL},
+    {"tusk_route_epoch", 0, TYPE_VOID, 1, 1, VOLATILE, {TYPE_INT8}, route_epoch, NULL, NULL},
     {"tusk_hlc", 0, TYPE_INT8, 0, 0, VOLATILE, {0}, hlc, NULL, NULL},
 };
 

@@ -25,8 +25,8 @@ class Cluster:
     def nodes(self):
         return ",".join(f"n{i + 1}=127.0.0.1:{s.port}" for i, s in enumerate(self.shards))
 
-    def new_router(self):
-        return Router(self.build, self.nodes(), self.arguments)
+    def new_router(self, arguments=()):
+        return Router(self.build, self.nodes(), self.arguments + list(arguments))
 
     def __enter__(self):
         for shard in self.shards:

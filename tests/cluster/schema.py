@@ -160,6 +160,76 @@ def moves(checks, cluster):
         checks.check("a bucket that is not there", state == "42704", state)
 
 
+OLD = ["-c", "router_sync=1h"]   # learns of changes by being refused alone
+
+
+def old_router(checks, cluster):
+    """What another router has changed, one that has not heard of it does not take for what it was."""
+    with connect(cluster.router) as a:
+        a.query("create table od (day int primary key, x int) shard by range (day) (100, 200)")
+        a.query("create table shape (k int primary key, v text) shard by hash (k) buckets 4")
+        a.query("create table plain (k int primary key, v text)")
+        a.query("create schema other")
+        for day in range(0, 300, 10):
+            a.query(f"insert into od values ({day}, {day})")
+        for k in range(20):
+            a.query(f"insert into shape values ({k}, 'old')")
+            a.query(f"insert into plain values ({k}, 'old')")
+    with cluster.new_router(OLD) as late, connect(cluster.router) as a, connect(late) as b:
+        def day(n):
+            return b.query(f"select x from od where day = {n}")[-1].rows
+
+        def day_extended(n):
+            return b.execute("select x from od where day = $1", [str(n)]).rows
+
+        checks.check("it knows the table", day(170) == [("170",)] and day_extended(160) == [("160",)])
+        b.query("select v from shape where k = 3")
+        b.query("select v from plain where k = 3")
+        a.query("alter table od split at (150)")
+        a.query("alter table od move bucket 3 to n3")
+        a.query("alter table od move bucket 1 to n2")
+        checks.check("a split and a move: rows of the new bucket are found",
+                     day(170) == [("170",)] and day(140) == [("140",)], (day(170), day(140)))
+        a.query("alter table od split at (250)")
+        a.query("alter table od move bucket 4 to n1")
+        checks.check("by the extended protocol, too", day_extended(270) == [("270",)], day_extended(270))
+        a.query("alter table od split at (50)")
+        tag = b.query("insert into od values (55, 55)")[-1].tag
+        total = b.query("select count(*), count(distinct day) from od")[-1].rows
+        checks.check("a row goes to the bucket that is now its own",
+                     tag == "INSERT 0 1" and total == [("31", "31")], (tag, total))
+
+        a.query("drop table shape")
+        a.query("create table shape (k int primary key, v text) shard by hash (k) buckets 7")
+        for k in range(20):
+            a.query(f"insert into shape values ({k}, 'new')")
+        got = [b.query(f"select v from shape where k = {k}")[-1].rows for k in range(20)]
+        checks.check("a table made anew in another shape", got == [[("new",)]] * 20, got)
+        a.query("drop table plain")
+        a.query("create table plain (k int primary key, v text) shard by hash (k) buckets 7")
+        for k in range(20):
+            a.query(f"insert into plain values ({k}, 'new')")
+        got = [b.query(f"select v from plain where k = {k}")[-1].rows for k in range(20)]
+        checks.check("one that had been on the first node", got == [[("new",)]] * 20, got)
+        a.query("alter table shape rename to shape_old")
+        a.query("alter table plain rename to shape")
+        a.query("update shape set v = 'renamed' where k = 5")
+        got = b.query("select v from shape where k = 5")[-1].rows
+        checks.check("one that has another's name", got == [("renamed",)], got)
+        b.query("set search_path = other, public")
+        b.query("select v from shape where k = 7")
+        a.query("create table other.shape (k int primary key, v text) shard by hash (k) buckets 3")
+        a.query("insert into other.shape values (7, 'hides')")
+        got = b.query("select v from shape where k = 7")[-1].rows
+        checks.check("one that hides another", got == [("hides",)], got)
+        b.query("begin")
+        a.query("alter table od split at (270)")
+        state = sqlstate(lambda: b.query("select x from od where day = 280"))
+        b.query("rollback")
+        checks.check("in a block the client is told", state == "TR003", state)
+        checks.check("and the next time it works", day(280) == [("280",)])
+
+
 def refusals(checks, cluster):
     with connect(cluster.router) as a:
         listed = {row[0] for row in a.query("select number from tusk_router_refusals")[-1].rows}
@@ -192,6 +262,7 @@ def main():
         numbers(checks, cluster)
         one_moment(checks, cluster)
         moves(checks, cluster)
+        old_router(checks, cluster)
         refusals(checks, cluster)
     return checks.done()
 

@@ -189,7 +189,7 @@ class Client(threading.Thread):
             connection = self.connection(node)
             with connection.cursor() as cursor:
                 if self.random.random() < 0.7:
-                    cursor.execute(f"SET LOCAL tusk.route = 'epoch={self.epoch} confined {GROUP}:{bucket}'")
+                    cursor.execute(f"SET LOCAL tusk.route = 'confined {GROUP}:{bucket}'")
                     cursor.execute("UPDATE acc SET v = v + 1 WHERE id = %s", (row,))
                     if cursor.rowcount != 1:
                         raise AssertionError(f"row {row}: {cursor.rowcount} rows on node {node + 1}")
@@ -280,7 +280,7 @@ class Reader(threading.Thread):
         counts = [0, 0, 0]
         for number, node in enumerate(nodes):
             mine = ",".join(str(b) for b in range(BUCKETS) if owners[b] == number)
-            route = f"epoch={epoch} read_at={stamp}" + (f" {GROUP}:{mine}" if mine else "")
+            route = f"read_at={stamp}" + (f" {GROUP}:{mine}" if mine else "")
             connection = node.connect()
             try:
                 with connection.cursor() as cursor:
