@@ -10,6 +10,7 @@
 
 enum {
     RECEIVE_SIZE = 16 * 1024,
+    WAIT_STEP_US = 250000,
     MESSAGE_SIZE_MAX = 0x40000000,
 };
 
@@ -176,28 +177,33 @@ start_tls(
         connection->tls_mode == TLS_VERIFY_FULL, WORLD_NEVER, diag);
 }
 
-/* A socket to the server, encrypted as tls_mode wants it. */
+/* A socket to the server, encrypted if connection->encrypted, and if the server can where it need
+ * not be. */
 static enum err
 connect_socket(struct connection *connection, struct world_socket **socket, struct diag *diag)
 {
     TRY(world_connect(connection->task, connection->host, connection->port, socket, diag));
-    if (connection->tls_mode == TLS_DISABLE) {
+    if (!connection->encrypted) {
         return ERR_OK;
     }
     bool refused = false;
+    bool needed = connection->tls_mode >= TLS_REQUIRE;
     enum err err = start_tls(connection, *socket, &refused, diag);
-    if (err == ERR_OK && refused && connection->tls_mode != TLS_PREFER) {
+    if (err == ERR_OK && refused && needed) {
         err = diag_set(
             diag, ERR_CONNECTION_FAILURE, "server does not support SSL, but SSL was required");
     }
     if (err == ERR_OK) {
+        connection->encrypted = !refused;
         return ERR_OK;
     }
     world_socket_close(connection->task, *socket);
     *socket = NULL;
-    return connection->tls_mode == TLS_PREFER && err == ERR_CONNECTION_FAILURE
-               ? world_connect(connection->task, connection->host, connection->port, socket, diag)
-               : err;
+    if (needed || err != ERR_CONNECTION_FAILURE) {
+        return err;
+    }
+    connection->encrypted = false;
+    return world_connect(connection->task, connection->host, connection->port, socket, diag);
 }
 
 /* Over a connection of its own, as the protocol wants it. */
@@ -230,8 +236,15 @@ need(struct connection *connection, size_t size, struct diag *diag)
         size_t room = size > RECEIVE_SIZE ? size : RECEIVE_SIZE;
         uint8_t *to = buffer_reserve(in, room);
         size_t got = 0;
+        int64_t until = connection->on_wait == NULL
+                            ? WORLD_NEVER
+                            : world_clock_us(task_world(connection->task)) + WAIT_STEP_US;
         enum err err = world_recv(
-            connection->task, connection->socket, to, room, WORLD_NEVER, TASK_CANCEL, &got, diag);
+            connection->task, connection->socket, to, room, until, TASK_CANCEL, &got, diag);
+        if (err == ERR_IDLE_SESSION_TIMEOUT) {
+            connection->on_wait(connection->on_wait_arg);
+            continue;
+        }
         if (err == ERR_QUERY_CANCELED) {
             task_interrupt_clear(connection->task, TASK_CANCEL);
             send_cancel(connection);
@@ -329,12 +342,19 @@ send_password(struct connection *connection, const void *bytes, size_t size, boo
     wire_end(&connection->out, start);
 }
 
-/* On the heap, or NULL. */
+/* On the heap, or NULL. Who typed it is not asked again for the same connection. */
 static char *
-ask_password(const struct connection *connection)
+ask_password(struct connection *connection)
 {
-    return connection->password[0] != '\0' ? mem_strdup(connection->password)
-                                           : connection->ask_password(connection->arg);
+    if (connection->password[0] != '\0' || connection->typed[0] != '\0') {
+        return mem_strdup(
+            connection->password[0] != '\0' ? connection->password : connection->typed);
+    }
+    char *password = connection->ask_password(connection->arg);
+    if (password != NULL && strlen(password) < sizeof connection->typed) {
+        (void)snprintf(connection->typed, sizeof connection->typed, "%s", password);
+    }
+    return password;
 }
 
 static enum err
@@ -396,6 +416,7 @@ authenticate(
     char *password;
     switch (code) {
     case AUTH_OK:
+        connection->authenticated = true;
         return ERR_OK;
     case AUTH_CLEARTEXT:
         password = ask_password(connection);
@@ -458,12 +479,15 @@ start(struct connection *connection, struct scram *scram, struct diag *diag)
     }
 }
 
-enum err
-connection_open(struct connection *connection, struct diag *diag)
+static enum err
+attempt(struct connection *connection, bool encrypted, struct diag *diag)
 {
     hang_up(connection);
     connection->superuser = false;
-    if (connection->tls_mode != TLS_DISABLE && connection->tls == NULL) {
+    connection->authenticated = false;
+    connection->failure.size = 0;
+    connection->encrypted = encrypted;
+    if (encrypted && connection->tls == NULL) {
         struct buffer pems[3] = {{0}, {0}, {0}};
         enum err loaded = load_tls(connection, pems, diag);
         for (int i = 0; i < 3; i++) {
@@ -480,4 +504,35 @@ connection_open(struct connection *connection, struct diag *diag)
         hang_up(connection);
     }
     return err;
+}
+
+enum err
+connection_open(struct connection *connection, struct diag *diag)
+{
+    enum tls_mode mode = connection->tls_mode;
+    connection->typed[0] = '\0';
+    enum err err = attempt(connection, mode >= TLS_PREFER, diag);
+    /* Refused as it is: the other way, where both will do. */
+    bool refused = err != ERR_OK && connection->failure.size > 0 && !connection->authenticated;
+    if (refused && (mode == TLS_ALLOW || (mode == TLS_PREFER && connection->encrypted))) {
+        err = attempt(connection, mode == TLS_ALLOW, diag);
+    }
+    return err;
+}
+
+void
+connection_copy_target(struct connection *to, const struct connection *from)
+{
+    to->task = from->task;
+    to->port = from->port;
+    to->tls_mode = from->tls_mode;
+    memcpy(to->host, from->host, sizeof to->host);
+    memcpy(to->user, from->user, sizeof to->user);
+    memcpy(to->database, from->database, sizeof to->database);
+    memcpy(to->application, from->application, sizeof to->application);
+    memcpy(
+        to->password, from->typed[0] != '\0' ? from->typed : from->password, sizeof to->password);
+    memcpy(to->root_file, from->root_file, sizeof to->root_file);
+    memcpy(to->certificate_file, from->certificate_file, sizeof to->certificate_file);
+    memcpy(to->key_file, from->key_file, sizeof to->key_file);
 }

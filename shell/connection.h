@@ -21,6 +21,7 @@ enum {
 
 enum tls_mode { /* libpq's sslmode */
     TLS_DISABLE,
+    TLS_ALLOW,  /* if it is refused without */
     TLS_PREFER, /* if the server can */
     TLS_REQUIRE,
     TLS_VERIFY_CA,   /* and an authority that we know has signed its certificate */
@@ -39,7 +40,10 @@ struct connection {
     uint16_t port;
     char password[CONNECTION_NAME_MAX]; /* of the connection string; "": ask_password */
     char application[CONNECTION_NAME_MAX];
+    char typed[CONNECTION_NAME_MAX]; /* what ask_password gave last */
     enum tls_mode tls_mode;
+    bool encrypted;                      /* this session, or the attempt at one */
+    bool authenticated;                  /* the server has said so */
     char root_file[CONNECTION_FILE_MAX]; /* "": ~/.postgresql/root.crt, as libpq */
     char certificate_file[CONNECTION_FILE_MAX], key_file[CONNECTION_FILE_MAX];
     struct world_tls *tls; /* what connections are made with, once it was read */
@@ -51,6 +55,9 @@ struct connection {
     /* Asks for a password; the result is on the heap, or NULL. */
     char *(*ask_password)(void *arg);
     void *arg;
+    /* Called a few times a second while the server lets us wait; or NULL. */
+    void (*on_wait)(void *arg);
+    void *on_wait_arg;
     struct buffer failure; /* body of the server's last FATAL or start-up error */
 };
 
@@ -62,6 +69,8 @@ struct message {
 /* Connect with host, port, user and database as they stand in the struct. On failure `diag` has
  * the words; if the server itself refused, they are in `failure` as well. */
 enum err connection_open(struct connection *connection, struct diag *diag);
+/* `to`, which is new, will open a second session of the same kind. */
+void connection_copy_target(struct connection *to, const struct connection *from);
 void connection_close(struct connection *connection); /* says goodbye; harmless if not open */
 void connection_destroy(struct connection *connection);
 

@@ -9,6 +9,7 @@
 
 static const char *const modes[] = {
     [TLS_DISABLE] = "disable",
+    [TLS_ALLOW] = "allow",
     [TLS_PREFER] = "prefer",
     [TLS_REQUIRE] = "require",
     [TLS_VERIFY_CA] = "verify-ca",

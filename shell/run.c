@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -345,6 +344,8 @@ struct run {
     bool copied_out;
     bool failed;
     bool silent;
+    struct progress copied; /* of data that goes to a file */
+    struct watch *watch;    /* or NULL */
 };
 
 static void
@@ -460,59 +461,6 @@ end_copy(struct shell *shell, const char *failure, struct diag *diag)
     return connection_flush(&shell->connection, diag);
 }
 
-/* How far the data of a \copy are, where somebody sees it: not at once, and not too often. */
-struct progress {
-    bool shown;
-    int64_t start_us, last_us;
-    uint64_t total; /* 0: not known */
-    uint64_t done;
-};
-
-static void
-progress_start(struct progress *progress, const struct shell *shell)
-{
-    struct stat facts;
-    *progress = (struct progress){.start_us = world_clock_us(shell->world)};
-    progress->last_us = progress->start_us;
-    if (fstat(fileno(shell->copy_file), &facts) == 0 && S_ISREG(facts.st_mode)) {
-        progress->total = (uint64_t)facts.st_size;
-    }
-}
-
-static void
-progress_add(struct progress *progress, const struct shell *shell, size_t bytes)
-{
-    enum {
-        STEP_US = 500000
-    };
-    progress->done += bytes;
-    int64_t now = world_clock_us(shell->world);
-    if (shell->quiet || now - progress->last_us < STEP_US || isatty(STDERR_FILENO) == 0) {
-        return;
-    }
-    double mib = (double)progress->done / (1 << 20);
-    double rate = mib * 1e6 / (double)(now - progress->start_us);
-    progress->last_us = now;
-    progress->shown = true;
-    if (progress->total > 0) {
-        unsigned percent = (unsigned)(progress->done * 100 / progress->total);
-        char bar[21] = "....................";
-        memset(bar, '#', percent >= 100 ? 20 : percent / 5);
-        (void)fprintf(stderr, "\r[%s] %3u %% %.1f MiB, %.1f MiB/s ", bar, percent, mib, rate);
-    } else {
-        (void)fprintf(stderr, "\r%.1f MiB, %.1f MiB/s ", mib, rate);
-    }
-    (void)fflush(stderr);
-}
-
-static void
-progress_end(const struct progress *progress)
-{
-    if (progress->shown) {
-        (void)fputs("\r\033[K", stderr);
-    }
-}
-
 /* \copy: a file as it is; the server knows where it ends. */
 static enum err
 send_copy_file(struct shell *shell, struct diag *diag)
@@ -593,6 +541,7 @@ send_copy(struct shell *shell, struct diag *diag)
 static enum err
 run_message(struct run *run, const struct message *message, bool *done, struct diag *diag)
 {
+    watch_message(run->watch);
     switch (message->type) {
     case 'T':
         table_begin(run);
@@ -603,12 +552,14 @@ run_message(struct run *run, const struct message *message, bool *done, struct d
         take_row(&run->table, message->body);
         break;
     case 'C':
+        progress_end(&run->copied);
         if (!run->silent) {
             statement_end(run, message->body);
         }
         break;
     case 'E':
         run->failed = true;
+        progress_end(&run->copied);
         if (!run->silent) {
             statement_failed(run, message->body);
         }
@@ -617,8 +568,14 @@ run_message(struct run *run, const struct message *message, bool *done, struct d
         return send_copy(run->shell, diag);
     case 'H':
         run->copied_out = run->shell->copy_file == NULL; /* its tag would be taken for a row */
+        if (!run->copied_out) {
+            progress_start(&run->copied, run->shell);
+        }
         break;
     case 'd':
+        if (!run->copied_out) {
+            progress_add(&run->copied, run->shell, message->body.size);
+        }
         (void)fwrite(message->body.data, 1, message->body.size,
             run->shell->copy_file != NULL ? run->shell->copy_file : run->shell->output.file);
         break;
@@ -661,7 +618,9 @@ run_query(struct run *run)
     shell->canceled = false;
     shell_interrupted = 0;
     shell->running = true;
+    run->watch = run->silent ? NULL : watch_start(shell, run->text, run->size);
     enum err err = run_all(run, diag);
+    watch_end(run->watch);
     shell->running = false;
     if (err != ERR_OK) {
         run->failed = true;

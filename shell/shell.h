@@ -122,6 +122,26 @@ void shell_error(struct shell *shell, const char *fmt, ...) __attribute__((forma
 /* \errverbose: the last error once more, with all it has. */
 void shell_error_again(struct shell *shell);
 
+/* ---- progress.c ------------------------------------------------------------------------------ */
+
+/* How far the data of a \copy are, where somebody sees it: not at once, and not too often. */
+struct progress {
+    bool shown;
+    int64_t start_us, last_us;
+    uint64_t total; /* 0: not known */
+    uint64_t done;
+};
+
+void progress_start(struct progress *progress, const struct shell *shell); /* of shell->copy_file */
+void progress_add(struct progress *progress, const struct shell *shell, size_t bytes);
+void progress_end(struct progress *progress);
+
+/* For a statement that may build an index; NULL if it will not, or nobody sees it. The others take
+ * that NULL. */
+struct watch *watch_start(struct shell *shell, const char *text, size_t size);
+void watch_message(struct watch *watch); /* something else will be written */
+void watch_end(struct watch *watch);
+
 /* ---- copy.c ---------------------------------------------------------------------------------- */
 
 /* The rest of a line that begins with \copy. */

@@ -21,7 +21,7 @@
 enum {
     WORKERS_DEFAULT = 2,
     DELAY_US_DEFAULT = 200,
-    BREATHS_PER_DRAW = 4, /* a power of two */
+    BREATHS_PER_DRAW = 4,
     TIRED_ONE_IN = 16,
     TICK_US_MAX = 3,
 };
@@ -244,7 +244,7 @@ world_sim_new(uint64_t seed, const struct world_sim_options *options)
     ASSERT(options->worker_count <= WORLD_WORKERS_MAX && sim->options.delay_us_max > 0);
     sim->world.reported_count =
         options->worker_count == 0 ? WORKERS_DEFAULT : options->worker_count;
-    sim->world.workers[0].breath_mask = BREATHS_PER_DRAW - 1;
+    sim->world.workers[0].breaths_max = BREATHS_PER_DRAW;
     sim->world.trace = 1;
     sim->generator = hash_u64(seed ^ 0x5475736bULL);
     atomic_store(&sim->world.random_state, hash_u64(seed ^ 0x72616e64ULL));

@@ -55,7 +55,9 @@ enum {
     FREE_STACKS_MAX = 64,
     FREE_STACK_KEPT = 32 * 1024, /* of the pages of a stack that waits for its next task */
     SLICE_US = 1000,
-    BREATHS_PER_CLOCK = 64, /* a power of two */
+    BREATHS_PER_CLOCK = 64,      /* once it is known that they take little time */
+    BREATHS_BEFORE_CLOCK = 8,    /* after a rest */
+    BREATHS_FEWER_WHEN_LATE = 8, /* times, when a look came more than a slice too late */
     RUNS_PER_POLL = 32,
     ALONE_STREAK = 16,
 };
@@ -532,7 +534,7 @@ world__create(struct world *world, const struct backend *backend, unsigned worke
         struct worker *worker = &world->workers[i];
         worker->world = world;
         worker->index = i;
-        worker->breath_mask = BREATHS_PER_CLOCK - 1;
+        worker->breaths_max = BREATHS_PER_CLOCK;
         worker->free_stacks = mem_array(FREE_STACKS_MAX, sizeof *worker->free_stacks);
         list_init(&worker->tasks);
         (void)pthread_mutex_init(&worker->tasks_mutex, NULL);
@@ -574,6 +576,15 @@ world_delete(struct world *world)
 /* ---- tasks, for everybody -----------------------------------------------------------------------
  */
 
+/* What comes next may be something else. */
+static void
+breathe_anew(struct task *task)
+{
+    unsigned most = task->worker->breaths_max;
+    task->breaths_left = task->breath_stride =
+        most < BREATHS_BEFORE_CLOCK ? most : BREATHS_BEFORE_CLOCK;
+}
+
 enum err
 task_spawn(struct world *world, int worker_index, const char *name, task_main *run, void *arg,
     struct diag *diag)
@@ -597,6 +608,7 @@ task_spawn(struct world *world, int worker_index, const char *name, task_main *r
     struct task *task = mem_zalloc(sizeof *task);
     task->worker = worker;
     task->worker_index = index;
+    breathe_anew(task);
     task->serial = atomic_fetch_add(&world->task_serial, 1);
     task->name = name;
     task->run = run;
@@ -659,6 +671,7 @@ task_park(struct task *task, int64_t deadline_us)
         (void)atomic_exchange(&task->state, TASK_RUNNING); /* the permit came just now */
         return;
     }
+    breathe_anew(task);
     switch_to_scheduler(task);
 }
 
@@ -743,22 +756,35 @@ task_set_deadline(struct task *task, int64_t deadline_us)
     }
 }
 
+/* The clock is not read at each breath, but the oftener the longer they are apart. */
+static void
+look_at_clock(struct task *task)
+{
+    struct worker *worker = task->worker;
+    const struct backend *backend = worker->world->backend;
+    int64_t now = backend->clock_us(worker->world);
+    unsigned stride = task->breath_stride;
+    if (now >= worker->slice_end_us || (backend->tired != NULL && backend->tired(worker))) {
+        bool late = now >= worker->slice_end_us + SLICE_US;
+        stride = late ? stride / BREATHS_FEWER_WHEN_LATE : stride;
+        if (task->deadline_us <= now) {
+            task->deadline_us = WORLD_NEVER;
+            timer_update(worker, task);
+            atomic_fetch_or(&task->interrupts, TASK_TIMEOUT);
+        }
+        task_yield(task);
+        worker->slice_end_us = backend->clock_us(worker->world) + SLICE_US;
+    } else {
+        stride = stride * 2 < worker->breaths_max ? stride * 2 : worker->breaths_max;
+    }
+    task->breath_stride = task->breaths_left = stride == 0 ? 1 : stride;
+}
+
 enum err
 task_breathe(struct task *task, struct diag *diag)
 {
-    struct worker *worker = task->worker;
-    if ((++task->breaths & worker->breath_mask) == 0) {
-        const struct backend *backend = worker->world->backend;
-        int64_t now = backend->clock_us(worker->world);
-        if (now >= worker->slice_end_us || (backend->tired != NULL && backend->tired(worker))) {
-            if (task->deadline_us <= now) {
-                task->deadline_us = WORLD_NEVER;
-                timer_update(worker, task);
-                atomic_fetch_or(&task->interrupts, TASK_TIMEOUT);
-            }
-            task_yield(task);
-            worker->slice_end_us = backend->clock_us(worker->world) + SLICE_US;
-        }
+    if (--task->breaths_left == 0) {
+        look_at_clock(task);
     }
     return task_interrupted(task, diag);
 }

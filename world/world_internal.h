@@ -43,12 +43,12 @@ struct task {
     void *arg;
     void *stack; /* lowest usable address */
     _Atomic int state;
-    _Atomic int interrupts;  /* set of enum task_interrupt */
-    struct task *queue_next; /* run queue or inbox */
-    int64_t timer_us;        /* when to wake from a park; WORLD_NEVER */
-    int64_t deadline_us;     /* task_set_deadline */
-    size_t timer_index;      /* in worker->timers; SIZE_MAX: not there */
-    unsigned breaths;
+    _Atomic int interrupts;               /* set of enum task_interrupt */
+    struct task *queue_next;              /* run queue or inbox */
+    int64_t timer_us;                     /* when to wake from a park; WORLD_NEVER */
+    int64_t deadline_us;                  /* task_set_deadline */
+    size_t timer_index;                   /* in worker->timers; SIZE_MAX: not there */
+    unsigned breaths_left, breath_stride; /* until task_breathe looks at the clock */
     unsigned worker_index; /* what task_worker says; the simulator has one thread for all */
     uint64_t serial;       /* order of birth, for the simulator's trace */
     bool ended;
@@ -78,8 +78,8 @@ struct worker {
     int64_t slice_end_us;
     const struct task *last_run; /* only to compare: it may have ended */
     unsigned streak;             /* how often last_run ran with no other between */
-    unsigned breath_mask;   /* task_breathe looks at the clock when these bits of its count are 0 */
-    int epoll_fd, event_fd; /* OS back end */
+    unsigned breaths_max;        /* of breath_stride */
+    int epoll_fd, event_fd;      /* OS back end */
     void *asan_scheduler_fake;
     const void *asan_stack_bottom;
     size_t asan_stack_size;

@@ -66,6 +66,8 @@ static struct {
     {.table = "pg_settings"},
     {.table = "pg_stat_activity"},
     {.table = "pg_stat_ssl"},
+    {.table = "pg_stat_progress_create_index"},
+    {.table = "pg_stat_progress_copy"},
     {.table = "pg_locks"},
     {.table = "pg_prepared_statements"},
     {.table = "pg_cursors"},

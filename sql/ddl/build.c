@@ -48,6 +48,9 @@ enum err
 index_builder_add(struct task *task, struct index_builder *builder, const struct datum *values,
     struct slice row_key)
 {
+    if (builder->progress != NULL) {
+        progress_add(builder->progress, PROGRESS_DONE, 1);
+    }
     if (!index_holds(builder->relation, builder->index, values)) {
         return ERR_OK;
     }
@@ -57,6 +60,7 @@ index_builder_add(struct task *task, struct index_builder *builder, const struct
     index_entry(builder->relation, builder->index, values, row_key, &builder->key, &key, &value);
     const struct datum entry[] = {
         datum_bytes(key.data, key.size), datum_bytes(value.data, value.size)};
+    builder->entry_count++;
     return sorter_add(task, &builder->sorter, entry, NULL);
 }
 
@@ -87,6 +91,9 @@ flush(struct task *task, struct index_builder *builder, const struct index_sink 
     }
     TRY(sink->append(task, sink->arg, batch->entries, batch->count, builder->spill.diag));
     note_last(batch, batch->entries[batch->count - 1].key);
+    if (builder->progress != NULL) {
+        progress_add(builder->progress, PROGRESS_DONE, batch->count);
+    }
     batch->count = 0;
     batch->used = 0;
     return ERR_OK;
@@ -143,7 +150,13 @@ enum err
 index_builder_finish(
     struct task *task, struct index_builder *builder, const struct index_sink *sink)
 {
+    if (builder->progress != NULL) {
+        progress_begin_phase(builder->progress, PROGRESS_SORTING, builder->entry_count);
+    }
     TRY(sorter_finish(task, &builder->sorter));
+    if (builder->progress != NULL) {
+        progress_begin_phase(builder->progress, PROGRESS_LOADING, builder->entry_count);
+    }
     struct batch *batch = mem_alloc(sizeof *batch);
     batch->count = 0;
     batch->used = 0;

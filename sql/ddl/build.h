@@ -9,6 +9,7 @@
 #define SQL_DDL_BUILD_H
 
 #include "sql/catalog/index_key.h"
+#include "sql/catalog/progress.h"
 #include "sql/exec/spill.h"
 #include "txn/txn.h"
 
@@ -31,6 +32,8 @@ struct index_builder {
     struct spill_context spill;
     struct sorter sorter; /* of rows of two: the entry's key and value */
     struct buffer key;
+    struct progress *progress; /* rows added, entries stored; NULL: nobody looks */
+    uint64_t entry_count;
 };
 
 void index_builder_create(struct index_builder *builder, const struct relation *relation,

@@ -16,6 +16,7 @@
 
 struct ddl_context;
 struct expr;
+struct progress;
 struct spill_space;
 struct view_rename;
 struct view_definition;
@@ -68,6 +69,7 @@ struct ddl_context {
     void *pending_arg;
     uint64_t maintenance_work_mem;   /* bytes for the sort of an index's entries */
     struct spill_space *spill_space; /* where more of them go (spill.h); NULL: nowhere */
+    struct progress *progress;       /* of index builds */
 };
 
 /* True if the statement is one for ddl_execute. */

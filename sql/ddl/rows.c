@@ -213,6 +213,21 @@ add_entries(struct build *build, struct pass *pass, struct index_builder *builde
     }
 }
 
+static struct progress *
+begin_progress(struct ddl *ddl, const struct relation *relation, const struct index *index)
+{
+    struct progress *progress = ddl->context->progress;
+    if (progress != NULL) {
+        uint64_t leaf_count;
+        uint64_t row_count;
+        txn_tree_size(ddl->context->db, relation->tree, &leaf_count, &row_count);
+        progress_set(progress, PROGRESS_RELATION, relation->oid);
+        progress_set(progress, PROGRESS_INDEX, index->oid);
+        progress_begin_phase(progress, PROGRESS_SCANNING, row_count);
+    }
+    return progress;
+}
+
 enum err
 ddl__build_index(struct ddl *ddl, const struct relation *relation, const struct index *index)
 {
@@ -231,6 +246,7 @@ ddl__build_index(struct ddl *ddl, const struct relation *relation, const struct 
     struct index_builder builder;
     index_builder_create(&builder, relation, index, ddl->context->spill_space,
         ddl->context->maintenance_work_mem, ddl->diag);
+    builder.progress = begin_progress(ddl, relation, index);
     enum err err = pass_open(&pass, ddl, relation);
     want_index(&pass, index);
     if (err == ERR_OK && index_has_derived(index)) {

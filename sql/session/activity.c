@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "sql/catalog/access.h"
+#include "sql/catalog/progress.h"
 #include "sql/session/session_internal.h"
 
 /* The text ends with a whole character. */
@@ -93,6 +95,14 @@ activity__ends(struct sql_session *session)
     session->activity = activity;
     session->activity_changed = now;
     session->block_started = activity == ACTIVITY_IDLE ? 0 : session->env.transaction_time;
+    latch_release(&session->activity_latch);
+}
+
+void
+activity__progress(struct sql_session *session, struct progress *progress)
+{
+    latch_acquire(&session->activity_latch);
+    session->progress = progress;
     latch_release(&session->activity_latch);
 }
 
@@ -343,9 +353,177 @@ scan_ssl(struct eval *eval, const struct catalog *catalog,
     return ERR_OK;
 }
 
+/* ---- pg_stat_progress_create_index, pg_stat_progress_copy ---------------------------------------
+ */
+
+struct work {
+    uint32_t pid;
+    char user[NAME_MAX_BYTES + 1];
+    char database[NAME_MAX_BYTES + 1];
+    const char *command;
+    uint64_t numbers[PROGRESS_NUMBERS];
+};
+
+static bool
+copies(const char *command)
+{
+    return strncmp(command, "COPY", 4) == 0;
+}
+
+/* Of all sessions that copy, or (copy false) that build an index. */
+static struct work *
+copy_works(struct sql_engine *engine, struct arena *arena, bool copy, uint32_t *count)
+{
+    uint32_t room = sql_engine_session_count(engine);
+    struct work *all = arena_alloc_raw(arena, room * sizeof *all);
+    *count = 0;
+    latch_acquire(&engine->latch);
+    LIST_FOREACH (node, &engine->sessions) {
+        struct sql_session *session = LIST_ENTRY(node, struct sql_session, node);
+        struct work *work = &all[*count];
+        if (*count == room) {
+            break;
+        }
+        latch_acquire(&session->activity_latch);
+        const struct progress *progress = session->progress;
+        bool shown = progress != NULL && copies(progress->command) == copy &&
+                     (copy || progress_get(progress, PROGRESS_PHASE) != PROGRESS_BEGUN);
+        if (shown) {
+            work->command = progress->command;
+            for (int i = 0; i < PROGRESS_NUMBERS; i++) {
+                work->numbers[i] = progress_get(progress, (enum progress_of)i);
+            }
+        }
+        latch_release(&session->activity_latch);
+        if (shown) {
+            work->pid = session->pid;
+            copy_name(work->user, session->user);
+            copy_name(work->database, session->database);
+            (*count)++;
+        }
+    }
+    latch_release(&engine->latch);
+    return all;
+}
+
+static struct datum
+number_of(const struct work *work, enum progress_of of)
+{
+    return datum_int((int64_t)work->numbers[of]);
+}
+
+/* Both views begin with pid, datid, datname, relid. True: the rest may be shown as well. */
+static bool
+put_work(struct eval *eval, const struct catalog *catalog, const struct work *work,
+    struct datum *values, int count)
+{
+    enum {
+        PID,
+        DATID,
+        DATNAME,
+        RELID,
+    };
+    for (int i = 0; i < count; i++) {
+        values[i] = datum_null();
+    }
+    values[PID] = datum_int(work->pid);
+    values[DATID] = datum_int(locks__database(catalog, work->database));
+    values[DATNAME] = text_or_null(work->database);
+    const struct role *role = catalog_role(catalog, work->user);
+    bool seen =
+        role != NULL && catalog_owns(catalog, catalog_current_role(catalog, eval->env), role->oid);
+    if (seen) {
+        values[RELID] = number_of(work, PROGRESS_RELATION);
+    }
+    return seen;
+}
+
+static enum err
+scan_index_builds(struct eval *eval, const struct catalog *catalog,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    enum {
+        INDEX_RELID = 4,
+        COMMAND,
+        PHASE,
+        LOCKERS_TOTAL,
+        LOCKERS_DONE,
+        CURRENT_LOCKER_PID,
+        BLOCKS_TOTAL,
+        BLOCKS_DONE,
+        TUPLES_TOTAL,
+        TUPLES_DONE,
+        PARTITIONS_TOTAL,
+        PARTITIONS_DONE,
+        COLUMNS,
+    };
+    static const char *const phases[] = {
+        [PROGRESS_SCANNING] = "building index: scanning table",
+        [PROGRESS_SORTING] = "building index: sorting live tuples",
+        [PROGRESS_LOADING] = "building index: loading tuples in tree",
+    };
+    if (eval->env->session == NULL) {
+        return ERR_OK;
+    }
+    uint32_t count = 0;
+    const struct work *all = copy_works(eval->env->session->engine, eval->arena, false, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct work *work = &all[i];
+        struct datum values[COLUMNS];
+        if (put_work(eval, catalog, work, values, COLUMNS)) {
+            values[INDEX_RELID] = number_of(work, PROGRESS_INDEX);
+            values[COMMAND] = text_or_null(work->command);
+            values[PHASE] = text_or_null(phases[work->numbers[PROGRESS_PHASE]]);
+            for (int c = LOCKERS_TOTAL; c < COLUMNS; c++) {
+                values[c] = datum_int(0);
+            }
+            values[TUPLES_TOTAL] = number_of(work, PROGRESS_TOTAL);
+            values[TUPLES_DONE] = number_of(work, PROGRESS_DONE);
+        }
+        TRY(emit(arg, values));
+    }
+    return ERR_OK;
+}
+
+static enum err
+scan_copies(struct eval *eval, const struct catalog *catalog,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    enum {
+        COMMAND = 4,
+        TYPE,
+        BYTES_PROCESSED,
+        BYTES_TOTAL,
+        TUPLES_PROCESSED,
+        TUPLES_EXCLUDED,
+        COLUMNS,
+    };
+    if (eval->env->session == NULL) {
+        return ERR_OK;
+    }
+    uint32_t count = 0;
+    const struct work *all = copy_works(eval->env->session->engine, eval->arena, true, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct work *work = &all[i];
+        struct datum values[COLUMNS];
+        if (put_work(eval, catalog, work, values, COLUMNS)) {
+            values[COMMAND] = text_or_null(work->command);
+            values[TYPE] = text_or_null("PIPE");
+            values[BYTES_PROCESSED] = number_of(work, PROGRESS_BYTES);
+            values[BYTES_TOTAL] = datum_int(0);
+            values[TUPLES_PROCESSED] = number_of(work, PROGRESS_DONE);
+            values[TUPLES_EXCLUDED] = number_of(work, PROGRESS_EXCLUDED);
+        }
+        TRY(emit(arg, values));
+    }
+    return ERR_OK;
+}
+
 void
 activity__register(void)
 {
+    catalog_set_virtual_scan("pg_stat_progress_create_index", scan_index_builds);
+    catalog_set_virtual_scan("pg_stat_progress_copy", scan_copies);
     catalog_set_virtual_scan("pg_stat_activity", scan_activity);
     catalog_set_virtual_scan("pg_stat_ssl", scan_ssl);
 }

@@ -150,6 +150,7 @@ copy__next_chunk(struct copier *copier)
     while (copier->chunk.size == 0 && !copier->input_done) {
         TRY(sink->copy_in_read(
             copier->task, sink->arg, &copier->chunk, &copier->input_done, copier->diag));
+        progress_add(&copier->progress, PROGRESS_BYTES, copier->chunk.size);
     }
     return ERR_OK;
 }
@@ -475,6 +476,7 @@ find_target(struct copier *copier, const struct ast_copy *copy, struct target *t
         target->catalog = NULL;
     }
     const struct relation *relation = target->relation;
+    progress_set(&copier->progress, PROGRESS_RELATION, relation->oid);
     TRY(check_access(session, target, copy->from ? PRIVILEGE_INSERT : PRIVILEGE_SELECT, diag));
     if (relation->kind != RELATION_TABLE && copy->from) {
         return diag_set(diag, ERR_WRONG_OBJECT_TYPE, "cannot copy to %s \"%s\"",
@@ -689,6 +691,7 @@ insert_records(struct copier *copier, const struct target *target, struct exec_i
             TRY(exec_inserter_row(copier->task, inserter, values));
             (*rows)++;
         }
+        progress_add(&copier->progress, wanted ? PROGRESS_DONE : PROGRESS_EXCLUDED, 1);
         arena_reset(row);
         TRY(task_breathe(copier->task, copier->diag));
     }
@@ -850,6 +853,7 @@ send_line(struct copier *copier)
         buffer_add_u8(&copier->line, '\n');
     }
     const struct sql_sink *sink = copier->session->sink;
+    progress_add(&copier->progress, PROGRESS_BYTES, copier->line.size);
     enum err err = sink->copy_out_row(
         copier->task, sink->arg, slice_of(copier->line.data, copier->line.size), copier->diag);
     copier->line.size = 0;
@@ -962,6 +966,7 @@ send_rows(struct copier *copier, const struct planned *planned, struct exec *exe
             return sink->copy_out_end(copier->task, sink->arg, copier->diag);
         }
         TRY(send_row(copier, planned->plan, row));
+        progress_add(&copier->progress, PROGRESS_DONE, 1);
         (*rows)++;
     }
 }
@@ -1033,12 +1038,18 @@ copy__run(struct task *task, struct sql_session *session, const struct ast_copy 
         return diag_set(
             diag, ERR_READ_ONLY_TRANSACTION, "cannot execute COPY FROM in a read-only transaction");
     }
-    struct copier copier = {.task = task, .session = session, .diag = diag, .table_name = ""};
+    struct copier copier = {.task = task,
+        .session = session,
+        .diag = diag,
+        .table_name = "",
+        .progress = {.command = copy->from ? "COPY FROM" : "COPY TO"}};
     uint64_t rows = 0;
+    activity__progress(session, &copier.progress);
     enum err err = read_options(&copier, copy, text, size, diag);
     if (err == ERR_OK) {
         err = copy->from ? copy_from(&copier, copy, &rows) : copy_to(&copier, copy, text, &rows);
     }
+    activity__progress(session, NULL);
     buffer_destroy(&copier.line);
     buffer_destroy(&copier.values);
     (void)snprintf(tag, tag_size, "COPY %llu", (unsigned long long)rows);

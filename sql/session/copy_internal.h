@@ -41,6 +41,7 @@ struct copier {
     struct field *fields;
     uint32_t field_count; /* of them, in the record at hand */
     uint32_t field_max;
+    struct progress progress;
 };
 
 /* What the client sent next, in copier->chunk; it is empty at the end. */

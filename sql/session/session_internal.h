@@ -27,6 +27,7 @@
 #include "base/latch.h"
 #include "base/list.h"
 #include "parser/parser.h"
+#include "sql/catalog/progress.h"
 #include "sql/exec/exec.h"
 #include "sql/session/body.h"
 #include "sql/session/config_internal.h"
@@ -201,8 +202,9 @@ struct sql_session {
     bool in_statement;              /* busy, for SIGTERM */
 
     /* For pg_stat_activity of the others. */
-    struct latch activity_latch; /* the next six */
+    struct latch activity_latch; /* the next seven */
     enum session_activity activity;
+    struct progress *progress; /* of the statement that runs; or NULL */
     uint32_t query_size, query_capacity;
     char *query;                             /* the last one, up to QUERY_SHOWN_MAX bytes */
     int64_t query_started, activity_changed; /* timestamptz; 0: never */
@@ -418,6 +420,8 @@ void backup__register(void);
 void activity__starts(struct sql_session *session, const char *text, size_t size);
 /* The client is to speak next. */
 void activity__ends(struct sql_session *session);
+/* The views show it until it is taken back (NULL). */
+void activity__progress(struct sql_session *session, struct progress *progress);
 
 /* ---- locks.c: pg_locks, advisory locks, who is blocked by whom ---------------------------------
  */

@@ -291,6 +291,7 @@ utility__run_ddl(struct task *task, struct sql_session *session, const struct as
     session->env.catalog = NULL;
     /* The new command's number: a statement sees what earlier ones of the transaction wrote. */
     (void)txn_statement_begin(session->txn);
+    struct progress progress = {.command = node->kind == AST_REINDEX ? "REINDEX" : "CREATE INDEX"};
     struct ddl_context context = {
         .store = session->engine->catalogs,
         .db = session->engine->db,
@@ -309,8 +310,12 @@ utility__run_ddl(struct task *task, struct sql_session *session, const struct as
         .pending_arg = session,
         .maintenance_work_mem = session->maintenance_work_mem,
         .spill_space = &session->spill_space,
+        .progress = &progress,
     };
-    return ddl_execute(task, &context, node, tag);
+    activity__progress(session, &progress);
+    enum err err = ddl_execute(task, &context, node, tag);
+    activity__progress(session, NULL);
+    return err;
 }
 
 static enum err
