@@ -12,23 +12,87 @@ struct statement {
 
 /* In the order of their names. What a server cannot do yet it says itself (0A000). */
 static const struct statement statements[] = {
+    {"ABORT", "the same as ROLLBACK", "ABORT [ WORK | TRANSACTION ] [ AND [ NO ] CHAIN ]"},
+    {"ALTER CLUSTER", "nodes of a cluster (at a router)",
+        "ALTER CLUSTER ADD NODE name 'host:port'\n"
+        "ALTER CLUSTER DROP NODE name"},
+    {"ALTER DATABASE", "change a database",
+        "ALTER DATABASE name { RENAME TO new_name | OWNER TO role }\n"
+        "ALTER DATABASE name SET setting { TO | = } { value | DEFAULT }\n"
+        "ALTER DATABASE name RESET { setting | ALL }"},
+    {"ALTER DEFAULT PRIVILEGES", "privileges of what will be made",
+        "ALTER DEFAULT PRIVILEGES [ FOR ROLE role, ... ] [ IN SCHEMA name, ... ]\n"
+        "    { GRANT { privilege, ... | ALL } ON { TABLES | SEQUENCES | FUNCTIONS | TYPES | "
+        "SCHEMAS }\n"
+        "        TO role, ... [ WITH GRANT OPTION ] |\n"
+        "      REVOKE [ GRANT OPTION FOR ] { privilege, ... | ALL } ON { TABLES | ... } FROM role, "
+        "... }"},
+    {"ALTER DOMAIN", "change a domain",
+        "ALTER DOMAIN name { SET DEFAULT expression | DROP DEFAULT | SET NOT NULL | DROP NOT NULL "
+        "}\n"
+        "ALTER DOMAIN name ADD [ CONSTRAINT name ] CHECK ( expression ) [ NOT VALID ]\n"
+        "ALTER DOMAIN name { DROP CONSTRAINT [ IF EXISTS ] name | VALIDATE CONSTRAINT name }\n"
+        "ALTER DOMAIN name { RENAME TO new_name | OWNER TO role | SET SCHEMA schema }"},
+    {"ALTER FUNCTION", "change a function",
+        "ALTER FUNCTION name [ ( type, ... ) ] { RENAME TO new_name | OWNER TO role | SET SCHEMA "
+        "schema }"},
     {"ALTER INDEX", "change an index", "ALTER INDEX [ IF EXISTS ] name RENAME TO new_name"},
+    {"ALTER MATERIALIZED VIEW", "change a materialized view",
+        "ALTER MATERIALIZED VIEW [ IF EXISTS ] name\n"
+        "    { RENAME TO new_name | OWNER TO role | SET SCHEMA schema }"},
+    {"ALTER PROCEDURE", "change a procedure",
+        "ALTER PROCEDURE name [ ( type, ... ) ] { RENAME TO new_name | OWNER TO role | SET SCHEMA "
+        "schema }"},
+    {"ALTER ROLE", "change a role",
+        "ALTER { ROLE | USER } name [ [ WITH ] option ... ]  (see CREATE ROLE)\n"
+        "ALTER { ROLE | USER } name RENAME TO new_name\n"
+        "ALTER { ROLE | USER } { name | ALL } [ IN DATABASE database ]\n"
+        "    { SET setting { TO | = } { value | DEFAULT } | RESET { setting | ALL } }"},
+    {"ALTER SAGA", "an instance that waits for somebody",
+        "ALTER SAGA INSTANCE id { RETRY | COMPENSATE | SKIP STEP name | PAUSE | RESUME }"},
+    {"ALTER SCHEMA", "change a schema", "ALTER SCHEMA name { RENAME TO new_name | OWNER TO role }"},
     {"ALTER SEQUENCE", "change a sequence",
         "ALTER SEQUENCE [ IF EXISTS ] name [ INCREMENT BY n ] [ MINVALUE n | NO MINVALUE ]\n"
         "    [ MAXVALUE n | NO MAXVALUE ] [ RESTART [ WITH n ] ] [ CACHE n ] [ [ NO ] CYCLE ]\n"
-        "    [ OWNED BY { table.column | NONE } ]"},
+        "    [ OWNED BY { table.column | NONE } ]\n"
+        "ALTER SEQUENCE [ IF EXISTS ] name { RENAME TO new_name | OWNER TO role | SET SCHEMA "
+        "schema }"},
+    {"ALTER SYSTEM", "settings of the server, in tusk.auto.conf",
+        "ALTER SYSTEM SET setting { TO | = } { value | DEFAULT }\n"
+        "ALTER SYSTEM RESET { setting | ALL }"},
     {"ALTER TABLE", "change a table",
-        "ALTER TABLE [ IF EXISTS ] name action [, ...]\n"
-        "ALTER TABLE name RENAME [ COLUMN ] column TO new_column\n"
-        "ALTER TABLE name RENAME TO new_name\n"
+        "ALTER TABLE [ IF EXISTS ] [ ONLY ] name action, ...\n"
+        "ALTER TABLE [ IF EXISTS ] [ ONLY ] name RENAME [ COLUMN ] column TO new_column\n"
+        "ALTER TABLE [ IF EXISTS ] [ ONLY ] name RENAME CONSTRAINT constraint TO new_constraint\n"
+        "ALTER TABLE [ IF EXISTS ] name { RENAME TO new_name | SET SCHEMA schema | OWNER TO role "
+        "}\n"
+        "ALTER TABLE name { MOVE BUCKET n TO node | MOVE BUCKETS ( n, ... ) TO node | SPLIT AT ( "
+        "value ) }\n"
         "action is one of\n"
         "    ADD [ COLUMN ] [ IF NOT EXISTS ] column type [ constraint ... ]\n"
         "    DROP [ COLUMN ] [ IF EXISTS ] column [ RESTRICT | CASCADE ]\n"
-        "    ALTER [ COLUMN ] column TYPE type [ USING expression ]\n"
+        "    ALTER [ COLUMN ] column [ SET DATA ] TYPE type [ USING expression ]\n"
         "    ALTER [ COLUMN ] column { SET DEFAULT expression | DROP DEFAULT }\n"
         "    ALTER [ COLUMN ] column { SET | DROP } NOT NULL\n"
-        "    ADD table_constraint\n"
+        "    ALTER [ COLUMN ] column ADD GENERATED { ALWAYS | BY DEFAULT } AS IDENTITY [ ( ... ) "
+        "]\n"
+        "    ALTER [ COLUMN ] column DROP IDENTITY [ IF EXISTS ]\n"
+        "    ADD table_constraint [ NOT VALID ]\n"
+        "    ALTER CONSTRAINT name [ [ NOT ] DEFERRABLE ] [ INITIALLY { DEFERRED | IMMEDIATE } ]\n"
+        "    VALIDATE CONSTRAINT name\n"
         "    DROP CONSTRAINT [ IF EXISTS ] name [ RESTRICT | CASCADE ]"},
+    {"ALTER TYPE", "change a type",
+        "ALTER TYPE name ADD VALUE [ IF NOT EXISTS ] 'label' [ { BEFORE | AFTER } 'label' ]\n"
+        "ALTER TYPE name RENAME VALUE 'label' TO 'label'\n"
+        "ALTER TYPE name { RENAME TO new_name | OWNER TO role | SET SCHEMA schema }"},
+    {"ALTER USER", "the same as ALTER ROLE", "ALTER USER name ...  (see ALTER ROLE)"},
+    {"ALTER VIEW", "change a view",
+        "ALTER VIEW [ IF EXISTS ] name RENAME [ COLUMN ] column TO new_column\n"
+        "ALTER VIEW [ IF EXISTS ] name { RENAME TO new_name | OWNER TO role | SET SCHEMA schema }\n"
+        "ALTER VIEW [ IF EXISTS ] name ALTER [ COLUMN ] column { SET DEFAULT expression | DROP "
+        "DEFAULT }\n"
+        "ALTER VIEW [ IF EXISTS ] name { SET ( option [ = value ], ... ) | RESET ( option, ... ) "
+        "}"},
     {"ANALYZE", "gather statistics about tables", "ANALYZE [ table [ ( column, ... ) ] ]"},
     {"BEGIN", "begin a transaction",
         "BEGIN [ WORK | TRANSACTION ] [ mode, ... ]\n"
@@ -37,6 +101,7 @@ static const struct statement statements[] = {
         "        READ UNCOMMITTED }\n"
         "    READ WRITE | READ ONLY\n"
         "    [ NOT ] DEFERRABLE"},
+    {"CALL", "run a procedure", "CALL name ( [ argument, ... ] )"},
     {"CHECKPOINT", "write a checkpoint now", "CHECKPOINT"},
     {"CLOSE", "end a cursor", "CLOSE { name | ALL }"},
     {"COMMENT", "describe an object",
@@ -48,19 +113,48 @@ static const struct statement statements[] = {
         "COPY { table [ ( column, ... ) ] | ( query ) } TO STDOUT [ [ WITH ] ( option, ... ) ]\n"
         "option is one of\n"
         "    FORMAT { text | csv | binary }, DELIMITER 'c', NULL 'text', HEADER [ on | off | match "
-        "],"
-        "\n    QUOTE 'c', ESCAPE 'c', FORCE_QUOTE { ( column, ... ) | * },\n"
+        "],\n"
+        "    QUOTE 'c', ESCAPE 'c', FORCE_QUOTE { ( column, ... ) | * },\n"
         "    FORCE_NOT_NULL ( column, ... ), FORCE_NULL ( column, ... )"},
-    {"CREATE DATABASE", "make a database", "CREATE DATABASE name [ OWNER role ]"},
+    {"CREATE DATABASE", "make a database",
+        "CREATE DATABASE name [ [ WITH ] [ OWNER [ = ] role ] [ TEMPLATE [ = ] name ] [ ENCODING [ "
+        "= ] name ] ... ]"},
+    {"CREATE DOMAIN", "a type with conditions",
+        "CREATE DOMAIN name [ AS ] type [ DEFAULT expression ]\n"
+        "    [ [ CONSTRAINT name ] { NOT NULL | NULL | CHECK ( expression ) } ... ]"},
+    {"CREATE FUNCTION", "make a function of SQL",
+        "CREATE [ OR REPLACE ] FUNCTION name ( [ [ mode ] [ name ] type [ { DEFAULT | = } "
+        "expression ], ... ] )\n"
+        "    [ RETURNS [ SETOF ] type | RETURNS TABLE ( column type, ... ) ]\n"
+        "    { LANGUAGE SQL | { IMMUTABLE | STABLE | VOLATILE } | { STRICT | CALLED ON NULL INPUT "
+        "} |\n"
+        "      SECURITY { DEFINER | INVOKER } | AS 'body' | BEGIN ATOMIC ... END | RETURN "
+        "expression } ...\n"
+        "mode is one of IN, OUT, INOUT, VARIADIC"},
     {"CREATE INDEX", "make an index",
         "CREATE [ UNIQUE ] INDEX [ [ IF NOT EXISTS ] name ] ON table\n"
         "    ( { column | ( expression ) } [ ASC | DESC ] [ NULLS { FIRST | LAST } ], ... )\n"
         "    [ INCLUDE ( column, ... ) ] [ WHERE condition ]"},
+    {"CREATE MATERIALIZED VIEW", "a query's rows, kept",
+        "CREATE MATERIALIZED VIEW [ IF NOT EXISTS ] name [ ( column, ... ) ]\n"
+        "    AS query [ WITH [ NO ] DATA ]"},
+    {"CREATE PROCEDURE", "make a procedure of SQL",
+        "CREATE [ OR REPLACE ] PROCEDURE name ( [ [ mode ] [ name ] type [ { DEFAULT | = } "
+        "expression ], ... ] )\n"
+        "    { LANGUAGE SQL | SECURITY { DEFINER | INVOKER } | AS 'body' | BEGIN ATOMIC ... END } "
+        "..."},
     {"CREATE ROLE", "make a role",
         "CREATE { ROLE | USER } name [ [ WITH ] option ... ]\n"
         "option is one of\n"
         "    LOGIN | NOLOGIN, SUPERUSER | NOSUPERUSER, CREATEDB, CREATEROLE, INHERIT,\n"
         "    CONNECTION LIMIT n, PASSWORD 'text', IN ROLE role, ..."},
+    {"CREATE SAGA", "steps and what undoes them",
+        "CREATE SAGA name ( [ parameter type, ... ] ) [ TIMEOUT 'time' ]\n"
+        "    STEP name ON table ( key ) DO 'statements' [ UNDO { 'statements' | AUTO } ]\n"
+        "        [ EXPECT ROWS ] [ PIVOT | RETRIABLE ] [ RETRY n [ BACKOFF 'time' [ TO 'time' ] ] "
+        "]\n"
+        "        [ TIMEOUT 'time' ]\n"
+        "    ..."},
     {"CREATE SCHEMA", "make a schema",
         "CREATE SCHEMA [ IF NOT EXISTS ] name [ AUTHORIZATION role ]"},
     {"CREATE SEQUENCE", "make a sequence",
@@ -71,6 +165,11 @@ static const struct statement statements[] = {
         "CREATE [ TEMPORARY ] TABLE [ IF NOT EXISTS ] name (\n"
         "    { column type [ column_constraint ... ] | table_constraint |\n"
         "      LIKE table [ INCLUDING ... ] } [, ...] )\n"
+        "    [ ON COMMIT { PRESERVE ROWS | DELETE ROWS | DROP } ]\n"
+        "    [ SHARD BY HASH ( column ) BUCKETS n | SHARD BY RANGE ( column ) [ ( value, ... ) ] "
+        "|\n"
+        "      SHARD BY LIST ( column ) ( ( value, ... ) [ ON node ], ... ) | REPLICATED ]\n"
+        "    [ COLOCATE WITH table ]\n"
         "column_constraint is one of, after [ CONSTRAINT name ]\n"
         "    NOT NULL, NULL, CHECK ( expression ), DEFAULT expression, UNIQUE, PRIMARY KEY,\n"
         "    GENERATED ALWAYS AS ( expression ) STORED,\n"
@@ -82,9 +181,14 @@ static const struct statement statements[] = {
     {"CREATE TABLE AS", "make a table of a query's rows",
         "CREATE [ TEMPORARY ] TABLE [ IF NOT EXISTS ] name [ ( column, ... ) ]\n"
         "    AS query [ WITH [ NO ] DATA ]"},
-    {"CREATE TYPE", "make an enum type", "CREATE TYPE name AS ENUM ( [ 'label', ... ] )"},
+    {"CREATE TYPE", "make a type",
+        "CREATE TYPE name AS ENUM ( [ 'label', ... ] )\n"
+        "CREATE TYPE name AS ( [ attribute type, ... ] )"},
+    {"CREATE USER", "a role that may log in", "CREATE USER name ...  (see CREATE ROLE)"},
     {"CREATE VIEW", "give a query a name",
-        "CREATE [ OR REPLACE ] VIEW name [ ( column, ... ) ] AS query"},
+        "CREATE [ OR REPLACE ] [ TEMPORARY ] VIEW name [ ( column, ... ) ] [ WITH ( option, ... ) "
+        "]\n"
+        "    AS query [ WITH [ CASCADED | LOCAL ] CHECK OPTION ]"},
     {"DEALLOCATE", "forget a prepared statement", "DEALLOCATE [ PREPARE ] { name | ALL }"},
     {"DECLARE", "define a cursor",
         "DECLARE name [ BINARY ] [ [ NO ] SCROLL ] CURSOR [ { WITH | WITHOUT } HOLD ] FOR query"},
@@ -93,14 +197,29 @@ static const struct statement statements[] = {
         "DELETE FROM [ ONLY ] table [ [ AS ] alias ] [ USING from_item, ... ]\n"
         "    [ WHERE condition ] [ RETURNING expression, ... ]"},
     {"DISCARD", "forget a session's state", "DISCARD { ALL | PLANS | SEQUENCES | TEMP }"},
+    {"DO", "run a block of code", "DO [ LANGUAGE language ] 'code'"},
+    {"DROP DATABASE", "remove a database",
+        "DROP DATABASE [ IF EXISTS ] name [ [ WITH ] ( FORCE ) ]"},
+    {"DROP DOMAIN", "remove a domain",
+        "DROP DOMAIN [ IF EXISTS ] name, ... [ RESTRICT | CASCADE ]"},
+    {"DROP FUNCTION", "remove a function",
+        "DROP FUNCTION [ IF EXISTS ] name [ ( type, ... ) ], ... [ RESTRICT | CASCADE ]"},
     {"DROP INDEX", "remove an index", "DROP INDEX [ IF EXISTS ] name, ... [ RESTRICT | CASCADE ]"},
+    {"DROP MATERIALIZED VIEW", "remove a materialized view",
+        "DROP MATERIALIZED VIEW [ IF EXISTS ] name, ... [ RESTRICT | CASCADE ]"},
+    {"DROP OWNED", "remove what roles own and may do",
+        "DROP OWNED BY role, ... [ RESTRICT | CASCADE ]"},
+    {"DROP PROCEDURE", "remove a procedure",
+        "DROP PROCEDURE [ IF EXISTS ] name [ ( type, ... ) ], ... [ RESTRICT | CASCADE ]"},
     {"DROP ROLE", "remove a role", "DROP { ROLE | USER } [ IF EXISTS ] name, ..."},
+    {"DROP SAGA", "remove a saga", "DROP SAGA [ IF EXISTS ] name"},
     {"DROP SCHEMA", "remove a schema",
         "DROP SCHEMA [ IF EXISTS ] name, ... [ RESTRICT | CASCADE ]"},
     {"DROP SEQUENCE", "remove a sequence",
         "DROP SEQUENCE [ IF EXISTS ] name, ... [ RESTRICT | CASCADE ]"},
     {"DROP TABLE", "remove a table", "DROP TABLE [ IF EXISTS ] name, ... [ RESTRICT | CASCADE ]"},
     {"DROP TYPE", "remove a type", "DROP TYPE [ IF EXISTS ] name, ... [ RESTRICT | CASCADE ]"},
+    {"DROP USER", "the same as DROP ROLE", "DROP USER [ IF EXISTS ] name, ..."},
     {"DROP VIEW", "remove a view", "DROP VIEW [ IF EXISTS ] name, ... [ RESTRICT | CASCADE ]"},
     {"END", "the same as COMMIT", "END [ WORK | TRANSACTION ] [ AND [ NO ] CHAIN ]"},
     {"EXECUTE", "run a prepared statement", "EXECUTE name [ ( parameter, ... ) ]"},
@@ -115,8 +234,10 @@ static const struct statement statements[] = {
         "    NEXT, PRIOR, FIRST, LAST, ABSOLUTE n, RELATIVE n, n, ALL,\n"
         "    FORWARD [ n | ALL ], BACKWARD [ n | ALL ]"},
     {"GRANT", "give privileges or membership",
-        "GRANT { privilege, ... | ALL } ON { [ TABLE ] name, ... | SEQUENCE name, ... |\n"
-        "    SCHEMA name, ... | DATABASE name, ... | ALL TABLES IN SCHEMA name }\n"
+        "GRANT { privilege [ ( column, ... ) ], ... | ALL } ON { [ TABLE ] name, ... | SEQUENCE "
+        "name, ... |\n"
+        "    SCHEMA name, ... | DATABASE name, ... | FUNCTION name, ... | TYPE name, ... |\n"
+        "    ALL { TABLES | SEQUENCES | FUNCTIONS } IN SCHEMA name, ... }\n"
         "    TO role, ... [ WITH GRANT OPTION ]\n"
         "GRANT role, ... TO role, ... [ WITH ADMIN OPTION ]"},
     {"INSERT", "add rows",
@@ -135,6 +256,12 @@ static const struct statement statements[] = {
     {"MOVE", "move a cursor", "MOVE [ direction ] [ FROM | IN ] name"},
     {"NOTIFY", "tell those who listen, at commit", "NOTIFY channel [, 'text' ]"},
     {"PREPARE", "name a statement for later", "PREPARE name [ ( type, ... ) ] AS statement"},
+    {"REASSIGN OWNED", "give what roles own to another", "REASSIGN OWNED BY role, ... TO role"},
+    {"REFRESH MATERIALIZED VIEW", "read a materialized view's rows anew",
+        "REFRESH MATERIALIZED VIEW [ CONCURRENTLY ] name [ WITH [ NO ] DATA ]"},
+    {"REINDEX", "make indexes anew",
+        "REINDEX [ ( option, ... ) ] { INDEX | TABLE | SCHEMA | DATABASE | SYSTEM } [ CONCURRENTLY "
+        "] name"},
     {"RELEASE SAVEPOINT", "forget a savepoint", "RELEASE [ SAVEPOINT ] name"},
     {"RESET", "a setting as it was at first", "RESET { name | ALL }"},
     {"REVOKE", "take privileges or membership",
@@ -147,12 +274,12 @@ static const struct statement statements[] = {
     {"SELECT", "rows of tables, views and expressions",
         "[ WITH [ RECURSIVE ] name [ ( column, ... ) ] AS ( query ), ... ]\n"
         "SELECT [ ALL | DISTINCT [ ON ( expression, ... ) ] ] { * | expression [ [ AS ] name ], "
-        "... }"
-        "\n    [ FROM from_item, ... ]\n"
+        "... }\n"
+        "    [ FROM from_item, ... ]\n"
         "    [ WHERE condition ]\n"
         "    [ GROUP BY { expression | ROLLUP ( ... ) | CUBE ( ... ) | GROUPING SETS ( ... ) }, "
-        "... ]"
-        "\n    [ HAVING condition ]\n"
+        "... ]\n"
+        "    [ HAVING condition ]\n"
         "    [ WINDOW name AS ( window ), ... ]\n"
         "    [ { UNION | INTERSECT | EXCEPT } [ ALL | DISTINCT ] query ]\n"
         "    [ ORDER BY expression [ ASC | DESC ] [ NULLS { FIRST | LAST } ], ... ]\n"
@@ -165,15 +292,26 @@ static const struct statement statements[] = {
         "    [ LATERAL ] function ( ... ) [ WITH ORDINALITY ] [ [ AS ] alias ]\n"
         "    from_item [ NATURAL ] { [ INNER ] | LEFT | RIGHT | FULL | CROSS } JOIN from_item\n"
         "        [ ON condition | USING ( column, ... ) ]"},
+    {"SELECT INTO", "a query's rows as a new table",
+        "[ WITH ... ] SELECT expression, ... INTO [ TEMPORARY ] [ TABLE ] name [ FROM ... ] ...  "
+        "(see SELECT)"},
     {"SET", "change a setting",
         "SET [ SESSION | LOCAL ] name { TO | = } { value | DEFAULT }\n"
         "SET [ SESSION | LOCAL ] TIME ZONE { value | LOCAL | DEFAULT }"},
     {"SET CONSTRAINTS", "when constraints are checked",
         "SET CONSTRAINTS { ALL | name, ... } { DEFERRED | IMMEDIATE }"},
+    {"SET ROLE", "act as another role",
+        "SET [ SESSION | LOCAL ] ROLE { name | NONE }\n"
+        "RESET ROLE"},
+    {"SET SESSION AUTHORIZATION", "become another role",
+        "SET [ SESSION | LOCAL ] SESSION AUTHORIZATION { name | DEFAULT }\n"
+        "RESET SESSION AUTHORIZATION"},
     {"SET TRANSACTION", "modes of this transaction",
         "SET TRANSACTION mode, ...\n"
         "SET SESSION CHARACTERISTICS AS TRANSACTION mode, ..."},
     {"SHOW", "a setting's value", "SHOW { name | ALL }"},
+    {"START SAGA", "run a saga",
+        "START SAGA name ( [ expression, ... ] ) [ WITH KEY 'text' ] [ WAIT ]"},
     {"START TRANSACTION", "the same as BEGIN", "START TRANSACTION [ mode, ... ]"},
     {"TABLE", "all rows of a table", "TABLE [ ONLY ] name"},
     {"TRUNCATE", "remove all rows",
@@ -186,7 +324,8 @@ static const struct statement statements[] = {
         "    SET { column = { expression | DEFAULT } | ( column, ... ) = ( expression, ... ) }, "
         "...\n"
         "    [ FROM from_item, ... ] [ WHERE condition ] [ RETURNING expression, ... ]"},
-    {"VACUUM", "accepted: there is nothing to vacuum", "VACUUM [ ( option, ... ) ] [ table, ... ]"},
+    {"VACUUM", "there is nothing to vacuum; ANALYZE it does",
+        "VACUUM [ ( option, ... ) ] [ table, ... ]"},
     {"VALUES", "rows of expressions",
         "VALUES ( expression, ... ), ... [ ORDER BY ... ] [ LIMIT n ] [ OFFSET n ]"},
     {"WITH", "see SELECT, INSERT, UPDATE, DELETE", "WITH [ RECURSIVE ] name AS ( query ), ... "},

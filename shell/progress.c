@@ -89,6 +89,7 @@ progress_end(struct progress *progress)
 
 /* ---- index builds ---------------------------------------------------------------------------- */
 
+/* (S6) */
 struct watch {
     struct shell *shell;
     struct connection connection; /* the second one */

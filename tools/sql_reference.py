@@ -15,9 +15,10 @@ sys.path.insert(0, str(ROOT / "tests/lib"))
 import pgwire  # noqa: E402
 from server import Server  # noqa: E402
 
-# A short example of each command of PostgreSQL 15; it counts as accepted unless it is refused with 0A000
+# A short example of each command of PostgreSQL 15, and of our own (sagas); it counts as accepted unless it is refused with 0A000
 # (or is no syntax we know).
 STATEMENTS = """
+ABORT|abort
 ALTER DATABASE|alter database postgres set work_mem = '8MB'
 ALTER DEFAULT PRIVILEGES|alter default privileges grant select on tables to public
 ALTER DOMAIN|alter domain ref_domain drop not null
@@ -25,6 +26,7 @@ ALTER FUNCTION|alter function ref_function() owner to current_user
 ALTER INDEX|alter index ref_i rename to ref_i2
 ALTER MATERIALIZED VIEW|alter materialized view ref_m rename to ref_m2
 ALTER ROLE|alter role ref_role nologin
+ALTER SAGA|alter saga instance 1 retry
 ALTER SCHEMA|alter schema ref_s rename to ref_s2
 ALTER SEQUENCE|alter sequence ref_seq restart
 ALTER SYSTEM|alter system set work_mem = '5MB'
@@ -53,6 +55,7 @@ CREATE PROCEDURE|create procedure ref_p2() language sql as 'select 1'
 CREATE PUBLICATION|create publication ref_pub
 CREATE ROLE|create role ref_role2
 CREATE RULE|create rule ref_rule as on insert to ref_t do nothing
+CREATE SAGA|create saga ref_saga (p int) step s on ref_t (p) do 'select 1' undo 'select 1'
 CREATE SCHEMA|create schema ref_s3
 CREATE SEQUENCE|create sequence ref_seq2
 CREATE STATISTICS|create statistics ref_stat on a, b from ref_t
@@ -75,6 +78,7 @@ DROP FUNCTION|drop function if exists ref_function()
 DROP INDEX|drop index if exists ref_nothing
 DROP OWNED|drop owned by ref_role
 DROP ROLE|drop role if exists ref_role2
+DROP SAGA|drop saga if exists ref_saga2
 DROP SCHEMA|drop schema if exists ref_s3
 DROP SEQUENCE|drop sequence if exists ref_seq2
 DROP TABLE|drop table if exists ref_t2
@@ -111,6 +115,7 @@ SET ROLE|set role none
 SET SESSION AUTHORIZATION|set session authorization default
 SET TRANSACTION|begin; set transaction read only; commit
 SHOW|show work_mem
+START SAGA|start saga ref_saga (1)
 START TRANSACTION|start transaction; commit
 TRUNCATE|truncate ref_t
 UNLISTEN|unlisten *
@@ -179,7 +184,7 @@ def reference(connection):
     accepted, refused = statements(connection)
     to = ["# The SQL that Tusk accepts", "",
           "Written by tools/sql_reference.py, which asks a server: its catalog, and for each command of PostgreSQL 15",
-          "a short example. The meaning of everything is PostgreSQL 15's; what differs is in",
+          "(and our own) a short example. The meaning of everything is PostgreSQL 15's; what differs is in",
           "[differences.md](differences.md). Operators and functions of arrays work for arrays of every type",
           "(anyarray), those of enums for every enum (anyenum).", "",
           "## Statements", "", paragraph(accepted) + ".", "",

@@ -246,13 +246,13 @@ def cases(runner):
 class Terminal:
     """tusk on a pseudo terminal."""
 
-    def __init__(self, runner, folder):
+    def __init__(self, runner, folder, term="dumb"):
         editor = os.path.join(folder, "editor")
         with open(editor, "w") as file:
             file.write("#!/bin/sh\ngrep -q 'what the editor sees' $1 && "
                        "echo \"select 'edited' as x;\" > $1\n")
         os.chmod(editor, 0o755)
-        environment = {**runner.environment, "TUSK_HISTORY": os.path.join(folder, "history"),
+        environment = {**runner.environment, "TERM": term, "TUSK_HISTORY": os.path.join(folder, "history"),
                        "INPUTRC": "/dev/null", "EDITOR": editor, "TUSKRC": "/dev/null",
                        "PAGER": "echo paged $(wc -l) lines"}
         self.pid, self.fd = pty.fork()
@@ -391,6 +391,18 @@ def terminal_session(runner, folder):
     terminal.expect(r" narrow\n\(1 row\)")
     terminal.type("\\h rollback to\n")
     terminal.expect(r"ROLLBACK \[ WORK \| TRANSACTION \] TO")
+    # How far it is: the data of \copy, after half a second, and an index, after one.
+    terminal.type("\\copy shell_other (a) from program 'seq 1 99999; sleep 0.6; seq 1 99999; seq 1 99999'\n")
+    terminal.expect(r"\d\.\d MiB, \d+\.\d MiB/s")
+    terminal.expect("COPY 299997")
+    terminal.type("delete from shell_other where a > 150; create index shell_slow on shell_other "
+                  "(md5(repeat(a::text, 3000000)));\n")
+    terminal.expect(r"\[#*\.+\] +\d+ % scanning table, \d s", 60)
+    terminal.type("\x03")
+    terminal.expect("canceling statement due to user request")
+    terminal.expect(fresh)
+    terminal.type("delete from shell_other where \"Mixed Case\" is null;\n")
+    terminal.expect("DELETE 450")
     terminal.type("\\timing\n")
     terminal.expect("Timing is on.")
     terminal.type("delete from shell_other;\n")
@@ -400,6 +412,14 @@ def terminal_session(runner, folder):
     with open(os.path.join(folder, "history")) as file:
         history = file.read()
     assert "+ 41 as answer;" in history, history
+
+    coloured = Terminal(runner, folder, "xterm")
+    coloured.expect(fresh)
+    coloured.type("select 1 +;\n")
+    coloured.expect("\x1b\\[1;31mERROR:\x1b\\[0m  syntax error at or near \";\"\nLINE 1: select 1 \\+;\n +"
+                    "\x1b\\[1;31m\\^\x1b\\[0m\n")
+    coloured.type("\\q\n")
+    assert coloured.end() == 0
 
     again = Terminal(runner, folder)
     again.expect(fresh)
@@ -439,6 +459,16 @@ def other(runner):
     check("\\du", "List of roles" in seen and "Superuser" in seen, seen)
     seen = runner.run(runner.tusk, ["-c", "\\dn"])  # the owner of "public" has another name
     check("\\dn", "List of schemas" in seen and " public | " in seen, seen)
+    # Every statement that the server is documented to accept has its syntax in \h, and the list is in order.
+    with open(os.path.join(HERE, "..", "..", "docs", "sql.md"), encoding="utf-8") as file:
+        accepted = re.search(r"## Statements\n\n(.*?)\.\n\n", file.read(), re.S)[1]
+    for name in re.sub(r" \.\. (AS )?", " ", accepted).replace("\n", " ").split(", "):
+        name = re.sub(r"^(CREATE TYPE) .*|(CREATE) TEMPORARY (TABLE)", r"\1\2 \3", name).strip()
+        seen = runner.run(runner.tusk, ["-c", f"\\h {name}"])
+        check(f"\\h {name}", f"Command:     {name}\n" in seen and "No help" not in seen, seen)
+    seen = runner.run(runner.tusk, ["-c", "\\h *"])
+    names = re.findall(r"^Command:     (.*)$", seen, re.M)
+    check("\\h in order", len(names) > 80 and names == sorted(names), names)
     seen = runner.run(runner.tusk, ["-c", "\\?"])
     check("\\?", "\\timing" in seen, seen)
     lines = "".join(f"{i}\t{'x' * 100}\n" for i in range(20000))

@@ -118,6 +118,7 @@ def modes(port, authority, stranger):
                          answer)
 
         ask("f", sslmode="disable")
+        ask("f", sslmode="allow")
         ask("t", sslmode="prefer")
         ask("t", sslmode="require")
         ask("t", sslmode="verify-ca", sslrootcert=authority.certificate)
@@ -211,9 +212,9 @@ def rules(server, authority, stranger):
     alice, mallory, carl = (authority.issue("alice", "alice"), stranger.issue("mallory", "alice"),
                             authority.issue("carl", "carl"))
     psql(port, "create role alice login password 'wonder'; create role bob login password 'x'; "
-               "create role carl login; create role dora login password 'y'", sslmode="disable")
+               "create role carl login; create role eve login; create role dora login password 'y'", sslmode="disable")
     with open(path, "w", encoding="utf-8") as file:
-        file.write("hostnossl all postgres 127.0.0.0/8 trust\n"
+        file.write("hostnossl all postgres,eve 127.0.0.0/8 trust\n"
                    "hostssl all postgres 127.0.0.0/8 trust\n"
                    "hostssl all alice,carl 127.0.0.0/8 cert\n"
                    "hostssl all bob 127.0.0.0/8 scram-sha-256\n"
@@ -233,6 +234,11 @@ def rules(server, authority, stranger):
 
         ask("hostssl refuses plain connections", "no encryption", user="alice", sslmode="disable")
         ask("cert", "alice", certificate=alice, user="alice")
+        ask("allow goes over to TLS", "alice", certificate=alice, user="alice", sslmode="allow")
+        ask("allow with a password", "bob", "x", user="bob", sslmode="allow")
+        ask("allow, wrong password", "password authentication failed", "wrong", user="bob", sslmode="allow")
+        ask("prefer goes back to plain", "eve", user="eve", sslmode="prefer")
+        ask("require does not", "no tusk_hba.conf entry", user="eve", sslmode="require")
         ask("cert: none", "requires a valid client certificate", user="alice")
         ask("cert: another's", 'certificate authentication failed for user "alice"',
             certificate=carl, user="alice")

@@ -219,6 +219,39 @@ test_breathing(struct task *task, void *arg)
     atomic_store(&stop, 1);
 }
 
+/* One whose breaths are far apart is looked after often. */
+static void
+slow_hog_main(struct task *task, void *arg)
+{
+    _Atomic int *stop = arg;
+    while (atomic_load(stop) == 0) {
+        int64_t until = world_clock_us(task_world(task)) + 10000;
+        while (world_clock_us(task_world(task)) < until) {
+        }
+        if (task_breathe(task, NULL) != ERR_OK) {
+            break;
+        }
+    }
+}
+
+static void
+test_slow_breaths(struct task *task, void *arg)
+{
+    (void)arg;
+    static _Atomic int stop;
+    atomic_store(&stop, 0);
+    ASSERT(task_spawn(task_world(task), 0, "hog", slow_hog_main, &stop, NULL) == ERR_OK);
+    task_yield(task); /* 8 breaths long, once */
+    int64_t start = world_clock_us(task_world(task));
+    for (int i = 0; i < 20; i++) {
+        task_yield(task);
+    }
+    int64_t took = world_clock_us(task_world(task)) - start;
+    atomic_store(&stop, 1);
+    /* 20 breaths, and not 64 between two of them; the machine may be busy otherwise. */
+    ASSERT(took < 20 * 10000 * 16);
+}
+
 /* ---- offload --------------------------------------------------------------------------------- */
 
 static void
@@ -431,6 +464,7 @@ test_signals(struct task *task, void *arg)
 static void
 test_os(struct task *task, void *arg)
 {
+    TEST(test_slow_breaths(task, arg));
     TEST(test_trim_stack(task, arg));
     TEST(test_signals(task, arg));
 }
