@@ -24,6 +24,17 @@ slice_of(const void *data, size_t size)
     return (struct slice){.data = data, .size = size};
 }
 
+/* How many bytes the two begin with in common. */
+static inline size_t
+slice_common(struct slice a, struct slice b)
+{
+    size_t common = 0;
+    while (common < a.size && common < b.size && a.data[common] == b.data[common]) {
+        common++;
+    }
+    return common;
+}
+
 static inline bool
 slice_equal(struct slice a, struct slice b)
 {

@@ -210,11 +210,15 @@ enum err btree_cursor_prev(struct task *task, struct btree_cursor *cursor, struc
 enum err btree_checkpoint(
     struct task *task, struct btree *store, lsn_t snapshot, struct slice meta, struct diag *diag);
 
+/* Have trees lost so many rows since they were last gone over that a checkpoint would pack them? */
+bool btree_is_sparse(struct btree *store);
+
 struct btree_stats {
     uint64_t frames_used, frames_max, pages_dirty, pages_read, pages_written, file_size;
     uint64_t pages_evicted;                     /* frames that changed hands */
     uint64_t pages_spilled;                     /* written in their running form */
     uint64_t pages_merged;                      /* sparse leaves that went into a neighbour */
+    uint64_t pages_filled;                      /* leaves that took rows of a neighbour */
     uint64_t run_size;                          /* bytes of running forms on disk */
     uint64_t checkpoint_done, checkpoint_total; /* pages of the running one, or of the last */
 };

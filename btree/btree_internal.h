@@ -27,8 +27,8 @@
  *
  * Invariants
  *   B1. low fence <= every key < high fence; keys ascend strictly.
- *   B2. A page's right sibling has the page's high fence as its low fence. Pages never merge, so a
- *       right link once read stays good.
+ *   B2. A page's right sibling has the page's high fence as its low fence. Leaves are merged, inner
+ *       pages never; a right link counts only while the page it was read from still stands.
  *   B3. A page changes only under its frame's exclusive latch; who reads without it believes
  *       nothing before version_latch_check.
  *   B4. A root's page id never changes; when it splits its content moves to two new children.
@@ -45,6 +45,8 @@
  *       run_epoch, and gets them back from it.
  *   B15. Whoever names an image says which: beside its extent stands its checksum. An older image
  *       of the same page at the same place, sound in itself, is what a lost write leaves.
+ *   B16. The fence between two leaves moves only with both and their parent latched, in the gate,
+ *       while no checkpoint runs: the same key in all three, and each row on its side of it.
  *
  * Latch order: gate (as a split) - page latches, a child before its parent, left before right, at
  * most a page and its newborn siblings at once - frames_latch - latches of space; trees_latch and
@@ -247,7 +249,8 @@ struct btree {
     uint64_t checkpoint_number;
     uint64_t directory_extent, trees_extent;
 
-    _Atomic uint64_t pages_read, pages_written, pages_evicted, pages_spilled, pages_merged;
+    _Atomic uint64_t pages_read, pages_written, pages_evicted, pages_spilled, pages_merged,
+        pages_filled;
     _Atomic uint64_t checkpoint_done, checkpoint_total;
 };
 
@@ -285,12 +288,16 @@ void page__compact(struct page *page, struct page *scratch);
 /* Copy entries [from, to) of source, with their whole keys, to the end of an empty formatted page.
  */
 void page__append_range(struct page *page, const struct page *source, uint32_t from, uint32_t to);
+/* The shortest key above `left` and not above `right`: as far as they agree, and one byte more. To
+ * part leaves; inner pages use the key itself: their separators are fences already. */
+struct slice page__separator(struct slice left, struct slice right);
 /* NULL if sound, else words. Bears any bytes. */
 const char *page__fault(const struct page *page);
 /* Copies that may race with a writer: the only such places, with page__find, page__child and
  * page__goes_right. */
 void page__copy_racy(struct page *to, const struct page *from);
 uint16_t page__level_racy(const struct page *page);
+size_t page__used_racy(const struct page *page); /* bytes beside the header, without dead cells */
 uint64_t page__id_racy(const struct page *page);
 uint64_t page__right_racy(const struct page *page);
 uint32_t page__count_racy(const struct page *page);
@@ -423,7 +430,7 @@ enum err find__latched(struct task *task, struct btree *store, const struct tree
 
 /* The leaf of `key` has become sparse: merge it with a neighbour, if that is easy. */
 void merge__leaf(struct task *task, struct btree *store, struct tree *tree, struct slice key);
-/* Before a checkpoint, while no tree is dropped: leaves of trees that lost many rows. */
+/* Before a checkpoint, while no tree is dropped: trees that lost many rows are packed. */
 void merge__catch_up(struct task *task, struct btree *store);
 
 /* ---- split.c

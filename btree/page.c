@@ -190,6 +190,15 @@ page__level_racy(const struct page *page)
     return page->h.level;
 }
 
+RACY size_t
+page__used_racy(const struct page *page)
+{
+    const int32_t room = BTREE_PAGE_SIZE - PAGE_HEADER_SIZE;
+    int32_t behind = BTREE_PAGE_SIZE - page->h.heap; /* the cells, living and dead */
+    int32_t used = page->h.count * PAGE_SLOT_SIZE + behind - page->h.garbage;
+    return used < 0 || used > room ? (size_t)room : (size_t)used;
+}
+
 RACY uint64_t
 page__id_racy(const struct page *page)
 {
@@ -295,10 +304,7 @@ page__format(struct page *page, uint64_t id, tree_id_t tree, uint16_t level, str
     if (has_high) {
         page->h.high_at = push_bytes(page, high);
         page->h.high_size = (uint16_t)high.size;
-        size_t common = 0;
-        while (common < low.size && common < high.size && low.data[common] == high.data[common]) {
-            common++;
-        }
+        size_t common = slice_common(low, high);
         page->h.prefix_size = (uint16_t)common;
         memcpy(page->h.prefix, low.data,
             common < sizeof page->h.prefix ? common : sizeof page->h.prefix);
@@ -361,6 +367,14 @@ page__row(const struct page *page, uint32_t slot, struct btree_row *row)
     row->head.flags = cell[16];
     row->key = slice_of(cell + LEAF_CELL_HEAD, s->key_size);
     row->value = slice_of(cell + LEAF_CELL_HEAD + s->key_size, load_le16(cell + 17));
+}
+
+struct slice
+page__separator(struct slice left, struct slice right)
+{
+    size_t common = slice_common(left, right);
+    ASSERT(common < right.size);
+    return slice_of(right.data, common + 1);
 }
 
 static size_t

@@ -25,19 +25,6 @@ bytes_used_by(const struct page *page, uint32_t slot)
     return size + LEAF_CELL_HEAD + row.value.size;
 }
 
-/* The shortest key above `left` and not above `right`: as far as they agree, and one byte more.
- * Inner pages use the key itself: their separators are fences already. */
-static struct slice
-separator(struct slice left, struct slice right)
-{
-    size_t common = 0;
-    while (common < left.size && common < right.size && left.data[common] == right.data[common]) {
-        common++;
-    }
-    ASSERT(common < right.size);
-    return slice_of(right.data, common + 1);
-}
-
 /* The last page has no high fence, and gets one when it is split: is there room for it beside all
  * the rows? (Without the last row there is: its key is not shorter than the fence.) */
 static bool
@@ -45,7 +32,8 @@ fence_fits(const struct page *page, struct slice key)
 {
     uint8_t last[BTREE_KEY_SIZE_MAX];
     size_t size = page__full_key(page, page->h.count - 1U, last);
-    return separator(slice_of(last, size), key).size <= page__free_room(page) + page->h.garbage;
+    return page__separator(slice_of(last, size), key).size <=
+           page__free_room(page) + page->h.garbage;
 }
 
 /* The first slot that goes right. A key behind the last row of the last page: nothing goes, so that
@@ -154,7 +142,7 @@ split_page(struct btree *store, struct tree *tree, struct frame *frame, const ui
     }
     if (old->h.level == 0 && cut > 0) {
         struct slice last_left = slice_of(last, page__full_key(old, cut - 1, last));
-        first_right = separator(last_left, first_right);
+        first_right = page__separator(last_left, first_right);
     }
     memmove(key_memory, first_right.data, first_right.size);
     *middle = slice_of(key_memory, first_right.size);

@@ -585,6 +585,7 @@ btree_stats(struct btree *store, struct btree_stats *stats)
     stats->pages_read = atomic_load(&store->pages_read);
     stats->pages_written = atomic_load(&store->pages_written);
     stats->pages_merged = atomic_load(&store->pages_merged);
+    stats->pages_filled = atomic_load(&store->pages_filled);
     stats->checkpoint_done = atomic_load(&store->checkpoint_done);
     stats->checkpoint_total = atomic_load(&store->checkpoint_total);
     stats->pages_evicted = atomic_load(&store->pages_evicted);

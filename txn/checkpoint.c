@@ -184,14 +184,16 @@ run_paced(struct task *task, struct txn_db *db, struct diag *diag)
     return err;
 }
 
-/* Sleeps until one is wanted, or it is time for one and there is something to write. */
+/* Sleeps until one is wanted, or it is time for one and there is something to write, or room to be
+ * given back: what the purge took away after the last one. */
 static void
 wait_until_wanted(struct task *task, struct txn_db *db)
 {
     int64_t time_us = world_clock_us(db->world) + db->checkpoint_interval_us;
     while (!atomic_load(&db->stopping) && !atomic_load(&db->checkpoint_wanted)) {
         if (world_clock_us(db->world) >= time_us && db->checkpoint_automatic) {
-            if (atomic_load(&db->visible) != atomic_load(&db->checkpoint_lsn)) {
+            if (atomic_load(&db->visible) != atomic_load(&db->checkpoint_lsn) ||
+                btree_is_sparse(db->store)) {
                 return;
             }
             time_us += db->checkpoint_interval_us;

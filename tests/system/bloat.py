@@ -14,6 +14,7 @@ are kept only as long as somebody needs them.
 """
 import argparse
 import os
+import re
 import sys
 import threading
 import time
@@ -62,6 +63,17 @@ def file_size(server, connection, patience=120):
 def resident(server):
     with open(f"/proc/{server.process.pid}/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
+
+
+def undo_file(server):
+    """Bytes that the undo file takes on the disk: it has no name."""
+    size = 0
+    folder = f"/proc/{server.process.pid}/fd"
+    for number in os.listdir(folder):
+        path = os.path.join(folder, number)
+        if re.search(r"/(#\d+|undo[^/]*) \(deleted\)$", os.readlink(path)):
+            size += os.stat(path).st_blocks * 512
+    return size
 
 
 def undo(connection):
@@ -138,13 +150,17 @@ def long_snapshot(checks, server, options):
     for _ in range(4):
         update_all(connection)
     memory, file, _ = undo(connection)
+    on_disk = undo_file(server)
     at_most = resident(server)
     checks.check("undo is held", memory + file > options.rows * 100, f"{memory} {file}")
-    checks.check("undo beyond its memory is in the file", file > 0, f"{memory} {file}")
+    checks.check("undo beyond its memory is in the file", 0 < file <= on_disk,
+                 f"{memory} {file} {on_disk}")
     checks.check("the snapshot sees what it saw", reader.rows(SUM) == expected)
     reader.rows("commit")
     checks.check("undo goes with the snapshot",
                  wait_until(lambda: sum(undo(connection)[:2]) < MB), undo(connection))
+    checks.check("its file is cut off", wait_until(lambda: undo_file(server) < 2 * MB),
+                 undo_file(server))
     gone = wait_until(lambda: resident(server) < before + 24 * MB, 20)
     print(f"a snapshot of 4 passes: undo {memory / MB:.0f} MB in memory and {file / MB:.0f} MB in "
           f"its file; resident {before / MB:.0f} MB before, {at_most / MB:.0f} MB with it, "

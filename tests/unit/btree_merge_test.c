@@ -1,8 +1,9 @@
 /*
- * Leaves that become sparse are merged, and nobody notices: writers fill and empty stretches of a
- * tree between keys that stay, while readers scan it both ways and look keys up, and checkpoints
- * come and go; in memory, and with a cache of a few pages. Each key that stays is seen once, in
- * order, with its value.
+ * Leaves that become sparse are merged, and half-full ones are filled up from their neighbours, and
+ * nobody notices: writers fill and empty stretches of a tree between keys that stay, wholly or by
+ * about half, while readers scan it both ways and look keys up, and checkpoints come and go; in
+ * memory, and with a cache of a few pages. Each key that stays is seen once, in order, with its
+ * value. At the end a tree whose leaves are half full has the leaves that its rows need.
  * ctest: threads
  */
 #include <stdatomic.h>
@@ -59,18 +60,30 @@ change(struct task *task, uint32_t staying, uint32_t between, bool add)
         add ? put : erase, NULL, &diag));
 }
 
+/* One of the writers adds or erases what lies between: every `step`th key, from `first` on. */
+static void
+sweep(struct task *task, uint32_t number, uint32_t first, uint32_t step, bool add)
+{
+    for (uint32_t i = number; i < STAYING; i += WRITERS) {
+        for (uint32_t j = first; j <= BETWEEN; j += step) {
+            change(task, i, j, add);
+        }
+        (void)task_breathe(task, NULL);
+    }
+}
+
 static void
 writer_main(struct task *task, void *arg)
 {
     uint32_t number = (uint32_t)(uintptr_t)arg;
     for (uint32_t round = 0; round < ROUNDS; round++) {
-        for (int add = 1; add >= 0; add--) {
-            for (uint32_t i = number; i < STAYING; i += WRITERS) {
-                for (uint32_t j = 1; j <= BETWEEN; j++) {
-                    change(task, i, j, add == 1);
-                }
-                (void)task_breathe(task, NULL);
-            }
+        sweep(task, number, 1, 1, true);
+        if (round % 2 == 0) {
+            sweep(task, number, 1, 1, false);
+        } else { /* leaves that are half full for a while: a checkpoint fills them */
+            sweep(task, number, 1, 2, false);
+            task_sleep(task, 30000);
+            sweep(task, number, 2, 2, false);
         }
     }
     atomic_fetch_sub(&writers_left, 1);
@@ -147,6 +160,40 @@ on_fault(void *arg, const char *words)
     (void)fprintf(stderr, "%s\n", words);
 }
 
+static void
+all_writers(struct task *task, uint32_t first, uint32_t step, bool add)
+{
+    for (uint32_t i = 0; i < WRITERS; i++) {
+        sweep(task, i, first, step, add);
+    }
+}
+
+/* Half of the rows go, evenly: then a checkpoint leaves as many leaves as the others need. */
+static void
+test_packing(struct task *task, uint64_t *snapshot)
+{
+    struct diag diag;
+    all_writers(task, 1, 1, true);
+    OK(btree_checkpoint(task, store, (lsn_t){(*snapshot)++}, (struct slice){0}, &diag));
+    uint64_t before = 0;
+    uint64_t after = 0;
+    uint64_t rows = 0;
+    btree_tree_size(store, TREE, &before, &rows);
+    all_writers(task, 1, 2, false);
+    OK(btree_checkpoint(task, store, (lsn_t){(*snapshot)++}, (struct slice){0}, &diag));
+    btree_tree_size(store, TREE, &after, &rows);
+    size_t bytes = 0;
+    for (size_t i = 0; i < STAYING; i++) {
+        bytes += (BETWEEN / 2 + 1) * (8 + 19 + 8 + 40 + i % 80); /* slot, head, key, value */
+    }
+    (void)fprintf(stderr, "%llu leaves for %llu rows, %llu before\n", (unsigned long long)after,
+        (unsigned long long)rows, (unsigned long long)before);
+    ASSERT(rows == STAYING * (BETWEEN / 2 + 1));
+    ASSERT(cache_size < 2 << 20 || after <= bytes / (BTREE_PAGE_SIZE / 8 * 7) + 2);
+    OK(btree_check(task, store, TREE, &diag));
+    all_writers(task, 2, 2, false);
+}
+
 static bool finished;
 
 static void
@@ -178,11 +225,14 @@ run(struct task *task, void *arg)
     uint64_t rows = 0;
     btree_stats(store, &stats);
     btree_tree_size(store, TREE, &leaves, &rows);
-    (void)fprintf(stderr, "%llu merges, %llu leaves, %llu rows; %llu checkpoints, %llu evicted\n",
-        (unsigned long long)stats.pages_merged, (unsigned long long)leaves,
-        (unsigned long long)rows, (unsigned long long)snapshot,
+    (void)fprintf(stderr,
+        "%llu merges, %llu filled, %llu leaves, %llu rows; %llu checkpoints, %llu evicted\n",
+        (unsigned long long)stats.pages_merged, (unsigned long long)stats.pages_filled,
+        (unsigned long long)leaves, (unsigned long long)rows, (unsigned long long)snapshot,
         (unsigned long long)stats.pages_evicted);
     ASSERT(rows == STAYING && stats.pages_merged > 20);
+    ASSERT(stats.pages_filled > 20);
+    test_packing(task, &snapshot);
     struct btree_cursor *cursor = btree_cursor_new(store);
     struct btree_check_report report;
     struct btree_check_listener listener = {.fault = on_fault};
