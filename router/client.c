@@ -718,6 +718,18 @@ put_route(struct client *client, const struct buffer *route)
     }
 }
 
+/* One after the other. */
+static int
+any_node(struct worker *worker)
+{
+    const struct router *router = worker->router;
+    uint32_t node = worker->next_node++ % router->node_count;
+    while (router->nodes[node].dropped) { /* the first never is */
+        node = (node + 1) % router->node_count;
+    }
+    return (int)node;
+}
+
 /* Where to. A node, or ROUTE_SEVERAL: the session runs it over all. */
 static enum err
 find_node(struct client *client, const struct statement *statement, route_param *param, void *arg,
@@ -733,9 +745,8 @@ find_node(struct client *client, const struct statement *statement, route_param 
         return diag_set(diag, ERR_WRONG_BUCKET, "no node is known to have these rows");
     }
     if (*node == ROUTE_ANYWHERE) {
-        *node = client->upstream != NULL
-                    ? (int)client->upstream->pool->shard_number
-                    : (int)(client->worker->next_node++ % client->router->node_count);
+        *node = client->upstream != NULL ? (int)client->upstream->pool->shard_number
+                                         : any_node(client->worker);
     }
     if (*node == ROUTE_SEVERAL && (!statement->reads || statement->node == AST_COPY)) {
         return refuse(REFUSED_WRITE, diag);
@@ -897,6 +908,15 @@ define(struct task *task, struct client *client, const char *text, struct diag *
     const struct ast_node *body = err == ERR_OK && ast_list_count(list) == 1
                                       ? ast_as_statement(ast_list_at(list, 0))->body
                                       : NULL;
+    if (body != NULL && body->kind == AST_ALTER_CLUSTER) {
+        err =
+            cluster_alter(task, client->router, client->session, ast_as_alter_cluster(body), diag);
+        arena_destroy(&arena);
+        if (err == ERR_OK) {
+            wire_put_command_complete(connection_out(client->connection), "ALTER CLUSTER");
+        }
+        return err;
+    }
     bool moves = body != NULL && cluster_is_move(body);
     if (moves) {
         err = cluster_move(task, client->router, client->session, ast_as_alter_table(body), diag);

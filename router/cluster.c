@@ -164,9 +164,9 @@ node_acquire(struct task *task, struct worker *worker, uint32_t shard, const cha
 }
 
 /* In a connection of the router's own user. */
-static enum err
-at_node(struct task *task, struct router *router, uint32_t shard, const char *text, node_row *row,
-    void *arg, struct diag *diag)
+enum err
+cluster_at_node(struct task *task, struct router *router, uint32_t shard, const char *text,
+    node_row *row, void *arg, struct diag *diag)
 {
     struct worker *worker = &router->workers[task_worker(task)];
     struct upstream *upstream = NULL;
@@ -298,9 +298,12 @@ load_map(struct task *task, struct router *router, struct diag *diag)
     struct map *map = mem_zalloc(sizeof *map);
     enum err result = ERR_OK;
     for (uint32_t i = 0; i < router->node_count; i++) {
+        if (router->nodes[i].dropped) {
+            continue;
+        }
         struct map_loading loading = {.map = map, .node = (int16_t)i};
         struct map *old = cluster->map;
-        enum err err = at_node(
+        enum err err = cluster_at_node(
             task, router, i, "SELECT * FROM pg_catalog.tusk_buckets", load_bucket, &loading, diag);
         if (err != ERR_OK) {
             keep_known(old, (int16_t)i, map);
@@ -412,11 +415,13 @@ here(struct task *task, struct sql_session *session, const char *text, struct di
 /* ---- the schema's list -------------------------------------------------------------------------
  */
 
-static const char create_list[] =
+const char cluster_create_list[] =
     "CREATE SCHEMA IF NOT EXISTS tusk_cluster; "
     "CREATE TABLE IF NOT EXISTS tusk_cluster.ddl (version int8 PRIMARY KEY, statement text, "
     "role text, path text, extra text); "
     "CREATE TABLE IF NOT EXISTS tusk_cluster.blocks (name text PRIMARY KEY, last int8); "
+    "CREATE TABLE IF NOT EXISTS tusk_cluster.nodes (number int4 PRIMARY KEY, name text NOT NULL, "
+    "host text NOT NULL, port int4 NOT NULL, dropped bool NOT NULL); "
     "GRANT USAGE ON SCHEMA tusk_cluster TO PUBLIC; "
     "GRANT SELECT, INSERT ON tusk_cluster.ddl TO PUBLIC";
 
@@ -511,22 +516,28 @@ bring_epoch(struct task *task, struct router *router, struct diag *diag)
 
 /* A string of statements that may fail in the middle of its block. */
 static enum err
-apply_at(struct task *task, struct router *router, uint32_t node, const struct change *change,
-    struct diag *diag)
+apply_on(struct task *task, struct router *router, struct upstream *upstream,
+    const struct change *change, struct diag *diag)
 {
-    struct cluster *cluster = router->cluster;
-    struct worker *worker = &router->workers[task_worker(task)];
-    struct upstream *upstream = NULL;
-    TRY(node_acquire(task, worker, node, cluster->user, cluster->database, &upstream, diag));
     struct buffer text = {0};
-    put_change(&text, change, (int)node, cluster->user);
+    put_change(&text, change, (int)upstream->pool->shard_number, router->cluster->user);
     enum err err = node_query(task, upstream, (const char *)text.data, NULL, NULL, diag);
     if (err != ERR_OK && !upstream->broken && upstream->status != 'I') {
         struct diag ignored;
         (void)!node_query(task, upstream, "ROLLBACK", NULL, NULL, &ignored);
     }
-    pool_release(task, upstream);
     buffer_destroy(&text);
+    return err;
+}
+
+static enum err
+apply_at(struct task *task, struct router *router, uint32_t node, const struct change *change,
+    struct diag *diag)
+{
+    struct upstream *upstream = NULL;
+    TRY(cluster_connect(task, router, node, &upstream, diag));
+    enum err err = apply_on(task, router, upstream, change, diag);
+    pool_release(task, upstream);
     return err;
 }
 
@@ -540,8 +551,8 @@ copy_value(struct slice value)
     return copy;
 }
 
-static enum err
-read_number(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
+enum err
+cluster_read_number(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
 {
     (void)diag;
     char number[24] = "";
@@ -559,7 +570,7 @@ read_change(void *arg, const struct slice *values, uint32_t count, struct diag *
     if (count != 5) {
         return diag_set(diag, ERR_PROTOCOL, "tusk_cluster.ddl is not what it should be");
     }
-    TRY(read_number(&change->version, values, 1, diag));
+    TRY(cluster_read_number(&change->version, values, 1, diag));
     change->statement = copy_value(values[1]);
     change->role = copy_value(values[2]);
     change->path = copy_value(values[3]);
@@ -584,7 +595,7 @@ fetch_change(struct task *task, struct router *router, int64_t version, struct c
     char text[96];
     (void)snprintf(text, sizeof text, "SELECT * FROM tusk_cluster.ddl WHERE version = %lld",
         (long long)version);
-    TRY(at_node(task, router, 0, text, read_change, change, diag));
+    TRY(cluster_at_node(task, router, 0, text, read_change, change, diag));
     return change->version == version
                ? ERR_OK
                : diag_set(diag, ERR_INTERNAL, "version %lld of the schema is missing",
@@ -593,15 +604,16 @@ fetch_change(struct task *task, struct router *router, int64_t version, struct c
 
 /* K3 */
 static enum err
-catch_up(struct task *task, struct router *router, uint32_t node, int64_t to, struct diag *diag)
+catch_up_on(struct task *task, struct router *router, struct upstream *upstream, int64_t to,
+    struct diag *diag)
 {
     int64_t at = 0;
-    TRY(at_node(task, router, node, read_version, read_number, &at, diag));
+    TRY(node_query(task, upstream, read_version, cluster_read_number, &at, diag));
     for (; at < to; at++) {
         struct change change = {0};
         enum err err = fetch_change(task, router, at + 1, &change, diag);
         if (err == ERR_OK) {
-            err = apply_at(task, router, node, &change, diag);
+            err = apply_on(task, router, upstream, &change, diag);
         }
         change_destroy(&change);
         if (err != ERR_OK && err != ERR_UNIQUE) {
@@ -609,6 +621,16 @@ catch_up(struct task *task, struct router *router, uint32_t node, int64_t to, st
         }
     }
     return ERR_OK;
+}
+
+static enum err
+catch_up(struct task *task, struct router *router, uint32_t node, int64_t to, struct diag *diag)
+{
+    struct upstream *upstream = NULL;
+    TRY(cluster_connect(task, router, node, &upstream, diag));
+    enum err err = catch_up_on(task, router, upstream, to, diag);
+    pool_release(task, upstream);
+    return err;
 }
 
 static enum err
@@ -630,8 +652,9 @@ catch_up_here(struct task *task, struct router *router, int64_t to, struct diag 
             err = here(task, session, (const char *)text.data, diag);
             buffer_destroy(&text);
         }
-        if (err == ERR_OK && change.extra[0] == '*') {
-            err = here(task, session, settle_epoch, diag); /* before the version: K4 */
+        if (err == ERR_OK && change.extra[0] == '*') { /* before the version: K4 */
+            err = nodes_load(task, router, diag);
+            err = err == ERR_OK ? here(task, session, settle_epoch, diag) : err;
         }
         change_destroy(&change);
         if (err == ERR_OK) {
@@ -645,7 +668,7 @@ catch_up_here(struct task *task, struct router *router, int64_t to, struct diag 
 static enum err
 newest_version(struct task *task, struct router *router, int64_t *version, struct diag *diag)
 {
-    return at_node(task, router, 0, read_version, read_number, version, diag);
+    return cluster_at_node(task, router, 0, read_version, cluster_read_number, version, diag);
 }
 
 /* Everybody to the first node's version; who cannot be reached is tried again later. */
@@ -657,6 +680,9 @@ synchronize(struct task *task, struct router *router, bool others, struct diag *
     TRY(catch_up_here(task, router, version, diag));
     enum err result = ERR_OK;
     for (uint32_t i = 1; others && i < router->node_count; i++) {
+        if (router->nodes[i].dropped) {
+            continue;
+        }
         enum err err = catch_up(task, router, i, version, diag);
         result = err == ERR_OK ? result : err;
     }
@@ -751,12 +777,17 @@ static uint32_t
 place_of(const struct router *router, const struct sharding *sharding, uint32_t bucket)
 {
     const char *on = sharding->places == NULL ? NULL : sharding->places[bucket];
-    for (uint32_t i = 0; on != NULL && i < router->node_count; i++) {
-        if (strcmp(router->nodes[i].name, on) == 0) {
-            return i;
+    int named = on == NULL ? -1 : router_node(router, on);
+    if (named >= 0) {
+        return (uint32_t)named;
+    }
+    uint32_t living[ROUTER_NODES_MAX], count = 0;
+    for (uint32_t i = 0; i < router->node_count; i++) {
+        if (!router->nodes[i].dropped) {
+            living[count++] = i;
         }
     }
-    return (uint32_t)((uint64_t)bucket * router->node_count / sharding->scheme.bucket_count);
+    return living[(uint64_t)bucket * count / sharding->scheme.bucket_count];
 }
 
 static void
@@ -930,6 +961,9 @@ define_once(struct task *task, struct router *router, struct sql_session *sessio
         }
         buffer_destroy(&log);
         for (uint32_t i = 1; i < router->node_count; i++) {
+            if (router->nodes[i].dropped) {
+                continue;
+            }
             enum err there = catch_up(task, router, i, change.version - 1, &ignored);
             if (there == ERR_OK) {
                 there = apply_at(task, router, i, &change, &ignored);
@@ -972,6 +1006,57 @@ cluster_define(struct task *task, struct router *router, struct sql_session *ses
     return err;
 }
 
+/* ---- changes of the nodes (nodes.c) ------------------------------------------------------------
+ */
+
+void
+cluster_lock(struct task *task, struct router *router)
+{
+    lock(task, router->cluster);
+}
+
+void
+cluster_unlock(struct router *router)
+{
+    unlock(router->cluster);
+}
+
+enum err
+cluster_synchronize(struct task *task, struct router *router, bool others, struct diag *diag)
+{
+    return synchronize(task, router, others, diag);
+}
+
+enum err
+cluster_bring(
+    struct task *task, struct router *router, struct upstream *upstream, struct diag *diag)
+{
+    return catch_up_on(task, router, upstream, router->cluster->version, diag);
+}
+
+enum err
+cluster_append(struct task *task, struct router *router, struct upstream *first, const char *words,
+    const char *lines, struct diag *diag)
+{
+    struct cluster *cluster = router->cluster;
+    struct buffer extra = {0};
+    int64_t version = (int64_t)cluster->version + 1;
+    buffer_add_text(&extra, lines);
+    put_epoch(&extra, version);
+    buffer_add_u8(&extra, 0);
+    struct change change = {
+        .version = version,
+        .statement = mem_strdup(words),
+        .role = mem_strdup(cluster->user),
+        .path = mem_strdup(""),
+        .extra = mem_strdup((const char *)extra.data),
+    };
+    buffer_destroy(&extra);
+    enum err err = apply_on(task, router, first, &change, diag);
+    change_destroy(&change);
+    return err;
+}
+
 /* ---- numbers -----------------------------------------------------------------------------------
  */
 
@@ -989,13 +1074,43 @@ read_text(void *arg, const struct slice *values, uint32_t count, struct diag *di
 
 /* Blocks 0 to node_count - 1 were given out with the definition; the first node counts the rest. */
 enum err
+cluster_give_block(struct task *task, struct router *router, struct upstream *upstream,
+    const char *schema, const char *name, struct diag *diag)
+{
+    struct buffer text = {0};
+    int64_t block = -1;
+    buffer_printf(&text, "INSERT INTO tusk_cluster.blocks VALUES (");
+    struct buffer full = {0};
+    buffer_printf(&full, "%s.%s", schema, name);
+    buffer_add_u8(&full, 0);
+    put_quoted(&text, (const char *)full.data);
+    buffer_destroy(&full);
+    buffer_printf(&text,
+        ", %u) ON CONFLICT (name) DO UPDATE SET last = blocks.last + 1 RETURNING last",
+        router->node_count);
+    buffer_add_u8(&text, 0);
+    enum err err = cluster_at_node(
+        task, router, 0, (const char *)text.data, cluster_read_number, &block, diag);
+    if (err == ERR_OK) {
+        long long low = (long long)block * SEQUENCE_BLOCK + 1;
+        text.size = 0;
+        buffer_printf(&text,
+            "ALTER SEQUENCE \"%s\".\"%s\" MINVALUE %lld MAXVALUE %lld START %lld RESTART", schema,
+            name, low, low + SEQUENCE_BLOCK - 1, low);
+        buffer_add_u8(&text, 0);
+        err = node_query(task, upstream, (const char *)text.data, NULL, NULL, diag);
+    }
+    buffer_destroy(&text);
+    return err;
+}
+
+enum err
 cluster_extend_sequence(
     struct task *task, struct router *router, uint32_t node, const char *message, struct diag *diag)
 {
     const char *start = strchr(message, '"');
     const char *end = start == NULL ? NULL : strchr(start + 1, '"');
     char *schema = NULL;
-    int64_t block = -1;
     if (end == NULL) {
         return diag_set(diag, ERR_SEQUENCE_LIMIT, "%s", message);
     }
@@ -1006,27 +1121,18 @@ cluster_extend_sequence(
     buffer_add_text(&text, "SELECT schemaname::text FROM pg_sequences WHERE sequencename = ");
     put_quoted(&text, (const char *)name.data);
     buffer_add_u8(&text, 0);
-    enum err err = at_node(task, router, node, (const char *)text.data, read_text, &schema, diag);
+    enum err err =
+        cluster_at_node(task, router, node, (const char *)text.data, read_text, &schema, diag);
     if (err == ERR_OK && schema == NULL) {
         err = diag_set(diag, ERR_SEQUENCE_LIMIT, "%s", message);
     }
+    struct upstream *upstream = NULL;
     if (err == ERR_OK) {
-        text.size = 0;
-        buffer_printf(&text,
-            "INSERT INTO tusk_cluster.blocks VALUES ('%s.%s', %u) ON CONFLICT "
-            "(name) DO UPDATE SET last = blocks.last + 1 RETURNING last",
-            schema, (const char *)name.data, router->node_count);
-        buffer_add_u8(&text, 0);
-        err = at_node(task, router, 0, (const char *)text.data, read_number, &block, diag);
+        err = cluster_connect(task, router, node, &upstream, diag);
     }
     if (err == ERR_OK) {
-        long long low = (long long)block * SEQUENCE_BLOCK + 1;
-        text.size = 0;
-        buffer_printf(&text,
-            "ALTER SEQUENCE \"%s\".\"%s\" MINVALUE %lld MAXVALUE %lld START %lld RESTART", schema,
-            (const char *)name.data, low, low + SEQUENCE_BLOCK - 1, low);
-        buffer_add_u8(&text, 0);
-        err = at_node(task, router, node, (const char *)text.data, NULL, NULL, diag);
+        err = cluster_give_block(task, router, upstream, schema, (const char *)name.data, diag);
+        pool_release(task, upstream);
     }
     mem_free(schema);
     buffer_destroy(&name);
@@ -1069,7 +1175,7 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
     struct sql_session *session = NULL;
     enum err err = open_session(task, router, &session, diag);
     if (err == ERR_OK) {
-        err = here(task, session, create_list, diag);
+        err = here(task, session, cluster_create_list, diag);
     }
     if (err == ERR_OK) {
         err = here(task, session, settle_epoch, diag);
@@ -1081,8 +1187,11 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
     if (session != NULL) {
         sql_session_delete(task, session);
     }
+    err = err == ERR_OK ? nodes_open(task, router, diag) : err;
     for (uint32_t i = 0; err == ERR_OK && i < router->node_count; i++) {
-        err = at_node(task, router, i, create_list, NULL, NULL, diag);
+        err = router->nodes[i].dropped
+                  ? ERR_OK
+                  : cluster_at_node(task, router, i, cluster_create_list, NULL, NULL, diag);
         if (err == ERR_SHARD_UNREACHABLE && i > 0) {
             world_log(router->world, "%s", diag->message);
             err = ERR_OK;

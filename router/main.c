@@ -39,6 +39,7 @@ router_main(struct task *task, void *arg)
         return;
     }
     arguments->router.config = server->config;
+    arguments->router.directory = server->data_directory;
     client_relay(&arguments->router, &arguments->router.relay);
     server->relay = &arguments->router.relay;
     server->opened = router_opened;

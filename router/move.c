@@ -48,15 +48,12 @@ query(struct task *task, void *arg, const struct shard_map_node *node, const cha
 {
     struct links *links = arg;
     struct router *router = links->router;
-    uint32_t at = 0;
-    while (at < router->node_count && strcmp(router->nodes[at].name, node->name) != 0) {
-        at++;
-    }
-    if (at == router->node_count) {
+    int at = router_node(router, node->name);
+    if (at < 0) {
         return diag_set(diag, ERR_UNDEFINED_OBJECT, "there is no node \"%s\"", node->name);
     }
     if (links->upstreams[at] == NULL) {
-        TRY(cluster_connect(task, router, at, &links->upstreams[at], diag));
+        TRY(cluster_connect(task, router, (uint32_t)at, &links->upstreams[at], diag));
     }
     struct first first = {.arena = arena};
     enum err err = node_query(task, links->upstreams[at], sql, take_first, &first, diag);
@@ -96,7 +93,7 @@ bring_map(struct task *task, struct router *router, struct ctl *ctl, const char 
             return ERR_OK;
         }
         for (uint32_t i = 0; i < router->node_count; i++) {
-            if (shard_map_node(&map, router->nodes[i].name) < 0) {
+            if (!router->nodes[i].dropped && shard_map_node(&map, router->nodes[i].name) < 0) {
                 shard_map_add_node(arena, &map, router->nodes[i].name, router->nodes[i].host,
                     router->nodes[i].port);
             }
@@ -115,6 +112,20 @@ bring_map(struct task *task, struct router *router, struct ctl *ctl, const char 
         }
     }
     return diag_set(diag, ERR_OBJECT_IN_USE, "the map changes too fast");
+}
+
+enum err
+cluster_control(struct task *task, struct router *router, struct ctl **ctl, struct diag *diag)
+{
+    const char *where = sql_config_text(router->config, "router_control");
+    struct arena arena;
+    arena_create(&arena, "control");
+    if (where[0] == '\0') {
+        where = arena_printf(&arena, "file:%s/control", router->directory);
+    }
+    enum err err = ctl_open(task, where, ctl, diag);
+    arena_destroy(&arena);
+    return err;
 }
 
 /* ---- the statement --------------------------------------------------------------------------- */
@@ -193,6 +204,26 @@ cluster_resume_moves(struct task *task, struct router *router)
     arena_destroy(&arena);
 }
 
+enum err
+cluster_require_superuser(struct task *task, struct router *router, struct sql_session *session,
+    const char *what, struct diag *diag)
+{
+    struct arena arena;
+    const char *user = sql_session_env(session)->user;
+    int64_t super = 0;
+    arena_create(&arena, "user");
+    enum err err = cluster_at_node(task, router, 0,
+        arena_printf(&arena, "SELECT count(*) FROM pg_roles WHERE rolsuper AND rolname = %s",
+            parser_quote_literal(&arena, user, strlen(user))),
+        cluster_read_number, &super, diag);
+    if (err == ERR_OK && super != 1) {
+        err = diag_set(
+            diag, ERR_INSUFFICIENT_PRIVILEGE, "permission denied: only a superuser may %s", what);
+    }
+    arena_destroy(&arena);
+    return err;
+}
+
 /* The group of a table and how many buckets it has, as the first node knows it. */
 static enum err
 group_of(struct task *task, struct router *router, struct sql_session *session,
@@ -200,27 +231,18 @@ group_of(struct task *task, struct router *router, struct sql_session *session,
     struct diag *diag)
 {
     struct links links = {.router = router};
-    const char *user = sql_session_env(session)->user, *value = NULL;
+    const char *value = NULL;
     const char *name = table->schema == NULL
                            ? parser_quote_ident(arena, table->name)
                            : arena_printf(arena, "%s.%s", parser_quote_ident(arena, table->schema),
                                  parser_quote_ident(arena, table->name));
     const struct shard_map_node first = {.name = router->nodes[0].name};
-    enum err err = query(task, &links, &first,
-        arena_printf(arena, "SELECT rolsuper FROM pg_roles WHERE rolname = %s",
-            parser_quote_literal(arena, user, strlen(user))),
-        arena, &value, diag);
-    if (err == ERR_OK && (value == NULL || value[0] != 't')) {
-        err = diag_set(diag, ERR_INSUFFICIENT_PRIVILEGE,
-            "permission denied: only a superuser may move buckets");
-    }
+    TRY(cluster_require_superuser(task, router, session, "move buckets", diag));
     const char *where =
         arena_printf(arena, "FROM tusk_sharded_tables WHERE relid = to_regclass(%s)",
             parser_quote_literal(arena, name, strlen(name)));
-    if (err == ERR_OK) {
-        err = query(task, &links, &first, arena_printf(arena, "SELECT bucketgroup %s", where),
-            arena, group, diag);
-    }
+    enum err err = query(task, &links, &first, arena_printf(arena, "SELECT bucketgroup %s", where),
+        arena, group, diag);
     if (err == ERR_OK && *group == NULL) {
         err = diag_set(diag, ERR_WRONG_OBJECT_TYPE, "table \"%s\" has no buckets", table->name);
     }
@@ -256,17 +278,12 @@ cluster_move(struct task *task, struct router *router, struct sql_session *sessi
         return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
             "MOVE BUCKETS together with other actions is not supported");
     }
-    const char *where = sql_config_text(router->config, "router_control");
     struct arena arena;
     struct ctl *ctl = NULL;
     const char *group = NULL;
     uint32_t count = 0;
     arena_create(&arena, "move");
-    if (where[0] == '\0') {
-        where =
-            arena_printf(&arena, "file:%s/control", sql_session_setting(session, "data_directory"));
-    }
-    enum err err = ctl_open(task, where, &ctl, diag);
+    enum err err = cluster_control(task, router, &ctl, diag);
     if (err == ERR_OK) {
         err = group_of(task, router, session, alter->table, &arena, &group, &count, diag);
         if (err == ERR_OK) {

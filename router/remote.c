@@ -51,25 +51,36 @@ begin_cut(struct task *task, struct remote_cut *cut, struct diag *diag)
     struct router *router = cut->worker->router;
     const struct eval_env *env = sql_session_env(cut->session);
     uint64_t moment = 0;
-    for (uint32_t i = 0; i < router->node_count; i++) {
-        TRY(node_acquire(
-            task, cut->worker, i, env->session_user, env->database, &cut->upstreams[i], diag));
+    cut->node_count = router->node_count;
+    for (uint32_t i = 0; i < cut->node_count; i++) {
+        if (!router->nodes[i].dropped) {
+            TRY(node_acquire(
+                task, cut->worker, i, env->session_user, env->database, &cut->upstreams[i], diag));
+        }
     }
-    for (uint32_t i = 0; i < router->node_count; i++) {
-        upstream_put_query(cut->upstreams[i], "SELECT tusk_hlc()", 17);
-        TRY(upstream_flush(task, cut->upstreams[i], diag));
+    for (uint32_t i = 0; i < cut->node_count; i++) {
+        if (cut->upstreams[i] != NULL) {
+            upstream_put_query(cut->upstreams[i], "SELECT tusk_hlc()", 17);
+            TRY(upstream_flush(task, cut->upstreams[i], diag));
+        }
     }
-    for (uint32_t i = 0; i < router->node_count; i++) {
-        TRY(node_query(task, cut->upstreams[i], NULL, note_clock, &moment, diag));
+    for (uint32_t i = 0; i < cut->node_count; i++) {
+        TRY(cut->upstreams[i] == NULL
+                ? ERR_OK
+                : node_query(task, cut->upstreams[i], NULL, note_clock, &moment, diag));
     }
     cut->moment = moment;
-    for (uint32_t i = 0; i < router->node_count; i++) {
+    for (uint32_t i = 0; i < cut->node_count; i++) {
         static const char begin[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        upstream_put_query(cut->upstreams[i], begin, sizeof begin - 1);
-        TRY(upstream_flush(task, cut->upstreams[i], diag));
+        if (cut->upstreams[i] != NULL) {
+            upstream_put_query(cut->upstreams[i], begin, sizeof begin - 1);
+            TRY(upstream_flush(task, cut->upstreams[i], diag));
+        }
     }
-    for (uint32_t i = 0; i < router->node_count; i++) {
-        TRY(node_query(task, cut->upstreams[i], NULL, NULL, NULL, diag));
+    for (uint32_t i = 0; i < cut->node_count; i++) {
+        TRY(cut->upstreams[i] == NULL
+                ? ERR_OK
+                : node_query(task, cut->upstreams[i], NULL, NULL, NULL, diag));
     }
     return ERR_OK;
 }
@@ -77,8 +88,7 @@ begin_cut(struct task *task, struct remote_cut *cut, struct diag *diag)
 void
 remote_end(struct task *task, struct remote_cut *cut)
 {
-    struct router *router = cut->worker->router;
-    for (uint32_t i = 0; i < router->node_count; i++) {
+    for (uint32_t i = 0; i < cut->node_count; i++) {
         struct upstream *upstream = cut->upstreams[i];
         if (upstream == NULL) {
             continue;
@@ -283,7 +293,6 @@ scan_remote(struct task *task, void *arg, const struct exec_remote_scan *scan, s
     enum err (*emit)(void *emit_arg, const struct datum *values), void *emit_arg)
 {
     struct remote_cut *cut = arg;
-    struct router *router = cut->worker->router;
     if (sql_session_status(cut->session) == 'T' &&
         strcmp(sql_session_setting(cut->session, "transaction_isolation"), "read committed") != 0) {
         return refuse(REFUSED_SPREAD_IN_BLOCK, eval->diag);
@@ -294,8 +303,8 @@ scan_remote(struct task *task, void *arg, const struct exec_remote_scan *scan, s
     struct buffer text = {0};
     put_query(scan, eval->env, &text);
     enum err err = ERR_OK;
-    for (uint32_t i = 0; err == ERR_OK && i < router->node_count; i++) {
-        if (is_on(scan->relation, i)) {
+    for (uint32_t i = 0; err == ERR_OK && i < cut->node_count; i++) {
+        if (cut->upstreams[i] != NULL && is_on(scan->relation, i)) {
             put_route(cut, catalog_route_epoch(eval->env->catalog), cut->upstreams[i]);
             upstream_put_query(cut->upstreams[i], text.data, text.size);
             err = upstream_flush(task, cut->upstreams[i], eval->diag);
@@ -312,12 +321,17 @@ scan_remote(struct task *task, void *arg, const struct exec_remote_scan *scan, s
     for (uint32_t c = 0; c < scan->relation->column_count; c++) {
         pull.values[c] = datum_null();
     }
-    for (uint32_t i = 0; i < router->node_count; i++) {
-        if (is_on(scan->relation, i) && err == ERR_OK) {
+    for (uint32_t i = 0; i < cut->node_count; i++) {
+        bool asked = cut->upstreams[i] != NULL && is_on(scan->relation, i);
+        if (asked && err == ERR_OK) {
             err = node_query(task, cut->upstreams[i], NULL, take_row, &pull, eval->diag);
-        } else if (err != ERR_OK) {
+        } else if (asked) {
             cut->upstreams[i]->broken = true; /* an answer may be on its way */
         }
+    }
+    if (err == ERR_WRONG_BUCKET || err == ERR_BUCKET_MOVING) { /* the next attempt knows more */
+        struct diag ignored;
+        (void)!(cluster_refresh(task, cut->worker->router, &ignored) == ERR_OK);
     }
     return err;
 }

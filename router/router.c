@@ -17,27 +17,19 @@ read_nodes(struct router *router, const char *text, struct diag *diag)
         size_t size = strcspn(text, " ,");
         const char *end = text + size;
         if (size > 0) {
-            struct router_node *node = &router->nodes[router->node_count];
+            struct router_node *node =
+                &router->nodes[router->node_count < ROUTER_NODES_MAX ? router->node_count : 0];
             const char *equals = memchr(text, '=', size);
-            const char *colon = NULL;
-            for (const char *at = equals; at != NULL && at < end; at++) {
-                colon = *at == ':' ? at : colon;
+            if (router->node_count == ROUTER_NODES_MAX) {
+                return diag_set(diag, ERR_CONFIG_FILE, "too many nodes in router_nodes");
             }
-            char *digits_end = NULL;
-            unsigned long port = colon == NULL ? 0 : strtoul(colon + 1, &digits_end, 10);
-            if (colon == NULL || digits_end != end || port == 0 || port > UINT16_MAX ||
-                equals == text || equals - text >= ROUTER_NAME_MAX ||
-                colon - equals > ROUTER_NAME_MAX) {
+            if (equals == NULL || equals == text || equals - text >= ROUTER_NAME_MAX ||
+                !router_node_address(node, equals + 1, (size_t)(end - equals - 1))) {
                 return diag_set(diag, ERR_CONFIG_FILE,
                     "invalid node in router_nodes: \"%.*s\" is not name=host:port", (int)size,
                     text);
             }
-            if (router->node_count == ROUTER_NODES_MAX) {
-                return diag_set(diag, ERR_CONFIG_FILE, "too many nodes in router_nodes");
-            }
             memcpy(node->name, text, (size_t)(equals - text));
-            memcpy(node->host, equals + 1, (size_t)(colon - equals - 1));
-            node->port = (uint16_t)port;
             router->node_count++;
         }
         text = end + (*end != '\0');
@@ -84,7 +76,8 @@ router_opened(struct task *task, void *arg, struct sql_engine *engine, struct di
         list_init(&worker->ages);
     }
     router_views_register(router);
-    enum err err = router->node_count > 1 ? cluster_open(task, router, diag) : ERR_OK;
+    bool several = router->node_count > 1 || nodes_has_cluster(task, router);
+    enum err err = several ? cluster_open(task, router, diag) : ERR_OK;
     if (err != ERR_OK) {
         router_closing(task, router);
     }

@@ -39,6 +39,7 @@ struct router_node {
     char name[ROUTER_NAME_MAX];
     char host[ROUTER_NAME_MAX];
     uint16_t port;
+    _Atomic bool dropped; /* its number is nobody else's ever */
 };
 
 struct worker;
@@ -47,9 +48,11 @@ struct router {
     struct world *world;
     struct sql_engine *engine;
     const struct sql_config *config;
+    const char *directory;
     struct router_limits limits;
+    /* Those below node_count never change, but for `dropped`; the count only grows (nodes.c). */
     struct router_node nodes[ROUTER_NODES_MAX];
-    uint32_t node_count;
+    _Atomic uint32_t node_count;
     /* Several: what follows counts. One: the router is a pooler, and knows no table. */
     struct cluster *cluster;
     struct worker *workers; /* by task_worker */
@@ -251,6 +254,7 @@ void router_views_register(struct router *router);
  */
 
 struct cluster;
+struct ctl;
 
 /* Brings every node and the router's own engine to the newest schema, and learns who has which
  * bucket. */
@@ -282,12 +286,57 @@ enum err node_acquire(struct task *task, struct worker *worker, uint32_t shard, 
 enum err cluster_connect(struct task *task, struct router *router, uint32_t node,
     struct upstream **upstream, struct diag *diag);
 
+/* cluster.c, for nodes.c: under the lock, which is this router's alone. */
+void cluster_lock(struct task *task, struct router *router);
+void cluster_unlock(struct router *router);
+/* This engine, and if asked for all others, to the first node's version. */
+enum err cluster_synchronize(
+    struct task *task, struct router *router, bool others, struct diag *diag);
+/* Whoever is at the other end to this engine's version. */
+enum err cluster_bring(
+    struct task *task, struct router *router, struct upstream *upstream, struct diag *diag);
+/* The next change, which is no statement but these lines (K4; "NODE SQL" or "* SQL"), in the block
+ * that is open at the first node; it ends with it. ERR_UNIQUE: another router was faster. */
+enum err cluster_append(struct task *task, struct router *router, struct upstream *first,
+    const char *words, const char *lines, struct diag *diag);
+/* In a pooled connection of the router's own user. */
+enum err cluster_at_node(struct task *task, struct router *router, uint32_t shard, const char *text,
+    node_row *row, void *arg, struct diag *diag);
+node_row cluster_read_number; /* arg: int64_t */
+extern const char cluster_create_list[];
+/* Numbers that no node has given or will give, for the sequence there. */
+enum err cluster_give_block(struct task *task, struct router *router, struct upstream *upstream,
+    const char *schema, const char *name, struct diag *diag);
+
+/* ---- nodes.c: which nodes there are -----------------------------------------------------------
+ */
+
+/* At the start: from whoever of router_nodes knows them; nobody does: they are what it says. */
+enum err nodes_open(struct task *task, struct router *router, struct diag *diag);
+/* Is the only node of router_nodes one of a cluster (its setting cluster_node)? Who cannot be asked
+ * is not. */
+bool nodes_has_cluster(struct task *task, struct router *router);
+/* What the first node says. */
+enum err nodes_load(struct task *task, struct router *router, struct diag *diag);
+/* The number of one that is not dropped; -1: there is none. */
+int router_node(const struct router *router, const char *name);
+/* host:port; false: it is not that. */
+bool router_node_address(struct router_node *node, const char *text, size_t size);
+/* ALTER CLUSTER ADD NODE, DROP NODE. */
+enum err cluster_alter(struct task *task, struct router *router, struct sql_session *session,
+    const struct ast_alter_cluster *alter, struct diag *diag);
+
 /* ---- move.c ------------------------------------------------------------------------------------
  */
 
 /* Moves that nobody drives any more are ended; if router_control says where they stand. */
 void cluster_resume_moves(struct task *task, struct router *router);
 bool cluster_is_move(const struct ast_node *body);
+/* The control store that moves are noted in, as router_control says, or this router's own. */
+enum err cluster_control(
+    struct task *task, struct router *router, struct ctl **ctl, struct diag *diag);
+enum err cluster_require_superuser(struct task *task, struct router *router,
+    struct sql_session *session, const char *what, struct diag *diag);
 enum err cluster_move(struct task *task, struct router *router, struct sql_session *session,
     const struct ast_alter_table *alter, struct diag *diag);
 
@@ -299,6 +348,7 @@ struct remote_cut {
     struct worker *worker;
     struct sql_session *session;
     struct exec_remote remote;
+    uint32_t node_count; /* there were when it began; those dropped have no connection */
     struct upstream *upstreams[ROUTER_NODES_MAX];
     uint64_t moment; /* the stamp all shards are read at; 0: not chosen yet */
     uint64_t pulled; /* bytes */

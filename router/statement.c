@@ -181,7 +181,9 @@ classify(struct statement *statement, const struct ast_node *body)
     case AST_SELECT: {
         const struct ast_select *select = ast_as_select(body);
         statement->reads = select->locking == NULL && select->with.ctes == NULL;
-        if (mentions(statement->text, statement->text_size, "tusk_router_")) {
+        if (mentions(statement->text, statement->text_size, "tusk_router_") ||
+            (statement->worker->router->cluster != NULL &&
+                mentions(statement->text, statement->text_size, "tusk_nodes"))) {
             statement->kind = ROUTE_LOCAL;
         }
         if (select->from == NULL && mentions(statement->text, statement->text_size, "set_config")) {
@@ -326,6 +328,7 @@ classify_for_several(struct task *task, struct sql_session *session, struct stat
     case AST_CREATE_ENUM:
     case AST_DROP:
     case AST_ALTER_TABLE:
+    case AST_ALTER_CLUSTER:
     case AST_ALTER_ROLE:
     case AST_RENAME:
     case AST_TRUNCATE:

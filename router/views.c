@@ -144,6 +144,9 @@ emit_breakers(const struct gathering *gathering, emit_row *emit, void *arg)
     int64_t now = world_clock_us(shown->world);
     for (uint32_t i = 0; i < shown->node_count; i++) {
         const struct breaker *breaker = &gathering->breakers[i];
+        if (shown->nodes[i].dropped) {
+            continue;
+        }
         bool open = breaker->state == BREAKER_OPEN;
         int64_t left = open && breaker->retry_us > now ? breaker->retry_us - now : 0;
         struct datum values[] = {
@@ -188,11 +191,29 @@ scan_breakers(struct eval *eval, const struct catalog *catalog, emit_row *emit, 
     return scan_workers(eval, emit, arg, emit_breakers);
 }
 
+/* Of a router of one node: none, it knows no cluster. */
+static enum err
+scan_nodes(struct eval *eval, const struct catalog *catalog, emit_row *emit, void *arg)
+{
+    (void)eval;
+    (void)catalog;
+    for (uint32_t i = 0; shown->cluster != NULL && i < shown->node_count; i++) {
+        const struct router_node *node = &shown->nodes[i];
+        if (!node->dropped) {
+            struct datum values[] = {
+                text_datum(node->name), text_datum(node->host), datum_int(node->port)};
+            TRY(emit(arg, values));
+        }
+    }
+    return ERR_OK;
+}
+
 void
 router_views_register(struct router *router)
 {
     shown = router;
     catalog_set_virtual_scan("tusk_router_refusals", scan_refusals);
     catalog_set_virtual_scan("tusk_router_pools", scan_pools);
+    catalog_set_virtual_scan("tusk_nodes", scan_nodes);
     catalog_set_virtual_scan("tusk_router_breakers", scan_breakers);
 }

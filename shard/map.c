@@ -194,6 +194,25 @@ shard_map_add_group(
 }
 
 void
+shard_map_remove_node(struct shard_map *map, const char *name)
+{
+    int32_t gone = shard_map_node(map, name);
+    if (gone < 0) {
+        return;
+    }
+    map->node_count--;
+    for (size_t i = (size_t)gone; i < map->node_count; i++) {
+        map->nodes[i] = map->nodes[i + 1];
+    }
+    for (size_t g = 0; g < map->group_count; g++) {
+        for (uint32_t b = 0; b < map->groups[g].bucket_count; b++) {
+            int32_t *owner = &map->groups[g].owners[b];
+            *owner = *owner == gone ? -1 : *owner > gone ? *owner - 1 : *owner;
+        }
+    }
+}
+
+void
 shard_map_remove_group(struct shard_map *map, const char *name)
 {
     struct shard_map_group *group = shard_map_group(map, name);

@@ -51,6 +51,8 @@ struct shard_map_group *shard_map_group(const struct shard_map *map, const char 
 /* Changing a map that was parsed into this arena. */
 void shard_map_add_node(
     struct arena *arena, struct shard_map *map, const char *name, const char *host, uint16_t port);
+/* What it had is nobody's. Numbers of the others may change. */
+void shard_map_remove_node(struct shard_map *map, const char *name);
 /* All buckets nobody's. */
 struct shard_map_group *shard_map_add_group(
     struct arena *arena, struct shard_map *map, const char *name, uint32_t bucket_count);

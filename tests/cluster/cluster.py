@@ -17,10 +17,13 @@ class Router(Server):
 class Cluster:
     def __init__(self, build="release", count=3, arguments=()):
         self.build = build
-        self.shards = [Server(build, ["--workers", "1", "--cache-size", "64MB", "-c",
-                                      f"cluster_node=n{i + 1}"]) for i in range(count)]
+        self.shards = [self.new_shard(f"n{i + 1}") for i in range(count)]
         self.arguments = list(arguments)
         self.router = None
+
+    def new_shard(self, name):
+        return Server(self.build, ["--workers", "1", "--cache-size", "64MB", "-c",
+                                   f"cluster_node={name}"])
 
     def nodes(self):
         return ",".join(f"n{i + 1}=127.0.0.1:{s.port}" for i, s in enumerate(self.shards))

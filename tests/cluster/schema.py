@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 
-from cluster import Cluster, connect
+from cluster import Cluster, Router, connect
 import pgwire
 from server import Checks
 
@@ -230,6 +230,113 @@ def old_router(checks, cluster):
         checks.check("and the next time it works", day(280) == [("280",)])
 
 
+def nodes(checks, cluster):
+    """A node comes, takes part in everything, and goes; a router that has not heard of it is refused."""
+    build = cluster.build
+    with connect(cluster.router) as a:
+        a.query("create table lands (code text primary key, name text) replicated")
+        a.query("create table towns (code text references lands, town text, primary key (code, town)) "
+                "replicated")
+        for shard in cluster.shards:
+            rows(shard, "insert into lands values ('de', 'Germany'), ('at', null)")
+            rows(shard, "insert into towns values ('de', 'Ulm'), ('at', E'Graz\\n\\\\ ')")
+        a.query("create table nn (id bigserial, k int primary key, v int) shard by hash (k) buckets 12")
+        for k in range(48):
+            a.query(f"insert into nn (k, v) values ({k}, 0)")
+    with connect(cluster.router) as a, cluster.new_router(OLD) as late, connect(late) as b:
+        b.query("select * from nn where k = 1")
+        fourth = cluster.new_shard("n4").start()
+        other = cluster.new_shard("else").start()
+        try:
+            address = f"127.0.0.1:{fourth.port}"
+            for sql, wanted in ((f"alter cluster add node n2 '{address}'", "42710"),
+                                (f"alter cluster add node n4 '127.0.0.1:{other.port}'", "55000"),
+                                ("alter cluster add node n4 'nowhere'", "22023"),
+                                ("alter cluster add node n4 '127.0.0.1:1'", "08001"),
+                                ("alter cluster drop node n9", "42704"),
+                                ("alter cluster drop node n1", "0A000"),
+                                ("alter cluster drop node n2", "55006")):
+                state = sqlstate(lambda s=sql: a.query(s))
+                checks.check(sql, state == wanted, state)
+            a.query("create role worker")
+            a.query("set role worker")
+            state = sqlstate(lambda: a.query(f"alter cluster add node n4 '{address}'"))
+            a.query("reset role")
+            checks.check("not for everybody", state == "42501", state)
+            a.query(f"alter cluster add node n4 '{address}'")
+            got = rows(fourth, "select * from towns, lands where towns.code = lands.code order by 1")
+            checks.check("it has the rows of replicated tables",
+                         got == rows(cluster.shards[0], "select * from towns, lands where towns.code "
+                                     "= lands.code order by 1") and len(got) == 2, got)
+            got = rows(fourth, "select count(*) from tusk_buckets where state = 'owned'")
+            checks.check("and no buckets", got == [("0",)], got)
+            a.query("alter table nn move buckets (0, 5, 11) to n4")
+            got = a.query("select name, port from tusk_nodes order by 1")[-1].rows
+            checks.check("it is listed", len(got) == 4 and got[3] == ("n4", str(fourth.port)), got)
+            got = b.query("select count(*), sum(v) from nn")[-1].rows if retried(
+                lambda: b.query("select count(*), sum(v) from nn")) else None
+            checks.check("an old router leaves no rows out", got == [("48", "0")], got)
+            for k in range(48):
+                b.query(f"update nn set v = v + 1 where k = {k}")
+            for k in range(48, 96):
+                b.query(f"insert into nn (k, v) values ({k}, 1)")
+            got = a.query("select count(*), sum(v), count(distinct id) from nn")[-1].rows
+            checks.check("rows and numbers of all four", got == [("96", "96", "96")], got)
+            count = int(rows(fourth, "select count(*) from nn")[0][0])
+            checks.check("some are on the new one", 10 < count < 40, count)
+            a.query("create table five (id bigserial, k int primary key) shard by hash (k) buckets 16")
+            got = rows(fourth, "select count(*) from tusk_buckets where bucketgroup = 'public.five' "
+                       "and state = 'owned'")
+            checks.check("it gets buckets of new tables", got == [("4",)], got)
+            for k in range(30):
+                a.query(f"insert into five (k) values ({k})")
+            got = a.query("select count(distinct id) from five")[-1].rows
+            checks.check("and numbers of new sequences", got == [("30",)], got)
+            state = sqlstate(lambda: a.query("alter cluster drop node n4"))
+            checks.check("who has buckets stays", state == "55006", state)
+            a.query("alter table nn move buckets (0, 5, 11) to n1")
+            for bucket in range(16):
+                a.query(f"alter table five move bucket {bucket} to n3")
+            a.query("alter cluster drop node n4")
+            state = sqlstate(lambda: a.query("alter table nn move bucket 3 to n4"))
+            checks.check("nothing moves there any more", state == "42704", state)
+            got = [retried(lambda: b.query("select count(*) from nn")[-1].rows == [("96",)]),
+                   b.query("select name from lands where code = 'de'")[-1].rows]
+            checks.check("an old router leaves it alone", got == [True, [("Germany",)]], got)
+            fourth.kill()
+            got = a.query("select count(*), sum(v) from nn")[-1].rows
+            checks.check("it is not asked any more", got == [("96", "96")], got)
+            fourth.start()
+            a.query("create table six (k int primary key) shard by hash (k) buckets 8")
+            a.query(f"alter cluster add node n4 '127.0.0.1:{fourth.port}'")
+            a.query("alter table six move bucket 2 to n4")
+            got = rows(fourth, "select count(*) from tusk_buckets where state = 'owned'")
+            checks.check("it comes back", got == [("1",)], got)
+            with Router(build, f"n1=127.0.0.1:{cluster.shards[0].port}", cluster.arguments) as seed, \
+                    connect(seed) as c:
+                got = c.query("select count(*), sum(v) from nn")[-1].rows
+                checks.check("a router that is told of one node finds the others",
+                             got == [("96", "96")], got)
+            a.query("alter table six move bucket 2 to n1")
+            a.query("alter cluster drop node n4")
+        finally:
+            fourth.__exit__()
+            other.__exit__()
+
+
+def retried(action):
+    """A query over all shards that an old router sends is refused, and the router told by that."""
+    for _ in range(20):
+        try:
+            action()
+            return True
+        except pgwire.Error as error:
+            if not error.sqlstate.startswith("TR00"):
+                raise
+            time.sleep(0.1)
+    return False
+
+
 def refusals(checks, cluster):
     with connect(cluster.router) as a:
         listed = {row[0] for row in a.query("select number from tusk_router_refusals")[-1].rows}
@@ -263,6 +370,7 @@ def main():
         one_moment(checks, cluster)
         moves(checks, cluster)
         old_router(checks, cluster)
+        nodes(checks, cluster)
         refusals(checks, cluster)
     return checks.done()
 
