@@ -1846,6 +1846,7 @@ utility_stmt(A) ::= ALTER(K) VIEW if_exists(X) qualified_name(T) RENAME TO col_i
 utility_stmt(A) ::= ALTER(K) SEQUENCE if_exists(X) qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_SEQUENCE, X, T, NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) TYPE qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_TYPE, false, T, NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) DOMAIN qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_DOMAIN, false, T, NULL, N.text, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) DOMAIN qualified_name(T) RENAME CONSTRAINT col_id(O) TO col_id(N). { A = parser__rename(p, AST_OBJECT_DOMAIN, false, T, O.text, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) SCHEMA col_id(O) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_SCHEMA, false, parser__table(p, parser__any_name(p, O)), NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) DATABASE col_id(O) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_DATABASE, false, parser__table(p, parser__any_name(p, O)), NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) role_word role_name(O) RENAME TO role_id(N). { A = parser__rename(p, AST_OBJECT_ROLE, false, parser__table(p, parser__any_name(p, O)), NULL, N.text, HERE(K)); }

@@ -10,6 +10,7 @@
 #include "server/server.h"
 #include "sql/catalog/verify.h"
 #include "sql/exec/derive.h"
+#include "sql/exec/domain.h"
 #include "txn/txn.h"
 
 static void
@@ -59,6 +60,7 @@ check_tables(struct task *task, struct txn_db *db, const char *system_user,
     *report = (struct verify_report){0};
     struct catalog_store *store = NULL;
     index_set_derivation(&exec_index_derivation);
+    exec_register_domains();
     TRY(catalog_open(task, db, system_user, &store, diag));
     const struct verify_listener listener = {.fault = print_fault, .table = print_table};
     enum err err = catalog_verify(task, db, store, &listener, report, diag);

@@ -45,9 +45,8 @@ pointer_const(struct binder *binder, const struct function *function)
     return expr_const(binder, TYPE_INT8, datum_int((int64_t)(intptr_t)function), -1);
 }
 
-/* A call of an internal function whose result has this type. */
-static struct expr *
-call_internal(struct binder *binder, const char *name, struct expr **args, uint32_t count,
+struct expr *
+bind_internal_call(struct binder *binder, const char *name, struct expr **args, uint32_t count,
     oid_t type, int32_t location)
 {
     struct function *own =
@@ -82,7 +81,7 @@ bind_array_coerce(struct binder *binder, struct expr **expr, oid_t type, enum ca
     args[0] = pointer_const(binder, function);
     args[1] = expr_const(binder, TYPE_OID, datum_int(to), -1);
     args[2] = *expr;
-    *expr = call_internal(binder, "array_cast", args, 3, type, (*expr)->location);
+    *expr = bind_internal_call(binder, "array_cast", args, 3, type, (*expr)->location);
 }
 
 /* ---- anyarray, anyelement -------------------------------------------------------------------- */
@@ -253,7 +252,7 @@ bind_array(struct binder *binder, struct scope *scope, const struct ast_array *n
         return no_array_type(binder, type, location);
     }
     args[0] = expr_const(binder, TYPE_OID, datum_int(base), -1);
-    *expr = call_internal(
+    *expr = bind_internal_call(
         binder, stack ? "array_stack" : "array_build", args, count + 1, array, location);
     return ERR_OK;
 }
@@ -341,7 +340,7 @@ bind_jsonb_subscript(struct binder *binder, struct scope *scope,
             return ERR_DATATYPE_MISMATCH;
         }
     }
-    *expr = call_internal(binder, "jsonb_subscript", args, count + 1, TYPE_JSONB, location);
+    *expr = bind_internal_call(binder, "jsonb_subscript", args, count + 1, TYPE_JSONB, location);
     return ERR_OK;
 }
 
@@ -387,8 +386,8 @@ bind_subscript(struct binder *binder, struct scope *scope, const struct ast_subs
                 binder, location, ERR_DATATYPE_MISMATCH, "array subscript must have type integer");
         }
     }
-    *expr = name ? call_internal(binder, "name_get", args, 2, TYPE_CHAR, location)
-                 : call_internal(binder, "array_get", args, count + 1, element, location);
+    *expr = name ? bind_internal_call(binder, "name_get", args, 2, TYPE_CHAR, location)
+                 : bind_internal_call(binder, "array_get", args, count + 1, element, location);
     return ERR_OK;
 }
 

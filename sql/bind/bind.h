@@ -484,6 +484,9 @@ enum err bind_coerce_list(
 enum err bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_t *typmod);
 
 /* array.c */
+/* A call of an internal function, there being one of the name, whose result is of this type. */
+struct expr *bind_internal_call(struct binder *binder, const char *name, struct expr **args,
+    uint32_t count, oid_t type, int32_t location);
 bool array_can_coerce(oid_t from, oid_t to, enum cast_context context);
 /* Given that they can. */
 void bind_array_coerce(

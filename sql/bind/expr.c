@@ -84,7 +84,9 @@ bind_parameter(struct binder *binder, struct scope *scope, uint32_t number, int3
     while (context->param_count <= number) {
         context->param_types[context->param_count++] = 0;
     }
-    oid_t type = context->param_types[number];
+    int32_t typmod = -1;
+    oid_t type = catalog_base_type(context->catalog, context->param_types[number], &typmod);
+    context->param_types[number] = type;
     *expr = expr_new(binder, EXPR_PARAM, type == 0 ? TYPE_UNKNOWN : type, -1, location);
     (*expr)->param = number;
     return ERR_OK;
@@ -579,7 +581,8 @@ bind_call(
     if (count == 1 && strcmp(call->name, "pg_typeof") == 0) {
         struct expr **both = arena_alloc(binder->arena, 2 * sizeof *both);
         both[0] = args[0];
-        both[1] = expr_const(binder, TYPE_OID, datum_int(args[0]->type), location);
+        both[1] = expr_const(binder, TYPE_OID,
+            datum_int(args[0]->domain != 0 ? args[0]->domain : args[0]->type), location);
         args = both;
         count = 2;
     }
@@ -1305,8 +1308,10 @@ bind_cast_node(
     int32_t typmod;
     TRY(bind_type(binder, node->type, &type, &typmod));
     if (node->operand->kind == AST_ARRAY && type_element(type) != 0) {
-        return bind_array(
-            binder, scope, ast_as_array(node->operand), type_element(type), typmod, expr);
+        oid_t base = catalog_base_type(binder->context->catalog, type, &typmod);
+        TRY(bind_array(
+            binder, scope, ast_as_array(node->operand), type_element(base), typmod, expr));
+        return base == type ? ERR_OK : bind_cast(binder, expr, type, -1, node->node.location);
     }
     TRY(bind_expr(binder, scope, node->operand, expr));
     return bind_cast(binder, expr, type, typmod, node->node.location);

@@ -226,6 +226,7 @@ item_for_query(struct binder *binder, struct query *query, bool shared, struct f
         exprs[i] = shared ? target->expr
                           : expr_register(
                                 binder, target->reg, target->expr->type, target->expr->typmod, -1);
+        exprs[i]->domain = target->expr->domain;
     }
     item->column_count = query->column_count;
     item->names = names;
@@ -366,6 +367,7 @@ bind_cte_reference(struct binder *binder, struct scope *scope, struct scope *fou
         names[i] = column->name;
         exprs[i] =
             expr_register(binder, rel->base + i, column->expr->type, column->expr->typmod, -1);
+        exprs[i]->domain = column->expr->domain;
     }
     made->names = names;
     made->exprs = exprs;

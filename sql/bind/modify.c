@@ -90,14 +90,15 @@ default_value(
     struct binder *binder, const struct relation *relation, uint32_t c, struct expr **expr)
 {
     const struct column *column = &relation->columns[c];
-    if (column->default_text == NULL || column->generated) { /* bind_generated has that one */
+    const char *text = catalog_column_default(binder->context->catalog, column);
+    if (text == NULL || column->generated) { /* bind_generated has that one */
         *expr = expr_const(binder, column->type, datum_null(), -1);
         (*expr)->typmod = column->typmod;
         return ERR_OK;
     }
     struct query none = {0};
     struct scope scope = {.query = &none};
-    TRY(bind_text(binder, &scope, column->default_text, CLAUSE_DEFAULT, expr));
+    TRY(bind_text(binder, &scope, text, CLAUSE_DEFAULT, expr));
     return bind_assign(binder, expr, column);
 }
 

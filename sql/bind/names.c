@@ -25,7 +25,10 @@ item_expr(struct binder *binder, struct from_item *item, uint32_t c, int32_t loc
     if (item->exprs != NULL) {
         struct expr *expr = item->exprs[c];
         if (expr->kind == EXPR_REGISTER) {
-            return expr_register(binder, expr->reg, expr->type, expr->typmod, location);
+            struct expr *copy =
+                expr_register(binder, expr->reg, expr->type, expr->typmod, location);
+            copy->domain = expr->domain;
+            return copy;
         }
         return expr;
     }
@@ -33,7 +36,10 @@ item_expr(struct binder *binder, struct from_item *item, uint32_t c, int32_t loc
     if (item->rel != NULL && item->rel->used != NULL) {
         item->rel->used[c] = true;
     }
-    return expr_register(binder, item->base + c, column->type, column->typmod, location);
+    struct expr *expr =
+        expr_register(binder, item->base + c, column->type, column->typmod, location);
+    expr->domain = column->domain;
+    return expr;
 }
 
 static const struct merged_column *

@@ -6,9 +6,45 @@
 
 /* ---- coercion -------------------------------------------------------------------------------- */
 
+/* From a domain's base type to the domain, with its conditions. */
+static enum err
+coerce_to_domain(
+    struct binder *binder, struct expr **expr, oid_t domain, enum cast_context context, bool *done)
+{
+    const struct catalog *catalog = binder->context->catalog;
+    int32_t typmod = -1;
+    oid_t base = catalog_base_type(catalog, domain, &typmod);
+    *done = true;
+    if ((*expr)->domain == domain) {
+        return ERR_OK;
+    }
+    if (base == 0) {
+        return bind_error(binder, (*expr)->location, ERR_UNDEFINED_OBJECT,
+            "type with OID %u does not exist", domain);
+    }
+    TRY(bind_coerce(binder, expr, base, typmod, context, done));
+    if (!*done) {
+        return ERR_OK;
+    }
+    int32_t known = (*expr)->typmod;
+    if (catalog_domain_constrains(catalog, domain & ~(oid_t)1)) {
+        struct expr **args = arena_alloc(binder->arena, 2 * sizeof *args);
+        args[0] = *expr;
+        args[1] = expr_const(binder, TYPE_OID, datum_int(domain), -1);
+        *expr = bind_internal_call(binder, "domain_check", args, 2, base, args[0]->location);
+    } else {
+        *expr = expr_relabel(binder, *expr, base);
+    }
+    (*expr)->typmod = known;
+    (*expr)->domain = domain;
+    return ERR_OK;
+}
+
+/* Whether conditions stand between them is not asked here. */
 bool
 type_can_coerce(oid_t from, oid_t to, enum cast_context context)
 {
+    to = type_base(to);
     if (from == to || to == TYPE_ANY || from == TYPE_UNKNOWN) {
         return true;
     }
@@ -94,6 +130,9 @@ bind_coerce(struct binder *binder, struct expr **expr, oid_t type, int32_t typmo
 {
     *done = true;
     struct expr *from = *expr;
+    if (type_has_domain(type)) {
+        return coerce_to_domain(binder, expr, type, context, done);
+    }
     if (type == TYPE_ANY) {
         return bind_to_text_if_unknown(binder, expr);
     }
@@ -147,6 +186,12 @@ bind_cast(struct binder *binder, struct expr **expr, oid_t type, int32_t typmod,
 {
     bool done;
     oid_t from = (*expr)->type;
+    if ((*expr)->domain != 0 && !type_has_domain(type) && from == type) {
+        int32_t known = (*expr)->typmod;
+        *expr = expr_relabel(binder, *expr, type); /* no longer known as of the domain */
+        (*expr)->domain = 0;
+        (*expr)->typmod = known;
+    }
     TRY(bind_coerce(binder, expr, type, typmod, CAST_EXPLICIT, &done));
     if (!done) {
         return bind_error(binder, location, ERR_CANNOT_COERCE, "cannot cast type %s to %s",
@@ -161,11 +206,12 @@ bind_assign(struct binder *binder, struct expr **expr, const struct column *colu
     bool done;
     oid_t from = (*expr)->type;
     int32_t location = (*expr)->location;
-    TRY(bind_coerce(binder, expr, column->type, column->typmod, CAST_ASSIGNMENT, &done));
+    TRY(bind_coerce(binder, expr, column_declared_type(column), column_declared_typmod(column),
+        CAST_ASSIGNMENT, &done));
     if (!done) {
         (void)bind_error(binder, location, ERR_DATATYPE_MISMATCH,
             "column \"%s\" is of type %s but expression is of type %s", column->name,
-            bind_type_name(binder, column->type), bind_type_name(binder, from));
+            bind_type_name(binder, column_declared_type(column)), bind_type_name(binder, from));
         diag_hint(binder->diag, "You will need to rewrite or cast the expression.");
         return ERR_DATATYPE_MISMATCH;
     }

@@ -246,8 +246,10 @@ plan_describe_view(struct task *task, struct plan_context *context, const struct
         arena_alloc(context->arena, (bound->column_count + 1) * sizeof *definition->columns);
     for (uint32_t i = 0; i < bound->column_count; i++) {
         const struct target *target = &bound->targets[i];
-        definition->columns[i] = (struct plan_column){
-            .name = target->name, .type = target->expr->type, .typmod = target->expr->typmod};
+        definition->columns[i] = (struct plan_column){.name = target->name,
+            .type = target->expr->type,
+            .typmod = target->expr->typmod,
+            .domain = target->expr->domain};
     }
     note_uses(definition, context->arena, &notes);
     static const char *const nowhere[] = {NULL};

@@ -40,9 +40,24 @@ struct column {
     bool not_null;
     bool dropped;
     const char *default_text; /* SQL of the default expression, or NULL; bound at use */
+    oid_t domain;             /* of which it is declared, or the array of one; type and typmod are
+                                 those of the base type. 0: none */
     char identity;            /* 'a' GENERATED ALWAYS AS IDENTITY, 'd' BY DEFAULT, 0: neither */
     bool generated;           /* default_text is the expression it always has, over the row */
 };
+
+/* As it was declared: what bind_coerce takes as the type of the value for it. */
+static inline oid_t
+column_declared_type(const struct column *column)
+{
+    return column->domain != 0 ? column->domain : column->type;
+}
+
+static inline int32_t
+column_declared_typmod(const struct column *column)
+{
+    return column->domain != 0 ? -1 : column->typmod;
+}
 
 enum relation_kind { /* pg_class.relkind */
     RELATION_TABLE = 'r',
@@ -219,6 +234,7 @@ enum {
     TYPE_LABEL_GAP_BITS = 44, /* between labels as they are first made */
 };
 
+/* An enum (type_is_enum) or a domain. */
 struct user_type {
     oid_t oid, array_oid;
     oid_t schema;
@@ -227,6 +243,13 @@ struct user_type {
     oid_t owner;
     uint32_t label_count;
     const struct type_label *labels; /* in order */
+    /* Of a domain */
+    oid_t base; /* may be a domain again */
+    int32_t typmod;
+    bool not_null;
+    const char *default_text; /* or NULL */
+    uint16_t check_count;
+    const struct check *checks; /* the texts call the value "value" */
 };
 
 /* The type of this OID, or whose array type has it; NULL: none. */
@@ -236,6 +259,14 @@ const struct user_type *catalog_type(const struct catalog *catalog, oid_t oid);
 const struct user_type *catalog_type_on(const struct catalog *catalog,
     const char *const *search_path, const char *schema, const char *name);
 const struct user_type *catalog_type_at(const struct catalog *catalog, size_t position);
+/* What values of the type are: of a domain its base type, of an array of one that of the base type;
+ * others are what they are. *typmod: the base's for a domain, else untouched. */
+oid_t catalog_base_type(const struct catalog *catalog, oid_t oid, int32_t *typmod);
+/* Must values be looked at: is anything said about them along the domain's bases? */
+bool catalog_domain_constrains(const struct catalog *catalog, oid_t domain);
+/* SQL of what a column has that is not given: its own default or its domain's; a plain null where
+ * the domain has something to say about that. NULL: null. */
+const char *catalog_column_default(const struct catalog *catalog, const struct column *column);
 /* The label of this name, or this value; NULL: none. */
 const struct type_label *user_type_label(const struct user_type *type, struct slice name);
 const struct type_label *user_type_value(const struct user_type *type, int64_t value);

@@ -239,8 +239,10 @@ char *catalog__index_definition(struct arena *arena, const struct relation *tabl
     const struct index *index, int column, bool pretty);
 char *catalog__key_definition(
     struct arena *arena, const struct relation *table, const struct index *index);
+/* The condition of a domain as it is shown: the value is VALUE. */
+char *catalog__domain_check_text(struct arena *arena, const struct check *check, bool pretty);
 char *catalog__constraint_definition(struct arena *arena, const struct catalog *catalog,
-    const char *const *search_path, oid_t constraint);
+    const char *const *search_path, oid_t constraint, bool pretty);
 
 /* type.c */
 void catalog__register_types(void);

@@ -35,6 +35,32 @@ catalog_expression_text(struct arena *arena, const char *text, bool pretty, bool
     return finish(arena, &to);
 }
 
+static const char *
+show_value(void *arg, const struct ast_column *column)
+{
+    (void)arg;
+    (void)column;
+    return "VALUE";
+}
+
+char *
+catalog__domain_check_text(struct arena *arena, const struct check *check, bool pretty)
+{
+    struct ast_node *expr = NULL;
+    struct diag diag = {0};
+    if (parser_parse_expression(arena, check->text, strlen(check->text), &expr, &diag) != ERR_OK) {
+        return arena_strdup(arena, check->text);
+    }
+    struct parser_deparse style = {.arena = arena,
+        .pretty = pretty,
+        .arg = arena,
+        .type = show_type_name,
+        .column = show_value};
+    struct buffer to = {0};
+    parser_deparse_expression(&style, expr, &to);
+    return finish(arena, &to);
+}
+
 const char *
 catalog_index_column_text(struct arena *arena, const struct relation *table,
     const struct index *index, uint16_t at, bool pretty)
@@ -175,7 +201,7 @@ foreign_key_definition(struct arena *arena, const struct catalog *catalog,
 
 char *
 catalog__constraint_definition(struct arena *arena, const struct catalog *catalog,
-    const char *const *search_path, oid_t constraint)
+    const char *const *search_path, oid_t constraint, bool pretty)
 {
     const struct relation *table;
     const struct index *index = catalog_index_by_oid(catalog, constraint, &table);
@@ -187,6 +213,16 @@ catalog__constraint_definition(struct arena *arena, const struct catalog *catalo
             if (table->checks[c].oid == constraint) {
                 return arena_printf(arena, "CHECK (%s)%s", table->checks[c].text,
                     table->checks[c].not_valid ? " NOT VALID" : "");
+            }
+        }
+    }
+    const struct user_type *type;
+    for (size_t i = 0; (type = catalog_type_at(catalog, i)) != NULL; i++) {
+        for (uint16_t c = 0; c < type->check_count; c++) {
+            if (type->checks[c].oid == constraint) {
+                return arena_printf(arena, "CHECK (%s)%s",
+                    catalog__domain_check_text(arena, &type->checks[c], pretty),
+                    type->checks[c].not_valid ? " NOT VALID" : "");
             }
         }
     }

@@ -448,11 +448,11 @@ FN(get_indexdef)
 
 FN(get_constraintdef)
 {
-    (void)count;
     const struct eval_env *env = eval->env;
+    bool pretty = count > 1 && args[1].i != 0;
     *result = env->catalog == NULL ? datum_null()
                                    : text_or_null(catalog__constraint_definition(eval->arena,
-                                         env->catalog, env->search_path, (oid_t)args[0].i));
+                                         env->catalog, env->search_path, (oid_t)args[0].i, pretty));
     return ERR_OK;
 }
 

@@ -231,7 +231,11 @@ read_type(struct reading *reading, const struct txn_row *row)
     if (row->key.size != 4 || load_be32(row->key.data) != type.oid || type.schema_name == NULL) {
         return damaged_key(reading);
     }
-    type_note_enum(type.oid);
+    if (type_has_domain(type.oid)) {
+        type_note_domain(type.oid, type.base);
+    } else {
+        type_note_user(type.oid);
+    }
     catalog->types = grow(&catalog->arena, catalog->types, catalog->type_count,
         &catalog->type_capacity, sizeof *catalog->types);
     catalog->types[catalog->type_count++] = type;

@@ -7,9 +7,9 @@
  * All numbers are big-endian; a string is be16 size and its bytes; an optional string is a byte
  * 0 or 1 and then the string (be32 size, as expressions may be long).
  *
- *     relation  version 4, kind, be32 oid, be32 schema, be32 owner, be64 tree, name,
+ *     relation  version 5, kind, be32 oid, be32 schema, be32 owner, be64 tree, name,
  *               be16 columns: name, be32 type, be32 typmod, flags (1 not null, 2 dropped,
- *                             4 identity always, 8 by default, 16 generated), default
+ *                             4 identity always, 8 by default, 16 generated), default, be32 domain
  *               be16 derived: name, text, be32 type, be32 typmod
  *               be16 indexes: be32 oid, name, be64 tree, flags (1 unique, 2 primary,
  *                             4 constraint, 8 nulls not distinct), be16 columns: be16 column,
@@ -25,7 +25,8 @@
  *                             generation, last, flags (1 cycles, 2 called, 4 identity),
  *                             be32 table and be16 column that own it
  *               version 1 lacks the derived values, and of indexes what follows the columns;
- *               versions 1 and 2 the check option, and those to 3 the checks' flags
+ *               versions 1 and 2 the check option, those to 3 the checks' flags, and those
+ *               to 4 the domains
  *     role      version 2, name (as optional), be32 flags, password (optional), be32 connection
  *               limit, be64 until when it is valid; roles made with the database are `named`
  *     named     version, name (as optional), be32 owner, be32 flags (roles: 1 superuser, 2 login);
@@ -57,7 +58,7 @@ enum {
 
 enum {
     ROLE_RECORD_VERSION = 2,
-    RELATION_RECORD_VERSION = 4,
+    RELATION_RECORD_VERSION = 5,
 };
 
 static void
@@ -122,6 +123,18 @@ put_sequence(struct buffer *to, const struct sequence *sequence)
     buffer_add_be16(to, sequence->owner_column);
 }
 
+static void
+put_checks(struct buffer *to, const struct check *checks, uint16_t count)
+{
+    buffer_add_be16(to, count);
+    for (uint16_t i = 0; i < count; i++) {
+        buffer_add_be32(to, checks[i].oid);
+        put_name(to, checks[i].name);
+        put_text(to, checks[i].text);
+        buffer_add_u8(to, checks[i].not_valid ? CHECK_NOT_VALID : 0);
+    }
+}
+
 void
 catalog__encode_relation(const struct relation *relation, struct buffer *to)
 {
@@ -144,6 +157,7 @@ catalog__encode_relation(const struct relation *relation, struct buffer *to)
                                     (column->identity == 'd' ? COLUMN_IDENTITY_DEFAULT : 0) |
                                     (column->generated ? COLUMN_GENERATED : 0)));
         put_text(to, column->default_text);
+        buffer_add_be32(to, column->domain);
     }
     buffer_add_be16(to, relation->derived_count);
     for (uint16_t i = 0; i < relation->derived_count; i++) {
@@ -174,13 +188,7 @@ catalog__encode_relation(const struct relation *relation, struct buffer *to)
         }
         buffer_add_be16(to, index->partial);
     }
-    buffer_add_be16(to, relation->check_count);
-    for (uint16_t i = 0; i < relation->check_count; i++) {
-        buffer_add_be32(to, relation->checks[i].oid);
-        put_name(to, relation->checks[i].name);
-        put_text(to, relation->checks[i].text);
-        buffer_add_u8(to, relation->checks[i].not_valid ? CHECK_NOT_VALID : 0);
-    }
+    put_checks(to, relation->checks, relation->check_count);
     buffer_add_be16(to, relation->foreign_count);
     for (uint16_t i = 0; i < relation->foreign_count; i++) {
         put_foreign_key(to, &relation->foreign[i]);
@@ -224,12 +232,21 @@ catalog__encode_role(const struct role *role, struct buffer *to)
 void
 catalog__encode_type(const struct user_type *type, struct buffer *to)
 {
+    bool is_enum = type_is_enum(type->oid);
     buffer_add_u8(to, CATALOG_RECORD_VERSION);
-    buffer_add_u8(to, 'e');
+    buffer_add_u8(to, is_enum ? 'e' : 'd');
     buffer_add_be32(to, type->oid);
     buffer_add_be32(to, type->schema);
     buffer_add_be32(to, type->owner);
     put_name(to, type->name);
+    if (!is_enum) {
+        buffer_add_be32(to, type->base);
+        buffer_add_be32(to, (uint32_t)type->typmod);
+        buffer_add_u8(to, type->not_null);
+        put_text(to, type->default_text);
+        put_checks(to, type->checks, type->check_count);
+        return;
+    }
     buffer_add_be32(to, type->label_count);
     for (uint32_t i = 0; i < type->label_count; i++) {
         buffer_add_be32(to, type->labels[i].oid);
@@ -347,7 +364,7 @@ get_count(struct reader *reader, size_t size_min)
 }
 
 static void
-get_columns(struct reader *reader, struct relation *relation)
+get_columns(struct reader *reader, struct relation *relation, uint8_t version)
 {
     relation->column_count = get_count(reader, 12);
     struct column *columns = arena_array(reader->arena, relation->column_count, sizeof *columns);
@@ -363,6 +380,7 @@ get_columns(struct reader *reader, struct relation *relation)
                                                                        : 0;
         columns[i].generated = (flags & COLUMN_GENERATED) != 0;
         columns[i].default_text = get_text(reader);
+        columns[i].domain = version > 4 ? get_u32(reader) : 0;
     }
     relation->columns = columns;
 }
@@ -446,11 +464,11 @@ get_indexes(struct reader *reader, struct relation *relation, uint8_t version)
 }
 
 static void
-get_checks(struct reader *reader, struct relation *relation, uint8_t version)
+get_checks(struct reader *reader, const struct check **to, uint16_t *count, uint8_t version)
 {
-    relation->check_count = get_count(reader, 7);
-    struct check *checks = arena_array(reader->arena, relation->check_count, sizeof *checks);
-    for (uint16_t i = 0; i < relation->check_count; i++) {
+    *count = get_count(reader, 7);
+    struct check *checks = arena_array(reader->arena, *count, sizeof *checks);
+    for (uint16_t i = 0; i < *count; i++) {
         checks[i].oid = get_u32(reader);
         checks[i].name = get_name(reader);
         checks[i].text = get_text(reader);
@@ -459,7 +477,7 @@ get_checks(struct reader *reader, struct relation *relation, uint8_t version)
             reader->bad = true;
         }
     }
-    relation->checks = checks;
+    *to = checks;
 }
 
 static uint16_t
@@ -550,12 +568,12 @@ catalog__decode_relation(
     relation->owner = get_u32(&reader);
     relation->tree.v = get_u64(&reader);
     relation->name = get_name(&reader);
-    get_columns(&reader, relation);
+    get_columns(&reader, relation, version);
     if (version > CATALOG_RECORD_VERSION) {
         get_derived(&reader, relation);
     }
     get_indexes(&reader, relation, version);
-    get_checks(&reader, relation, version);
+    get_checks(&reader, &relation->checks, &relation->check_count, version);
     get_foreign_keys(&reader, relation);
     relation->view_text = get_text(&reader);
     if (relation->kind == RELATION_VIEW && version > 2) {
@@ -580,7 +598,7 @@ catalog__make_layout(struct arena *arena, struct relation *relation)
     for (uint16_t i = 0; i < relation->column_count; i++) {
         types[i] = relation->columns[i].type;
         if (types[i] >= TYPE_USER_FIRST) {
-            type_note_enum(types[i] & ~(oid_t)1); /* a dropped column's may be gone */
+            type_note_user(types[i]); /* a dropped column's may be gone */
         }
     }
     if (relation->kind == RELATION_TABLE) {
@@ -646,16 +664,27 @@ catalog__decode_type(
     struct arena *arena, struct slice record, struct user_type *type, struct diag *diag)
 {
     struct reader reader = {.rest = record, .arena = arena};
-    *type = (struct user_type){0};
+    *type = (struct user_type){.typmod = -1};
     get_version(&reader);
-    reader.bad = get_u8(&reader) != 'e' || reader.bad;
+    char kind = (char)get_u8(&reader);
     type->oid = get_u32(&reader);
     type->array_oid = type->oid + 1;
     type->schema = get_u32(&reader);
     type->owner = get_u32(&reader);
     type->name = get_name(&reader);
+    reader.bad = reader.bad || (kind != 'e' && kind != 'd') ||
+                 type_is_enum(type->oid) != (kind == 'e') ||
+                 (kind == 'd' && !type_has_domain(type->oid));
+    if (kind == 'd') {
+        type->base = get_u32(&reader);
+        type->typmod = (int32_t)get_u32(&reader);
+        type->not_null = get_u8(&reader) != 0;
+        type->default_text = get_text(&reader);
+        get_checks(&reader, &type->checks, &type->check_count, RELATION_RECORD_VERSION);
+        return finish(&reader, "type", diag);
+    }
     uint32_t count = get_u32(&reader);
-    reader.bad = reader.bad || !type_is_enum(type->oid) || count > reader.rest.size / 14;
+    reader.bad = reader.bad || count > reader.rest.size / 14;
     type->label_count = reader.bad ? 0 : count;
     struct type_label *labels = arena_array(arena, type->label_count, sizeof *labels);
     for (uint32_t i = 0; i < type->label_count; i++) {

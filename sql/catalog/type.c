@@ -99,6 +99,47 @@ user_type_value(const struct user_type *type, int64_t value)
     return NULL;
 }
 
+oid_t
+catalog_base_type(const struct catalog *catalog, oid_t oid, int32_t *typmod)
+{
+    for (oid_t at = oid; type_has_domain(at) && (at & 1) == 0;) {
+        const struct user_type *type = catalog_type(catalog, at);
+        if (type == NULL) {
+            return 0;
+        }
+        *typmod = type->typmod >= 0 ? type->typmod : *typmod;
+        at = type->base;
+    }
+    return type_base(oid);
+}
+
+bool
+catalog_domain_constrains(const struct catalog *catalog, oid_t domain)
+{
+    while (type_has_domain(domain)) {
+        const struct user_type *type = catalog_type(catalog, domain);
+        if (type == NULL || type->not_null || type->check_count > 0) {
+            return true;
+        }
+        domain = type->base;
+    }
+    return false;
+}
+
+const char *
+catalog_column_default(const struct catalog *catalog, const struct column *column)
+{
+    if (column->default_text != NULL || (column->domain & 1) != 0) {
+        return column->default_text;
+    }
+    const struct user_type *domain = catalog_type(catalog, column->domain);
+    if (domain != NULL && domain->default_text != NULL) {
+        return domain->default_text;
+    }
+    return column->domain != 0 && catalog_domain_constrains(catalog, column->domain) ? "NULL"
+                                                                                     : NULL;
+}
+
 /* ---- what sql/value asks --------------------------------------------------------------------- */
 
 oid_t

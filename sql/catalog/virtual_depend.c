@@ -219,10 +219,11 @@ depend_relation(struct virtual_row *row, const struct relation *relation)
     struct object what = relation_object(relation->oid, 0);
     TRY(depend(row, what, (struct object){CATALOG_CLASS_SCHEMA, relation->schema, 0}, 'n'));
     for (uint16_t c = 0; c < relation->column_count; c++) {
-        const struct user_type *type = catalog_type(row->catalog, relation->columns[c].type);
+        oid_t declared = column_declared_type(&relation->columns[c]);
+        const struct user_type *type = catalog_type(row->catalog, declared);
         if (type != NULL && !relation->columns[c].dropped) {
             TRY(depend(row, relation_object(relation->oid, c + 1),
-                (struct object){CATALOG_CLASS_TYPE, relation->columns[c].type, 0}, 'n'));
+                (struct object){CATALOG_CLASS_TYPE, declared, 0}, 'n'));
         }
     }
     const struct sequence *sequence = relation->sequence;
@@ -249,6 +250,14 @@ virtual__pg_depend(struct virtual_row *row)
             (struct object){CATALOG_CLASS_SCHEMA, type->schema, 0}, 'n'));
         TRY(depend(row, (struct object){CATALOG_CLASS_TYPE, type->array_oid, 0},
             (struct object){CATALOG_CLASS_TYPE, type->oid, 0}, 'i'));
+        if (catalog_type(row->catalog, type->base) != NULL) {
+            TRY(depend(row, (struct object){CATALOG_CLASS_TYPE, type->oid, 0},
+                (struct object){CATALOG_CLASS_TYPE, type->base, 0}, 'n'));
+        }
+        for (uint16_t c = 0; c < type->check_count; c++) {
+            TRY(depend(row, (struct object){CATALOG_CLASS_CONSTRAINT, type->checks[c].oid, 0},
+                (struct object){CATALOG_CLASS_TYPE, type->oid, 0}, 'a'));
+        }
     }
     return ERR_OK;
 }

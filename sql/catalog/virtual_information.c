@@ -188,6 +188,13 @@ set_identity(struct virtual_row *row, const struct relation *table, int number)
     SET(is_columns_identity_cycle, yes_no(sequence->cycle));
 }
 
+static bool
+not_null_domain(struct virtual_row *row, const struct column *column)
+{
+    const struct user_type *domain = catalog_type(row->catalog, column->domain);
+    return domain != NULL && (column->domain & 1) == 0 && domain->not_null;
+}
+
 static enum err
 one_column(struct virtual_row *row, const struct relation *table, int number)
 {
@@ -207,8 +214,16 @@ one_column(struct virtual_row *row, const struct relation *table, int number)
             virtual__text(catalog_default_text(row->eval->arena, row->catalog,
                 row->eval->env->search_path, column->default_text)));
     }
-    SET(is_columns_is_nullable, yes_no(!column->not_null));
+    SET(is_columns_is_nullable, yes_no(!column->not_null && !not_null_domain(row, column)));
     const struct user_type *user = catalog_type(row->catalog, column->type);
+    const struct user_type *domain = catalog_type(row->catalog, column->domain);
+    if (domain != NULL && (column->domain & 1) == 0) {
+        SET(is_columns_domain_catalog, database(row));
+        SET(is_columns_domain_schema, virtual__text(domain->schema_name));
+        SET(is_columns_domain_name, virtual__text(domain->name));
+    } else if (domain != NULL) {
+        user = domain; /* an array of it */
+    }
     bool array = type->category == CATEGORY_ARRAY && type->array_oid == 0;
     SET(is_columns_data_type, virtual__text(array          ? "ARRAY"
                                             : user != NULL ? "USER-DEFINED"
@@ -417,6 +432,14 @@ virtual__is_check_constraints(struct virtual_row *row)
 {
     struct arena *arena = row->eval->arena;
     const struct relation *table;
+    const struct user_type *type;
+    for (size_t i = 0; (type = catalog_type_at(row->catalog, i)) != NULL; i++) {
+        const struct relation of = {.schema_name = type->schema_name};
+        for (uint16_t at = 0; at < type->check_count; at++) {
+            TRY(check_constraint(row, &of, type->checks[at].name,
+                catalog__domain_check_text(arena, &type->checks[at], false)));
+        }
+    }
     for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
         for (uint16_t at = 0; at < table->check_count; at++) {
             TRY(check_constraint(row, table, table->checks[at].name,
@@ -428,6 +451,112 @@ virtual__is_check_constraints(struct virtual_row *row)
                 TRY(check_constraint(row, table, not_null_name(row, table, c),
                     arena_printf(arena, "%s IS NOT NULL", column->name)));
             }
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- domains --------------------------------------------------------------------------------- */
+
+static enum err
+one_domain(struct virtual_row *row, const struct user_type *domain)
+{
+    static const int from[] = {is_columns_character_maximum_length,
+        is_columns_character_octet_length, is_columns_numeric_precision,
+        is_columns_numeric_precision_radix, is_columns_numeric_scale, is_columns_datetime_precision,
+        is_columns_interval_type, is_columns_interval_precision};
+    static const int to[] = {is_domains_character_maximum_length, is_domains_character_octet_length,
+        is_domains_numeric_precision, is_domains_numeric_precision_radix, is_domains_numeric_scale,
+        is_domains_datetime_precision, is_domains_interval_type, is_domains_interval_precision};
+    enum {
+        SIZES = sizeof to / sizeof to[0]
+    };
+    struct column base = {.typmod = -1};
+    struct datum sizes[SIZES];
+    base.type = domain->base;
+    base.typmod = domain->typmod;
+    for (int i = 0; i < SIZES; i++) {
+        row->values[from[i]] = datum_null();
+    }
+    set_sizes(row, &base); /* as those of a column of it */
+    for (int i = 0; i < SIZES; i++) {
+        sizes[i] = row->values[from[i]];
+    }
+    virtual__clear(row);
+    for (int i = 0; i < SIZES; i++) {
+        row->values[to[i]] = sizes[i];
+    }
+    const struct type *type = type_by_oid(base.type);
+    const struct user_type *user = catalog_type(row->catalog, base.type);
+    SET(is_domains_domain_catalog, database(row));
+    SET(is_domains_domain_schema, virtual__text(domain->schema_name));
+    SET(is_domains_domain_name, virtual__text(domain->name));
+    SET(is_domains_data_type, virtual__text(type->element != 0 && type->array_oid == 0 ? "ARRAY"
+                                            : user != NULL ? "USER-DEFINED"
+                                                           : type->sql_name));
+    if (domain->default_text != NULL) {
+        SET(is_domains_domain_default,
+            virtual__text(catalog_default_text(row->eval->arena, row->catalog,
+                row->eval->env->search_path, domain->default_text)));
+    }
+    SET(is_domains_udt_catalog, database(row));
+    SET(is_domains_udt_schema, virtual__text(user != NULL ? user->schema_name : "pg_catalog"));
+    SET(is_domains_udt_name, virtual__text(user != NULL ? user->name : type->name));
+    SET(is_domains_dtd_identifier, virtual__text("1"));
+    return virtual__emit(row);
+}
+
+enum err
+virtual__is_domains(struct virtual_row *row)
+{
+    const struct user_type *type;
+    for (size_t i = 0; (type = catalog_type_at(row->catalog, i)) != NULL; i++) {
+        TRY(type_has_domain(type->oid) ? one_domain(row, type) : ERR_OK);
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__is_domain_constraints(struct virtual_row *row)
+{
+    const struct user_type *type;
+    for (size_t i = 0; (type = catalog_type_at(row->catalog, i)) != NULL; i++) {
+        for (uint16_t c = 0; c < type->check_count; c++) {
+            virtual__clear(row);
+            SET(is_domain_constraints_constraint_catalog, database(row));
+            SET(is_domain_constraints_constraint_schema, virtual__text(type->schema_name));
+            SET(is_domain_constraints_constraint_name, virtual__text(type->checks[c].name));
+            SET(is_domain_constraints_domain_catalog, database(row));
+            SET(is_domain_constraints_domain_schema, virtual__text(type->schema_name));
+            SET(is_domain_constraints_domain_name, virtual__text(type->name));
+            SET(is_domain_constraints_is_deferrable, yes_no(false));
+            SET(is_domain_constraints_initially_deferred, yes_no(false));
+            TRY(virtual__emit(row));
+        }
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__is_column_domain_usage(struct virtual_row *row)
+{
+    const struct relation *table;
+    for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        for (int c = 0; c < table->column_count; c++) {
+            const struct column *column = &table->columns[c];
+            const struct user_type *domain = catalog_type(row->catalog, column->domain);
+            if (domain == NULL || column->dropped || (column->domain & 1) != 0) {
+                continue;
+            }
+            virtual__clear(row);
+            SET(is_column_domain_usage_domain_catalog, database(row));
+            SET(is_column_domain_usage_domain_schema, virtual__text(domain->schema_name));
+            SET(is_column_domain_usage_domain_name, virtual__text(domain->name));
+            SET(is_column_domain_usage_table_catalog, database(row));
+            SET(is_column_domain_usage_table_schema, virtual__text(table->schema_name));
+            SET(is_column_domain_usage_table_name, virtual__text(table->name));
+            SET(is_column_domain_usage_column_name, virtual__text(column->name));
+            TRY(virtual__emit(row));
         }
     }
     return ERR_OK;

@@ -183,12 +183,12 @@ attribute(struct virtual_row *row, oid_t relation, int number, const struct colu
     virtual__clear(row);
     SET(pg_attribute_attrelid, datum_int(relation));
     SET(pg_attribute_attname, virtual__text(column->name));
-    SET(pg_attribute_atttypid, datum_int(column->dropped ? 0 : column->type));
+    SET(pg_attribute_atttypid, datum_int(column->dropped ? 0 : column_declared_type(column)));
     SET(pg_attribute_attstattarget, datum_int(-1));
     SET(pg_attribute_attlen, datum_int(type->size));
     SET(pg_attribute_attnum, datum_int(number));
     SET(pg_attribute_attcacheoff, datum_int(-1));
-    SET(pg_attribute_atttypmod, datum_int(column->typmod));
+    SET(pg_attribute_atttypmod, datum_int(column_declared_typmod(column)));
     SET(pg_attribute_attbyval, datum_bool(!type->by_reference));
     SET(pg_attribute_attalign, datum_int(align_of(type)));
     SET(pg_attribute_attstorage, datum_int(storage_of(type)));
@@ -302,14 +302,31 @@ set_type_functions(struct virtual_row *row, const struct type *type)
     }
 }
 
-/* An enum and its array type. */
-static enum err
-enum_rows(struct virtual_row *row, const struct user_type *user)
+/* What sets a domain apart; the rest it has from its base type. */
+static void
+set_domain(struct virtual_row *row, const struct user_type *user)
 {
-    static const struct type in_out[2] = {{.oid = TYPE_USER_FIRST}, {.element = 1}};
+    SET(pg_type_typtype, datum_int('d'));
+    SET(pg_type_typtypmod, datum_int(user->typmod));
+    SET(pg_type_typbasetype, datum_int(user->base));
+    SET(pg_type_typnotnull, datum_bool(user->not_null));
+    SET(pg_type_typelem, datum_int(0));
+    if (user->default_text != NULL) {
+        SET(pg_type_typdefault, virtual__text(catalog_default_text(row->eval->arena, row->catalog,
+                                    row->eval->env->search_path, user->default_text)));
+    }
+}
+
+/* A user's type and its array type. */
+static enum err
+user_type_rows(struct virtual_row *row, const struct user_type *user)
+{
+    static const struct type enum_in_out[2] = {{.oid = TYPE_USER_FIRST}, {.element = 1}};
     for (oid_t oid = user->oid; oid <= user->array_oid; oid++) {
-        const struct type *type = type_by_oid(oid);
-        bool array = oid == user->array_oid;
+        bool array = oid == user->array_oid, domain = !array && type_has_domain(oid);
+        int32_t typmod = -1;
+        const struct type *type =
+            type_by_oid(domain ? catalog_base_type(row->catalog, oid, &typmod) : oid);
         virtual__clear(row);
         SET(pg_type_oid, datum_int(oid));
         SET(pg_type_typname,
@@ -320,14 +337,20 @@ enum_rows(struct virtual_row *row, const struct user_type *user)
         SET(pg_type_typdelim, datum_int(','));
         SET(pg_type_typtypmod, datum_int(-1));
         SET(pg_type_typtype, datum_int(array ? 'b' : 'e'));
+        SET(pg_type_typcollation,
+            datum_int(collation_of(
+                array ? catalog_base_type(row->catalog, user->oid, &typmod) : type->oid)));
         SET(pg_type_typlen, datum_int(type->size));
-        SET(pg_type_typbyval, datum_bool(!array));
+        SET(pg_type_typbyval, datum_bool(!type->by_reference));
         SET(pg_type_typcategory, datum_int(type->category));
         SET(pg_type_typelem, datum_int(type->element));
-        SET(pg_type_typarray, datum_int(type->array_oid));
-        SET(pg_type_typalign, datum_int('i'));
-        SET(pg_type_typstorage, datum_int(array ? 'x' : 'p'));
-        set_type_functions(row, &in_out[array ? 1 : 0]);
+        SET(pg_type_typarray, datum_int(array ? 0 : user->array_oid));
+        SET(pg_type_typalign, datum_int(domain ? align_of(type) : 'i'));
+        SET(pg_type_typstorage, datum_int(domain ? storage_of(type) : array ? 'x' : 'p'));
+        set_type_functions(row, domain ? type : &enum_in_out[array ? 1 : 0]);
+        if (domain) {
+            set_domain(row, user);
+        }
         TRY(virtual__emit(row));
     }
     return ERR_OK;
@@ -364,7 +387,7 @@ virtual__pg_type(struct virtual_row *row)
     }
     const struct user_type *user;
     for (size_t i = 0; (user = catalog_type_at(row->catalog, i)) != NULL; i++) {
-        TRY(enum_rows(row, user));
+        TRY(user_type_rows(row, user));
     }
     return ERR_OK;
 }
@@ -666,9 +689,28 @@ foreign_constraint(
     return virtual__emit(row);
 }
 
+static enum err
+domain_constraints(struct virtual_row *row, const struct user_type *domain)
+{
+    const struct relation of = {.schema = domain->schema};
+    for (uint16_t i = 0; i < domain->check_count; i++) {
+        const struct check *check = &domain->checks[i];
+        constraint_common(row, check->oid, check->name, &of, 'c');
+        SET(pg_constraint_contypid, datum_int(domain->oid));
+        SET(pg_constraint_conbin, virtual__text(check->text));
+        SET(pg_constraint_convalidated, datum_bool(!check->not_valid));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
 enum err
 virtual__pg_constraint(struct virtual_row *row)
 {
+    const struct user_type *type;
+    for (size_t i = 0; (type = catalog_type_at(row->catalog, i)) != NULL; i++) {
+        TRY(domain_constraints(row, type));
+    }
     const struct relation *table;
     for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
         for (uint16_t at = 0; at < table->index_count; at++) {

@@ -237,11 +237,12 @@ add_column(struct ddl *ddl, const struct relation *table, const struct ast_alter
     TRY(add_column_keys(ddl, edit, def, column, &change));
 
     const struct column *added = &edit->columns[column];
-    if (added->default_text != NULL) {
+    const char *value = catalog_column_default(ddl->catalog, added);
+    if (value != NULL) {
         change.rewrite = true;
         change.values = arena_array(ddl->arena, edit->relation.column_count, sizeof(struct expr *));
-        TRY(ddl__bind(ddl, added->default_text, -1, added->generated ? table : NULL, added->type,
-            added->typmod, &change.values[column]));
+        TRY(ddl__bind_default(
+            ddl, added, value, -1, added->generated ? table : NULL, &change.values[column]));
     }
     if (added->not_null) {
         change.verify = true;
@@ -281,7 +282,7 @@ generated_from(struct ddl *ddl, const struct relation *table, int column, int *g
         if (other->generated && !other->dropped) {
             struct expr *expr;
             bool *used = arena_array(ddl->arena, table->column_count, sizeof *used);
-            TRY(ddl__bind(ddl, other->default_text, -1, table, other->type, other->typmod, &expr));
+            TRY(ddl__bind_default(ddl, other, other->default_text, -1, table, &expr));
             TRY(ddl__columns_used(ddl, expr, used));
             *generated = used[column] ? i : -1;
         }
@@ -512,7 +513,8 @@ validate_constraint(
 static enum err
 cannot_be_cast(struct ddl *ddl, const struct column *to, bool is_default)
 {
-    char *type = type_format(ddl->context->env, ddl->arena, to->type, to->typmod);
+    char *type = type_format(
+        ddl->context->env, ddl->arena, column_declared_type(to), column_declared_typmod(to));
     enum err err = diag_set(ddl->diag, ERR_DATATYPE_MISMATCH,
         is_default ? "default for column \"%s\" cannot be cast automatically to type %s"
                    : "column \"%s\" cannot be cast automatically to type %s",
@@ -540,15 +542,16 @@ bind_type_change(struct ddl *ddl, const struct relation *table, struct ddl__edit
     const char *text = is_using ? ddl__text(ddl, action->expr_start, action->expr_size)
                                 : parser_quote_ident(ddl->arena, to->name);
     change->values = arena_array(ddl->arena, table->column_count, sizeof(struct expr *));
-    enum err err = ddl__bind(ddl, text, is_using ? action->expr_start : -1, table, to->type,
-        to->typmod, &change->values[column]);
+    enum err err = ddl__bind(ddl, text, is_using ? action->expr_start : -1, table,
+        column_declared_type(to), column_declared_typmod(to), &change->values[column]);
     if (is_cast_error(err) && !is_using) {
         return cannot_be_cast(ddl, to, false);
     }
     TRY(err);
     if (to->default_text != NULL) {
         struct expr *expr;
-        err = ddl__bind(ddl, to->default_text, -1, NULL, to->type, to->typmod, &expr);
+        err = ddl__bind(ddl, to->default_text, -1, NULL, column_declared_type(to),
+            column_declared_typmod(to), &expr);
         if (is_cast_error(err)) {
             return cannot_be_cast(ddl, to, true);
         }
@@ -599,10 +602,11 @@ alter_type(struct ddl *ddl, const struct relation *table, int column,
 {
     struct ddl__edit *edit = ddl__edit_new(ddl, table);
     struct column *to = &edit->columns[column];
-    TRY(ddl__resolve_type(ddl, action->column->type, &to->type, &to->typmod));
+    TRY(ddl__resolve_column_type(ddl, action->column->type, to));
     TRY(ddl__check_column_type(ddl, to->name, to->type, action->node.location));
     const struct column *was = &table->columns[column];
-    if (to->type == was->type && to->typmod == was->typmod && action->expr == NULL) {
+    if (to->type == was->type && to->typmod == was->typmod && to->domain == was->domain &&
+        action->expr == NULL) {
         return ERR_OK;
     }
     int generated;
@@ -1049,14 +1053,11 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
     if (statement->object == AST_OBJECT_INDEX) {
         return alter_index(ddl, statement);
     }
-    if (statement->object == AST_OBJECT_TYPE) {
+    if (statement->object == AST_OBJECT_TYPE || statement->object == AST_OBJECT_DOMAIN) {
         return ddl__alter_type(ddl, statement);
     }
     if (statement->object == AST_OBJECT_SCHEMA) {
         return alter_schema(ddl, statement);
-    }
-    if (statement->object == AST_OBJECT_DOMAIN) {
-        return ddl__unsupported(ddl, "ALTER DOMAIN", -1);
     }
     if (statement->object == AST_OBJECT_SCHEMA) {
         return set_schema_owner(ddl, statement);

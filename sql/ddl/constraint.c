@@ -120,7 +120,7 @@ ddl__define_column(
     column.type = serial;
     column.typmod = -1;
     if (serial == 0) {
-        TRY(ddl__resolve_type(ddl, def->type, &column.type, &column.typmod));
+        TRY(ddl__resolve_column_type(ddl, def->type, &column));
     }
     TRY(ddl__check_column_type(ddl, def->name, column.type, def->node.location));
     TRY(check_collation(ddl, def, column.type));

@@ -396,6 +396,8 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__create_enum(ddl, ast_as_create_enum(node));
     case AST_ALTER_ENUM:
         return ddl__alter_enum(ddl, ast_as_alter_enum(node));
+    case AST_CREATE_DOMAIN:
+        return ddl__create_domain(ddl, ast_as_create_domain(node));
     case AST_CREATE_SCHEMA:
         return ddl__create_schema(ddl, ast_as_create_schema(node));
     case AST_CREATE_SEQUENCE:

@@ -133,6 +133,9 @@ bool ddl__constraint_exists(const struct relation *relation, const char *name);
 
 enum err ddl__resolve_type(
     struct ddl *ddl, const struct ast_type *type, oid_t *oid, int32_t *typmod);
+/* Type, modifier and domain of a column. */
+enum err ddl__resolve_column_type(
+    struct ddl *ddl, const struct ast_type *type, struct column *column);
 /* A column of this type may be stored. */
 enum err ddl__check_column_type(struct ddl *ddl, const char *name, oid_t type, int32_t location);
 
@@ -254,6 +257,8 @@ struct ddl__rewrite {
 };
 /* Copy all rows of from's tree into to's (which is new and empty). */
 enum err ddl__rewrite(struct ddl *ddl, const struct ddl__rewrite *rewrite);
+/* Do the values of a column obey its domain? 23502, 23514, with the words of ALTER DOMAIN. */
+enum err ddl__verify_domain(struct ddl *ddl, const struct relation *relation, uint16_t column);
 /* Read all rows, changing nothing: checks and not_null of a struct with from == to. */
 enum err ddl__verify(struct ddl *ddl, const struct ddl__rewrite *rewrite);
 /* New trees for the table and the secondary indexes marked (NULL: all); old ones go at commit. */
@@ -318,12 +323,37 @@ enum err ddl__follow(struct ddl *ddl, const struct ddl__followers *followers);
 enum err ddl__create_enum(struct ddl *ddl, const struct ast_create_enum *statement);
 enum err ddl__alter_enum(struct ddl *ddl, const struct ast_alter_enum *statement);
 enum err ddl__alter_type(struct ddl *ddl, const struct ast_alter_table *statement);
-enum err ddl__rename_type(struct ddl *ddl, const struct ast_table *name, const char *to);
+enum err ddl__rename_type(
+    struct ddl *ddl, const struct ast_table *name, bool domain, const char *to);
 /* *found false: there is no such type, nothing said. */
 enum err ddl__drop_type(
     struct ddl *ddl, const struct ast_drop *statement, const struct ast_table *name, bool *found);
 /* A locked one. quiet: no notice of what goes with it. */
 enum err ddl__drop_user_type(struct ddl *ddl, oid_t oid, bool cascade, bool quiet);
+enum err ddl__undefined_type(struct ddl *ddl, const struct ast_table *name);
+/* The type of this name, locked, in a current picture; NULL: there is none, nothing said. */
+enum err ddl__lock_type(struct ddl *ddl, const struct ast_table *name, enum txn_table_lock mode,
+    const struct user_type **type);
+enum err ddl__store_type(struct ddl *ddl, const struct user_type *type);
+/* Claims the name in its schema. */
+enum err ddl__claim_type(struct ddl *ddl, const struct user_type *type);
+/* Of the kind whose range begins there. */
+enum err ddl__new_type_oid(struct ddl *ddl, oid_t first, struct user_type *type);
+/* A domain as a table of one column "value": its default and checks are those of a table. */
+const struct relation *ddl__domain_relation(struct ddl *ddl, const struct user_type *domain);
+
+/* domain.c */
+enum err ddl__create_domain(struct ddl *ddl, const struct ast_create_domain *statement);
+enum err ddl__lock_own_domain(
+    struct ddl *ddl, const struct ast_table *name, const struct user_type **type);
+enum err ddl__alter_domain(
+    struct ddl *ddl, const struct user_type *domain, const struct ast_alter_action *action);
+enum err ddl__rename_domain_constraint(
+    struct ddl *ddl, const struct ast_table *name, const char *from, const char *to);
+/* The default and the checks as they are in the edit of ddl__domain_relation. */
+enum err ddl__store_domain(
+    struct ddl *ddl, const struct user_type *domain, const struct ddl__edit *edit);
+
 enum err ddl__comment_type(struct ddl *ddl, const struct ast_table *name, oid_t *oid);
 /* Tables and views are not called as a type of their schema. */
 enum err ddl__check_no_type(struct ddl *ddl, const char *schema, const char *name);

@@ -449,12 +449,11 @@ drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_t
     case AST_OBJECT_ROLE:
         return ddl__drop_role(ddl, name->name, statement->if_exists);
     case AST_OBJECT_TYPE:
+    case AST_OBJECT_DOMAIN:
         TRY(ddl__drop_type(ddl, statement, name, &exists));
         if (exists) {
             return ERR_OK;
         }
-        break;
-    case AST_OBJECT_DOMAIN:
         break;
     case AST_OBJECT_EXTENSION:
         break;

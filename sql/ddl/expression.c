@@ -84,6 +84,16 @@ ddl__resolve_type(struct ddl *ddl, const struct ast_type *type, oid_t *oid, int3
 }
 
 enum err
+ddl__resolve_column_type(struct ddl *ddl, const struct ast_type *type, struct column *column)
+{
+    oid_t declared;
+    TRY(ddl__resolve_type(ddl, type, &declared, &column->typmod));
+    column->domain = type_has_domain(declared) ? declared : 0;
+    column->type = catalog_base_type(ddl->catalog, declared, &column->typmod);
+    return ERR_OK;
+}
+
+enum err
 ddl__check_column_type(struct ddl *ddl, const char *name, oid_t oid, int32_t location)
 {
     const struct type *type = type_by_oid(oid);
@@ -148,7 +158,8 @@ enum err
 ddl__bind_default(struct ddl *ddl, const struct column *column, const char *text, int32_t start,
     const struct relation *relation, struct expr **expr)
 {
-    return bind_named(ddl, column->name, text, start, relation, column->type, column->typmod, expr);
+    return bind_named(ddl, column->name, text, start, relation, column_declared_type(column),
+        column_declared_typmod(column), expr);
 }
 
 enum err

@@ -202,7 +202,12 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
     case AST_OBJECT_SCHEMA:
         return rename_schema(ddl, statement->table->name, statement->new_name);
     case AST_OBJECT_TYPE:
-        return ddl__rename_type(ddl, statement->table, statement->new_name);
+        return ddl__rename_type(ddl, statement->table, false, statement->new_name);
+    case AST_OBJECT_DOMAIN:
+        return statement->old_name == NULL
+                   ? ddl__rename_type(ddl, statement->table, true, statement->new_name)
+                   : ddl__rename_domain_constraint(
+                         ddl, statement->table, statement->old_name, statement->new_name);
     case AST_OBJECT_INDEX:
     case AST_OBJECT_TABLE:
     case AST_OBJECT_SEQUENCE:
@@ -314,6 +319,7 @@ named_target(struct ddl *ddl, const struct ast_comment *statement, struct commen
         *target = (struct comment_target){CATALOG_CLASS_RELATION, index->oid, 0};
         return ERR_OK;
     case AST_OBJECT_TYPE:
+    case AST_OBJECT_DOMAIN:
         target->class_oid = CATALOG_CLASS_TYPE;
         return ddl__comment_type(ddl, statement->name, &target->oid);
     case AST_OBJECT_SCHEMA:

@@ -323,6 +323,45 @@ ddl__verify(struct ddl *ddl, const struct ddl__rewrite *rewrite)
     return err;
 }
 
+/* What the domain said of a value, as ALTER DOMAIN says it of a column. */
+static enum err
+domain_refused(
+    struct ddl *ddl, enum err err, const struct relation *relation, const struct column *column)
+{
+    if (err == ERR_NOT_NULL) {
+        return diag_set(ddl->diag, err, "column \"%s\" of table \"%s\" contains null values",
+            column->name, relation->name);
+    }
+    return err != ERR_CHECK ? err
+                            : diag_set(ddl->diag, err,
+                                  "column \"%s\" of table \"%s\" contains values that violate the "
+                                  "new constraint",
+                                  column->name, relation->name);
+}
+
+enum err
+ddl__verify_domain(struct ddl *ddl, const struct relation *relation, uint16_t at)
+{
+    const struct column *column = &relation->columns[at];
+    struct pass pass;
+    enum err err = pass_open(&pass, ddl, relation);
+    pass.wanted[pass.wanted_count++] = at;
+    while (err == ERR_OK) {
+        struct txn_row row;
+        bool found;
+        err = pass_next(&pass, &row, &found);
+        if (err != ERR_OK || !found) {
+            break;
+        }
+        struct eval eval = {
+            .task = ddl->task, .arena = &pass.row, .diag = ddl->diag, .env = ddl->context->env};
+        err = domain_refused(
+            ddl, value_domain_check(&eval, column->domain, pass.values[at]), relation, column);
+    }
+    pass_close(&pass);
+    return err;
+}
+
 /* ---- rewriting
  * ----------------------------------------------------------------------------------- */
 

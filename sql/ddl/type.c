@@ -21,8 +21,8 @@ shown_name(struct ddl *ddl, const struct ast_table *name)
                                 : arena_printf(ddl->arena, "%s.%s", name->schema, name->name);
 }
 
-static enum err
-undefined(struct ddl *ddl, const struct ast_table *name)
+enum err
+ddl__undefined_type(struct ddl *ddl, const struct ast_table *name)
 {
     if (name->schema != NULL && catalog_schema(ddl->catalog, name->schema) == 0) {
         return diag_set(
@@ -38,9 +38,8 @@ already_exists(struct ddl *ddl, const char *name)
     return diag_set(ddl->diag, ERR_DUPLICATE_OBJECT, "type \"%s\" already exists", name);
 }
 
-/* The type of this name, locked, in a current picture; NULL: there is none, nothing said. */
-static enum err
-lock_type(struct ddl *ddl, const struct ast_table *name, enum txn_table_lock mode,
+enum err
+ddl__lock_type(struct ddl *ddl, const struct ast_table *name, enum txn_table_lock mode,
     const struct user_type **type)
 {
     struct ddl_context *context = ddl->context;
@@ -101,18 +100,18 @@ builtin(const struct ast_table *name)
 static enum err
 lock_own_type(struct ddl *ddl, const struct ast_table *name, const struct user_type **type)
 {
-    TRY(lock_type(ddl, name, TXN_ACCESS_EXCLUSIVE, type));
+    TRY(ddl__lock_type(ddl, name, TXN_ACCESS_EXCLUSIVE, type));
     if (*type == NULL) {
         const struct type *known = builtin(name);
-        return known == NULL ? undefined(ddl, name)
+        return known == NULL ? ddl__undefined_type(ddl, name)
                              : diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "%s is not an enum",
                                    known->sql_name);
     }
     return ddl__check_owner(ddl, (*type)->owner, "type", (*type)->name);
 }
 
-static enum err
-store_type(struct ddl *ddl, const struct user_type *type)
+enum err
+ddl__store_type(struct ddl *ddl, const struct user_type *type)
 {
     struct ddl_context *context = ddl->context;
     TRY(catalog_type_put(ddl->task, context->store, context->txn, type, ddl->diag));
@@ -156,9 +155,8 @@ read_labels(struct ddl *ddl, const struct ast_list *values, struct user_type *ty
     return ERR_OK;
 }
 
-/* Claims the name in its schema. */
-static enum err
-claim_name(struct ddl *ddl, const struct user_type *type)
+enum err
+ddl__claim_type(struct ddl *ddl, const struct user_type *type)
 {
     struct ddl_context *context = ddl->context;
     const struct relation *relation;
@@ -183,6 +181,20 @@ release_name(struct ddl *ddl, const struct user_type *type)
 }
 
 enum err
+ddl__new_type_oid(struct ddl *ddl, oid_t first, struct user_type *type)
+{
+    oid_t number;
+    TRY(catalog_new_oid(ddl->task, ddl->context->store, &number, ddl->diag));
+    if (number >= (TYPE_DOMAIN_END - TYPE_DOMAIN_FIRST) / 2) {
+        return diag_set(
+            ddl->diag, ERR_PROGRAM_LIMIT, "all identifiers of types have been given away");
+    }
+    type->oid = first + 2 * number;
+    type->array_oid = type->oid + 1;
+    return ERR_OK;
+}
+
+enum err
 ddl__create_enum(struct ddl *ddl, const struct ast_create_enum *statement)
 {
     struct ddl_context *context = ddl->context;
@@ -191,17 +203,10 @@ ddl__create_enum(struct ddl *ddl, const struct ast_create_enum *statement)
         .name = statement->name};
     struct user_type type = {.name = statement->name, .owner = context->owner};
     TRY(ddl__creation_schema(ddl, &name, &type.schema, &type.schema_name));
-    oid_t number;
-    TRY(catalog_new_oid(ddl->task, context->store, &number, ddl->diag));
-    if (number >= (TYPE_USER_END - TYPE_USER_FIRST) / 2) {
-        return diag_set(
-            ddl->diag, ERR_PROGRAM_LIMIT, "all identifiers of types have been given away");
-    }
-    type.oid = TYPE_USER_FIRST + 2 * number;
-    type.array_oid = type.oid + 1;
+    TRY(ddl__new_type_oid(ddl, TYPE_USER_FIRST, &type));
     TRY(read_labels(ddl, statement->values, &type));
-    TRY(claim_name(ddl, &type));
-    return store_type(ddl, &type);
+    TRY(ddl__claim_type(ddl, &type));
+    return ddl__store_type(ddl, &type);
 }
 
 /* ---- what looks at a type -------------------------------------------------------------------- */
@@ -274,7 +279,22 @@ mentions(struct ddl *ddl, const char *text, const struct user_type *type)
 static bool
 column_is_of(const struct column *column, const struct user_type *type)
 {
-    return !column->dropped && (column->type == type->oid || column->type == type->array_oid);
+    return !column->dropped &&
+           (column->type == type->oid || column->type == type->array_oid ||
+               column->domain == type->oid || column->domain == type->array_oid);
+}
+
+/* Is the domain made of the type? */
+static bool
+domain_is_of(struct ddl *ddl, const struct user_type *domain, const struct user_type *type)
+{
+    bool uses =
+        domain->oid != type->oid && (domain->base == type->oid || domain->base == type->array_oid ||
+                                        mentions(ddl, domain->default_text, type));
+    for (uint16_t i = 0; i < domain->check_count && !uses && domain->oid != type->oid; i++) {
+        uses = mentions(ddl, domain->checks[i].text, type);
+    }
+    return uses;
 }
 
 /* ---- DROP TYPE ------------------------------------------------------------------------------- */
@@ -285,6 +305,7 @@ struct type_user {
     const char *column;     /* NULL: not a column .. */
     const char *constraint; /* .. but this, or (NULL) the default of: */
     const char *defaulted;
+    oid_t domain; /* not 0: no table, but this */
     const char *words;
 };
 
@@ -306,8 +327,20 @@ users_of(struct ddl *ddl, const struct user_type *type, size_t *count)
         room +=
             table->kind == RELATION_TABLE ? (size_t)table->column_count + table->check_count : 0;
     }
+    const struct user_type *domain;
+    for (size_t i = 0; (domain = catalog_type_at(ddl->catalog, i)) != NULL; i++) {
+        room++;
+    }
     struct type_user *users = arena_array(ddl->arena, room + 1, sizeof *users);
     *count = 0;
+    for (size_t i = 0; (domain = catalog_type_at(ddl->catalog, i)) != NULL; i++) {
+        if (domain_is_of(ddl, domain, type)) {
+            add_user(ddl, users, count, &room,
+                (struct type_user){.domain = domain->oid,
+                    .words = arena_printf(ddl->arena, "type %s",
+                        type_format(ddl->context->env, ddl->arena, domain->oid, -1))});
+        }
+    }
     for (size_t i = 0; (table = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
         if (table->kind != RELATION_TABLE) {
             continue;
@@ -345,6 +378,11 @@ users_of(struct ddl *ddl, const struct user_type *type, size_t *count)
 static enum err
 drop_user(struct ddl *ddl, const struct type_user *user)
 {
+    if (user->domain != 0) {
+        return catalog_type(ddl->catalog, user->domain) == NULL
+                   ? ERR_OK
+                   : ddl__drop_user_type(ddl, user->domain, true, true);
+    }
     const struct relation *table = catalog_relation_by_oid(ddl->catalog, user->table);
     if (table == NULL) {
         return ERR_OK;
@@ -420,8 +458,14 @@ ddl__drop_type(
     struct ddl *ddl, const struct ast_drop *statement, const struct ast_table *name, bool *found)
 {
     const struct user_type *type;
-    TRY(lock_type(ddl, name, TXN_ACCESS_EXCLUSIVE, &type));
+    TRY(ddl__lock_type(ddl, name, TXN_ACCESS_EXCLUSIVE, &type));
     *found = type != NULL;
+    if (statement->object == AST_OBJECT_DOMAIN &&
+        (type != NULL ? !type_has_domain(type->oid) : builtin(name) != NULL)) {
+        *found = true;
+        return diag_set(
+            ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a domain", shown_name(ddl, name));
+    }
     if (type == NULL) {
         const struct type *known = builtin(name);
         known = known != NULL ? known : type_named(ddl->context->env, name->schema, name->name);
@@ -465,25 +509,59 @@ add_follower(struct ddl *ddl, struct follower **list, struct follower follower)
     *list = item;
 }
 
-/* All texts that are kept with tables, one call each. */
+/* A domain as a table of one column "value": its default and checks are those of a table. */
+const struct relation *
+ddl__domain_relation(struct ddl *ddl, const struct user_type *domain)
+{
+    struct relation *relation = arena_alloc(ddl->arena, sizeof *relation);
+    struct column *column = arena_alloc(ddl->arena, sizeof *column);
+    *column = (struct column){
+        .name = "value", .default_text = domain->default_text, .typmod = domain->typmod};
+    column->type = catalog_base_type(ddl->catalog, domain->base, &column->typmod);
+    *relation = (struct relation){.oid = domain->oid,
+        .kind = RELATION_TABLE,
+        .name = domain->name,
+        .schema = domain->schema,
+        .schema_name = domain->schema_name,
+        .column_count = 1,
+        .columns = column,
+        .check_count = domain->check_count,
+        .checks = domain->checks};
+    return relation;
+}
+
+typedef enum err visit_text(struct ddl *ddl, void *arg, const struct relation *table,
+    uint16_t column, uint16_t check, const char *text);
+
 static enum err
-each_text(struct ddl *ddl,
-    enum err (*visit)(struct ddl *ddl, void *arg, const struct relation *table, uint16_t column,
-        uint16_t check, const char *text),
-    void *arg)
+texts_of(struct ddl *ddl, const struct relation *table, visit_text *visit, void *arg)
+{
+    for (uint16_t c = 0; c < table->column_count; c++) {
+        if (table->columns[c].default_text != NULL) {
+            TRY(visit(ddl, arg, table, c, 0, table->columns[c].default_text));
+        }
+    }
+    for (uint16_t c = 0; c < table->check_count; c++) {
+        TRY(visit(ddl, arg, table, UINT16_MAX, c, table->checks[c].text));
+    }
+    return ERR_OK;
+}
+
+/* All texts that are kept with tables and domains, one call each. */
+static enum err
+each_text(struct ddl *ddl, visit_text *visit, void *arg)
 {
     const struct relation *table;
+    const struct user_type *type;
+    size_t at = 0;
     for (size_t i = 0; (table = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
-        if (table->kind != RELATION_TABLE) {
-            continue;
+        if (table->kind == RELATION_TABLE) {
+            TRY(texts_of(ddl, table, visit, arg));
         }
-        for (uint16_t c = 0; c < table->column_count; c++) {
-            if (table->columns[c].default_text != NULL) {
-                TRY(visit(ddl, arg, table, c, 0, table->columns[c].default_text));
-            }
-        }
-        for (uint16_t c = 0; c < table->check_count; c++) {
-            TRY(visit(ddl, arg, table, UINT16_MAX, c, table->checks[c].text));
+    }
+    for (; (type = catalog_type_at(ddl->catalog, at)) != NULL; at++) {
+        if (type_has_domain(type->oid)) {
+            TRY(texts_of(ddl, ddl__domain_relation(ddl, type), visit, arg));
         }
     }
     return ERR_OK;
@@ -553,7 +631,13 @@ follow(struct ddl *ddl, const struct follower *followers)
 {
     for (; followers != NULL; followers = followers->next) {
         const struct relation *table;
-        TRY(ddl__find_again(ddl, followers->table, &table));
+        const struct user_type *domain =
+            type_has_domain(followers->table) ? catalog_type(ddl->catalog, followers->table) : NULL;
+        if (domain != NULL) {
+            table = ddl__domain_relation(ddl, domain);
+        } else {
+            TRY(ddl__find_again(ddl, followers->table, &table));
+        }
         const char *text = followers->text;
         if (followers->expr != NULL) {
             TRY(ddl__column_names(ddl, table, text, followers->expr, &text));
@@ -573,7 +657,7 @@ follow(struct ddl *ddl, const struct follower *followers)
             return diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
                 "cannot rename: an expression of table %s could not follow", table->name);
         }
-        TRY(ddl__edit_store(ddl, edit));
+        TRY(domain != NULL ? ddl__store_domain(ddl, domain, edit) : ddl__edit_store(ddl, edit));
     }
     return ERR_OK;
 }
@@ -611,7 +695,7 @@ rename_value(struct ddl *ddl, const struct user_type *type, const struct ast_alt
         arena_copy(ddl->arena, type->labels, type->label_count * sizeof *labels);
     labels[label - type->labels].name = to;
     changed.labels = labels;
-    TRY(store_type(ddl, &changed));
+    TRY(ddl__store_type(ddl, &changed));
     TRY(follow(ddl, visit.followers));
     return ddl__follow(ddl, views);
 }
@@ -653,6 +737,10 @@ ddl__alter_enum(struct ddl *ddl, const struct ast_alter_enum *statement)
 {
     const struct user_type *type;
     TRY(lock_own_type(ddl, statement->type, &type));
+    if (!type_is_enum(type->oid)) {
+        return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "%s is not an enum",
+            type_format(ddl->context->env, ddl->arena, type->oid, -1));
+    }
     if (statement->rename_to != NULL) {
         return rename_value(ddl, type, statement);
     }
@@ -679,7 +767,7 @@ ddl__alter_enum(struct ddl *ddl, const struct ast_alter_enum *statement)
     labels[at] = label;
     changed.labels = labels;
     changed.label_count++;
-    return store_type(ddl, &changed);
+    return ddl__store_type(ddl, &changed);
 }
 
 /* ---- ALTER TYPE .. RENAME TO, SET SCHEMA, OWNER TO ------------------------------------------- */
@@ -699,18 +787,18 @@ move(struct ddl *ddl, const struct user_type *type, oid_t schema, const char *sc
         .relation = type->oid, .column = -1, .schema_name = schema_name, .name = name};
     struct ddl__followers *views;
     TRY(ddl__find_followers(ddl, &rename, &views));
-    TRY(claim_name(ddl, &moved));
+    TRY(ddl__claim_type(ddl, &moved));
     TRY(release_name(ddl, type));
-    TRY(store_type(ddl, &moved));
+    TRY(ddl__store_type(ddl, &moved));
     TRY(follow(ddl, visit.followers));
     return ddl__follow(ddl, views);
 }
 
 enum err
-ddl__rename_type(struct ddl *ddl, const struct ast_table *name, const char *to)
+ddl__rename_type(struct ddl *ddl, const struct ast_table *name, bool domain, const char *to)
 {
     const struct user_type *type;
-    TRY(lock_own_type(ddl, name, &type));
+    TRY(domain ? ddl__lock_own_domain(ddl, name, &type) : lock_own_type(ddl, name, &type));
     return move(ddl, type, type->schema, type->schema_name, to);
 }
 
@@ -731,17 +819,19 @@ enum err
 ddl__alter_type(struct ddl *ddl, const struct ast_alter_table *statement)
 {
     const struct user_type *type;
-    TRY(lock_own_type(ddl, statement->table, &type));
+    TRY(statement->object == AST_OBJECT_DOMAIN ? ddl__lock_own_domain(ddl, statement->table, &type)
+                                               : lock_own_type(ddl, statement->table, &type));
     const struct ast_alter_action *action = ast_as_alter_action(ast_list_at(statement->actions, 0));
     if (action->kind == AST_ALTER_SET_SCHEMA) {
         return set_schema(ddl, type, action->name);
     }
     if (action->kind != AST_ALTER_OWNER) {
-        return ddl__unsupported(ddl, "this form of ALTER TYPE", -1);
+        return type_has_domain(type->oid) ? ddl__alter_domain(ddl, type, action)
+                                          : ddl__unsupported(ddl, "this form of ALTER TYPE", -1);
     }
     struct user_type changed = *type;
     TRY(ddl__new_owner(ddl, action->name, &changed.owner));
-    return store_type(ddl, &changed);
+    return ddl__store_type(ddl, &changed);
 }
 
 enum err

@@ -342,7 +342,8 @@ view_columns(struct ddl *ddl, const struct ast_create_view *statement,
                 ddl->diag, ERR_TOO_MANY_COLUMNS, "tables can have at most %d columns", COLUMNS_MAX);
         }
         struct column *column = ddl__edit_add_column(ddl, edit);
-        *column = (struct column){.name = name, .type = from->type, .typmod = from->typmod};
+        *column = (struct column){
+            .name = name, .type = from->type, .typmod = from->typmod, .domain = from->domain};
     }
     return ERR_OK;
 }
@@ -362,11 +363,13 @@ check_replaced(struct ddl *ddl, const struct relation *old, const struct relatio
                 "Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead.");
             return err;
         }
-        if (was->type != is->type || was->typmod != is->typmod) {
+        if (was->type != is->type || was->typmod != is->typmod || was->domain != is->domain) {
             return diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,
                 "cannot change data type of view column \"%s\" from %s to %s", was->name,
-                type_format(ddl->context->env, ddl->arena, was->type, was->typmod),
-                type_format(ddl->context->env, ddl->arena, is->type, is->typmod));
+                type_format(ddl->context->env, ddl->arena, column_declared_type(was),
+                    column_declared_typmod(was)),
+                type_format(ddl->context->env, ddl->arena, column_declared_type(is),
+                    column_declared_typmod(is)));
         }
     }
     return ERR_OK;

@@ -579,8 +579,9 @@ make_generated(
                 arena_array(work->context.arena, relation->column_count, sizeof(struct expr *));
         }
         if (table->generated[i] == NULL) {
-            TRY(bind_text_of(task, work, column->default_text, relation, column->type,
-                column->typmod, &table->generated[i]));
+            TRY(bind_text_of(task, work, column->default_text, relation,
+                column_declared_type(column), column_declared_typmod(column),
+                &table->generated[i]));
         }
         struct eval eval = eval_of(task, work);
         eval.arena = &work->row;
@@ -608,6 +609,11 @@ check_new_row(struct task *task, struct foreign_work *work, struct foreign_table
     }
     struct eval eval = eval_of(task, work);
     eval.arena = &work->row;
+    for (uint16_t i = 0; i < relation->column_count; i++) {
+        if (relation->columns[i].domain != 0 && !relation->columns[i].dropped) {
+            TRY(value_domain_check(&eval, relation->columns[i].domain, row[i]));
+        }
+    }
     for (uint16_t i = 0; i < relation->check_count; i++) {
         struct datum passes;
         TRY(exec_evaluate(&eval, table->checks[i], row, NULL, &passes));
@@ -624,12 +630,14 @@ set_to_default(
     struct task *task, struct foreign_work *work, const struct column *column, struct datum *value)
 {
     *value = datum_null();
-    if (column->default_text == NULL) {
+    const char *text = catalog_column_default(work->context.catalog, column);
+    if (text == NULL) {
         return ERR_OK;
     }
     struct expr *expr;
     struct eval eval = eval_of(task, work);
-    TRY(bind_text_of(task, work, column->default_text, NULL, column->type, column->typmod, &expr));
+    TRY(bind_text_of(task, work, text, NULL, column_declared_type(column),
+        column_declared_typmod(column), &expr));
     return exec_evaluate(&eval, expr, NULL, NULL, value);
 }
 

@@ -38,6 +38,7 @@ result_columns(struct planner *planner, struct plan *plan, const struct target *
         columns[i] = (struct plan_column){.name = target->name,
             .type = target->expr->type,
             .typmod = target->expr->typmod,
+            .domain = target->expr->domain,
             .table = target->table,
             .attnum = target->attnum};
     }

@@ -72,6 +72,7 @@ struct expr {
     oid_t type;
     int32_t typmod;   /* -1: none */
     int32_t location; /* byte offset in the statement's text, -1: none; for error positions */
+    oid_t domain;     /* as which it is known, its type being the base type; 0: none */
     bool explicit_cast;
     union {
         struct datum constant; /* EXPR_CONST */
@@ -383,6 +384,7 @@ struct plan_column {
     int32_t typmod;
     oid_t table; /* 0: not a plain column */
     int16_t attnum;
+    oid_t domain; /* struct expr */
 };
 
 enum plan_statement {

@@ -534,16 +534,19 @@ bind_expressions(struct copier *copier, struct target *target, const struct ast_
     };
     for (uint16_t i = 0; i < relation->column_count; i++) {
         const struct column *column = &relation->columns[i];
+        const char *text = catalog_column_default(target->catalog, column);
         bool listed = column->dropped;
         for (uint32_t j = 0; j < target->count; j++) {
             listed = listed || target->columns[j] == i;
         }
         if (column->generated && !column->dropped) {
             TRY(plan_bind_expression(copier->task, &context, column->default_text, relation, 0,
-                column->type, column->typmod, &target->defaults[i]));
-        } else if (!listed && column->default_text != NULL) {
-            TRY(plan_bind_expression(copier->task, &context, column->default_text, NULL, 0,
-                column->type, column->typmod, &target->defaults[i]));
+                column_declared_type(column), column_declared_typmod(column),
+                &target->defaults[i]));
+        } else if (!listed && text != NULL) {
+            TRY(plan_bind_expression(copier->task, &context, text, NULL, 0,
+                column_declared_type(column), column_declared_typmod(column),
+                &target->defaults[i]));
         }
     }
     for (uint16_t i = 0; i < relation->check_count; i++) {
@@ -608,6 +611,9 @@ build_row(struct copier *copier, const struct target *target, struct arena *row,
             TRY(copier->options.binary
                     ? type_receive(&eval, column->type, column->typmod, bytes, value)
                     : type_input(&eval, column->type, column->typmod, bytes, value));
+        }
+        if (column->domain != 0) {
+            TRY(value_domain_check(&eval, column->domain, values[target->columns[i]]));
         }
     }
     copier->column_name = NULL;

@@ -36,7 +36,8 @@ definition(struct sql_session *session, const struct ast_create_table_as *statem
             i < named ? ast_as_name(ast_list_at(statement->columns, i))->text : column->name;
         /* "?column?" and the like need their quotes; so does a type that is a keyword. */
         buffer_printf(&to, "%s%s %s", i == 0 ? "" : ", ", parser_quote_ident(arena, name),
-            type_format(env, arena, column->type, column->typmod));
+            type_format(env, arena, column->domain != 0 ? column->domain : column->type,
+                column->domain != 0 ? -1 : column->typmod));
     }
     buffer_add_text(&to, statement->on_commit == AST_ON_COMMIT_DROP     ? ") ON COMMIT DROP"
                          : statement->on_commit == AST_ON_COMMIT_DELETE ? ") ON COMMIT DELETE ROWS"

@@ -9,6 +9,7 @@
 #include "sql/catalog/sequence.h"
 #include "sql/ddl/ddl.h"
 #include "sql/exec/derive.h"
+#include "sql/exec/domain.h"
 #include "sql/session/session_internal.h"
 #include "sql/session/setting_table.h"
 
@@ -27,6 +28,7 @@ open_rest(struct task *task, struct sql_engine *engine, const struct sql_engine_
     config__paths(options->directory, &engine->config_file, &engine->auto_config_file);
     TRY(world_temp_directory(task, engine->temp_directory, diag));
     index_set_derivation(&exec_index_derivation);
+    exec_register_domains();
     catalog_set_view_probe(plan_view_probe);
     TRY(catalog_open(task, engine->db, options->system_user, &engine->catalogs, diag));
     enum err err = temporary__clean(task, engine, diag);
@@ -425,6 +427,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
         session->txn = txn_new(engine->db, session->pid);
         session->deferred = exec_deferred_new();
         session->env.sequences = sequence_session_new(engine->catalogs, session->txn);
+        session->env.domains = domain_cache_new();
         session->env.world = engine->world;
         session->env.user = session->user;
         session->env.session_user = session->user;
@@ -489,6 +492,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
     mem_free(session->temporaries);
     exec_deferred_delete(session->deferred);
     sequence_session_delete(session->env.sequences);
+    domain_cache_delete(session->env.domains);
     mem_free(session->tls);
     mem_free(session->user);
     mem_free(session->database);

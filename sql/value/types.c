@@ -82,6 +82,8 @@ enum {
     TYPE_COUNT = sizeof types / sizeof types[0]
 };
 
+domain_check *value_domain_check;
+
 /* ---- types of users ------------------------------------------------------------------------- */
 
 enum {
@@ -89,26 +91,42 @@ enum {
     CHUNK_COUNT = (TYPE_USER_END - TYPE_USER_FIRST) / CHUNK_TYPES,
 };
 
-/* All that is the same in every enum; made by the thousand, as their OIDs come, and never taken
- * back, so that type_by_oid needs no latch. */
-static _Atomic(const struct type *) user_types[CHUNK_COUNT];
+/* All that is the same in every type of its kind; made by the thousand, as their OIDs come, and
+ * never taken back, so that type_by_oid needs no latch. */
+struct user_chunk {
+    struct type types[CHUNK_TYPES];
+    _Atomic oid_t bases[CHUNK_TYPES]; /* of domains; never changes once it is known */
+};
+static _Atomic(struct user_chunk *) user_types[CHUNK_COUNT];
 static struct latch user_types_latch;
 
-void
-type_note_enum(oid_t oid)
+static struct user_chunk *
+chunk_of(oid_t oid)
 {
-    ASSERT(type_is_enum(oid));
+    return oid < TYPE_USER_FIRST || oid >= TYPE_USER_END
+               ? NULL
+               : atomic_load_explicit(
+                     &user_types[(oid - TYPE_USER_FIRST) / CHUNK_TYPES], memory_order_acquire);
+}
+
+void
+type_note_user(oid_t oid)
+{
+    ASSERT(oid >= TYPE_USER_FIRST && oid < TYPE_USER_END);
     size_t chunk = (oid - TYPE_USER_FIRST) / CHUNK_TYPES;
-    if (atomic_load_explicit(&user_types[chunk], memory_order_acquire) != NULL) {
+    if (chunk_of(oid) != NULL) {
         return;
     }
-    struct type *made = mem_array(CHUNK_TYPES, sizeof *made);
+    struct user_chunk *made = mem_zalloc(sizeof *made);
     for (uint32_t i = 0; i < CHUNK_TYPES; i++) {
         oid_t its = (oid_t)(TYPE_USER_FIRST + chunk * CHUNK_TYPES + i);
-        made[i] = type_is_enum(its) ? (struct type){its, "enum", "enum", 4, false, false,
-                                          CATEGORY_ENUM, its + 1, true, 0}
-                                    : (struct type){its, "_enum", "enum[]", -1, true, false,
-                                          CATEGORY_ARRAY, 0, false, its - 1};
+        bool array = (its & 1) != 0;
+        made->types[i] = array ? (struct type){its, "_user", "user[]", -1, true, false,
+                                     CATEGORY_ARRAY, 0, false, its - 1}
+                         : type_is_enum(its) ? (struct type){its, "enum", "enum", 4, false, false,
+                                                   CATEGORY_ENUM, its + 1, true, 0}
+                                             : (struct type){its, "domain", "domain", -1, true,
+                                                   false, CATEGORY_USER, its + 1, false, 0};
     }
     latch_acquire(&user_types_latch);
     if (atomic_load_explicit(&user_types[chunk], memory_order_relaxed) == NULL) {
@@ -119,16 +137,39 @@ type_note_enum(oid_t oid)
     mem_free(made);
 }
 
+void
+type_note_domain(oid_t domain, oid_t base)
+{
+    type_note_user(domain);
+    atomic_store_explicit(
+        &chunk_of(domain)->bases[domain % CHUNK_TYPES], base, memory_order_relaxed);
+}
+
+oid_t
+type_base(oid_t oid)
+{
+    while (type_has_domain(oid)) {
+        struct user_chunk *chunk = chunk_of(oid);
+        bool array = (oid & 1) != 0;
+        oid_t domain = array ? oid - 1 : oid;
+        oid_t base = chunk == NULL ? 0
+                                   : atomic_load_explicit(
+                                         &chunk->bases[domain % CHUNK_TYPES], memory_order_relaxed);
+        if (array) {
+            const struct type *element = type_by_oid(type_base(base));
+            return element == NULL ? 0 : element->array_oid;
+        }
+        oid = base;
+    }
+    return oid;
+}
+
 const struct type *
 type_by_oid(oid_t oid)
 {
     if (oid >= TYPE_USER_FIRST) {
-        const struct type *chunk =
-            oid >= TYPE_USER_END
-                ? NULL
-                : atomic_load_explicit(
-                      &user_types[(oid - TYPE_USER_FIRST) / CHUNK_TYPES], memory_order_acquire);
-        return chunk == NULL ? NULL : &chunk[oid % CHUNK_TYPES];
+        struct user_chunk *chunk = chunk_of(oid);
+        return chunk == NULL ? NULL : &chunk->types[oid % CHUNK_TYPES];
     }
     /* Sorted by OID. */
     size_t low = 0;
@@ -275,7 +316,7 @@ type_format(const struct eval_env *env, struct arena *arena, oid_t oid, int32_t 
     if (type->element != 0 && type->array_oid == 0) {
         return arena_printf(arena, "%s[]", type_format(env, arena, type->element, typmod));
     }
-    if (type_is_enum(oid) && env != NULL && value_catalog_hooks != NULL) {
+    if (oid >= TYPE_USER_FIRST && env != NULL && value_catalog_hooks != NULL) {
         struct buffer name = {0};
         value_catalog_hooks->type_name(env, oid, &name);
         char *text = name.size == 0 ? arena_strdup(arena, "???")

@@ -123,18 +123,29 @@ enum type_oid {
     TYPE_REGROLE = 4096,
 };
 
-/* Types of users. An enum has an even OID in this range and its array type the next one, so that
- * what must know what a value is (order, keys, rows) need not ask the catalog. An enum's value is a
- * number whose order is that of the labels; what the labels are, the catalog knows. */
+/* Types of users. Each kind has a range; a type has an even OID in it and its array type the next
+ * one, so that what must know what a value is (order, keys, rows) need not ask the catalog. An
+ * enum's value is a number whose order is that of the labels; what the labels are, the catalog
+ * knows. No value and no expression is of a domain: they are of its base type, and the domain
+ * stands beside the type where it must be known (struct column, struct expr). */
 enum {
     TYPE_USER_FIRST = 0x60000000,
-    TYPE_USER_END = 0x61000000,
+    TYPE_DOMAIN_FIRST = 0x61000000,
+    TYPE_DOMAIN_END = 0x62000000,
+    TYPE_USER_END = TYPE_DOMAIN_END,
 };
 
 static inline bool
 type_is_enum(oid_t type)
 {
-    return type >= TYPE_USER_FIRST && type < TYPE_USER_END && (type & 1) == 0;
+    return type >= TYPE_USER_FIRST && type < TYPE_DOMAIN_FIRST && (type & 1) == 0;
+}
+
+/* A domain or an array of one. */
+static inline bool
+type_has_domain(oid_t type)
+{
+    return type >= TYPE_DOMAIN_FIRST && type < TYPE_DOMAIN_END;
 }
 
 enum type_category { /* PostgreSQL's typcategory letters */
@@ -176,8 +187,13 @@ const struct type *type_named(const struct eval_env *env, const char *schema, co
 /* By its name in SQL, as regtype reads it: "varchar(10)", "pg_catalog.int4[]". NULL: none. */
 const struct type *type_by_sql_name(
     const struct eval_env *env, struct arena *arena, const char *text);
-/* From now on type_by_oid knows this enum and its array. */
-void type_note_enum(oid_t type);
+/* From now on type_by_oid knows this type of a user and its array. */
+void type_note_user(oid_t type);
+/* And this domain, with what it was made of. */
+void type_note_domain(oid_t domain, oid_t base);
+/* What values of a type are: of a domain its base type, of an array of one that of the base type;
+ * others are what they are. */
+oid_t type_base(oid_t type);
 /* Of an array type: the type of its elements; else 0. */
 oid_t type_element(oid_t type);
 /* All that are not of users, for pg_type. */
@@ -214,6 +230,7 @@ struct eval_env {
     bool bytea_escape;                  /* bytea_output = escape */
     const struct catalog *catalog;      /* for regclass, format_type, pg_get_*: see catalog.h */
     struct sequence_session *sequences; /* nextval, currval: sql/catalog/sequence.h */
+    struct domain_cache *domains;       /* sql/exec/domain.c; NULL: nothing is kept */
     struct sql_session *session;        /* pg_backend_pid, current_setting, txid_current .. */
 };
 
@@ -442,5 +459,10 @@ struct value_catalog_hooks {
         const struct eval_env *env, oid_t type, struct datum value, struct buffer *to);
 };
 extern const struct value_catalog_hooks *value_catalog_hooks;
+
+/* Does the value obey the domain, or do the elements, if it is an array of one? 23502, 23514. The
+ * conditions are expressions, so who evaluates them (sql/exec) says how; set once. */
+typedef enum err domain_check(struct eval *eval, oid_t domain, struct datum value);
+extern domain_check *value_domain_check;
 
 #endif /* SQL_VALUE_VALUE_H */
