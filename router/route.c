@@ -7,7 +7,8 @@
  *       FROM that neither groups, cuts, numbers nor picks rows (`opaque`).
  *   T2. An outer join's condition says something about its nullable side only; a full join's
  *       nothing. A subquery's conditions say nothing about the query around it.
- *   T3. All others say: equal to one of these values, or the row does not count.
+ *   T3. All others say: equal to one of these values (or, where a table is sharded by ranges, not
+ *       less or not greater than this one), or the row does not count.
  */
 #include "router/route.h"
 
@@ -31,10 +32,15 @@ struct table {
     uint32_t value_count;
 };
 
-/* A condition: register `to` equals register `from`, or one of the values. */
+/* A condition: register `to` equals register `from`, or one of the values; or is beside one. */
 struct edge {
     reg_t to, from;
-    bool by_value;
+    enum edge_kind {
+        EDGE_SAME,
+        EDGE_VALUES,
+        EDGE_LOW, /* its value, or more */
+        EDGE_HIGH,
+    } kind;
     const struct route_value *values;
     uint32_t value_count;
 };
@@ -147,7 +153,8 @@ add_edge(struct analysis *analysis, reg_t to)
 }
 
 static void
-add_values(struct analysis *analysis, reg_t reg, struct expr *const *list, uint32_t count)
+add_values(struct analysis *analysis, reg_t reg, enum edge_kind kind, struct expr *const *list,
+    uint32_t count)
 {
     if (count > VALUES_MAX) {
         return;
@@ -160,16 +167,35 @@ add_values(struct analysis *analysis, reg_t reg, struct expr *const *list, uint3
         }
     }
     struct edge *edge = add_edge(analysis, reg);
-    edge->by_value = true;
+    edge->kind = kind;
     edge->values = values;
     edge->value_count = count;
 }
 
+/* What a comparison says of its left side. */
 static bool
-is_equality(const struct expr *expr)
+comparison(const struct expr *expr, enum edge_kind *kind)
 {
-    const struct operator_def *op = expr->kind == EXPR_CALL ? expr_operator(expr) : NULL;
-    return op != NULL && strcmp(op->name, "=") == 0 && expr->count == 2;
+    static const struct {
+        const char *name;
+        enum edge_kind kind;
+    } names[] = {
+        {"=", EDGE_VALUES}, {"<", EDGE_HIGH}, {"<=", EDGE_HIGH}, {">", EDGE_LOW}, {">=", EDGE_LOW}};
+    const struct operator_def *op =
+        expr->kind == EXPR_CALL && expr->count == 2 ? expr_operator(expr) : NULL;
+    for (size_t i = 0; op != NULL && i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(op->name, names[i].name) == 0) {
+            *kind = names[i].kind;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum edge_kind
+mirrored(enum edge_kind kind)
+{
+    return kind == EDGE_LOW ? EDGE_HIGH : kind == EDGE_HIGH ? EDGE_LOW : kind;
 }
 
 static void
@@ -185,11 +211,12 @@ take_condition(struct analysis *analysis, const struct place *place, const struc
     if (expr->kind == EXPR_IN) {
         const struct expr *left = strip(expr->list[0]);
         if (left->kind == EXPR_REGISTER && may_say(analysis, place, left->reg)) {
-            add_values(analysis, left->reg, expr->list + 1, expr->count - 1);
+            add_values(analysis, left->reg, EDGE_VALUES, expr->list + 1, expr->count - 1);
         }
         return;
     }
-    if (!is_equality(expr)) {
+    enum edge_kind kind = EDGE_SAME;
+    if (!comparison(expr, &kind)) {
         return;
     }
     for (int side = 0; side < 2; side++) {
@@ -198,10 +225,11 @@ take_condition(struct analysis *analysis, const struct place *place, const struc
         if (to->kind != EXPR_REGISTER || !may_say(analysis, place, to->reg)) {
             continue;
         }
-        if (from->kind == EXPR_REGISTER) {
+        if (from->kind != EXPR_REGISTER) {
+            add_values(
+                analysis, to->reg, side == 0 ? kind : mirrored(kind), &expr->list[1 - side], 1);
+        } else if (kind == EDGE_VALUES) {
             add_edge(analysis, to->reg)->from = from->reg;
-        } else {
-            add_values(analysis, to->reg, &expr->list[1 - side], 1);
         }
     }
 }
@@ -406,18 +434,18 @@ table_of(const struct analysis *analysis, reg_t reg)
 
 /* From values along equalities to the register. `seen`: edges in use, against circles. */
 static const struct edge *
-find_values(struct analysis *analysis, reg_t reg, bool *seen)
+find_values(struct analysis *analysis, reg_t reg, enum edge_kind kind, bool *seen)
 {
     for (uint32_t i = 0; i < analysis->edge_count; i++) {
-        if (analysis->edges[i].to == reg && analysis->edges[i].by_value) {
+        if (analysis->edges[i].to == reg && analysis->edges[i].kind == kind) {
             return &analysis->edges[i];
         }
     }
     for (uint32_t i = 0; i < analysis->edge_count; i++) {
         const struct edge *edge = &analysis->edges[i];
-        if (edge->to == reg && !edge->by_value && !seen[i]) {
+        if (edge->to == reg && edge->kind == EDGE_SAME && !seen[i]) {
             seen[i] = true;
-            const struct edge *found = find_values(analysis, edge->from, seen);
+            const struct edge *found = find_values(analysis, edge->from, kind, seen);
             if (found != NULL) {
                 return found;
             }
@@ -427,10 +455,10 @@ find_values(struct analysis *analysis, reg_t reg, bool *seen)
 }
 
 static const struct edge *
-values_of(struct analysis *analysis, reg_t reg)
+values_of(struct analysis *analysis, reg_t reg, enum edge_kind kind)
 {
     bool *seen = arena_array(analysis->arena, (size_t)analysis->edge_count + 1, sizeof *seen);
-    return find_values(analysis, reg, seen);
+    return find_values(analysis, reg, kind, seen);
 }
 
 static bool
@@ -475,6 +503,34 @@ add_key(struct analysis *analysis, const struct relation *relation,
     return true;
 }
 
+/* Of a table that is sharded by ranges. */
+static bool
+add_range(struct analysis *analysis, const struct relation *relation, reg_t reg)
+{
+    const struct edge *low = values_of(analysis, reg, EDGE_LOW);
+    const struct edge *high = values_of(analysis, reg, EDGE_HIGH);
+    struct route_value values[2];
+    uint32_t count = 0;
+    if (relation->sharding->scheme.kind != SHARD_RANGE || (low == NULL && high == NULL)) {
+        return false;
+    }
+    if (low != NULL) {
+        values[count++] = low->values[0];
+    }
+    if (high != NULL) {
+        values[count++] = high->values[0];
+    }
+    if (!add_key(analysis, relation, values, count)) {
+        return false;
+    }
+    struct route_key *key = &analysis->route->keys[analysis->route->key_count - 1];
+    key->is_range = true;
+    key->low = low == NULL ? NULL : &key->values[0];
+    key->high = high == NULL ? NULL : &key->values[count - 1];
+    key->value_count = 0;
+    return true;
+}
+
 static void
 judge_tables(struct analysis *analysis)
 {
@@ -486,8 +542,10 @@ judge_tables(struct analysis *analysis)
         if (sharding == NULL) {
             route->home = true;
         } else if (sharding->scheme.kind != SHARD_REPLICATED) {
-            const struct edge *edge = values_of(analysis, key_register(analysis->tables[i].rel));
-            if (edge == NULL || !add_key(analysis, relation, edge->values, edge->value_count)) {
+            reg_t reg = key_register(analysis->tables[i].rel);
+            const struct edge *edge = values_of(analysis, reg, EDGE_VALUES);
+            if (edge == NULL ? !add_range(analysis, relation, reg)
+                             : !add_key(analysis, relation, edge->values, edge->value_count)) {
                 route->spread = true;
             }
         }
@@ -554,7 +612,7 @@ judge_insert(struct analysis *analysis, const struct modify *modify)
         }
         if (from != NULL && from->kind == EXPR_REGISTER && table_of(analysis, from->reg) != NULL &&
             source->kind == QUERY_SELECT) {
-            const struct edge *edge = values_of(analysis, from->reg);
+            const struct edge *edge = values_of(analysis, from->reg, EDGE_VALUES);
             if (edge != NULL &&
                 add_key(analysis, modify->relation, edge->values, edge->value_count)) {
                 return 0;
@@ -629,22 +687,68 @@ route_convert(oid_t from, const struct route_key *key, struct datum *datum)
     return datum->i <= most && datum->i >= -most - 1;
 }
 
-/* A value's bucket, as a one-bucket range. False: there are no rows with it. */
+/* The value as a key; *known false: what it is cannot be told. False: no row has it. */
 static bool
-bucket_of(struct eval *eval, const struct route_key *key, const struct route_value *value,
-    route_param *param, void *arg, struct shard_route_range *range, bool *known)
+key_of(struct eval *eval, const struct route_key *key, const struct route_value *value,
+    route_param *param, void *arg, bool *known, struct slice *bytes)
 {
     struct datum datum = value->value;
     *known = value->is_param ? param(arg, eval, key, value, &datum) : true;
     if (!*known || datum.null || !route_convert(value->type, key, &datum)) {
         return false;
     }
-    struct buffer bytes = {0};
-    key_encode(&bytes, key->type, datum, 0);
-    bool found = shard_bucket(&key->scheme, slice_of(bytes.data, bytes.size), &range->first);
-    range->last = range->first;
-    buffer_destroy(&bytes);
-    return found;
+    struct buffer text = {0};
+    key_encode(&text, key->type, datum, 0);
+    *bytes = slice_of(arena_copy(eval->arena, text.data, text.size), text.size);
+    buffer_destroy(&text);
+    return true;
+}
+
+/* Buckets, each a range of its own. False: what is wanted cannot be told. */
+static bool
+buckets_of_values(struct eval *eval, const struct route_key *key, route_param *param, void *arg,
+    struct shard_route_range **ranges, size_t *count)
+{
+    *ranges = arena_array(eval->arena, (size_t)key->value_count + 1, sizeof **ranges);
+    for (uint32_t i = 0; i < key->value_count; i++) {
+        bool known = true;
+        struct slice bytes;
+        uint32_t bucket = 0;
+        if (key_of(eval, key, &key->values[i], param, arg, &known, &bytes) &&
+            shard_bucket(&key->scheme, bytes, &bucket)) {
+            (*ranges)[(*count)++] = (struct shard_route_range){.first = bucket, .last = bucket};
+        } /* else no row has this value: any shard knows that as well */
+        if (!known) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+buckets_of_range(struct eval *eval, const struct route_key *key, route_param *param, void *arg,
+    struct shard_route_range **ranges, size_t *count)
+{
+    const struct route_value *bounds[] = {key->low, key->high};
+    struct slice bytes[2];
+    const struct slice *ends[2] = {NULL, NULL};
+    for (int i = 0; i < 2; i++) {
+        bool known = true;
+        if (bounds[i] != NULL) {
+            if (!key_of(eval, key, bounds[i], param, arg, &known, &bytes[i])) {
+                return false; /* null, or beyond the column's type: let the nodes say */
+            }
+            ends[i] = &bytes[i];
+        }
+    }
+    size_t first = 0, end = 0;
+    shard_bucket_range(&key->scheme, ends[0], ends[1], &first, &end);
+    *ranges = arena_array(eval->arena, key->scheme.entry_count + 1, sizeof **ranges);
+    for (; first < end; first++) {
+        uint32_t bucket = key->scheme.entries[first].bucket;
+        (*ranges)[(*count)++] = (struct shard_route_range){.first = bucket, .last = bucket};
+    }
+    return true;
 }
 
 int
@@ -660,18 +764,14 @@ route_resolve(const struct router *router, const struct route *route, struct eva
     size_t group_count = 0;
     for (uint32_t k = 0; k < route->key_count; k++) {
         const struct route_key *key = &route->keys[k];
-        struct shard_route_range *ranges =
-            arena_array(eval->arena, (size_t)key->value_count + 1, sizeof *ranges);
+        struct shard_route_range *ranges = NULL;
         size_t count = 0;
-        for (uint32_t v = 0; v < key->value_count; v++) {
-            bool known = true;
-            if (!bucket_of(eval, key, &key->values[v], param, arg, &ranges[count], &known)) {
-                if (!known) {
-                    return ROUTE_SEVERAL;
-                }
-                continue; /* no row has this value: any shard knows that as well */
-            }
-            int owner = cluster_owner(router->cluster, key->group, ranges[count].first);
+        if (!(key->is_range ? buckets_of_range : buckets_of_values)(
+                eval, key, param, arg, &ranges, &count)) {
+            return ROUTE_SEVERAL;
+        }
+        for (size_t i = 0; i < count; i++) {
+            int owner = cluster_owner(router->cluster, key->group, ranges[i].first);
             if (owner < 0) {
                 return ROUTE_NOWHERE;
             }
@@ -679,7 +779,6 @@ route_resolve(const struct router *router, const struct route *route, struct eva
                 return ROUTE_SEVERAL;
             }
             node = owner;
-            count++;
         }
         if (count > 0) {
             groups[group_count++] = (struct shard_route_group){

@@ -26,7 +26,9 @@ struct route_key {
     oid_t type; /* of the column */
     int32_t typmod;
     uint32_t value_count;
-    struct route_value *values;
+    struct route_value *values; /* or, if it is a range: */
+    bool is_range;
+    const struct route_value *low, *high; /* NULL: open; both count as included */
 };
 
 struct route {

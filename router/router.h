@@ -352,6 +352,7 @@ struct remote_cut {
     struct upstream *upstreams[ROUTER_NODES_MAX];
     uint64_t moment; /* the stamp all shards are read at; 0: not chosen yet */
     uint64_t pulled; /* bytes */
+    uint32_t scans;  /* that have come to their end */
 };
 
 void remote_start(struct remote_cut *cut, struct worker *worker, struct sql_session *session);

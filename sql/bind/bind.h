@@ -119,10 +119,11 @@ struct target {
     struct expr *expr;
     const char *name;
     bool junk;
-    reg_t reg;   /* where the value is after the query's node */
-    bool plain;  /* expr is just register reg */
-    bool set;    /* contains a set-returning function's register */
-    oid_t table; /* of a plain column */
+    reg_t reg;    /* where the value is after the query's node */
+    bool plain;   /* expr is just register reg */
+    bool set;     /* contains a set-returning function's register */
+    bool shipped; /* others compute it (sql/plan/ship.c) */
+    oid_t table;  /* of a plain column */
     int16_t attnum;
 };
 

@@ -101,6 +101,7 @@ exec__visit_exprs(const struct plan_node *node, exec__visit_expr *visit, void *a
     case PLAN_RECURSIVE:
     case PLAN_SCAN:
     case PLAN_VIRTUAL:
+    case PLAN_REMOTE:
     case PLAN_FILTER:
     case PLAN_MATERIALIZE:
     case PLAN_DISTINCT:
@@ -147,6 +148,13 @@ exec__visit_fills(const struct plan_node *node, exec__visit_reg *visit, void *ar
     case PLAN_INDEX:
     case PLAN_VIRTUAL:
         fill_relation(&node->scan.relation, visit, arg);
+        break;
+    case PLAN_REMOTE:
+        for (uint32_t i = 0; i < node->remote->wanted_count; i++) {
+            const struct plan_remote_output *output =
+                &node->remote->outputs[node->remote->wanted[i]];
+            visit(arg, output->reg, output->type);
+        }
         break;
     case PLAN_FUNCTION:
         for (uint32_t i = 0; i < node->function.call_count; i++) {

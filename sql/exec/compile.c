@@ -791,6 +791,9 @@ compile_kind(struct compiler *compiler, const struct plan_node *node, struct nod
     case PLAN_VIRTUAL:
         code->kind = &exec__virtual;
         return ERR_OK;
+    case PLAN_REMOTE:
+        code->kind = &exec__remote;
+        return ERR_OK;
     case PLAN_FUNCTION:
         code->kind = &exec__function;
         code->function.arg_slot = compile__slots(compiler, node->function.arg_count);

@@ -20,24 +20,22 @@ enum err exec_compile(
     struct arena *arena, const struct plan *plan, struct exec_program **program, struct diag *diag);
 
 /*
- * Rows that are not here (router/): a table that was planned as remote (plan_context.remote) is
- * read by one call, which emits rows as virtual_scan does, values by column of the relation. What
- * it leaves out of the filter is judged behind it, so it need not look at the filter at all.
+ * Rows that are not here (router/): a PLAN_REMOTE is read by one call, which emits rows as a
+ * virtual_scan does, values by what is wanted of the query. `restart`: what was emitted so far does
+ * not count, it begins anew.
  */
 struct exec_remote_scan {
-    const struct relation *relation;
-    const uint16_t *columns; /* those wanted, ascending */
-    uint32_t column_count;
-    reg_t base; /* column c is register base + c in the filter */
-    struct expr *const *filter;
-    uint32_t filter_count;
+    const struct plan_remote *query;
     const struct datum *params;
+    enum err (*emit)(void *emit_arg, const struct datum *values);
+    void (*restart)(void *emit_arg);
+    void *emit_arg;
 };
 struct exec_remote {
     void *arg;
-    enum err (*scan)(struct task *task, void *arg, const struct exec_remote_scan *scan,
-        struct eval *eval, enum err (*emit)(void *emit_arg, const struct datum *values),
-        void *emit_arg);
+    enum err (*scan)(
+        struct task *task, void *arg, const struct exec_remote_scan *scan, struct eval *eval);
+    struct plan_places places; /* for EXPLAIN */
 };
 
 struct exec_context {

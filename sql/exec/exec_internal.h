@@ -292,10 +292,10 @@ struct node_kind {
 };
 
 extern const struct node_kind exec__result, exec__values, exec__scan, exec__point, exec__virtual,
-    exec__function, exec__filter, exec__project, exec__nest_loop, exec__hash_join, exec__merge_join,
-    exec__materialize, exec__sort, exec__limit, exec__aggregate_hash, exec__aggregate_sorted,
-    exec__shared, exec__recursive, exec__window, exec__distinct_hash, exec__distinct_sorted,
-    exec__set, exec__lock, exec__insert, exec__update, exec__delete;
+    exec__remote, exec__function, exec__filter, exec__project, exec__nest_loop, exec__hash_join,
+    exec__merge_join, exec__materialize, exec__sort, exec__limit, exec__aggregate_hash,
+    exec__aggregate_sorted, exec__shared, exec__recursive, exec__window, exec__distinct_hash,
+    exec__distinct_sorted, exec__set, exec__lock, exec__insert, exec__update, exec__delete;
 
 struct subplan_state {
     struct node *root;

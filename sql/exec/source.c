@@ -299,25 +299,6 @@ keep_row(void *arg, const struct datum *values)
 }
 
 static enum err
-scan_remote(struct task *task, struct exec *x, struct node *node, struct eval *eval,
-    struct virtual_state *state)
-{
-    const struct plan_node *plan = node->code->plan;
-    const struct exec_remote *remote = x->context.remote;
-    struct exec_remote_scan scan = {
-        .relation = plan->scan.relation.relation,
-        .columns = plan->scan.relation.columns,
-        .column_count = plan->scan.relation.column_count,
-        .base = plan->scan.relation.base,
-        .filter = plan->filter,
-        .filter_count = plan->filter_count,
-        .params = x->context.params,
-    };
-    ASSERT(remote != NULL);
-    return remote->scan(task, remote->arg, &scan, eval, keep_row, state);
-}
-
-static enum err
 virtual_next(struct task *task, struct exec *x, struct node *node, bool *found)
 {
     struct virtual_state *state = (struct virtual_state *)(void *)node;
@@ -332,8 +313,7 @@ virtual_next(struct task *task, struct exec *x, struct node *node, bool *found)
         struct eval eval = x->machine.eval;
         eval.arena = &x->temp;
         const struct virtual_table *table = relation->relation->virtual_table;
-        enum err err = table != NULL ? table->scan(&eval, x->context.catalog, keep_row, state)
-                                     : scan_remote(task, x, node, &eval, state);
+        enum err err = table->scan(&eval, x->context.catalog, keep_row, state);
         arena_rewind(&x->temp, mark);
         TRY(err);
         state->at = state->first;
@@ -360,4 +340,81 @@ virtual_close(struct task *task, struct exec *x, struct node *node)
 const struct node_kind exec__virtual = {.state_size = sizeof(struct virtual_state),
     .start = virtual_start,
     .next = virtual_next,
+    .close = virtual_close};
+
+/* ---- REMOTE
+ * ------------------------------------------------------------------------------------------ */
+
+static enum err
+keep_remote(void *arg, const struct datum *values)
+{
+    struct virtual_state *state = arg;
+    const struct plan_remote *remote = state->node.code->plan->remote;
+    struct virtual_row *row =
+        arena_alloc_raw(&state->memory, sizeof *row + remote->wanted_count * sizeof row->values[0]);
+    row->next = NULL;
+    for (uint32_t i = 0; i < remote->wanted_count; i++) {
+        row->values[i] =
+            datum_copy(&state->memory, remote->outputs[remote->wanted[i]].type, values[i]);
+    }
+    *state->last = row;
+    state->last = &row->next;
+    return exec__hold(state->x, &state->held, arena_used(&state->memory));
+}
+
+static void
+forget_remote(void *arg)
+{
+    struct virtual_state *state = arg;
+    arena_reset(&state->memory);
+    state->first = NULL;
+    state->last = &state->first;
+}
+
+static enum err
+load_remote(struct task *task, struct exec *x, struct virtual_state *state)
+{
+    const struct exec_remote *remote = x->context.remote;
+    state->loaded = true;
+    state->x = x;
+    state->last = &state->first;
+    struct arena_mark mark = arena_mark(&x->temp);
+    struct eval eval = x->machine.eval;
+    eval.arena = &x->temp;
+    struct exec_remote_scan scan = {.query = state->node.code->plan->remote,
+        .params = x->context.params,
+        .emit = keep_remote,
+        .restart = forget_remote,
+        .emit_arg = state};
+    ASSERT(remote != NULL);
+    enum err err = remote->scan(task, remote->arg, &scan, &eval);
+    arena_rewind(&x->temp, mark);
+    state->at = state->first;
+    return err;
+}
+
+static enum err
+remote_next(struct task *task, struct exec *x, struct node *node, bool *found)
+{
+    struct virtual_state *state = (struct virtual_state *)(void *)node;
+    const struct plan_remote *remote = node->code->plan->remote;
+    *found = false;
+    TRY(task_breathe(task, x->context.diag));
+    if (!state->loaded) {
+        TRY(load_remote(task, x, state));
+    }
+    if (state->at == NULL) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < remote->wanted_count; i++) {
+        x->machine.frame[remote->outputs[remote->wanted[i]].reg] = state->at->values[i];
+    }
+    state->at = state->at->next;
+    *found = true;
+    return ERR_OK;
+}
+
+const struct node_kind exec__remote = {.state_size = sizeof(struct virtual_state),
+    .start = virtual_start,
+    .next = remote_next,
     .close = virtual_close};

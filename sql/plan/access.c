@@ -573,5 +573,6 @@ access_build(struct level *level, struct rel *rel, const struct access *access,
     }
     rel->planned = to;
     *result = node;
-    return ERR_OK;
+    bool remote = rel->kind == REL_VIRTUAL && rel->relation->kind == RELATION_TABLE;
+    return remote ? ship_table(planner, rel, node) : ERR_OK;
 }

@@ -17,6 +17,7 @@ struct explainer {
     struct arena *arena;
     bool costs, qualified;
     const struct plan_counter *counters;
+    const struct plan_places *places;
     uint32_t next_counter; /* preorder number of the next node */
     uint32_t pending;      /* subqueries from this one on are to be shown by the next node */
     void (*line)(void *arg, const char *text);
@@ -116,6 +117,12 @@ name_node(struct explainer *explainer, const struct plan_node *node)
     case PLAN_INDEX:
     case PLAN_VIRTUAL:
         name_relation(explainer, &node->scan.relation);
+        break;
+    case PLAN_REMOTE:
+        for (uint32_t i = 0; i < node->remote->output_count; i++) {
+            const struct plan_remote_output *output = &node->remote->outputs[i];
+            deparse_name_add(&explainer->deparser, output->reg, output->text);
+        }
         break;
     case PLAN_FUNCTION:
         for (uint32_t i = 0; i < node->function.call_count; i++) {
@@ -422,14 +429,52 @@ scan_title(struct explainer *explainer, const struct plan_node *node)
         return relation_title(explainer, "Seq Scan", &node->scan.relation);
     }
     if (node->kind == PLAN_VIRTUAL) {
-        bool remote = node->scan.relation.relation->virtual_table == NULL;
-        return relation_title(
-            explainer, remote ? "Remote Scan" : "Catalog Scan", &node->scan.relation);
+        return relation_title(explainer, "Catalog Scan", &node->scan.relation);
     }
     const char *what = arena_printf(explainer->arena, "Index %sScan%s using %s",
         node->scan.index_only ? "Only " : "", node->scan.backward ? " Backward" : "",
         node->scan.index->name);
     return relation_title(explainer, what, &node->scan.relation);
+}
+
+/* What is merged here, and of which nodes. */
+static const char *
+remote_title(struct explainer *explainer, const struct plan_remote *remote)
+{
+    struct buffer nodes = {0};
+    if (explainer->places != NULL) {
+        buffer_add_text(&nodes, " of ");
+        explainer->places->put(explainer->places->arg, remote, &nodes);
+    }
+    const char *title = arena_printf(explainer->arena, "Remote: %s%.*s", remote->merge,
+        (int)nodes.size, nodes.size == 0 ? "" : (const char *)nodes.data);
+    buffer_destroy(&nodes);
+    return title;
+}
+
+/* Parameters as $1. */
+static const char *
+remote_text(struct explainer *explainer, const struct plan_remote *remote)
+{
+    struct buffer marked = {0}, text = {0};
+    ship_text(remote, false, &marked);
+    for (size_t i = 0; i < marked.size; i++) {
+        if (marked.data[i] != REMOTE_PARAM) {
+            buffer_add_u8(&text, marked.data[i]);
+            continue;
+        }
+        uint32_t number = 0;
+        for (i++; marked.data[i] != ':'; i++) {
+            number = 10 * number + (uint32_t)(marked.data[i] - '0');
+        }
+        buffer_printf(&text, "$%u", number + 1);
+        for (i++; marked.data[i] != REMOTE_PARAM; i++) {
+        }
+    }
+    const char *copy = arena_strndup(explainer->arena, (const char *)text.data, text.size);
+    buffer_destroy(&marked);
+    buffer_destroy(&text);
+    return copy;
 }
 
 static const char *
@@ -457,6 +502,8 @@ node_title(struct explainer *explainer, const struct plan_node *node)
     case PLAN_INDEX:
     case PLAN_VIRTUAL:
         return scan_title(explainer, node);
+    case PLAN_REMOTE:
+        return remote_title(explainer, node->remote);
     case PLAN_FUNCTION:
         return arena_printf(
             explainer->arena, "Function Scan on %s", node->function.calls[0].function->name);
@@ -546,6 +593,11 @@ node_details(struct explainer *explainer, const struct plan_node *node, uint32_t
         break;
     case PLAN_INDEX:
         index_condition(explainer, depth, node);
+        break;
+    case PLAN_REMOTE:
+        indent(explainer, depth);
+        buffer_printf(&explainer->text, "SQL: %s", remote_text(explainer, node->remote));
+        end_line(explainer);
         break;
     case PLAN_HASH_JOIN:
     case PLAN_MERGE_JOIN:
@@ -704,6 +756,10 @@ json_title(struct explainer *explainer, const struct plan_node *node)
     case PLAN_VIRTUAL:
         json_text(explainer, "Node Type", node->kind == PLAN_SCAN ? "Seq Scan" : "Catalog Scan");
         json_relation(explainer, &node->scan.relation);
+        return;
+    case PLAN_REMOTE:
+        json_text(explainer, "Node Type", remote_title(explainer, node->remote));
+        json_text(explainer, "Remote SQL", remote_text(explainer, node->remote));
         return;
     case PLAN_INDEX:
         json_text(explainer, "Node Type", node->scan.index_only ? "Index Only Scan" : "Index Scan");
@@ -901,23 +957,26 @@ explain(const struct plan *plan, const struct explainer *like)
 
 void
 plan_explain_json(const struct plan *plan, const struct eval_env *env, bool costs,
-    const struct plan_counter *counters, int64_t execution_us, struct buffer *to)
+    const struct plan_counter *counters, const struct plan_places *places, int64_t execution_us,
+    struct buffer *to)
 {
     explain(plan, &(struct explainer){.deparser = {.env = env},
-
                       .costs = costs,
                       .counters = counters,
+                      .places = places,
                       .json = to,
                       .execution_us = execution_us});
 }
 
 void
 plan_explain(const struct plan *plan, const struct eval_env *env, bool costs,
-    const struct plan_counter *counters, void (*line)(void *arg, const char *text), void *arg)
+    const struct plan_counter *counters, const struct plan_places *places,
+    void (*line)(void *arg, const char *text), void *arg)
 {
     explain(plan, &(struct explainer){.deparser = {.env = env},
                       .costs = costs,
                       .counters = counters,
+                      .places = places,
                       .line = line,
                       .arg = arg});
 }

@@ -148,8 +148,8 @@ node_filter(struct planner *planner, struct plan_node *node, struct expr **exprs
 static bool
 has_filter(enum plan_kind kind)
 {
-    return kind == PLAN_SCAN || kind == PLAN_INDEX || kind == PLAN_VIRTUAL || kind == PLAN_FILTER ||
-           kind == PLAN_NEST_LOOP || kind == PLAN_HASH_JOIN;
+    return kind == PLAN_SCAN || kind == PLAN_INDEX || kind == PLAN_VIRTUAL || kind == PLAN_REMOTE ||
+           kind == PLAN_FILTER || kind == PLAN_NEST_LOOP || kind == PLAN_HASH_JOIN;
 }
 
 static enum err

@@ -115,6 +115,7 @@ plan_node_exprs(
     case PLAN_RECURSIVE:
     case PLAN_SCAN:
     case PLAN_VIRTUAL:
+    case PLAN_REMOTE:
     case PLAN_FILTER:
     case PLAN_MATERIALIZE:
     case PLAN_DISTINCT:
@@ -339,6 +340,24 @@ mark_scan(
     }
 }
 
+/* What is wanted of a query of others. */
+static void
+mark_remote(
+    struct marker *marker, struct plan_node *node, const struct regs *wanted, struct regs *produced)
+{
+    struct plan_remote *remote = node->remote;
+    uint32_t *list = arena_alloc(marker->planner->arena, (remote->output_count + 1) * sizeof *list);
+    remote->wanted_count = 0;
+    for (uint32_t i = 0; i < remote->output_count; i++) {
+        if (regs_has(wanted, remote->outputs[i].reg) &&
+            !regs_has(produced, remote->outputs[i].reg)) {
+            list[remote->wanted_count++] = i;
+            regs_add(produced, remote->outputs[i].reg);
+        }
+    }
+    remote->wanted = list;
+}
+
 static void
 produce(
     struct marker *marker, struct plan_node *node, const struct regs *wanted, struct regs *produced)
@@ -348,6 +367,9 @@ produce(
     case PLAN_INDEX:
     case PLAN_VIRTUAL:
         mark_scan(marker, node, wanted, produced);
+        break;
+    case PLAN_REMOTE:
+        mark_remote(marker, node, wanted, produced);
         break;
     case PLAN_VALUES:
         for (uint32_t i = 0; i < node->values.column_count; i++) {

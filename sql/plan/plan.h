@@ -96,6 +96,7 @@ enum plan_kind {
     PLAN_SCAN,      /* a relation, whole, in key order */
     PLAN_INDEX,     /* a relation through an index (its primary key included) */
     PLAN_VIRTUAL,   /* a catalog view */
+    PLAN_REMOTE,    /* rows of a query that others run: plan_context.remote */
     PLAN_SHARED,    /* the rows of a WITH query that runs once; of a recursive one its last rows */
     PLAN_RECURSIVE, /* children[0]'s rows, then children[1]'s over them, until there are no more */
     PLAN_FUNCTION,  /* a set-returning function */
@@ -233,6 +234,47 @@ struct plan_shared {
     reg_t round;      /* recursive: counts what was read again, so that nothing is kept too long */
 };
 
+/* A query for the nodes that have the rows (ship.c): SELECT [DISTINCT] what is wanted, then `rest`.
+ * Its texts name a parameter by REMOTE_PARAM number:type REMOTE_PARAM; what is put there is a
+ * literal. All names in it are qualified, it means the same whatever is set there. */
+enum {
+    REMOTE_PARAM = 1,
+};
+
+struct plan_remote_output {
+    reg_t reg;
+    oid_t type;
+    int32_t typmod;
+    const char *text;
+};
+
+/* Rows that do not pass do not count: the shard column is one of `values`, or less or greater than
+ * its only one. Constants or parameters. */
+struct plan_remote_key {
+    enum plan_remote_compare {
+        REMOTE_ANY_OF,
+        REMOTE_LESS, /* or equal: a bucket too many does no harm */
+        REMOTE_GREATER,
+    } compare;
+    struct expr *const *values;
+    uint32_t value_count;
+};
+
+struct plan_remote {
+    const struct relation *sharded; /* one of those whose buckets say where rows are; or NULL */
+    bool home;                      /* a table that is not sharded; neither: all nodes are alike */
+    const struct plan_remote_output *outputs;
+    uint32_t output_count;
+    const uint32_t *wanted; /* of outputs, in the order of the rows' values */
+    uint32_t wanted_count;
+    bool distinct;
+    const char *rest;
+    const struct plan_remote_key *keys;
+    uint32_t key_count;
+    const char *merge;             /* what is made of the nodes' rows, for EXPLAIN; or NULL */
+    struct plan_relation relation; /* of a table alone */
+};
+
 struct plan_lock {
     const struct plan_relation *relation;
     enum txn_row_lock mode;
@@ -301,6 +343,7 @@ struct plan_node {
             const uint64_t *sets;
             uint32_t set_count;
         } aggregate;
+        struct plan_remote *remote;
         struct { /* SHARED */
             struct plan_shared *shared;
             reg_t base; /* its columns */
@@ -458,6 +501,12 @@ struct plan_context {
     uint32_t param_value_count;
 };
 
+/* The text of a PLAN_REMOTE, parameters marked (REMOTE_PARAM); all: of all outputs, not only those
+ * that are wanted. */
+void ship_text(const struct plan_remote *remote, bool all, struct buffer *to);
+/* As the text of a literal, without its type; false: it cannot be written down. */
+bool ship_literal(const struct eval_env *own, oid_t type, struct datum value, struct buffer *to);
+
 /* Bind and plan SELECT/VALUES/TABLE, INSERT, UPDATE, DELETE. Errors are PostgreSQL's with position
  * (1-based character in context->text). Does not sleep. */
 enum err plan_make(struct task *task, struct plan_context *context, const struct ast_node *node,
@@ -529,10 +578,16 @@ struct plan_counter {
     uint64_t rows, loops;
     int64_t time_us;
 };
+struct plan_places { /* who knows to which nodes a PLAN_REMOTE goes; may be NULL */
+    void (*put)(void *arg, const struct plan_remote *remote, struct buffer *to);
+    void *arg;
+};
 void plan_explain(const struct plan *plan, const struct eval_env *env, bool costs,
-    const struct plan_counter *counters, void (*line)(void *arg, const char *text), void *arg);
+    const struct plan_counter *counters, const struct plan_places *places,
+    void (*line)(void *arg, const char *text), void *arg);
 /* The same as one JSON text. execution_us: negative if it was not run. */
 void plan_explain_json(const struct plan *plan, const struct eval_env *env, bool costs,
-    const struct plan_counter *counters, int64_t execution_us, struct buffer *to);
+    const struct plan_counter *counters, const struct plan_places *places, int64_t execution_us,
+    struct buffer *to);
 
 #endif /* SQL_PLAN_PLAN_H */

@@ -138,6 +138,20 @@ bool index_gives_column(
 /* "=" of two sides that hash and sort alike. */
 bool expr_is_equality(const struct expr *expr);
 
+/* ship.c: a query level whose rows are elsewhere, as far as others can do it. */
+enum shipped {
+    SHIPPED_NOTHING, /* *path is not set */
+    SHIPPED_ROWS,    /* FROM and WHERE */
+    SHIPPED_PARTIAL, /* and aggregation; HAVING is done */
+    SHIPPED_GROUPS,  /* the same */
+};
+enum err ship_query(
+    struct planner *planner, struct query *query, enum shipped *shipped, struct path *path);
+/* A table's scan, already with its filter, becomes PLAN_REMOTE. */
+enum err ship_table(struct planner *planner, struct rel *rel, struct plan_node *node);
+/* query.c: computed before DISTINCT and ORDER BY. */
+bool query_target_is_early(const struct query *query, uint32_t target);
+
 /* selectivity.c */
 enum {
     SELECTIVITY_ARRAY_COUNT = 10, /* values in an array that is not known yet */

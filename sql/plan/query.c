@@ -288,8 +288,8 @@ limit_node(
 
 /* ---- targets --------------------------------------------------------------------------------- */
 
-static bool
-looked_at_early(const struct query *query, uint32_t target)
+bool
+query_target_is_early(const struct query *query, uint32_t target)
 {
     if (query->distinct) {
         return !query->targets[target].junk;
@@ -339,8 +339,8 @@ project_targets(struct planner *planner, struct query *query, bool early, struct
         bool junk = target->junk && !early;
         /* Of a locked row the early ones are computed anew: it may have changed. */
         bool now =
-            early ? looked_at_early(query, i) : !looked_at_early(query, i) || query->lock_count > 0;
-        if (!target->plain && now && !junk) {
+            early ? query_target_is_early(query, i) : !query_target_is_early(query, i) || query->lock_count > 0;
+        if (!target->plain && !target->shipped && now && !junk) {
             targets[count++] = (struct plan_target){.expr = target->expr, .reg = target->reg};
         }
     }
@@ -725,7 +725,13 @@ plan_plain(struct planner *planner, struct query *query, struct path *path)
     struct order order;
     struct plan_sort_key extreme;
     bool aggregates = query->has_aggregates || query->group_count > 0;
-    if (aggregates) {
+    enum shipped shipped = SHIPPED_NOTHING;
+    TRY(ship_query(planner, query, &shipped, path));
+    if (shipped != SHIPPED_NOTHING) {
+        if (aggregates && shipped == SHIPPED_ROWS) {
+            TRY(plan_aggregation(&level, query, path));
+        }
+    } else if (aggregates) {
         bool first = extreme_order(query, &extreme);
         order = (struct order){.keys = &extreme, .count = 1, .expected = 1};
         TRY(plan_from(&level, first ? &order : NULL, &ordered, path));

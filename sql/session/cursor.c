@@ -46,6 +46,7 @@ may_scroll(const struct plan_node *node)
         case PLAN_SCAN:
         case PLAN_INDEX:
         case PLAN_VIRTUAL:
+        case PLAN_REMOTE:
         case PLAN_VALUES:
         case PLAN_SHARED:
         case PLAN_SORT:

@@ -144,18 +144,20 @@ explain__run(struct task *task, struct sql_session *session, const struct ast_ex
             }
         }
     }
+    const struct plan_places *places = session->remote == NULL ? NULL : &session->remote->places;
     int64_t took = world_clock_us(session->engine->world) - start;
     if (err == ERR_OK && json) {
         struct buffer text = {0};
         plan_explain_json(planned->plan, &session->env, costs,
-            exec == NULL ? NULL : exec_counters(exec), analyze && timing ? took : -1, &text);
+            exec == NULL ? NULL : exec_counters(exec), places, analyze && timing ? took : -1,
+            &text);
         buffer_add_u8(&text, 0);
         put_line(&output, (const char *)text.data);
         buffer_destroy(&text);
         err = output.err;
     } else if (err == ERR_OK) {
         plan_explain(planned->plan, &session->env, costs, exec == NULL ? NULL : exec_counters(exec),
-            put_line, &output);
+            places, put_line, &output);
         if (analyze && timing) {
             char line[64];
             (void)snprintf(line, sizeof line, "Execution Time: %lld.%03lld ms",

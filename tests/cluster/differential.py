@@ -15,7 +15,7 @@ import pgwire
 from server import Server
 
 SCHEMA = [
-    "create table users (id int primary key, name text, age int, city text) "
+    "create table users (id int primary key, name text, age int, city text, score float8, born date) "
     "shard by hash (id) buckets 32",
     "create table orders (user_id int, n int, amount numeric, primary key (user_id, n)) "
     "shard by hash (user_id) buckets 32 colocate with users",
@@ -95,6 +95,90 @@ class Generator:
             f"select u.id, l.n from users u, lateral (select n from orders o where o.user_id = u.id "
             f"order by n limit 1) l{where}{tail}")
 
+    def aggregate(self, u="u"):
+        return self.pick(
+            "count(*)", f"count({u}.age)", f"sum({u}.age)", f"avg({u}.age)", f"min({u}.age)",
+            f"max({u}.name)", f"sum({u}.age::bigint)", f"avg({u}.age::bigint)", f"sum({u}.score)",
+            f"avg({u}.score)", f"sum({u}.age * 1.10)", f"avg({u}.age / 4.0)", f"count(distinct {u}.city)",
+            f"sum(distinct {u}.age)", f"count(*) filter (where {u}.age > 30)",
+            f"avg({u}.age) filter (where {u}.city = 'ulm')", f"bool_and({u}.age > 3)",
+            f"bool_or({u}.city is null)", f"min({u}.born)", f"max({u}.born::timestamp)",
+            f"avg({u}.score::real)", f"sum({u}.born - date '2000-01-01')", f"stddev({u}.age)",
+            f"string_agg({u}.name, ',' order by {u}.id)", f"sum({u}.age) + count(*)",
+            f"coalesce(sum({u}.age), -1)", f"sum(interval '1 day' * {u}.age)", f"every({u}.id > 0)",
+            f"max({u}.age) - min({u}.age)", f"array_agg({u}.age order by {u}.id)")
+
+    def group(self, u="u"):
+        return self.pick(f"{u}.city", f"{u}.age % 3", f"{u}.id", f"{u}.age, {u}.city", f"{u}.id, {u}.city",
+                         f"coalesce({u}.city, '-')", f"length({u}.name)", f"{u}.age > 30",
+                         f"case when {u}.age > 20 then 'old' end", f"{u}.score")
+
+    def pushed(self):
+        """What nodes are asked to do before it is put together."""
+        r = self.random
+        where = f" where {self.user_condition()}" if r.random() < 0.7 else ""
+        both = f"{self.aggregate()}, {self.aggregate()}"
+        group = self.group()
+        having = self.pick("", "", " having count(*) > 1", " having sum(u.age) > 20",
+                           " having max(u.city) is not null")
+        join = self.pick("join", "left join", "right join", "full join")
+        wide = " order by 1 nulls first, 2, 3"
+        limit = self.pick("", f" limit {r.randint(0, 6)}", f" limit {r.randint(1, 6)} offset {r.randint(0, 4)}",
+                          f" offset {r.randint(0, 4)}", " limit null", " fetch first 3 rows with ties")
+        rank = self.pick("order by age desc, id", "order by age nulls first, id", "order by id",
+                         "order by name desc, id", "order by age + 1, id desc", "order by city, age, id")
+        return self.pick(
+            f"select {both} from users u{where}",
+            f"select {both}, {group} from users u{where} group by {group}{having}{wide}",
+            f"select {group}, {self.aggregate()} from users u{where} group by {group}{having}",
+            f"select u.id, count(*), sum(o.amount) from users u {join} orders o on o.user_id = u.id"
+            f"{where} group by u.id{having}{wide}",
+            f"select o.user_id, count(*), avg(o.amount) from users u {join} orders o on o.user_id = u.id"
+            f"{where} group by o.user_id{wide}",
+            f"select c.pop, {self.aggregate()} from users u {join} cities c on c.name = u.city{where} "
+            f"group by c.pop",
+            f"select id, age + 1, upper(name) from users u{where} {rank}{limit}",
+            f"select id, 100 / age from users u where age > 0 {rank}{limit}",
+            f"select distinct {self.pick('city', 'age % 4', 'city, age % 2', 'id')} from users u{where}",
+            f"select distinct age, city from users u{where} order by age desc nulls last, city{limit}",
+            f"select distinct on (city) city, age, id from users u{where} order by city, age desc, id{limit}",
+            f"select u.id, (select {self.pick('count(*)', 'sum(o.amount)', 'max(o.n)')} from orders o "
+            f"where o.user_id = u.id) from users u{where} {rank}",
+            f"select u.id from users u where u.id in (select user_id from orders where n > {r.randint(1, 4)})"
+            f" {self.pick('', 'and u.age > 5')}",
+            f"select u.id from users u where u.id not in (select user_id from orders)",
+            f"select u.id from users u where not exists (select 1 from orders o where o.user_id = u.id "
+            f"and o.amount > {r.randint(0, 90)})",
+            f"select u.id, s.m from users u {join} (select user_id, max(amount) as m from orders o "
+            f"group by user_id) s on s.user_id = u.id{where}",
+            f"select count(*), sum(s.c) from (select city, count(*) as c from users u{where} group by city) s",
+            f"select u.id, v.id from users u {join} users v on v.id = u.id and v.age > {r.randint(0, 60)}{where}",
+            f"select u.id, v.id from users u {join} users v on v.age = u.id{where}",
+            f"select u.id, o.n, p.n from users u left join orders o on o.user_id = u.id left join orders p "
+            f"on p.user_id = o.user_id and p.n < o.n{where}",
+            f"select u.id, o.n, c.pop from users u join orders o on o.user_id = u.id join cities c "
+            f"on c.name = u.city{where}",
+            f"select c.name, u.id from cities c left join users u on u.city = c.name{where}",
+            f"select count(*) from users u, orders o where o.user_id = u.id and {self.user_condition()}",
+            f"select count(*) from users u, orders o where o.user_id = {self.id()} and {self.user_condition()}",
+            f"select city, grouping(city), count(*) from users u{where} group by rollup (city)",
+            f"select city, count(*) from users u{where} group by 1 union all "
+            f"select sku, count(*) from items group by 1",
+            f"select sku, qty from items where sku between '{self.pick(*SKUS)}' and '{self.pick(*SKUS)}'",
+            f"select count(*), sum(qty), avg(price) from items where sku {self.pick('<', '<=', '>', '>=')} "
+            f"'{self.pick(*SKUS)}'",
+            f"select sku from items where sku > '{self.pick(*SKUS)}' and sku < '{self.pick(*SKUS)}' "
+            f"and qty > 5 order by sku{self.pick('', ' limit 2')}",
+            f"select kind, count(*) from days where d in ({r.randint(1, 7)}, {r.randint(1, 7)}) group by kind",
+            f"select id, sum(age) over (partition by city order by id) from users u{where}",
+            f"select x.city, x.n from (select city, count(*) as n from users group by city) x "
+            f"where x.n > {r.randint(0, 5)}",
+            f"select id from users u where u.id = any('{{{self.id()},{self.id()}}}'::int[])",
+            f"select id, name from users u where u.city = any(array['ulm', 'kiel']) {rank}{limit}",
+            f"select u.city, o.n, count(*) from users u join orders o using (city) group by 1, 2"
+            if r.random() < 0.02 else
+            f"select n.a, count(u.id) from notes n left join users u on u.id = n.a group by n.a")
+
     def items_condition(self):
         return self.pick(f"sku = '{self.pick(*SKUS)}'", f"sku >= '{self.pick(*SKUS)}'",
                          f"sku in ('{self.pick(*SKUS)}', '{self.pick(*SKUS)}')", "qty > 20",
@@ -119,6 +203,10 @@ class Generator:
             f"update orders o set amount = amount + 1 from users u "
             f"where u.id = o.user_id and u.id = {self.id()} returning o.user_id, o.n, o.amount",
             f"update items set qty = qty - 1 where {self.items_condition()}",
+            f"update users set score = {r.randint(0, 40)} / 4.0, born = date '2000-01-01' + {r.randint(0, 999)}"
+            f" where id = {self.id()}",
+            f"delete from items where sku between '{self.pick(*SKUS)}' and '{self.pick(*SKUS)}'",
+            f"update items set qty = qty + 1 where sku >= '{self.pick(*SKUS)}' returning sku, qty",
             f"delete from users where id = {self.id()}",
             f"delete from orders o where o.user_id = {self.id()} and n > 2 returning n",
             f"delete from days where d = {r.randint(1, 7)}",
@@ -167,7 +255,8 @@ def main():
                     direct.query(f"insert into cities values ('{name}', {len(name) * 100})")
         for i in range(options.count):
             changes = i < 200 or generator.random.random() < 0.4
-            statement = generator.change() if changes else generator.query()
+            statement = generator.change() if changes else \
+                generator.query() if generator.random.random() < 0.4 else generator.pushed()
             extended = generator.random.random() < 0.5
             got = run(many, statement, extended)
             if log:
