@@ -353,9 +353,8 @@ ask_once(struct task *task, struct remote_cut *cut, const struct places *places,
     uint32_t asked = 0;
     for (uint32_t i = 0; err == ERR_OK && i < cut->node_count; i++) {
         if (places->ask[i] && cut->upstreams[i] == NULL) {
-            return diag_set(diag, ERR_WRONG_BUCKET, "a node has been dropped or added meanwhile");
-        }
-        if (places->ask[i]) {
+            err = diag_set(diag, ERR_WRONG_BUCKET, "a node has been dropped or added meanwhile");
+        } else if (places->ask[i]) {
             struct shard_route route = {.epoch = catalog_route_epoch(pull->eval->env->catalog),
                 .group_count = places->groups[i].range_count > 0,
                 .groups = &places->groups[i]};

@@ -338,8 +338,8 @@ project_targets(struct planner *planner, struct query *query, bool early, struct
         struct target *target = &query->targets[i];
         bool junk = target->junk && !early;
         /* Of a locked row the early ones are computed anew: it may have changed. */
-        bool now =
-            early ? query_target_is_early(query, i) : !query_target_is_early(query, i) || query->lock_count > 0;
+        bool now = early ? query_target_is_early(query, i)
+                         : !query_target_is_early(query, i) || query->lock_count > 0;
         if (!target->plain && !target->shipped && now && !junk) {
             targets[count++] = (struct plan_target){.expr = target->expr, .reg = target->reg};
         }
