@@ -524,8 +524,8 @@ struct ast_target {
     const char *name;
     struct ast_node *value;
     uint32_t column;
-    uint32_t column_count; /* 0: a single assignment */
-    bool indirection;      /* a[1] = .., a.b = ..: to be refused */
+    uint32_t column_count;        /* 0: a single assignment */
+    struct ast_list *indirection; /* a[1] = .., a.b = ..: AST_SUBSCRIPT, AST_NAME; or NULL */
 };
 
 enum ast_sort_order {

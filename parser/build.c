@@ -654,6 +654,19 @@ parser__target(struct parser *p, const char *name, struct ast_node *value, int32
     return NODE(target);
 }
 
+struct ast_node *
+parser__part_target(struct parser *p, struct parser_token name, struct ast_list *indirection)
+{
+    struct ast_target *target = NEW(AST_TARGET, target, name.location);
+    target->name = name.text;
+    target->indirection = indirection;
+    AST_FOREACH(at, indirection)
+    {
+        parser__above(p, target, *at);
+    }
+    return NODE(target);
+}
+
 struct ast_list *
 parser__multi_assign(struct parser *p, struct ast_list *targets, struct ast_node *value)
 {

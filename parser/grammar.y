@@ -1117,7 +1117,7 @@ overriding(A) ::= SYSTEM. { A = AST_OVERRIDING_SYSTEM; }
 %type insert_columns {struct ast_list *}
 insert_columns(A) ::= insert_column(C). { A = parser__list(p, C); }
 insert_columns(A) ::= insert_columns(L) COMMA insert_column(C). { A = parser__append(p, L, C); }
-insert_column(A) ::= col_id(N) opt_indirection(I). { A = parser__target(p, N.text, NULL, HERE(N)); ((struct ast_target *)A)->indirection = I != NULL; }
+insert_column(A) ::= col_id(N) opt_indirection(I). { A = parser__part_target(p, N, I); }
 
 %type on_conflict {struct ast_conflict *}
 on_conflict(A) ::= . { A = NULL; }
@@ -1158,7 +1158,7 @@ set_item(A) ::= LP set_targets(L) RP EQ a_expr(E). { A = parser__multi_assign(p,
 %type set_targets {struct ast_list *}
 set_targets(A) ::= set_target(T). { A = parser__list(p, T); }
 set_targets(A) ::= set_targets(L) COMMA set_target(T). { A = parser__append(p, L, T); }
-set_target(A) ::= col_id(N) opt_indirection(I). { A = parser__target(p, N.text, NULL, HERE(N)); ((struct ast_target *)A)->indirection = I != NULL; }
+set_target(A) ::= col_id(N) opt_indirection(I). { A = parser__part_target(p, N, I); }
 
 delete_stmt(A) ::= opt_with_clause(W) DELETE(K) FROM target_table(T) using_clause(F) where_or_current(C) returning_clause(L). {
     struct ast_delete *delete = NEW(AST_DELETE, delete, HERE(K));

@@ -171,6 +171,9 @@ struct parser_any_name *parser__any_name_of(
     struct parser *p, struct parser_token first, struct ast_list *attrs);
 struct ast_table *parser__table(struct parser *p, struct parser_any_name *name);
 
+/* What an assignment goes to: a column, or a part of one. */
+struct ast_node *parser__part_target(
+    struct parser *p, struct parser_token name, struct ast_list *indirection);
 struct ast_node *parser__target(
     struct parser *p, const char *name, struct ast_node *value, int32_t location);
 struct ast_list *parser__multi_assign(

@@ -12,10 +12,6 @@
 #include "base/assert.h"
 #include "sql/bind/bind.h"
 
-enum {
-    SUBSCRIPTS_MAX = 6,
-};
-
 static oid_t
 array_of(oid_t element)
 {
@@ -318,27 +314,13 @@ bind_array_subquery(
 
 /* ---- subscripts ------------------------------------------------------------------------------ */
 
-/* Each subscript is an integer or text; numbers as text are indexes again. */
 static enum err
 bind_jsonb_subscript(struct binder *binder, struct scope *scope,
     const struct ast_subscript *const *chain, uint32_t count, struct expr **args, int32_t location,
     struct expr **expr)
 {
     for (uint32_t i = 0; i < count; i++) {
-        bool done;
-        struct expr **at = &args[count - i];
-        TRY(bind_expr(binder, scope, chain[i]->upper, at));
-        if ((*at)->type == TYPE_INT2 || (*at)->type == TYPE_INT4) {
-            TRY(bind_cast(binder, at, TYPE_TEXT, -1, location));
-        }
-        oid_t type = (*at)->type;
-        TRY(bind_coerce(binder, at, TYPE_TEXT, -1, CAST_IMPLICIT, &done));
-        if (!done) {
-            (void)bind_error(binder, chain[i]->upper->location, ERR_DATATYPE_MISMATCH,
-                "subscript type %s is not supported", bind_type_name(binder, type));
-            diag_hint(binder->diag, "jsonb subscript must be coercible to either integer or text.");
-            return ERR_DATATYPE_MISMATCH;
-        }
+        TRY(bind_jsonb_step(binder, scope, chain[i]->upper, &args[count - i]));
     }
     *expr = bind_internal_call(binder, "jsonb_subscript", args, count + 1, TYPE_JSONB, location);
     return ERR_OK;
@@ -351,12 +333,11 @@ bind_subscript(struct binder *binder, struct scope *scope, const struct ast_subs
     int32_t location = node->node.location;
     const struct ast_subscript *chain[SUBSCRIPTS_MAX];
     uint32_t count = 0;
+    bool slice = false;
     const struct ast_node *operand = &node->node;
     while (operand->kind == AST_SUBSCRIPT) {
         const struct ast_subscript *subscript = ast_as_subscript(operand);
-        if (subscript->slice) {
-            return bind_unsupported(binder, location, "array slices are");
-        }
+        slice = slice || subscript->slice;
         if (count == SUBSCRIPTS_MAX) {
             return bind_error(binder, location, ERR_PROGRAM_LIMIT,
                 "number of array dimensions exceeds the maximum allowed (%d)", SUBSCRIPTS_MAX);
@@ -367,7 +348,11 @@ bind_subscript(struct binder *binder, struct scope *scope, const struct ast_subs
     struct expr **args = arena_alloc(binder->arena, (count + 1) * sizeof(struct expr *));
     TRY(bind_expr(binder, scope, operand, &args[0]));
     oid_t element = type_element(args[0]->type);
-    bool name = args[0]->type == TYPE_NAME && count == 1;
+    bool name = args[0]->type == TYPE_NAME && count == 1 && !slice;
+    if (args[0]->type == TYPE_JSONB && slice) {
+        return bind_error(
+            binder, location, ERR_DATATYPE_MISMATCH, "jsonb subscript does not support slices");
+    }
     if (args[0]->type == TYPE_JSONB) {
         return bind_jsonb_subscript(binder, scope, chain, count, args, location, expr);
     }
@@ -376,15 +361,15 @@ bind_subscript(struct binder *binder, struct scope *scope, const struct ast_subs
             "cannot subscript type %s because it does not support subscripting",
             bind_type_name(binder, args[0]->type));
     }
-    for (uint32_t i = 0; i < count; i++) {
-        bool done;
-        struct expr **at = &args[count - i]; /* the chain runs from the last one */
-        TRY(bind_expr(binder, scope, chain[i]->upper, at));
-        TRY(bind_coerce(binder, at, TYPE_INT4, -1, CAST_ASSIGNMENT, &done));
-        if (!done) {
-            return bind_error(
-                binder, location, ERR_DATATYPE_MISMATCH, "array subscript must have type integer");
+    if (slice) {
+        struct subscripts subscripts = {.count = count};
+        for (uint32_t i = 0; i < count; i++) {
+            subscripts.of[count - 1 - i] = chain[i];
         }
+        return bind_array_slice(binder, scope, args[0], &subscripts, location, expr);
+    }
+    for (uint32_t i = 0; i < count; i++) { /* the chain runs from the last one */
+        TRY(bind_array_index(binder, scope, chain[i]->upper, &args[count - i]));
     }
     *expr = name ? bind_internal_call(binder, "name_get", args, 2, TYPE_CHAR, location)
                  : bind_internal_call(binder, "array_get", args, count + 1, element, location);

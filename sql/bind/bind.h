@@ -508,6 +508,28 @@ enum err bind_array_subquery(struct binder *binder, struct scope *scope,
     const struct ast_subquery *node, struct expr **expr);
 enum err bind_subscript(struct binder *binder, struct scope *scope,
     const struct ast_subscript *node, struct expr **expr);
+
+/* array_part.c */
+enum {
+    SUBSCRIPTS_MAX = 6,
+};
+
+struct subscripts {
+    uint32_t count;
+    const struct ast_subscript *of[SUBSCRIPTS_MAX]; /* the first one first */
+};
+
+enum err bind_array_index(
+    struct binder *binder, struct scope *scope, const struct ast_node *node, struct expr **expr);
+/* A step into a jsonb value: text; numbers as text are indexes again. */
+enum err bind_jsonb_step(
+    struct binder *binder, struct scope *scope, const struct ast_node *node, struct expr **expr);
+enum err bind_array_slice(struct binder *binder, struct scope *scope, struct expr *array,
+    const struct subscripts *subscripts, int32_t location, struct expr **expr);
+/* SET column[..] = value: the column's whole new value, made of `old`, an expression of its type.
+ */
+enum err bind_part_assign(struct binder *binder, struct scope *scope, const struct column *column,
+    struct expr *old, const struct ast_target *target, struct expr *value, struct expr **expr);
 enum err bind_any_of_array(struct binder *binder, struct expr *left, struct expr *array,
     const struct ast_any *node, struct expr **expr);
 

@@ -648,6 +648,13 @@ set_from_query(
     return ERR_OK;
 }
 
+static struct expr *
+old_value(struct binder *binder, const struct modify *modify, uint32_t c)
+{
+    const struct column *column = &modify->relation->columns[c];
+    return expr_register(binder, modify->target->base + c, column->type, column->typmod, -1);
+}
+
 enum err
 bind_set_list(
     struct binder *binder, struct scope *scope, const struct ast_list *set, struct modify *modify)
@@ -655,21 +662,23 @@ bind_set_list(
     const struct relation *relation = modify->relation;
     modify->columns =
         arena_alloc(binder->arena, (relation->column_count + 1U) * sizeof *modify->columns);
+    bool *parts = arena_alloc(binder->arena, (relation->column_count + 1U) * sizeof *parts);
     scope->clause = CLAUSE_UPDATE;
     AST_FOREACH(at, set)
     {
         const struct ast_target *target = ast_as_target(*at);
-        if (target->indirection) {
-            return bind_unsupported(
-                binder, target->node.location, "assigning to a part of a column is");
-        }
         uint32_t c = 0;
         TRY(target_column(binder, modify, target->name, target->node.location, &c));
-        if (modify->columns[c] != NULL) {
-            return bind_error(binder, target->node.location, ERR_SYNTAX,
-                "multiple assignments to same column \"%s\"", target->name);
+        bool part = target->indirection != NULL;
+        if (modify->columns[c] != NULL && !(part && parts[c])) {
+            return bind_error(
+                binder, -1, ERR_SYNTAX, "multiple assignments to same column \"%s\"", target->name);
         }
         struct expr *expr;
+        if (target->value->kind == AST_DEFAULT && part) {
+            return bind_error(binder, target->node.location, ERR_FEATURE_NOT_SUPPORTED,
+                "cannot set an array element to DEFAULT");
+        }
         if (target->value->kind == AST_DEFAULT) {
             TRY(default_value(binder, relation, c, &expr));
         } else if (relation->columns[c].generated || relation->columns[c].identity == 'a') {
@@ -680,10 +689,17 @@ bind_set_list(
             } else {
                 TRY(bind_expr(binder, scope, target->value, &expr));
             }
-            TRY(bind_assign(binder, &expr, &relation->columns[c]));
+            if (part) {
+                TRY(bind_part_assign(binder, scope, &relation->columns[c],
+                    modify->columns[c] != NULL ? modify->columns[c] : old_value(binder, modify, c),
+                    target, expr, &expr));
+            } else {
+                TRY(bind_assign(binder, &expr, &relation->columns[c]));
+            }
         }
+        modify->changed_count += modify->columns[c] == NULL;
         modify->columns[c] = expr;
-        modify->changed_count++;
+        parts[c] = part;
     }
     scope->clause = CLAUSE_NONE;
     for (uint16_t c = 0; c < relation->column_count; c++) {

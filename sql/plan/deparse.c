@@ -120,6 +120,41 @@ operator_name(const struct function *function)
     return function->name;
 }
 
+/* Bound number `at` of array_slice, whose list the binder made: folded, or still a call. */
+static void
+put_bound(struct writer *writer, const struct expr *list, uint32_t at)
+{
+    if (list->kind != EXPR_CONST) {
+        put(writer, list->list[at + 1]);
+        return;
+    }
+    struct arena arena;
+    struct datum *bounds;
+    arena_create(&arena, "explain");
+    if (at < array_elements(&arena, list->constant, &bounds)) {
+        buffer_printf(writer->to, "%lld", (long long)bounds[at].i);
+    }
+    arena_destroy(&arena);
+}
+
+static void
+put_slice(struct writer *writer, const struct expr *expr)
+{
+    int64_t mask = expr->list[1]->constant.i;
+    put(writer, expr->list[0]);
+    for (uint32_t i = 0; mask >> (2 * i) != 0; i++) {
+        put_text(writer, "[");
+        if ((mask >> (2 * i) & 1) != 0) {
+            put_bound(writer, expr->list[2], i);
+        }
+        put_text(writer, ":");
+        if ((mask >> (2 * i + 1) & 1) != 0) {
+            put_bound(writer, expr->list[3], i);
+        }
+        put_text(writer, "]");
+    }
+}
+
 static void
 put_call(struct writer *writer, const struct expr *expr)
 {
@@ -160,6 +195,8 @@ put_call(struct writer *writer, const struct expr *expr)
             put(writer, expr->list[i]);
             put_text(writer, "]");
         }
+    } else if (strcmp(expr->function->name, "array_slice") == 0) {
+        put_slice(writer, expr);
     } else if (((const struct call_expr *)(const void *)expr)->cast) {
         put_text(writer, "(");
         put(writer, expr->list[0]);

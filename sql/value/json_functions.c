@@ -825,16 +825,37 @@ change(struct eval *eval, struct datum in, struct datum path, struct datum put, 
     return jsonb__encode(eval, &value, result);
 }
 
+static struct datum
+json_null(void)
+{
+    static const uint8_t node[] = {JSON_NULL};
+    return datum_bytes(node, sizeof node);
+}
+
 FN(jsonb_set)
 {
     bool create = count < 4 || args[3].null || args[3].i != 0;
     return change(eval, args[0], args[1], args[2], create ? CHANGE_CREATE : CHANGE_SET, result);
 }
 
+/* jsonb_assign(value, new, path): what SET column[..][..] = new does */
+FN(jsonb_assign)
+{
+    UNUSED_COUNT;
+    struct datum old = args[0];
+    if (old.null) {
+        struct datum *steps;
+        int64_t index;
+        bool list = array_elements(eval->arena, args[2], &steps) > 0 && !steps[0].null &&
+                    index_of(datum_slice(steps[0]), &index);
+        struct json empty = {.kind = list ? JSON_ARRAY : JSON_OBJECT};
+        TRY(jsonb__encode(eval, &empty, &old));
+    }
+    return change(eval, old, args[2], args[1].null ? json_null() : args[1], CHANGE_FILL, result);
+}
+
 FN(jsonb_set_lax)
 {
-    static const uint8_t null_node[] = {JSON_NULL};
-    struct datum json_null = datum_bytes(null_node, sizeof null_node);
     *result = datum_null();
     if (args[0].null || args[1].null || (count > 3 && args[3].null)) {
         return ERR_OK;
@@ -849,10 +870,10 @@ FN(jsonb_set_lax)
     }
     if (slice_equal(how, slice_of("use_json_null", 13))) {
         return change(
-            eval, args[0], args[1], json_null, create ? CHANGE_CREATE : CHANGE_SET, result);
+            eval, args[0], args[1], json_null(), create ? CHANGE_CREATE : CHANGE_SET, result);
     }
     if (slice_equal(how, slice_of("delete_key", 10))) {
-        return change(eval, args[0], args[1], json_null, CHANGE_DELETE, result);
+        return change(eval, args[0], args[1], json_null(), CHANGE_DELETE, result);
     }
     if (slice_equal(how, slice_of("return_target", 13))) {
         *result = args[0];
@@ -1134,6 +1155,7 @@ static const struct function functions[] = {
     {"jsonb_set_lax", 5054, B, 5, 5, 0, {B, TA, B, TYPE_BOOL, T}, jsonb_set_lax, NULL, NULL},
     {"jsonb_insert", 0, B, 3, 3, S, {B, TA, B}, jsonb_insert, NULL, NULL},
     {"jsonb_insert", 3579, B, 4, 4, S, {B, TA, B, TYPE_BOOL}, jsonb_insert, NULL, NULL},
+    {"jsonb_assign", 0, B, 3, 3, FUNCTION_INTERNAL, {B, B, TA}, jsonb_assign, NULL, NULL},
     {"jsonb_subscript", 0, B, 2, 1, S | V | FUNCTION_INTERNAL, {B, T}, jsonb_steps, NULL, NULL},
     {"jsonb_path_exists", 4005, TYPE_BOOL, 4, 2, 0, {B, T, B, TYPE_BOOL}, json_path_refused, NULL,
         NULL},
