@@ -155,7 +155,8 @@ static enum err
 open_session(struct task *task, struct saga_worker *worker, const struct saga_instance *instance,
     struct diag *diag)
 {
-    if (worker->session != NULL && strcmp(worker->database, instance->database) == 0 &&
+    if (worker->session != NULL && !sql_session_is_stale(worker->session) &&
+        strcmp(worker->database, instance->database) == 0 &&
         strcmp(worker->login, instance->login) == 0 && strcmp(worker->role, instance->role) == 0) {
         return ERR_OK;
     }
@@ -164,6 +165,7 @@ open_session(struct task *task, struct saga_worker *worker, const struct saga_in
     const struct sql_session_options options = {.user = instance->login,
         .database = instance->database,
         .settings = settings,
+        .servant = true,
         .secret = (uint32_t)world_random(worker->room->world)};
     worker->database = mem_strdup(instance->database);
     worker->login = mem_strdup(instance->login);
@@ -738,6 +740,7 @@ saga_open(
         .drop = saga__drop,
         .start = saga__start,
         .alter = saga__alter,
+        .database_goes = saga__database_goes,
         .committed = saga__committed};
     enum err err = go_on(task, room, diag);
     if (err == ERR_OK) {

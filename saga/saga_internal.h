@@ -169,6 +169,10 @@ enum err saga__start(struct task *task, void *arg, struct sql_session *session,
 enum err saga__alter(struct task *task, void *arg, struct sql_session *session,
     const struct ast_alter_saga *statement, struct diag *diag);
 
+/* database.c: hooks.database_goes. */
+enum err saga__database_goes(struct task *task, void *arg, struct sql_session *session,
+    const char *name, const char *to, struct diag *diag);
+
 /* Is the session's user the owner, or a superuser? */
 enum err saga__may(struct task *task, struct sql_session *session, const char *owner, bool *may,
     struct diag *diag);

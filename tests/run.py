@@ -99,6 +99,7 @@ def main():
     step("settings, ASan", ["tests/system/config.py", "debug"])
     step("clients", ["tests/clients/run.py"])
     step("bad input, ASan", ["tests/system/bad_input.py", "debug"])
+    step("databases, ASan", ["tests/system/databases.py", "--build", "debug"])
     step("temporary objects, ASan", ["tests/system/temporary.py", "--build", "debug"])
     step("statistics, ASan", ["tests/system/statistics.py", "--build", "debug"])
     step("concurrency", ["tests/system/concurrency.py"])

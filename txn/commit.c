@@ -141,6 +141,18 @@ txn_id(const struct txn *txn)
 }
 
 void
+txn_set_scope(struct txn *txn, uint32_t scope)
+{
+    atomic_store_explicit(&txn->scope, scope, memory_order_relaxed);
+}
+
+uint32_t
+txn_scope(const struct txn *txn)
+{
+    return atomic_load_explicit(&txn->scope, memory_order_relaxed);
+}
+
+void
 txn_set_synchronous(struct txn *txn, bool synchronous)
 {
     txn->synchronous = synchronous;

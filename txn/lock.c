@@ -714,11 +714,14 @@ txn_lock_table(struct task *task, struct txn *txn, uint64_t object, const char *
 /* ---- advisory locks ----------------------------------------------------------------------------
  */
 
+/* key: where the target's key stands. */
 static struct target
-advisory_target(struct txn_db *db, const struct txn_advisory *lock)
+advisory_target(
+    const struct txn *txn, const struct txn_advisory *lock, uint8_t key[ADVISORY_KEY_SIZE])
 {
-    static const uint8_t spaces[] = {ADVISORY_ONE, ADVISORY_PAIR};
-    return target_of(db, LOCK_ADVISORY, lock->number, slice_of(&spaces[lock->pair], 1));
+    key[0] = lock->pair ? ADVISORY_PAIR : ADVISORY_ONE;
+    store_be32(key + 1, txn_scope(txn));
+    return target_of(txn->db, LOCK_ADVISORY, lock->number, slice_of(key, ADVISORY_KEY_SIZE));
 }
 
 enum err
@@ -726,7 +729,8 @@ txn_lock_advisory(struct task *task, struct txn *txn, const struct txn_advisory 
     bool *taken, struct diag *diag)
 {
     ASSERT(txn->state == TXN_ACTIVE);
-    struct target target = advisory_target(txn->db, lock);
+    uint8_t key[ADVISORY_KEY_SIZE];
+    struct target target = advisory_target(txn, lock, key);
     struct lock_waiter waiter = {
         .txn = txn, .mode = lock->shared ? TXN_SHARE : TXN_EXCLUSIVE, .session = lock->session};
     bool busy = false;
@@ -746,7 +750,8 @@ forget_session_hold(struct txn_db *db, struct hold *hold)
 bool
 txn_unlock_advisory(struct txn *txn, const struct txn_advisory *lock)
 {
-    struct target target = advisory_target(txn->db, lock);
+    uint8_t key[ADVISORY_KEY_SIZE];
+    struct target target = advisory_target(txn, lock, key);
     unsigned mode = lock->shared ? TXN_SHARE : TXN_EXCLUSIVE;
     struct hold *found = NULL;
     latch_acquire(&target.partition->latch);

@@ -49,6 +49,7 @@ add_lock(struct lines *to, const struct lock *lock)
             continue; /* those of one transaction stand together, and are one here */
         }
         line.owner_pid = hold->txn->owner_pid;
+        line.scope = txn_scope(hold->txn);
         line.granted = true;
         for (unsigned mode = 0; mode < 16; mode++) {
             if ((modes >> mode & 1) != 0) {
@@ -61,6 +62,7 @@ add_lock(struct lines *to, const struct lock *lock)
     LIST_FOREACH (node, &lock->queue) {
         const struct lock_waiter *waiter = LIST_ENTRY(node, struct lock_waiter, node);
         line.owner_pid = waiter->txn->owner_pid;
+        line.scope = txn_scope(waiter->txn);
         line.granted = false;
         line.mode = waiter->mode;
         add(to, line);
@@ -95,6 +97,7 @@ add_transactions(struct txn_db *db, void *arg, struct lines *to)
             uint64_t mode = fast & FAST_MODE_MASK;
             if (mode != 0 && mode != FAST_TRANSFERRED) {
                 add(to, (struct txn_lock_line){.owner_pid = txn->owner_pid,
+                            .scope = txn_scope(txn),
                             .kind = TXN_LOCK_LINE_TABLE,
                             .object = fast >> 4,
                             .mode = (unsigned)mode - 1,
@@ -105,6 +108,7 @@ add_transactions(struct txn_db *db, void *arg, struct lines *to)
         uint64_t id = txn == NULL ? 0 : atomic_load(&txn->id);
         if (id != 0) {
             add(to, (struct txn_lock_line){.owner_pid = txn->owner_pid,
+                        .scope = txn_scope(txn),
                         .kind = TXN_LOCK_LINE_TXN,
                         .object = id,
                         .mode = TXN_EXCLUSIVE,

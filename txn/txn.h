@@ -165,6 +165,10 @@ enum txn_state {
  * `owner_pid`: how deadlock details name this session. */
 struct txn *txn_new(struct txn_db *db, uint32_t owner_pid);
 void txn_delete(struct task *task, struct txn *txn); /* must be idle */
+/* Whose objects its statements see: the OID of a database, to sql/catalog; 0: of all. Here it is
+ * part of what advisory locks are called by. Between statements. */
+void txn_set_scope(struct txn *txn, uint32_t scope);
+uint32_t txn_scope(const struct txn *txn);
 /* Give back what txn keeps for the next statement: cursors, blocks, buffers. Between statements. */
 void txn_trim(struct txn *txn);
 
@@ -523,9 +527,10 @@ struct txn_lock_line {
     } kind;
     uint64_t object;
     unsigned mode;
-    bool pair;    /* advisory: of two ints */
-    bool granted; /* false: waits */
-    bool fast;    /* a weak table lock in its transaction's own slot */
+    uint32_t scope; /* of its owner (txn_set_scope) */
+    bool pair;      /* advisory: of two ints */
+    bool granted;   /* false: waits */
+    bool fast;      /* a weak table lock in its transaction's own slot */
 };
 
 /* PostgreSQL's names, "ExclusiveLock". */

@@ -179,12 +179,13 @@ enum lock_kind {
     LOCK_ROW,      /* object: tree, and a key */
     LOCK_TABLE,    /* object: the caller's number */
     LOCK_TXN,      /* object: a transaction id; only waited for */
-    LOCK_ADVISORY, /* object: the user's number; key: one byte, ADVISORY_.. */
+    LOCK_ADVISORY, /* object: the user's number; key: ADVISORY_.., be32 scope */
 };
 
 enum {
     ADVISORY_ONE = 1, /* a bigint; pg_locks.objsubid */
     ADVISORY_PAIR = 2,
+    ADVISORY_KEY_SIZE = 5,
 };
 
 /* Accessed under its partition's latch. */
@@ -281,6 +282,7 @@ struct txn {
     struct txn_db *db;
     struct slot *slot;
     uint32_t owner_pid;
+    _Atomic uint32_t scope; /* written by the owner only */
     enum txn_state state;
     enum txn_isolation isolation;
     bool read_only;

@@ -70,6 +70,11 @@ bind_lookup_relation(
     int32_t location = table->node.location;
     const struct catalog *catalog = binder->context->catalog;
     const struct eval_env *env = binder->context->env;
+    enum err err = catalog_check_database(env, table, binder->diag);
+    if (err != ERR_OK) {
+        bind_locate(binder, location);
+        return err;
+    }
     *relation = catalog == NULL
                     ? NULL
                     : catalog_relation_on(catalog, env == NULL ? NULL : env->search_path,

@@ -71,9 +71,16 @@ static bool
 find_entry(const struct catalog *catalog, oid_t class_oid, oid_t oid, const char *name,
     struct catalog_entry *entry)
 {
-    for (size_t i = 0; class_oid == CATALOG_CLASS_SCHEMA ? catalog_schema_at(catalog, i, entry)
-                                                         : catalog_database_at(catalog, i, entry);
-         i++) {
+    if (class_oid == CATALOG_CLASS_DATABASE) {
+        const struct database *database =
+            name != NULL ? catalog_database(catalog, name) : catalog_database_by_oid(catalog, oid);
+        if (database != NULL) {
+            entry->oid = database->oid;
+            entry->owner = database->owner;
+        }
+        return database != NULL;
+    }
+    for (size_t i = 0; catalog_schema_at(catalog, i, entry); i++) {
         if (name != NULL ? strcmp(entry->name, name) == 0 : entry->oid == oid) {
             return true;
         }

@@ -26,10 +26,14 @@ enum {
     COLUMNS_MAX = 1600,
     INDEX_COLUMNS_MAX = 32,
     INDEX_DERIVED = 0x8000, /* in struct index: not a column, but relation->derived[..] */
-    /* PostgreSQL's OIDs of fixed objects */
+    /* PostgreSQL's OIDs of fixed objects. Schema public of the first database, of course: each
+     * other database has one of its own. */
     NAMESPACE_PG_CATALOG = 11,
     NAMESPACE_PUBLIC = 2200,
     NAMESPACE_INFORMATION_SCHEMA = 13000,
+    DATABASE_TEMPLATE1 = 1,
+    DATABASE_TEMPLATE0 = 4,
+    DATABASE_POSTGRES = 5,
     OID_FIRST_USER = 16384,
 };
 
@@ -144,6 +148,7 @@ struct foreign_key {
 
 struct relation {
     oid_t oid;
+    oid_t database; /* its schema's; 0: in all, the catalog's views */
     oid_t schema;
     const char *schema_name;
     const char *name;
@@ -292,16 +297,29 @@ const struct catalog_setting *catalog_setting_at(const struct catalog *catalog, 
 /* ---- the shared picture
  * -------------------------------------------------------------------------- */
 
-/* Opens the catalog over a recovered database; in a new one creates the catalog trees, schema
- * public, database "postgres", superuser "postgres" and a superuser named `system_user`. */
+/* Opens the catalog over a recovered store; in a new one creates the catalog trees, the databases
+ * "postgres", "template0" and "template1" with a schema public each, superuser "postgres" and a
+ * superuser named `system_user`. */
 enum err catalog_open(struct task *task, struct txn_db *db, const char *system_user,
     struct catalog_store **store, struct diag *diag);
 void catalog_close(struct catalog_store *store);
 
-/* The picture for the next statement of this transaction (which is active). Counts a reference;
- * sleeps only if it must be read anew. Cheap when nothing changed: two loads and a count. */
+/*
+ * The picture for the next statement of this transaction (which is active). Counts a reference;
+ * sleeps only if it must be read anew. Cheap when nothing changed: two loads and a count.
+ *
+ * It is of the database that txn_scope names: of schemas, relations, types and functions it has
+ * those of this database and the system's, so that names mean what they mean there; roles,
+ * databases, grants, settings and comments are all there are. Scope 0 gives the whole picture, in
+ * which OIDs lead to everything, but a name to any database's: for who works through all of them.
+ */
 enum err catalog_get(struct task *task, struct catalog_store *store, struct txn *txn,
     struct catalog **catalog, struct diag *diag);
+/* The same of a database that need not be the transaction's; 0: the whole. */
+enum err catalog_get_database(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t database, struct catalog **catalog, struct diag *diag);
+/* The picture of all databases that this one is cut from; held as long as this one is. */
+const struct catalog *catalog_whole(const struct catalog *catalog);
 struct catalog *catalog_hold(struct catalog *catalog); /* one reference more */
 void catalog_release(struct catalog *catalog);
 /* Identifies the picture's content: equal versions are equal pictures (plan cache key). */
@@ -326,6 +344,10 @@ void catalog_transaction_ended(struct catalog_store *store, struct txn *txn);
 /* schema == NULL: along the path pg_catalog, then public. NULL if there is none. */
 const struct relation *catalog_relation(
     const struct catalog *catalog, const char *schema, const char *name);
+/* database.schema.table must be of our own database: 0A000. */
+struct ast_table;
+enum err catalog_check_database(
+    const struct eval_env *env, const struct ast_table *name, struct diag *diag);
 /* The same along a search path (eval_env's; pg_catalog first unless it is named there). */
 const struct relation *catalog_relation_on(const struct catalog *catalog,
     const char *const *search_path, const char *schema, const char *name);
@@ -352,22 +374,33 @@ const struct index *catalog_index(const struct catalog *catalog, const char *sch
 oid_t catalog_schema(const struct catalog *catalog, const char *name); /* 0: none */
 const char *catalog_schema_name(const struct catalog *catalog, oid_t oid);
 const struct role *catalog_role(const struct catalog *catalog, const char *name);
-bool catalog_database_exists(const struct catalog *catalog, const char *name);
 /* Iterate: returns NULL at the end. User relations and virtual tables alike, stable order. */
 const struct relation *catalog_relation_at(const struct catalog *catalog, size_t position);
 /* Whose tree is it? *index: the index, also of a table clustered by its primary key, or NULL. */
 const struct relation *catalog_relation_of_tree(
     const struct catalog *catalog, tree_id_t tree, const struct index **index);
 const struct role *catalog_role_at(const struct catalog *catalog, size_t position);
-/* Schemas and databases likewise: false at the end. */
+/* A schema. They are looked at likewise: false at the end. */
 struct catalog_entry {
     oid_t oid;
     oid_t owner;
+    oid_t database; /* 0: in all, the system's own */
     const char *name;
 };
 bool catalog_schema_at(const struct catalog *catalog, size_t position, struct catalog_entry *entry);
-bool catalog_database_at(
-    const struct catalog *catalog, size_t position, struct catalog_entry *entry);
+bool catalog_schema_by_oid(const struct catalog *catalog, oid_t oid, struct catalog_entry *entry);
+
+struct database {
+    oid_t oid;
+    oid_t owner;
+    const char *name;
+    bool is_template;         /* whoever may create databases may copy it */
+    bool no_connections;      /* nobody may connect */
+    int32_t connection_limit; /* -1: none */
+};
+const struct database *catalog_database(const struct catalog *catalog, const char *name);
+const struct database *catalog_database_by_oid(const struct catalog *catalog, oid_t oid);
+const struct database *catalog_database_at(const struct catalog *catalog, size_t position);
 /* The index of this OID and its table. */
 const struct index *catalog_index_by_oid(
     const struct catalog *catalog, oid_t oid, const struct relation **table);

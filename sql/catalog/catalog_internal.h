@@ -11,12 +11,13 @@
  *                                                       checks
  *     19      class byte, be32 schema oid or 0, name    version, be32 oid
  *     20      be32 role oid                             version, role
- *     21      be32 database oid                         version, database
+ *     21      be32 database oid                         version, database (record.c)
  *     22      be32 class oid, be32 oid, be32 sub        version, text of the comment
  *     23      be32 relation oid                         version, statistics (statistics.c)
  *     24      be32 class oid, be32 oid, be32 grantee    version, be64 privileges << 32 | options
  *     25      be32 database oid, be32 role oid, name    version, value of a setting
  *     26      be32 role oid, idempotency key            outcome (sql/session/idempotency.c)
+ *             be32 0, be32 database oid, the same       of other databases than the first
  *     27      be64 time of the commit, key of tree 26   nothing
  *     28-32   sagas (saga/store.c)
  *     33      be32 type oid                             version, type of a user with its labels
@@ -53,6 +54,11 @@ enum catalog__role_flags {
     CATALOG_ROLE_BYPASSRLS = 64,
 };
 
+enum catalog__database_flags {
+    CATALOG_DATABASE_TEMPLATE = 1,
+    CATALOG_DATABASE_NO_CONNECTIONS = 2,
+};
+
 enum {
     CATALOG_RECORD_VERSION = 1,
     CATALOG_OID_BLOCK = 512, /* OIDs taken from the persistent counter at a time */
@@ -78,8 +84,14 @@ struct catalog__found {
     const struct index *index;
 };
 
+/* Either the whole, as it was read; or what of it one database sees. That is made when somebody
+ * first asks for it and shares with the whole its rows and its life: references are the whole's. */
 struct catalog {
     _Atomic uint32_t references;
+    struct catalog *whole;           /* NULL: this is it */
+    oid_t database;                  /* 0: this is the whole */
+    _Atomic(struct catalog *) views; /* of the whole; a list by next_view that only grows */
+    struct catalog *next_view;
     struct txn_db *db; /* for sizes */
     struct catalog_store *store;
     struct arena arena;
@@ -92,7 +104,7 @@ struct catalog {
     size_t relation_count, relation_capacity;
     struct catalog_entry *schemas;
     size_t schema_count, schema_capacity;
-    struct catalog_entry *databases;
+    struct database *databases;
     size_t database_count, database_capacity;
     struct role *roles;
     size_t role_count, role_capacity;
@@ -173,6 +185,8 @@ struct catalog_store {
 enum err catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
     struct txn_snapshot snapshot, const struct catalog *before, lsn_t schema_lsn,
     struct catalog **catalog, struct diag *diag);
+/* The picture of one database, cut from the whole; 0: the whole. No reference is counted. */
+struct catalog *catalog__view(struct catalog *whole, oid_t database);
 struct row_id_counter *catalog__row_ids(struct catalog_store *store, oid_t relation);
 
 /* statistics.c, of which hold and new give a reference, publish takes one. */
@@ -225,6 +239,9 @@ void catalog__encode_named(
     const char *name, oid_t owner, uint32_t flags, struct buffer *to); /* schema, role, database */
 enum err catalog__decode_named(struct arena *arena, struct slice record, const char **name,
     oid_t *owner, uint32_t *flags, struct diag *diag);
+void catalog__encode_database(const struct database *database, struct buffer *to);
+enum err catalog__decode_database(
+    struct arena *arena, struct slice record, struct database *database, struct diag *diag);
 void catalog__encode_role(const struct role *role, struct buffer *to);
 enum err catalog__decode_role(
     struct arena *arena, struct slice record, struct role *role, struct diag *diag);

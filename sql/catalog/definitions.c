@@ -117,7 +117,7 @@ catalog__index_definition(struct arena *arena, const struct relation *table,
     struct buffer to = {0};
     buffer_printf(&to, "CREATE %sINDEX %s ON ", index->unique ? "UNIQUE " : "",
         parser_quote_ident(arena, index->name));
-    if (!pretty || table->schema != NAMESPACE_PUBLIC) {
+    if (!pretty || strcmp(table->schema_name, "public") != 0) {
         buffer_printf(&to, "%s.", parser_quote_ident(arena, table->schema_name));
     }
     buffer_printf(&to, "%s USING btree (", parser_quote_ident(arena, table->name));

@@ -191,13 +191,20 @@ catalog_relation_remove(struct task *task, struct catalog_store *store, struct t
     return catalog_comments_remove(task, store, txn, CATALOG_CLASS_RELATION, relation, diag);
 }
 
+oid_t
+catalog_schema_parent(oid_t database)
+{
+    return database == DATABASE_POSTGRES ? 0 : database;
+}
+
 enum err
-catalog_schema_put(struct task *task, struct catalog_store *store, struct txn *txn, oid_t schema,
-    const char *name, oid_t owner, struct diag *diag)
+catalog_schema_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct catalog_entry *schema, struct diag *diag)
 {
     struct buffer value = {0};
-    catalog__encode_named(name, owner, 0, &value);
-    enum err err = put_by_oid(task, store, txn, CATALOG_TREE_SCHEMAS, schema, &value, diag);
+    catalog__encode_named(
+        schema->name, schema->owner, catalog_schema_parent(schema->database), &value);
+    enum err err = put_by_oid(task, store, txn, CATALOG_TREE_SCHEMAS, schema->oid, &value, diag);
     buffer_destroy(&value);
     return err;
 }
@@ -364,10 +371,11 @@ catalog_comment_put(struct task *task, struct catalog_store *store, struct txn *
     return err;
 }
 
-/* Rows whose key begins with the object. */
-enum err
-catalog__take_prefix(struct task *task, struct catalog_store *store, struct txn *txn,
-    enum catalog_tree tree, struct slice prefix, struct diag *diag)
+/* Rows whose key begins so and, unless it is NULL, is one of the wanted. */
+static enum err
+take_some(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
+    struct slice prefix, bool (*wanted)(const void *arg, struct slice key), const void *arg,
+    struct diag *diag)
 {
     struct buffer high = {0};
     buffer_add(&high, prefix.data, prefix.size);
@@ -392,6 +400,9 @@ catalog__take_prefix(struct task *task, struct catalog_store *store, struct txn 
         if (err != ERR_OK || !found) {
             break;
         }
+        if (wanted != NULL && !wanted(arg, row.key)) {
+            continue;
+        }
         struct slice key = slice_of(arena_copy(&arena, row.key.data, row.key.size), row.key.size);
         err = take(task, store, txn, tree, key, diag);
     }
@@ -401,6 +412,13 @@ catalog__take_prefix(struct task *task, struct catalog_store *store, struct txn 
     arena_destroy(&arena);
     buffer_destroy(&high);
     return err;
+}
+
+enum err
+catalog__take_prefix(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_tree tree, struct slice prefix, struct diag *diag)
+{
+    return take_some(task, store, txn, tree, prefix, NULL, NULL, diag);
 }
 
 static enum err
@@ -425,6 +443,106 @@ catalog_grants_remove(struct task *task, struct catalog_store *store, struct txn
     oid_t class_oid, oid_t oid, struct diag *diag)
 {
     return take_all(task, store, txn, CATALOG_TREE_GRANTS, class_oid, oid, diag);
+}
+
+/* ---- databases
+ * -----------------------------------------------------------------------------------
+ */
+
+enum err
+catalog_database_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct database *database, struct diag *diag)
+{
+    struct buffer value = {0};
+    catalog__encode_database(database, &value);
+    enum err err =
+        put_by_oid(task, store, txn, CATALOG_TREE_DATABASES, database->oid, &value, diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+struct doomed_names {
+    const struct catalog *catalog;
+    oid_t database;
+};
+
+/* A name in one of the database's schemas, or the name of such a schema. */
+static bool
+is_doomed_name(const void *arg, struct slice key)
+{
+    const struct doomed_names *doomed = arg;
+    struct catalog_entry schema;
+    if (key.size < 5) {
+        return false;
+    }
+    oid_t parent = load_be32(key.data + 1);
+    if (key.data[0] == CATALOG_NAME_SCHEMA) {
+        oid_t named = 0;
+        for (size_t i = 0; named == 0 && catalog_schema_at(doomed->catalog, i, &schema); i++) {
+            bool same = strlen(schema.name) == key.size - 5 &&
+                        memcmp(schema.name, key.data + 5, key.size - 5) == 0;
+            named = same && schema.database == doomed->database ? schema.oid : 0;
+        }
+        return named != 0 && parent == catalog_schema_parent(doomed->database);
+    }
+    return parent != 0 && catalog_schema_by_oid(doomed->catalog, parent, &schema) &&
+           schema.database == doomed->database;
+}
+
+static enum err
+remove_relation(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct relation *relation, struct diag *diag)
+{
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        oid_t oid = relation->indexes[i].oid;
+        TRY(catalog_comments_remove(task, store, txn, CATALOG_CLASS_RELATION, oid, diag));
+        TRY(catalog_comments_remove(task, store, txn, CATALOG_CLASS_CONSTRAINT, oid, diag));
+    }
+    for (uint16_t i = 0; i < relation->check_count; i++) {
+        TRY(catalog_comments_remove(
+            task, store, txn, CATALOG_CLASS_CONSTRAINT, relation->checks[i].oid, diag));
+    }
+    for (uint16_t i = 0; i < relation->foreign_count; i++) {
+        TRY(catalog_comments_remove(
+            task, store, txn, CATALOG_CLASS_CONSTRAINT, relation->foreign[i].oid, diag));
+    }
+    return catalog_relation_remove(task, store, txn, relation->oid, diag);
+}
+
+enum err
+catalog_database_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct catalog *catalog, oid_t database, struct diag *diag)
+{
+    const struct relation *relation;
+    const struct user_type *type;
+    const struct user_function *function;
+    struct catalog_entry schema;
+    for (size_t i = 0; (relation = catalog_relation_at(catalog, i)) != NULL; i++) {
+        if (relation->database == database) {
+            TRY(remove_relation(task, store, txn, relation, diag));
+        }
+    }
+    for (size_t i = 0; (type = catalog_type_at(catalog, i)) != NULL; i++) {
+        TRY(catalog_type_remove(task, store, txn, type->oid, diag));
+    }
+    for (size_t i = 0; (function = catalog_function_at(catalog, i)) != NULL; i++) {
+        TRY(catalog_function_remove(task, store, txn, function, diag));
+    }
+    const struct doomed_names doomed = {catalog, database};
+    TRY(take_some(
+        task, store, txn, CATALOG_TREE_NAMES, slice_of(NULL, 0), is_doomed_name, &doomed, diag));
+    for (size_t i = 0; catalog_schema_at(catalog, i, &schema); i++) {
+        if (schema.database == database) {
+            TRY(catalog_schema_remove(task, store, txn, schema.oid, diag));
+        }
+    }
+    uint8_t prefix[4];
+    store_be32(prefix, database);
+    TRY(catalog__take_prefix(
+        task, store, txn, CATALOG_TREE_SETTINGS, slice_of(prefix, sizeof prefix), diag));
+    TRY(catalog_grants_remove(task, store, txn, CATALOG_CLASS_DATABASE, database, diag));
+    TRY(catalog_comments_remove(task, store, txn, CATALOG_CLASS_DATABASE, database, diag));
+    return take_by_oid(task, store, txn, CATALOG_TREE_DATABASES, database, diag);
 }
 
 /* ---- OIDs

@@ -57,9 +57,20 @@ enum err catalog_relation_remove(struct task *task, struct catalog_store *store,
     oid_t relation, struct diag *diag);
 
 enum err catalog_schema_put(struct task *task, struct catalog_store *store, struct txn *txn,
-    oid_t schema, const char *name, oid_t owner, struct diag *diag);
+    const struct catalog_entry *schema, struct diag *diag);
+/* What stands for a database where names of schemas are claimed: their parent. The first database's
+ * are the oldest: 0. */
+oid_t catalog_schema_parent(oid_t database);
 enum err catalog_schema_remove(struct task *task, struct catalog_store *store, struct txn *txn,
     oid_t schema, struct diag *diag);
+
+/* Insert or replace the database's record; not its name. */
+enum err catalog_database_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct database *database, struct diag *diag);
+/* Its record, settings, grants and comments, its schemas and all that is in them, names included;
+ * but no trees, and not its own name. `catalog` is a picture of this database. */
+enum err catalog_database_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct catalog *catalog, oid_t database, struct diag *diag);
 
 enum err catalog_role_put(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct role *role, struct diag *diag);

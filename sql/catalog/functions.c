@@ -680,12 +680,13 @@ FN(total_relation_size)
 }
 
 static int64_t
-database_bytes(const struct catalog *catalog)
+database_bytes(const struct catalog *catalog, oid_t database)
 {
     int64_t bytes = 0;
     const struct relation *relation;
+    catalog = catalog_whole(catalog);
     for (size_t i = 0; (relation = catalog_relation_at(catalog, i)) != NULL; i++) {
-        if (relation->kind == RELATION_TABLE) {
+        if (relation->kind == RELATION_TABLE && relation->database == database) {
             bytes += tree_bytes(catalog, relation->tree) + index_bytes(catalog, relation);
         }
     }
@@ -695,14 +696,11 @@ database_bytes(const struct catalog *catalog)
 FN(database_size)
 {
     (void)count;
-    struct catalog_entry entry;
     const struct catalog *catalog = eval->env->catalog;
-    *result = datum_null();
-    for (size_t i = 0; catalog != NULL && catalog_database_at(catalog, i, &entry); i++) {
-        if (entry.oid == (oid_t)args[0].i) {
-            *result = datum_int(database_bytes(catalog));
-        }
-    }
+    oid_t oid = (oid_t)args[0].i;
+    *result = catalog == NULL || catalog_database_by_oid(catalog, oid) == NULL
+                  ? datum_null()
+                  : datum_int(database_bytes(catalog, oid));
     return ERR_OK;
 }
 
@@ -711,11 +709,12 @@ FN(database_size_by_name)
     (void)count;
     const char *name = argument_text(eval, args[0]);
     const struct catalog *catalog = eval->env->catalog;
-    if (catalog == NULL || !catalog_database_exists(catalog, name)) {
+    const struct database *database = catalog == NULL ? NULL : catalog_database(catalog, name);
+    if (database == NULL) {
         return diag_set(
             eval->diag, ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist", name);
     }
-    *result = datum_int(database_bytes(catalog));
+    *result = datum_int(database_bytes(catalog, database->oid));
     return ERR_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "parser/ast.h"
 #include "sql/catalog/buckets.h"
 #include "sql/catalog/catalog_internal.h"
 
@@ -93,6 +94,9 @@ read_schema(struct reading *reading, const struct txn_row *row)
     uint32_t flags;
     TRY(catalog__decode_named(
         &catalog->arena, row->value, &entry.name, &entry.owner, &flags, reading->diag));
+    if (entry.oid != NAMESPACE_PG_CATALOG && entry.oid != NAMESPACE_INFORMATION_SCHEMA) {
+        entry.database = flags == 0 ? DATABASE_POSTGRES : flags;
+    }
     catalog->schemas = grow(&catalog->arena, catalog->schemas, catalog->schema_count,
         &catalog->schema_capacity, sizeof *catalog->schemas);
     catalog->schemas[catalog->schema_count++] = entry;
@@ -106,13 +110,11 @@ read_database(struct reading *reading, const struct txn_row *row)
     if (row->key.size != 4) {
         return damaged_key(reading);
     }
-    struct catalog_entry entry = {.oid = load_be32(row->key.data)};
-    uint32_t flags;
-    TRY(catalog__decode_named(
-        &catalog->arena, row->value, &entry.name, &entry.owner, &flags, reading->diag));
+    struct database database = {.oid = load_be32(row->key.data)};
+    TRY(catalog__decode_database(&catalog->arena, row->value, &database, reading->diag));
     catalog->databases = grow(&catalog->arena, catalog->databases, catalog->database_count,
         &catalog->database_capacity, sizeof *catalog->databases);
-    catalog->databases[catalog->database_count++] = entry;
+    catalog->databases[catalog->database_count++] = database;
     return ERR_OK;
 }
 
@@ -289,11 +291,13 @@ read_relation(struct reading *reading, const struct txn_row *row)
     if (row->key.size != 4 || load_be32(row->key.data) != relation->oid) {
         return damaged_key(reading);
     }
-    relation->schema_name = catalog_schema_name(catalog, relation->schema);
-    if (relation->schema_name == NULL) {
+    struct catalog_entry schema;
+    if (!catalog_schema_by_oid(catalog, relation->schema, &schema)) {
         return diag_set(reading->diag, ERR_CORRUPT, "schema %u of relation \"%s\" does not exist",
             relation->schema, relation->name);
     }
+    relation->schema_name = schema.name;
+    relation->database = schema.database;
     catalog__make_layout(&catalog->arena, relation);
     if (relation->kind == RELATION_TABLE) {
         relation->row_ids = catalog__row_ids(reading->store, relation->oid);
@@ -438,7 +442,7 @@ find_path(
         found = find_name(catalog, NAMESPACE_PG_CATALOG, name);
     }
     if (path == NULL) {
-        return found.relation != NULL ? found : find_name(catalog, NAMESPACE_PUBLIC, name);
+        return found.relation != NULL ? found : find_in(catalog, "public", name);
     }
     for (const char *const *at = path; found.relation == NULL && *at != NULL; at++) {
         found = find_in(catalog, *at, name);
@@ -633,9 +637,131 @@ catalog_route_epoch(const struct catalog *catalog)
     return catalog->route_epoch;
 }
 
+/* ---- one database of it ------------------------------------------------------------------------
+ */
+
+static struct catalog *
+whole_of(struct catalog *catalog)
+{
+    return catalog->whole == NULL ? catalog : catalog->whole;
+}
+
+static void
+free_picture(struct catalog *catalog)
+{
+    arena_destroy(&catalog->arena);
+    mem_free(catalog);
+}
+
+/* Those of the database, and the system's. */
+static void
+choose_schemas(struct catalog *view)
+{
+    const struct catalog *whole = view->whole;
+    view->schemas = arena_array(&view->arena, whole->schema_count, sizeof *view->schemas);
+    for (size_t i = 0; i < whole->schema_count; i++) {
+        oid_t database = whole->schemas[i].database;
+        if (database == 0 || database == view->database) {
+            view->schemas[view->schema_count++] = whole->schemas[i];
+        }
+    }
+}
+
+static void
+choose_types_and_functions(struct catalog *view)
+{
+    const struct catalog *whole = view->whole;
+    view->types = arena_array(&view->arena, whole->type_count, sizeof *view->types);
+    for (size_t i = 0; i < whole->type_count; i++) {
+        if (catalog_schema_name(view, whole->types[i].schema) != NULL) {
+            view->types[view->type_count++] = whole->types[i];
+        }
+    }
+    view->functions = arena_array(&view->arena, whole->function_count, sizeof *view->functions);
+    for (size_t i = 0; i < whole->function_count; i++) {
+        if (catalog_schema_name(view, whole->functions[i].schema) != NULL) {
+            view->functions[view->function_count++] = whole->functions[i];
+        }
+    }
+}
+
+/* What databases share is the whole's own; what belongs to a schema is chosen. */
+static struct catalog *
+make_view(struct catalog *whole, oid_t database)
+{
+    struct catalog *view = mem_zalloc(sizeof *view);
+    arena_create(&view->arena, "catalog of a database");
+    view->whole = whole;
+    view->database = database;
+    view->db = whole->db;
+    view->store = whole->store;
+    view->version = whole->version;
+    view->schema_lsn = whole->schema_lsn;
+    view->owner = whole->owner;
+    view->route_epoch = whole->route_epoch;
+    view->databases = whole->databases;
+    view->database_count = whole->database_count;
+    view->roles = whole->roles;
+    view->role_count = whole->role_count;
+    view->comments = whole->comments;
+    view->comment_count = whole->comment_count;
+    view->grants = whole->grants;
+    view->grant_count = whole->grant_count;
+    view->settings = whole->settings;
+    view->setting_count = whole->setting_count;
+    choose_schemas(view);
+    choose_types_and_functions(view);
+    for (size_t i = 0; i < whole->relation_count; i++) {
+        const struct relation *relation = whole->relations[i];
+        if (relation->database == 0 || relation->database == database) {
+            add_relation(view, relation);
+        }
+    }
+    hash_build(view);
+    return view;
+}
+
+static struct catalog *
+find_view(struct catalog *first, oid_t database)
+{
+    while (first != NULL && first->database != database) {
+        first = first->next_view;
+    }
+    return first;
+}
+
+/* No latch: who makes the same one at the same time and loses throws his own away. */
+struct catalog *
+catalog__view(struct catalog *whole, oid_t database)
+{
+    ASSERT(whole->whole == NULL);
+    if (database == 0) {
+        return whole;
+    }
+    struct catalog *first = atomic_load_explicit(&whole->views, memory_order_acquire);
+    struct catalog *view = find_view(first, database);
+    if (view != NULL) {
+        return view;
+    }
+    struct catalog *made = make_view(whole, database);
+    do {
+        made->next_view = first;
+        if (atomic_compare_exchange_weak_explicit(
+                &whole->views, &first, made, memory_order_acq_rel, memory_order_acquire)) {
+            return made;
+        }
+        view = find_view(first, database);
+    } while (view == NULL);
+    free_picture(made);
+    return view;
+}
+
+/* ---- references ------------------------------------------------------------------------------ */
+
 void
 catalog_release(struct catalog *catalog)
 {
+    catalog = catalog == NULL ? NULL : whole_of(catalog);
     if (catalog == NULL ||
         atomic_fetch_sub_explicit(&catalog->references, 1, memory_order_acq_rel) != 1) {
         return;
@@ -643,8 +769,26 @@ catalog_release(struct catalog *catalog)
     for (size_t i = 0; i < catalog->statistics_count; i++) {
         catalog__statistics_release(catalog->statistics[i]);
     }
-    arena_destroy(&catalog->arena);
-    mem_free(catalog);
+    struct catalog *view = atomic_load(&catalog->views);
+    while (view != NULL) {
+        struct catalog *next = view->next_view;
+        free_picture(view);
+        view = next;
+    }
+    free_picture(catalog);
+}
+
+struct catalog *
+catalog_hold(struct catalog *catalog)
+{
+    atomic_fetch_add_explicit(&whole_of(catalog)->references, 1, memory_order_relaxed);
+    return catalog;
+}
+
+const struct catalog *
+catalog_whole(const struct catalog *catalog)
+{
+    return catalog->whole == NULL ? catalog : catalog->whole;
 }
 
 uint64_t
@@ -669,6 +813,17 @@ catalog_relation_on(const struct catalog *catalog, const char *const *search_pat
 {
     struct catalog__found found = find_path(catalog, search_path, schema, name);
     return found.index == NULL ? found.relation : NULL;
+}
+
+enum err
+catalog_check_database(const struct eval_env *env, const struct ast_table *name, struct diag *diag)
+{
+    bool ours = name->catalog == NULL || env == NULL || env->database == NULL ||
+                strcmp(name->catalog, env->database) == 0;
+    return ours ? ERR_OK
+                : diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+                      "cross-database references are not implemented: \"%s.%s.%s\"", name->catalog,
+                      name->schema, name->name);
 }
 
 const char *
@@ -727,15 +882,23 @@ catalog_schema(const struct catalog *catalog, const char *name)
     return 0;
 }
 
-const char *
-catalog_schema_name(const struct catalog *catalog, oid_t oid)
+bool
+catalog_schema_by_oid(const struct catalog *catalog, oid_t oid, struct catalog_entry *entry)
 {
     for (size_t i = 0; i < catalog->schema_count; i++) {
         if (catalog->schemas[i].oid == oid) {
-            return catalog->schemas[i].name;
+            *entry = catalog->schemas[i];
+            return true;
         }
     }
-    return NULL;
+    return false;
+}
+
+const char *
+catalog_schema_name(const struct catalog *catalog, oid_t oid)
+{
+    struct catalog_entry entry;
+    return catalog_schema_by_oid(catalog, oid, &entry) ? entry.name : NULL;
 }
 
 const struct role *
@@ -749,15 +912,26 @@ catalog_role(const struct catalog *catalog, const char *name)
     return NULL;
 }
 
-bool
-catalog_database_exists(const struct catalog *catalog, const char *name)
+const struct database *
+catalog_database(const struct catalog *catalog, const char *name)
 {
     for (size_t i = 0; i < catalog->database_count; i++) {
         if (strcmp(catalog->databases[i].name, name) == 0) {
-            return true;
+            return &catalog->databases[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+const struct database *
+catalog_database_by_oid(const struct catalog *catalog, oid_t oid)
+{
+    for (size_t i = 0; i < catalog->database_count; i++) {
+        if (catalog->databases[i].oid == oid) {
+            return &catalog->databases[i];
+        }
+    }
+    return NULL;
 }
 
 const struct relation *
@@ -788,14 +962,10 @@ catalog_schema_at(const struct catalog *catalog, size_t position, struct catalog
     return true;
 }
 
-bool
-catalog_database_at(const struct catalog *catalog, size_t position, struct catalog_entry *entry)
+const struct database *
+catalog_database_at(const struct catalog *catalog, size_t position)
 {
-    if (position >= catalog->database_count) {
-        return false;
-    }
-    *entry = catalog->databases[position];
-    return true;
+    return position < catalog->database_count ? &catalog->databases[position] : NULL;
 }
 
 static int

@@ -29,6 +29,9 @@
  *               to 4 the domains
  *     role      version 2, name (as optional), be32 flags, password (optional), be32 connection
  *               limit, be64 until when it is valid; roles made with the database are `named`
+ *     database  version 2, name (as optional), be32 owner, be32 flags (1 template, 2 nobody may
+ *               connect), be32 connection limit; those made with the server are `named`
+ *     schema    named; its flags are the OID of its database, 0 for the first one
  *     named     version, name (as optional), be32 owner, be32 flags (roles: 1 superuser, 2 login);
  *               comments too, their text being the name
  *     number    version, be64
@@ -58,6 +61,7 @@ enum {
 
 enum {
     ROLE_RECORD_VERSION = 2,
+    DATABASE_RECORD_VERSION = 2,
     RELATION_RECORD_VERSION = 5,
 };
 
@@ -209,6 +213,17 @@ catalog__encode_named(const char *name, oid_t owner, uint32_t flags, struct buff
     put_text(to, name);
     buffer_add_be32(to, owner);
     buffer_add_be32(to, flags);
+}
+
+void
+catalog__encode_database(const struct database *database, struct buffer *to)
+{
+    buffer_add_u8(to, DATABASE_RECORD_VERSION);
+    put_text(to, database->name);
+    buffer_add_be32(to, database->owner);
+    buffer_add_be32(to, (database->is_template ? CATALOG_DATABASE_TEMPLATE : 0U) |
+                            (database->no_connections ? CATALOG_DATABASE_NO_CONNECTIONS : 0U));
+    buffer_add_be32(to, (uint32_t)database->connection_limit);
 }
 
 void
@@ -625,7 +640,26 @@ catalog__decode_named(struct arena *arena, struct slice record, const char **nam
     *owner = get_u32(&reader);
     *flags = get_u32(&reader);
     reader.bad = reader.bad || *name == NULL;
-    return finish(&reader, "schema, role or database", diag);
+    return finish(&reader, "schema or role", diag);
+}
+
+enum err
+catalog__decode_database(
+    struct arena *arena, struct slice record, struct database *database, struct diag *diag)
+{
+    struct reader reader = {.rest = record, .arena = arena};
+    uint8_t version = get_u8(&reader);
+    reader.bad =
+        reader.bad || (version != CATALOG_RECORD_VERSION && version != DATABASE_RECORD_VERSION);
+    database->name = get_text(&reader);
+    database->owner = get_u32(&reader);
+    uint32_t flags = get_u32(&reader);
+    database->is_template = (flags & CATALOG_DATABASE_TEMPLATE) != 0;
+    database->no_connections = (flags & CATALOG_DATABASE_NO_CONNECTIONS) != 0;
+    database->connection_limit =
+        version == DATABASE_RECORD_VERSION ? (int32_t)get_u32(&reader) : -1;
+    reader.bad = reader.bad || database->name == NULL;
+    return finish(&reader, "database", diag);
 }
 
 enum err

@@ -10,8 +10,10 @@
 #include "sql/catalog/index_key.h"
 
 enum {
-    ROLE_POSTGRES = 10, /* PostgreSQL's OIDs of the bootstrap superuser and of "postgres" */
-    DATABASE_POSTGRES = 5,
+    ROLE_POSTGRES = 10, /* PostgreSQL's OID of the bootstrap superuser */
+    /* Schema public of the templates. */
+    NAMESPACE_PUBLIC_TEMPLATE1 = 13001,
+    NAMESPACE_PUBLIC_TEMPLATE0 = 13002,
     READER_POLL_US = 100,
 };
 
@@ -27,10 +29,10 @@ put_row(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice
         task, txn, catalog__tree(tree), key, slice_of(value->data, value->size), NULL, NULL, diag);
 }
 
-/* One row of a tree keyed by OID, and its name in the tree of names. */
+/* One row of a tree keyed by OID, and its name under `parent` in the tree of names. */
 static enum err
 put_named(struct task *task, struct txn *txn, enum catalog_tree tree, enum catalog_name_class class,
-    oid_t oid, const char *name, oid_t owner, uint32_t flags, struct diag *diag)
+    oid_t parent, oid_t oid, const char *name, oid_t owner, uint32_t flags, struct diag *diag)
 {
     struct buffer key = {0};
     struct buffer value = {0};
@@ -40,7 +42,7 @@ put_named(struct task *task, struct txn *txn, enum catalog_tree tree, enum catal
     if (err == ERR_OK) {
         key.size = 0;
         value.size = 0;
-        catalog__encode_name_key(class, 0, name, &key);
+        catalog__encode_name_key(class, parent, name, &key);
         catalog__encode_number(oid, &value);
         err = put_row(task, txn, CATALOG_TREE_NAMES, slice_of(key.data, key.size), &value, diag);
     }
@@ -61,25 +63,40 @@ put_first_rows(struct task *task, struct txn *txn, const char *system_user, stru
         TRY(txn_tree_create_fixed(task, txn, catalog__tree((enum catalog_tree)tree), diag));
     }
     oid_t next = OID_FIRST_USER;
-    TRY(put_named(task, txn, CATALOG_TREE_ROLES, CATALOG_NAME_ROLE, ROLE_POSTGRES, "postgres", 0,
+    TRY(put_named(task, txn, CATALOG_TREE_ROLES, CATALOG_NAME_ROLE, 0, ROLE_POSTGRES, "postgres", 0,
         ROLE_FLAGS_ALL, diag));
     if (system_user != NULL && strcmp(system_user, "postgres") != 0) {
-        TRY(put_named(task, txn, CATALOG_TREE_ROLES, CATALOG_NAME_ROLE, next++, system_user, 0,
+        TRY(put_named(task, txn, CATALOG_TREE_ROLES, CATALOG_NAME_ROLE, 0, next++, system_user, 0,
             ROLE_FLAGS_ALL, diag));
     }
-    TRY(put_named(task, txn, CATALOG_TREE_DATABASES, CATALOG_NAME_DATABASE, DATABASE_POSTGRES,
-        "postgres", ROLE_POSTGRES, 0, diag));
     static const struct {
         oid_t oid;
         const char *name;
+        uint32_t flags;
+    } databases[] = {
+        {DATABASE_POSTGRES, "postgres", 0},
+        {DATABASE_TEMPLATE1, "template1", CATALOG_DATABASE_TEMPLATE},
+        {DATABASE_TEMPLATE0, "template0",
+            CATALOG_DATABASE_TEMPLATE | CATALOG_DATABASE_NO_CONNECTIONS},
+    };
+    for (size_t i = 0; i < sizeof databases / sizeof databases[0]; i++) {
+        TRY(put_named(task, txn, CATALOG_TREE_DATABASES, CATALOG_NAME_DATABASE, 0, databases[i].oid,
+            databases[i].name, ROLE_POSTGRES, databases[i].flags, diag));
+    }
+    static const struct {
+        oid_t oid;
+        const char *name;
+        oid_t database;
     } schemas[] = {
-        {NAMESPACE_PG_CATALOG, "pg_catalog"},
-        {NAMESPACE_PUBLIC, "public"},
-        {NAMESPACE_INFORMATION_SCHEMA, "information_schema"},
+        {NAMESPACE_PG_CATALOG, "pg_catalog", 0},
+        {NAMESPACE_PUBLIC, "public", 0},
+        {NAMESPACE_INFORMATION_SCHEMA, "information_schema", 0},
+        {NAMESPACE_PUBLIC_TEMPLATE1, "public", DATABASE_TEMPLATE1},
+        {NAMESPACE_PUBLIC_TEMPLATE0, "public", DATABASE_TEMPLATE0},
     };
     for (size_t i = 0; i < sizeof schemas / sizeof schemas[0]; i++) {
-        TRY(put_named(task, txn, CATALOG_TREE_SCHEMAS, CATALOG_NAME_SCHEMA, schemas[i].oid,
-            schemas[i].name, ROLE_POSTGRES, 0, diag));
+        TRY(put_named(task, txn, CATALOG_TREE_SCHEMAS, CATALOG_NAME_SCHEMA, schemas[i].database,
+            schemas[i].oid, schemas[i].name, ROLE_POSTGRES, schemas[i].database, diag));
     }
     struct buffer value = {0};
     catalog__encode_number(next, &value);
@@ -232,13 +249,6 @@ read_shared(struct task *task, struct catalog_store *store, const struct catalog
     return err;
 }
 
-struct catalog *
-catalog_hold(struct catalog *catalog)
-{
-    atomic_fetch_add_explicit(&catalog->references, 1, memory_order_relaxed);
-    return catalog;
-}
-
 static enum err
 get_shared(
     struct task *task, struct catalog_store *store, struct catalog **catalog, struct diag *diag)
@@ -351,12 +361,22 @@ get_private(struct task *task, struct catalog_store *store, struct txn *txn,
 }
 
 enum err
+catalog_get_database(struct task *task, struct catalog_store *store, struct txn *txn,
+    oid_t database, struct catalog **catalog, struct diag *diag)
+{
+    ASSERT(txn_state(txn) == TXN_ACTIVE);
+    struct catalog *whole = NULL;
+    TRY(txn_changes_schema(txn) ? get_private(task, store, txn, &whole, diag)
+                                : get_shared(task, store, &whole, diag));
+    *catalog = catalog__view(whole, database); /* with the whole's reference */
+    return ERR_OK;
+}
+
+enum err
 catalog_get(struct task *task, struct catalog_store *store, struct txn *txn,
     struct catalog **catalog, struct diag *diag)
 {
-    ASSERT(txn_state(txn) == TXN_ACTIVE);
-    return txn_changes_schema(txn) ? get_private(task, store, txn, catalog, diag)
-                                   : get_shared(task, store, catalog, diag);
+    return catalog_get_database(task, store, txn, txn_scope(txn), catalog, diag);
 }
 
 bool
@@ -365,7 +385,7 @@ catalog_is_current(
 {
     if (txn_changes_schema(txn)) {
         struct catalog__private *private = find_private(store, txn, false);
-        return private != NULL && private->picture == catalog &&
+        return private != NULL && private->picture == catalog_whole(catalog) &&
                private_is_current(catalog, store, txn);
     }
     return catalog->owner.v == 0 && catalog->schema_lsn.v == txn_db_schema_lsn(store->db).v;

@@ -331,6 +331,36 @@ check_all(struct verify *verify)
     return ERR_OK;
 }
 
+/* With its own picture: expressions of indexes name its types and functions. */
+static enum err
+check_database(struct verify *verify, struct catalog_store *store, const struct database *database)
+{
+    struct catalog *catalog = NULL;
+    TRY(catalog_get_database(
+        verify->task, store, verify->txn, database->oid, &catalog, verify->diag));
+    verify->catalog = catalog;
+    verify->env = (struct eval_env){.time_zone = "UTC",
+        .extra_float_digits = 1,
+        .database = database->name,
+        .catalog = catalog};
+    enum err err = check_all(verify);
+    catalog_release(catalog);
+    return err;
+}
+
+/* What belongs to no database would not be looked at. */
+static void
+check_databases(struct verify *verify, const struct catalog *whole)
+{
+    const struct relation *relation;
+    for (size_t i = 0; (relation = catalog_relation_at(whole, i)) != NULL; i++) {
+        if (relation->database != 0 && catalog_database_by_oid(whole, relation->database) == NULL) {
+            verify->relation = relation;
+            fault(verify, "it belongs to database %u, which does not exist", relation->database);
+        }
+    }
+}
+
 enum err
 catalog_verify(struct task *task, struct txn_db *db, struct catalog_store *store,
     const struct verify_listener *listener, struct verify_report *report, struct diag *diag)
@@ -340,17 +370,19 @@ catalog_verify(struct task *task, struct txn_db *db, struct catalog_store *store
         .task = task, .listener = listener, .report = report, .diag = diag, .txn = txn_new(db, 0)};
     arena_create(&verify.arena, "verify scan");
     arena_create(&verify.row, "verify row");
-    struct catalog *catalog = NULL;
+    struct catalog *whole = NULL;
     enum err err = txn_begin(task, verify.txn, TXN_REPEATABLE_READ, true, diag);
     if (err == ERR_OK) {
-        err = catalog_get(task, store, verify.txn, &catalog, diag);
-        verify.catalog = catalog;
-        verify.env =
-            (struct eval_env){.time_zone = "UTC", .extra_float_digits = 1, .catalog = catalog};
+        err = catalog_get_database(task, store, verify.txn, 0, &whole, diag);
         if (err == ERR_OK) {
             verify.snapshot = txn_statement_begin(verify.txn);
-            err = check_all(&verify);
-            catalog_release(catalog);
+            check_databases(&verify, whole);
+            const struct database *database;
+            for (size_t i = 0; err == ERR_OK && (database = catalog_database_at(whole, i)) != NULL;
+                 i++) {
+                err = check_database(&verify, store, database);
+            }
+            catalog_release(whole);
         }
         txn_rollback(task, verify.txn);
     }

@@ -857,18 +857,19 @@ virtual__pg_statio_all_tables(struct virtual_row *row)
 enum err
 virtual__pg_database(struct virtual_row *row)
 {
-    struct catalog_entry entry;
-    for (size_t i = 0; catalog_database_at(row->catalog, i, &entry); i++) {
+    const struct database *entry;
+    for (size_t i = 0; (entry = catalog_database_at(row->catalog, i)) != NULL; i++) {
         virtual__clear(row);
-        SET(pg_database_oid, datum_int(entry.oid));
-        SET(pg_database_datname, virtual__text(entry.name));
-        SET(pg_database_datdba, datum_int(entry.owner));
+        SET(pg_database_oid, datum_int(entry->oid));
+        SET(pg_database_datname, virtual__text(entry->name));
+        SET(pg_database_datdba, datum_int(entry->owner));
         SET(pg_database_datacl, catalog_acl(row->eval->arena, row->catalog, CATALOG_CLASS_DATABASE,
-                                    entry.oid, entry.owner));
+                                    entry->oid, entry->owner));
         SET(pg_database_encoding, datum_int(ENCODING_UTF8));
         SET(pg_database_datlocprovider, datum_int('c'));
-        SET(pg_database_datallowconn, datum_bool(true));
-        SET(pg_database_datconnlimit, datum_int(-1));
+        SET(pg_database_datistemplate, datum_bool(entry->is_template));
+        SET(pg_database_datallowconn, datum_bool(!entry->no_connections));
+        SET(pg_database_datconnlimit, datum_int(entry->connection_limit));
         SET(pg_database_datfrozenxid, virtual__text("0"));
         SET(pg_database_datminmxid, virtual__text("0"));
         SET(pg_database_dattablespace, datum_int(TABLESPACE_DEFAULT));

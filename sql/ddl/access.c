@@ -2,6 +2,7 @@
  * sql/ddl/access.c - CREATE, ALTER and DROP ROLE, GRANT, REVOKE, and what other statements ask: is
  * the object ours?
  */
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -26,25 +27,25 @@ ddl__check_owner(struct ddl *ddl, oid_t owner, const char *what, const char *nam
                      ddl->diag, ERR_INSUFFICIENT_PRIVILEGE, "must be owner of %s %s", what, name);
 }
 
+const char *
+ddl__relation_word(const struct relation *relation)
+{
+    return relation->kind == RELATION_VIEW       ? "view"
+           : relation->kind == RELATION_SEQUENCE ? "sequence"
+                                                 : "table";
+}
+
 enum err
 ddl__check_relation_owner(struct ddl *ddl, const struct relation *relation)
 {
-    const char *what = relation->kind == RELATION_VIEW       ? "view"
-                       : relation->kind == RELATION_SEQUENCE ? "sequence"
-                                                             : "table";
-    return ddl__check_owner(ddl, relation->owner, what, relation->name);
+    return ddl__check_owner(ddl, relation->owner, ddl__relation_word(relation), relation->name);
 }
 
 static oid_t
 schema_owner(struct ddl *ddl, oid_t schema)
 {
     struct catalog_entry entry;
-    for (size_t i = 0; catalog_schema_at(ddl->catalog, i, &entry); i++) {
-        if (entry.oid == schema) {
-            return entry.owner;
-        }
-    }
-    return ROLE_SUPERUSER_FIRST;
+    return catalog_schema_by_oid(ddl->catalog, schema, &entry) ? entry.owner : ROLE_SUPERUSER_FIRST;
 }
 
 enum err
@@ -66,17 +67,14 @@ ddl__check_schema_owner(struct ddl *ddl, oid_t schema, const char *name)
 enum err
 ddl__check_database_create(struct ddl *ddl)
 {
-    struct catalog_entry entry;
     const char *name = ddl->context->env->database;
-    for (size_t i = 0; catalog_database_at(ddl->catalog, i, &entry); i++) {
-        if (strcmp(entry.name, name) == 0 &&
-            catalog_privileges(ddl->catalog, ddl->context->owner, CATALOG_CLASS_DATABASE, entry.oid,
-                entry.owner, PRIVILEGE_CREATE, false) == 0) {
-            return diag_set(
-                ddl->diag, ERR_INSUFFICIENT_PRIVILEGE, "permission denied for database %s", name);
-        }
-    }
-    return ERR_OK;
+    const struct database *database = catalog_database(ddl->catalog, name);
+    bool may = database == NULL ||
+               catalog_privileges(ddl->catalog, ddl->context->owner, CATALOG_CLASS_DATABASE,
+                   database->oid, database->owner, PRIVILEGE_CREATE, false) != 0;
+    return may ? ERR_OK
+               : diag_set(ddl->diag, ERR_INSUFFICIENT_PRIVILEGE,
+                     "permission denied for database %s", name);
 }
 
 enum err
@@ -369,9 +367,8 @@ setting_value(struct ddl *ddl, const struct ast_set *set)
     return text;
 }
 
-/* ALTER ROLE .. SET, ALTER DATABASE .. SET: for sessions to come. */
-static enum err
-put_settings(struct ddl *ddl, oid_t database, oid_t role, const struct ast_set *set)
+enum err
+ddl__put_settings(struct ddl *ddl, oid_t database, oid_t role, const struct ast_set *set)
 {
     struct ddl_context *context = ddl->context;
     struct catalog_setting setting = {.database = database, .role = role, .name = set->name};
@@ -394,34 +391,33 @@ put_settings(struct ddl *ddl, oid_t database, oid_t role, const struct ast_set *
     return ddl__changed(ddl);
 }
 
-static enum err
-find_database(struct ddl *ddl, const char *name, struct catalog_entry *entry)
+enum err
+ddl__find_database(struct ddl *ddl, const char *name, const struct database **database)
 {
-    for (size_t i = 0; catalog_database_at(ddl->catalog, i, entry); i++) {
-        if (strcmp(entry->name, name) == 0) {
-            return ERR_OK;
-        }
-    }
-    return diag_set(ddl->diag, ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist", name);
+    *database = catalog_database(ddl->catalog, name);
+    return *database != NULL ? ERR_OK
+                             : diag_set(ddl->diag, ERR_INVALID_CATALOG_NAME,
+                                   "database \"%s\" does not exist", name);
 }
 
 enum err
 ddl__alter_role(struct ddl *ddl, const struct ast_alter_role *statement)
 {
     const struct role *found = NULL;
-    struct catalog_entry database = {0};
+    const struct database *database = NULL;
     if (statement->name != NULL) {
         TRY(find_role(ddl, statement->name, &found));
     }
     if (statement->set != NULL) {
         if (statement->database != NULL) {
-            TRY(find_database(ddl, statement->database, &database));
+            TRY(ddl__find_database(ddl, statement->database, &database));
         }
         if (found == NULL && !is_superuser(ddl)) {
             return denied(ddl, "must be superuser to alter settings globally");
         }
         TRY(found == NULL ? ERR_OK : check_may_alter(ddl, found, true));
-        return put_settings(ddl, database.oid, found == NULL ? 0 : found->oid, statement->set);
+        return ddl__put_settings(ddl, database == NULL ? 0 : database->oid,
+            found == NULL ? 0 : found->oid, statement->set);
     }
     ASSERT(found != NULL);
     const struct ast_node *only =
@@ -439,18 +435,6 @@ ddl__alter_role(struct ddl *ddl, const struct ast_alter_role *statement)
     TRY(apply_options(ddl, statement->options, &role));
     TRY(put_role(ddl, &role));
     return add_members(ddl, statement->options, role.oid);
-}
-
-enum err
-ddl__alter_database(struct ddl *ddl, const struct ast_alter_database *statement)
-{
-    struct catalog_entry entry;
-    TRY(find_database(ddl, statement->name, &entry));
-    if (statement->set == NULL) {
-        return ddl__unsupported(ddl, "ALTER DATABASE", -1);
-    }
-    TRY(ddl__check_owner(ddl, entry.owner, "database", entry.name));
-    return put_settings(ddl, entry.oid, 0, statement->set);
 }
 
 enum err
@@ -476,48 +460,135 @@ ddl__rename_role(struct ddl *ddl, const char *from, const char *to)
     return put_role(ddl, &role);
 }
 
-/* What stands in the way of a role's end, in PostgreSQL's words; NULL: nothing. */
+/* ---- what stands in the way of a role's end, in PostgreSQL's words ------------------------------
+ */
+
+struct dependents {
+    struct ddl *ddl;
+    oid_t role;
+    char *text; /* NULL: nothing */
+    /* Of other databases objects are only counted; by their place in the catalog. */
+    uint32_t *counts;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+add_line(struct dependents *to, const char *fmt, ...)
+{
+    char line[3 * NAME_MAX_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    to->text = arena_printf(to->ddl->arena, "%s%s%s", to->text == NULL ? "" : to->text,
+        to->text == NULL ? "" : "\n", line);
+}
+
+/* An object of another database is one to count. */
+static bool
+is_far(struct dependents *to, oid_t database)
+{
+    const struct database *at;
+    if (database == 0 || database == txn_scope(to->ddl->context->txn)) {
+        return false;
+    }
+    for (size_t i = 0; (at = catalog_database_at(to->ddl->catalog, i)) != NULL; i++) {
+        to->counts[i] += at->oid == database ? 1 : 0;
+    }
+    return true;
+}
+
+static oid_t
+database_of_schema(const struct catalog *whole, oid_t schema)
+{
+    struct catalog_entry entry;
+    return catalog_schema_by_oid(whole, schema, &entry) ? entry.database : 0;
+}
+
+static void
+add_owned(struct dependents *to, const struct catalog *whole)
+{
+    const struct relation *relation;
+    const struct user_type *type;
+    const struct user_function *function;
+    const struct database *database;
+    struct catalog_entry schema;
+    for (size_t i = 0; (relation = catalog_relation_at(whole, i)) != NULL; i++) {
+        if (relation->database != 0 && relation->owner == to->role &&
+            !is_far(to, relation->database)) {
+            add_line(to, "owner of %s %s", ddl__relation_word(relation), relation->name);
+        }
+    }
+    for (size_t i = 0; (type = catalog_type_at(whole, i)) != NULL; i++) {
+        if (type->owner == to->role && !is_far(to, database_of_schema(whole, type->schema))) {
+            add_line(to, "owner of type %s", type->name);
+        }
+    }
+    for (size_t i = 0; (function = catalog_function_at(whole, i)) != NULL; i++) {
+        if (function->owner == to->role &&
+            !is_far(to, database_of_schema(whole, function->schema))) {
+            add_line(to, "owner of function %s", function->name);
+        }
+    }
+    for (size_t i = 0; catalog_schema_at(whole, i, &schema); i++) {
+        if (schema.owner == to->role && !is_far(to, schema.database)) {
+            add_line(to, "owner of schema %s", schema.name);
+        }
+    }
+    for (size_t i = 0; (database = catalog_database_at(whole, i)) != NULL; i++) {
+        if (database->owner == to->role) {
+            add_line(to, "owner of database %s", database->name);
+        }
+    }
+}
+
+/* Its owner has privileges anyhow. */
+static void
+add_granted(struct dependents *to, const struct catalog *whole, const struct grant *grant)
+{
+    if (grant->class_oid == CATALOG_CLASS_RELATION) {
+        const struct relation *relation = catalog_relation_by_oid(whole, grant->object);
+        if (relation != NULL && relation->owner != to->role && !is_far(to, relation->database)) {
+            add_line(to, "privileges for %s %s", ddl__relation_word(relation), relation->name);
+        }
+    } else if (grant->class_oid == CATALOG_CLASS_SCHEMA) {
+        struct catalog_entry schema;
+        if (catalog_schema_by_oid(whole, grant->object, &schema) && schema.owner != to->role &&
+            !is_far(to, schema.database)) {
+            add_line(to, "privileges for schema %s", schema.name);
+        }
+    } else if (grant->class_oid == CATALOG_CLASS_DATABASE) {
+        const struct database *database = catalog_database_by_oid(whole, grant->object);
+        if (database != NULL && database->owner != to->role) {
+            add_line(to, "privileges for database %s", database->name);
+        }
+    }
+}
+
 static const char *
 dependents(struct ddl *ddl, oid_t role)
 {
-    const char *text = NULL;
-    const struct relation *relation;
+    const struct catalog *whole = catalog_whole(ddl->catalog);
+    size_t databases = 0;
+    while (catalog_database_at(whole, databases) != NULL) {
+        databases++;
+    }
+    struct dependents to = {.ddl = ddl,
+        .role = role,
+        .counts = arena_array(ddl->arena, databases + 1, sizeof *to.counts)};
     const struct grant *grant;
-    struct catalog_entry entry;
-    for (size_t i = 0; (relation = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
-        if (relation->kind != RELATION_VIRTUAL && relation->owner == role) {
-            text = arena_printf(ddl->arena, "%s%sowner of table %s", text == NULL ? "" : text,
-                text == NULL ? "" : "\n", relation->name);
+    add_owned(&to, whole);
+    for (size_t i = 0; (grant = catalog_grant_at(whole, i)) != NULL; i++) {
+        if (grant->grantee == role && grant->privileges != 0) {
+            add_granted(&to, whole, grant);
         }
     }
-    for (size_t i = 0; catalog_schema_at(ddl->catalog, i, &entry); i++) {
-        if (entry.owner == role) {
-            text = arena_printf(ddl->arena, "%s%sowner of schema %s", text == NULL ? "" : text,
-                text == NULL ? "" : "\n", entry.name);
+    for (size_t i = 0; i < databases; i++) {
+        if (to.counts[i] != 0) {
+            add_line(&to, "%u object%s in database %s", to.counts[i], to.counts[i] == 1 ? "" : "s",
+                catalog_database_at(whole, i)->name);
         }
     }
-    for (size_t i = 0; (grant = catalog_grant_at(ddl->catalog, i)) != NULL; i++) {
-        if (grant->grantee != role || grant->class_oid == CATALOG_CLASS_ROLE ||
-            grant->privileges == 0) {
-            continue;
-        }
-        relation = grant->class_oid == CATALOG_CLASS_RELATION
-                       ? catalog_relation_by_oid(ddl->catalog, grant->object)
-                       : NULL;
-        if (relation != NULL && relation->owner == role) {
-            continue;
-        }
-        const char *what = grant->class_oid == CATALOG_CLASS_SCHEMA     ? "schema"
-                           : grant->class_oid == CATALOG_CLASS_DATABASE ? "database"
-                                                                        : "table";
-        const char *name = relation != NULL ? relation->name
-                           : grant->class_oid == CATALOG_CLASS_SCHEMA
-                               ? catalog_schema_name(ddl->catalog, grant->object)
-                               : ddl->context->env->database;
-        text = arena_printf(ddl->arena, "%s%sprivileges for %s %s", text == NULL ? "" : text,
-            text == NULL ? "" : "\n", what, name);
-    }
-    return text;
+    return to.text;
 }
 
 enum err
@@ -738,7 +809,7 @@ static enum err
 find_object(struct ddl *ddl, const struct ast_grant *statement, const struct ast_table *name,
     struct object *object)
 {
-    struct catalog_entry entry;
+    const struct database *database;
     *object = (struct object){.name = name->name};
     switch (statement->object) {
     case AST_OBJECT_SCHEMA:
@@ -749,10 +820,10 @@ find_object(struct ddl *ddl, const struct ast_grant *statement, const struct ast
                                 : diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME,
                                       "schema \"%s\" does not exist", name->name);
     case AST_OBJECT_DATABASE:
-        TRY(find_database(ddl, name->name, &entry));
+        TRY(ddl__find_database(ddl, name->name, &database));
         object->class_oid = CATALOG_CLASS_DATABASE;
-        object->oid = entry.oid;
-        object->owner = entry.owner;
+        object->oid = database->oid;
+        object->owner = database->owner;
         return ERR_OK;
     case AST_OBJECT_TABLE:
     case AST_OBJECT_SEQUENCE: {

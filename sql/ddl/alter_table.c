@@ -830,24 +830,6 @@ set_owner_of_other(struct ddl *ddl, const struct ast_alter_table *statement,
 }
 
 static enum err
-set_schema_owner(struct ddl *ddl, const struct ast_alter_table *statement)
-{
-    struct ddl_context *context = ddl->context;
-    const char *name = statement->table->name;
-    oid_t schema = catalog_schema(ddl->catalog, name);
-    if (schema == 0) {
-        return diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME, "schema \"%s\" does not exist", name);
-    }
-    oid_t owner;
-    TRY(ddl__check_schema_owner(ddl, schema, name));
-    TRY(ddl__new_owner(ddl, ast_as_alter_action(ast_list_at(statement->actions, 0))->name, &owner));
-    TRY(ddl__grants_follow_owner(ddl, CATALOG_CLASS_SCHEMA, schema, owner));
-    TRY(catalog_schema_put(
-        ddl->task, context->store, context->txn, schema, name, owner, ddl->diag));
-    return ddl__changed(ddl);
-}
-
-static enum err
 move_name(struct ddl *ddl, oid_t from, oid_t to, const char *to_name, const char *name, oid_t oid)
 {
     struct ddl_context *context = ddl->context;
@@ -1041,10 +1023,7 @@ alter_schema(struct ddl *ddl, const struct ast_alter_table *statement)
     TRY(ddl__new_owner(ddl, action->name, &owner));
     TRY(txn_lock_table(
         ddl->task, context->txn, schema, name, TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
-    TRY(ddl__grants_follow_owner(ddl, CATALOG_CLASS_SCHEMA, schema, owner));
-    TRY(catalog_schema_put(
-        ddl->task, context->store, context->txn, schema, name, owner, ddl->diag));
-    return ddl__changed(ddl);
+    return ddl__give_schema(ddl, schema, owner);
 }
 
 enum err
@@ -1059,8 +1038,9 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
     if (statement->object == AST_OBJECT_SCHEMA) {
         return alter_schema(ddl, statement);
     }
-    if (statement->object == AST_OBJECT_SCHEMA) {
-        return set_schema_owner(ddl, statement);
+    if (statement->object == AST_OBJECT_DATABASE) {
+        return ddl__give_database(ddl, statement->table->name,
+            ast_as_alter_action(ast_list_at(statement->actions, 0))->name);
     }
     const struct relation *table;
     TRY(ddl__lock_relation_as(ddl, statement->table, lock_of_all(statement->actions),

@@ -407,11 +407,9 @@ ddl__create_schema(struct ddl *ddl, const struct ast_create_schema *statement)
     }
     TRY(ddl__check_database_create(ddl));
     bool taken = catalog_schema(ddl->catalog, name) != 0;
-    oid_t oid = 0;
     if (!taken) {
-        TRY(catalog_new_oid(ddl->task, context->store, &oid, ddl->diag));
-        TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0, name,
-            oid, &taken, ddl->diag));
+        oid_t oid;
+        TRY(ddl__make_schema(ddl, txn_scope(context->txn), name, owner, &oid, &taken));
     }
     if (taken && statement->if_not_exists) {
         ddl__notice(ddl, ERR_DUPLICATE_SCHEMA, "schema \"%s\" already exists, skipping", name);
@@ -420,6 +418,5 @@ ddl__create_schema(struct ddl *ddl, const struct ast_create_schema *statement)
     if (taken) {
         return diag_set(ddl->diag, ERR_DUPLICATE_SCHEMA, "schema \"%s\" already exists", name);
     }
-    TRY(catalog_schema_put(ddl->task, context->store, context->txn, oid, name, owner, ddl->diag));
     return ddl__changed(ddl);
 }

@@ -81,13 +81,8 @@ ddl__routers_statement(struct ddl *ddl, const char *what)
 static enum err
 check_database(struct ddl *ddl, const struct ast_table *name)
 {
-    if (name->catalog != NULL && strcmp(name->catalog, ddl->context->env->database) != 0) {
-        enum err err = diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
-            "cross-database references are not implemented: \"%s.%s.%s\"", name->catalog,
-            name->schema, name->name);
-        return ddl__at(ddl, err, name->node.location);
-    }
-    return ERR_OK;
+    return ddl__at(
+        ddl, catalog_check_database(ddl->context->env, name, ddl->diag), name->node.location);
 }
 
 enum err
@@ -138,12 +133,9 @@ temporary_schema(struct ddl *ddl, oid_t *schema, const char **schema_name)
         return ERR_OK;
     }
     bool taken;
-    TRY(catalog_new_oid(ddl->task, context->store, schema, ddl->diag));
-    TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0,
-        *schema_name, *schema, &taken, ddl->diag));
+    TRY(ddl__make_schema(
+        ddl, txn_scope(context->txn), *schema_name, context->owner, schema, &taken));
     ASSERT(!taken); /* nobody else has this name */
-    TRY(catalog_schema_put(
-        ddl->task, context->store, context->txn, *schema, *schema_name, context->owner, ddl->diag));
     return ddl__changed(ddl);
 }
 
@@ -382,6 +374,8 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__create_index(ddl, ast_as_create_index(node));
     case AST_CREATE_VIEW:
         return ddl__create_view(ddl, ast_as_create_view(node));
+    case AST_CREATE_DATABASE:
+        return ddl__create_database(ddl, ast_as_create_database(node));
     case AST_CREATE_ROLE:
         return ddl__create_role(ddl, ast_as_create_role(node));
     case AST_ALTER_CLUSTER:

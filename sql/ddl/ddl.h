@@ -67,10 +67,23 @@ struct ddl_context {
     /* Do checks of this table's rows wait for COMMIT? May be NULL: none do. */
     bool (*pending)(void *arg, oid_t table);
     void *pending_arg;
+    /* How many other sessions are in the database; `end`: after ending them, if that is done in
+     * time. NULL: none. With pending_arg. Who holds ddl_database_lock exclusively sees no new ones.
+     */
+    enum err (*others)(
+        struct task *task, void *arg, oid_t database, bool end, uint32_t *count, struct diag *diag);
+    /* The database of this name goes, or gets the name `to`, in the transaction: what others than
+     * the catalog keep by its name follows, or refuses. May be NULL; with pending_arg. */
+    enum err (*database_goes)(
+        struct task *task, void *arg, const char *name, const char *to, struct diag *diag);
     uint64_t maintenance_work_mem;   /* bytes for the sort of an index's entries */
     struct spill_space *spill_space; /* where more of them go (spill.h); NULL: nowhere */
     struct progress *progress;       /* of index builds */
 };
+
+/* What txn_lock_table calls a database by: whoever enters takes it ACCESS SHARE until that can be
+ * seen by `others`; who drops, renames or copies it, ACCESS EXCLUSIVE. */
+uint64_t ddl_database_lock(oid_t database);
 
 /* True if the statement is one for ddl_execute. */
 bool ddl_handles(const struct ast_node *node);

@@ -267,6 +267,8 @@ enum err ddl__new_trees(struct ddl *ddl, struct ddl__edit *edit, bool table, con
 /* ---- access.c: may we? 42501
  * ---------------------------------------------------------------------- */
 
+/* "table", "view", "sequence" */
+const char *ddl__relation_word(const struct relation *relation);
 /* "must be owner of table t" */
 enum err ddl__check_owner(struct ddl *ddl, oid_t owner, const char *what, const char *name);
 enum err ddl__check_relation_owner(struct ddl *ddl, const struct relation *relation);
@@ -291,7 +293,8 @@ enum err ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *stateme
 enum err ddl__rename(struct ddl *ddl, const struct ast_rename *statement);
 enum err ddl__create_role(struct ddl *ddl, const struct ast_create_role *statement);
 enum err ddl__alter_role(struct ddl *ddl, const struct ast_alter_role *statement);
-enum err ddl__alter_database(struct ddl *ddl, const struct ast_alter_database *statement);
+/* ALTER ROLE .. SET, ALTER DATABASE .. SET: for sessions to come. */
+enum err ddl__put_settings(struct ddl *ddl, oid_t database, oid_t role, const struct ast_set *set);
 enum err ddl__rename_role(struct ddl *ddl, const char *from, const char *to);
 enum err ddl__drop_role(struct ddl *ddl, const char *name, bool if_exists);
 enum err ddl__grant(struct ddl *ddl, const struct ast_grant *statement);
@@ -370,6 +373,22 @@ enum err ddl__new_owner(struct ddl *ddl, const char *name, oid_t *owner);
 enum err ddl__drop_table(struct ddl *ddl, const struct relation *relation);
 /* Take an index out of the edit, with its tree (but not the table's own), name and comments. */
 enum err ddl__drop_index(struct ddl *ddl, struct ddl__edit *edit, uint16_t at);
+
+/* ---- database.c ------------------------------------------------------------------------------ */
+
+enum err ddl__create_database(struct ddl *ddl, const struct ast_create_database *statement);
+/* *found false: there is none, nothing said. */
+enum err ddl__drop_database(struct ddl *ddl, const char *name, bool force, bool *found);
+enum err ddl__alter_database(struct ddl *ddl, const struct ast_alter_database *statement);
+enum err ddl__rename_database(struct ddl *ddl, const char *from, const char *to);
+/* OWNER TO, as are the next. */
+enum err ddl__give_database(struct ddl *ddl, const char *name, const char *owner);
+enum err ddl__give_schema(struct ddl *ddl, oid_t schema, oid_t owner);
+/* 3D000 */
+enum err ddl__find_database(struct ddl *ddl, const char *name, const struct database **database);
+/* A new schema, with its name; *taken: there is one of this name, and nothing was done. */
+enum err ddl__make_schema(
+    struct ddl *ddl, oid_t database, const char *name, oid_t owner, oid_t *schema, bool *taken);
 
 /* ---- shard.c ----------------------------------------------------------------------------------
  */

@@ -327,10 +327,7 @@ schema_in_use(
     struct buffer detail = {0};
     for (size_t i = 0; i < count && detail.size < DIAG_TEXT_MAX; i++) {
         buffer_printf(&detail, "%s%s %s.%s depends on schema %s", i == 0 ? "" : "\n",
-            tables[i]->kind == RELATION_VIEW       ? "view"
-            : tables[i]->kind == RELATION_SEQUENCE ? "sequence"
-                                                   : "table",
-            name, tables[i]->name, name);
+            ddl__relation_word(tables[i]), name, tables[i]->name, name);
     }
     const struct user_type *type;
     for (size_t i = 0; (type = catalog_type_at(ddl->catalog, i)) != NULL; i++) {
@@ -377,11 +374,8 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
         return schema_in_use(ddl, schema, name, tables, count);
     }
     if (count == 1 && type_count == 0) {
-        ddl__notice(ddl, ERR_OK, "drop cascades to %s %s.%s",
-            tables[0]->kind == RELATION_VIEW       ? "view"
-            : tables[0]->kind == RELATION_SEQUENCE ? "sequence"
-                                                   : "table",
-            name, tables[0]->name);
+        ddl__notice(ddl, ERR_OK, "drop cascades to %s %s.%s", ddl__relation_word(tables[0]), name,
+            tables[0]->name);
     } else if (count + type_count > 1) {
         ddl__notice(ddl, ERR_OK, "drop cascades to %zu other objects", count + type_count);
     }
@@ -419,8 +413,11 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
         TRY(ddl__drop_user_type(ddl, type->oid, true, true));
         i = 0; /* in another picture */
     }
-    TRY(catalog_name_remove(
-        ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0, name, ddl->diag));
+    struct catalog_entry entry;
+    if (catalog_schema_by_oid(ddl->catalog, schema, &entry)) {
+        TRY(catalog_name_remove(ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA,
+            catalog_schema_parent(entry.database), name, ddl->diag));
+    }
     TRY(catalog_schema_remove(ddl->task, context->store, context->txn, schema, ddl->diag));
     return ddl__changed(ddl);
 }
@@ -432,7 +429,7 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
 static enum err
 drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_table *name)
 {
-    bool exists = false;
+    bool exists = false; /* and is gone now */
     const struct relation *relation = NULL;
     const struct index *index = NULL;
     switch (statement->object) {
@@ -444,7 +441,10 @@ drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_t
         }
         break;
     case AST_OBJECT_DATABASE:
-        exists = catalog_database_exists(ddl->catalog, name->name);
+        TRY(ddl__drop_database(ddl, name->name, statement->force, &exists));
+        if (exists) {
+            return ERR_OK;
+        }
         break;
     case AST_OBJECT_ROLE:
         return ddl__drop_role(ddl, name->name, statement->if_exists);
@@ -459,10 +459,6 @@ drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_t
         break;
     default:
         return ddl__unsupported(ddl, "dropping this kind of object", -1);
-    }
-    if (exists) {
-        return diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED, "dropping a %s is not supported",
-            object_word(statement->object));
     }
     return missing(ddl, statement, name);
 }

@@ -152,21 +152,20 @@ rename_schema(struct ddl *ddl, const char *from, const char *to)
         ddl->task, context->txn, schema, from, TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
     TRY(ddl__refresh(ddl));
     bool taken;
-    TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0, to,
+    struct catalog_entry entry;
+    if (!catalog_schema_by_oid(ddl->catalog, schema, &entry)) {
+        return diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME, "schema \"%s\" does not exist", from);
+    }
+    oid_t parent = catalog_schema_parent(entry.database);
+    TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, parent, to,
         schema, &taken, ddl->diag));
     if (taken) {
         return diag_set(ddl->diag, ERR_DUPLICATE_SCHEMA, "schema \"%s\" already exists", to);
     }
     TRY(catalog_name_remove(
-        ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, 0, from, ddl->diag));
-    struct catalog_entry entry;
-    oid_t owner = context->owner;
-    for (size_t i = 0; catalog_schema_at(ddl->catalog, i, &entry); i++) {
-        if (entry.oid == schema) {
-            owner = entry.owner;
-        }
-    }
-    TRY(catalog_schema_put(ddl->task, context->store, context->txn, schema, to, owner, ddl->diag));
+        ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA, parent, from, ddl->diag));
+    entry.name = to;
+    TRY(catalog_schema_put(ddl->task, context->store, context->txn, &entry, ddl->diag));
     return ddl__changed(ddl);
 }
 
@@ -199,6 +198,8 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
     switch (statement->object) {
     case AST_OBJECT_ROLE:
         return ddl__rename_role(ddl, statement->table->name, statement->new_name);
+    case AST_OBJECT_DATABASE:
+        return ddl__rename_database(ddl, statement->table->name, statement->new_name);
     case AST_OBJECT_SCHEMA:
         return rename_schema(ddl, statement->table->name, statement->new_name);
     case AST_OBJECT_TYPE:
@@ -309,7 +310,7 @@ named_target(struct ddl *ddl, const struct ast_comment *statement, struct commen
     const char *name = statement->name->name;
     const struct relation *table;
     const struct index *index;
-    struct catalog_entry entry;
+    const struct database *database;
     switch (statement->object) {
     case AST_OBJECT_INDEX:
         TRY(ddl__lock_index(ddl, statement->name, &table, &index));
@@ -329,14 +330,9 @@ named_target(struct ddl *ddl, const struct ast_comment *statement, struct commen
                                 : diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME,
                                       "schema \"%s\" does not exist", name);
     case AST_OBJECT_DATABASE:
-        for (size_t i = 0; catalog_database_at(ddl->catalog, i, &entry); i++) {
-            if (strcmp(entry.name, name) == 0) {
-                *target = (struct comment_target){CATALOG_CLASS_DATABASE, entry.oid, 0};
-                return ERR_OK;
-            }
-        }
-        return diag_set(
-            ddl->diag, ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist", name);
+        TRY(ddl__find_database(ddl, name, &database));
+        *target = (struct comment_target){CATALOG_CLASS_DATABASE, database->oid, 0};
+        return ddl__check_owner(ddl, database->owner, "database", name);
     case AST_OBJECT_ROLE: {
         const struct role *role = catalog_role(ddl->catalog, name);
         if (role == NULL) {

@@ -165,17 +165,29 @@ colocate(struct ddl *ddl, const struct ast_shard *shard, struct relation *relati
     return ERR_OK;
 }
 
-/* A group keeps its name when its first table is renamed. */
+/* A group keeps its name when its first table is renamed. Its buckets are called by it throughout
+ * the cluster, which knows no databases: so all its tables are of one. */
 static enum err
 check_group_is_new(struct ddl *ddl, const struct sharding *sharding)
 {
     const struct relation *relation;
-    for (size_t i = 0; (relation = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
-        if (relation->sharding != NULL && strcmp(relation->sharding->group, sharding->group) == 0) {
-            return diag_set(ddl->diag, ERR_DUPLICATE_OBJECT,
-                "the buckets of table \"%s\" are already called \"%s\"", relation->name,
-                sharding->group);
+    const struct catalog *whole = catalog_whole(ddl->catalog);
+    for (size_t i = 0; (relation = catalog_relation_at(whole, i)) != NULL; i++) {
+        if (relation->sharding == NULL || strcmp(relation->sharding->group, sharding->group) != 0) {
+            continue;
         }
+        if (relation->database != txn_scope(ddl->context->txn)) {
+            const struct database *other = catalog_database_by_oid(whole, relation->database);
+            (void)diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
+                "sharded tables of one name in two databases are not supported");
+            diag_detail(ddl->diag,
+                "The buckets of table \"%s\" of database \"%s\" are called \"%s\".", relation->name,
+                other == NULL ? "" : other->name, sharding->group);
+            return ERR_FEATURE_NOT_SUPPORTED;
+        }
+        return diag_set(ddl->diag, ERR_DUPLICATE_OBJECT,
+            "the buckets of table \"%s\" are already called \"%s\"", relation->name,
+            sharding->group);
     }
     return ERR_OK;
 }

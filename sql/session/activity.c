@@ -118,6 +118,7 @@ struct activity {
     char client_address[64];
     char user[NAME_MAX_BYTES + 1];
     char database[NAME_MAX_BYTES + 1];
+    oid_t database_oid;
     char application_name[NAME_MAX_BYTES + 1];
     char query[QUERY_SHOWN_MAX];
 };
@@ -139,6 +140,7 @@ copy_activity(struct activity *to, struct sql_session *session)
     memcpy(to->client_address, session->client_address, sizeof to->client_address);
     copy_name(to->user, session->user);
     copy_name(to->database, session->database);
+    to->database_oid = session->database_oid;
     copy_name(to->application_name, session->application_name);
     latch_acquire(&session->activity_latch);
     to->state = session->activity;
@@ -250,7 +252,7 @@ scan_activity(struct eval *eval, const struct catalog *catalog,
         for (int c = 0; c < COLUMNS; c++) {
             values[c] = datum_null();
         }
-        values[DATID] = datum_int(locks__database(catalog, one->database));
+        values[DATID] = one->database_oid == 0 ? datum_null() : datum_int(one->database_oid);
         values[DATNAME] = text_or_null(one->database);
         values[PID] = datum_int(one->pid);
         values[USESYSID] = role == NULL ? datum_null() : datum_int(role->oid);

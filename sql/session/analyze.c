@@ -110,6 +110,7 @@ analyze__run(struct task *task, struct sql_session *session, const struct ast_va
         AST_FOREACH(at, statement->tables)
         {
             const struct ast_table *name = ast_as_table(*at);
+            TRY(catalog_check_database(&session->env, name, diag));
             struct catalog *catalog = NULL;
             TRY(catalog_get(task, engine->catalogs, session->txn, &catalog, diag));
             const struct relation *relation =

@@ -240,6 +240,12 @@ sql_session_engine(struct sql_session *session)
     return session->engine;
 }
 
+bool
+sql_session_is_stale(const struct sql_session *session)
+{
+    return atomic_load(&session->stale);
+}
+
 const char *
 sql_session_database(const struct sql_session *session)
 {

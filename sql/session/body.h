@@ -45,6 +45,8 @@ enum err sql_body_run(struct task *task, struct sql_session *session, struct sql
 extern const struct sql_sink sql_silent_sink;
 
 struct txn *sql_session_txn(struct sql_session *session);
+/* Of a servant: its database may be gone, and this session must be ended. */
+bool sql_session_is_stale(const struct sql_session *session);
 struct sql_engine *sql_session_engine(struct sql_session *session);
 const char *sql_session_database(const struct sql_session *session);
 struct txn_db *sql_engine_db(struct sql_engine *engine);
@@ -84,6 +86,10 @@ struct sql_saga_hooks {
         struct arena *arena, struct sql_saga_answer *answer, struct diag *diag);
     enum err (*alter)(struct task *task, void *arg, struct sql_session *session,
         const struct ast_alter_saga *statement, struct diag *diag);
+    /* The database is to be dropped, or renamed (`to`): what is kept by its name goes with it, in
+     * the session's transaction, or it is refused. Nobody is in it. */
+    enum err (*database_goes)(struct task *task, void *arg, struct sql_session *session,
+        const char *name, const char *to, struct diag *diag);
     /* A transaction has committed in which sql_session_touch_saga was called with this. */
     void (*committed)(void *arg, uint64_t number);
 };

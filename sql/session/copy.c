@@ -449,6 +449,7 @@ find_target(struct copier *copier, const struct ast_copy *copy, struct target *t
     struct diag *diag = copier->diag;
     struct sql_session *session = copier->session;
     enum txn_table_lock mode = copy->from ? TXN_ROW_EXCLUSIVE : TXN_ACCESS_SHARE;
+    TRY(catalog_check_database(&session->env, copy->table, diag));
     for (;;) {
         TRY(catalog_get(
             copier->task, session->engine->catalogs, session->txn, &target->catalog, diag));

@@ -267,40 +267,36 @@ leave(struct sql_engine *engine, struct sql_session *session)
     latch_release(&engine->latch);
 }
 
-static oid_t
-database_of(const struct catalog *catalog, const char *name, oid_t *owner)
-{
-    struct catalog_entry entry;
-    for (size_t i = 0; catalog_database_at(catalog, i, &entry); i++) {
-        if (strcmp(entry.name, name) == 0) {
-            *owner = entry.owner;
-            return entry.oid;
-        }
-    }
-    return 0;
-}
-
 /* Has the role the right to connect, and room to? The session is counted already. */
 static enum err
-check_connect(struct sql_session *session, const struct catalog *catalog, const struct role *role,
-    struct diag *diag)
+check_connect(struct sql_session *session, const struct catalog *catalog,
+    const struct database *database, const struct role *role, struct diag *diag)
 {
-    oid_t owner = 0;
-    oid_t database = database_of(catalog, session->database, &owner);
-    if (catalog_privileges(catalog, role->oid, CATALOG_CLASS_DATABASE_OID, database, owner,
-            PRIVILEGE_CONNECT, false) == 0) {
+    if (database->no_connections) {
+        return diag_set(diag, ERR_OBJECT_STATE,
+            "database \"%s\" is not currently accepting connections", database->name);
+    }
+    if (catalog_privileges(catalog, role->oid, CATALOG_CLASS_DATABASE_OID, database->oid,
+            database->owner, PRIVILEGE_CONNECT, false) == 0) {
         (void)diag_set(diag, ERR_INSUFFICIENT_PRIVILEGE, "permission denied for database \"%s\"",
             session->database);
         diag_detail(diag, "User does not have CONNECT privilege.");
         return ERR_INSUFFICIENT_PRIVILEGE;
     }
-    int32_t count = 0;
+    int32_t of_role = 0, of_database = 0;
     latch_acquire(&session->engine->latch);
     LIST_FOREACH (node, &session->engine->sessions) {
-        count += strcmp(LIST_ENTRY(node, struct sql_session, node)->user, role->name) == 0;
+        const struct sql_session *other = LIST_ENTRY(node, struct sql_session, node);
+        of_role += strcmp(other->user, role->name) == 0;
+        of_database += other->database_oid == database->oid;
     }
     latch_release(&session->engine->latch);
-    return role->superuser || role->connection_limit < 0 || count <= role->connection_limit
+    if (!role->superuser && database->connection_limit >= 0 &&
+        of_database > database->connection_limit) {
+        return diag_set(diag, ERR_TOO_MANY_CONNECTIONS, "too many connections for database \"%s\"",
+            database->name);
+    }
+    return role->superuser || role->connection_limit < 0 || of_role <= role->connection_limit
                ? ERR_OK
                : diag_set(diag, ERR_TOO_MANY_CONNECTIONS, "too many connections for role \"%s\"",
                      role->name);
@@ -312,8 +308,7 @@ static enum err
 start_settings(struct sql_session *session, const struct catalog *catalog, const struct role *role,
     const char *const *asked, struct diag *diag)
 {
-    oid_t owner = 0;
-    oid_t database = database_of(catalog, session->database, &owner);
+    oid_t database = session->database_oid;
     const oid_t levels[][2] = {{0, 0}, {database, 0}, {0, role->oid}, {database, role->oid}};
     const struct catalog_setting *setting;
     for (size_t level = 0; level < sizeof levels / sizeof levels[0]; level++) {
@@ -331,6 +326,58 @@ start_settings(struct sql_session *session, const struct catalog *catalog, const
     return ERR_OK;
 }
 
+/* Into the database: from here on we are counted there, and see its objects. Who drops it waits for
+ * our lock, and then finds us. */
+static enum err
+enter_database(struct task *task, struct sql_session *session, struct catalog **catalog,
+    const struct database **database, struct diag *diag)
+{
+    struct sql_engine *engine = session->engine;
+    oid_t locked = 0;
+    for (;;) {
+        TRY(catalog_get(task, engine->catalogs, session->txn, catalog, diag));
+        *database = catalog_database(*catalog, session->database);
+        oid_t oid = *database == NULL ? 0 : (*database)->oid;
+        if (oid == locked) {
+            break;
+        }
+        catalog_release(*catalog);
+        *catalog = NULL;
+        locked = oid;
+        TRY(txn_lock_table(task, session->txn, ddl_database_lock(oid), session->database,
+            TXN_ACCESS_SHARE, TXN_WAIT, diag));
+    }
+    latch_acquire(&engine->latch);
+    session->database_oid = locked;
+    latch_release(&engine->latch);
+    txn_set_scope(session->txn, locked);
+    return ERR_OK;
+}
+
+uint32_t
+session__others_in(
+    struct sql_engine *engine, const struct sql_session *own, oid_t database, bool end)
+{
+    uint32_t count = 0;
+    latch_acquire(&engine->latch);
+    LIST_FOREACH (node, &engine->sessions) {
+        struct sql_session *session = LIST_ENTRY(node, struct sql_session, node);
+        if (session == own || session->database_oid != database) {
+            continue;
+        }
+        if (session->servant) {
+            atomic_store(&session->stale, true);
+            continue;
+        }
+        count++;
+        if (end) {
+            task_interrupt(session->task, TASK_TERMINATE);
+        }
+    }
+    latch_release(&engine->latch);
+    return count;
+}
+
 /* Does the role exist, may it log in, does the database exist? */
 static enum err
 check_identity(
@@ -338,7 +385,8 @@ check_identity(
 {
     TRY(txn_begin(task, session->txn, TXN_READ_COMMITTED, true, diag));
     struct catalog *catalog = NULL;
-    enum err err = catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag);
+    const struct database *database = NULL;
+    enum err err = enter_database(task, session, &catalog, &database, diag);
     if (err == ERR_OK) {
         const struct role *role = catalog_role(catalog, session->user);
         if (role == NULL) {
@@ -347,11 +395,11 @@ check_identity(
         } else if (!role->login) {
             err = diag_set(diag, ERR_INVALID_AUTHORIZATION,
                 "role \"%s\" is not permitted to log in", session->user);
-        } else if (!catalog_database_exists(catalog, session->database)) {
+        } else if (database == NULL) {
             err = diag_set(diag, ERR_INVALID_CATALOG_NAME, "database \"%s\" does not exist",
                 session->database);
         } else {
-            err = check_connect(session, catalog, role, diag);
+            err = check_connect(session, catalog, database, role, diag);
         }
         if (err == ERR_OK) {
             err = start_settings(session, catalog, role, asked, diag);
@@ -397,6 +445,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
     session->task = task;
     session->sink = sink;
     session->secret = options->secret;
+    session->servant = options->servant;
     session->started = world_wall_us(engine->world) - EPOCH_US;
     session->activity_changed = session->started;
     session->user = mem_strdup(options->user);

@@ -381,6 +381,18 @@ session_role(struct task *task, struct sql_session *session, oid_t *role, struct
     return ERR_OK;
 }
 
+/* Each database has keys of its own. Those of the first one begin with the role, as they did when
+ * there was no other; no role is 0. */
+static void
+add_owner(struct buffer *to, oid_t database, oid_t role)
+{
+    if (database != DATABASE_POSTGRES) {
+        buffer_add_be32(to, 0);
+        buffer_add_be32(to, database);
+    }
+    buffer_add_be32(to, role);
+}
+
 /* The first bytes of a value. */
 static bool
 read_head(struct reader *reader, int64_t *committed, uint32_t *count)
@@ -428,7 +440,7 @@ claim(struct task *task, struct sql_session *session, struct idempotency *idem, 
 {
     oid_t role = 0;
     TRY(session_role(task, session, &role, diag));
-    buffer_add_be32(&idem->tree_key, role);
+    add_owner(&idem->tree_key, session->database_oid, role);
     buffer_add_text(&idem->tree_key, idem->key);
     struct slice key = slice_of(idem->tree_key.data, idem->tree_key.size);
     for (;;) {
@@ -1132,7 +1144,7 @@ struct key_rows {
     struct eval *eval;
     const struct catalog *catalog;
     int64_t ttl;
-    oid_t own;
+    oid_t own, database;
     bool all;
     enum err (*emit)(void *arg, const struct datum *values);
     void *arg;
@@ -1142,12 +1154,19 @@ static enum err
 emit_key(struct key_rows *rows, const struct txn_row *row)
 {
     struct arena *arena = rows->eval->arena;
-    oid_t role = row->key.size < 4 ? 0 : load_be32(row->key.data);
+    struct reader reader = {.rest = row->key};
+    oid_t database = DATABASE_POSTGRES;
+    oid_t role = load_be32(reader_take(&reader, 4));
+    if (role == 0) {
+        database = load_be32(reader_take(&reader, 4));
+        role = load_be32(reader_take(&reader, 4));
+    }
+    struct slice text = reader.rest;
     int64_t committed = 0;
     uint32_t count = 0;
     uint8_t digest[HASH128_SIZE];
     struct buffer tags = {0};
-    bool good = row->key.size > 4 && (rows->all || role == rows->own) &&
+    bool good = text.size > 0 && database == rows->database && (rows->all || role == rows->own) &&
                 describe_outcome(row->value, arena, &committed, &count, &tags, digest);
     enum err err = ERR_OK;
     if (good) {
@@ -1160,7 +1179,7 @@ emit_key(struct key_rows *rows, const struct txn_row *row)
         }
         struct datum values[] = {
             datum_bytes(name, strlen(name)),
-            datum_bytes(arena_copy(arena, row->key.data + 4, row->key.size - 4), row->key.size - 4),
+            datum_bytes(arena_copy(arena, text.data, text.size), text.size),
             datum_int(committed),
             datum_int(committed + rows->ttl),
             datum_bytes(arena_strdup(arena, hex), 2 * HASH128_SIZE),
@@ -1209,6 +1228,7 @@ scan_keys(struct eval *eval, const struct catalog *catalog,
         .catalog = catalog,
         .ttl = ttl_us(session->engine),
         .own = role == NULL ? 0 : role->oid,
+        .database = session->database_oid,
         .all = role != NULL && role->superuser,
         .emit = emit,
         .arg = arg};

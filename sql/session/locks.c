@@ -30,33 +30,21 @@ text_datum(const char *text)
 
 /* ---- pg_locks -------------------------------------------------------------------------------- */
 
-oid_t
-locks__database(const struct catalog *catalog, const char *name)
+/* Its OID; and of which database it is. */
+static oid_t
+relation_of_tree(const struct catalog *whole, uint64_t tree, oid_t *database)
 {
-    struct catalog_entry entry;
-    for (size_t i = 0; catalog_database_at(catalog, i, &entry); i++) {
-        if (strcmp(entry.name, name) == 0) {
-            return entry.oid;
-        }
-    }
-    return 0;
+    const struct index *index;
+    const struct relation *relation = catalog_relation_of_tree(whole, (tree_id_t){tree}, &index);
+    *database = relation == NULL ? 0 : relation->database;
+    return relation == NULL ? 0 : index != NULL && !index->primary ? index->oid : relation->oid;
 }
 
 static oid_t
-relation_of_tree(const struct catalog *catalog, uint64_t tree)
+database_of_relation(const struct catalog *whole, oid_t oid, oid_t otherwise)
 {
-    const struct relation *relation;
-    for (size_t i = 0; (relation = catalog_relation_at(catalog, i)) != NULL; i++) {
-        if (relation->tree.v == tree && relation->kind == RELATION_TABLE) {
-            return relation->oid;
-        }
-        for (uint16_t at = 0; at < relation->index_count; at++) {
-            if (relation->indexes[at].tree.v == tree) {
-                return relation->indexes[at].oid;
-            }
-        }
-    }
-    return 0;
+    const struct relation *relation = catalog_relation_by_oid(whole, oid);
+    return relation == NULL ? otherwise : relation->database;
 }
 
 static const char *
@@ -72,7 +60,7 @@ lock_mode(const struct txn_lock_line *line)
 /* One line for each table or index that a serializable transaction has read of; which ranges of it
  * says tusk_serializable_reads. */
 static enum err
-emit_siread(struct eval *eval, const struct catalog *catalog, oid_t database,
+emit_siread(struct eval *eval, const struct catalog *whole,
     enum err (*emit)(void *arg, const struct datum *values), void *arg)
 {
     struct txn_read_line *lines;
@@ -85,7 +73,8 @@ emit_siread(struct eval *eval, const struct catalog *catalog, oid_t database,
         }
         bool same = i > 0 && lines[i - 1].pid == lines[i].pid &&
                     lines[i - 1].state == lines[i].state && lines[i - 1].tree.v == lines[i].tree.v;
-        oid_t oid = relation_of_tree(catalog, lines[i].tree.v);
+        oid_t database;
+        oid_t oid = relation_of_tree(whole, lines[i].tree.v, &database);
         if (same || oid == 0 || err != ERR_OK) {
             continue;
         }
@@ -115,7 +104,7 @@ scan_locks(struct eval *eval, const struct catalog *catalog,
     }
     struct txn_lock_line *lines;
     size_t count = txn_db_locks(eval->env->session->engine->db, eval->arena, &lines);
-    oid_t database = locks__database(catalog, eval->env->session->database);
+    const struct catalog *whole = catalog_whole(catalog);
     for (size_t i = 0; i < count; i++) {
         const struct txn_lock_line *line = &lines[i];
         struct datum values[COLUMNS];
@@ -132,21 +121,26 @@ scan_locks(struct eval *eval, const struct catalog *catalog,
                 text_datum(arena_printf(eval->arena, "%llu", (unsigned long long)line->object));
         } else if (line->kind == TXN_LOCK_LINE_ADVISORY) {
             values[LOCKTYPE] = text_datum("advisory");
-            values[DATABASE] = datum_int(database);
+            values[DATABASE] = datum_int(line->scope);
             values[CLASSID] = datum_int((int64_t)(line->object >> 32));
             values[OBJID] = datum_int((int64_t)(line->object & UINT32_MAX));
             values[OBJSUBID] = datum_int(line->pair ? 2 : 1);
         } else {
             bool table = line->kind == TXN_LOCK_LINE_TABLE;
-            oid_t oid = table ? (oid_t)line->object : relation_of_tree(catalog, line->object);
+            oid_t database = line->scope;
+            oid_t oid =
+                table ? (oid_t)line->object : relation_of_tree(whole, line->object, &database);
             bool relation = line->object >> 32 == 0 || !table;
+            if (table && relation) {
+                database = database_of_relation(whole, oid, database);
+            }
             values[DATABASE] = datum_int(database);
             values[LOCKTYPE] = text_datum(!relation ? "object" : table ? "relation" : "tuple");
             values[relation ? RELATION : OBJID] = datum_int(oid);
         }
         TRY(emit(arg, values));
     }
-    return emit_siread(eval, catalog, database, emit, arg);
+    return emit_siread(eval, whole, emit, arg);
 }
 
 /* ---- functions ------------------------------------------------------------------------------- */

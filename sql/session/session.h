@@ -114,6 +114,9 @@ struct sql_session_options {
     void *authenticate_arg;
     const struct world_tls_info *tls; /* for pg_stat_ssl; NULL: it is not encrypted */
     uint32_t secret;
+    /* The server's own, without a client: it does not keep its database from being dropped, but
+     * must look (sql_session_is_stale) before it begins anything new. */
+    bool servant;
 };
 
 /* Refuses unknown roles (28000), databases (3D000), settings (42704, 22023), and the connection

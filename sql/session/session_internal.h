@@ -186,6 +186,9 @@ struct sql_session {
     const struct sql_sink *sink;
     uint32_t pid, secret;
     char *user, *database;
+    bool servant;
+    _Atomic bool stale; /* sql_session_is_stale */
+    oid_t database_oid; /* 0 until it has entered it; under engine->latch for others */
     struct eval_env env;
     struct arena statement; /* what one statement (or message) needs */
 
@@ -423,6 +426,14 @@ void activity__ends(struct sql_session *session);
 /* The views show it until it is taken back (NULL). */
 void activity__progress(struct sql_session *session, struct progress *progress);
 
+/* ---- engine.c ---------------------------------------------------------------------------------
+ */
+
+/* Sessions in the database other than this one, servants not counted: those are told to look again.
+ * end: they are ended. */
+uint32_t session__others_in(
+    struct sql_engine *engine, const struct sql_session *own, oid_t database, bool end);
+
 /* ---- locks.c: pg_locks, advisory locks, who is blocked by whom ---------------------------------
  */
 
@@ -433,7 +444,6 @@ enum err buckets__superuser(struct eval *eval, struct sql_session **session);
 void moves__register(void);
 /* What this session was moving is let go of. */
 void moves__end(struct task *task, struct sql_session *session);
-oid_t locks__database(const struct catalog *catalog, const char *name);
 
 /* ---- prepared.c
  * ------------------------------------------------------------------------------------ */

@@ -179,9 +179,14 @@ drop_schemas(struct task *task, struct sql_engine *engine, const char *schema, s
             found = wanted ? arena_strdup(&arena, entry.name) : NULL;
         }
         catalog_release(catalog);
+        if (found != NULL) {
+            txn_set_scope(
+                txn, entry.database); /* for the statement; then all are looked at again */
+        }
         more = found != NULL;
         if (more) {
             err = run_ddl(task, engine, txn, &env, &arena, drop_schema_text(&arena, found), diag);
+            txn_set_scope(txn, 0);
             more = err == ERR_OK;
         }
     }

@@ -9,6 +9,11 @@
 #include "sql/ddl/ddl.h"
 #include "sql/session/session_internal.h"
 
+enum {
+    OTHERS_WAIT_US = 5 * 1000 * 1000,
+    OTHERS_POLL_US = 10 * 1000,
+};
+
 static const struct plan_column explain_columns[] = {
     {.name = "QUERY PLAN", .type = TYPE_TEXT, .typmod = -1}};
 static const struct plan_column explain_json_columns[] = {
@@ -279,6 +284,31 @@ ddl_pending(void *arg, oid_t table)
     return exec_deferred_pending_of(session->deferred, table);
 }
 
+/* As PostgreSQL: sessions that are just ending are given some time. */
+static enum err
+ddl_others(
+    struct task *task, void *arg, oid_t database, bool end, uint32_t *count, struct diag *diag)
+{
+    struct sql_session *session = arg;
+    struct world *world = session->engine->world;
+    int64_t until = world_clock_us(world) + OTHERS_WAIT_US;
+    *count = session__others_in(session->engine, session, database, end);
+    while (*count > 0 && world_clock_us(world) < until) {
+        TRY(task_interrupted(task, diag));
+        task_sleep(task, OTHERS_POLL_US);
+        *count = session__others_in(session->engine, session, database, false);
+    }
+    return ERR_OK;
+}
+
+static enum err
+ddl_database_goes(struct task *task, void *arg, const char *name, const char *to, struct diag *diag)
+{
+    struct sql_session *session = arg;
+    const struct sql_saga_hooks *hooks = session->engine->sagas;
+    return hooks == NULL ? ERR_OK : hooks->database_goes(task, hooks->arg, session, name, to, diag);
+}
+
 enum err
 utility__run_ddl(struct task *task, struct sql_session *session, const struct ast_node *node,
     const char *text, size_t size, const char **tag, struct diag *diag)
@@ -308,6 +338,8 @@ utility__run_ddl(struct task *task, struct sql_session *session, const struct as
         .on_commit = ddl_on_commit,
         .pending = ddl_pending,
         .pending_arg = session,
+        .others = ddl_others,
+        .database_goes = ddl_database_goes,
         .maintenance_work_mem = session->maintenance_work_mem,
         .spill_space = &session->spill_space,
         .progress = &progress,
@@ -350,6 +382,7 @@ lock_named(struct task *task, struct sql_session *session, const struct ast_tabl
 {
     enum txn_table_lock mode = (enum txn_table_lock)(statement->mode - 1);
     struct catalog *catalog = NULL;
+    TRY(catalog_check_database(&session->env, name, diag));
     TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
     const struct relation *relation =
         catalog_relation_on(catalog, session->env.search_path, name->schema, name->name);
@@ -401,6 +434,15 @@ not_in_block(struct sql_session *session, const char *what, struct diag *diag)
                                             : ERR_OK;
 }
 
+static enum err
+check_ddl_block(struct sql_session *session, const struct ast_node *node, struct diag *diag)
+{
+    return node->kind == AST_CREATE_DATABASE ? not_in_block(session, "CREATE DATABASE", diag)
+           : node->kind == AST_DROP && ast_as_drop(node)->object == AST_OBJECT_DATABASE
+               ? not_in_block(session, "DROP DATABASE", diag)
+               : ERR_OK;
+}
+
 static bool
 wants_analyze(const struct ast_vacuum *statement)
 {
@@ -424,6 +466,7 @@ vacuum(struct task *task, struct sql_session *session, const struct ast_vacuum *
     AST_FOREACH(at, statement->tables)
     {
         const struct ast_table *name = ast_as_table(*at);
+        TRY(catalog_check_database(&session->env, name, diag));
         struct catalog *catalog = NULL;
         TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
         const struct relation *relation =
@@ -500,6 +543,7 @@ dispatch(struct task *task, struct sql_session *session, struct portal *portal, 
     const struct prepared *prepared = portal->prepared;
     const struct ast_node *node = prepared->statement->body;
     if (ddl_handles(node)) {
+        TRY(check_ddl_block(session, node, diag));
         return utility__run_ddl(task, session, node, prepared->text, prepared->size, tag, diag);
     }
     if (body__handles(node)) {
