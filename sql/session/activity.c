@@ -362,6 +362,7 @@ struct work {
     uint32_t pid;
     char user[NAME_MAX_BYTES + 1];
     char database[NAME_MAX_BYTES + 1];
+    oid_t database_oid;
     const char *command;
     uint64_t numbers[PROGRESS_NUMBERS];
 };
@@ -401,6 +402,7 @@ copy_works(struct sql_engine *engine, struct arena *arena, bool copy, uint32_t *
             work->pid = session->pid;
             copy_name(work->user, session->user);
             copy_name(work->database, session->database);
+            work->database_oid = session->database_oid;
             (*count)++;
         }
     }
@@ -429,7 +431,7 @@ put_work(struct eval *eval, const struct catalog *catalog, const struct work *wo
         values[i] = datum_null();
     }
     values[PID] = datum_int(work->pid);
-    values[DATID] = datum_int(locks__database(catalog, work->database));
+    values[DATID] = datum_int(work->database_oid);
     values[DATNAME] = text_or_null(work->database);
     const struct role *role = catalog_role(catalog, work->user);
     bool seen =
