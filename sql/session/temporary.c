@@ -169,24 +169,23 @@ drop_schemas(struct task *task, struct sql_engine *engine, const char *schema, s
         struct catalog *catalog = NULL;
         struct catalog_entry entry;
         const char *found = NULL;
+        oid_t database = 0;
         err = catalog_get(task, engine->catalogs, txn, &catalog, diag);
         if (err != ERR_OK) {
             break;
         }
-        for (size_t i = 0; catalog_schema_at(catalog, i, &entry) && found == NULL; i++) {
+        for (size_t i = 0; found == NULL && catalog_schema_at(catalog, i, &entry); i++) {
             bool wanted =
                 schema == NULL ? catalog_is_temporary(entry.name) : strcmp(schema, entry.name) == 0;
             found = wanted ? arena_strdup(&arena, entry.name) : NULL;
+            database = entry.database;
         }
         catalog_release(catalog);
-        if (found != NULL) {
-            txn_set_scope(
-                txn, entry.database); /* for the statement; then all are looked at again */
-        }
         more = found != NULL;
         if (more) {
+            txn_set_scope(txn, database);
             err = run_ddl(task, engine, txn, &env, &arena, drop_schema_text(&arena, found), diag);
-            txn_set_scope(txn, 0);
+            txn_set_scope(txn, 0); /* all are looked at again */
             more = err == ERR_OK;
         }
     }

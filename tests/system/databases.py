@@ -163,7 +163,11 @@ def kills(checks, build, rounds):
                 boss.query(f"drop database if exists {name}; create database {name}")
                 with pgwire.connect(port=server.port, database=name) as one:
                     fill(one, 5)
-            boss.query("checkpoint") if turn % 2 else None
+            if turn % 2:
+                boss.query("checkpoint")
+            boss.query("create database d")
+            busy = pgwire.connect(port=server.port, database="d")
+            busy.query("create temp table gone (id serial primary key); create table stays (a int)")
             told = []
 
             def churn():
@@ -194,7 +198,11 @@ def kills(checks, build, rounds):
                     for i in range(5):
                         got = one.rows(f"select count(*), count(distinct v) from t{i}")[0]
                         checks.check("a database is whole", list(got) == ["200", "200"], got)
-            boss.query("drop database if exists c")
+            with pgwire.connect(port=server.port, database="d") as one:
+                got = one.rows("""select count(*) filter (where relname like 'gone%'),
+                    count(*) filter (where relname = 'stays') from pg_class""")[0]
+                checks.check("temporary objects went with the server", list(got) == ["0", "1"], got)
+            boss.query("drop database if exists c; drop database d")
             boss.close()
 
 
