@@ -12,9 +12,10 @@
  * child's version only if the parent's still stands when he has read it (find.c), and a cursor that
  * follows a right link looks whether it led where it should (cursor.c).
  *
- * It is a matter of luck, tried whenever the purge has left a sparse page behind: if a page is not
- * in memory, or somebody has it latched, nothing happens; while a checkpoint runs (B11) neither,
- * but then the tree is packed before the next one, which would write the sparse pages.
+ * Merging is a matter of luck, tried whenever the purge has left a sparse page behind: if a page is
+ * not in memory, or somebody has it latched, nothing happens; while a checkpoint runs (B11)
+ * neither, but then the tree is packed before the next one, which would write the sparse pages.
+ * Packing reads pages that are not in memory, unless the checkpoint is in a hurry.
  */
 #include "base/assert.h"
 #include "base/mem.h"
@@ -28,6 +29,7 @@ enum {
     ALMOST_FULL = ROOM / 10 * 9, /* what leaves are packed to */
     WELL_FILLED = ROOM / 10 * 8, /* such a leaf is left alone */
     GAIN = 6,                    /* worth packing: leaves that become fewer by one in so many */
+    SAMPLES = 8,                 /* leaves read to see how full those not in memory are */
 };
 
 /* ---- two neighbours ----------------------------------------------------------------------------
@@ -258,7 +260,9 @@ struct work {
     struct slice key;
     bool pack;       /* this leaf and those behind it; else just this one, if it is sparse */
     bool unfinished; /* packing: `key` is now where the next leaf begins */
+    bool skipped;    /* packing: some were not in memory, and there was no time to read them */
     uint8_t *memory; /* packing: of the key */
+    struct page *parent, *leaf; /* packing: copies */
 };
 
 static void
@@ -355,26 +359,36 @@ merge__leaf(struct task *task, struct btree *store, struct tree *tree, struct sl
 
 /* The parent of the key's leaf, as it is now. False: it cannot be had. */
 static bool
-copy_parent(struct task *task, struct btree *store, const struct tree *tree, struct slice key,
-    struct page *parent)
+copy_parent(struct task *task, struct work *work)
 {
     for (;;) {
         struct position position;
         struct diag diag;
-        if (find__page(task, store, tree, 1, key, false, &position, &diag) != ERR_OK) {
+        if (find__page(task, work->store, work->tree, 1, work->key, false, &position, &diag) !=
+            ERR_OK) {
             return false;
         }
-        page__copy_racy(parent, store__page(store, position.frame));
+        page__copy_racy(work->parent, store__page(work->store, position.frame));
         if (version_latch_check(&position.frame->latch, position.version)) {
-            return parent->h.level == 1;
+            return work->parent->h.level == 1;
         }
     }
 }
 
-/* Of those of its leaves that are in memory. */
+/* Is the checkpoint late? Then what is not in memory stays as it is. */
 static bool
-is_worth_packing(struct btree *store, const struct page *parent)
+in_hurry(struct btree *store)
 {
+    return store->owner.checkpoint_due != NULL &&
+           store->owner.checkpoint_due(store->owner.arg) >= 1;
+}
+
+/* Of the parent's leaves those in memory are looked at, and some of the others. */
+static bool
+is_worth_packing(struct task *task, struct work *work)
+{
+    struct btree *store = work->store;
+    const struct page *parent = work->parent;
     size_t leaves = 0;
     size_t used = 0;
     for (uint32_t i = 0; i < parent->h.count; i++) {
@@ -384,41 +398,92 @@ is_worth_packing(struct btree *store, const struct page *parent)
             used += page__used_racy(store__page(store, frame));
         }
     }
+    size_t absent = parent->h.count - leaves;
+    bool hurry = absent > 0 && in_hurry(store);
+    work->skipped = work->skipped || hurry;
+    size_t step = absent < SAMPLES ? 1 : absent / SAMPLES;
+    size_t number = 0;
+    for (uint32_t i = 0; i < parent->h.count && !hurry && absent > 0; i++) {
+        uint64_t id = child_at(parent, i);
+        struct diag diag;
+        if (store__frame(store, id) == NULL && number++ % step == 0 &&
+            store__page_copy(task, store, id, work->leaf, &diag) == ERR_OK &&
+            work->leaf->h.level == 0 && work->leaf->h.tree == work->tree->id.v) {
+            leaves++;
+            used += page__used_racy(work->leaf);
+        }
+    }
     size_t packed = used / ALMOST_FULL + 1;
     return packed + (leaves + GAIN - 1) / GAIN <= leaves;
 }
 
-/* The leaves under one parent, from left to right. */
+/* The key's leaf and the next one come to memory, as they would for a scan; if they can. */
 static void
-pack_children(struct task *task, struct work *work, const struct page *parent)
+fetch_leaves(struct task *task, struct work *work)
 {
+    struct btree *store = work->store;
+    struct position position;
+    struct diag diag;
+    if (find__page(task, store, work->tree, 1, work->key, false, &position, &diag) != ERR_OK) {
+        return;
+    }
+    const struct page *parent = store__page(store, position.frame);
+    const uint64_t ids[2] = {
+        page__child(parent, position.slot, position.equal, false),
+        page__child(parent, position.slot + 1, position.equal, false),
+    };
+    bool sound = version_latch_check(&position.frame->latch, position.version);
+    for (int i = 0; i < 2 && sound; i++) {
+        if (ids[i] != 0 && store__frame(store, ids[i]) == NULL) {
+            (void)store__load(task, store, ids[i], true, &diag);
+        }
+    }
+}
+
+/* The leaves under the parent, from left to right. */
+static void
+pack_children(struct task *task, struct work *work)
+{
+    const struct page *parent = work->parent;
     do {
+        if (!in_hurry(work->store)) {
+            fetch_leaves(task, work);
+        }
         work_on(task, work);
         (void)task_breathe(task, NULL);
     } while (work->unfinished &&
              (!page__has_high(parent) || slice_compare(work->key, page__high(parent)) < 0));
 }
 
-static void
+/* False: some of it should be looked at again. */
+static bool
 pack_tree(struct task *task, struct btree *store, struct tree *tree)
 {
-    struct page *parent = mem_alloc(sizeof *parent);
+    struct page *copies = mem_alloc(2 * sizeof *copies);
     uint8_t *memory = mem_alloc(BTREE_KEY_SIZE_MAX);
     struct work work = {
-        .store = store, .tree = tree, .pack = true, .memory = memory, .unfinished = true};
-    work.key = slice_of(memory, 0);
-    while (work.unfinished && copy_parent(task, store, tree, work.key, parent)) {
-        if (is_worth_packing(store, parent)) {
-            pack_children(task, &work, parent);
+        .store = store,
+        .tree = tree,
+        .key = slice_of(memory, 0),
+        .pack = true,
+        .unfinished = true,
+        .memory = memory,
+        .parent = copies,
+        .leaf = copies + 1,
+    };
+    while (work.unfinished && copy_parent(task, &work)) {
+        if (is_worth_packing(task, &work)) {
+            pack_children(task, &work);
         } else {
-            work.unfinished = page__has_high(parent);
+            work.unfinished = page__has_high(work.parent);
             if (work.unfinished) {
-                go_to(&work, page__high(parent));
+                go_to(&work, page__high(work.parent));
             }
         }
     }
-    mem_free(parent);
+    mem_free(copies);
     mem_free(memory);
+    return !work.skipped;
 }
 
 /* NULL if it does not exist, or is as it should be. */
@@ -450,9 +515,9 @@ merge__catch_up(struct task *task, struct btree *store)
     for (uint64_t id = 1; id <= last; id++) {
         struct tree *tree = sparse_tree(store, id);
         if (tree != NULL) {
-            atomic_store(&tree->erased, 0);
-            if (has_parents(store, tree)) {
-                pack_tree(task, store, tree);
+            int64_t erased = atomic_exchange(&tree->erased, 0);
+            if (has_parents(store, tree) && !pack_tree(task, store, tree)) {
+                atomic_fetch_add(&tree->erased, erased);
             }
         }
     }
