@@ -6,6 +6,7 @@
  */
 #include "base/mem.h"
 #include "router/router.h"
+#include "shard/lease.h"
 
 typedef enum err emit_row(void *arg, const struct datum *values);
 
@@ -191,17 +192,38 @@ scan_breakers(struct eval *eval, const struct catalog *catalog, emit_row *emit, 
     return scan_workers(eval, emit, arg, emit_breakers);
 }
 
+/* Null: the node has none. */
+static struct datum
+lease_epoch(const struct ctl_entry *leases, size_t count, const struct router_node *node)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(leases[i].key + strlen(SHARD_NODES_PREFIX), node->name) == 0) {
+            return datum_int((int64_t)leases[i].version);
+        }
+    }
+    return datum_null();
+}
+
 /* Of a router of one node: none, it knows no cluster. */
 static enum err
 scan_nodes(struct eval *eval, const struct catalog *catalog, emit_row *emit, void *arg)
 {
-    (void)eval;
     (void)catalog;
+    struct ctl_entry *leases = NULL;
+    size_t lease_count = 0;
+    if (shown->cluster != NULL && sql_config_text(shown->config, "router_control")[0] != '\0') {
+        struct ctl *ctl = NULL;
+        TRY(cluster_control(eval->task, shown, &ctl, eval->diag));
+        enum err err = ctl_list(
+            eval->task, ctl, SHARD_NODES_PREFIX, eval->arena, &leases, &lease_count, eval->diag);
+        ctl_close(eval->task, ctl);
+        TRY(err);
+    }
     for (uint32_t i = 0; shown->cluster != NULL && i < shown->node_count; i++) {
         const struct router_node *node = &shown->nodes[i];
         if (!node->dropped) {
-            struct datum values[] = {
-                text_datum(node->name), text_datum(node->host), datum_int(node->port)};
+            struct datum values[] = {text_datum(node->name), text_datum(node->host),
+                datum_int(node->port), lease_epoch(leases, lease_count, node), datum_null()};
             TRY(emit(arg, values));
         }
     }

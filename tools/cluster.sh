@@ -29,6 +29,7 @@ wait_for() {
 nodes=""
 for n in 1 2 3; do
     build/release/tuskd --data "cluster/n$n" --port $((port + n)) -c "cluster_node=n$n" \
+        -c "cluster_control=etcd://127.0.0.1:$etcd/tusk/" \
         --cache-size 256MB 2>"cluster/n$n.log" &
     started="$! $started"
     wait_for $! "cluster/n$n.log"

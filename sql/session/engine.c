@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "shard/lease.h"
 #include "sql/catalog/access.h"
 #include "sql/catalog/buckets.h"
 #include "sql/catalog/sequence.h"
@@ -44,6 +45,18 @@ open_rest(struct task *task, struct sql_engine *engine, const struct sql_engine_
     }
     if (err == ERR_OK) {
         err = analyze__start(task, engine, diag);
+    }
+    const char *control = sql_config_text(engine->config, "cluster_control");
+    if (err == ERR_OK && control[0] != '\0' && buckets_node(engine->catalogs)[0] != '\0') {
+        struct shard_lease_options lease = {
+            .where = control,
+            .node = buckets_node(engine->catalogs),
+            .ttl_s = (unsigned)(sql_config_integer(engine->config, "cluster_lease") / 1000),
+        };
+        err = shard_lease_start(task, &lease, &engine->lease, diag);
+        if (err != ERR_OK) {
+            analyze__stop(task, engine);
+        }
     }
     if (err != ERR_OK) {
         catalog_close(engine->catalogs);
@@ -137,6 +150,9 @@ void
 sql_engine_close(struct task *task, struct sql_engine *engine)
 {
     ASSERT(engine->session_count == 0);
+    if (engine->lease != NULL) {
+        shard_lease_stop(task, engine->lease);
+    }
     analyze__stop(task, engine);
     catalog_close(engine->catalogs);
     txn_db_close(task, engine->db);

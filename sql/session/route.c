@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "shard/lease.h"
 #include "sql/catalog/buckets.h"
 #include "sql/session/session_internal.h"
 
@@ -15,6 +16,7 @@ struct session_route {
     struct shard_route message, text;
     bool by_message, by_text;
     uint64_t reads_at; /* of this transaction; 0: not said */
+    bool wrote;        /* this transaction has had a routed statement that writes */
 };
 
 static struct session_route *
@@ -76,6 +78,7 @@ route__transaction_begins(struct sql_session *session)
 {
     if (session->route != NULL) {
         session->route->reads_at = 0;
+        session->route->wrote = false;
     }
 }
 
@@ -111,6 +114,25 @@ route__before_snapshot(struct task *task, struct sql_session *session, struct di
     return ERR_OK;
 }
 
+static enum err
+check_lease(const struct sql_session *session, struct diag *diag)
+{
+    const struct shard_lease *lease = session->engine->lease;
+    if (lease == NULL || shard_lease_holds(lease)) {
+        return ERR_OK;
+    }
+    (void)diag_set(diag, ERR_NODE_LEASE, "node \"%s\" has no lease and answers no routed writes",
+        buckets_node(session->engine->catalogs));
+    diag_detail(diag, "It could not be renewed in the control store.");
+    return ERR_NODE_LEASE;
+}
+
+enum err
+route__before_commit(struct sql_session *session, struct diag *diag)
+{
+    return session->route != NULL && session->route->wrote ? check_lease(session, diag) : ERR_OK;
+}
+
 enum err
 route__check(struct task *task, struct sql_session *session, const struct planned *planned,
     struct txn_snapshot snapshot, struct diag *diag)
@@ -122,6 +144,10 @@ route__check(struct task *task, struct sql_session *session, const struct planne
     const struct shard_route *route = current(session);
     if (route != NULL && planned->plan->lock_count > 0) {
         TRY(buckets_check_epoch(planned->catalog, route, diag));
+    }
+    if (route != NULL && planned->plan->writes) {
+        TRY(check_lease(session, diag));
+        session->route->wrote = true;
     }
     if (route != NULL && route->group_count > 0) {
         TRY(buckets_check_route(task, store, session->txn, snapshot, route, diag));

@@ -74,6 +74,7 @@ struct sql_engine {
     const char *const *arguments; /* the command line's settings, for the next time */
     uint32_t argument_count;
     /* The task that gathers statistics (analyze.c). */
+    struct shard_lease *lease; /* NULL: this server needs none */
     struct task *analyzer;
     _Atomic bool analyzer_runs, analyzer_stopping, analyzer_may_end;
 
@@ -281,6 +282,8 @@ enum err route__before_snapshot(struct task *task, struct sql_session *session, 
 /* Are the buckets here, as the snapshot sees it? */
 enum err route__check(struct task *task, struct sql_session *session, const struct planned *planned,
     struct txn_snapshot snapshot, struct diag *diag);
+/* Of routed writes: does the node have its lease still? */
+enum err route__before_commit(struct sql_session *session, struct diag *diag);
 void route__committed(struct sql_session *session);
 void route__answered(struct sql_session *session); /* ReadyForQuery is due */
 void route__destroy(struct sql_session *session);

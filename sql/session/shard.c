@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "shard/lease.h"
 #include "sql/catalog/buckets.h"
 #include "sql/session/session_internal.h"
 
@@ -81,10 +82,13 @@ scan_nodes(struct eval *eval, const struct catalog *catalog, emit_row *emit, voi
     if (name[0] == '\0') {
         return ERR_OK;
     }
+    const struct shard_lease *lease = session->engine->lease;
     struct datum values[] = {
         text_datum(name),
         text_datum(sql_config_text(session->config, "listen_addresses")),
         datum_int(sql_config_integer(session->config, "port")),
+        lease == NULL ? datum_null() : datum_int((int64_t)shard_lease_epoch(lease)),
+        lease == NULL ? datum_null() : datum_float((double)shard_lease_left_us(lease) / 1e6),
     };
     return emit(arg, values);
 }

@@ -104,6 +104,9 @@ commit(struct task *task, struct sql_session *session, struct diag *diag)
     if (err == ERR_OK) {
         err = idempotency__before_commit(task, session, diag);
     }
+    if (err == ERR_OK) {
+        err = route__before_commit(session, diag);
+    }
     if (err != ERR_OK) {
         cursor__put_back(&held, &session->portals);
         txn_settle(task, session->txn); /* S2 */

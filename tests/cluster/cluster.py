@@ -15,15 +15,16 @@ class Router(Server):
 
 
 class Cluster:
-    def __init__(self, build="release", count=3, arguments=()):
+    def __init__(self, build="release", count=3, arguments=(), shard_arguments=()):
         self.build = build
+        self.shard_arguments = list(shard_arguments)
         self.shards = [self.new_shard(f"n{i + 1}") for i in range(count)]
         self.arguments = list(arguments)
         self.router = None
 
     def new_shard(self, name):
         return Server(self.build, ["--workers", "1", "--cache-size", "64MB", "-c",
-                                   f"cluster_node={name}"])
+                                   f"cluster_node={name}"] + self.shard_arguments)
 
     def nodes(self):
         return ",".join(f"n{i + 1}=127.0.0.1:{s.port}" for i, s in enumerate(self.shards))
