@@ -72,3 +72,18 @@ def _():
     User.objects.all().delete()
     Group.objects.all().delete()
     call_command("migrate", "auth", "zero", verbosity=0)
+
+
+@attempt("a test database: made, migrated, used, made again, dropped")
+def _():
+    before = connection.settings_dict["NAME"]
+    name = connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    equal(name, "test_" + before)
+    User.objects.create(username="only_here")
+    equal(list(User.objects.values_list("username", flat=True)), ["only_here"])
+    connection.close()
+    connection.settings_dict["NAME"] = before
+    equal(connection.creation.create_test_db(verbosity=0, autoclobber=True), name)
+    equal(User.objects.count(), 0)
+    connection.creation.destroy_test_db(before, verbosity=0)
+    equal("auth_user" in connection.introspection.table_names(), False)

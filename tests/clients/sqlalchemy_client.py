@@ -82,3 +82,21 @@ def _():
     same("c_child" in about.get_table_names(), True)
     with engine.begin() as db:
         db.execute(text("drop table c_child, c_parent"))
+
+
+@attempt("a second database")
+def _():
+    from sqlalchemy import create_engine, inspect, text
+    engine = create_engine(f"postgresql+psycopg2://postgres@127.0.0.1:{PORT}/postgres")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE DATABASE c_second"))
+    second = create_engine(engine.url.set(database="c_second"))
+    equal(inspect(second).get_table_names(), [])
+    with second.begin() as connection:
+        connection.execute(text("CREATE TABLE only_there (id serial PRIMARY KEY, v text)"))
+        connection.execute(text("INSERT INTO only_there (v) VALUES ('x')"))
+    equal(inspect(second).get_table_names(), ["only_there"])
+    equal("only_there" in inspect(engine).get_table_names(), False)
+    second.dispose()
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("DROP DATABASE c_second"))

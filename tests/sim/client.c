@@ -220,7 +220,7 @@ start_up(struct client *client)
     wire_put_text(out, "user");
     wire_put_text(out, "sim");
     wire_put_text(out, "database");
-    wire_put_text(out, "postgres");
+    wire_put_text(out, client->database == NULL ? "postgres" : client->database);
     wire_put_text(out, "application_name");
     wire_put_text(out, client->name);
     buffer_add_u8(out, 0);

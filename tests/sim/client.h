@@ -19,6 +19,7 @@ enum answer {
 struct client {
     struct task *task;
     const char *name;
+    const char *database;        /* NULL: postgres */
     struct world_socket *socket; /* NULL: not connected */
     struct buffer in, out;
     size_t consumed;

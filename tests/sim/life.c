@@ -55,6 +55,9 @@ is_allowed(const struct client *client)
     if (strcmp(code, "40001") == 0 || strcmp(code, "40P01") == 0) {
         return strcmp(client->name, "model") != 0; /* which is alone on its tables */
     }
+    if (strcmp(code, "3D000") == 0) {
+        return client->database != NULL; /* side.c knows whether it should be there */
+    }
     if (strcmp(code, "57014") == 0) {
         return (life.workloads & SIM_ADMIN) != 0; /* who cancels */
     }
@@ -252,6 +255,9 @@ admin_step(struct client *client)
             client_cancel(client->task, other);
             return true;
         }
+    }
+    if (kept_one_in(3)) {
+        return side_step(client);
     }
     if (kept_one_in(4)) { /* a snapshot that holds back what others replace */
         if (!sim_must(client, "begin isolation level repeatable read") || !bank_look(client)) {

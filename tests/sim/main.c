@@ -205,6 +205,7 @@ begin_run(uint64_t seed, bool from_nothing)
     bank_create();
     lists_create();
     model_create();
+    side_create();
     if (!from_nothing) {
         memcpy(kept->disk, template.data, template.size);
         kept->disk_size = template.size;

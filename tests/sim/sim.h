@@ -25,6 +25,7 @@
 struct bank;
 struct lists;
 struct model;
+struct side;
 
 enum {
     SIM_TEXT_MAX = 2048,
@@ -48,6 +49,7 @@ struct kept {
     struct bank *bank;
     struct lists *lists;
     struct model *model;
+    struct side *side;
 };
 extern struct kept *kept;
 
@@ -143,5 +145,8 @@ void model_create(void);
 void model_set_up(struct client *client);
 bool model_verify(struct client *client);
 bool model_step(struct client *client);
+
+void side_create(void);
+bool side_step(struct client *client); /* the admin's */
 
 #endif /* TESTS_SIM_SIM_H */
