@@ -234,6 +234,13 @@ put_const(struct writer *w, const struct ast_const *node, bool typed)
         return;
     case AST_CONST_INTEGER:
     case AST_CONST_NUMERIC:
+        if (node->text[0] == '-' && !w->style->keep) { /* as PostgreSQL shows negative ones */
+            buffer_printf(w->to, "'%s'::%s", node->text,
+                node->kind == AST_CONST_NUMERIC ? "numeric"
+                : node->integer < INT32_MIN     ? "bigint"
+                                                : "integer");
+            return;
+        }
         text(w, node->text);
         return;
     case AST_CONST_STRING: {

@@ -465,6 +465,9 @@ enum err bind_cast(
     struct binder *binder, struct expr **expr, oid_t type, int32_t typmod, int32_t location);
 /* For a column of a row to be stored. */
 enum err bind_assign(struct binder *binder, struct expr **expr, const struct column *column);
+/* A DEFAULT's (relation NULL), generated column's or CHECK's value to its type; 0: its own. */
+enum err bind_definition(struct binder *binder, struct expr **expr, const struct relation *relation,
+    oid_t type, int32_t typmod);
 enum err bind_to_boolean(struct binder *binder, struct expr **expr, const char *where);
 enum err bind_to_bigint(struct binder *binder, struct expr **expr, const char *where);
 /* An unknown that nobody typed becomes text. */

@@ -218,6 +218,20 @@ bind_assign(struct binder *binder, struct expr **expr, const struct column *colu
     return ERR_OK;
 }
 
+enum err
+bind_definition(struct binder *binder, struct expr **expr, const struct relation *relation,
+    oid_t type, int32_t typmod)
+{
+    if (type == 0) {
+        return bind_to_text_if_unknown(binder, expr);
+    }
+    if (relation != NULL && type == TYPE_BOOL) {
+        return bind_to_boolean(binder, expr, "CHECK");
+    }
+    struct column column = {.name = "?", .type = type, .typmod = typmod};
+    return bind_assign(binder, expr, &column);
+}
+
 static enum err
 coerce_argument(struct binder *binder, struct expr **expr, oid_t type, const char *where)
 {

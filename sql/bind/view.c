@@ -229,6 +229,9 @@ note_uses(struct view_definition *definition, struct arena *arena, const struct 
     }
 }
 
+/* Kept names are read back under any search path. */
+static const char *const nowhere[] = {NULL};
+
 enum err
 plan_describe_view(struct task *task, struct plan_context *context, const struct ast_select *query,
     const struct view_rename *rename, struct view_definition *definition)
@@ -252,7 +255,6 @@ plan_describe_view(struct task *task, struct plan_context *context, const struct
             .domain = target->expr->domain};
     }
     note_uses(definition, context->arena, &notes);
-    static const char *const nowhere[] = {NULL};
     struct writing writing = {.arena = context->arena,
         .env = {.catalog = context->catalog, .search_path = nowhere},
         .notes = &notes,
@@ -275,6 +277,27 @@ plan_describe_view(struct task *task, struct plan_context *context, const struct
     return ERR_OK;
 }
 
+/* An expression over one table or none, as definitions are kept. */
+static const char *
+kept_text(struct plan_context *context, const struct bind_notes *notes, const struct ast_node *node)
+{
+    struct writing writing = {.arena = context->arena,
+        .env = {.catalog = context->catalog, .search_path = nowhere},
+        .notes = notes};
+    struct parser_deparse style = {.arena = context->arena,
+        .keep = true,
+        .arg = &writing,
+        .column = write_bare_column,
+        .type = write_type,
+        .literal_type = write_literal_type,
+        .operand_type = write_operand_type};
+    struct buffer to = {0};
+    parser_deparse_expression(&style, node, &to);
+    const char *text = arena_strndup(context->arena, (const char *)to.data, to.size);
+    buffer_destroy(&to);
+    return text;
+}
+
 enum err
 plan_describe_index(struct task *task, struct plan_context *context, const struct ast_node *node,
     const struct relation *relation, bool predicate, const char **text, struct expr **expr)
@@ -292,17 +315,30 @@ plan_describe_index(struct task *task, struct plan_context *context, const struc
     TRY(predicate ? bind_to_boolean(&binder, expr, "WHERE")
                   : bind_to_text_if_unknown(&binder, expr));
     TRY(bind_finish_params(&binder));
-    struct writing writing = {.arena = context->arena, .notes = &notes};
-    struct parser_deparse style = {.arena = context->arena,
-        .keep = true,
-        .arg = &writing,
-        .column = write_bare_column,
-        .type = write_type,
-        .literal_type = write_literal_type,
-        .operand_type = write_operand_type};
-    struct buffer to = {0};
-    parser_deparse_expression(&style, node, &to);
-    *text = arena_strndup(context->arena, (const char *)to.data, to.size);
-    buffer_destroy(&to);
+    *text = kept_text(context, &notes, node);
+    return ERR_OK;
+}
+
+enum err
+plan_keep_expression(struct task *task, struct plan_context *context,
+    const struct relation *relation, oid_t type, int32_t typmod, const char **text)
+{
+    struct binder binder;
+    struct bind_notes notes = {0};
+    struct ast_node *node;
+    struct expr *expr;
+    TRY(parser_parse_expression(context->arena, *text, strlen(*text), &node, context->diag));
+    bind_start(&binder, task, context);
+    binder.notes = &notes;
+    struct query none = {0};
+    struct scope *scope = scope_new(&binder, NULL, &none);
+    if (relation != NULL) {
+        vec_add(context->arena, &scope->items, item_for_relation(&binder, NULL, relation, 0));
+        binder.next_reg = relation->column_count;
+    }
+    scope->clause = relation != NULL ? CLAUSE_CHECK : CLAUSE_DEFAULT;
+    TRY(bind_expr(&binder, scope, node, &expr));
+    TRY(bind_definition(&binder, &expr, relation, type, typmod));
+    *text = kept_text(context, &notes, node);
     return ERR_OK;
 }

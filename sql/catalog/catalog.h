@@ -409,11 +409,11 @@ struct ast_type;
 const char *catalog_type_text(
     const struct eval_env *env, struct arena *arena, const struct ast_type *type);
 /* A column of an index as pg_get_indexdef shows it: a quoted name, f(x), or (a + b). */
-const char *catalog_index_column_text(struct arena *arena, const struct relation *table,
-    const struct index *index, uint16_t at, bool pretty);
-/* A kept expression as pg_get_expr shows it. */
+const char *catalog_index_column_text(const struct eval_env *env, struct arena *arena,
+    const struct relation *table, const struct index *index, uint16_t at, bool pretty);
+/* A kept expression as pg_get_expr shows it. env: for the names of users' types; NULL: as kept. */
 const char *catalog_expression_text(
-    struct arena *arena, const char *text, bool pretty, bool *is_call);
+    const struct eval_env *env, struct arena *arena, const char *text, bool pretty, bool *is_call);
 /* A function of a user, kept as the text of its CREATE FUNCTION. */
 struct user_function {
     oid_t oid, schema, owner;
@@ -451,9 +451,8 @@ const char *catalog_comment(const struct catalog *catalog, oid_t class_oid, oid_
 enum err catalog_check_snapshot(
     const struct relation *relation, struct txn_snapshot snapshot, struct diag *diag);
 
-/* A default's text as it is shown: its sequences by name. */
-const char *catalog_default_text(struct arena *arena, const struct catalog *catalog,
-    const char *const *search_path, const char *text);
+/* A default's text as it is shown: laid out, its sequences by name. */
+const char *catalog_default_text(const struct eval_env *env, struct arena *arena, const char *text);
 /* Does this default (may be NULL) take values of the sequence? */
 bool catalog_default_calls(const char *text, oid_t sequence);
 /* A sequence that belongs to the column, or (-1) to any column of the table; NULL: none. */

@@ -252,14 +252,15 @@ void catalog__encode_number(uint64_t number, struct buffer *to);
 enum err catalog__decode_number(struct slice record, uint64_t *number, struct diag *diag);
 
 /* definitions.c: what pg_get_indexdef and pg_get_constraintdef say; NULL: no such object. */
-char *catalog__index_definition(struct arena *arena, const struct relation *table,
-    const struct index *index, int column, bool pretty);
+char *catalog__index_definition(const struct eval_env *env, struct arena *arena,
+    const struct relation *table, const struct index *index, int column, bool pretty);
 char *catalog__key_definition(
     struct arena *arena, const struct relation *table, const struct index *index);
 /* The condition of a domain as it is shown: the value is VALUE. */
-char *catalog__domain_check_text(struct arena *arena, const struct check *check, bool pretty);
-char *catalog__constraint_definition(struct arena *arena, const struct catalog *catalog,
-    const char *const *search_path, oid_t constraint, bool pretty);
+char *catalog__domain_check_text(
+    const struct eval_env *env, struct arena *arena, const struct check *check, bool pretty);
+char *catalog__constraint_definition(
+    const struct eval_env *env, struct arena *arena, oid_t constraint, bool pretty);
 
 /* type.c */
 void catalog__register_types(void);

@@ -12,15 +12,23 @@ finish(struct arena *arena, struct buffer *buffer)
     return text;
 }
 
+struct showing_types {
+    const struct eval_env *env; /* NULL: types of users stay as they are written */
+    struct arena *arena;
+};
+
 static const char *
 show_type_name(void *arg, const struct ast_type *type)
 {
-    return catalog_type_text(NULL, arg, type); /* types of users stay as they are written */
+    const struct showing_types *showing = arg;
+    return catalog_type_text(showing->env, showing->arena, type);
 }
 
 const char *
-catalog_expression_text(struct arena *arena, const char *text, bool pretty, bool *is_call)
+catalog_expression_text(
+    const struct eval_env *env, struct arena *arena, const char *text, bool pretty, bool *is_call)
 {
+    struct showing_types showing = {.env = env, .arena = arena};
     struct ast_node *expr = NULL;
     struct diag diag = {0};
     *is_call = false;
@@ -29,10 +37,17 @@ catalog_expression_text(struct arena *arena, const char *text, bool pretty, bool
     }
     *is_call = expr->kind == AST_CALL || expr->kind == AST_LIST_CALL || expr->kind == AST_SQL_VALUE;
     struct parser_deparse style = {
-        .arena = arena, .pretty = pretty, .arg = arena, .type = show_type_name};
+        .arena = arena, .pretty = pretty, .arg = &showing, .type = show_type_name};
     struct buffer to = {0};
     parser_deparse_expression(&style, expr, &to);
     return finish(arena, &to);
+}
+
+static const char *
+shown(const struct eval_env *env, struct arena *arena, const char *text, bool pretty)
+{
+    bool is_call;
+    return catalog_expression_text(env, arena, text, pretty, &is_call);
 }
 
 static const char *
@@ -44,8 +59,10 @@ show_value(void *arg, const struct ast_column *column)
 }
 
 char *
-catalog__domain_check_text(struct arena *arena, const struct check *check, bool pretty)
+catalog__domain_check_text(
+    const struct eval_env *env, struct arena *arena, const struct check *check, bool pretty)
 {
+    struct showing_types showing = {.env = env, .arena = arena};
     struct ast_node *expr = NULL;
     struct diag diag = {0};
     if (parser_parse_expression(arena, check->text, strlen(check->text), &expr, &diag) != ERR_OK) {
@@ -53,7 +70,7 @@ catalog__domain_check_text(struct arena *arena, const struct check *check, bool 
     }
     struct parser_deparse style = {.arena = arena,
         .pretty = pretty,
-        .arg = arena,
+        .arg = &showing,
         .type = show_type_name,
         .column = show_value};
     struct buffer to = {0};
@@ -62,8 +79,8 @@ catalog__domain_check_text(struct arena *arena, const struct check *check, bool 
 }
 
 const char *
-catalog_index_column_text(struct arena *arena, const struct relation *table,
-    const struct index *index, uint16_t at, bool pretty)
+catalog_index_column_text(const struct eval_env *env, struct arena *arena,
+    const struct relation *table, const struct index *index, uint16_t at, bool pretty)
 {
     uint16_t column = index->columns[at];
     if (column < INDEX_DERIVED) {
@@ -71,15 +88,15 @@ catalog_index_column_text(struct arena *arena, const struct relation *table,
     }
     bool is_call;
     const char *text = catalog_expression_text(
-        arena, table->derived[column - INDEX_DERIVED].text, pretty, &is_call);
+        env, arena, table->derived[column - INDEX_DERIVED].text, pretty, &is_call);
     return is_call ? text : arena_printf(arena, "(%s)", text);
 }
 
 static void
-add_column(struct arena *arena, const struct relation *table, const struct index *index,
-    uint16_t at, bool pretty, struct buffer *to)
+add_column(const struct eval_env *env, struct arena *arena, const struct relation *table,
+    const struct index *index, uint16_t at, bool pretty, struct buffer *to)
 {
-    buffer_add_text(to, catalog_index_column_text(arena, table, index, at, pretty));
+    buffer_add_text(to, catalog_index_column_text(env, arena, table, index, at, pretty));
     bool descending = (index->flags[at] & KEY_DESCENDING) != 0;
     bool nulls_first = (index->flags[at] & KEY_NULLS_FIRST) != 0;
     if (descending) {
@@ -97,21 +114,21 @@ add_included(
 {
     for (uint16_t i = 0; i < index->included_count; i++) {
         buffer_printf(to, "%s%s", i == 0 ? " INCLUDE (" : ", ",
-            catalog_index_column_text(
-                arena, table, index, (uint16_t)(index->column_count + i), false));
+            parser_quote_ident(
+                arena, table->columns[index->columns[index->column_count + i]].name));
     }
     buffer_add_text(to, index->included_count > 0 ? ")" : "");
 }
 
 char *
-catalog__index_definition(struct arena *arena, const struct relation *table,
-    const struct index *index, int column, bool pretty)
+catalog__index_definition(const struct eval_env *env, struct arena *arena,
+    const struct relation *table, const struct index *index, int column, bool pretty)
 {
     if (column > 0) {
-        const char *text =
-            column > index->column_count + index->included_count
-                ? ""
-                : catalog_index_column_text(arena, table, index, (uint16_t)(column - 1), pretty);
+        const char *text = column > index->column_count + index->included_count
+                               ? ""
+                               : catalog_index_column_text(
+                                     env, arena, table, index, (uint16_t)(column - 1), pretty);
         return arena_strdup(arena, text);
     }
     struct buffer to = {0};
@@ -123,7 +140,7 @@ catalog__index_definition(struct arena *arena, const struct relation *table,
     buffer_printf(&to, "%s USING btree (", parser_quote_ident(arena, table->name));
     for (uint16_t i = 0; i < index->column_count; i++) {
         buffer_add_text(&to, i == 0 ? "" : ", ");
-        add_column(arena, table, index, i, pretty, &to);
+        add_column(env, arena, table, index, i, pretty, &to);
     }
     buffer_add_text(&to, ")");
     add_included(arena, table, index, &to);
@@ -132,7 +149,7 @@ catalog__index_definition(struct arena *arena, const struct relation *table,
         bool is_call;
         buffer_printf(&to, " WHERE %s",
             catalog_expression_text(
-                arena, table->derived[index->partial - 1].text, pretty, &is_call));
+                env, arena, table->derived[index->partial - 1].text, pretty, &is_call));
     }
     return finish(arena, &to);
 }
@@ -200,9 +217,10 @@ foreign_key_definition(struct arena *arena, const struct catalog *catalog,
 }
 
 char *
-catalog__constraint_definition(struct arena *arena, const struct catalog *catalog,
-    const char *const *search_path, oid_t constraint, bool pretty)
+catalog__constraint_definition(
+    const struct eval_env *env, struct arena *arena, oid_t constraint, bool pretty)
 {
+    const struct catalog *catalog = env->catalog;
     const struct relation *table;
     const struct index *index = catalog_index_by_oid(catalog, constraint, &table);
     if (index != NULL) {
@@ -211,7 +229,8 @@ catalog__constraint_definition(struct arena *arena, const struct catalog *catalo
     for (size_t i = 0; (table = catalog_relation_at(catalog, i)) != NULL; i++) {
         for (uint16_t c = 0; c < table->check_count; c++) {
             if (table->checks[c].oid == constraint) {
-                return arena_printf(arena, "CHECK (%s)%s", table->checks[c].text,
+                return arena_printf(arena, "CHECK (%s)%s",
+                    shown(env, arena, table->checks[c].text, pretty),
                     table->checks[c].not_valid ? " NOT VALID" : "");
             }
         }
@@ -221,13 +240,13 @@ catalog__constraint_definition(struct arena *arena, const struct catalog *catalo
         for (uint16_t c = 0; c < type->check_count; c++) {
             if (type->checks[c].oid == constraint) {
                 return arena_printf(arena, "CHECK (%s)%s",
-                    catalog__domain_check_text(arena, &type->checks[c], pretty),
+                    catalog__domain_check_text(env, arena, &type->checks[c], pretty),
                     type->checks[c].not_valid ? " NOT VALID" : "");
             }
         }
     }
     const struct foreign_key *key = catalog_foreign_key(catalog, constraint);
-    return key == NULL ? NULL : foreign_key_definition(arena, catalog, search_path, key);
+    return key == NULL ? NULL : foreign_key_definition(arena, catalog, env->search_path, key);
 }
 
 /* ---- views ----------------------------------------------------------------------------------- */

@@ -440,7 +440,7 @@ FN(get_indexdef)
         if (index != NULL) {
             int column = count > 1 ? (int)args[1].i : 0;
             *result = virtual__text(catalog__index_definition(
-                eval->arena, table, index, column, count > 2 && args[2].i != 0));
+                eval->env, eval->arena, table, index, column, count > 2 && args[2].i != 0));
         }
     }
     return ERR_OK;
@@ -451,20 +451,20 @@ FN(get_constraintdef)
     const struct eval_env *env = eval->env;
     bool pretty = count > 1 && args[1].i != 0;
     *result = env->catalog == NULL ? datum_null()
-                                   : text_or_null(catalog__constraint_definition(eval->arena,
-                                         env->catalog, env->search_path, (oid_t)args[0].i, pretty));
+                                   : text_or_null(catalog__constraint_definition(
+                                         env, eval->arena, (oid_t)args[0].i, pretty));
     return ERR_OK;
 }
 
-/* Expressions are kept as text. */
-/* Only what was written back from a tree (indexes) is laid out anew. */
+/* Expressions are kept as text, and shown with all parentheses unless asked for fewer. */
 FN(get_expr)
 {
     *result = args[0];
-    if (count > 2 && args[2].i != 0 && args[0].size > 0 && *(const char *)args[0].p == '(') {
+    if (count > 2 && args[2].i != 0) {
         bool is_call;
         const char *text = arena_strndup(eval->arena, (const char *)args[0].p, args[0].size);
-        *result = text_or_null(catalog_expression_text(eval->arena, text, true, &is_call));
+        *result =
+            text_or_null(catalog_expression_text(eval->env, eval->arena, text, true, &is_call));
     }
     return ERR_OK;
 }

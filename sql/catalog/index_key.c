@@ -227,8 +227,9 @@ index_key_text(struct arena *arena, const struct eval_env *env, const struct rel
     for (uint16_t i = 0; i < index->column_count; i++) {
         uint16_t column = index->columns[i];
         buffer_printf(&text, "%s%s", i == 0 ? "(" : ", ",
-            column < INDEX_DERIVED ? relation->columns[column].name
-                                   : catalog_index_column_text(arena, relation, index, i, true));
+            column < INDEX_DERIVED
+                ? relation->columns[column].name
+                : catalog_index_column_text(NULL, arena, relation, index, i, true));
     }
     buffer_add_text(&text, ")=");
     for (uint16_t i = 0; i < index->column_count; i++) {

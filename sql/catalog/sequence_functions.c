@@ -254,13 +254,14 @@ catalog_default_calls(const char *text, oid_t sequence)
 }
 
 const char *
-catalog_default_text(struct arena *arena, const struct catalog *catalog,
-    const char *const *search_path, const char *text)
+catalog_default_text(const struct eval_env *env, struct arena *arena, const char *text)
 {
+    const struct catalog *catalog = env->catalog;
     oid_t oid;
     const char *digits, *end;
+    bool is_call;
     if (find_call(text, &oid, &digits, &end) == NULL) {
-        return text;
+        return catalog_expression_text(env, arena, text, false, &is_call);
     }
     struct buffer shown = {0};
     while (find_call(text, &oid, &digits, &end) != NULL) {
@@ -269,7 +270,7 @@ catalog_default_text(struct arena *arena, const struct catalog *catalog,
             break;
         }
         buffer_add(&shown, text, (size_t)(digits - text));
-        if (catalog_relation_on(catalog, search_path, NULL, relation->name) == relation) {
+        if (catalog_relation_on(catalog, env->search_path, NULL, relation->name) == relation) {
             buffer_add_text(&shown, parser_quote_ident(arena, relation->name));
         } else {
             buffer_add_text(&shown, qualified_name(arena, relation));
@@ -279,7 +280,7 @@ catalog_default_text(struct arena *arena, const struct catalog *catalog,
     buffer_add_text(&shown, text);
     char *result = arena_strndup(arena, (const char *)shown.data, shown.size);
     buffer_destroy(&shown);
-    return result;
+    return catalog_expression_text(env, arena, result, false, &is_call);
 }
 
 const struct relation *

@@ -207,12 +207,11 @@ one_column(struct virtual_row *row, const struct relation *table, int number)
     SET(is_columns_column_name, virtual__text(column->name));
     SET(is_columns_ordinal_position, datum_int(number + 1));
     if (column->generated) {
-        SET(is_columns_generation_expression,
-            virtual__text(arena_printf(row->eval->arena, "(%s)", column->default_text)));
+        SET(is_columns_generation_expression, virtual__text(catalog_default_text(row->eval->env,
+                                                  row->eval->arena, column->default_text)));
     } else if (column->default_text != NULL && column->identity == 0) {
-        SET(is_columns_column_default,
-            virtual__text(catalog_default_text(row->eval->arena, row->catalog,
-                row->eval->env->search_path, column->default_text)));
+        SET(is_columns_column_default, virtual__text(catalog_default_text(row->eval->env,
+                                           row->eval->arena, column->default_text)));
     }
     SET(is_columns_is_nullable, yes_no(!column->not_null && !not_null_domain(row, column)));
     const struct user_type *user = catalog_type(row->catalog, column->type);
@@ -437,13 +436,16 @@ virtual__is_check_constraints(struct virtual_row *row)
         const struct relation of = {.schema_name = type->schema_name};
         for (uint16_t at = 0; at < type->check_count; at++) {
             TRY(check_constraint(row, &of, type->checks[at].name,
-                catalog__domain_check_text(arena, &type->checks[at], false)));
+                catalog__domain_check_text(row->eval->env, arena, &type->checks[at], false)));
         }
     }
     for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        bool is_call;
         for (uint16_t at = 0; at < table->check_count; at++) {
             TRY(check_constraint(row, table, table->checks[at].name,
-                arena_printf(arena, "(%s)", table->checks[at].text)));
+                arena_printf(arena, "(%s)",
+                    catalog_expression_text(
+                        row->eval->env, arena, table->checks[at].text, false, &is_call))));
         }
         for (int c = 0; table->kind == RELATION_TABLE && c < table->column_count; c++) {
             const struct column *column = &table->columns[c];
@@ -495,9 +497,8 @@ one_domain(struct virtual_row *row, const struct user_type *domain)
                                             : user != NULL ? "USER-DEFINED"
                                                            : type->sql_name));
     if (domain->default_text != NULL) {
-        SET(is_domains_domain_default,
-            virtual__text(catalog_default_text(row->eval->arena, row->catalog,
-                row->eval->env->search_path, domain->default_text)));
+        SET(is_domains_domain_default, virtual__text(catalog_default_text(row->eval->env,
+                                           row->eval->arena, domain->default_text)));
     }
     SET(is_domains_udt_catalog, database(row));
     SET(is_domains_udt_schema, virtual__text(user != NULL ? user->schema_name : "pg_catalog"));

@@ -253,8 +253,8 @@ virtual__pg_attrdef(struct virtual_row *row)
             SET(pg_attrdef_oid, datum_int(virtual__default_oid(relation->oid, c)));
             SET(pg_attrdef_adrelid, datum_int(relation->oid));
             SET(pg_attrdef_adnum, datum_int(c + 1));
-            SET(pg_attrdef_adbin, virtual__text(catalog_default_text(row->eval->arena, row->catalog,
-                                      row->eval->env->search_path, column->default_text)));
+            SET(pg_attrdef_adbin, virtual__text(catalog_default_text(
+                                      row->eval->env, row->eval->arena, column->default_text)));
             TRY(virtual__emit(row));
         }
     }
@@ -312,8 +312,8 @@ set_domain(struct virtual_row *row, const struct user_type *user)
     SET(pg_type_typnotnull, datum_bool(user->not_null));
     SET(pg_type_typelem, datum_int(0));
     if (user->default_text != NULL) {
-        SET(pg_type_typdefault, virtual__text(catalog_default_text(row->eval->arena, row->catalog,
-                                    row->eval->env->search_path, user->default_text)));
+        SET(pg_type_typdefault, virtual__text(catalog_default_text(
+                                    row->eval->env, row->eval->arena, user->default_text)));
     }
 }
 
@@ -697,7 +697,8 @@ domain_constraints(struct virtual_row *row, const struct user_type *domain)
         const struct check *check = &domain->checks[i];
         constraint_common(row, check->oid, check->name, &of, 'c');
         SET(pg_constraint_contypid, datum_int(domain->oid));
-        SET(pg_constraint_conbin, virtual__text(check->text));
+        SET(pg_constraint_conbin, virtual__text(catalog__domain_check_text(
+                                      row->eval->env, row->eval->arena, check, false)));
         SET(pg_constraint_convalidated, datum_bool(!check->not_valid));
         TRY(virtual__emit(row));
     }
@@ -725,8 +726,10 @@ virtual__pg_constraint(struct virtual_row *row)
         }
         for (uint16_t at = 0; at < table->check_count; at++) {
             const struct check *check = &table->checks[at];
+            bool is_call;
             constraint_common(row, check->oid, check->name, table, 'c');
-            SET(pg_constraint_conbin, virtual__text(check->text));
+            SET(pg_constraint_conbin, virtual__text(catalog_expression_text(row->eval->env,
+                                          row->eval->arena, check->text, false, &is_call)));
             SET(pg_constraint_convalidated, datum_bool(!check->not_valid));
             TRY(virtual__emit(row));
         }
@@ -748,8 +751,8 @@ virtual__pg_indexes(struct virtual_row *row)
             SET(pg_indexes_schemaname, virtual__text(table->schema_name));
             SET(pg_indexes_tablename, virtual__text(table->name));
             SET(pg_indexes_indexname, virtual__text(index->name));
-            SET(pg_indexes_indexdef,
-                virtual__text(catalog__index_definition(row->eval->arena, table, index, 0, false)));
+            SET(pg_indexes_indexdef, virtual__text(catalog__index_definition(row->eval->env,
+                                         row->eval->arena, table, index, 0, false)));
             TRY(virtual__emit(row));
         }
     }

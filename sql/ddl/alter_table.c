@@ -667,6 +667,7 @@ set_default(struct ddl *ddl, const struct relation *table, int column,
         to->default_text = ddl__text(ddl, action->expr_start, action->expr_size);
         TRY(ddl__bind_default(ddl, to, to->default_text, action->expr_start, NULL, &expr));
         TRY(ddl__column_names(ddl, NULL, to->default_text, expr, &to->default_text));
+        TRY(ddl__keep_column(ddl, to, NULL, &to->default_text));
         TRY(ddl__sequence_oids(ddl, to->default_text, &to->default_text));
     }
     return ddl__edit_store(ddl, edit);

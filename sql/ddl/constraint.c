@@ -157,6 +157,7 @@ set_default(struct ddl *ddl, struct ddl__edit *edit, struct column *column,
     const char *text = ddl__text(ddl, constraint->expr_start, constraint->expr_size);
     TRY(ddl__bind_default(ddl, column, text, constraint->expr_start, NULL, &expr));
     TRY(ddl__column_names(ddl, NULL, text, expr, &text));
+    TRY(ddl__keep_column(ddl, column, NULL, &text));
     return ddl__sequence_oids(ddl, text, &column->default_text);
 }
 
@@ -288,7 +289,10 @@ ddl__add_generated(
             return err;
         }
     }
-    return ddl__column_names(ddl, &edit->relation, text, expr, &edit->columns[at].default_text);
+    TRY(ddl__column_names(ddl, &edit->relation, text, expr, &text));
+    TRY(ddl__keep_column(ddl, column, &edit->relation, &text));
+    column->default_text = text;
+    return ERR_OK;
 }
 
 /* ---- keys

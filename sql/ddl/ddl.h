@@ -42,6 +42,9 @@ struct ddl_hooks {
     enum err (*describe_index)(struct task *task, struct ddl_context *context,
         const struct ast_node *node, const struct relation *relation, bool predicate,
         const char **text, struct expr **expr);
+    /* As plan_keep_expression; NULL: texts stay as they are. */
+    enum err (*keep)(struct task *task, struct ddl_context *context,
+        const struct relation *relation, oid_t type, int32_t typmod, const char **text);
 };
 extern const struct ddl_hooks ddl_default_hooks;
 

@@ -139,6 +139,9 @@ enum err ddl__resolve_column_type(
 /* A column of this type may be stored. */
 enum err ddl__check_column_type(struct ddl *ddl, const char *name, oid_t type, int32_t location);
 
+/* A column's default (relation NULL) or generation expression, rewritten by hooks->keep. */
+enum err ddl__keep_column(struct ddl *ddl, const struct column *column,
+    const struct relation *relation, const char **text);
 /* Bind a text; errors point into the statement if `start` (where the text stands there) is not
  * negative. */
 enum err ddl__bind(struct ddl *ddl, const char *text, int32_t start,

@@ -72,6 +72,7 @@ set_default(struct ddl *ddl, struct ddl__edit *edit, const struct ast_node *node
     const char *text = ddl__text(ddl, start, size);
     TRY(ddl__bind_default(ddl, &column, text, start, NULL, &expr));
     TRY(ddl__column_names(ddl, NULL, text, expr, &text));
+    TRY(ddl__keep_column(ddl, &column, NULL, &text));
     return ddl__sequence_oids(ddl, text, &edit->columns[0].default_text);
 }
 

@@ -363,6 +363,23 @@ ddl__column_names(struct ddl *ddl, const struct relation *relation, const char *
     return ERR_OK;
 }
 
+static enum err
+keep(
+    struct ddl *ddl, const struct relation *relation, oid_t type, int32_t typmod, const char **text)
+{
+    struct ddl_context *context = ddl->context;
+    return context->hooks->keep == NULL
+               ? ERR_OK
+               : context->hooks->keep(ddl->task, context, relation, type, typmod, text);
+}
+
+enum err
+ddl__keep_column(struct ddl *ddl, const struct column *column, const struct relation *relation,
+    const char **text)
+{
+    return keep(ddl, relation, column_declared_type(column), column_declared_typmod(column), text);
+}
+
 enum err
 ddl__bind_check(struct ddl *ddl, const struct relation *relation, int32_t start, const char **text,
     struct expr **expr, int *single)
@@ -380,5 +397,6 @@ ddl__bind_check(struct ddl *ddl, const struct relation *relation, int32_t start,
     if (count != 1) {
         *single = -1;
     }
-    return ddl__column_names(ddl, relation, *text, *expr, text);
+    TRY(ddl__column_names(ddl, relation, *text, *expr, text));
+    return keep(ddl, relation, TYPE_BOOL, -1, text);
 }

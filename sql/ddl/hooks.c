@@ -44,28 +44,23 @@ static enum err
 describe_index(struct task *task, struct ddl_context *context, const struct ast_node *node,
     const struct relation *relation, bool predicate, const char **text, struct expr **expr)
 {
-    struct plan_context plan = {
-        .arena = context->arena,
-        .diag = context->diag,
-        .catalog = context->env->catalog,
-        .env = context->env,
-        .db = context->db,
-        .text = context->text,
-    };
+    struct plan_context plan = plan_context_of(context, context->text);
     return plan_describe_index(task, &plan, node, relation, predicate, text, expr);
+}
+
+static enum err
+keep(struct task *task, struct ddl_context *context, const struct relation *relation, oid_t type,
+    int32_t typmod, const char **text)
+{
+    struct plan_context plan = plan_context_of(context, *text);
+    return plan_keep_expression(task, &plan, relation, type, typmod, text);
 }
 
 static enum err
 view_refused(struct task *task, struct ddl_context *context, const struct relation *view,
     const char *verb, const char **why)
 {
-    struct plan_context plan = {
-        .arena = context->arena,
-        .diag = context->diag,
-        .catalog = context->env->catalog,
-        .env = context->env,
-        .db = context->db,
-    };
+    struct plan_context plan = plan_context_of(context, NULL);
     return plan_view_refused(task, &plan, view, verb, why);
 }
 
@@ -73,4 +68,5 @@ const struct ddl_hooks ddl_default_hooks = {.bind = bind,
     .evaluate = evaluate,
     .describe_view = describe_view,
     .describe_index = describe_index,
+    .keep = keep,
     .view_refused = view_refused};

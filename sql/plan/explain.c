@@ -316,8 +316,8 @@ add_bound(struct explainer *explainer, const struct plan_node *node, uint32_t co
     const char *op, const struct expr *value, uint32_t *count)
 {
     const struct plan_relation *relation = &node->scan.relation;
-    const char *name = catalog_index_column_text(
-        explainer->deparser.arena, relation->relation, node->scan.index, (uint16_t)column, true);
+    const char *name = catalog_index_column_text(explainer->deparser.env, explainer->deparser.arena,
+        relation->relation, node->scan.index, (uint16_t)column, true);
     buffer_printf(&explainer->text, "%s(%s %s ", *count > 0 ? " AND " : "", name, op);
     deparse_expr(&explainer->deparser, value, &explainer->text);
     buffer_add_text(&explainer->text, ")");
@@ -343,8 +343,8 @@ index_condition(struct explainer *explainer, uint32_t depth, const struct plan_n
     if (bounds->in_count > 0) {
         const struct plan_relation *relation = &node->scan.relation;
         buffer_printf(&explainer->text, "%s(%s = ANY (%s", count > 0 ? " AND " : "",
-            catalog_index_column_text(explainer->deparser.arena, relation->relation,
-                node->scan.index, (uint16_t)next, true),
+            catalog_index_column_text(explainer->deparser.env, explainer->deparser.arena,
+                relation->relation, node->scan.index, (uint16_t)next, true),
             bounds->in_array ? "" : "ARRAY[");
         for (uint32_t i = 0; i < bounds->in_count; i++) {
             buffer_add_text(&explainer->text, i > 0 ? ", " : "");

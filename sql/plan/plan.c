@@ -331,14 +331,7 @@ plan_bind_expression(struct task *task, struct plan_context *context, const char
         binder.next_reg = base + relation->column_count;
     }
     TRY(bind_text(&binder, scope, text, relation != NULL ? CLAUSE_CHECK : CLAUSE_DEFAULT, expr));
-    if (type == 0) {
-        TRY(bind_to_text_if_unknown(&binder, expr));
-    } else if (relation != NULL && type == TYPE_BOOL) {
-        TRY(bind_to_boolean(&binder, expr, "CHECK"));
-    } else {
-        struct column column = {.name = "?", .type = type, .typmod = typmod};
-        TRY(bind_assign(&binder, expr, &column));
-    }
+    TRY(bind_definition(&binder, expr, relation, type, typmod));
     if (expr_has_subplan(*expr)) {
         return diag_set(context->diag, ERR_FEATURE_NOT_SUPPORTED, "cannot use subquery in %s",
             relation != NULL ? "check constraint" : "DEFAULT expression");

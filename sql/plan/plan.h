@@ -555,6 +555,12 @@ enum err plan_describe_index(struct task *task, struct plan_context *context,
     const struct ast_node *node, const struct relation *relation, bool predicate, const char **text,
     struct expr **expr);
 
+/* Writes the text of a DEFAULT (relation NULL), CHECK or generated column anew, with the casts that
+ * binding found: so it means the same later, and is shown as PostgreSQL shows it. type, typmod: as
+ * for plan_bind_expression. */
+enum err plan_keep_expression(struct task *task, struct plan_context *context,
+    const struct relation *relation, oid_t type, int32_t typmod, const char **text);
+
 /* All registers an expression reads, those read by subplans' queries included. */
 void expr_reads(const struct expr *expr, void (*read)(void *arg, reg_t reg), void *arg);
 
