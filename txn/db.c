@@ -492,6 +492,13 @@ txn_db_stats(struct txn_db *db, struct txn_db_stats *stats)
         .pages_dirty = store.pages_dirty,
         .file_size = store.file_size,
         .checkpoints = atomic_load(&db->checkpoints),
+        .pages_cached = store.frames_used,
+        .pages_cached_max = store.frames_max,
+        .pages_read = store.pages_read,
+        .pages_evicted = store.pages_evicted,
+        .pages_spilled = store.pages_spilled,
+        .leaves_merged = store.pages_merged,
+        .leaves_filled = store.pages_filled,
         .undo_memory = db->undo_memory,
         .undo_size_max = db->undo_size_max,
         .checkpoint =

@@ -129,6 +129,10 @@ struct txn_db_stats {
     uint64_t snapshots_given_up;
     uint64_t undo_memory, undo_size_max;
     uint64_t pages_dirty, file_size, checkpoints;
+    uint64_t pages_cached, pages_cached_max; /* in memory */
+    uint64_t pages_read, pages_evicted;
+    uint64_t pages_spilled;                /* left memory before their checkpoint */
+    uint64_t leaves_merged, leaves_filled; /* had become sparse */
     struct txn_checkpoint_stats {
         uint64_t by_time, by_log, requested, failed; /* begun; failed of all of them */
         bool running;

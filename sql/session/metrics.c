@@ -181,6 +181,35 @@ put_classes(struct sql_engine *engine, struct buffer *to)
     mem_free(sums);
 }
 
+static void
+put_storage(struct buffer *to, const struct txn_db_stats *stats)
+{
+    put_one(to, "tusk_undo_bytes", "gauge", stats->undo_bytes, "Memory of old row versions.");
+    put_one(to, "tusk_undo_file_bytes", "gauge", stats->undo_spilled_bytes,
+        "Old row versions in the undo file.");
+    put_one(to, "tusk_snapshots_given_up_total", "counter", stats->snapshots_given_up,
+        "Readers told that their snapshot is too old.");
+    put_one(to, "tusk_dirty_pages", "gauge", stats->pages_dirty, "Pages to be checkpointed.");
+    put_one(to, "tusk_cached_pages", "gauge", stats->pages_cached, "Pages in memory.");
+    put_one(to, "tusk_cached_pages_max", "gauge", stats->pages_cached_max,
+        "Pages that memory has room for.");
+    put_one(to, "tusk_pages_read_total", "counter", stats->pages_read, "Pages read.");
+    put_one(
+        to, "tusk_pages_evicted_total", "counter", stats->pages_evicted, "Pages that left memory.");
+    put_one(to, "tusk_pages_spilled_total", "counter", stats->pages_spilled,
+        "Pages that left memory before a checkpoint wrote them.");
+    put_one(to, "tusk_leaves_merged_total", "counter", stats->leaves_merged,
+        "Sparse leaves that went into a neighbour.");
+    put_one(to, "tusk_leaves_filled_total", "counter", stats->leaves_filled,
+        "Leaves filled up from a neighbour.");
+    put_one(to, "tusk_data_file_bytes", "gauge", stats->file_size, "Size of the data file.");
+    put_one(to, "tusk_checkpoints_total", "counter", stats->checkpoints, "Checkpoints completed.");
+    put_one(to, "tusk_checkpoints_failed_total", "counter", stats->checkpoint.failed,
+        "Checkpoints that failed.");
+    put_one(to, "tusk_checkpoint_running", "gauge", stats->checkpoint.running,
+        "Does a checkpoint run?");
+}
+
 void
 sql_engine_metrics(struct sql_engine *engine, struct buffer *to)
 {
@@ -194,9 +223,6 @@ sql_engine_metrics(struct sql_engine *engine, struct buffer *to)
     put_one(to, "tusk_locks", "gauge", stats.locks, "Row and table locks held.");
     put_one(to, "tusk_wal_bytes_total", "counter", stats.wal_bytes, "Bytes written to the log.");
     put_one(to, "tusk_wal_flushes_total", "counter", stats.wal_flushes, "Flushes of the log.");
-    put_one(to, "tusk_undo_bytes", "gauge", stats.undo_bytes, "Memory of old row versions.");
-    put_one(to, "tusk_dirty_pages", "gauge", stats.pages_dirty, "Pages to be checkpointed.");
-    put_one(to, "tusk_data_file_bytes", "gauge", stats.file_size, "Size of the data file.");
-    put_one(to, "tusk_checkpoints_total", "counter", stats.checkpoints, "Checkpoints completed.");
+    put_storage(to, &stats);
     put_classes(engine, to);
 }

@@ -77,8 +77,11 @@ def metrics(checks, server):
                          ('tusk_statements_total{class="update"}', 1),
                          ('tusk_statements_total{class="ddl"}', 1),
                          ('tusk_query_seconds_count{class="select"}', 6),
+                         ("tusk_snapshots_given_up_total", 0), ("tusk_checkpoint_running", 0),
                          ('tusk_query_seconds_count{class="insert"}', 1)]:
         checks.check(f"metrics: {name}", value(name) == wanted, str(value(name)))
+    cached = value("tusk_cached_pages")
+    checks.check("metrics: pages in memory", 10 < cached < value("tusk_cached_pages_max"), cached)
     slowest = value('tusk_query_seconds{class="select",quantile="0.999"}')
     checks.check("metrics: p999 is the slow one", 0.05 <= slowest < 5, str(slowest))
     half = value('tusk_query_seconds{class="select",quantile="0.5"}')
