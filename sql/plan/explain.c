@@ -15,7 +15,8 @@ enum {
 struct explainer {
     struct deparser deparser;
     struct arena *arena;
-    bool costs, qualified;
+    struct plan_explain_style style;
+    bool qualified;
     const struct plan_counter *counters;
     const struct plan_places *places;
     uint32_t next_counter; /* preorder number of the next node */
@@ -23,10 +24,9 @@ struct explainer {
     void (*line)(void *arg, const char *text);
     void *arg;
     struct buffer text;
-    struct buffer *json;  /* FORMAT JSON: where it goes; then there are no lines */
-    uint32_t json_depth;  /* of the object being written */
-    bool json_first;      /* nothing is in it yet */
-    int64_t execution_us; /* below 0: not run */
+    struct buffer *json; /* FORMAT JSON: where it goes; then there are no lines */
+    uint32_t json_depth; /* of the object being written */
+    bool json_first;     /* nothing is in it yet */
 };
 
 /* ---- names of registers ------------------------------------------------------------------------
@@ -641,7 +641,7 @@ node_details(struct explainer *explainer, const struct plan_node *node, uint32_t
 static void
 put_costs(struct explainer *explainer, const struct plan_node *node, uint32_t counter)
 {
-    if (explainer->costs) {
+    if (explainer->style.costs) {
         buffer_printf(&explainer->text, "  (cost=0.00..%.2f rows=%.0f width=%u)", node->cost / 100,
             node->rows, node->live_count * 8);
     }
@@ -651,8 +651,12 @@ put_costs(struct explainer *explainer, const struct plan_node *node, uint32_t co
             buffer_add_text(&explainer->text, " (never executed)");
         } else {
             double loops = (double)counts->loops;
-            buffer_printf(&explainer->text, " (actual time=0.000..%.3f rows=%.0f loops=%llu)",
-                (double)counts->time_us / 1000 / loops, (double)counts->rows / loops,
+            buffer_add_text(&explainer->text, " (actual ");
+            if (explainer->style.times) {
+                buffer_printf(
+                    &explainer->text, "time=0.000..%.3f ", (double)counts->time_us / 1000 / loops);
+            }
+            buffer_printf(&explainer->text, "rows=%.0f loops=%llu)", (double)counts->rows / loops,
                 (unsigned long long)counts->loops);
         }
     }
@@ -834,7 +838,7 @@ json_number(struct explainer *explainer, const char *key, double value, int digi
 static void
 json_costs(struct explainer *explainer, const struct plan_node *node, uint32_t counter)
 {
-    if (explainer->costs) {
+    if (explainer->style.costs) {
         json_number(explainer, "Startup Cost", 0, 2);
         json_number(explainer, "Total Cost", node->cost / 100, 2);
         json_number(explainer, "Plan Rows", node->rows, 0);
@@ -843,8 +847,10 @@ json_costs(struct explainer *explainer, const struct plan_node *node, uint32_t c
     if (explainer->counters != NULL) {
         const struct plan_counter *counts = &explainer->counters[counter];
         double loops = counts->loops == 0 ? 1 : (double)counts->loops;
-        json_number(explainer, "Actual Startup Time", 0, 3);
-        json_number(explainer, "Actual Total Time", (double)counts->time_us / 1000 / loops, 3);
+        if (explainer->style.times) {
+            json_number(explainer, "Actual Startup Time", 0, 3);
+            json_number(explainer, "Actual Total Time", (double)counts->time_us / 1000 / loops, 3);
+        }
         json_number(explainer, "Actual Rows", (double)counts->rows / loops, 0);
         json_number(explainer, "Actual Loops", (double)counts->loops, 0);
     }
@@ -924,11 +930,24 @@ explain_json(struct explainer *e, const struct plan_node *root)
     json_open(e, "{");
     json_key(e, "Plan");
     json_node(e, root, NULL, NULL);
-    if (e->execution_us >= 0) {
-        json_number(e, "Execution Time", (double)e->execution_us / 1000, 3);
+    if (e->style.summary && e->style.planning_us >= 0) {
+        json_number(e, "Planning Time", (double)e->style.planning_us / 1000, 3);
+    }
+    if (e->style.summary && e->style.execution_us >= 0) {
+        json_number(e, "Execution Time", (double)e->style.execution_us / 1000, 3);
     }
     json_close(e, "}");
     json_close(e, "]");
+}
+
+static void
+time_line(struct explainer *explainer, const char *what, int64_t time_us)
+{
+    if (explainer->style.summary && time_us >= 0) {
+        explainer->text.size = 0;
+        buffer_printf(&explainer->text, "%s Time: %.3f ms", what, (double)time_us / 1000);
+        end_line(explainer);
+    }
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -950,31 +969,32 @@ explain(const struct plan *plan, const struct explainer *like)
         explain_json(&explainer, plan->root);
     } else {
         explain_node(&explainer, plan->root, 0, false);
+        time_line(&explainer, "Planning", explainer.style.planning_us);
+        time_line(&explainer, "Execution", explainer.style.execution_us);
     }
     buffer_destroy(&explainer.text);
     arena_destroy(&arena);
 }
 
 void
-plan_explain_json(const struct plan *plan, const struct eval_env *env, bool costs,
-    const struct plan_counter *counters, const struct plan_places *places, int64_t execution_us,
-    struct buffer *to)
+plan_explain_json(const struct plan *plan, const struct eval_env *env,
+    struct plan_explain_style style, const struct plan_counter *counters,
+    const struct plan_places *places, struct buffer *to)
 {
     explain(plan, &(struct explainer){.deparser = {.env = env},
-                      .costs = costs,
+                      .style = style,
                       .counters = counters,
                       .places = places,
-                      .json = to,
-                      .execution_us = execution_us});
+                      .json = to});
 }
 
 void
-plan_explain(const struct plan *plan, const struct eval_env *env, bool costs,
+plan_explain(const struct plan *plan, const struct eval_env *env, struct plan_explain_style style,
     const struct plan_counter *counters, const struct plan_places *places,
     void (*line)(void *arg, const char *text), void *arg)
 {
     explain(plan, &(struct explainer){.deparser = {.env = env},
-                      .costs = costs,
+                      .style = style,
                       .counters = counters,
                       .places = places,
                       .line = line,

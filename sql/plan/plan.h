@@ -588,12 +588,18 @@ struct plan_places { /* who knows to which nodes a PLAN_REMOTE goes; may be NULL
     void (*put)(void *arg, const struct plan_remote *remote, struct buffer *to);
     void *arg;
 };
-void plan_explain(const struct plan *plan, const struct eval_env *env, bool costs,
-    const struct plan_counter *counters, const struct plan_places *places,
-    void (*line)(void *arg, const char *text), void *arg);
-/* The same as one JSON text. execution_us: negative if it was not run. */
-void plan_explain_json(const struct plan *plan, const struct eval_env *env, bool costs,
-    const struct plan_counter *counters, const struct plan_places *places, int64_t execution_us,
-    struct buffer *to);
+struct plan_explain_style {
+    bool costs;
+    bool times; /* of each node, where counters are given */
+    bool summary;
+    int64_t planning_us, execution_us; /* in the summary; negative: not known */
+};
+void plan_explain(const struct plan *plan, const struct eval_env *env,
+    struct plan_explain_style style, const struct plan_counter *counters,
+    const struct plan_places *places, void (*line)(void *arg, const char *text), void *arg);
+/* The same as one JSON text. */
+void plan_explain_json(const struct plan *plan, const struct eval_env *env,
+    struct plan_explain_style style, const struct plan_counter *counters,
+    const struct plan_places *places, struct buffer *to);
 
 #endif /* SQL_PLAN_PLAN_H */

@@ -528,6 +528,10 @@ enum err utility__run(struct task *task, struct sql_session *session, struct por
     bool describe, struct diag *diag);
 /* Columns of a utility statement that returns rows. */
 void utility__describe(struct sql_session *session, struct prepared *prepared);
+/* A portal of what EXECUTE names, with its parameters' values; after an error there is none. */
+enum err utility__execute_portal(struct task *task, struct sql_session *session,
+    const struct ast_execute *statement, const char *text, struct portal *portal,
+    struct diag *diag);
 enum err copy__run(struct task *task, struct sql_session *session, const struct ast_copy *copy,
     const char *text, size_t size, char *tag, size_t tag_size, struct diag *diag);
 bool explain__is_json(const struct ast_explain *explain);

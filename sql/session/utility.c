@@ -217,9 +217,9 @@ do_prepare(struct task *task, struct sql_session *session, const struct ast_prep
     return ERR_OK;
 }
 
-static enum err
-do_execute(struct task *task, struct sql_session *session, const struct ast_execute *statement,
-    const char *text, bool describe, struct diag *diag)
+enum err
+utility__execute_portal(struct task *task, struct sql_session *session,
+    const struct ast_execute *statement, const char *text, struct portal *portal, struct diag *diag)
 {
     struct prepared *prepared = prepared__find(session, statement->name, diag);
     if (prepared == NULL) {
@@ -232,18 +232,27 @@ do_execute(struct task *task, struct sql_session *session, const struct ast_exec
         diag_detail(diag, "Expected %u parameters but got %u.", prepared->param_count, count);
         return ERR_SYNTAX;
     }
-    struct portal portal;
-    portal__create(&portal, prepared);
-    portal.params = arena_array(&portal.arena, (size_t)count + 1, sizeof *portal.params);
+    portal__create(portal, prepared);
+    portal->params = arena_array(&portal->arena, (size_t)count + 1, sizeof *portal->params);
     enum err err = ERR_OK;
     for (uint32_t i = 0; err == ERR_OK && i < count; i++) {
         err = sql_session_evaluate(task, session, ast_list_at(statement->args, i), text,
-            prepared->param_types[i], &portal.arena, &portal.params[i], diag);
+            prepared->param_types[i], &portal->arena, &portal->params[i], diag);
     }
-    if (err == ERR_OK) {
-        bool suspended = false;
-        err = portal__run(task, session, &portal, 0, describe, &suspended, diag);
+    if (err != ERR_OK) {
+        portal__destroy(task, portal);
     }
+    return err;
+}
+
+static enum err
+do_execute(struct task *task, struct sql_session *session, const struct ast_execute *statement,
+    const char *text, bool describe, struct diag *diag)
+{
+    struct portal portal;
+    bool suspended = false;
+    TRY(utility__execute_portal(task, session, statement, text, &portal, diag));
+    enum err err = portal__run(task, session, &portal, 0, describe, &suspended, diag);
     portal__destroy(task, &portal);
     return err;
 }

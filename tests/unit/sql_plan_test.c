@@ -98,7 +98,7 @@ plan(struct fixture *f, const char *sql, struct buffer *explained)
     struct plan *made = NULL;
     enum err err = plan_make(f->task, &context, parse(f, sql)->body, &made);
     if (err == ERR_OK) {
-        plan_explain(made, NULL, false, NULL, NULL, add_line, explained);
+        plan_explain(made, NULL, (struct plan_explain_style){0}, NULL, NULL, add_line, explained);
     }
     catalog_release(catalog);
     txn_rollback(f->task, f->txn);
