@@ -329,6 +329,17 @@ bind_set_function(struct binder *binder, struct scope *scope, const struct ast_c
     const struct function *function, struct expr **args, uint32_t count, struct expr **expr)
 {
     int32_t location = call->node.location;
+    if ((function->flags & FUNCTION_SHAPED) != 0) {
+        if (scope->clause == CLAUSE_FROM_FUNCTION) {
+            return bind_error(binder, location, ERR_SYNTAX,
+                "a column definition list is required for functions returning \"record\"");
+        }
+        (void)bind_error(binder, -1, ERR_FEATURE_NOT_SUPPORTED,
+            "could not determine row type for result of %s", function->name);
+        diag_hint(binder->diag, "Provide a non-null record argument, or call the function in the "
+                                "FROM clause using a column definition list.");
+        return ERR_FEATURE_NOT_SUPPORTED;
+    }
     if (scope->in_aggregate) {
         return bind_error(binder, location, ERR_FEATURE_NOT_SUPPORTED,
             "aggregate function calls cannot contain set-returning function calls");
@@ -578,7 +589,8 @@ bind_call(
             return ERR_OK;
         }
     }
-    if (count == 1 && strcmp(call->name, "pg_typeof") == 0) {
+    if (count == 1 &&
+        (strcmp(call->name, "pg_typeof") == 0 || strcmp(call->name, "pg_column_size") == 0)) {
         struct expr **both = arena_alloc(binder->arena, 2 * sizeof *both);
         both[0] = args[0];
         both[1] = expr_const(binder, TYPE_OID,

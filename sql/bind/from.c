@@ -588,16 +588,124 @@ split_unnest(struct arena *arena, const struct ast_range_function *range)
     return split;
 }
 
+/* The columns that the statement says a function has: f(..) AS x(a int, b text). */
+static enum err
+read_shape(struct binder *binder, const struct ast_list *defs, struct row_shape *shape)
+{
+    uint32_t count = ast_list_count(defs);
+    struct row_field *fields = arena_alloc(binder->arena, count * sizeof *fields);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ast_column_def *def = ast_as_column_def(ast_list_at(defs, i));
+        oid_t declared;
+        fields[i] = (struct row_field){.name = def->name};
+        TRY(bind_type(binder, def->type, &declared, &fields[i].typmod));
+        fields[i].domain = type_has_domain(declared) ? declared : 0;
+        fields[i].type = catalog_base_type(binder->context->catalog, declared, &fields[i].typmod);
+        for (uint32_t other = 0; other < i; other++) {
+            if (strcmp(fields[other].name, def->name) == 0) {
+                return bind_error(binder, -1, ERR_DUPLICATE_COLUMN,
+                    "column name \"%s\" specified more than once", def->name);
+            }
+        }
+    }
+    *shape = (struct row_shape){.count = count, .fields = fields};
+    return ERR_OK;
+}
+
+/* A function whose rows are what the statement says: it is told so by one argument more. */
+static enum err
+shaped_call(struct binder *binder, struct scope *scope, const struct ast_range_function *range,
+    const struct ast_call *call, const struct row_shape *shape, struct rel *rel)
+{
+    uint32_t count = call == NULL ? 0 : ast_list_count(call->args);
+    struct expr **args = arena_alloc(binder->arena, (count + 1) * sizeof *args);
+    enum clause clause = scope->clause;
+    scope->clause = CLAUSE_FROM_FUNCTION;
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(bind_expr(binder, scope, ast_list_at(call->args, i), &args[i]));
+    }
+    scope->clause = clause;
+    const struct function *function = NULL;
+    if (call != NULL) {
+        TRY(bind_function(binder, call->name, args, count, call->node.location, &function));
+    }
+    if (function == NULL || (function->flags & FUNCTION_SHAPED) == 0) {
+        return bind_error(binder, ast_list_at(range->column_defs, 0)->location, ERR_SYNTAX,
+            function != NULL && function->result == TYPE_RECORD
+                ? "a column definition list is redundant for a function with OUT parameters"
+                : "a column definition list is only allowed for functions returning \"record\"");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bool done;
+        TRY(bind_coerce(binder, &args[i], function->args[i], -1, CAST_IMPLICIT, &done));
+    }
+    const char **names = arena_alloc(binder->arena, shape->count * sizeof *names);
+    oid_t *types = arena_alloc(binder->arena, shape->count * sizeof *types);
+    for (uint32_t i = 0; i < shape->count; i++) {
+        names[i] = shape->fields[i].name;
+        types[i] = shape->fields[i].type;
+    }
+    struct function *own = arena_copy(binder->arena, function, sizeof *own);
+    struct set_function *set = arena_copy(binder->arena, function->set, sizeof *set);
+    set->column_count = shape->count;
+    set->column_names = names;
+    set->column_types = types;
+    own->set = set;
+    const struct row_shape *kept = arena_copy(binder->arena, shape, sizeof *shape);
+    args[count] = expr_const(binder, TYPE_INT8, datum_int((int64_t)(intptr_t)kept), -1);
+    rel->calls = arena_alloc(binder->arena, sizeof *rel->calls);
+    rel->calls[0] = (struct plan_call){.function = own, .arg_count = count + 1};
+    rel->call_count = 1;
+    rel->args = args;
+    rel->arg_count = count + 1;
+    return ERR_OK;
+}
+
+static enum err
+bind_shaped(struct binder *binder, struct scope *scope, const struct ast_range_function *range,
+    const struct ast_call *call, struct from_item **item, struct join_tree **tree)
+{
+    struct row_shape shape;
+    struct rel *rel = arena_alloc(binder->arena, sizeof *rel);
+    if (call == NULL || ast_list_count(range->calls) != 1 || range->ordinality) {
+        return bind_unsupported(binder, range->node.location,
+            "a column definition list of several functions or WITH ORDINALITY is");
+    }
+    TRY(read_shape(binder, range->column_defs, &shape));
+    rel->kind = REL_FUNCTION;
+    rel->alias = range->alias != NULL ? range->alias : call->name;
+    TRY(shaped_call(binder, scope, range, call, &shape, rel));
+    rel->base = bind_registers(binder, shape.count);
+    rel->reg_count = shape.count;
+    rel->calls[0].result = rel->base;
+    TRY(rel_add(binder, scope->query, rel));
+    struct from_item *made = arena_alloc(binder->arena, sizeof *made);
+    made->alias = rel->alias;
+    made->rel = rel;
+    made->column_count = shape.count;
+    made->names = rel->calls[0].function->set->column_names;
+    struct expr **exprs = arena_alloc(binder->arena, shape.count * sizeof *exprs);
+    for (uint32_t i = 0; i < shape.count; i++) {
+        exprs[i] =
+            expr_register(binder, rel->base + i, shape.fields[i].type, shape.fields[i].typmod, -1);
+        exprs[i]->domain = shape.fields[i].domain;
+    }
+    made->exprs = exprs;
+    *item = made;
+    *tree = tree_of(binder, rel);
+    return ERR_OK;
+}
+
 static enum err
 bind_range_function(struct binder *binder, struct scope *scope,
     const struct ast_range_function *range, struct from_item **item, struct join_tree **tree)
 {
     int32_t location = range->node.location;
-    if (ast_list_count(range->column_defs) > 0) {
-        return bind_unsupported(binder, location, "a column definition list is");
-    }
     const struct ast_node *only = ast_list_at(range->calls, 0);
     const struct ast_call *call = only->kind == AST_CALL ? ast_as_call(only) : NULL;
+    if (ast_list_count(range->column_defs) > 0) {
+        return bind_shaped(binder, scope, range, call, item, tree);
+    }
     if (call != NULL && ast_list_count(range->calls) == 1 && !range->ordinality &&
         bind_is_user_function(binder, call->schema, call->name)) {
         struct query *query;

@@ -421,6 +421,7 @@ enum {
 };
 void activity__register(void);
 void backup__register(void);
+void session_functions__register(void);
 /* A message from the client begins: statement_time is now; and it is this text that it runs, if not
  * NULL. */
 void activity__starts(struct sql_session *session, const char *text, size_t size);

@@ -216,6 +216,7 @@ views__register(void)
     serializable__register();
     idempotency__register();
     backup__register();
+    session_functions__register();
     storage__register();
     catalog_set_virtual_scan("pg_settings", settings__scan);
     catalog_set_virtual_scan("pg_prepared_statements", scan_prepared);

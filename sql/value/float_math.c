@@ -323,10 +323,60 @@ FN(float_pi)
     return ERR_OK;
 }
 
+static uint64_t
+rotate_left(uint64_t x, int bits)
+{
+    return (x << bits) | (x >> (64 - bits));
+}
+
+/* xoroshiro128** and splitmix64, as PostgreSQL 15: a seed gives the same numbers. */
+static uint64_t
+next_random(uint64_t state[2])
+{
+    uint64_t s0 = state[0];
+    uint64_t mixed = state[1] ^ s0;
+    state[0] = rotate_left(s0, 24) ^ mixed ^ (mixed << 16);
+    state[1] = rotate_left(mixed, 37);
+    return rotate_left(s0 * 5, 7) * 9;
+}
+
+static uint64_t
+spread_seed(uint64_t *seed)
+{
+    uint64_t value = (*seed += UINT64_C(0x9E3779B97F4A7C15));
+    value = (value ^ (value >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    value = (value ^ (value >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return value ^ (value >> 31);
+}
+
+FN(set_seed)
+{
+    UNUSED_COUNT;
+    double given = args[0].f;
+    if (isnan(given)) {
+        return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
+            "setseed parameter NaN is out of allowed range [-1,1]");
+    }
+    if (given < -1 || given > 1) {
+        return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
+            "setseed parameter %g is out of allowed range [-1,1]", given);
+    }
+    uint64_t seed = (uint64_t)(int64_t)((double)((UINT64_C(1) << 52) - 1) * given);
+    eval->env->random_state[0] = spread_seed(&seed);
+    eval->env->random_state[1] = spread_seed(&seed);
+    *result = datum_int(0);
+    return ERR_OK;
+}
+
 FN(random_float)
 {
     (void)args;
     UNUSED_COUNT;
+    uint64_t *state = eval->env->random_state;
+    if ((state[0] | state[1]) != 0) {
+        *result = datum_float(ldexp((double)(next_random(state) >> 12), -52));
+        return ERR_OK;
+    }
     *result = datum_float((double)(world_random(eval->env->world) >> 11) * 0x1p-53);
     return ERR_OK;
 }
@@ -382,6 +432,7 @@ static const struct function functions[] = {
     ONE("degrees", 1608, float_degrees),
     ONE("radians", 1609, float_radians),
     {"pi", 1610, F8, 0, 0, S, {0}, float_pi, NULL, NULL},
+    {"setseed", 1599, TYPE_VOID, 1, 1, S | FUNCTION_VOLATILE, {F8}, set_seed, NULL, NULL},
     {"random", 1598, F8, 0, 0, S | FUNCTION_VOLATILE, {0}, random_float, NULL, NULL},
 };
 

@@ -80,6 +80,13 @@ jsonb__value(struct slice node)
 /* One level: its items or text are set then, the items' values are encoded still. */
 void json__expand(struct arena *arena, struct json *value);
 
+/* Of a value of json or jsonb. */
+enum err json__load(struct eval *eval, oid_t type, struct datum datum, struct json *value);
+/* The member of that name (json: the last one). */
+bool json__field(struct eval *eval, struct json *value, struct slice name, struct json *part);
+/* ->> and its like: a string's characters, null for null, else how it prints. */
+struct datum json__as_text(struct eval *eval, struct json *value);
+
 /* ---- writing ---- */
 void json__quote(struct slice text, struct buffer *to);
 void jsonb__output(struct datum value, struct buffer *to);

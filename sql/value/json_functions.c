@@ -1,7 +1,7 @@
 /*
  * sql/value/json_functions.c - what is taken out of json and jsonb, and jsonb changed.
  *
- * Most functions exist for both types and do the same: load_value reads a json's text or wraps a
+ * Most functions exist for both types and do the same: json__load reads a json's text or wraps a
  * jsonb's node, put_value gives a part back as the type it came from.
  */
 #include <stdlib.h>
@@ -14,8 +14,8 @@
     static enum err name( \
         struct eval *eval, const struct datum *args, int count, struct datum *result)
 
-static enum err
-load_value(struct eval *eval, oid_t type, struct datum datum, struct json *value)
+enum err
+json__load(struct eval *eval, oid_t type, struct datum datum, struct json *value)
 {
     if (type == TYPE_JSONB) {
         *value = jsonb__value(datum_slice(datum));
@@ -34,9 +34,8 @@ put_value(struct eval *eval, oid_t type, const struct json *value, struct datum 
     return ERR_OK;
 }
 
-/* ->> and its like: a string's characters, null for null, else how it prints. */
-static struct datum
-as_text(struct eval *eval, struct json *value)
+struct datum
+json__as_text(struct eval *eval, struct json *value)
 {
     json__expand(eval->arena, value);
     if (value->kind == JSON_NULL) {
@@ -63,15 +62,14 @@ put_part(struct eval *eval, oid_t type, bool text, struct json *value, struct da
     if (!text) {
         return put_value(eval, type, value, result);
     }
-    *result = as_text(eval, value);
+    *result = json__as_text(eval, value);
     return ERR_OK;
 }
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
-/* The member of that name (json: the last one). */
-static bool
-get_field(struct eval *eval, struct json *value, struct slice name, struct json *part)
+bool
+json__field(struct eval *eval, struct json *value, struct slice name, struct json *part)
 {
     if (value->encoded) {
         struct jsonb_reader reader;
@@ -113,9 +111,9 @@ static enum err
 field(struct eval *eval, oid_t type, const struct datum *args, bool text, struct datum *result)
 {
     struct json value, part;
-    TRY(load_value(eval, type, args[0], &value));
+    TRY(json__load(eval, type, args[0], &value));
     *result = datum_null();
-    return get_field(eval, &value, datum_slice(args[1]), &part)
+    return json__field(eval, &value, datum_slice(args[1]), &part)
                ? put_part(eval, type, text, &part, result)
                : ERR_OK;
 }
@@ -124,7 +122,7 @@ static enum err
 element(struct eval *eval, oid_t type, const struct datum *args, bool text, struct datum *result)
 {
     struct json value, part;
-    TRY(load_value(eval, type, args[0], &value));
+    TRY(json__load(eval, type, args[0], &value));
     *result = datum_null();
     if (value.kind < JSON_ARRAY && type == TYPE_JSONB && (args[1].i == 0 || args[1].i == -1)) {
         /* To PostgreSQL a scalar is an array of one. */
@@ -155,13 +153,13 @@ walk(struct eval *eval, oid_t type, struct datum from, const struct datum *path,
     bool text, struct datum *result)
 {
     struct json value;
-    TRY(load_value(eval, type, from, &value));
+    TRY(json__load(eval, type, from, &value));
     *result = datum_null();
     for (uint32_t i = 0; i < count; i++) {
         struct json part;
         int64_t index = 0;
         struct slice step = datum_slice(path[i]);
-        bool found = value.kind == JSON_OBJECT ? get_field(eval, &value, step, &part)
+        bool found = value.kind == JSON_OBJECT ? json__field(eval, &value, step, &part)
                      : value.kind == JSON_ARRAY
                          ? index_of(step, &index) && get_element(&value, index, &part)
                          : false;
@@ -241,7 +239,7 @@ static enum err
 type_of(struct eval *eval, oid_t type, const struct datum *args, struct datum *result)
 {
     struct json value;
-    TRY(load_value(eval, type, args[0], &value));
+    TRY(json__load(eval, type, args[0], &value));
     *result = value__text(eval, kind_name(value.kind));
     return ERR_OK;
 }
@@ -250,7 +248,7 @@ static enum err
 array_length(struct eval *eval, oid_t type, const struct datum *args, struct datum *result)
 {
     struct json value;
-    TRY(load_value(eval, type, args[0], &value));
+    TRY(json__load(eval, type, args[0], &value));
     if (value.kind != JSON_ARRAY) {
         return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "cannot get array length of a %s",
             value.kind == JSON_OBJECT ? "non-array" : "scalar");
@@ -313,7 +311,7 @@ static enum err
 strip_nulls(struct eval *eval, oid_t type, const struct datum *args, struct datum *result)
 {
     struct json value;
-    TRY(load_value(eval, type, args[0], &value));
+    TRY(json__load(eval, type, args[0], &value));
     value = strip(eval->arena, value);
     if (type == TYPE_JSONB) {
         return jsonb__encode(eval, &value, result);
@@ -1024,7 +1022,7 @@ start_walk(struct eval *eval, oid_t type, void *memory, const struct datum *args
     if (state->nothing) {
         return ERR_OK;
     }
-    TRY(load_value(eval, type, args[0], &state->value));
+    TRY(json__load(eval, type, args[0], &state->value));
     if (state->value.kind != wanted) {
         return diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE, "%s",
             state->value.kind < JSON_ARRAY ? refused_scalar : refused_other);

@@ -68,6 +68,127 @@ FN(random_uuid)
     return ERR_OK;
 }
 
+/* Bind adds the second argument: the type of the first. What it would take within a row. */
+FN(column_size)
+{
+    (void)eval;
+    (void)count;
+    const struct type *type = type_by_oid((oid_t)args[1].i);
+    if (args[0].null || type == NULL) {
+        *result = datum_null();
+        return ERR_OK;
+    }
+    *result = datum_int(type->size >= 0 ? type->size : (int64_t)args[0].size + 4);
+    return ERR_OK;
+}
+
+FN(trigger_depth)
+{
+    (void)eval;
+    (void)args;
+    UNUSED_COUNT;
+    *result = datum_int(0); /* there are no triggers */
+    return ERR_OK;
+}
+
+/* ---- parse_ident ----------------------------------------------------------------------------- */
+
+static enum err
+not_an_identifier(struct eval *eval, struct datum text, const char *detail)
+{
+    enum err err = diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
+        "string is not a valid identifier: \"%.*s\"", (int)(text.size > 200 ? 200 : text.size),
+        (const char *)text.p);
+    if (detail != NULL) {
+        diag_detail(eval->diag, "%s", detail);
+    }
+    return err;
+}
+
+static bool
+is_blank(uint8_t c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool
+starts_identifier(uint8_t c)
+{
+    return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+}
+
+static bool
+goes_on_identifier(uint8_t c)
+{
+    return starts_identifier(c) || (c >= '0' && c <= '9') || c == '$';
+}
+
+/* The identifier at *at, which is behind it then. */
+static enum err
+take_identifier(
+    struct eval *eval, struct datum text, uint32_t *at, bool behind_point, struct datum *part)
+{
+    struct buffer to = {0};
+    uint32_t start = *at;
+    if (*at < text.size && text.p[*at] == '"') {
+        uint32_t i = *at + 1;
+        for (; i < text.size; i++) {
+            if (text.p[i] == '"' && (i + 1 == text.size || text.p[i + 1] != '"')) {
+                break;
+            }
+            i += text.p[i] == '"';
+            buffer_add_u8(&to, text.p[i]);
+        }
+        if (i >= text.size || to.size == 0) {
+            buffer_destroy(&to);
+            return not_an_identifier(eval, text,
+                i >= text.size ? "String has unclosed double quotes."
+                               : "Quoted identifier must not be empty.");
+        }
+        *at = i + 1;
+    } else if (*at < text.size && starts_identifier(text.p[*at])) {
+        for (; *at < text.size && goes_on_identifier(text.p[*at]); ++*at) {
+            uint8_t c = text.p[*at];
+            buffer_add_u8(&to, c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c);
+        }
+    }
+    if (*at == start) {
+        bool point = *at < text.size && text.p[*at] == '.';
+        return not_an_identifier(eval, text,
+            point          ? "No valid identifier before \".\"."
+            : behind_point ? "No valid identifier after \".\"."
+                           : NULL);
+    }
+    *part = value__bytes(eval, to.data, to.size);
+    buffer_destroy(&to);
+    return ERR_OK;
+}
+
+FN(parse_identifier)
+{
+    bool strict = count < 2 || args[1].i != 0;
+    struct datum text = args[0];
+    struct datum *parts = arena_array(eval->arena, text.size / 2 + 1, sizeof *parts);
+    uint32_t used = 0, at = 0;
+    for (bool behind_point = false;; behind_point = true) {
+        for (; at < text.size && is_blank(text.p[at]); at++) {
+        }
+        TRY(take_identifier(eval, text, &at, behind_point, &parts[used]));
+        used++;
+        for (; at < text.size && is_blank(text.p[at]); at++) {
+        }
+        if (at == text.size || text.p[at] != '.') {
+            break;
+        }
+        at++;
+    }
+    if (at < text.size && strict) {
+        return not_an_identifier(eval, text, NULL);
+    }
+    *result = array_make(eval->arena, TYPE_TEXT, false, parts, used);
+    return ERR_OK;
+}
+
 /* ---- digests
  * ----------------------------------------------------------------------------------------- */
 
@@ -247,6 +368,13 @@ static const struct function functions[] = {
     NONE("pg_backend_pid", TYPE_INT4, STABLE, backend_pid),
     NONE("gen_random_uuid", TYPE_UUID, VOLATILE, random_uuid),
     {"pg_typeof", 1619, TYPE_REGTYPE, 2, 1, FUNCTION_STABLE, {TYPE_ANY, TYPE_OID}, type_of, NULL,
+        NULL},
+    {"pg_column_size", 1269, TYPE_INT4, 2, 1, FUNCTION_STABLE, {TYPE_ANY, TYPE_OID}, column_size,
+        NULL, NULL},
+    {"pg_trigger_depth", 3163, TYPE_INT4, 0, 0, STABLE, {0}, trigger_depth, NULL, NULL},
+    NONE("getpgusername", TYPE_NAME, STABLE, current_user_),
+    {"parse_ident", 1268, TYPE_TEXT_ARRAY, 1, 1, S, {TYPE_TEXT}, parse_identifier, NULL, NULL},
+    {"parse_ident", 1268, TYPE_TEXT_ARRAY, 2, 2, S, {TYPE_TEXT, TYPE_BOOL}, parse_identifier, NULL,
         NULL},
     {"pg_sleep", 0, TYPE_VOID, 1, 1, VOLATILE, {TYPE_FLOAT8}, pg_sleep, NULL, NULL},
     {"md5", 0, TYPE_TEXT, 1, 1, S, {TYPE_TEXT}, md5_, NULL, NULL},

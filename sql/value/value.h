@@ -210,6 +210,17 @@ enum err type_make_typmod(
 enum err type_make_interval_typmod(
     uint32_t fields, const int32_t *numbers, size_t count, int32_t *typmod, struct diag *diag);
 
+/* The columns of rows: of a column definition list. */
+struct row_field {
+    const char *name;
+    oid_t type, domain; /* struct column */
+    int32_t typmod;
+};
+struct row_shape {
+    uint32_t count;
+    const struct row_field *fields;
+};
+
 /* ---- what functions may know about their surroundings ---------------------------------------- */
 
 /* Of a session, as far as functions need it. Filled by sql/session. */
@@ -227,6 +238,7 @@ struct eval_env {
     int32_t date_style_order;   /* 0 MDY (default), 1 DMY, 2 YMD; output is ISO */
     int32_t extra_float_digits; /* 1 by default: shortest exact */
     uint32_t backend_pid;
+    uint64_t random_state[2];           /* after setseed; both 0: before */
     bool bytea_escape;                  /* bytea_output = escape */
     const struct catalog *catalog;      /* for regclass, format_type, pg_get_*: see catalog.h */
     struct sequence_session *sequences; /* nextval, currval: sql/catalog/sequence.h */
@@ -323,6 +335,8 @@ enum function_flags {
     FUNCTION_ELEMENT = 256,   /* wants the OID of what anyelement stands for as one more argument */
     FUNCTION_ORDERED = 8192, /* only with WITHIN GROUP: the direct arguments, then what is sorted */
     FUNCTION_WINDOW = 4096,  /* only with OVER; sql/exec/window.c knows it by its name */
+    FUNCTION_SHAPED = 1024, /* in FROM with a column definition list alone; the last argument is a
+                               pointer to a struct row_shape */
     FUNCTION_TYPED_ARGS = 512, /* behind each argument of TYPE_ANY wants the OID of its type */
 };
 
