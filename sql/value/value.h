@@ -335,8 +335,8 @@ enum function_flags {
     FUNCTION_ELEMENT = 256,   /* wants the OID of what anyelement stands for as one more argument */
     FUNCTION_ORDERED = 8192, /* only with WITHIN GROUP: the direct arguments, then what is sorted */
     FUNCTION_WINDOW = 4096,  /* only with OVER; sql/exec/window.c knows it by its name */
-    FUNCTION_SHAPED = 1024, /* in FROM with a column definition list alone; the last argument is a
-                               pointer to a struct row_shape */
+    FUNCTION_SHAPED = 1024,  /* in FROM with a column definition list alone; the last argument is a
+                                pointer to a struct row_shape */
     FUNCTION_TYPED_ARGS = 512, /* behind each argument of TYPE_ANY wants the OID of its type */
 };
 
