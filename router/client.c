@@ -137,6 +137,13 @@ say(struct client *client, char type)
     }
 }
 
+/* The session asks several nodes for rows. */
+static bool
+reads_spread(const struct statement *statement)
+{
+    return statement->route != NULL && statement->route->tables && !statement->loads;
+}
+
 static struct named *
 find_named(struct client *client, const char *name)
 {
@@ -562,6 +569,18 @@ pin(struct task *task, struct client *client, uint32_t shard, struct diag *diag)
     return ERR_OK;
 }
 
+/* For rows that the session takes apart (copy.c). arg: struct client *. */
+static enum err
+pin_for_session(
+    struct task *task, void *arg, uint32_t node, struct upstream **upstream, struct diag *diag)
+{
+    struct client *client = arg;
+    TRY(pin(task, client, node, diag));
+    TRY(drain(task, client, diag));
+    *upstream = client->upstream;
+    return ERR_OK;
+}
+
 /* What the session says next would else come before its turn (R3). */
 static enum err
 catch_up(struct task *task, struct client *client, struct diag *diag)
@@ -956,7 +975,7 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
     }
     switch (kind) {
     case ROUTE_LOCAL:
-        if (client->upstream != NULL && statement->route != NULL && statement->route->tables) {
+        if (client->upstream != NULL && reads_spread(statement)) {
             (void)!refuse(REFUSED_SPREAD_IN_BLOCK, diag);
             answer = RELAY_FAILED;
         }
@@ -1160,7 +1179,7 @@ bind_here(struct task *task, struct client *client, const char *portal, struct n
     if (client->skipping) {
         return ERR_OK;
     }
-    if (client->upstream != NULL && statement->route != NULL && statement->route->tables) {
+    if (client->upstream != NULL && reads_spread(statement)) {
         return refuse(REFUSED_SPREAD_IN_BLOCK, diag);
     }
     if (statement->kind == ROUTE_SCHEMA) {
@@ -1679,6 +1698,10 @@ client_status(struct task *task, void *arg, char status)
     if (client->cut.moment != 0) {
         remote_end(task, &client->cut);
     }
+    if (client->upstream != NULL && client->upstream->broken && nothing_pending(client)) {
+        settle(task, client); /* the session has lost it */
+        status = sql_session_status(client->session);
+    }
     return client->upstream == NULL || status == 'E' ? status : client->upstream->status;
 }
 
@@ -1696,6 +1719,8 @@ client_begin(struct task *task, void *arg, struct connection *connection)
     arena_create(&client->arena, "client");
     if (router->cluster != NULL) {
         remote_start(&client->cut, client->worker, client->session);
+        client->cut.pin = pin_for_session;
+        client->cut.pin_arg = client;
     }
     return client;
 }

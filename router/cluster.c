@@ -59,6 +59,12 @@ struct cluster {
     _Atomic bool closing, closed;
 };
 
+const char *
+cluster_user(const struct router *router)
+{
+    return router->cluster->user;
+}
+
 uint32_t
 cluster_schema_version(const struct cluster *cluster)
 {

@@ -59,7 +59,8 @@ open_nodes(struct task *task, struct remote_cut *cut, struct diag *diag)
     cut->node_count = router->node_count;
     for (uint32_t i = 0; i < cut->node_count; i++) {
         if (!router->nodes[i].dropped) {
-            TRY(cluster_connect(task, router, i, &cut->upstreams[i], diag));
+            TRY(node_acquire(task, cut->worker, i, cluster_user(router),
+                sql_session_env(cut->session)->database, &cut->upstreams[i], diag));
         }
     }
     for (uint32_t i = 0; i < cut->node_count; i++) {
@@ -203,8 +204,10 @@ buckets_of(struct arena *arena, const struct plan_remote *query, const struct pl
             continue;
         }
         size_t first = 0, end = 0;
-        shard_bucket_range(scheme, key->compare == REMOTE_LESS ? NULL : &encoded,
-            key->compare == REMOTE_LESS ? &encoded : NULL, &first, &end);
+        bool low = key->compare == REMOTE_GREATER;
+        shard_bucket_range(scheme, low ? &encoded : NULL, low ? NULL : &encoded, &first, &end);
+        end -= key->compare == REMOTE_LESS && end > first &&
+               slice_equal(scheme->entries[end - 1].key, encoded);
         for (; first < end; first++) {
             bits[scheme->entries[first].bucket] = true;
         }
@@ -456,7 +459,9 @@ remote_start(struct remote_cut *cut, struct worker *worker, struct sql_session *
 {
     cut->worker = worker;
     cut->session = session;
-    cut->remote = (struct exec_remote){
-        .arg = cut, .scan = scan_remote, .places = {.put = put_places, .arg = cut}};
+    cut->remote = (struct exec_remote){.arg = cut,
+        .scan = scan_remote,
+        .copy = &remote_copy_calls,
+        .places = {.put = put_places, .arg = cut}};
     sql_session_set_remote(session, &cut->remote);
 }

@@ -40,6 +40,7 @@ struct edge {
         EDGE_VALUES,
         EDGE_LOW, /* its value, or more */
         EDGE_HIGH,
+        EDGE_BELOW, /* less */
     } kind;
     const struct route_value *values;
     uint32_t value_count;
@@ -179,8 +180,8 @@ comparison(const struct expr *expr, enum edge_kind *kind)
     static const struct {
         const char *name;
         enum edge_kind kind;
-    } names[] = {
-        {"=", EDGE_VALUES}, {"<", EDGE_HIGH}, {"<=", EDGE_HIGH}, {">", EDGE_LOW}, {">=", EDGE_LOW}};
+    } names[] = {{"=", EDGE_VALUES}, {"<", EDGE_BELOW}, {"<=", EDGE_HIGH}, {">", EDGE_LOW},
+        {">=", EDGE_LOW}};
     const struct operator_def *op =
         expr->kind == EXPR_CALL && expr->count == 2 ? expr_operator(expr) : NULL;
     for (size_t i = 0; op != NULL && i < sizeof names / sizeof names[0]; i++) {
@@ -195,7 +196,9 @@ comparison(const struct expr *expr, enum edge_kind *kind)
 static enum edge_kind
 mirrored(enum edge_kind kind)
 {
-    return kind == EDGE_LOW ? EDGE_HIGH : kind == EDGE_HIGH ? EDGE_LOW : kind;
+    return kind == EDGE_LOW      ? EDGE_HIGH /* or below: what is > or >= is not told apart */
+           : kind == EDGE_VALUES ? kind
+                                 : EDGE_LOW;
 }
 
 static void
@@ -508,7 +511,8 @@ static bool
 add_range(struct analysis *analysis, const struct relation *relation, reg_t reg)
 {
     const struct edge *low = values_of(analysis, reg, EDGE_LOW);
-    const struct edge *high = values_of(analysis, reg, EDGE_HIGH);
+    const struct edge *below = values_of(analysis, reg, EDGE_BELOW);
+    const struct edge *high = below != NULL ? below : values_of(analysis, reg, EDGE_HIGH);
     struct route_value values[2];
     uint32_t count = 0;
     if (relation->sharding->scheme.kind != SHARD_RANGE || (low == NULL && high == NULL)) {
@@ -527,6 +531,7 @@ add_range(struct analysis *analysis, const struct relation *relation, reg_t reg)
     key->is_range = true;
     key->low = low == NULL ? NULL : &key->values[0];
     key->high = high == NULL ? NULL : &key->values[count - 1];
+    key->below = below != NULL;
     key->value_count = 0;
     return true;
 }
@@ -743,6 +748,7 @@ buckets_of_range(struct eval *eval, const struct route_key *key, route_param *pa
     }
     size_t first = 0, end = 0;
     shard_bucket_range(&key->scheme, ends[0], ends[1], &first, &end);
+    end -= key->below && end > first && slice_equal(key->scheme.entries[end - 1].key, bytes[1]);
     *ranges = arena_array(eval->arena, key->scheme.entry_count + 1, sizeof **ranges);
     for (; first < end; first++) {
         uint32_t bucket = key->scheme.entries[first].bucket;

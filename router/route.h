@@ -28,7 +28,8 @@ struct route_key {
     uint32_t value_count;
     struct route_value *values; /* or, if it is a range: */
     bool is_range;
-    const struct route_value *low, *high; /* NULL: open; both count as included */
+    bool below;                           /* the high one is not in it */
+    const struct route_value *low, *high; /* NULL: open */
 };
 
 struct route {

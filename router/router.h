@@ -170,6 +170,7 @@ struct statement {
     enum ast_kind node; /* of its one statement; AST_KIND_COUNT: none or several */
     int refusal;
     bool good;               /* some shard has prepared it */
+    bool loads;              /* COPY FROM that the session takes apart */
     bool reads;              /* changes nothing: may be sent again */
     uint32_t schema_version; /* of several nodes: what was known when it was looked at */
     struct worker *worker;
@@ -233,7 +234,10 @@ void statements_destroy(struct worker *worker);
         "Narrow it down by conditions on single tables, or raise the setting.")                 \
     X(14, REFUSED_LOCAL_SEQUENCE, "nextval and its like are not routed alone",                  \
         "Let a column's default call nextval, or call it within a statement that goes to one "  \
-        "shard.")
+        "shard.")                                                                               \
+    X(15, REFUSED_COPY_SPREAD, "COPY has rows for several shards",                              \
+        "SET tusk.copy_spread = on lets it be one transaction on each shard, committed one "    \
+        "after the other; or send each shard's rows by themselves.")
 
 #define REFUSAL_NAME(number, name, message, hint) name = number,
 enum {
@@ -259,6 +263,7 @@ struct ctl;
 /* Brings every node and the router's own engine to the newest schema, and learns who has which
  * bucket. */
 enum err cluster_open(struct task *task, struct router *router, struct diag *diag);
+const char *cluster_user(const struct router *router); /* the router's own, at the nodes */
 void cluster_close(struct task *task, struct router *router);
 uint32_t cluster_schema_version(const struct cluster *cluster);
 /* The node that has the bucket; -1: nobody, as far as known. */
@@ -353,7 +358,13 @@ struct remote_cut {
     uint64_t moment; /* the stamp all shards are read at; 0: not chosen yet */
     uint64_t pulled; /* bytes */
     uint32_t scans;  /* that have come to their end */
+    struct remote_copy *copy;
+    /* The node's connection that the client's block is on, from now on. */
+    enum err (*pin)(
+        struct task *task, void *arg, uint32_t node, struct upstream **upstream, struct diag *diag);
+    void *pin_arg;
 };
+extern const struct exec_remote_copy remote_copy_calls; /* copy.c; arg: struct remote_cut * */
 
 void remote_start(struct remote_cut *cut, struct worker *worker, struct sql_session *session);
 /* The statement is over: connections go back. */

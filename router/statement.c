@@ -275,8 +275,8 @@ inspect_table(struct task *task, struct sql_session *session, struct statement *
         0, 0, route_look, statement->route, diag));
     statement->kind = ROUTE_BOUND;
     if (statement->route->spread || (copy->from && !statement->route->home)) {
-        statement->kind = ROUTE_REFUSED;
-        statement->refusal = copy->from ? REFUSED_WRITE : REFUSED_STATEMENT;
+        statement->kind = ROUTE_LOCAL;
+        statement->loads = copy->from;
     }
     return ERR_OK;
 }

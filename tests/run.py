@@ -90,6 +90,7 @@ def main():
     step("cluster", ["tests/cluster/schema.py", "release"])
     step("routes", ["tests/cluster/routes.py"])
     step("nodes with leases, etcd", ["tests/cluster/lease.py"])
+    step("COPY to nodes", ["tests/cluster/copy.py"])
     step("one node and three", ["tests/cluster/differential.py", "--build", "debug", "--count", "600"])
     step("buckets moved by the router", ["tests/cluster/moves.py"])
     step("buckets moved amid kills, etcd", ["tests/system/moves.py", "--seconds", "8", "--seed", "3",

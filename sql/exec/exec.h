@@ -31,8 +31,19 @@ struct exec_remote_scan {
     void (*restart)(void *emit_arg);
     void *emit_arg;
 };
+/* COPY FROM: rows for who has them. After an error, or instead of `end`, `abort`. */
+struct exec_remote_copy {
+    /* columns: those whose values come; they and the relation stay until end or abort. */
+    enum err (*begin)(struct task *task, void *arg, const struct relation *relation,
+        const uint16_t *columns, uint32_t count, struct diag *diag);
+    /* By column of the relation. */
+    enum err (*row)(struct task *task, void *arg, const struct datum *values, struct diag *diag);
+    enum err (*end)(struct task *task, void *arg, struct diag *diag);
+    void (*abort)(struct task *task, void *arg);
+};
 struct exec_remote {
     void *arg;
+    const struct exec_remote_copy *copy;
     enum err (*scan)(
         struct task *task, void *arg, const struct exec_remote_scan *scan, struct eval *eval);
     struct plan_places places; /* for EXPLAIN */

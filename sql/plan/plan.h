@@ -253,8 +253,9 @@ struct plan_remote_output {
 struct plan_remote_key {
     enum plan_remote_compare {
         REMOTE_ANY_OF,
-        REMOTE_LESS, /* or equal: a bucket too many does no harm */
-        REMOTE_GREATER,
+        REMOTE_LESS,
+        REMOTE_LESS_EQUAL,
+        REMOTE_GREATER, /* or equal */
     } compare;
     struct expr *const *values;
     uint32_t value_count;

@@ -97,6 +97,17 @@ text_of(struct shipper *shipper, const struct buffer *text)
     return arena_strndup(shipper->arena, (const char *)text->data, text->size);
 }
 
+static bool
+is_any(const char *name, const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        if (strcmp(name, *names) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- which tables are together (SH1) -----------------------------------------------------------
  */
 
@@ -977,12 +988,14 @@ note_condition(struct shipper *shipper, const struct expr *expr, struct key_list
         }
         if (strcmp(op->name, "=") == 0) {
             note_key(shipper, REMOTE_ANY_OF, &expr->list[1 - side], 1, to);
-        } else if (strcmp(op->name, "<") == 0 || strcmp(op->name, "<=") == 0) {
-            note_key(
-                shipper, side == 0 ? REMOTE_LESS : REMOTE_GREATER, &expr->list[1 - side], 1, to);
-        } else if (strcmp(op->name, ">") == 0 || strcmp(op->name, ">=") == 0) {
-            note_key(
-                shipper, side == 0 ? REMOTE_GREATER : REMOTE_LESS, &expr->list[1 - side], 1, to);
+        } else if (is_any(op->name, (const char *const[]){"<", "<=", ">", ">=", NULL})) {
+            bool less = (op->name[0] == '<') == (side == 0);
+            bool strict = op->name[1] == '\0';
+            note_key(shipper,
+                !less    ? REMOTE_GREATER
+                : strict ? REMOTE_LESS
+                         : REMOTE_LESS_EQUAL,
+                &expr->list[1 - side], 1, to);
         }
     }
 }
@@ -1145,17 +1158,6 @@ struct partial {
     uint32_t result_count;
     bool failed;
 };
-
-static bool
-is_any(const char *name, const char *const *names)
-{
-    for (; *names != NULL; names++) {
-        if (strcmp(name, *names) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static oid_t
 result_type(const struct function *function, oid_t arg)

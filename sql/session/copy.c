@@ -429,7 +429,8 @@ struct target {
     uint32_t count;
     struct expr **defaults; /* per column of the relation; NULL: none, or it is in the list */
     struct expr **checks;
-    struct expr *where; /* or NULL */
+    struct expr *where;               /* or NULL */
+    const struct exec_remote *remote; /* the rows are elsewhere, and are checked there */
 };
 
 static enum err
@@ -594,7 +595,8 @@ build_row(struct copier *copier, const struct target *target, struct arena *row,
         .task = copier->task, .arena = row, .diag = copier->diag, .env = &copier->session->env};
     for (uint16_t i = 0; i < relation->column_count; i++) {
         values[i] = datum_null();
-        if (target->defaults[i] != NULL && !relation->columns[i].generated) {
+        if (target->defaults[i] != NULL && !relation->columns[i].generated &&
+            target->remote == NULL) {
             TRY(exec_evaluate(&eval, target->defaults[i], NULL, NULL, &values[i]));
         }
     }
@@ -626,6 +628,9 @@ build_row(struct copier *copier, const struct target *target, struct arena *row,
         if (!*wanted) {
             return ERR_OK;
         }
+    }
+    if (target->remote != NULL) {
+        return ERR_OK;
     }
     for (uint16_t i = 0; i < relation->column_count; i++) {
         if (relation->columns[i].generated && !relation->columns[i].dropped) {
@@ -694,10 +699,12 @@ insert_records(struct copier *copier, const struct target *target, struct exec_i
         TRY(binary ? ERR_OK : split(copier, target->count));
         bool wanted;
         TRY(build_row(copier, target, row, values, &wanted));
-        if (wanted) {
+        if (wanted && target->remote != NULL) {
+            TRY(target->remote->copy->row(copier->task, target->remote->arg, values, copier->diag));
+        } else if (wanted) {
             TRY(exec_inserter_row(copier->task, inserter, values));
-            (*rows)++;
         }
+        *rows += wanted;
         progress_add(&copier->progress, wanted ? PROGRESS_DONE : PROGRESS_EXCLUDED, 1);
         arena_reset(row);
         TRY(task_breathe(copier->task, copier->diag));
@@ -739,6 +746,21 @@ add_context(struct copier *copier)
         copier->column_name == NULL ? "" : copier->column_name, (int)size, text, dots);
 }
 
+static enum err
+begin_remote(struct copier *copier, const struct target *target)
+{
+    uint32_t columns = 0;
+    for (uint16_t i = 0; i < target->relation->column_count; i++) {
+        columns += !target->relation->columns[i].dropped;
+    }
+    if (target->where != NULL && target->count < columns) {
+        return diag_set(copier->diag, ERR_FEATURE_NOT_SUPPORTED,
+            "COPY with WHERE needs all columns where rows go to other nodes");
+    }
+    return target->remote->copy->begin(copier->task, target->remote->arg, target->relation,
+        target->columns, target->count, copier->diag);
+}
+
 /* After an error the client still sends: swallow it up to its end, so that the protocol stays in
  * step. The connection is gone if that fails. */
 static enum err
@@ -755,7 +777,10 @@ copy_from(struct copier *copier, const struct ast_copy *copy, uint64_t *rows)
             &copier->session->statement, (size_t)target.count + 1, sizeof *copier->fields);
         err = bind_expressions(copier, &target, copy->where);
     }
-    if (err == ERR_OK) {
+    target.remote = copier->session->remote;
+    if (err == ERR_OK && target.remote != NULL) {
+        err = begin_remote(copier, &target);
+    } else if (err == ERR_OK) {
         struct exec_context context;
         session__exec_context(
             copier->session, target.catalog, &copier->session->statement, copier->diag, &context);
@@ -772,12 +797,17 @@ copy_from(struct copier *copier, const struct ast_copy *copy, uint64_t *rows)
                 add_context(copier);
             }
             if (err == ERR_OK) {
-                err = exec_inserter_finish(copier->task, inserter);
+                err = target.remote != NULL
+                          ? target.remote->copy->end(copier->task, target.remote->arg, copier->diag)
+                          : exec_inserter_finish(copier->task, inserter);
             }
         }
     }
     if (inserter != NULL) {
         exec_inserter_close(copier->task, inserter);
+    }
+    if (err != ERR_OK && target.remote != NULL) {
+        target.remote->copy->abort(copier->task, target.remote->arg);
     }
     if (target.catalog != NULL) {
         catalog_release(target.catalog);

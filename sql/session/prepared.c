@@ -440,6 +440,10 @@ sql_session_inspect(struct task *task, struct sql_session *session,
 {
     bool own = session->block == BLOCK_NONE;
     struct arena arena;
+    if (session->block == BLOCK_FAILED) {
+        return diag_set(diag, ERR_IN_FAILED_TRANSACTION,
+            "current transaction is aborted, commands ignored until end of transaction block");
+    }
     TRY(session__begin_implicit(task, session, diag));
     arena_create(&arena, "inspection");
     struct catalog *catalog = NULL;
