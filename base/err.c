@@ -129,6 +129,22 @@ diag_context(struct diag *diag, const char *fmt, ...)
 }
 
 void
+diag_context_add(struct diag *diag, const char *fmt, ...)
+{
+    size_t used = diag == NULL ? 0 : strlen(diag->context);
+    if (diag == NULL || used + 2 >= sizeof diag->context) {
+        return;
+    }
+    if (used > 0) {
+        diag->context[used++] = '\n';
+    }
+    va_list args;
+    va_start(args, fmt);
+    format_cut(diag->context + used, sizeof diag->context - used, fmt, args);
+    va_end(args);
+}
+
+void
 diag_position(struct diag *diag, uint32_t position)
 {
     if (diag != NULL) {

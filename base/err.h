@@ -205,6 +205,9 @@ enum err diag_set_at(struct diag *diag, enum err code, const char *file, int lin
 void diag_detail(struct diag *diag, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void diag_hint(struct diag *diag, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void diag_context(struct diag *diag, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, on a line of its own behind what is there. */
+void diag_context_add(struct diag *diag, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void diag_position(struct diag *diag, uint32_t position);
 /* Any may be NULL. */
 void diag_names(struct diag *diag, const char *schema, const char *table, const char *column,

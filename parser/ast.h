@@ -136,6 +136,7 @@ enum ast_kind {
     AST_DO,
     AST_CREATE_FUNCTION,
     AST_DROP_FUNCTION,
+    AST_ALTER_FUNCTION,
     AST_FUNCTION_PARAM,
     AST_CALL_STATEMENT,
     AST_SET_CONSTRAINTS,
@@ -999,19 +1000,30 @@ struct ast_function_param {
 struct ast_create_function {
     struct ast_node node;
     bool replace;
-    bool procedure;
+    char kind;        /* 'f' FUNCTION, 'p' PROCEDURE, 'r' ROUTINE (not of CREATE) */
     bool returns_set; /* SETOF, TABLE */
     int32_t end;      /* of the statement in the text */
     struct ast_table *name;
     struct ast_list *params;  /* AST_FUNCTION_PARAM */
     struct ast_type *result;  /* NULL: RETURNS TABLE, or none said */
     struct ast_list *columns; /* RETURNS TABLE: AST_FUNCTION_PARAM */
-    struct ast_list *options; /* AST_OPTION: as, language, immutable, strict .. */
+    struct ast_list *options; /* AST_OPTION: as, language, immutable, strict ..; atomic: the text of
+                                 BEGIN ATOMIC's or RETURN's body */
+};
+
+struct ast_alter_function {
+    struct ast_node node;
+    char kind;                          /* as of CREATE, and 'r' */
+    struct ast_create_function *target; /* as of DROP */
+    struct ast_list *options;           /* or one of: */
+    const char *name, *owner, *schema;
+    int32_t end; /* of the statement in the text */
 };
 
 struct ast_drop_function {
     struct ast_node node;
-    bool procedure, if_exists, cascade;
+    char kind;
+    bool if_exists, cascade;
     struct ast_list *names; /* AST_CREATE_FUNCTION: name and params; params NULL: not said */
 };
 
@@ -1323,7 +1335,8 @@ struct ast_comment {
     enum ast_object object;
     struct ast_table *name; /* the object; for COLUMN the table, with the column in `part` */
     const char *part;
-    const char *text; /* NULL: IS NULL */
+    const struct ast_create_function *routine; /* FUNCTION */
+    const char *text;                          /* NULL: IS NULL */
 };
 
 struct ast_grant {
@@ -1544,6 +1557,7 @@ struct ast_statement {
     X(do, AST_DO)                            \
     X(create_function, AST_CREATE_FUNCTION)  \
     X(drop_function, AST_DROP_FUNCTION)      \
+    X(alter_function, AST_ALTER_FUNCTION)    \
     X(function_param, AST_FUNCTION_PARAM)    \
     X(call_statement, AST_CALL_STATEMENT)    \
     X(set_constraints, AST_SET_CONSTRAINTS)  \

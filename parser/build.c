@@ -819,6 +819,17 @@ parser__option(struct parser *p, const char *name, struct ast_node *value, int32
     return NODE(option);
 }
 
+struct ast_node *
+parser__body(struct parser *p, const char *head, int32_t start, int32_t end, int32_t location)
+{
+    int32_t size = end > start ? end - start : 0;
+    struct ast_const *text = NEW(AST_CONST, const, location);
+    text->kind = AST_CONST_STRING;
+    text->text = arena_printf(p->arena, "%s%.*s", head, size, p->scanner.text + start);
+    text->size = (uint32_t)strlen(text->text);
+    return parser__option(p, "atomic", NODE(text), location);
+}
+
 void
 parser__key_actions(struct ast_constraint *constraint, struct parser__key_actions actions)
 {

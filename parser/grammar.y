@@ -2301,22 +2301,26 @@ utility_stmt(A) ::= LISTEN(K) col_id(N). { A = parser__notify(p, AST_NOTIFY_LIST
 utility_stmt(A) ::= UNLISTEN(K) col_id(N). { A = parser__notify(p, AST_NOTIFY_UNLISTEN, N.text, NULL, HERE(K)); }
 utility_stmt(A) ::= UNLISTEN(K) STAR. { A = parser__notify(p, AST_NOTIFY_UNLISTEN, NULL, NULL, HERE(K)); }
 
-/* ---- CREATE FUNCTION ------------------------------------------------------------------------- */
+/* ---- CREATE FUNCTION, CREATE PROCEDURE ------------------------------------------------------- */
 
-utility_stmt(A) ::= CREATE(K) routine_word(W) create_function(F). { F->node.location = HERE(K); F->procedure = W; F->end = (int32_t)p->prev_end; A = NODE(F); }
-utility_stmt(A) ::= CREATE(K) OR REPLACE routine_word(W) create_function(F). { F->node.location = HERE(K); F->procedure = W; F->replace = true; F->end = (int32_t)p->prev_end; A = NODE(F); }
-%type routine_word {bool}
-routine_word(A) ::= FUNCTION. { A = false; }
+utility_stmt(A) ::= CREATE(K) routine_kind(W) create_function(F). { F->node.location = HERE(K); F->kind = W; F->end = (int32_t)p->prev_end; A = NODE(F); }
+utility_stmt(A) ::= CREATE(K) OR REPLACE routine_kind(W) create_function(F). { F->node.location = HERE(K); F->kind = W; F->replace = true; F->end = (int32_t)p->prev_end; A = NODE(F); }
+%type routine_kind {char}
+routine_kind(A) ::= FUNCTION. { A = 'f'; }
+routine_kind(A) ::= PROCEDURE. { A = 'p'; }
+%type routine_word {char}
+routine_word(A) ::= routine_kind(W). { A = W; }
+routine_word(A) ::= ROUTINE. { A = 'r'; }
 %type create_function {struct ast_create_function *}
-create_function(A) ::= func_name(N) LP func_params(L) RP func_options(O). {
+create_function(A) ::= func_name(N) LP func_params(L) RP func_tail(O). {
     A = NEW(AST_CREATE_FUNCTION, create_function, -1);
     A->name = parser__table(p, N); A->params = L; A->options = O;
 }
-create_function(A) ::= func_name(N) LP func_params(L) RP RETURNS typename(T) func_options(O). {
+create_function(A) ::= func_name(N) LP func_params(L) RP RETURNS typename(T) func_tail(O). {
     A = NEW(AST_CREATE_FUNCTION, create_function, -1);
     A->name = parser__table(p, N); A->params = L; A->result = T; A->returns_set = T->setof; A->options = O;
 }
-create_function(A) ::= func_name(N) LP func_params(L) RP RETURNS TABLE LP func_param_list(C) RP func_options(O). {
+create_function(A) ::= func_name(N) LP func_params(L) RP RETURNS TABLE LP func_param_list(C) RP func_tail(O). {
     A = NEW(AST_CREATE_FUNCTION, create_function, -1);
     A->name = parser__table(p, N); A->params = L; A->columns = C; A->returns_set = true; A->options = O;
 }
@@ -2333,6 +2337,7 @@ func_param(A) ::= func_param_decl(D) EQ a_expr(E). { A = D; A->value = E; }
 %type func_param_decl {struct ast_function_param *}
 func_param_decl(A) ::= func_param_type(D). { A = D; }
 func_param_decl(A) ::= func_param_mode(M) func_param_type(D). { A = D; A->mode = M; }
+func_param_decl(A) ::= type_function_name(N) func_param_mode(M) typename(T). { A = NEW(AST_FUNCTION_PARAM, function_param, HERE(N)); A->mode = M; A->name = N.text; A->type = T; }
 %type func_param_type {struct ast_function_param *}
 func_param_type(A) ::= typename(T). { A = NEW(AST_FUNCTION_PARAM, function_param, T->node.location); A->mode = 'i'; A->type = T; }
 func_param_type(A) ::= type_function_name(N) typename(T). { A = NEW(AST_FUNCTION_PARAM, function_param, HERE(N)); A->mode = 'i'; A->name = N.text; A->type = T; }
@@ -2340,28 +2345,44 @@ func_param_type(A) ::= type_function_name(N) typename(T). { A = NEW(AST_FUNCTION
 func_param_mode(A) ::= IN. { A = 'i'; }
 func_param_mode(A) ::= OUT. { A = 'o'; }
 func_param_mode(A) ::= INOUT. { A = 'b'; }
+func_param_mode(A) ::= IN OUT. { A = 'b'; }
 func_param_mode(A) ::= VARIADIC. { A = 'v'; }
+%type func_tail {struct ast_list *}
+func_tail(A) ::= func_options(O). { A = O; }
+func_tail(A) ::= func_body(B). { A = parser__list(p, B); }
+func_tail(A) ::= func_options(O) func_body(B). { A = parser__append(p, O, B); }
+/* The text of what a body of SQL's own form does: as it would stand in a string. */
+func_body(A) ::= RETURN(K) mark(S) a_expr. { A = parser__body(p, "SELECT ", S, (int32_t)p->prev_end, HERE(K)); }
+func_body(A) ::= BEGIN(K) ATOMIC mark(S) atomic_list mark_end(E) END. { A = parser__body(p, "", S, E, HERE(K)); }
+atomic_list ::= .
+atomic_list ::= atomic_list query_stmt SEMI.
 %type func_options {struct ast_list *}
 func_options(A) ::= func_option(O). { A = parser__list(p, O); }
 func_options(A) ::= func_options(L) func_option(O). { A = parser__append(p, L, O); }
 func_option(A) ::= AS(K) SCONST(B). { A = parser__option(p, "as", parser__string(p, AST_CONST_STRING, B), HERE(K)); }
 func_option(A) ::= LANGUAGE(K) word_or_string(L). { A = parser__option(p, "language", parser__string(p, AST_CONST_STRING, L), HERE(K)); }
-func_option(A) ::= IMMUTABLE(K). { A = parser__option(p, "immutable", NULL, HERE(K)); }
-func_option(A) ::= STABLE(K). { A = parser__option(p, "stable", NULL, HERE(K)); }
-func_option(A) ::= VOLATILE(K). { A = parser__option(p, "volatile", NULL, HERE(K)); }
-func_option(A) ::= STRICT(K). { A = parser__option(p, "strict", NULL, HERE(K)); }
-func_option(A) ::= CALLED(K) ON NULL INPUT. { A = parser__option(p, "called", NULL, HERE(K)); }
-func_option(A) ::= RETURNS(K) NULL ON NULL INPUT. { A = parser__option(p, "strict", NULL, HERE(K)); }
-func_option(A) ::= SECURITY(K) DEFINER. { A = parser__option(p, "definer", NULL, HERE(K)); }
-func_option(A) ::= SECURITY(K) INVOKER. { A = parser__option(p, "invoker", NULL, HERE(K)); }
-func_option(A) ::= LEAKPROOF(K). { A = parser__option(p, "leakproof", NULL, HERE(K)); }
-func_option(A) ::= NOT(K) LEAKPROOF. { A = parser__option(p, "not leakproof", NULL, HERE(K)); }
-func_option(A) ::= COST(K) ICONST. { A = parser__option(p, "cost", NULL, HERE(K)); }
-func_option(A) ::= ROWS(K) ICONST. { A = parser__option(p, "rows", NULL, HERE(K)); }
-func_option(A) ::= PARALLEL(K) col_id. { A = parser__option(p, "parallel", NULL, HERE(K)); }
+func_option(A) ::= alter_func_option(O). { A = O; }
+alter_func_option(A) ::= IMMUTABLE(K). { A = parser__option(p, "immutable", NULL, HERE(K)); }
+alter_func_option(A) ::= STABLE(K). { A = parser__option(p, "stable", NULL, HERE(K)); }
+alter_func_option(A) ::= VOLATILE(K). { A = parser__option(p, "volatile", NULL, HERE(K)); }
+alter_func_option(A) ::= STRICT(K). { A = parser__option(p, "strict", NULL, HERE(K)); }
+alter_func_option(A) ::= CALLED(K) ON NULL INPUT. { A = parser__option(p, "called", NULL, HERE(K)); }
+alter_func_option(A) ::= RETURNS(K) NULL ON NULL INPUT. { A = parser__option(p, "strict", NULL, HERE(K)); }
+alter_func_option(A) ::= SECURITY(K) DEFINER. { A = parser__option(p, "definer", NULL, HERE(K)); }
+alter_func_option(A) ::= SECURITY(K) INVOKER. { A = parser__option(p, "invoker", NULL, HERE(K)); }
+alter_func_option(A) ::= EXTERNAL(K) SECURITY DEFINER. { A = parser__option(p, "definer", NULL, HERE(K)); }
+alter_func_option(A) ::= EXTERNAL(K) SECURITY INVOKER. { A = parser__option(p, "invoker", NULL, HERE(K)); }
+alter_func_option(A) ::= LEAKPROOF(K). { A = parser__option(p, "leakproof", NULL, HERE(K)); }
+alter_func_option(A) ::= NOT(K) LEAKPROOF. { A = parser__option(p, "not leakproof", NULL, HERE(K)); }
+alter_func_option(A) ::= COST(K) numeric_only(N). { A = parser__option(p, "cost", N, HERE(K)); }
+alter_func_option(A) ::= ROWS(K) numeric_only(N). { A = parser__option(p, "rows", N, HERE(K)); }
+alter_func_option(A) ::= PARALLEL(K) col_id(N). { A = parser__option(p, "parallel", parser__string(p, AST_CONST_STRING, N), HERE(K)); }
+alter_func_option(A) ::= SET(K) set_rest_more(S). { A = parser__option(p, "set", NODE(S), HERE(K)); }
+alter_func_option(A) ::= RESET(K) generic_reset(S). { A = parser__option(p, "set", NODE(S), HERE(K)); }
+
 utility_stmt(A) ::= DROP(K) routine_word(W) if_exists(X) drop_routines(L) opt_cascade(C). {
     struct ast_drop_function *drop = NEW(AST_DROP_FUNCTION, drop_function, HERE(K));
-    drop->procedure = W; drop->if_exists = X; drop->names = L; drop->cascade = C;
+    drop->kind = W; drop->if_exists = X; drop->names = L; drop->cascade = C;
     A = NODE(drop);
 }
 %type drop_routines {struct ast_list *}
@@ -2373,6 +2394,22 @@ drop_routine(A) ::= any_name(N) LP func_params(L) RP. {
     A = NEW(AST_CREATE_FUNCTION, create_function, -1);
     A->name = parser__table(p, N); A->params = L; A->returns_set = true; /* the parameters are said */
 }
+
+%type alter_routine {struct ast_alter_function *}
+alter_routine(A) ::= ALTER(K) routine_word(W) drop_routine(E). {
+    A = NEW(AST_ALTER_FUNCTION, alter_function, HERE(K));
+    A->kind = W; A->target = E;
+}
+utility_stmt(A) ::= alter_routine(R) alter_func_options(L). { R->options = L; R->end = (int32_t)p->prev_end; A = NODE(R); }
+utility_stmt(A) ::= alter_routine(R) alter_func_options(L) mark_end(E) RESTRICT. { R->options = L; R->end = E; A = NODE(R); }
+utility_stmt(A) ::= alter_routine(R) RENAME TO col_id(N). { R->name = N.text; A = NODE(R); }
+utility_stmt(A) ::= alter_routine(R) OWNER TO role_name(N). { R->owner = N.text; A = NODE(R); }
+utility_stmt(A) ::= alter_routine(R) SET SCHEMA col_id(N). { R->schema = N.text; A = NODE(R); }
+%type alter_func_options {struct ast_list *}
+alter_func_options(A) ::= alter_func_option(O). { A = parser__list(p, O); }
+alter_func_options(A) ::= alter_func_options(L) alter_func_option(O). { A = parser__append(p, L, O); }
+
+utility_stmt(A) ::= COMMENT(K) ON routine_word(W) drop_routine(E) IS comment_text(X). { A = parser__comment(p, AST_OBJECT_FUNCTION, E->name, NULL, X.text, HERE(K)); ((struct ast_comment *)A)->routine = E; E->kind = W; }
 
 utility_stmt(A) ::= DO(K) SCONST(B). { A = NODE(NEW(AST_DO, do, HERE(K))); ((struct ast_do *)A)->body = B.text; }
 utility_stmt(A) ::= DO(K) SCONST(B) LANGUAGE word_or_string(L). { A = NODE(NEW(AST_DO, do, HERE(K))); ((struct ast_do *)A)->body = B.text; ((struct ast_do *)A)->language = L.text; }
@@ -2455,6 +2492,7 @@ unreserved_keyword(A) ::= ALTER(T). { A = T; }
 unreserved_keyword(A) ::= ALWAYS(T). { A = T; }
 unreserved_keyword(A) ::= ASENSITIVE(T). { A = T; }
 unreserved_keyword(A) ::= AT(T). { A = T; }
+unreserved_keyword(A) ::= ATOMIC(T). { A = T; }
 unreserved_keyword(A) ::= BACKWARD(T). { A = T; }
 unreserved_keyword(A) ::= BEFORE(T). { A = T; }
 unreserved_keyword(A) ::= BEGIN(T). { A = T; }
@@ -2515,6 +2553,7 @@ unreserved_keyword(A) ::= EXECUTE(T). { A = T; }
 unreserved_keyword(A) ::= EXPLAIN(T). { A = T; }
 unreserved_keyword(A) ::= EXPRESSION(T). { A = T; }
 unreserved_keyword(A) ::= EXTENSION(T). { A = T; }
+unreserved_keyword(A) ::= EXTERNAL(T). { A = T; }
 unreserved_keyword(A) ::= FILTER(T). { A = T; }
 unreserved_keyword(A) ::= FIRST(T). { A = T; }
 unreserved_keyword(A) ::= FOLLOWING(T). { A = T; }
@@ -2597,6 +2636,7 @@ unreserved_keyword(A) ::= PREPARED(T). { A = T; }
 unreserved_keyword(A) ::= PRESERVE(T). { A = T; }
 unreserved_keyword(A) ::= PRIOR(T). { A = T; }
 unreserved_keyword(A) ::= PRIVILEGES(T). { A = T; }
+unreserved_keyword(A) ::= PROCEDURE(T). { A = T; }
 unreserved_keyword(A) ::= PROGRAM(T). { A = T; }
 unreserved_keyword(A) ::= QUOTE(T). { A = T; }
 unreserved_keyword(A) ::= RANGE(T). { A = T; }
@@ -2612,11 +2652,13 @@ unreserved_keyword(A) ::= REPLICA(T). { A = T; }
 unreserved_keyword(A) ::= RESET(T). { A = T; }
 unreserved_keyword(A) ::= RESTART(T). { A = T; }
 unreserved_keyword(A) ::= RESTRICT(T). { A = T; }
+unreserved_keyword(A) ::= RETURN(T). { A = T; }
 unreserved_keyword(A) ::= RETURNS(T). { A = T; }
 unreserved_keyword(A) ::= REVOKE(T). { A = T; }
 unreserved_keyword(A) ::= ROLE(T). { A = T; }
 unreserved_keyword(A) ::= ROLLBACK(T). { A = T; }
 unreserved_keyword(A) ::= ROLLUP(T). { A = T; }
+unreserved_keyword(A) ::= ROUTINE(T). { A = T; }
 unreserved_keyword(A) ::= ROWS(T). { A = T; }
 unreserved_keyword(A) ::= SAVEPOINT(T). { A = T; }
 unreserved_keyword(A) ::= SCHEMA(T). { A = T; }
@@ -2850,6 +2892,7 @@ bare_label_keyword(A) ::= ASC(T). { A = T; }
 bare_label_keyword(A) ::= ASENSITIVE(T). { A = T; }
 bare_label_keyword(A) ::= ASYMMETRIC(T). { A = T; }
 bare_label_keyword(A) ::= AT(T). { A = T; }
+bare_label_keyword(A) ::= ATOMIC(T). { A = T; }
 bare_label_keyword(A) ::= AUTHORIZATION(T). { A = T; }
 bare_label_keyword(A) ::= BACKWARD(T). { A = T; }
 bare_label_keyword(A) ::= BEFORE(T). { A = T; }
@@ -2943,6 +2986,7 @@ bare_label_keyword(A) ::= EXISTS(T). { A = T; }
 bare_label_keyword(A) ::= EXPLAIN(T). { A = T; }
 bare_label_keyword(A) ::= EXPRESSION(T). { A = T; }
 bare_label_keyword(A) ::= EXTENSION(T). { A = T; }
+bare_label_keyword(A) ::= EXTERNAL(T). { A = T; }
 bare_label_keyword(A) ::= EXTRACT(T). { A = T; }
 bare_label_keyword(A) ::= FALSE(T). { A = T; }
 bare_label_keyword(A) ::= FIRST(T). { A = T; }
@@ -3062,6 +3106,7 @@ bare_label_keyword(A) ::= PRESERVE(T). { A = T; }
 bare_label_keyword(A) ::= PRIMARY(T). { A = T; }
 bare_label_keyword(A) ::= PRIOR(T). { A = T; }
 bare_label_keyword(A) ::= PRIVILEGES(T). { A = T; }
+bare_label_keyword(A) ::= PROCEDURE(T). { A = T; }
 bare_label_keyword(A) ::= PROGRAM(T). { A = T; }
 bare_label_keyword(A) ::= QUOTE(T). { A = T; }
 bare_label_keyword(A) ::= RANGE(T). { A = T; }
@@ -3079,12 +3124,14 @@ bare_label_keyword(A) ::= REPLICA(T). { A = T; }
 bare_label_keyword(A) ::= RESET(T). { A = T; }
 bare_label_keyword(A) ::= RESTART(T). { A = T; }
 bare_label_keyword(A) ::= RESTRICT(T). { A = T; }
+bare_label_keyword(A) ::= RETURN(T). { A = T; }
 bare_label_keyword(A) ::= RETURNS(T). { A = T; }
 bare_label_keyword(A) ::= REVOKE(T). { A = T; }
 bare_label_keyword(A) ::= RIGHT(T). { A = T; }
 bare_label_keyword(A) ::= ROLE(T). { A = T; }
 bare_label_keyword(A) ::= ROLLBACK(T). { A = T; }
 bare_label_keyword(A) ::= ROLLUP(T). { A = T; }
+bare_label_keyword(A) ::= ROUTINE(T). { A = T; }
 bare_label_keyword(A) ::= ROW(T). { A = T; }
 bare_label_keyword(A) ::= ROWS(T). { A = T; }
 bare_label_keyword(A) ::= SAVEPOINT(T). { A = T; }

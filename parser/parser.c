@@ -342,10 +342,10 @@ at_statement_end(const struct scan_token *token)
 /* Two-word commands of PostgreSQL that the grammar leaves out: CREATE, ALTER or DROP and this. */
 static const char *const unsupported_objects[] = {"access method", "aggregate", "cast", "collation",
     "constraint trigger", "conversion", "default conversion", "default privileges", "event trigger",
-    "extension", "foreign data wrapper", "foreign table", "function", "language", "large object",
-    "operator", "owned", "policy", "procedural language", "procedure", "publication", "routine",
-    "rule", "server", "statistics", "subscription", "tablespace", "text search", "transform",
-    "trigger", "trusted language", "user mapping"};
+    "extension", "foreign data wrapper", "foreign table", "language", "large object", "operator",
+    "owned", "policy", "procedural language", "publication", "rule", "server", "statistics",
+    "subscription", "tablespace", "text search", "transform", "trigger", "trusted language",
+    "user mapping"};
 
 /* Reads words, folded and joined by blanks, into `to`. */
 static void
@@ -403,8 +403,7 @@ unsupported_statement(struct parser *p)
     object += strncmp(object, "or replace ", 11) == 0 ? 11 : 0;
     for (size_t i = 0; i < sizeof unsupported_objects / sizeof unsupported_objects[0]; i++) {
         size_t size = strlen(unsupported_objects[i]);
-        bool known = strcmp(unsupported_objects[i], "function") == 0 && verb[0] != 'a';
-        if (!known && strncmp(object, unsupported_objects[i], size) == 0 && object[size] == ' ') {
+        if (strncmp(object, unsupported_objects[i], size) == 0 && object[size] == ' ') {
             return parser__upper(p, arena_printf(p->arena, "%s%s", verb, unsupported_objects[i]));
         }
     }
@@ -434,8 +433,6 @@ unsupported_clause(struct parser *p, uint32_t statement_start)
         {"alter table", "of"},
         {"alter table", "not"},
         {"alter database", "tablespace"},
-        {"comment on", "function"},
-        {"comment on", "procedure"},
         {"comment on", "operator"},
         {"comment on", "trigger"},
         {"comment on", "rule"},
@@ -492,6 +489,19 @@ skip_statement(struct parser *p)
 
 /* ---- driving the machine --------------------------------------------------------------------- */
 
+/* The semicolons of BEGIN ATOMIC .. END are tokens of the one statement. */
+static void
+note_atomic(struct parser *p, int before, int name)
+{
+    if (p->atomic == 0) {
+        p->atomic = p->first == TK_CREATE && before == TK_BEGIN && name == TK_ATOMIC;
+    } else if (name == TK_CASE) {
+        p->atomic++;
+    } else if (name == TK_END) {
+        p->atomic--;
+    }
+}
+
 /* Feeds from p->current to the end of the statement; the tree is in p->result. mode: the token
  * that says what is parsed, or MODE_STATEMENTS. */
 static enum err
@@ -502,6 +512,8 @@ parse_one(struct parser *p, void *machine, int mode)
     p->result = NULL;
     p->prev_end = p->current.start;
     p->first = 0;
+    p->atomic = 0;
+    int before = 0;
     if (mode != MODE_STATEMENTS) {
         parser__machine_feed(machine, mode, (struct parser_token){.location = -1}, p);
     }
@@ -510,7 +522,10 @@ parse_one(struct parser *p, void *machine, int mode)
         struct parser_token value = {.location = (int32_t)p->current.start};
         int name = 0;
         end = mode == MODE_STATEMENTS ? at_statement_end(&p->current) : p->current.kind == SCAN_END;
-        if (!end) {
+        if (end && p->atomic > 0 && p->current.kind == SCAN_SYMBOL) {
+            end = false;
+            name = TK_SEMI;
+        } else if (!end) {
             name = next_token(p, &value);
             if (p->err != ERR_OK) {
                 return p->err;
@@ -521,6 +536,8 @@ parse_one(struct parser *p, void *machine, int mode)
             bool refused = p->unfinished && unsupported_clause(p, statement_start);
             return p->unfinished && !refused ? fail_near(p, "syntax error", &p->current) : p->err;
         }
+        note_atomic(p, before, name);
+        before = name;
         p->second = p->first == 0;
         p->first = p->second ? name : p->first;
         if (!end) {

@@ -29,6 +29,7 @@ struct parser {
     struct scanner scanner;
     struct diag *diag;
     enum err err;              /* the first failure; nothing is fed after it */
+    uint32_t atomic;           /* in BEGIN ATOMIC .. END: 1, and 1 more in each CASE */
     bool unfinished;           /* the error is a syntax error at the token being fed */
     struct scan_token current; /* being fed: the look-ahead of every reduction */
     uint32_t prev_end;         /* end of the token before it */
@@ -191,6 +192,9 @@ struct ast_node *parser__select_statement(struct parser *p, struct ast_select *s
 
 struct ast_node *parser__option(
     struct parser *p, const char *name, struct ast_node *value, int32_t location);
+/* The option that says a routine's body: `head`, and the text from `start` to `end`. */
+struct ast_node *parser__body(
+    struct parser *p, const char *head, int32_t start, int32_t end, int32_t location);
 /* ON UPDATE, ON DELETE of a foreign key. */
 struct parser__key_action {
     enum ast_fk_action action;

@@ -20,6 +20,7 @@
 #include "parser/ast.h"
 #include "sql/catalog/catalog.h"
 #include "sql/plan/plan.h"
+#include "sql/plan/routine.h"
 #include "sql/value/value.h"
 
 /* ---- growing arrays in the plan's arena ------------------------------------------------------ */
@@ -361,6 +362,8 @@ struct bind_notes {
 
 /* The call of a function in SQL whose body is being bound: what stands for its parameters. */
 struct bind_frame {
+    const struct bind_frame *parent; /* of the call around it */
+    oid_t oid;
     const char *routine;
     const char **names; /* NULL: it has none */
     struct expr **args;
@@ -386,8 +389,12 @@ struct binder {
     struct bind_notes *notes; /* NULL: nobody asks */
     oid_t role;       /* in whose name: of a view's query its owner; 0: the session's user */
     struct vec needs; /* access.c */
-    struct bind_frame *frame; /* function.c; NULL: the statement's own parameters */
-    struct vec pins;          /* imply.c: struct plan_pin * */
+    struct bind_frame *frame;           /* function.c; NULL: the statement's own parameters */
+    struct vec routines;                /* function.c: struct routine * */
+    const char *result_name;            /* of the last call's OUT parameter, if it has one */
+    const struct ast_call *called;      /* by CALL */
+    const struct ast_list *column_defs; /* of the function of FROM that is being bound; or NULL */
+    struct vec pins;                    /* imply.c: struct plan_pin * */
 };
 
 /* ---- what the files offer each other, and sql/plan --------------------------------------------
@@ -507,6 +514,9 @@ enum err bind_array_concat(struct binder *binder, struct expr *left, struct expr
 /* ARRAY[..]; element 0: the common type of the items. */
 enum err bind_array(struct binder *binder, struct scope *scope, const struct ast_array *node,
     oid_t element, int32_t typmod, struct expr **expr);
+/* The same of items that are bound, of the element type of `array`. */
+enum err bind_array_of(struct binder *binder, struct expr *const *items, uint32_t count,
+    oid_t array, struct expr **expr);
 enum err bind_array_subquery(struct binder *binder, struct scope *scope,
     const struct ast_subquery *node, struct expr **expr);
 enum err bind_subscript(struct binder *binder, struct scope *scope,
@@ -613,9 +623,22 @@ enum err bind_parameter(struct binder *binder, struct scope *scope, uint32_t num
 bool bind_is_user_function(struct binder *binder, const char *schema, const char *name);
 enum err bind_user_call(struct binder *binder, struct scope *scope, const struct ast_call *call,
     struct expr **args, uint32_t count, struct expr **expr);
-/* In FROM; *query NULL: it returns no set. */
+/* Its arguments, as they are written. */
+enum err bind_user_arguments(struct binder *binder, struct scope *scope,
+    const struct ast_call *call, struct expr ***args, uint32_t *count);
+/* CALL of what no function of a user is. */
+enum err bind_no_procedure(struct binder *binder, const struct ast_call *call);
+/* In FROM; *query NULL: it is not to be put into the query. */
 enum err bind_user_table(
     struct binder *binder, struct scope *scope, const struct ast_call *call, struct query **query);
+/* Of a call that gives a record whose columns are known: how many there are; else 0. */
+uint32_t bind_routine_columns(const struct expr *record, const struct routine **routine);
+/* As CREATE FUNCTION wants it: what its body is to be checked with. polymorphic: it cannot be. */
+enum err bind_routine(struct binder *binder, const struct user_function *function,
+    bool *polymorphic, struct routine **routine);
+/* expr.c: a call of a set-returning function whose arguments are what it wants. */
+enum err bind_set_call(struct binder *binder, struct scope *scope, const struct ast_call *call,
+    const struct function *function, struct expr **args, uint32_t count, struct expr **expr);
 
 /* names.c */
 enum err scope_column(struct binder *binder, struct scope *scope, const struct ast_column *column,
@@ -685,6 +708,11 @@ struct query *query_filtered(struct binder *binder, struct query *query, struct 
  * form. */
 bool query_untie(
     struct binder *binder, struct query *query, struct expr **outer, struct expr **tie);
+/* Its columns become those that a routine declares, or 42P13. */
+enum err query_shape(
+    struct binder *binder, struct query **query, const struct routine_result *result);
+enum err bind_shape_mismatch(struct binder *binder, const struct routine_result *result,
+    const char *detail, ...) __attribute__((format(printf, 3, 4)));
 /* The one column of the query, cast. */
 enum err query_cast_column(struct binder *binder, struct query **query, oid_t type);
 struct scope *scope_new(struct binder *binder, struct scope *parent, struct query *query);

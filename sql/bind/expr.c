@@ -324,8 +324,8 @@ reads_set(const struct rel *rel, struct expr *const *args, uint32_t count)
     return reads.reads;
 }
 
-static enum err
-bind_set_function(struct binder *binder, struct scope *scope, const struct ast_call *call,
+enum err
+bind_set_call(struct binder *binder, struct scope *scope, const struct ast_call *call,
     const struct function *function, struct expr **args, uint32_t count, struct expr **expr)
 {
     int32_t location = call->node.location;
@@ -537,9 +537,6 @@ bind_call(
     if (call->within_group) {
         return bind_within_group(binder, scope, call, expr);
     }
-    if (call->variadic) {
-        return bind_unsupported(binder, location, "VARIADIC in a call is");
-    }
     bool information = call->schema != NULL && strncmp(call->name, "_pg_", 4) == 0 &&
                        strcmp(call->schema, "information_schema") == 0;
     bool user = bind_is_user_function(binder, call->schema, call->name);
@@ -552,6 +549,17 @@ bind_call(
         return bind_error(binder, location, ERR_UNDEFINED_FUNCTION, "function %s.%s does not exist",
             call->schema, call->name);
     }
+    size_t run = 0;
+    const struct function *first = function_by_name(call->name, &run);
+    if (user && (run == 0 || call->schema != NULL)) {
+        struct expr **given;
+        uint32_t given_count;
+        TRY(bind_user_arguments(binder, scope, call, &given, &given_count));
+        return bind_user_call(binder, scope, call, given, given_count, expr);
+    }
+    if (call->variadic) {
+        return bind_unsupported(binder, location, "VARIADIC in a call is");
+    }
     bool named = false;
     AST_FOREACH(at, call->args)
     {
@@ -559,8 +567,6 @@ bind_call(
     }
     /* Inside an aggregate's arguments another aggregate of the same level is an error; which level
      * an aggregate is of shows only when its arguments are bound. */
-    size_t run = 0;
-    const struct function *first = function_by_name(call->name, &run);
     bool aggregate = run > 0 && (first->flags & FUNCTION_AGGREGATE) != 0 && call->over == NULL;
     bool in_window = scope->in_window;
     if (call->over != NULL) {
@@ -599,9 +605,7 @@ bind_call(
         count = 2;
     }
     const struct function *function;
-    err = call->schema != NULL && user
-              ? ERR_UNDEFINED_FUNCTION
-              : bind_function(binder, call->name, args, count, location, &function);
+    err = bind_function(binder, call->name, args, count, location, &function);
     if (err == ERR_UNDEFINED_FUNCTION && user) {
         return bind_user_call(binder, scope, call, args, count, expr);
     }
@@ -640,7 +644,7 @@ bind_call(
     }
     TRY(call_arguments(binder, function, &args, &count));
     if ((function->flags & FUNCTION_SET) != 0) {
-        return bind_set_function(binder, scope, call, function, args, count, expr);
+        return bind_set_call(binder, scope, call, function, args, count, expr);
     }
     *expr = expr_call(binder, function, NULL, args, count, location);
     return ERR_OK;

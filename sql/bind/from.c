@@ -703,11 +703,12 @@ bind_range_function(struct binder *binder, struct scope *scope,
     int32_t location = range->node.location;
     const struct ast_node *only = ast_list_at(range->calls, 0);
     const struct ast_call *call = only->kind == AST_CALL ? ast_as_call(only) : NULL;
-    if (ast_list_count(range->column_defs) > 0) {
+    bool of_user = call != NULL && ast_list_count(range->calls) == 1 &&
+                   bind_is_user_function(binder, call->schema, call->name);
+    if (ast_list_count(range->column_defs) > 0 && !of_user) {
         return bind_shaped(binder, scope, range, call, item, tree);
     }
-    if (call != NULL && ast_list_count(range->calls) == 1 && !range->ordinality &&
-        bind_is_user_function(binder, call->schema, call->name)) {
+    if (of_user && !range->ordinality) {
         struct query *query;
         const char *as = range->alias != NULL ? range->alias : call->name;
         TRY(bind_user_table(binder, scope, call, &query));
@@ -726,9 +727,14 @@ bind_range_function(struct binder *binder, struct scope *scope,
     reg_t first_reg = binder->next_reg;
     struct rel *rel = NULL;
     struct expr *scalar;
-    TRY(bind_range_calls(binder, scope, range, &rel, &scalar));
+    binder->column_defs = range->column_defs;
+    binder->result_name = NULL;
+    enum err err = bind_range_calls(binder, scope, range, &rel, &scalar);
+    binder->column_defs = NULL;
+    TRY(err);
     if (scalar != NULL) {
-        return place_scalar(binder, scope, first_reg, scalar, alias, alias, range, item, tree);
+        const char *column = of_user && binder->result_name != NULL ? binder->result_name : alias;
+        return place_scalar(binder, scope, first_reg, scalar, column, alias, range, item, tree);
     }
     rel->alias = alias;
     rel->ordinality = range->ordinality;

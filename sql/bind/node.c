@@ -250,8 +250,8 @@ fold_call(struct binder *binder, struct expr *expr)
         return expr_const(binder, expr->type, datum_null(), expr->location);
     }
     if (function->call == NULL || expr->count > FUNCTION_ARGS_MAX ||
-        (function->flags &
-            (FUNCTION_STABLE | FUNCTION_VOLATILE | FUNCTION_SET | FUNCTION_AGGREGATE)) != 0 ||
+        (function->flags & (FUNCTION_STABLE | FUNCTION_VOLATILE | FUNCTION_SET |
+                               FUNCTION_AGGREGATE | FUNCTION_ROUTINE)) != 0 ||
         !all_const(expr)) {
         return expr;
     }

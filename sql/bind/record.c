@@ -158,20 +158,26 @@ bind_record_nulls(struct binder *binder, struct expr *record, bool null, int32_t
 
 /* Field i of a record that is made elsewhere, when it is there. */
 static struct expr *
-field_at_run_time(struct binder *binder, struct expr *record, const struct expr *maker, uint32_t i)
+field_of(struct binder *binder, struct expr *record, oid_t type, int32_t typmod, uint32_t i)
 {
     size_t run = 0;
     const struct function *general = function_by_name("record_field", &run);
     ASSERT(run == 1);
-    const struct expr *like = maker->list[3 * i + 2];
     struct function *own = arena_copy(binder->arena, general, sizeof *own);
-    own->result = like->type;
+    own->result = type;
     struct expr **args = arena_alloc(binder->arena, 2 * sizeof *args);
     args[0] = record;
     args[1] = expr_const(binder, TYPE_INT4, datum_int(i), -1);
     struct expr *field = expr_call(binder, own, NULL, args, 2, record->location);
-    field->typmod = like->typmod;
+    field->typmod = typmod;
     return field;
+}
+
+static struct expr *
+field_at_run_time(struct binder *binder, struct expr *record, const struct expr *maker, uint32_t i)
+{
+    const struct expr *like = maker->list[3 * i + 2];
+    return field_of(binder, record, like->type, like->typmod, i);
 }
 
 enum err
@@ -180,6 +186,16 @@ bind_record_fields(struct binder *binder, struct scope *scope, struct expr *reco
 {
     const struct expr *maker = record->type == TYPE_RECORD ? maker_of(scope, record) : NULL;
     uint32_t count = maker == NULL ? 0 : field_count(maker);
+    const struct routine *routine = NULL;
+    uint32_t columns = maker == NULL ? 0 : bind_routine_columns(maker, &routine);
+    for (uint32_t i = 0; i < columns; i++) {
+        expr_vec_add(
+            binder->arena, exprs, field_of(binder, record, routine->result.types[i], -1, i));
+        vec_add(binder->arena, names, arena_strdup(binder->arena, routine->column_names[i]));
+    }
+    if (columns > 0) {
+        return ERR_OK;
+    }
     if (count == 0) {
         return record->type != TYPE_RECORD
                    ? bind_error(binder, location, ERR_WRONG_OBJECT_TYPE, "type %s is not composite",
@@ -213,13 +229,21 @@ bind_record_field(struct binder *binder, struct scope *scope, struct expr *recor
             return ERR_OK;
         }
     }
+    const struct routine *routine = NULL;
+    uint32_t columns = maker == NULL ? 0 : bind_routine_columns(maker, &routine);
+    for (uint32_t i = 0; i < columns; i++) {
+        if (strcmp(routine->column_names[i], name) == 0) {
+            *expr = field_of(binder, record, routine->result.types[i], -1, i);
+            return ERR_OK;
+        }
+    }
     if (record->type != TYPE_RECORD) {
         (void)bind_error(binder, location, ERR_WRONG_OBJECT_TYPE,
             "column notation .%s applied to type %s, which is not a composite type", name,
             bind_type_name(binder, record->type));
         return ERR_WRONG_OBJECT_TYPE;
     }
-    if (count == 0) {
+    if (count + columns == 0) {
         return bind_unsupported(binder, location, "a field of a record of unknown columns is");
     }
     return bind_error(binder, location, ERR_UNDEFINED_COLUMN,

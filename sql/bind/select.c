@@ -1,6 +1,8 @@
 /*
  * sql/bind/select.c - SELECT, VALUES and set operations.
  */
+#include <stdio.h>
+
 #include "sql/bind/bind.h"
 #include "sql/catalog/access.h"
 
@@ -995,6 +997,69 @@ bind_select(struct binder *binder, struct scope *parent, const struct ast_select
     struct query **query)
 {
     return bind_query(binder, parent, select, false, query);
+}
+
+/* ---- what a routine declares ------------------------------------------------------------------
+ */
+
+enum err
+bind_shape_mismatch(
+    struct binder *binder, const struct routine_result *result, const char *detail, ...)
+{
+    char words[DIAG_TEXT_MAX];
+    va_list args;
+    va_start(args, detail);
+    (void)vsnprintf(words, sizeof words, detail, args);
+    va_end(args);
+    (void)bind_error(binder, -1, ERR_INVALID_FUNCTION_DEFINITION,
+        "return type mismatch in function declared to return %s",
+        bind_type_name(binder, result->declared));
+    diag_detail(binder->diag, "%s", words);
+    return ERR_INVALID_FUNCTION_DEFINITION;
+}
+
+enum err
+query_shape(struct binder *binder, struct query **query, const struct routine_result *result)
+{
+    struct query *inner = *query;
+    bool same = true;
+    if (inner->column_count != result->count) {
+        return bind_shape_mismatch(binder, result, "%s",
+            result->declared != TYPE_RECORD ? "Final statement must return exactly one column."
+            : inner->column_count < result->count ? "Final statement returns too few columns."
+                                                  : "Final statement returns too many columns.");
+    }
+    for (uint32_t i = 0; i < result->count; i++) {
+        same = same && inner->targets[i].expr->type == result->types[i];
+    }
+    if (same) {
+        return ERR_OK;
+    }
+    struct query *outer = query_filtered(binder, inner, NULL);
+    outer->correlated = inner->correlated;
+    outer->targets = arena_alloc(binder->arena, result->count * sizeof *outer->targets);
+    outer->target_base = bind_registers(binder, result->count);
+    for (uint32_t i = 0; i < result->count; i++) {
+        struct expr *column = query_column(binder, inner, i);
+        oid_t from = column->type;
+        bool done;
+        TRY(bind_coerce(binder, &column, result->types[i], -1, CAST_ASSIGNMENT, &done));
+        if (!done && result->declared != TYPE_RECORD) {
+            return bind_shape_mismatch(
+                binder, result, "Actual return type is %s.", bind_type_name(binder, from));
+        }
+        if (!done) {
+            return bind_shape_mismatch(binder, result,
+                "Final statement returns %s instead of %s at column %u.",
+                bind_type_name(binder, from), bind_type_name(binder, result->types[i]), i + 1);
+        }
+        outer->targets[i] = (struct target){
+            .expr = column, .name = inner->targets[i].name, .reg = outer->target_base + i};
+    }
+    outer->target_count = outer->column_count = outer->target_capacity = result->count;
+    outer->end_reg = binder->next_reg;
+    *query = outer;
+    return ERR_OK;
 }
 
 /* ---- queries around queries --------------------------------------------------------------------

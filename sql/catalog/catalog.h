@@ -425,11 +425,24 @@ struct ast_create_function;
 /* Its tree; NULL: the text is damaged. */
 const struct ast_create_function *catalog_function_definition(
     struct arena *arena, const struct user_function *function);
-/* Has it this option ("strict", "immutable")? */
+/* Has it this option ("strict", "immutable", "set")? Of ALTER's the last word counts. */
 bool catalog_function_is(const struct ast_create_function *definition, const char *option);
 const char *catalog_function_body(const struct ast_create_function *definition);
+/* COST, ROWS; PARALLEL's first letter. */
+double catalog_function_number(
+    const struct ast_create_function *definition, const char *option, double otherwise);
+char catalog_function_parallel(const struct ast_create_function *definition);
+/* BEGIN ATOMIC or RETURN, not a string. */
+bool catalog_function_is_atomic(const struct ast_create_function *definition);
 const char *catalog_function_language(const struct ast_create_function *definition);
-/* "a integer, b text DEFAULT 'x'::text": as \\df shows it; the result likewise. */
+struct ast_set;
+/* SET: its value as pg_proc.proconfig has it. */
+char *catalog_function_setting(struct arena *arena, const struct ast_set *set);
+/* As pg_get_functiondef. */
+char *catalog_function_text(
+    const struct eval_env *env, struct arena *arena, const struct user_function *function);
+/* "a integer, b text DEFAULT 'x'::text": as \\df shows it; the result likewise (NULL: a
+ * procedure). */
 char *catalog_function_arguments(const struct eval_env *env, struct arena *arena,
     const struct ast_create_function *definition, bool defaults);
 char *catalog_function_result(

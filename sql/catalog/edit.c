@@ -275,8 +275,8 @@ catalog_function_put(struct task *task, struct catalog_store *store, struct txn 
     return err;
 }
 
-enum err
-catalog_function_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+static enum err
+take_function(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct user_function *function, struct diag *diag)
 {
     struct buffer key = {0};
@@ -284,7 +284,22 @@ catalog_function_remove(struct task *task, struct catalog_store *store, struct t
     enum err err =
         take(task, store, txn, CATALOG_TREE_FUNCTIONS, slice_of(key.data, key.size), diag);
     buffer_destroy(&key);
-    TRY(err);
+    return err;
+}
+
+enum err
+catalog_function_move(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct user_function *old, const struct user_function *function, struct diag *diag)
+{
+    TRY(take_function(task, store, txn, old, diag));
+    return catalog_function_put(task, store, txn, function, diag);
+}
+
+enum err
+catalog_function_remove(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct user_function *function, struct diag *diag)
+{
+    TRY(take_function(task, store, txn, function, diag));
     return catalog_comments_remove(task, store, txn, CATALOG_CLASS_FUNCTION, function->oid, diag);
 }
 

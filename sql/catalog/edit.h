@@ -96,6 +96,9 @@ enum err catalog_type_remove(
 /* Insert or replace the function's record; not its name. */
 enum err catalog_function_put(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct user_function *function, struct diag *diag);
+/* Under another name or schema. */
+enum err catalog_function_move(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct user_function *old, const struct user_function *function, struct diag *diag);
 enum err catalog_function_remove(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct user_function *function, struct diag *diag);
 

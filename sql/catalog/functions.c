@@ -224,10 +224,51 @@ role_oid(struct eval *eval, struct slice name, oid_t *oid)
     return ERR_OK;
 }
 
+static bool
+on_path(const struct eval_env *env, const char *schema)
+{
+    static const char *const only_public[] = {"public", NULL};
+    const char *const *path = env->search_path == NULL ? only_public : env->search_path;
+    for (; *path != NULL; path++) {
+        if (strcmp(*path, schema) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* regproc: a function of a user. 0: none. */
+static enum err
+function_oid(struct eval *eval, struct slice name, oid_t *oid)
+{
+    char *parts[NAME_PARTS_MAX];
+    int count = split_name(eval->arena, name, parts);
+    const struct catalog *catalog = eval->env->catalog;
+    const struct user_function *function;
+    *oid = 0;
+    for (size_t i = 0; catalog != NULL && count > 0 && count < 3 &&
+                       (function = catalog_function_at(catalog, i)) != NULL;
+         i++) {
+        bool here = count == 1 ? on_path(eval->env, function->schema_name)
+                               : strcmp(parts[0], function->schema_name) == 0;
+        if (!here || strcmp(parts[count - 1], function->name) != 0) {
+            continue;
+        }
+        if (*oid != 0) {
+            return diag_set(eval->diag, ERR_AMBIGUOUS_FUNCTION,
+                "more than one function named \"%s\"", parts[count - 1]);
+        }
+        *oid = function->oid;
+    }
+    return ERR_OK;
+}
+
 static enum err
 reg_oid(struct eval *eval, oid_t type, struct slice name, oid_t *oid)
 {
     switch (type) {
+    case TYPE_REGPROC:
+        return function_oid(eval, name, oid);
     case TYPE_REGCLASS:
         return relation_oid(eval, name, oid);
     case TYPE_REGNAMESPACE:
@@ -245,7 +286,14 @@ reg_name(const struct eval_env *env, oid_t type, oid_t oid, struct buffer *to)
         relation_name(env, oid, to);
         return;
     }
-    if (type == TYPE_REGNAMESPACE) {
+    if (type == TYPE_REGPROC) {
+        const struct user_function *function =
+            env->catalog == NULL ? NULL : catalog_function_by_oid(env->catalog, oid);
+        name = function == NULL ? NULL : function->name;
+        if (function != NULL && !on_path(env, function->schema_name)) {
+            buffer_printf(to, "%s.", function->schema_name);
+        }
+    } else if (type == TYPE_REGNAMESPACE) {
         name = env->catalog == NULL ? NULL : catalog_schema_name(env->catalog, oid);
     } else {
         const struct role *role = find_role(env->catalog, oid);
@@ -506,15 +554,15 @@ user_definition(const struct eval *eval, oid_t oid)
     return function == NULL ? NULL : catalog_function_definition(eval->arena, function);
 }
 
-FN(function_arguments)
+static enum err
+show_arguments(struct eval *eval, const struct datum *args, bool defaults, struct datum *result)
 {
-    (void)count;
     const struct function *function = function_by_oid((oid_t)args[0].i);
     if (function == NULL) {
         const struct ast_create_function *definition = user_definition(eval, (oid_t)args[0].i);
         *result = text_or_null(definition == NULL ? NULL
-                                                  : catalog_function_arguments(
-                                                        eval->env, eval->arena, definition, true));
+                                                  : catalog_function_arguments(eval->env,
+                                                        eval->arena, definition, defaults));
         return ERR_OK;
     }
     struct buffer to = {0};
@@ -526,6 +574,29 @@ FN(function_arguments)
         add_type(eval, &to, function->args[i]);
     }
     *result = take_buffer(eval, &to);
+    return ERR_OK;
+}
+
+FN(function_arguments)
+{
+    (void)count;
+    return show_arguments(eval, args, true, result);
+}
+
+FN(function_identity_arguments)
+{
+    (void)count;
+    return show_arguments(eval, args, false, result);
+}
+
+FN(function_definition)
+{
+    (void)count;
+    const struct catalog *catalog = eval->env->catalog;
+    const struct user_function *function =
+        catalog == NULL ? NULL : catalog_function_by_oid(catalog, (oid_t)args[0].i);
+    *result = text_or_null(
+        function == NULL ? NULL : catalog_function_text(eval->env, eval->arena, function));
     return ERR_OK;
 }
 
@@ -1013,7 +1084,8 @@ static const struct function functions[] = {
     F1("pg_get_statisticsobjdef_columns", TYPE_TEXT, TYPE_OID, always_null),
     F1("pg_get_function_sqlbody", TYPE_TEXT, TYPE_OID, always_null),
     F1("pg_get_function_arguments", TYPE_TEXT, TYPE_OID, function_arguments),
-    F1("pg_get_function_identity_arguments", TYPE_TEXT, TYPE_OID, function_arguments),
+    F1("pg_get_function_identity_arguments", TYPE_TEXT, TYPE_OID, function_identity_arguments),
+    F1("pg_get_functiondef", TYPE_TEXT, TYPE_OID, function_definition),
     F1("pg_get_function_result", TYPE_TEXT, TYPE_OID, function_result),
     F1("pg_get_userbyid", TYPE_NAME, TYPE_OID, get_userbyid),
     F1("obj_description", TYPE_TEXT, TYPE_OID, obj_description),

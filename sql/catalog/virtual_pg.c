@@ -417,55 +417,137 @@ declared_type(struct virtual_row *row, const struct ast_type *type)
     return found == NULL ? 0 : type->array_dimensions > 0 ? found->array_oid : found->oid;
 }
 
+enum {
+    ROUTINE_LIST_MAX = 300, /* parameters and columns of one that are shown */
+};
+
+/* What is said of each parameter, and of RETURNS TABLE's columns. */
+struct routine_lists {
+    struct datum all_types[ROUTINE_LIST_MAX], modes[ROUTINE_LIST_MAX], names[ROUTINE_LIST_MAX];
+    struct datum types[ROUTINE_LIST_MAX]; /* of input parameters */
+    uint32_t count, inputs, outs, defaults;
+    bool named;
+    oid_t variadic, out;
+};
+
+static void
+add_parameter(struct virtual_row *row, const struct ast_function_param *param, char mode,
+    struct routine_lists *lists)
+{
+    if (lists->count == ROUTINE_LIST_MAX) {
+        return;
+    }
+    oid_t type = declared_type(row, param->type);
+    bool input = mode == 'i' || mode == 'b' || mode == 'v';
+    uint32_t at = lists->count++;
+    lists->all_types[at] = datum_int(type);
+    lists->modes[at] = datum_int(mode);
+    lists->names[at] = virtual__text(param->name == NULL ? "" : param->name);
+    lists->named |= param->name != NULL;
+    lists->defaults += param->value != NULL;
+    if (input) {
+        lists->types[lists->inputs++] = datum_int(type);
+    }
+    if (mode != 'i' && mode != 'v') {
+        lists->outs++;
+        lists->out = type;
+    }
+    if (mode == 'v') {
+        lists->variadic = type == TYPE_ANYARRAY ? TYPE_ANYELEMENT : type_element(type);
+    }
+}
+
+static oid_t
+routine_result_type(struct virtual_row *row, const struct ast_create_function *definition,
+    const struct routine_lists *lists)
+{
+    if (definition->result != NULL) {
+        return declared_type(row, definition->result);
+    }
+    if (definition->kind == 'p' ? lists->outs > 0 : lists->outs > 1) {
+        return TYPE_RECORD;
+    }
+    return lists->outs == 0 ? TYPE_VOID : lists->out;
+}
+
+static void
+set_routine_config(struct virtual_row *row, const struct ast_create_function *definition)
+{
+    struct arena *arena = row->eval->arena;
+    uint32_t count = 0;
+    struct datum *items =
+        arena_array(arena, ast_list_count(definition->options) + 1U, sizeof *items);
+    AST_FOREACH(at, definition->options)
+    {
+        const struct ast_option *option = ast_as_option(*at);
+        if (strcmp(option->name, "set") == 0) {
+            const struct ast_set *set = ast_as_set(option->value);
+            items[count++] = virtual__text(
+                arena_printf(arena, "%s=%s", set->name, catalog_function_setting(arena, set)));
+        }
+    }
+    if (count > 0) {
+        SET(pg_proc_proconfig, array_make(arena, TYPE_TEXT, false, items, count));
+    }
+}
+
 static enum err
 user_function(struct virtual_row *row, const struct user_function *function)
 {
     enum {
         LANGUAGE_SQL = 14,
-        TYPE_RECORD_OID = 2249
     };
-    const struct ast_create_function *definition =
-        catalog_function_definition(row->eval->arena, function);
+    struct arena *arena = row->eval->arena;
+    const struct ast_create_function *definition = catalog_function_definition(arena, function);
     if (definition == NULL) {
         return ERR_OK;
     }
-    struct datum types[FUNCTION_ARGS_MAX];
-    struct datum names[FUNCTION_ARGS_MAX];
-    uint32_t count = 0, defaults = 0;
-    bool named = false;
+    struct routine_lists *lists = arena_alloc(arena, sizeof *lists);
     AST_FOREACH(at, definition->params)
     {
         const struct ast_function_param *param = ast_as_function_param(*at);
-        defaults += param->value != NULL;
-        named |= param->name != NULL;
-        names[count] = virtual__text(param->name == NULL ? "" : param->name);
-        types[count++] = datum_int(declared_type(row, param->type));
+        add_parameter(row, param, param->mode, lists);
     }
-    bool table = ast_list_count(definition->columns) > 0;
+    AST_FOREACH(at, definition->columns)
+    {
+        add_parameter(row, ast_as_function_param(*at), 't', lists);
+    }
     virtual__clear(row);
     SET(pg_proc_oid, datum_int(function->oid));
     SET(pg_proc_proname, virtual__text(function->name));
     SET(pg_proc_pronamespace, datum_int(function->schema));
     SET(pg_proc_proowner, datum_int(function->owner));
     SET(pg_proc_prolang, datum_int(LANGUAGE_SQL));
-    SET(pg_proc_procost, datum_float(100));
-    SET(pg_proc_prorows, datum_float(definition->returns_set ? 1000 : 0));
-    SET(pg_proc_prokind, datum_int('f'));
+    SET(pg_proc_procost, datum_float(catalog_function_number(definition, "cost", 100)));
+    SET(pg_proc_prorows,
+        datum_float(
+            definition->returns_set ? catalog_function_number(definition, "rows", 1000) : 0));
+    SET(pg_proc_provariadic, datum_int(lists->variadic));
+    SET(pg_proc_prokind, datum_int(definition->kind));
+    SET(pg_proc_prosecdef, datum_bool(catalog_function_is(definition, "definer")));
+    SET(pg_proc_proleakproof, datum_bool(catalog_function_is(definition, "leakproof")));
     SET(pg_proc_proisstrict, datum_bool(catalog_function_is(definition, "strict")));
     SET(pg_proc_proretset, datum_bool(definition->returns_set));
     SET(pg_proc_provolatile, datum_int(catalog_function_is(definition, "immutable") ? 'i'
                                        : catalog_function_is(definition, "stable")  ? 's'
                                                                                     : 'v'));
-    SET(pg_proc_proparallel, datum_int('u'));
-    SET(pg_proc_pronargs, datum_int(count));
-    SET(pg_proc_pronargdefaults, datum_int(defaults));
-    SET(pg_proc_prorettype,
-        datum_int(table ? TYPE_RECORD_OID : declared_type(row, definition->result)));
-    SET(pg_proc_proargtypes, array_make(row->eval->arena, TYPE_OID, true, types, count));
-    if (named) {
-        SET(pg_proc_proargnames, array_make(row->eval->arena, TYPE_TEXT, false, names, count));
+    SET(pg_proc_proparallel, datum_int(catalog_function_parallel(definition)));
+    SET(pg_proc_pronargs, datum_int(lists->inputs));
+    SET(pg_proc_pronargdefaults, datum_int(lists->defaults));
+    SET(pg_proc_prorettype, datum_int(routine_result_type(row, definition, lists)));
+    SET(pg_proc_proargtypes, array_make(arena, TYPE_OID, true, lists->types, lists->inputs));
+    if (lists->outs > 0 || lists->variadic != 0) {
+        SET(pg_proc_proallargtypes,
+            array_make(arena, TYPE_OID, false, lists->all_types, lists->count));
+        SET(pg_proc_proargmodes, array_make(arena, TYPE_CHAR, false, lists->modes, lists->count));
     }
-    SET(pg_proc_prosrc, virtual__text(catalog_function_body(definition)));
+    if (lists->named) {
+        SET(pg_proc_proargnames, array_make(arena, TYPE_TEXT, false, lists->names, lists->count));
+    }
+    set_routine_config(row, definition);
+    SET(pg_proc_prosrc,
+        virtual__text(
+            catalog_function_is_atomic(definition) ? "" : catalog_function_body(definition)));
     return virtual__emit(row);
 }
 

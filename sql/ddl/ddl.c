@@ -343,9 +343,15 @@ tag_of(const struct ast_node *node)
     case AST_REINDEX:
         return "REINDEX";
     case AST_CREATE_FUNCTION:
-        return "CREATE FUNCTION";
+        return ast_as_create_function(node)->kind == 'p' ? "CREATE PROCEDURE" : "CREATE FUNCTION";
     case AST_DROP_FUNCTION:
-        return "DROP FUNCTION";
+        return ast_as_drop_function(node)->kind == 'p'   ? "DROP PROCEDURE"
+               : ast_as_drop_function(node)->kind == 'r' ? "DROP ROUTINE"
+                                                         : "DROP FUNCTION";
+    case AST_ALTER_FUNCTION:
+        return ast_as_alter_function(node)->kind == 'p'   ? "ALTER PROCEDURE"
+               : ast_as_alter_function(node)->kind == 'r' ? "ALTER ROUTINE"
+                                                          : "ALTER FUNCTION";
     case AST_COMMENT:
         return "COMMENT";
     case AST_GRANT:
@@ -410,6 +416,8 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__create_function(ddl, ast_as_create_function(node));
     case AST_DROP_FUNCTION:
         return ddl__drop_functions(ddl, ast_as_drop_function(node));
+    case AST_ALTER_FUNCTION:
+        return ddl__alter_function(ddl, ast_as_alter_function(node));
     case AST_REINDEX:
         return ddl__reindex(ddl, ast_as_reindex(node));
     case AST_COMMENT:

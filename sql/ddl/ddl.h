@@ -38,6 +38,9 @@ struct ddl_hooks {
     /* As plan_view_refused. */
     enum err (*view_refused)(struct task *task, struct ddl_context *context,
         const struct relation *view, const char *verb, const char **why);
+    /* As plan_check_routine. */
+    enum err (*check_routine)(struct task *task, struct ddl_context *context,
+        const struct user_function *function, oid_t relation, bool *uses);
     /* As plan_describe_index. */
     enum err (*describe_index)(struct task *task, struct ddl_context *context,
         const struct ast_node *node, const struct relation *relation, bool predicate,
@@ -79,6 +82,7 @@ struct ddl_context {
      * the catalog keep by its name follows, or refuses. May be NULL; with pending_arg. */
     enum err (*database_goes)(
         struct task *task, void *arg, const char *name, const char *to, struct diag *diag);
+    bool check_bodies;               /* of functions: check_function_bodies */
     uint64_t maintenance_work_mem;   /* bytes for the sort of an index's entries */
     struct spill_space *spill_space; /* where more of them go (spill.h); NULL: nowhere */
     struct progress *progress;       /* of index builds */

@@ -302,6 +302,12 @@ enum err ddl__rename_role(struct ddl *ddl, const char *from, const char *to);
 enum err ddl__drop_role(struct ddl *ddl, const char *name, bool if_exists);
 enum err ddl__grant(struct ddl *ddl, const struct ast_grant *statement);
 enum err ddl__create_function(struct ddl *ddl, const struct ast_create_function *statement);
+enum err ddl__alter_function(struct ddl *ddl, const struct ast_alter_function *statement);
+/* The one that a statement names (as of DROP), if it is ours. */
+enum err ddl__find_function(
+    struct ddl *ddl, const struct ast_create_function *item, char kind, oid_t *oid);
+/* Those whose bodies (BEGIN ATOMIC) use the relation: 2BP01 unless cascade. `what`: "table t". */
+enum err ddl__drop_functions_of(struct ddl *ddl, oid_t relation, const char *what, bool cascade);
 enum err ddl__drop_functions(struct ddl *ddl, const struct ast_drop_function *statement);
 enum err ddl__reindex(struct ddl *ddl, const struct ast_reindex *statement);
 enum err ddl__comment(struct ddl *ddl, const struct ast_comment *statement);

@@ -1,16 +1,35 @@
 /*
- * sql/ddl/function.c - CREATE FUNCTION .. LANGUAGE sql, DROP FUNCTION.
+ * sql/ddl/function.c - CREATE, ALTER and DROP of functions and procedures.
  *
- * What is kept is the statement's text. The body is bound once here, as a call with null arguments
- * would bind it, so that it is refused now if it cannot work at all.
+ * What is kept is the statement's text, with the ALTERs of its options behind it. The body is bound
+ * and planned once here, so that it is refused now if it cannot work at all.
  */
+#include <stdlib.h>
+
 #include "base/assert.h"
 #include "sql/ddl/ddl_internal.h"
 #include "sql/plan/plan.h"
+#include "sql/plan/routine.h"
 
-/* "name(integer,text)": what makes a function one of its own. */
+static const char *
+kind_word(char kind)
+{
+    return kind == 'p' ? "procedure" : kind == 'r' ? "routine" : "function";
+}
+
+static bool
+is_input(const struct ast_function_param *param)
+{
+    return param->mode != 'o';
+}
+
+/* ---- finding ----------------------------------------------------------------------------------
+ */
+
+/* "name(integer,text)", of its input parameters: what makes a function one of its own. */
 static enum err
-signature(struct ddl *ddl, const char *name, const struct ast_list *params, char **text)
+signature(struct ddl *ddl, const char *name, const struct ast_list *params, const char *between,
+    char **text)
 {
     char *result = arena_printf(ddl->arena, "%s(", name);
     bool first = true;
@@ -19,8 +38,11 @@ signature(struct ddl *ddl, const char *name, const struct ast_list *params, char
         const struct ast_function_param *param = ast_as_function_param(*at);
         oid_t type;
         int32_t typmod;
+        if (!is_input(param)) {
+            continue;
+        }
         TRY(ddl__resolve_type(ddl, param->type, &type, &typmod));
-        result = arena_printf(ddl->arena, "%s%s%s", result, first ? "" : ",",
+        result = arena_printf(ddl->arena, "%s%s%s", result, first ? "" : between,
             type_format(ddl->context->env, ddl->arena, type, -1));
         first = false;
     }
@@ -45,9 +67,116 @@ find(struct ddl *ddl, oid_t schema, const char *name, const char *wanted,
         if (definition == NULL) {
             continue;
         }
-        TRY(signature(ddl, name, definition->params, &has));
+        TRY(signature(ddl, name, definition->params, ",", &has));
         if (strcmp(has, wanted) == 0) {
             *found = function;
+        }
+    }
+    return ERR_OK;
+}
+
+static bool
+is_visible(struct ddl *ddl, const char *schema, const struct user_function *function)
+{
+    if (schema != NULL) {
+        return strcmp(schema, function->schema_name) == 0;
+    }
+    static const char *const only_public[] = {"public", NULL};
+    const char *const *path = ddl->context->env->search_path;
+    for (path = path == NULL ? only_public : path; *path != NULL; path++) {
+        if (strcmp(*path, function->schema_name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The one that a statement names; NULL: none. *shown: as errors call it. */
+static enum err
+find_named(struct ddl *ddl, const struct ast_create_function *item, char kind,
+    const struct user_function **found, const char **shown)
+{
+    const struct user_function *function;
+    const char *name = item->name->name;
+    bool said = item->returns_set; /* the parameters are */
+    char *wanted, *has, *text;
+    unsigned count = 0;
+    char its_kind = 'f';
+    *found = NULL;
+    TRY(signature(ddl, name, item->params, ",", &wanted));
+    TRY(signature(ddl, name, item->params, ", ", &text));
+    *shown = said ? text : name;
+    for (size_t i = 0; (function = catalog_function_at(ddl->catalog, i)) != NULL; i++) {
+        bool here =
+            strcmp(function->name, name) == 0 && is_visible(ddl, item->name->schema, function);
+        const struct ast_create_function *definition =
+            here ? catalog_function_definition(ddl->arena, function) : NULL;
+        if (definition == NULL || (!said && kind != 'r' && definition->kind != kind)) {
+            continue;
+        }
+        TRY(signature(ddl, name, definition->params, ",", &has));
+        if (!said || strcmp(has, wanted) == 0) {
+            *found = function;
+            its_kind = definition->kind;
+            count++;
+        }
+    }
+    if (count > 1) {
+        enum err err = diag_set(ddl->diag, ERR_AMBIGUOUS_FUNCTION, "%s name \"%s\" is not unique",
+            kind_word(kind), name);
+        diag_hint(ddl->diag, "Specify the argument list to select the %s unambiguously.",
+            kind_word(kind));
+        return err;
+    }
+    if (*found != NULL && kind != 'r' && its_kind != kind) {
+        return diag_set(
+            ddl->diag, ERR_WRONG_OBJECT_TYPE, "%s is not a %s", *shown, kind_word(kind));
+    }
+    return ERR_OK;
+}
+
+static enum err
+no_such(struct ddl *ddl, const struct ast_create_function *item, char kind, const char *shown)
+{
+    return item->returns_set ? diag_set(ddl->diag, ERR_UNDEFINED_FUNCTION, "%s %s does not exist",
+                                   kind_word(kind == 'r' ? 'f' : kind), shown)
+                             : diag_set(ddl->diag, ERR_UNDEFINED_FUNCTION,
+                                   "could not find a %s named \"%s\"", kind_word(kind), shown);
+}
+
+enum err
+ddl__find_function(struct ddl *ddl, const struct ast_create_function *item, char kind, oid_t *oid)
+{
+    const struct user_function *found;
+    const char *shown;
+    TRY(find_named(ddl, item, kind, &found, &shown));
+    if (found == NULL) {
+        return no_such(ddl, item, kind, shown);
+    }
+    TRY(ddl__check_owner(ddl, found->owner, kind_word(kind), found->name));
+    *oid = found->oid;
+    return ERR_OK;
+}
+
+/* ---- CREATE -----------------------------------------------------------------------------------
+ */
+
+#define INVALID(...) diag_set(ddl->diag, ERR_INVALID_FUNCTION_DEFINITION, __VA_ARGS__)
+
+static enum err
+check_parameter_name(struct ddl *ddl, const struct ast_create_function *statement,
+    const struct ast_function_param *param, const struct ast_list *list)
+{
+    AST_FOREACH(other, list)
+    {
+        const struct ast_function_param *its = ast_as_function_param(*other);
+        bool both = its != param && its->name != NULL && strcmp(its->name, param->name) == 0;
+        bool table = list == statement->columns;
+        if (both && !table) {
+            return INVALID("parameter name \"%s\" used more than once", param->name);
+        }
+        if (both) {
+            return INVALID("column name \"%s\" used more than once", param->name);
         }
     }
     return ERR_OK;
@@ -56,90 +185,311 @@ find(struct ddl *ddl, oid_t schema, const char *name, const char *wanted,
 static enum err
 check_parameters(struct ddl *ddl, const struct ast_create_function *statement)
 {
-    bool defaulted = false;
-    if (ast_list_count(statement->params) > FUNCTION_ARGS_MAX) {
-        return diag_set(ddl->diag, ERR_TOO_MANY_ARGUMENTS,
-            "functions cannot have more than %d arguments", FUNCTION_ARGS_MAX);
-    }
+    bool defaulted = false, variadic = false;
+    uint32_t inputs = 0;
     AST_FOREACH(at, statement->params)
     {
         const struct ast_function_param *param = ast_as_function_param(*at);
-        if (param->mode != 'i') {
-            return ddl__unsupported(ddl, "a parameter that is OUT, INOUT or VARIADIC", -1);
+        oid_t type;
+        int32_t typmod;
+        TRY(ddl__resolve_type(ddl, param->type, &type, &typmod));
+        if (param->type->setof) {
+            return INVALID("functions cannot accept set arguments");
+        }
+        if (type == TYPE_VOID || type == TYPE_RECORD || type == TYPE_ANY) {
+            return INVALID("SQL functions cannot accept type %s",
+                type_format(ddl->context->env, ddl->arena, type, -1));
+        }
+        if (param->name != NULL) {
+            TRY(check_parameter_name(ddl, statement, param, statement->params));
+        }
+        if (!is_input(param)) {
+            if (param->value != NULL) {
+                return INVALID("only input parameters can have default values");
+            }
+            continue;
+        }
+        inputs++;
+        if (variadic) {
+            return INVALID("VARIADIC parameter must be the last input parameter");
+        }
+        variadic = param->mode == 'v';
+        if (variadic && type_element(type) == 0 && type != TYPE_ANYARRAY) {
+            return INVALID("VARIADIC parameter must be an array");
         }
         if (defaulted && param->value == NULL) {
-            return diag_set(ddl->diag, ERR_INVALID_FUNCTION_DEFINITION,
+            return INVALID(
                 "input parameters after one with a default value must also have defaults");
         }
         defaulted = param->value != NULL;
-        AST_FOREACH(other, statement->params)
-        {
-            const char *name = ast_as_function_param(*other)->name;
-            if (other < at && name != NULL && param->name != NULL &&
-                strcmp(name, param->name) == 0) {
-                return diag_set(ddl->diag, ERR_INVALID_FUNCTION_DEFINITION,
-                    "parameter name \"%s\" used more than once", name);
+    }
+    AST_FOREACH(at, statement->columns)
+    {
+        const struct ast_function_param *column = ast_as_function_param(*at);
+        if (column->name != NULL) {
+            TRY(check_parameter_name(ddl, statement, column, statement->columns));
+            TRY(check_parameter_name(ddl, statement, column, statement->params));
+        }
+    }
+    return inputs > ROUTINE_PARAMS_MAX
+               ? diag_set(ddl->diag, ERR_TOO_MANY_ARGUMENTS,
+                     "functions cannot have more than %d arguments", ROUTINE_PARAMS_MAX)
+               : ERR_OK;
+}
+
+static bool
+is_polymorphic(oid_t type)
+{
+    return type == TYPE_ANYELEMENT || type == TYPE_ANYARRAY || type == TYPE_ANYENUM;
+}
+
+static enum err
+check_result(struct ddl *ddl, const struct ast_create_function *statement)
+{
+    uint32_t outs = 0;
+    oid_t out = 0, type = 0;
+    int32_t typmod;
+    bool polymorphic = false;
+    AST_FOREACH(at, statement->params)
+    {
+        const struct ast_function_param *param = ast_as_function_param(*at);
+        oid_t its;
+        TRY(ddl__resolve_type(ddl, param->type, &its, &typmod));
+        polymorphic |= is_input(param) && is_polymorphic(its);
+        if (param->mode == 'o' || param->mode == 'b') {
+            out = its;
+            outs++;
+        }
+    }
+    if (statement->kind == 'p') {
+        return statement->result == NULL && ast_list_count(statement->columns) == 0
+                   ? ERR_OK
+                   : diag_set(ddl->diag, ERR_SYNTAX, "procedures have no RETURNS");
+    }
+    if (ast_list_count(statement->columns) > 0) {
+        return outs == 0 ? ERR_OK
+                         : INVALID("OUT and INOUT arguments aren't allowed in TABLE functions");
+    }
+    if (statement->result == NULL) {
+        return outs > 0 ? ERR_OK : INVALID("function result type must be specified");
+    }
+    struct ast_type one = *statement->result;
+    one.setof = false;
+    const struct relation *relation =
+        type_named(ddl->context->env, one.schema, one.name) != NULL
+            ? NULL
+            : catalog_relation_on(
+                  ddl->catalog, ddl->context->env->search_path, one.schema, one.name);
+    if (relation != NULL && outs == 0) {
+        return ERR_OK;
+    }
+    if (strcmp(one.name, "trigger") == 0 || strcmp(one.name, "event_trigger") == 0) {
+        return ddl__unsupported(ddl, "a function that returns trigger", -1);
+    }
+    TRY(ddl__resolve_type(ddl, &one, &type, &typmod));
+    out = outs > 1 ? TYPE_RECORD : out;
+    if (outs > 0 && out != type) {
+        return INVALID("function result type must be %s because of OUT parameters",
+            type_format(ddl->context->env, ddl->arena, out, -1));
+    }
+    if (is_polymorphic(type) && !polymorphic) {
+        (void)INVALID("cannot determine result data type");
+        diag_detail(ddl->diag,
+            "A result of type %s requires at least one input of type "
+            "anyelement, anyarray, anynonarray, anyenum, anyrange, or "
+            "anymultirange.",
+            type_format(ddl->context->env, ddl->arena, type, -1));
+        return ERR_INVALID_FUNCTION_DEFINITION;
+    }
+    return ERR_OK;
+}
+
+/* Options that exclude each other have one number. */
+static int
+option_group(const char *name)
+{
+    static const char *const groups[][3] = {{"immutable", "stable", "volatile"},
+        {"strict", "called", NULL}, {"definer", "invoker", NULL},
+        {"leakproof", "not leakproof", NULL}, {"as", "atomic", NULL}, {"language", NULL, NULL},
+        {"cost", NULL, NULL}, {"rows", NULL, NULL}, {"parallel", NULL, NULL}};
+    for (int i = 0; i < (int)(sizeof groups / sizeof groups[0]); i++) {
+        for (int k = 0; k < 3; k++) {
+            if (groups[i][k] != NULL && strcmp(groups[i][k], name) == 0) {
+                return i;
             }
+        }
+    }
+    return -1;
+}
+
+static enum err
+check_options(struct ddl *ddl, const struct ast_list *options, char kind, bool set)
+{
+    unsigned seen = 0;
+    AST_FOREACH(at, options)
+    {
+        const struct ast_option *option = ast_as_option(*at);
+        int group = option_group(option->name);
+        static const char *const of_functions[] = {"strict", "called", "immutable", "stable",
+            "volatile", "leakproof", "not leakproof", "cost", "rows", "parallel"};
+        for (size_t i = 0; kind == 'p' && i < sizeof of_functions / sizeof of_functions[0]; i++) {
+            if (strcmp(of_functions[i], option->name) == 0) {
+                return ddl__at(ddl, INVALID("invalid attribute in procedure definition"),
+                    option->node.location);
+            }
+        }
+        if (group >= 0 && (seen & 1U << group) != 0) {
+            return ddl__at(ddl, diag_set(ddl->diag, ERR_SYNTAX, "conflicting or redundant options"),
+                option->node.location);
+        }
+        seen |= group >= 0 ? 1U << group : 0;
+        if (strcmp(option->name, "parallel") == 0) {
+            const char *word = ast_as_const(option->value)->text;
+            if (strcmp(word, "safe") != 0 && strcmp(word, "unsafe") != 0 &&
+                strcmp(word, "restricted") != 0) {
+                return diag_set(ddl->diag, ERR_SYNTAX,
+                    "parameter \"parallel\" must be SAFE, RESTRICTED, or UNSAFE");
+            }
+        }
+        bool rows = strcmp(option->name, "rows") == 0, cost = strcmp(option->name, "cost") == 0;
+        if ((rows || cost) && strtod(ast_as_const(option->value)->text, NULL) <= 0) {
+            return diag_set(ddl->diag, ERR_INVALID_PARAMETER_VALUE, "%s must be positive",
+                rows ? "ROWS" : "COST");
+        }
+        if (rows && !set) {
+            return diag_set(ddl->diag, ERR_INVALID_PARAMETER_VALUE,
+                "ROWS is not applicable when function does not return a set");
+        }
+        if (strcmp(option->name, "set") == 0 &&
+            ast_as_set(option->value)->kind == AST_SET_FROM_CURRENT) {
+            return ddl__unsupported(ddl, "SET .. FROM CURRENT of a function", -1);
         }
     }
     return ERR_OK;
 }
 
 static enum err
-check_statement(struct ddl *ddl, const struct ast_create_function *statement)
+check_language(struct ddl *ddl, const struct ast_create_function *statement)
 {
     const char *language = catalog_function_language(statement);
     if (language == NULL) {
-        return diag_set(ddl->diag, ERR_INVALID_FUNCTION_DEFINITION, "no language specified");
+        return INVALID("no language specified");
     }
-    if (strcasecmp(language, "sql") != 0) {
-        static const char *const known[] = {"plpgsql", "c", "internal", "plperl", "plpython3u"};
-        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-            if (strcasecmp(language, known[i]) == 0) {
-                return diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
-                    "functions in language \"%s\" are not supported", language);
-            }
+    if (strcasecmp(language, "sql") == 0) {
+        return ERR_OK;
+    }
+    static const char *const known[] = {"plpgsql", "c", "internal", "plperl", "plpython3u"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcasecmp(language, known[i]) == 0) {
+            return diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
+                "%ss in language \"%s\" are not supported", kind_word(statement->kind), language);
         }
-        return diag_set(
-            ddl->diag, ERR_UNDEFINED_OBJECT, "language \"%s\" does not exist", language);
     }
-    if (catalog_function_body(statement) == NULL) {
-        return diag_set(ddl->diag, ERR_INVALID_FUNCTION_DEFINITION, "no function body specified");
-    }
-    if (statement->result == NULL && ast_list_count(statement->columns) == 0) {
-        return diag_set(
-            ddl->diag, ERR_INVALID_FUNCTION_DEFINITION, "function result type must be specified");
-    }
-    if (catalog_function_is(statement, "definer")) {
-        return ddl__unsupported(ddl, "SECURITY DEFINER", -1);
-    }
-    return check_parameters(ddl, statement);
+    return diag_set(ddl->diag, ERR_UNDEFINED_OBJECT, "language \"%s\" does not exist", language);
 }
 
-/* A call with nulls: SELECT * FROM schema.name(NULL::type, ..). */
 static enum err
-try_call(struct ddl *ddl, const char *schema, const struct ast_create_function *statement)
+check_statement(struct ddl *ddl, const struct ast_create_function *statement)
 {
-    struct ddl_context *context = ddl->context;
-    char *text =
-        arena_printf(ddl->arena, "SELECT * FROM %s.%s(", parser_quote_ident(ddl->arena, schema),
-            parser_quote_ident(ddl->arena, statement->name->name));
-    bool first = true;
-    AST_FOREACH(at, statement->params)
-    {
-        oid_t type;
-        int32_t typmod;
-        TRY(ddl__resolve_type(ddl, ast_as_function_param(*at)->type, &type, &typmod));
-        text = arena_printf(ddl->arena, "%s%sNULL::%s", text, first ? "" : ", ",
-            type_format(context->env, ddl->arena, type, -1));
-        first = false;
+    TRY(check_language(ddl, statement));
+    TRY(check_options(ddl, statement->options, statement->kind, statement->returns_set));
+    if (catalog_function_body(statement) == NULL) {
+        return INVALID("no function body specified");
     }
-    text = arena_printf(ddl->arena, "%s)", text);
-    struct ast_list *list = NULL;
-    struct view_definition definition;
-    TRY(parser_parse(ddl->arena, text, strlen(text), &list, ddl->diag));
-    return context->hooks->describe_view(ddl->task, context, NULL,
-        ast_as_select(ast_as_statement(ast_list_at(list, 0))->body), NULL, &definition);
+    TRY(check_parameters(ddl, statement));
+    return check_result(ddl, statement);
+}
+
+static enum err
+first_drop(struct ddl *ddl, char kind, const char *wanted)
+{
+    diag_hint(ddl->diag, "Use DROP %s %s first.", kind == 'p' ? "PROCEDURE" : "FUNCTION", wanted);
+    return ERR_INVALID_FUNCTION_DEFINITION;
+}
+
+/* The parameters that make a row of the result. */
+static const char *
+outs_text(
+    const struct eval_env *env, struct arena *arena, const struct ast_create_function *definition)
+{
+    struct ast_list outs = {0};
+    struct ast_create_function only = {.kind = 'f', .params = &outs};
+    outs.items =
+        arena_array(arena, ast_list_count(definition->params) + 1U, sizeof(struct ast_node *));
+    AST_FOREACH(at, definition->params)
+    {
+        if (is_input(ast_as_function_param(*at)) && ast_as_function_param(*at)->mode != 'b') {
+            continue;
+        }
+        struct ast_function_param *param =
+            arena_copy(arena, ast_as_function_param(*at), sizeof *param);
+        param->mode = 'o';
+        outs.items[outs.count++] = &param->node;
+    }
+    return catalog_function_arguments(env, arena, &only, false);
+}
+
+static bool
+same_outs(const struct eval_env *env, struct arena *arena, const struct ast_create_function *a,
+    const struct ast_create_function *b)
+{
+    return strcmp(outs_text(env, arena, a), outs_text(env, arena, b)) == 0;
+}
+
+/* What OR REPLACE may not change. */
+static enum err
+check_replacement(struct ddl *ddl, const struct user_function *old,
+    const struct ast_create_function *statement, const char *wanted)
+{
+    const struct eval_env *env = ddl->context->env;
+    const struct ast_create_function *was = catalog_function_definition(ddl->arena, old);
+    TRY(ddl__check_owner(ddl, old->owner, kind_word(was->kind), old->name));
+    if (was->kind != statement->kind) {
+        (void)diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "cannot change routine kind");
+        diag_detail(ddl->diag, "\"%s\" is a %s.", old->name, kind_word(was->kind));
+        return ERR_WRONG_OBJECT_TYPE;
+    }
+    const char *before = catalog_function_result(env, ddl->arena, was);
+    const char *after = catalog_function_result(env, ddl->arena, statement);
+    if (before == NULL || after == NULL ? before != after : strcmp(before, after) != 0) {
+        (void)INVALID("cannot change return type of existing function");
+        return first_drop(ddl, was->kind, wanted);
+    }
+    if (!same_outs(env, ddl->arena, was, statement)) {
+        (void)INVALID("cannot change return type of existing function");
+        diag_detail(ddl->diag, "Row type defined by OUT parameters is different.");
+        return first_drop(ddl, was->kind, wanted);
+    }
+    uint32_t count = ast_list_count(was->params);
+    for (uint32_t i = 0, k = 0; i < count; i++) {
+        const struct ast_function_param *its = ast_as_function_param(ast_list_at(was->params, i));
+        const struct ast_function_param *now = NULL;
+        while (is_input(its) && k < ast_list_count(statement->params)) {
+            now = ast_as_function_param(ast_list_at(statement->params, k++));
+            if (is_input(now)) {
+                break;
+            }
+        }
+        if (now == NULL) {
+            continue;
+        }
+        if (its->name != NULL && (now->name == NULL || strcmp(its->name, now->name) != 0)) {
+            (void)INVALID("cannot change name of input parameter \"%s\"", its->name);
+            return first_drop(ddl, was->kind, wanted);
+        }
+        if (its->value != NULL && now->value == NULL) {
+            (void)INVALID("cannot remove parameter defaults from existing function");
+            return first_drop(ddl, was->kind, wanted);
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err
+taken_name(struct ddl *ddl, const char *name, char kind)
+{
+    return diag_set(ddl->diag, ERR_DUPLICATE_FUNCTION,
+        "%s \"%s\" already exists with same argument types", kind_word(kind), name);
 }
 
 enum err
@@ -150,25 +500,16 @@ ddl__create_function(struct ddl *ddl, const struct ast_create_function *statemen
     char *wanted;
     TRY(check_statement(ddl, statement));
     TRY(ddl__creation_schema(ddl, statement->name, &function.schema, &function.schema_name));
-    TRY(signature(ddl, function.name, statement->params, &wanted));
+    TRY(signature(ddl, function.name, statement->params, ",", &wanted));
     function.text =
         ddl__text(ddl, statement->node.location, statement->end - statement->node.location);
     const struct user_function *old;
     TRY(find(ddl, function.schema, function.name, wanted, &old));
     if (old != NULL && !statement->replace) {
-        return diag_set(ddl->diag, ERR_DUPLICATE_FUNCTION,
-            "function \"%s\" already exists with same argument types", function.name);
+        return taken_name(ddl, function.name, statement->kind);
     }
     if (old != NULL) {
-        TRY(ddl__check_owner(ddl, old->owner, "function", old->name));
-        const struct ast_create_function *was = catalog_function_definition(ddl->arena, old);
-        const char *before = catalog_function_result(context->env, ddl->arena, was);
-        if (strcmp(before, catalog_function_result(context->env, ddl->arena, statement)) != 0) {
-            enum err err = diag_set(ddl->diag, ERR_INVALID_FUNCTION_DEFINITION,
-                "cannot change return type of existing function");
-            diag_hint(ddl->diag, "Use DROP FUNCTION %s first.", wanted);
-            return err;
-        }
+        TRY(check_replacement(ddl, old, statement, wanted));
         function.oid = old->oid;
         function.owner = old->owner;
     } else {
@@ -177,16 +518,98 @@ ddl__create_function(struct ddl *ddl, const struct ast_create_function *statemen
         TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_FUNCTION,
             function.schema, wanted, function.oid, &taken, ddl->diag));
         if (taken) {
-            return diag_set(ddl->diag, ERR_DUPLICATE_FUNCTION,
-                "function \"%s\" already exists with same argument types", function.name);
+            return taken_name(ddl, function.name, statement->kind);
         }
     }
     TRY(catalog_function_put(ddl->task, context->store, context->txn, &function, ddl->diag));
     TRY(ddl__changed(ddl));
-    return try_call(ddl, function.schema_name, statement);
+    return context->check_bodies
+               ? context->hooks->check_routine(ddl->task, context, &function, 0, NULL)
+               : ERR_OK;
 }
 
-/* ---- DROP FUNCTION ----------------------------------------------------------------------------
+/* ---- ALTER ------------------------------------------------------------------------------------
+ */
+
+/* Under another name, or in another schema. */
+static enum err
+move(struct ddl *ddl, const struct user_function *old, struct user_function *function, char kind)
+{
+    struct ddl_context *context = ddl->context;
+    const struct ast_create_function *definition = catalog_function_definition(ddl->arena, old);
+    const struct user_function *other;
+    char *before, *after;
+    bool taken;
+    TRY(signature(ddl, old->name, definition->params, ",", &before));
+    TRY(signature(ddl, function->name, definition->params, ",", &after));
+    TRY(find(ddl, function->schema, function->name, after, &other));
+    if (other != NULL) {
+        char *shown;
+        TRY(signature(ddl, function->name, definition->params, ", ", &shown));
+        return diag_set(ddl->diag, ERR_DUPLICATE_FUNCTION, "%s %s already exists in schema \"%s\"",
+            kind_word(kind), shown, function->schema_name);
+    }
+    TRY(catalog_name_remove(ddl->task, context->store, context->txn, CATALOG_NAME_FUNCTION,
+        old->schema, before, ddl->diag));
+    TRY(catalog_name_add(ddl->task, context->store, context->txn, CATALOG_NAME_FUNCTION,
+        function->schema, after, function->oid, &taken, ddl->diag));
+    if (taken) {
+        return taken_name(ddl, function->name, kind);
+    }
+    return catalog_function_move(ddl->task, context->store, context->txn, old, function, ddl->diag);
+}
+
+static enum err
+alter_options(
+    struct ddl *ddl, const struct ast_alter_function *statement, struct user_function *function)
+{
+    const struct ast_create_function *definition =
+        catalog_function_definition(ddl->arena, function);
+    TRY(check_options(ddl, statement->options, definition->kind, definition->returns_set));
+    const struct ast_node *first = ast_list_at(statement->options, 0);
+    function->text = arena_printf(ddl->arena, "%s;\nALTER FUNCTION %s %s", function->text,
+        parser_quote_ident(ddl->arena, function->name),
+        ddl__text(ddl, first->location, statement->end - first->location));
+    return ERR_OK;
+}
+
+enum err
+ddl__alter_function(struct ddl *ddl, const struct ast_alter_function *statement)
+{
+    struct ddl_context *context = ddl->context;
+    const struct user_function *old;
+    const char *shown;
+    TRY(find_named(ddl, statement->target, statement->kind, &old, &shown));
+    if (old == NULL) {
+        return no_such(ddl, statement->target, statement->kind, shown);
+    }
+    TRY(ddl__check_owner(ddl, old->owner, kind_word(statement->kind), old->name));
+    struct user_function function = *old;
+    if (statement->name != NULL) {
+        function.name = statement->name;
+        TRY(move(ddl, old, &function, statement->kind));
+    } else if (statement->schema != NULL) {
+        function.schema = catalog_schema(ddl->catalog, statement->schema);
+        function.schema_name = statement->schema;
+        if (function.schema == 0) {
+            return diag_set(ddl->diag, ERR_INVALID_SCHEMA_NAME, "schema \"%s\" does not exist",
+                statement->schema);
+        }
+        if (function.schema != old->schema) {
+            TRY(move(ddl, old, &function, statement->kind));
+        }
+    } else if (statement->owner != NULL) {
+        TRY(ddl__new_owner(ddl, statement->owner, &function.owner));
+    } else {
+        TRY(alter_options(ddl, statement, &function));
+    }
+    if (statement->owner != NULL || statement->options != NULL) {
+        TRY(catalog_function_put(ddl->task, context->store, context->txn, &function, ddl->diag));
+    }
+    return ddl__changed(ddl);
+}
+
+/* ---- DROP -------------------------------------------------------------------------------------
  */
 
 /* Does a kept text call a function of this name? By the word: rather once too often. */
@@ -217,6 +640,9 @@ relation_mentions(const struct relation *relation, const char *name)
     for (uint16_t i = 0; i < relation->check_count && !found; i++) {
         found = mentions(relation->checks[i].text, name);
     }
+    for (uint16_t i = 0; i < relation->derived_count && !found; i++) {
+        found = mentions(relation->derived[i].text, name);
+    }
     return found;
 }
 
@@ -237,64 +663,76 @@ check_unused(struct ddl *ddl, const struct user_function *function, const char *
     return ERR_OK;
 }
 
+/* The types as the parser has them: what does not exist cannot be looked up. */
+static const char *
+as_written(struct ddl *ddl, const struct ast_create_function *item)
+{
+    char *text = arena_printf(ddl->arena, "%s(", item->name->name);
+    bool first = true;
+    AST_FOREACH(at, item->params)
+    {
+        const struct ast_type *type = ast_as_function_param(*at)->type;
+        text = arena_printf(ddl->arena, "%s%s%s%s%s", text, first ? "" : ",",
+            type->schema == NULL ? "" : type->schema, type->schema == NULL ? "" : ".", type->name);
+        first = false;
+    }
+    return arena_printf(ddl->arena, "%s)", text);
+}
+
+enum err
+ddl__drop_functions_of(struct ddl *ddl, oid_t relation, const char *what, bool cascade)
+{
+    struct ddl_context *context = ddl->context;
+    const struct user_function *function;
+    for (size_t i = 0; (function = catalog_function_at(ddl->catalog, i)) != NULL; i++) {
+        const struct ast_create_function *definition =
+            catalog_function_definition(ddl->arena, function);
+        bool uses = false;
+        char *shown;
+        if (definition == NULL || !catalog_function_is_atomic(definition) ||
+            context->hooks->check_routine(ddl->task, context, function, relation, &uses) !=
+                ERR_OK ||
+            !uses) {
+            continue;
+        }
+        TRY(signature(ddl, function->name, definition->params, ",", &shown));
+        if (!cascade) {
+            enum err err = diag_set(ddl->diag, ERR_DEPENDENT_OBJECTS,
+                "cannot drop %s because other objects depend on it", what);
+            diag_detail(ddl->diag, "function %s depends on %s", shown, what);
+            diag_hint(ddl->diag, "Use DROP ... CASCADE to drop the dependent objects too.");
+            return err;
+        }
+        ddl__notice(ddl, ERR_OK, "drop cascades to function %s", shown);
+        TRY(catalog_name_remove(ddl->task, context->store, context->txn, CATALOG_NAME_FUNCTION,
+            function->schema, shown, ddl->diag));
+        TRY(catalog_function_remove(ddl->task, context->store, context->txn, function, ddl->diag));
+        TRY(ddl__changed(ddl));
+        i = 0;
+    }
+    return ERR_OK;
+}
+
 static enum err
 drop_one(struct ddl *ddl, const struct ast_drop_function *statement,
     const struct ast_create_function *item)
 {
     struct ddl_context *context = ddl->context;
-    const char *const *path = context->env->search_path;
-    const struct user_function *function, *found = NULL;
-    const char *name = item->name->name;
-    char *wanted, *has;
-    unsigned count = 0;
-    TRY(signature(ddl, name, item->params, &wanted));
-    for (size_t i = 0; (function = catalog_function_at(ddl->catalog, i)) != NULL; i++) {
-        bool here =
-            item->name->schema != NULL && strcmp(item->name->schema, function->schema_name) == 0;
-        for (const char *const *at = path; item->name->schema == NULL && at != NULL && *at != NULL;
-             at++) {
-            here |= strcmp(*at, function->schema_name) == 0;
-        }
-        const struct ast_create_function *definition =
-            here && strcmp(function->name, name) == 0
-                ? catalog_function_definition(ddl->arena, function)
-                : NULL;
-        if (definition == NULL) {
-            continue;
-        }
-        TRY(signature(ddl, name, definition->params, &has));
-        if (!item->returns_set || strcmp(has, wanted) == 0) {
-            found = function;
-            count++;
-        }
-    }
-    const char *shown = name;
-    if (item->returns_set) {
-        shown = arena_strdup(ddl->arena, "");
-        for (const char *at = wanted; *at != '\0'; at++) {
-            shown = arena_printf(ddl->arena, "%s%c%s", shown, *at, *at == ',' ? " " : "");
-        }
-    }
+    const struct user_function *found;
+    const char *shown;
+    char *has;
+    TRY(find_named(ddl, item, statement->kind, &found, &shown));
     if (found == NULL && statement->if_exists) {
-        ddl__notice(ddl, ERR_OK, "function %s%s does not exist, skipping", shown,
-            item->returns_set ? "" : "()");
+        ddl__notice(ddl, ERR_OK, "%s %s%s does not exist, skipping", kind_word(statement->kind),
+            item->returns_set ? as_written(ddl, item) : shown, item->returns_set ? "" : "()");
         return ERR_OK;
     }
     if (found == NULL) {
-        return item->returns_set ? diag_set(ddl->diag, ERR_UNDEFINED_FUNCTION,
-                                       "function %s does not exist", shown)
-                                 : diag_set(ddl->diag, ERR_UNDEFINED_FUNCTION,
-                                       "could not find a function named \"%s\"", shown);
+        return no_such(ddl, item, statement->kind, shown);
     }
-    if (count > 1) {
-        enum err err =
-            diag_set(ddl->diag, ERR_AMBIGUOUS_FUNCTION, "function name \"%s\" is not unique", name);
-        diag_hint(ddl->diag, "Specify the argument list to select the function unambiguously.");
-        return err;
-    }
-    TRY(ddl__check_owner(ddl, found->owner, "function", name));
+    TRY(ddl__check_owner(ddl, found->owner, kind_word(statement->kind), found->name));
     const struct ast_create_function *definition = catalog_function_definition(ddl->arena, found);
-    TRY(signature(ddl, name, definition->params, &has));
+    TRY(signature(ddl, found->name, definition->params, ",", &has));
     if (statement->cascade) {
         enum err err = check_unused(ddl, found, has);
         if (err != ERR_OK) {

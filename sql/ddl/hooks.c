@@ -41,6 +41,14 @@ describe_view(struct task *task, struct ddl_context *context, const char *text,
 }
 
 static enum err
+check_routine(struct task *task, struct ddl_context *context, const struct user_function *function,
+    oid_t relation, bool *uses)
+{
+    struct plan_context plan = plan_context_of(context, NULL);
+    return plan_check_routine(task, &plan, function, relation, uses);
+}
+
+static enum err
 describe_index(struct task *task, struct ddl_context *context, const struct ast_node *node,
     const struct relation *relation, bool predicate, const char **text, struct expr **expr)
 {
@@ -69,4 +77,5 @@ const struct ddl_hooks ddl_default_hooks = {.bind = bind,
     .describe_view = describe_view,
     .describe_index = describe_index,
     .keep = keep,
+    .check_routine = check_routine,
     .view_refused = view_refused};

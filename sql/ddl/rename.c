@@ -333,6 +333,9 @@ named_target(struct ddl *ddl, const struct ast_comment *statement, struct commen
         TRY(ddl__find_database(ddl, name, &database));
         *target = (struct comment_target){CATALOG_CLASS_DATABASE, database->oid, 0};
         return ddl__check_owner(ddl, database->owner, "database", name);
+    case AST_OBJECT_FUNCTION:
+        target->class_oid = CATALOG_CLASS_FUNCTION;
+        return ddl__find_function(ddl, statement->routine, statement->routine->kind, &target->oid);
     case AST_OBJECT_ROLE: {
         const struct role *role = catalog_role(ddl->catalog, name);
         if (role == NULL) {

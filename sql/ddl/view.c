@@ -163,6 +163,11 @@ ddl__drop_dependents(struct ddl *ddl, oid_t oid, uint32_t column, bool cascade,
     const oid_t *dropping, size_t dropping_count)
 {
     struct dependents found;
+    const struct relation *gone = catalog_relation_by_oid(ddl->catalog, oid);
+    if (gone != NULL && column == 0) {
+        const char *what = arena_printf(ddl->arena, "%s %s", word_of(gone), shown(ddl, gone));
+        TRY(ddl__drop_functions_of(ddl, oid, what, cascade));
+    }
     find_dependents(ddl, oid, column, &found);
     bool *matters = arena_array(ddl->arena, found.count + 1, sizeof *matters);
     size_t count = 0, last = 0;

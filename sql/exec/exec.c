@@ -35,7 +35,10 @@ exec_open(struct task *task, const struct exec_program *program, const struct ex
     struct datum *frame = carve(&memory, program->slot_count * sizeof *frame);
     x->machine = (struct machine){
         .frame = frame,
-        .eval = {.task = task, .diag = context->diag, .env = context->env},
+        .eval = {.task = task,
+            .diag = context->diag,
+            .env = context->env,
+            .snapshot = &x->context.snapshot},
         .exec = x,
     };
     if (program->plan->param_count > 0) {

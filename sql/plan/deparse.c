@@ -203,8 +203,9 @@ put_call(struct writer *writer, const struct expr *expr)
         put_text(writer, ")::");
         put_type(writer, expr->type, expr->typmod);
     } else {
+        uint32_t hidden = (expr->function->flags & FUNCTION_ROUTINE) != 0; /* the routine */
         buffer_printf(writer->to, "%s(", expr->function->name);
-        put_list(writer, expr->list, expr->count, ", ");
+        put_list(writer, expr->list + hidden, expr->count - hidden, ", ");
         put_text(writer, ")");
     }
 }

@@ -105,7 +105,11 @@ static enum err
 plan_select(struct planner *planner, const struct ast_select *select, struct plan **result)
 {
     struct query *query;
+    const struct routine_result *wanted = planner->context->result;
     TRY(bind_select(planner->binder, NULL, select, &query));
+    if (wanted != NULL) {
+        TRY(query_shape(planner->binder, &query, wanted));
+    }
     struct plan *plan = plan_new(planner, STATEMENT_SELECT);
     struct path path;
     reg_t base;
@@ -114,6 +118,36 @@ plan_select(struct planner *planner, const struct ast_select *select, struct pla
     result_columns(planner, plan, query->targets, query->column_count, base);
     TRY(finish(planner, plan));
     *result = plan;
+    return ERR_OK;
+}
+
+/* ---- CALL -------------------------------------------------------------------------------------
+ */
+
+/* SELECT * FROM procedure(..): its row, if it has parameters that are OUT. */
+static enum err
+plan_call(struct planner *planner, const struct ast_call *call, struct plan **result)
+{
+    struct ast_node *calls[] = {arena_copy(planner->arena, call, sizeof *call)};
+    struct ast_list call_list = {.items = calls, .count = 1, .capacity = 1};
+    struct ast_range_function range = {
+        .node = {.kind = AST_RANGE_FUNCTION, .location = call->node.location}, .calls = &call_list};
+    struct ast_node *from[] = {&range.node};
+    struct ast_list from_list = {.items = from, .count = 1, .capacity = 1};
+    struct ast_column star = {.node = {.kind = AST_COLUMN, .location = -1}, .star = true};
+    struct ast_target target = {.node = {.kind = AST_TARGET, .location = -1}, .value = &star.node};
+    struct ast_node *targets[] = {&target.node};
+    struct ast_list target_list = {.items = targets, .count = 1, .capacity = 1};
+    const struct ast_select select = {
+        .node = {.kind = AST_SELECT, .location = -1}, .targets = &target_list, .from = &from_list};
+    if (!bind_is_user_function(planner->binder, call->schema, call->name)) {
+        return bind_no_procedure(planner->binder, call);
+    }
+    planner->binder->called = ast_as_call(calls[0]);
+    TRY(plan_select(planner, &select, result));
+    (*result)->called = true;
+    (*result)->returns_rows =
+        (*result)->column_count != 1 || (*result)->columns[0].type != TYPE_VOID;
     return ERR_OK;
 }
 
@@ -253,9 +287,40 @@ plan_modify_node(struct planner *planner, struct modify *modify, struct plan_nod
     return ERR_OK;
 }
 
+/* What RETURNING gives becomes what a routine declares. */
+static enum err
+shape_returning(struct binder *binder, struct modify *modify, const struct routine_result *wanted)
+{
+    if (modify->returning_count == 0) {
+        return bind_shape_mismatch(binder, wanted,
+            "Function's final statement must be SELECT or INSERT/UPDATE/DELETE RETURNING.");
+    }
+    if (modify->returning_count != wanted->count) {
+        return bind_shape_mismatch(binder, wanted, "%s",
+            wanted->declared != TYPE_RECORD ? "Final statement must return exactly one column."
+            : modify->returning_count < wanted->count
+                ? "Final statement returns too few columns."
+                : "Final statement returns too many columns.");
+    }
+    for (uint32_t i = 0; i < wanted->count; i++) {
+        bool done;
+        struct target *target = &modify->returning[i];
+        oid_t from = target->expr->type;
+        TRY(bind_coerce(binder, &target->expr, wanted->types[i], -1, CAST_ASSIGNMENT, &done));
+        if (!done) {
+            return bind_shape_mismatch(
+                binder, wanted, "Actual return type is %s.", bind_type_name(binder, from));
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err
 plan_modify(struct planner *planner, struct modify *modify, struct plan **result)
 {
+    if (planner->context->result != NULL) {
+        TRY(shape_returning(planner->binder, modify, planner->context->result));
+    }
     struct plan *plan = plan_new(planner, modify->statement);
     TRY(plan_modify_node(planner, modify, &plan->root));
     if (modify->returning_count > 0) {
@@ -278,6 +343,8 @@ plan_make(struct task *task, struct plan_context *context, const struct ast_node
     switch (node->kind) {
     case AST_SELECT:
         return plan_select(&planner, ast_as_select(node), plan);
+    case AST_CALL_STATEMENT:
+        return plan_call(&planner, ast_as_call_statement(node)->call, plan);
     case AST_INSERT:
         TRY(bind_insert(&binder, ast_as_insert(node), &modify));
         break;

@@ -471,6 +471,7 @@ struct plan {
     uint32_t lock_count;
     struct plan_shared *const *modifying; /* WITH queries that change rows, in their order */
     uint32_t modifying_count;
+    bool called; /* CALL */
     bool writes; /* rows are changed or locked: refused in a read-only transaction */
     uint64_t catalog_version;
     const struct plan_check *const *fits; /* plan_fits */
@@ -497,6 +498,9 @@ struct plan_context {
     const char *const *param_names;
     uint32_t param_name_count;
     const char *routine_name; /* or NULL */
+    /* Of a routine's last statement: its columns become of these types, or 42P13. NULL: as they
+     * are. */
+    const struct routine_result *result;
     /* Values of the first parameters, if they are known: for estimates alone. */
     const struct datum *param_values;
     uint32_t param_value_count;
@@ -508,10 +512,16 @@ void ship_text(const struct plan_remote *remote, bool all, struct buffer *to);
 /* As the text of a literal, without its type; false: it cannot be written down. */
 bool ship_literal(const struct eval_env *own, oid_t type, struct datum value, struct buffer *to);
 
-/* Bind and plan SELECT/VALUES/TABLE, INSERT, UPDATE, DELETE. Errors are PostgreSQL's with position
- * (1-based character in context->text). Does not sleep. */
+/* Bind and plan SELECT/VALUES/TABLE, INSERT, UPDATE, DELETE, CALL. Errors are PostgreSQL's with
+ * position (1-based character in context->text). Does not sleep. */
 enum err plan_make(struct task *task, struct plan_context *context, const struct ast_node *node,
     struct plan **plan);
+
+/* What a routine's definition says, and whether its body can do that (not looked at where a type is
+ * polymorphic). Errors have their context. relation (or 0): does it use this one? */
+struct user_function;
+enum err plan_check_routine(struct task *task, struct plan_context *context,
+    const struct user_function *function, oid_t relation, bool *uses);
 
 /* False: for these values of the parameters another plan may be much better, or this one is wrong
  * (plan_pin): ask before each execution. Cheap, and true at once for plans that do not depend on

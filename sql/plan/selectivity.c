@@ -123,7 +123,8 @@ is_simple_call(const struct expr *expr, int depth)
 {
     return expr->kind == EXPR_CALL && expr->function->call != NULL && depth < VALUE_DEPTH_MAX &&
            expr->count <= FUNCTION_ARGS_MAX &&
-           (expr->function->flags & (FUNCTION_VOLATILE | FUNCTION_SET | FUNCTION_AGGREGATE)) == 0 &&
+           (expr->function->flags &
+               (FUNCTION_VOLATILE | FUNCTION_SET | FUNCTION_AGGREGATE | FUNCTION_ROUTINE)) == 0 &&
            (expr->function->flags & FUNCTION_STRICT) != 0;
 }
 

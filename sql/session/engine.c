@@ -106,6 +106,7 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
     engine->reloaded_arg = options->reloaded_arg;
     list_init(&engine->sessions);
     views__register();
+    routine__register();
     struct txn_db_options db = {
         .directory = options->directory,
         .cache_size = (uint64_t)sql_config_integer(engine->config, "shared_buffers") * 1024,
@@ -477,6 +478,7 @@ sql_session_new(struct task *task, struct sql_engine *engine,
         *session->tls = *options->tls;
     }
     list_init(&session->statements);
+    list_init(&session->routines);
     list_init(&session->channels);
     list_init(&session->inbox);
     list_init(&session->portals);
@@ -545,6 +547,7 @@ sql_session_delete(struct task *task, struct sql_session *session)
     route__destroy(session);
     moves__end(task, session);
     prepared__drop_all(session);
+    routine__forget_all(session);
     temporary__end(task, session);
     txn_delete(task, session->txn);
     settings__destroy(session);

@@ -95,6 +95,10 @@ statement_word(const struct plan *plan)
 static void
 make_tag(const struct plan *plan, uint64_t count, char *tag, size_t size)
 {
+    if (plan->called) {
+        (void)snprintf(tag, size, "CALL");
+        return;
+    }
     (void)snprintf(tag, size, plan->statement == STATEMENT_INSERT ? "%s 0 %llu" : "%s %llu",
         statement_word(plan), (unsigned long long)count);
 }
@@ -134,8 +138,10 @@ run_plan(struct task *task, struct sql_session *session, struct portal *portal, 
             portal->state = PORTAL_DONE;
             break;
         }
-        TRY(sink->row(
-            task, sink->arg, plan->columns, row, plan->column_count, portal->binary, diag));
+        if (plan->returns_rows) {
+            TRY(sink->row(
+                task, sink->arg, plan->columns, row, plan->column_count, portal->binary, diag));
+        }
         if (++sent == rows_max) {
             *suspended = true;
             return ERR_OK;

@@ -13,6 +13,7 @@ statement_is_query(const struct ast_statement *statement)
     case AST_INSERT:
     case AST_UPDATE:
     case AST_DELETE:
+    case AST_CALL_STATEMENT:
         return true;
     default:
         return false;
@@ -133,6 +134,7 @@ make_plan(struct task *task, struct sql_session *session, struct catalog *catalo
         .param_names = names == NULL ? NULL : names->names,
         .param_name_count = names == NULL ? 0 : names->count,
         .routine_name = names == NULL ? NULL : names->routine,
+        .result = names == NULL ? NULL : names->result,
         .param_values = params,
         .param_value_count = params == NULL ? 0 : given_count,
     };
@@ -338,7 +340,8 @@ session__exec_context(struct sql_session *session, const struct catalog *catalog
     session->env.catalog = catalog;
     *context = (struct exec_context){
         .txn = session->txn,
-        .snapshot = txn_statement_begin(session->txn),
+        .snapshot = session->borrowed_snapshot != NULL ? *session->borrowed_snapshot
+                                                       : txn_statement_begin(session->txn),
         .store = session->engine->catalogs,
         .catalog = catalog,
         .env = &session->env,

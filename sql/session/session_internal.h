@@ -230,6 +230,9 @@ struct sql_session {
     uint32_t cache_count;
     bool cache_stale; /* a setting changed that folded constants may hold: drop before the next use
                        */
+    struct list_node routines; /* routine.c */
+    uint32_t routine_count;
+    const struct txn_snapshot *borrowed_snapshot; /* of the next execution; NULL: one of its own */
     struct buffer normalized;
     struct {
         const char *text;
@@ -322,6 +325,13 @@ void idempotency__forget(struct sql_session *session);
 enum err idempotency__may_set(struct sql_session *session, const char *key, struct diag *diag);
 void idempotency__expire(struct task *task, struct sql_engine *engine, struct txn *txn);
 void idempotency__register(void);
+
+/* ---- routine.c: functions of users, when they are called ----------------------------------------
+ */
+
+void routine__register(void);
+/* But for those that run. */
+void routine__forget_all(struct sql_session *session);
 
 /* ---- body.c: statements about sagas -------------------------------------------------------------
  */
@@ -580,6 +590,7 @@ struct planned_names {
     const char *routine; /* or NULL */
     const char *const *names;
     uint32_t count;
+    const struct routine_result *result; /* what it must give; or NULL */
 };
 enum err planned__renew_named(struct task *task, struct sql_session *session,
     const struct ast_node *node, const char *text, const oid_t *types, uint32_t type_count,

@@ -349,6 +349,7 @@ utility__run_ddl(struct task *task, struct sql_session *session, const struct as
         .pending_arg = session,
         .others = ddl_others,
         .database_goes = ddl_database_goes,
+        .check_bodies = strcmp(settings__value(session, "check_function_bodies"), "on") == 0,
         .maintenance_work_mem = session->maintenance_work_mem,
         .spill_space = &session->spill_space,
         .progress = &progress,
@@ -534,8 +535,6 @@ unsupported_name(const struct ast_node *node)
         return "GRANT and REVOKE";
     case AST_DO:
         return "DO";
-    case AST_CALL_STATEMENT:
-        return "CALL";
     case AST_ALTER_SYSTEM:
         return "ALTER SYSTEM";
     case AST_UNSUPPORTED:

@@ -351,7 +351,15 @@ regproc_input(struct eval *eval, struct slice name, struct datum *value)
     char *text = arena_strndup(eval->arena, (const char *)name.data, name.size);
     const char *plain = strncmp(text, "pg_catalog.", 11) == 0 ? text + 11 : text;
     size_t count = 0;
+    oid_t oid = 0;
     const struct function *found = function_by_name(plain, &count);
+    if (count == 0 && value_catalog_hooks != NULL) {
+        TRY(value_catalog_hooks->oid(eval, TYPE_REGPROC, name, &oid));
+    }
+    if (oid != 0) {
+        *value = datum_int(oid);
+        return ERR_OK;
+    }
     if (count == 0) {
         return diag_set(eval->diag, ERR_UNDEFINED_FUNCTION, "function \"%s\" does not exist", text);
     }
@@ -416,6 +424,13 @@ reg_output(const struct eval_env *env, oid_t type, struct datum value, struct bu
     } else if (type == TYPE_REGPROC) {
         const struct function *function = function_by_oid(oid);
         name = function == NULL ? NULL : function->name;
+        if (name == NULL && value_catalog_hooks != NULL) {
+            size_t before = to->size;
+            value_catalog_hooks->name(env, type, oid, to);
+            if (to->size > before) {
+                return;
+            }
+        }
     } else if (value_catalog_hooks != NULL) {
         size_t before = to->size;
         value_catalog_hooks->name(env, type, oid, to);

@@ -246,6 +246,8 @@ struct eval_env {
     struct sql_session *session;        /* pg_backend_pid, current_setting, txid_current .. */
 };
 
+struct txn_snapshot;
+
 /* One evaluation. `arena` receives results; `diag` the error. task is for functions that may sleep
  * (pg_sleep). */
 struct eval {
@@ -253,6 +255,7 @@ struct eval {
     struct arena *arena;
     struct diag *diag;
     struct eval_env *env;
+    const struct txn_snapshot *snapshot; /* of the statement; NULL: there is none */
 };
 
 /* ---- text and binary forms ------------------------------------------------------------------- */
@@ -337,6 +340,7 @@ enum function_flags {
     FUNCTION_WINDOW = 4096,  /* only with OVER; sql/exec/window.c knows it by its name */
     FUNCTION_SHAPED = 1024,  /* in FROM with a column definition list alone; the last argument is a
                                 pointer to a struct row_shape */
+    FUNCTION_ROUTINE = 16384,  /* of a user, run by the session: sql/plan/routine.h */
     FUNCTION_TYPED_ARGS = 512, /* behind each argument of TYPE_ANY wants the OID of its type */
 };
 
