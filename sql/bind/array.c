@@ -260,7 +260,7 @@ bind_array_of(struct binder *binder, struct expr *const *items, uint32_t count, 
     struct expr **args = arena_alloc(binder->arena, (count + 1) * sizeof(struct expr *));
     args[0] = expr_const(binder, TYPE_OID, datum_int(type_element(array)), -1);
     memcpy(args + 1, items, count * sizeof(struct expr *));
-    *expr = call_internal(binder, "array_build", args, count + 1, array, -1);
+    *expr = bind_internal_call(binder, "array_build", args, count + 1, array, -1);
     return ERR_OK;
 }
 

@@ -306,6 +306,9 @@ enum err ddl__alter_function(struct ddl *ddl, const struct ast_alter_function *s
 /* The one that a statement names (as of DROP), if it is ours. */
 enum err ddl__find_function(
     struct ddl *ddl, const struct ast_create_function *item, char kind, oid_t *oid);
+/* "name(integer,text)" */
+const char *ddl__function_shown(struct ddl *ddl, const struct user_function *function);
+enum err ddl__drop_function(struct ddl *ddl, const struct user_function *function);
 /* Those whose bodies (BEGIN ATOMIC) use the relation: 2BP01 unless cascade. `what`: "table t". */
 enum err ddl__drop_functions_of(struct ddl *ddl, oid_t relation, const char *what, bool cascade);
 enum err ddl__drop_functions(struct ddl *ddl, const struct ast_drop_function *statement);

@@ -336,10 +336,32 @@ schema_in_use(
                 detail.size == 0 ? "" : "\n", name, type->name, name);
         }
     }
+    const struct user_function *function;
+    for (size_t i = 0; (function = catalog_function_at(ddl->catalog, i)) != NULL; i++) {
+        if (function->schema == schema && detail.size < DIAG_TEXT_MAX) {
+            buffer_printf(&detail, "%sfunction %s.%s depends on schema %s",
+                detail.size == 0 ? "" : "\n", name, ddl__function_shown(ddl, function), name);
+        }
+    }
     diag_detail(ddl->diag, "%.*s", (int)detail.size, (const char *)detail.data);
     diag_hint(ddl->diag, "Use DROP ... CASCADE to drop the dependent objects too.");
     buffer_destroy(&detail);
     return err;
+}
+
+/* Those of the schema; *first: one of them. */
+static size_t
+functions_of(struct ddl *ddl, oid_t schema, const struct user_function **first)
+{
+    size_t count = 0;
+    const struct user_function *function;
+    for (size_t i = 0; (function = catalog_function_at(ddl->catalog, i)) != NULL; i++) {
+        if (function->schema == schema) {
+            *first = function;
+            count++;
+        }
+    }
+    return count;
 }
 
 static enum err
@@ -370,14 +392,20 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
     size_t count = tables_of(ddl, schema, NULL, 0);
     const struct relation **tables = arena_array(ddl->arena, count, sizeof(struct relation *));
     (void)tables_of(ddl, schema, tables, count);
-    if (count + type_count > 0 && !statement->cascade) {
+    const struct user_function *function = NULL;
+    size_t function_count = functions_of(ddl, schema, &function);
+    if (count + type_count + function_count > 0 && !statement->cascade) {
         return schema_in_use(ddl, schema, name, tables, count);
     }
-    if (count == 1 && type_count == 0) {
+    if (count + type_count == 0 && function_count == 1) {
+        ddl__notice(ddl, ERR_OK, "drop cascades to function %s.%s", name,
+            ddl__function_shown(ddl, function));
+    } else if (count == 1 && type_count + function_count == 0) {
         ddl__notice(ddl, ERR_OK, "drop cascades to %s %s.%s", ddl__relation_word(tables[0]), name,
             tables[0]->name);
-    } else if (count + type_count > 1) {
-        ddl__notice(ddl, ERR_OK, "drop cascades to %zu other objects", count + type_count);
+    } else if (count + type_count + function_count > 1) {
+        ddl__notice(
+            ddl, ERR_OK, "drop cascades to %zu other objects", count + type_count + function_count);
     }
     oid_t *oids = arena_array(ddl->arena, count, sizeof *oids);
     for (size_t i = 0; i < count; i++) {
@@ -405,13 +433,16 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
             i++;
             continue;
         }
-        if (count == 0 && type_count == 1) {
+        if (count + function_count == 0 && type_count == 1) {
             ddl__notice(ddl, ERR_OK, "drop cascades to type %s.%s", name, type->name);
         }
         TRY(txn_lock_table(ddl->task, context->txn, type->oid, type->name, TXN_ACCESS_EXCLUSIVE,
             TXN_WAIT, ddl->diag));
         TRY(ddl__drop_user_type(ddl, type->oid, true, true));
         i = 0; /* in another picture */
+    }
+    while (functions_of(ddl, schema, &function) > 0) {
+        TRY(ddl__drop_function(ddl, function));
     }
     struct catalog_entry entry;
     if (catalog_schema_by_oid(ddl->catalog, schema, &entry)) {

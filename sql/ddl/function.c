@@ -679,6 +679,27 @@ as_written(struct ddl *ddl, const struct ast_create_function *item)
     return arena_printf(ddl->arena, "%s)", text);
 }
 
+const char *
+ddl__function_shown(struct ddl *ddl, const struct user_function *function)
+{
+    const struct ast_create_function *definition =
+        catalog_function_definition(ddl->arena, function);
+    char *text = NULL;
+    bool known = definition != NULL &&
+                 signature(ddl, function->name, definition->params, ",", &text) == ERR_OK;
+    return known ? text : function->name;
+}
+
+enum err
+ddl__drop_function(struct ddl *ddl, const struct user_function *function)
+{
+    struct ddl_context *context = ddl->context;
+    TRY(catalog_name_remove(ddl->task, context->store, context->txn, CATALOG_NAME_FUNCTION,
+        function->schema, ddl__function_shown(ddl, function), ddl->diag));
+    TRY(catalog_function_remove(ddl->task, context->store, context->txn, function, ddl->diag));
+    return ddl__changed(ddl);
+}
+
 enum err
 ddl__drop_functions_of(struct ddl *ddl, oid_t relation, const char *what, bool cascade)
 {
@@ -704,11 +725,8 @@ ddl__drop_functions_of(struct ddl *ddl, oid_t relation, const char *what, bool c
             return err;
         }
         ddl__notice(ddl, ERR_OK, "drop cascades to function %s", shown);
-        TRY(catalog_name_remove(ddl->task, context->store, context->txn, CATALOG_NAME_FUNCTION,
-            function->schema, shown, ddl->diag));
-        TRY(catalog_function_remove(ddl->task, context->store, context->txn, function, ddl->diag));
-        TRY(ddl__changed(ddl));
-        i = 0;
+        TRY(ddl__drop_function(ddl, function));
+        i = 0; /* in another picture */
     }
     return ERR_OK;
 }
@@ -717,10 +735,8 @@ static enum err
 drop_one(struct ddl *ddl, const struct ast_drop_function *statement,
     const struct ast_create_function *item)
 {
-    struct ddl_context *context = ddl->context;
     const struct user_function *found;
     const char *shown;
-    char *has;
     TRY(find_named(ddl, item, statement->kind, &found, &shown));
     if (found == NULL && statement->if_exists) {
         ddl__notice(ddl, ERR_OK, "%s %s%s does not exist, skipping", kind_word(statement->kind),
@@ -731,8 +747,7 @@ drop_one(struct ddl *ddl, const struct ast_drop_function *statement,
         return no_such(ddl, item, statement->kind, shown);
     }
     TRY(ddl__check_owner(ddl, found->owner, kind_word(statement->kind), found->name));
-    const struct ast_create_function *definition = catalog_function_definition(ddl->arena, found);
-    TRY(signature(ddl, found->name, definition->params, ",", &has));
+    const char *has = ddl__function_shown(ddl, found);
     if (statement->cascade) {
         enum err err = check_unused(ddl, found, has);
         if (err != ERR_OK) {
@@ -740,10 +755,7 @@ drop_one(struct ddl *ddl, const struct ast_drop_function *statement,
         }
     }
     TRY(check_unused(ddl, found, has));
-    TRY(catalog_name_remove(ddl->task, context->store, context->txn, CATALOG_NAME_FUNCTION,
-        found->schema, has, ddl->diag));
-    TRY(catalog_function_remove(ddl->task, context->store, context->txn, found, ddl->diag));
-    return ddl__changed(ddl);
+    return ddl__drop_function(ddl, found);
 }
 
 enum err
