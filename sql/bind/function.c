@@ -834,7 +834,7 @@ make_routine(struct binder *binder, const struct candidate *candidate, bool set)
     routine->body = catalog_function_body(definition);
     routine->param_count = candidate->count;
     routine->param_types =
-        arena_copy(binder->arena, candidate->types, candidate->count * sizeof(oid_t) + 1);
+        arena_copy(binder->arena, candidate->types, candidate->count * sizeof(oid_t));
     routine->param_names = params;
     routine->result =
         (struct routine_result){candidate->column_count, candidate->columns, candidate->result};

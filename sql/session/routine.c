@@ -67,15 +67,25 @@ routine__forget_all(struct sql_session *session)
  */
 
 static bool
+same_types(const oid_t *a, const oid_t *b, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (a[i] != b[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
 is_of(const struct body *body, const struct routine *routine, const char *user)
 {
     const struct routine_result *result = &routine->result;
     return body->oid == routine->oid && strcmp(body->user, user) == 0 &&
            strcmp(body->text, routine->body) == 0 && body->param_count == routine->param_count &&
            body->result.count == result->count && body->result.declared == result->declared &&
-           memcmp(body->param_types, routine->param_types,
-               body->param_count * sizeof *body->param_types) == 0 &&
-           memcmp(body->result.types, result->types, result->count * sizeof *result->types) == 0;
+           same_types(body->param_types, routine->param_types, body->param_count) &&
+           same_types(body->result.types, result->types, result->count);
 }
 
 static enum err
