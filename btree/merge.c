@@ -133,16 +133,19 @@ replace_separator(const struct pair *pair, struct slice key)
 static bool
 fill_left(struct tree *tree, const struct pair *pair)
 {
-    size_t size = pair->left->h.low_size + rows_size(pair, pair->left);
-    uint32_t count = 0;
-    if (size >= WELL_FILLED) {
+    size_t left_size = pair->left->h.low_size + rows_size(pair, pair->left);
+    size_t right_size = high_of(pair->right).size + rows_size(pair, pair->right);
+    if (left_size >= WELL_FILLED) {
         return false;
     }
+    uint32_t count = 0;
     while (count < pair->right->h.count) {
-        size += row_size(pair, pair->right, count);
-        if (size > ALMOST_FULL) {
+        size_t size = row_size(pair, pair->right, count);
+        if (left_size + size > ALMOST_FULL) {
             break;
         }
+        left_size += size;
+        right_size -= size;
         count++;
     }
     if (count == 0 || count == pair->right->h.count) {
@@ -153,8 +156,8 @@ fill_left(struct tree *tree, const struct pair *pair)
     struct slice fence =
         page__separator(slice_of(last, page__full_key(pair->right, count - 1, last)),
             slice_of(first, page__full_key(pair->right, count, first)));
-    size_t right_size = fence.size + high_of(pair->right).size + rows_size(pair, pair->right);
-    if (size + fence.size > ROOM || right_size > ROOM || !replace_separator(pair, fence)) {
+    if (left_size + fence.size > ROOM || right_size + fence.size > ROOM ||
+        !replace_separator(pair, fence)) {
         return false;
     }
     move_rows(tree, pair, count, fence);

@@ -254,21 +254,80 @@ run(struct task *task, void *arg)
     world_stop(task_world(task));
 }
 
+/* ---- a checkpoint in a hurry
+ * ---------------------------------------------------------------------
+ */
+
+static bool hurry;
+static uint32_t asked;
+
+static double
+how_due(void *arg)
+{
+    (void)arg;
+    double due = (double)asked++ / 2000;
+    return hurry || due > 1 ? 1 : due;
+}
+
+/* It leaves alone what is not in memory; the next one with time does not. */
+static void
+run_hurry(struct task *task, void *arg)
+{
+    struct diag diag;
+    uint64_t leaves[3];
+    uint64_t rows = 0;
+    const struct btree_owner owner = {
+        .version_at = newest_version_at, .is_settled = always_settled, .checkpoint_due = how_due};
+    (void)world_mkdir(task, arg, &diag);
+    store = test_store_open(task, arg, cache_size, owner, NULL);
+    OK(btree_tree_create(task, store, TREE, &diag));
+    for (uint32_t i = 0; i < STAYING; i++) {
+        change(task, i, 0, true);
+    }
+    all_writers(task, 1, 1, true);
+    ASSERT(!btree_is_sparse(store));
+    all_writers(task, 1, 2, false);
+    btree_tree_size(store, TREE, &leaves[0], &rows);
+    for (uint64_t i = 1; i <= 2; i++) {
+        ASSERT(btree_is_sparse(store));
+        hurry = i == 1;
+        OK(btree_checkpoint(task, store, (lsn_t){i}, (struct slice){0}, &diag));
+        btree_tree_size(store, TREE, &leaves[i], &rows);
+    }
+    (void)fprintf(stderr, "%llu leaves, %llu after haste, %llu with time\n",
+        (unsigned long long)leaves[0], (unsigned long long)leaves[1],
+        (unsigned long long)leaves[2]);
+    ASSERT(!btree_is_sparse(store));
+    ASSERT(leaves[1] > leaves[0] / 3 * 2 && leaves[2] < leaves[0] / 3 * 2);
+    OK(btree_check(task, store, TREE, &diag));
+    btree_close(task, store);
+    finished = true;
+    world_stop(task_world(task));
+}
+
+static void
+in_simulator(uint64_t seed, task_main *main_function)
+{
+    struct diag diag;
+    struct world_sim_options options = {0};
+    struct world *world = world_sim_new(seed, &options);
+    static char directory[] = "/data";
+    finished = false;
+    OK(task_spawn(world, 0, "test", main_function, directory, &diag));
+    world_run(world);
+    world_delete(world);
+    ASSERT(finished);
+}
+
 int
 main(void)
 {
     for (uint64_t seed = 1; seed <= 4; seed++) {
-        struct diag diag;
-        struct world_sim_options options = {0};
-        struct world *world = world_sim_new(seed, &options);
-        static char directory[] = "/data";
         cache_size = seed % 2 == 0 ? 1 << 20 : 64 << 20;
-        finished = false;
-        OK(task_spawn(world, 0, "test", run, directory, &diag));
-        world_run(world);
-        world_delete(world);
-        ASSERT(finished);
+        in_simulator(seed, run);
     }
+    cache_size = 1 << 20;
+    in_simulator(5, run_hurry);
     for (int i = 0; i < 2; i++) {
         cache_size = i == 0 ? 1 << 20 : 64 << 20;
         finished = false;
