@@ -40,6 +40,7 @@ torture: test-deps build
 	@tests/system/hot_row.py --rounds 100
 	@tests/system/differential.py --seed $$(date +%s) --rounds 400
 	@tests/system/differential_calls.py --seed $$(date +%s) --calls 200000
+	@tests/cluster/bank.py --seconds 120 --moves
 	@tests/system/kill.py --rounds 1000000
 
 # The whole server in the simulator, seed after seed, until interrupted.

@@ -26,6 +26,17 @@ err_sqlstate(enum err code)
     return sqlstates[code];
 }
 
+enum err
+err_of_sqlstate(const char *sqlstate)
+{
+    for (int i = 1; i < ERR_COUNT; i++) {
+        if (strncmp(err_sqlstate((enum err)i), sqlstate, 5) == 0) {
+            return (enum err)i;
+        }
+    }
+    return ERR_OK;
+}
+
 const char *
 err_condition(enum err code)
 {

@@ -193,6 +193,8 @@ struct diag {
 void diag_clear(struct diag *diag);
 
 const char *err_sqlstate(enum err code);
+/* Of its five characters. ERR_OK: none has it. */
+enum err err_of_sqlstate(const char *sqlstate);
 const char *err_condition(enum err code);
 
 /* Record an error and return its code, so that raising one is a single statement. Clears what the

@@ -170,6 +170,17 @@ parser__int32(struct parser *p, struct parser_token token)
     return (int32_t)node->integer;
 }
 
+int64_t
+parser__int64(struct parser *p, struct parser_token token)
+{
+    const struct ast_const *node = AS(const, parser__integer(p, token));
+    if (node->kind != AST_CONST_INTEGER) {
+        parser__fail_syntax(p, token.location);
+        return 0;
+    }
+    return node->integer;
+}
+
 /* A minus before a number belongs to it: only so is -2147483648 an integer. */
 struct ast_node *
 parser__negate(struct parser *p, struct ast_node *expr, int32_t location)

@@ -2292,8 +2292,8 @@ saga_key(A) ::= WITH KEY SCONST(S). { A = S; }
 %type saga_wait {bool}
 saga_wait(A) ::= . { A = false; }
 saga_wait(A) ::= IDENT(W). { parser__expect_word(p, W, "wait"); A = true; }
-utility_stmt(A) ::= ALTER(K) SAGA IDENT(I) signed_iconst(N) col_id(C). { parser__expect_word(p, I, "instance"); A = parser__alter_saga(p, N, C, (struct parser_token){NULL, 0, -1}, HERE(K)); }
-utility_stmt(A) ::= ALTER(K) SAGA IDENT(I) signed_iconst(N) col_id(C) IDENT(S) col_id(T). { parser__expect_word(p, I, "instance"); parser__expect_word(p, S, "step"); A = parser__alter_saga(p, N, C, T, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) SAGA IDENT(I) ICONST(N) col_id(C). { parser__expect_word(p, I, "instance"); A = parser__alter_saga(p, parser__int64(p, N), C, (struct parser_token){NULL, 0, -1}, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) SAGA IDENT(I) ICONST(N) col_id(C) IDENT(S) col_id(T). { parser__expect_word(p, I, "instance"); parser__expect_word(p, S, "step"); A = parser__alter_saga(p, parser__int64(p, N), C, T, HERE(K)); }
 
 utility_stmt(A) ::= NOTIFY(K) col_id(N). { A = parser__notify(p, AST_NOTIFY_NOTIFY, N.text, NULL, HERE(K)); }
 utility_stmt(A) ::= NOTIFY(K) col_id(N) COMMA SCONST(T). { A = parser__notify(p, AST_NOTIFY_NOTIFY, N.text, T.text, HERE(K)); }

@@ -111,6 +111,7 @@ struct ast_node *parser__word(struct parser *p, const char *text, int32_t locati
 struct ast_node *parser__bool_const(struct parser *p, bool value, int32_t location);
 struct ast_node *parser__null(struct parser *p, int32_t location);
 int32_t parser__int32(struct parser *p, struct parser_token token);
+int64_t parser__int64(struct parser *p, struct parser_token token);
 struct ast_node *parser__negate(struct parser *p, struct ast_node *expr, int32_t location);
 struct ast_node *parser__param(struct parser *p, struct parser_token token);
 /* A privilege of GRANT; columns behind it are refused. */

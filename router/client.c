@@ -547,6 +547,9 @@ pin(struct task *task, struct client *client, uint32_t shard, struct diag *diag)
         return client->upstream->pool->shard_number == shard ? ERR_OK
                                                              : refuse(REFUSED_SECOND_SHARD, diag);
     }
+    if (client->router->cluster != NULL) {
+        TRY(sagas_may_read(client->session, diag));
+    }
     struct eval_env *env = sql_session_env(client->session);
     struct pool *pool = pool_of(client->worker, shard, env->session_user, env->database);
     TRY(pool_acquire(task, pool, &client->upstream, diag));
@@ -940,7 +943,13 @@ define(struct task *task, struct client *client, const char *text, struct diag *
     if (moves) {
         err = cluster_move(task, client->router, client->session, ast_as_alter_table(body), diag);
     }
+    if (err == ERR_OK && body != NULL && body->kind == AST_CREATE_SAGA) {
+        err = sagas_prepare(task, client->router, client->session, ast_as_create_saga(body), diag);
+    }
     arena_destroy(&arena);
+    if (err != ERR_OK && !moves) {
+        return err;
+    }
     if (moves && err == ERR_OK) {
         wire_put_command_complete(connection_out(client->connection), "ALTER TABLE");
     }

@@ -738,6 +738,8 @@ keeps_routes(const struct ast_node *body)
     case AST_TRUNCATE:
     case AST_COMMENT:
     case AST_GRANT:
+    case AST_CREATE_SAGA:
+    case AST_DROP_SAGA:
         return true;
     case AST_ALTER_TABLE: {
         AST_FOREACH(at, ast_as_alter_table(body)->actions)
@@ -888,9 +890,9 @@ put_epoch(struct buffer *extra, int64_t version)
     *extra = all;
 }
 
-static enum err
-look_at_catalog(struct task *task, struct sql_session *session,
-    enum err (*look)(void *arg, const struct sql_inspection *inspection), struct look *arg,
+enum err
+cluster_look(struct task *task, struct sql_session *session,
+    enum err (*look)(void *arg, const struct sql_inspection *inspection), void *arg,
     struct diag *diag)
 {
     struct arena arena;
@@ -928,12 +930,12 @@ define_once(struct task *task, struct router *router, struct sql_session *sessio
     size_t before = out->size;
     TRY(judge_change(text, &look.changes_routes, diag));
     TRY(synchronize(task, router, false, diag));
-    TRY(look_at_catalog(task, session, note_newest, &look, diag));
+    TRY(cluster_look(task, session, note_newest, &look, diag));
     TRY(silently(task, session, out, "BEGIN", diag));
     /* Here first: what is wrong with it is said before any node hears of it. */
     enum err err = sql_session_query(task, session, text, strlen(text), diag);
     if (err == ERR_OK) {
-        err = look_at_catalog(task, session, note_new, &look, diag);
+        err = cluster_look(task, session, note_new, &look, diag);
     }
     int64_t version = (int64_t)cluster->version + 1;
     if (look.changes_routes) {
@@ -1009,6 +1011,18 @@ cluster_define(struct task *task, struct router *router, struct sql_session *ses
             "some nodes have not heard of this yet: they will when they can be reached");
         wire_put_diag(out, 'N', "WARNING", &notice);
     }
+    return err;
+}
+
+enum err
+cluster_define_own(struct task *task, struct router *router, const char *text, struct diag *diag)
+{
+    struct sql_session *session = NULL;
+    struct buffer out = {0};
+    TRY(open_session(task, router, &session, diag));
+    enum err err = cluster_define(task, router, session, &out, text, diag);
+    sql_session_delete(task, session);
+    buffer_destroy(&out);
     return err;
 }
 

@@ -24,18 +24,20 @@ struct waiter {
     bool may_open;             /* or: there is room for a new one */
 };
 
-struct pool *
-pool_of(struct worker *worker, uint32_t shard, const char *user, const char *database)
+static struct pool *
+find_pool(
+    struct worker *worker, uint32_t shard, const char *user, const char *database, bool of_sagas)
 {
     LIST_FOREACH (node, &worker->pools) {
         struct pool *pool = LIST_ENTRY(node, struct pool, node);
-        if (pool->shard_number == shard && strcmp(pool->user, user) == 0 &&
-            strcmp(pool->database, database) == 0) {
+        if (pool->shard_number == shard && pool->of_sagas == of_sagas &&
+            strcmp(pool->user, user) == 0 && strcmp(pool->database, database) == 0) {
             return pool;
         }
     }
     struct pool *pool = mem_zalloc(sizeof *pool);
     pool->worker = worker;
+    pool->of_sagas = of_sagas;
     pool->shard = &worker->router->nodes[shard];
     pool->shard_number = shard;
     pool->user = mem_strdup(user);
@@ -44,6 +46,18 @@ pool_of(struct worker *worker, uint32_t shard, const char *user, const char *dat
     list_init(&pool->waiters);
     list_push_back(&worker->pools, &pool->node);
     return pool;
+}
+
+struct pool *
+pool_of(struct worker *worker, uint32_t shard, const char *user, const char *database)
+{
+    return find_pool(worker, shard, user, database, false);
+}
+
+struct pool *
+pool_of_sagas(struct worker *worker, uint32_t shard, const char *user, const char *database)
+{
+    return find_pool(worker, shard, user, database, true);
 }
 
 /* ---- the breaker ------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ open_nodes(struct task *task, struct remote_cut *cut, struct diag *diag)
 static enum err
 begin_cut(struct task *task, struct remote_cut *cut, struct diag *diag)
 {
+    TRY(sagas_may_read(cut->session, diag));
     enum err err = open_nodes(task, cut, diag);
     for (uint32_t i = 0; err != ERR_OK && i < cut->node_count; i++) {
         if (cut->upstreams[i] != NULL) {

@@ -677,6 +677,18 @@ route_look(void *arg, const struct sql_inspection *inspection)
     return ERR_OK;
 }
 
+void
+route_add_constant(struct route *route, const struct sql_inspection *inspection,
+    const struct relation *relation, struct datum value)
+{
+    struct analysis *analysis = arena_alloc(inspection->arena, sizeof *analysis);
+    analysis->route = route;
+    const struct route_value one = {
+        .type = relation->columns[relation->sharding->column].type, .value = value};
+    route->epoch = catalog_route_epoch(inspection->catalog);
+    (void)add_key(analysis, relation, &one, 1);
+}
+
 /* ---- at run time -------------------------------------------------------------------------------
  */
 

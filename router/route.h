@@ -61,6 +61,10 @@ int route_resolve(const struct router *router, const struct route *route, struct
 /* An integer, as far as it fits into the column's type. */
 bool route_convert(oid_t from, const struct route_key *key, struct datum *datum);
 
+/* Rows of this table with this value. */
+void route_add_constant(struct route *route, const struct sql_inspection *inspection,
+    const struct relation *relation, struct datum value);
+
 struct route *route_new(void);
 void route_delete(struct route *route);
 /* For sql_session_inspect; arg: struct route *. */

@@ -78,6 +78,9 @@ router_opened(struct task *task, void *arg, struct sql_engine *engine, struct di
     router_views_register(router);
     bool several = router->node_count > 1 || nodes_has_cluster(task, router);
     enum err err = several ? cluster_open(task, router, diag) : ERR_OK;
+    if (err == ERR_OK && router->cluster != NULL) {
+        err = sagas_open(task, router, diag);
+    }
     if (err != ERR_OK) {
         router_closing(task, router);
     }
@@ -107,6 +110,7 @@ void
 router_closing(struct task *task, void *arg)
 {
     struct router *router = arg;
+    sagas_close(task, router);
     cluster_close(task, router);
     for (uint32_t i = 0; i < world_worker_count(router->world); i++) {
         _Atomic bool done = false;

@@ -55,6 +55,7 @@ struct router {
     _Atomic uint32_t node_count;
     /* Several: what follows counts. One: the router is a pooler, and knows no table. */
     struct cluster *cluster;
+    struct sagas *sagas;
     struct worker *workers; /* by task_worker */
     struct connection_relay relay;
 };
@@ -129,6 +130,7 @@ struct pool {
     const struct router_node *shard;
     uint32_t shard_number;
     char *user, *database;
+    bool of_sagas;
     struct list_node idle; /* the last used first */
     uint32_t count, idle_count;
     struct list_node waiters;
@@ -142,6 +144,9 @@ enum err pool_acquire(
 /* One that is broken, or not between transactions, is closed. */
 void pool_release(struct task *task, struct upstream *upstream);
 struct pool *pool_of(struct worker *worker, uint32_t shard, const char *user, const char *database);
+/* No client's ever. */
+struct pool *pool_of_sagas(
+    struct worker *worker, uint32_t shard, const char *user, const char *database);
 /* What became of an attempt to reach a shard. */
 void breaker_note(struct worker *worker, uint32_t shard, bool fine);
 void worker_close(struct task *task, struct worker *worker);
@@ -237,7 +242,9 @@ void statements_destroy(struct worker *worker);
         "shard.")                                                                               \
     X(15, REFUSED_COPY_SPREAD, "COPY has rows for several shards",                              \
         "SET tusk.copy_spread = on lets it be one transaction on each shard, committed one "    \
-        "after the other; or send each shard's rows by themselves.")
+        "after the other; or send each shard's rows by themselves.")                            \
+    X(16, REFUSED_SETTLED, "settled reads are not made over several nodes",                     \
+        "RESET tusk.saga_reads.")
 
 #define REFUSAL_NAME(number, name, message, hint) name = number,
 enum {
@@ -278,6 +285,14 @@ enum err cluster_extend_sequence(struct task *task, struct router *router, uint3
  * statement goes to its client. */
 enum err cluster_define(struct task *task, struct router *router, struct sql_session *session,
     struct buffer *out, const char *text, struct diag *diag);
+
+/* Shows `look` the schema as the session's transaction has it. */
+enum err cluster_look(struct task *task, struct sql_session *session,
+    enum err (*look)(void *arg, const struct sql_inspection *inspection), void *arg,
+    struct diag *diag);
+/* A change of the schema that is the router's own. */
+enum err cluster_define_own(
+    struct task *task, struct router *router, const char *text, struct diag *diag);
 
 /* One query on a connection of the router's own; `row` gets each row's values, NULL data: null. */
 typedef enum err node_row(void *arg, const struct slice *values, uint32_t count, struct diag *diag);
@@ -344,6 +359,22 @@ enum err cluster_require_superuser(struct task *task, struct router *router,
     struct sql_session *session, const char *what, struct diag *diag);
 enum err cluster_move(struct task *task, struct router *router, struct sql_session *session,
     const struct ast_alter_table *alter, struct diag *diag);
+
+/* ---- sagas.c -----------------------------------------------------------------------------------
+ */
+
+struct sagas;
+
+enum err sagas_open(struct task *task, struct router *router, struct diag *diag);
+void sagas_close(struct task *task, struct router *router);
+/* The tables that its records need are there when this returns. */
+enum err sagas_prepare(struct task *task, struct router *router, struct sql_session *session,
+    const struct ast_create_saga *statement, struct diag *diag);
+/* Refuses what sagas forbid this client's statements on rows. */
+enum err sagas_may_read(struct sql_session *session, struct diag *diag);
+/* To the home: of START SAGA's key, or ALTER SAGA's number. */
+enum err sagas_route(struct task *task, struct sql_session *session, const struct ast_node *body,
+    const char *text, struct route *route, struct diag *diag);
 
 /* ---- remote.c: rows of several shards, for the router's own engine -----------------------------
  */

@@ -312,6 +312,14 @@ classify_for_several(struct task *task, struct sql_session *session, struct stat
                    ? inspect(task, session, statement, copy->query, ast->param_max, diag)
                    : inspect_table(task, session, statement, copy, diag);
     }
+    case AST_START_SAGA:
+    case AST_ALTER_SAGA:
+        statement->kind = ROUTE_BOUND;
+        /* What has a key may be said twice. */
+        statement->reads =
+            statement->node == AST_START_SAGA && ast_as_start_saga(body)->key != NULL;
+        statement->route = route_new();
+        return sagas_route(task, session, body, statement->text, statement->route, diag);
     case AST_SET_CONSTRAINTS:
         statement->kind = ROUTE_TRANSACTION;
         return ERR_OK;
@@ -334,6 +342,8 @@ classify_for_several(struct task *task, struct sql_session *session, struct stat
     case AST_TRUNCATE:
     case AST_COMMENT:
     case AST_GRANT:
+    case AST_CREATE_SAGA:
+    case AST_DROP_SAGA:
         statement->kind = ROUTE_SCHEMA;
         return ERR_OK;
     default:

@@ -17,13 +17,8 @@ enum err
 upstream_error(struct slice body, const char *node, struct diag *diag)
 {
     const char *state = wire_error_field(body, 'C');
-    enum err code = ERR_CONNECTION_FAILURE;
-    for (int i = 1; i < ERR_COUNT; i++) {
-        if (strcmp(err_sqlstate((enum err)i), state) == 0) {
-            code = (enum err)i;
-            break;
-        }
-    }
+    enum err code = err_of_sqlstate(state);
+    code = code == ERR_OK ? ERR_CONNECTION_FAILURE : code;
     (void)diag_set(diag, code, "%s", wire_error_field(body, 'M'));
     const char *detail = wire_error_field(body, 'D');
     if (detail[0] != '\0') {

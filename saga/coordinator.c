@@ -13,6 +13,7 @@ enum {
     STOP_POLL_US = 1000,
     INTERRUPTED_PAUSE_US = 100 * 1000,
     LOOK_PERIOD_US = 5 * 1000 * 1000,
+    ABSENCE_BACKOFFS = 4,
 };
 
 /* ---- the heap ----------------------------------------------------------------------------------
@@ -92,7 +93,11 @@ saga__enqueue(struct saga_room *room, uint64_t number, int64_t due)
 void
 saga__committed(void *arg, uint64_t number)
 {
-    saga__enqueue(arg, number, 0);
+    if (saga__is_routed(number)) {
+        saga__routed_touch(arg, number);
+    } else {
+        saga__enqueue(arg, number, 0);
+    }
 }
 
 /* ---- who waits for one -------------------------------------------------------------------------
@@ -114,8 +119,8 @@ saga__wait_end(struct saga_room *room, struct saga_waiter *waiter)
     latch_release(&room->latch);
 }
 
-static void
-tell_waiters(struct saga_room *room, uint64_t number)
+void
+saga__tell_waiters(struct saga_room *room, uint64_t number)
 {
     latch_acquire(&room->latch);
     LIST_FOREACH (node, &room->waiters) {
@@ -209,8 +214,8 @@ saga__advance(struct saga_instance *instance)
 }
 
 /* From the step that failed backwards: that one gets a tombstone. */
-static void
-turn_back(
+void
+saga__turn_back(
     struct saga_instance *instance, const char *sqlstate, const char *why, struct arena *arena)
 {
     instance->state = SAGA_COMPENSATING;
@@ -220,8 +225,8 @@ turn_back(
     instance->cause = arena_printf(arena, "%s: %s", sqlstate, why);
 }
 
-static bool
-is_revocable(const struct saga_instance *instance)
+bool
+saga__is_revocable(const struct saga_instance *instance)
 {
     const struct saga_definition *definition = &instance->definition;
     for (uint32_t i = 0; i <= instance->step; i++) {
@@ -262,7 +267,7 @@ perform(struct task *task, struct saga_worker *worker, const struct saga_instanc
     struct txn *txn = sql_session_txn(worker->session);
     struct saga_instance now;
     bool found = false;
-    TRY(saga__instance_get(task, txn, instance->number, true, arena, &now, &found, diag));
+    TRY(saga__instance_get(task, txn, NULL, instance->number, true, arena, &now, &found, diag));
     *gone = !found || !same_place(&now, instance);
     if (*gone) {
         return ERR_OK;
@@ -279,7 +284,7 @@ perform(struct task *task, struct saga_worker *worker, const struct saga_instanc
     saga__advance(&now);
     note_saga(worker->room, txn, &delivery, saga__is_final(now.state));
     now.changed = world_wall_us(worker->room->world);
-    return saga__instance_put(task, txn, &now, diag);
+    return saga__instance_put(task, txn, NULL, &now, diag);
 }
 
 static enum err
@@ -307,6 +312,21 @@ try_step(struct task *task, struct saga_worker *worker, const struct saga_instan
     return err;
 }
 
+enum err
+saga__end(struct task *task, struct txn *txn, enum err err, struct diag *diag)
+{
+    if (txn_state(txn) == TXN_ACTIVE) {
+        if (err == ERR_OK) {
+            err = txn_commit(task, txn, diag);
+        } else {
+            txn_settle(task, txn);
+            txn_rollback(task, txn);
+        }
+    }
+    txn_delete(task, txn);
+    return err;
+}
+
 /* ---- when it fails -----------------------------------------------------------------------------
  */
 
@@ -323,6 +343,16 @@ is_transient(const char *sqlstate)
     return false;
 }
 
+/* A node is away, or a bucket on its way: that says nothing of the step, and passes. */
+static bool
+is_absence(enum err err)
+{
+    return err == ERR_SHARD_UNREACHABLE || err == ERR_SHARD_LOST || err == ERR_WRONG_BUCKET ||
+           err == ERR_BUCKET_MOVING || err == ERR_SAGA_EPOCH || err == ERR_CONNECTION_FAILURE ||
+           err == ERR_ADMIN_SHUTDOWN || err == ERR_CANNOT_CONNECT_NOW ||
+           err == ERR_TOO_MANY_CONNECTIONS;
+}
+
 /* Doubled with each attempt, and up to a half less, so that many do not come at once. */
 static int64_t
 backoff_us(struct saga_room *room, const struct saga_step *step, uint32_t attempts)
@@ -336,8 +366,8 @@ backoff_us(struct saga_room *room, const struct saga_step *step, uint32_t attemp
     return (int64_t)(us - world_random(room->world) % (us / 2 + 1));
 }
 
-static void
-judge(struct saga_room *room, struct saga_instance *instance, const struct diag *failure,
+void
+saga__judge(struct saga_room *room, struct saga_instance *instance, const struct diag *failure,
     struct arena *arena)
 {
     const struct saga_step *step = &instance->definition.steps[instance->step];
@@ -345,15 +375,23 @@ judge(struct saga_room *room, struct saga_instance *instance, const struct diag 
     bool again = instance->attempts + 1 < step->retry_max;
     bool transient = is_transient(sqlstate);
     int64_t now = world_wall_us(room->world);
+    instance->skips = false;
+    if (saga__is_routed(instance->number) && is_absence(failure->code)) {
+        instance->due = now + backoff_us(room, step, ABSENCE_BACKOFFS);
+        instance->changed = now;
+        instance->sqlstate = sqlstate;
+        instance->error = arena_strdup(arena, failure->message);
+        return;
+    }
     instance->attempts++;
     instance->changed = now;
     instance->sqlstate = sqlstate;
     instance->error = arena_strdup(arena, failure->message);
-    if (!instance->compensates && is_revocable(instance)) {
+    if (!instance->compensates && saga__is_revocable(instance)) {
         if (transient && again) {
             instance->due = now + backoff_us(room, step, instance->attempts);
         } else {
-            turn_back(instance, sqlstate, failure->message, arena);
+            saga__turn_back(instance, sqlstate, failure->message, arena);
         }
         return;
     }
@@ -373,10 +411,11 @@ note_failure(struct task *task, struct saga_worker *worker, const struct saga_in
     bool found = false;
     TRY(query(task, worker->session, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", diag));
     struct txn *txn = sql_session_txn(worker->session);
-    enum err err = saga__instance_get(task, txn, instance->number, true, arena, &now, &found, diag);
+    enum err err =
+        saga__instance_get(task, txn, NULL, instance->number, true, arena, &now, &found, diag);
     if (err == ERR_OK && found && same_place(&now, instance)) {
-        judge(worker->room, &now, failure, arena);
-        err = saga__instance_put(task, txn, &now, diag);
+        saga__judge(worker->room, &now, failure, arena);
+        err = saga__instance_put(task, txn, NULL, &now, diag);
         if (err == ERR_OK && now.state == SAGA_STUCK) {
             world_log(worker->room->world, "saga %llu (%s) is stuck at step \"%s\": %s",
                 (unsigned long long)now.number, now.definition.name,
@@ -405,23 +444,18 @@ note_no_session(struct task *task, struct saga_worker *worker, const struct saga
     struct txn *txn = txn_new(sql_engine_db(worker->room->engine), 0);
     enum err err = txn_begin(task, txn, TXN_READ_COMMITTED, false, diag);
     if (err == ERR_OK) {
-        err = saga__instance_get(task, txn, instance->number, true, arena, &now, &found, diag);
+        err =
+            saga__instance_get(task, txn, NULL, instance->number, true, arena, &now, &found, diag);
         if (err == ERR_OK && found && same_place(&now, instance)) {
             now.state = SAGA_STUCK;
             now.sqlstate = err_sqlstate(failure->code);
             now.error = arena_strdup(arena, failure->message);
-            err = saga__instance_put(task, txn, &now, diag);
+            err = saga__instance_put(task, txn, NULL, &now, diag);
             world_log(worker->room->world, "saga %llu is stuck: %s",
                 (unsigned long long)instance->number, failure->message);
         }
-        if (err == ERR_OK) {
-            err = txn_commit(task, txn, diag);
-        } else {
-            txn_rollback(task, txn);
-        }
     }
-    txn_delete(task, txn);
-    return err;
+    return saga__end(task, txn, err, diag);
 }
 
 /* ---- a saga, as far as it goes -----------------------------------------------------------------
@@ -434,7 +468,7 @@ read_instance(struct task *task, struct saga_room *room, uint64_t number, struct
     struct txn *txn = txn_new(sql_engine_db(room->engine), 0);
     enum err err = txn_begin(task, txn, TXN_READ_COMMITTED, true, diag);
     if (err == ERR_OK) {
-        err = saga__instance_get(task, txn, number, false, arena, instance, found, diag);
+        err = saga__instance_get(task, txn, NULL, number, false, arena, instance, found, diag);
         txn_rollback(task, txn);
     }
     txn_delete(task, txn);
@@ -451,20 +485,16 @@ give_up(struct task *task, struct saga_worker *worker, const struct saga_instanc
     struct txn *txn = txn_new(sql_engine_db(worker->room->engine), 0);
     enum err err = txn_begin(task, txn, TXN_READ_COMMITTED, false, diag);
     if (err == ERR_OK) {
-        err = saga__instance_get(task, txn, instance->number, true, arena, &now, &found, diag);
+        err =
+            saga__instance_get(task, txn, NULL, instance->number, true, arena, &now, &found, diag);
         if (err == ERR_OK && found && same_place(&now, instance)) {
-            turn_back(&now, err_sqlstate(ERR_QUERY_CANCELED), "the saga's time is over", arena);
+            saga__turn_back(
+                &now, err_sqlstate(ERR_QUERY_CANCELED), "the saga's time is over", arena);
             now.changed = world_wall_us(worker->room->world);
-            err = saga__instance_put(task, txn, &now, diag);
-        }
-        if (err == ERR_OK) {
-            err = txn_commit(task, txn, diag);
-        } else {
-            txn_rollback(task, txn);
+            err = saga__instance_put(task, txn, NULL, &now, diag);
         }
     }
-    txn_delete(task, txn);
-    return err;
+    return saga__end(task, txn, err, diag);
 }
 
 /* One look at it. *on: there is more to do at once. */
@@ -481,20 +511,20 @@ drive_once(struct task *task, struct saga_worker *worker, uint64_t number, struc
         txn_saga_ended(sql_engine_db(worker->room->engine), number); /* SKIP STEP ended it */
     }
     if (!found || (instance.state != SAGA_RUNNING && instance.state != SAGA_COMPENSATING)) {
-        tell_waiters(worker->room, number);
+        saga__tell_waiters(worker->room, number);
         return ERR_OK;
     }
     int64_t now = world_wall_us(worker->room->world);
     *on = true;
     if (!instance.compensates && instance.deadline != 0 && instance.deadline <= now &&
-        is_revocable(&instance)) {
+        saga__is_revocable(&instance)) {
         return give_up(task, worker, &instance, arena, diag);
     }
     if (instance.due > now) {
         *on = false;
         *due = instance.due;
         if (!instance.compensates && instance.deadline != 0 && instance.deadline < *due &&
-            is_revocable(&instance)) {
+            saga__is_revocable(&instance)) {
             *due = instance.deadline;
         }
         return ERR_OK;
@@ -649,8 +679,8 @@ begin_epoch(struct task *task, struct saga_room *room, struct txn *txn, struct a
     static const uint8_t home[8];
     struct slice value;
     bool found = false;
-    TRY(saga__get(task, txn, CATALOG_TREE_SAGA_EPOCHS, slice_of(home, sizeof home), true, arena,
-        &value, &found, diag));
+    TRY(saga__get(task, txn, NULL, CATALOG_TREE_SAGA_EPOCHS, slice_of(home, sizeof home), true,
+        arena, &value, &found, diag));
     bool good = found && value.size == 16;
     room->epoch = (good ? load_be64(value.data) : 0) + 1;
     room->next_number = good ? load_be64(value.data + 8) : 1;
@@ -666,7 +696,7 @@ saga__keep_number(struct task *task, struct saga_room *room, struct txn *txn, st
     store_be64(value, room->epoch);
     store_be64(value + 8, room->next_number);
     latch_release(&room->latch);
-    return saga__put(task, txn, CATALOG_TREE_SAGA_EPOCHS, slice_of(home, sizeof home),
+    return saga__put(task, txn, NULL, CATALOG_TREE_SAGA_EPOCHS, slice_of(home, sizeof home),
         slice_of(value, sizeof value), diag);
 }
 
@@ -694,7 +724,7 @@ find_open(struct task *task, struct saga_room *room, struct txn *txn, struct are
         room->next_number = number >= room->next_number ? number + 1 : room->next_number;
         enum saga_state state = (enum saga_state)row.value.data[1];
         if (!saga__is_final(state) &&
-            (row.value.data[2] != 0 || load_be16(row.value.data + 3) > 0)) {
+            ((row.value.data[2] & 1) != 0 || load_be16(row.value.data + 3) > 0)) {
             txn_saga_was_open(sql_engine_db(room->engine), number);
         }
         if (state == SAGA_RUNNING || state == SAGA_COMPENSATING) {
@@ -716,13 +746,8 @@ go_on(struct task *task, struct saga_room *room, struct diag *diag)
         err = begin_epoch(task, room, txn, &arena, diag);
         err = err == ERR_OK ? find_open(task, room, txn, &arena, diag) : err;
         err = err == ERR_OK ? saga__keep_number(task, room, txn, diag) : err;
-        if (err == ERR_OK) {
-            err = txn_commit(task, txn, diag);
-        } else {
-            txn_rollback(task, txn);
-        }
     }
-    txn_delete(task, txn);
+    err = saga__end(task, txn, err, diag);
     arena_destroy(&arena);
     return err;
 }
@@ -735,6 +760,7 @@ saga_open(
     room->engine = engine;
     room->world = task_world(task);
     list_init(&room->waiters);
+    list_init(&room->takers);
     room->hooks = (struct sql_saga_hooks){.arg = room,
         .create = saga__create,
         .drop = saga__drop,
@@ -746,6 +772,7 @@ saga_open(
     if (err == ERR_OK) {
         saga__register_views(room);
         saga__register_functions();
+        saga__register_home();
         sql_engine_set_saga_hooks(engine, &room->hooks);
         room->worker_count = (uint32_t)sql_engine_setting(engine, "tusk.saga_workers");
     }
@@ -785,5 +812,6 @@ saga_close(struct task *task, struct saga_room *room)
     }
     sql_engine_set_saga_hooks(room->engine, NULL);
     mem_free(room->heap);
+    mem_free(room->open);
     mem_free(room);
 }

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "saga/saga_internal.h"
 #include "sql/catalog/access.h"
+#include "sql/catalog/sharding.h"
 #include "sql/session/setting_table.h"
 
 enum {
@@ -92,6 +93,40 @@ read_params(struct defining *defining, const struct ast_list *params)
     return ERR_OK;
 }
 
+/* Which parameter is the value of the table's shard column; -1: none, or it is not sharded. */
+static int32_t
+key_param(const struct defining *defining, const struct ast_saga_step *from,
+    const struct relation *relation)
+{
+    const struct saga_definition *definition = &defining->definition;
+    if (relation->sharding == NULL || relation->sharding->scheme.kind == SHARD_REPLICATED) {
+        return -1;
+    }
+    const char *column = relation->columns[relation->sharding->column].name;
+    const struct ast_node *value = NULL;
+    AST_FOREACH(at, from->keys)
+    {
+        bool named = (*at)->kind == AST_NAMED_ARG;
+        if (named && strcmp(ast_as_named_arg(*at)->name, column) == 0) {
+            value = ast_as_named_arg(*at)->value;
+        } else if (!named && ast_list_count(from->keys) == 1) {
+            value = *at;
+        }
+    }
+    if (value == NULL || value->kind != AST_COLUMN || ast_as_column(value)->star) {
+        return -1;
+    }
+    const struct ast_column *name = ast_as_column(value);
+    bool whole =
+        name->count == 1 || (name->count == 2 && strcmp(name->parts[0], definition->name) == 0);
+    for (uint32_t i = 0; whole && i < definition->param_count; i++) {
+        if (strcmp(definition->param_names[i], name->parts[name->count - 1]) == 0) {
+            return (int32_t)i;
+        }
+    }
+    return -1;
+}
+
 static enum err
 read_step(struct defining *defining, const struct ast_saga_step *from, struct saga_step *step)
 {
@@ -129,6 +164,7 @@ read_step(struct defining *defining, const struct ast_saga_step *from, struct sa
     }
     step->schema = relation->schema_name;
     step->table = relation->name;
+    step->key_param = key_param(defining, from, relation);
     return ERR_OK;
 }
 
@@ -194,6 +230,26 @@ check_table(void *arg, const struct relation *relation, bool writes, struct diag
     return ERR_OK;
 }
 
+static saga_body_check *body_check;
+
+void
+saga_set_body_check(saga_body_check *check)
+{
+    body_check = check;
+}
+
+static enum err
+check_place(struct defining *defining, const struct saga_step *step, struct sql_body *body)
+{
+    const struct saga_check check = {
+        .relation = catalog_relation(defining->catalog, step->schema, step->table),
+        .step = step->name,
+        .key_param = step->key_param};
+    enum err err = body_check(defining->task, defining->session, body, &check, defining->diag);
+    sql_session_env(defining->session)->catalog = defining->catalog;
+    return err;
+}
+
 /* Parsed and bound, in the transaction that creates the saga. */
 static enum err
 check_body(
@@ -208,8 +264,10 @@ check_body(
     struct sql_body *body = NULL;
     enum err err = sql_body_new(defining->session, text, &params, &body, defining->diag);
     if (err == ERR_OK) {
-        err = sql_body_check(
-            defining->task, defining->session, body, check_table, &using, defining->diag);
+        /* The router has no rows to plan for; the first node has, and says the rest. */
+        err = body_check != NULL ? check_place(defining, step, body)
+                                 : sql_body_check(defining->task, defining->session, body,
+                                       check_table, &using, defining->diag);
         sql_body_delete(body);
     }
     if (err != ERR_OK) {
@@ -296,8 +354,8 @@ saga__drop(struct task *task, void *arg, struct sql_session *session,
     saga__definition_key(sql_session_database(session), statement->name, &key);
     struct slice value;
     bool found = false;
-    enum err err = saga__get(task, txn, CATALOG_TREE_SAGAS, slice_of(key.data, key.size), true,
-        &arena, &value, &found, diag);
+    enum err err = saga__get(task, txn, NULL, CATALOG_TREE_SAGAS, slice_of(key.data, key.size),
+        true, &arena, &value, &found, diag);
     if (err == ERR_OK && !found && !statement->if_exists) {
         err = diag_set(diag, ERR_UNDEFINED_OBJECT, "saga \"%s\" does not exist", statement->name);
     } else if (err == ERR_OK && found) {
@@ -313,8 +371,8 @@ saga__drop(struct task *task, void *arg, struct sql_session *session,
                 diag, ERR_INSUFFICIENT_PRIVILEGE, "must be owner of saga %s", statement->name);
         }
         if (err == ERR_OK) {
-            err = saga__remove(
-                task, txn, CATALOG_TREE_SAGAS, slice_of(key.data, key.size), &arena, &found, diag);
+            err = saga__remove(task, txn, NULL, CATALOG_TREE_SAGAS, slice_of(key.data, key.size),
+                &arena, &found, diag);
         }
     }
     buffer_destroy(&key);

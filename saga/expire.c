@@ -34,7 +34,7 @@ remove_records(
         if (!found) {
             return ERR_OK;
         }
-        TRY(saga__remove(task, txn, CATALOG_TREE_SAGA_STEPS, key, arena, &found, diag));
+        TRY(saga__remove(task, txn, NULL, CATALOG_TREE_SAGA_STEPS, key, arena, &found, diag));
     }
 }
 
@@ -47,15 +47,15 @@ remove_instance(struct task *task, struct txn *txn, const struct saga_instance *
     if (instance->key[0] != '\0') {
         struct buffer key = {0};
         saga__key(instance, &key);
-        enum err err = saga__remove(
-            task, txn, CATALOG_TREE_SAGA_KEYS, slice_of(key.data, key.size), arena, &found, diag);
+        enum err err = saga__remove(task, txn, NULL, CATALOG_TREE_SAGA_KEYS,
+            slice_of(key.data, key.size), arena, &found, diag);
         buffer_destroy(&key);
         TRY(err);
     }
     uint8_t number[8];
     store_be64(number, instance->number);
-    return saga__remove(task, txn, CATALOG_TREE_SAGA_INSTANCES, slice_of(number, sizeof number),
-        arena, &found, diag);
+    return saga__remove(task, txn, NULL, CATALOG_TREE_SAGA_INSTANCES,
+        slice_of(number, sizeof number), arena, &found, diag);
 }
 
 /* Numbers grow with the time of the start, so the first that is young ends the search. */

@@ -279,6 +279,7 @@ write_all(struct task *task, struct sql_session *session, struct arena *arena,
         const struct relation *relation =
             catalog_relation_of_tree(catalog, changes[i].tree, &index);
         if (relation == NULL || relation->tree.v != changes[i].tree.v ||
+            strcmp(relation->schema_name, SAGA_SCHEMA) == 0 || /* the step's own record */
             !is_oldest(changes, count, i)) {
             continue;
         }

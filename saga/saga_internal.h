@@ -10,6 +10,9 @@
  *     SAGA_EPOCHS     8 home                                 be64 epoch, be64 next number
  *
  * A saga's id is its home (8 bytes; 0 here) and its number on it, big-endian.
+ *
+ * In a cluster instances, keys and records are rows of sharded tables instead (struct saga_place),
+ * under the same keys: so they are where their bucket is, and move with it.
  */
 #ifndef SAGA_SAGA_INTERNAL_H
 #define SAGA_SAGA_INTERNAL_H
@@ -49,6 +52,7 @@ struct saga_step {
     uint32_t retry_max;
     uint32_t backoff_ms, backoff_max_ms;
     uint32_t timeout_ms; /* 0: none */
+    int32_t key_param;   /* whose value is the table's shard column's; -1: none */
 };
 
 struct saga_definition {
@@ -75,6 +79,8 @@ struct saga_instance {
     uint64_t number;
     enum saga_state state;
     bool compensates;
+    bool skips;        /* the step that is next is not to be run: its record shall say so */
+    bool forgets;      /* it ended long ago: the records of this step and those before it go */
     uint16_t step;     /* that is next */
     uint32_t attempts; /* of it that failed */
     int64_t due;       /* not before; us since 1970 */
@@ -125,36 +131,95 @@ saga__tree(enum catalog_tree tree)
 }
 
 void saga__id(uint64_t home, uint64_t number, uint8_t id[SAGA_ID_SIZE]);
+
+/* ---- place.c ----------------------------------------------------------------------------------
+ *
+ * Where rows are. NULL: in this node's own trees. Else in a sharded table of three columns: the
+ * shard column, tusk_id (the tree's number and the key), tusk_value. Whoever reads or writes there
+ * holds the bucket's lock to the end of his transaction, so what he does is done where the bucket
+ * is (TR003, TR004 else).
+ */
+struct saga_place {
+    struct catalog_store *store;
+    struct catalog *catalog; /* held */
+    const struct relation *relation;
+    struct datum shard;
+};
+
+#define SAGA_SCHEMA    "tusk_cluster"
+#define SAGA_LOG_TABLE "sagas"
+#define SAGA_LOG_GROUP "tusk_cluster.sagas"
+
+/* Instances of this slot (saga.h); *place: NULL if this server is no node of a cluster that has
+ * sagas. `reads`: the bucket is not asked for. */
+enum err saga__place_home(struct task *task, struct sql_engine *engine, struct txn *txn,
+    uint32_t slot, bool reads, struct arena *arena, struct saga_place **place, struct diag *diag);
+/* Records of a step whose key has this value. NULL: the step's table is not sharded. */
+enum err saga__place_step(struct task *task, struct sql_session *session,
+    const struct saga_step *step, const struct datum *params, const oid_t *param_types,
+    struct arena *arena, struct saga_place **place, struct diag *diag);
+void saga__place_end(struct saga_place *place); /* or NULL */
+/* The slots whose bucket this node has, as bits. 0 in no cluster. */
+enum err saga__own_slots(struct task *task, struct sql_engine *engine, struct txn *txn,
+    uint64_t *slots, struct diag *diag);
+/* Of a place: its row's key and form. */
+enum err saga__place_check(struct task *task, struct txn *txn, const struct saga_place *place,
+    struct slice id, struct diag *diag);
+void saga__place_key(const struct saga_place *place, struct slice id, struct buffer *key);
+void saga__place_row(
+    const struct saga_place *place, struct slice id, struct slice value, struct buffer *row);
+enum err saga__place_value(const struct saga_place *place, struct slice row, struct slice *id,
+    struct slice *value, struct diag *diag);
+
+enum err saga__pause(struct task *task, struct diag *diag);
 /* Insert or replace. The row is as the newest commit and this transaction have it. */
-enum err saga__put(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
-    struct slice value, struct diag *diag);
+enum err saga__put(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct slice key, struct slice value, struct diag *diag);
+/* ERR_UNIQUE: there is one; its value in `existing` (of `into`). */
+enum err saga__insert(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct slice key, struct slice value, struct arena *into,
+    struct slice *existing, struct diag *diag);
 /* The newest; locked for this transaction until its end if `lock`. */
-enum err saga__get(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
-    bool lock, struct arena *into, struct slice *value, bool *found, struct diag *diag);
-enum err saga__remove(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
-    struct arena *scratch, bool *found, struct diag *diag);
+enum err saga__get(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct slice key, bool lock, struct arena *into, struct slice *value,
+    bool *found, struct diag *diag);
+enum err saga__remove(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct slice key, struct arena *scratch, bool *found,
+    struct diag *diag);
 
 void saga__definition_key(const char *database, const char *name, struct buffer *key);
 void saga__encode_definition(const struct saga_definition *definition, struct buffer *to);
 enum err saga__decode_definition(struct arena *arena, struct reader *reader,
     struct saga_definition *definition, struct diag *diag);
 
-enum err saga__instance_put(
-    struct task *task, struct txn *txn, const struct saga_instance *instance, struct diag *diag);
-enum err saga__instance_get(struct task *task, struct txn *txn, uint64_t number, bool lock,
-    struct arena *arena, struct saga_instance *instance, bool *found, struct diag *diag);
+enum err saga__instance_put(struct task *task, struct txn *txn, const struct saga_place *place,
+    const struct saga_instance *instance, struct diag *diag);
+enum err saga__instance_get(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, bool lock, struct arena *arena, struct saga_instance *instance, bool *found,
+    struct diag *diag);
 enum err saga__decode_instance(struct arena *arena, uint64_t number, struct slice value,
     struct saga_instance *instance, struct diag *diag);
 
 /* The row of a record, empty so far, is this transaction's; *taken: there is one already. Waits for
  * whoever is about to write it. */
-enum err saga__record_claim(struct task *task, struct txn *txn, uint64_t home, uint64_t number,
-    uint16_t step, enum saga_kind kind, bool *taken, struct diag *diag);
-enum err saga__record_put(struct task *task, struct txn *txn, uint64_t home, uint64_t number,
-    uint16_t step, enum saga_kind kind, const struct saga_record *record, struct diag *diag);
-enum err saga__record_get(struct task *task, struct txn *txn, uint64_t home, uint64_t number,
-    uint16_t step, enum saga_kind kind, struct arena *arena, struct saga_record *record,
-    bool *found, struct diag *diag);
+enum err saga__record_claim(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, uint16_t step, enum saga_kind kind, bool *taken, struct diag *diag);
+enum err saga__record_put(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, uint16_t step, enum saga_kind kind, const struct saga_record *record,
+    struct diag *diag);
+enum err saga__record_get(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, uint16_t step, enum saga_kind kind, struct arena *arena,
+    struct saga_record *record, bool *found, struct diag *diag);
+
+/* What a delivery answers, and its home keeps. */
+void saga__encode_record(const struct saga_record *record, struct buffer *to);
+enum err saga__decode_record(
+    struct arena *arena, struct slice value, struct saga_record *record, struct diag *diag);
+/* Both of a step. */
+enum err saga__record_remove(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, uint16_t step, struct arena *scratch, struct diag *diag);
+void saga__put_datum(struct buffer *to, oid_t type, struct datum value);
+struct datum saga__take_datum(struct reader *reader, struct arena *arena, oid_t type);
 
 /* ---- define.c, start.c ------------------------------------------------------------------------
  */
@@ -182,12 +247,14 @@ enum err saga__may(struct task *task, struct sql_session *session, const char *o
 
 /* What a coordinator asks the shard of a step to do. */
 struct saga_delivery {
-    uint64_t home; /* 0: here */
+    uint64_t home;                  /* 0: here; else 1 and the slot */
+    const struct saga_place *place; /* of the records */
     uint64_t number;
     uint16_t step;
     enum saga_kind kind;
     uint32_t attempt; /* from 1 */
     uint64_t epoch;
+    bool skips; /* only the record */
     const struct saga_definition *definition;
     const struct datum *params;
 };
@@ -241,6 +308,14 @@ struct saga_room {
 
     struct latch latch; /* everything below */
     uint64_t next_number;
+    uint64_t last_us;            /* of a number that was given in a cluster */
+    uint64_t slots;              /* of a cluster: those whose sagas stand in `open` */
+    uint64_t epochs[SAGA_SLOTS]; /* of those */
+    struct saga_due *open;       /* in no order; until when somebody else has it, or it rests */
+    size_t open_count, open_capacity;
+    struct list_node takers;
+    bool looking;
+    int64_t looked, forgot;
     struct saga_due *heap;
     size_t heap_count, heap_capacity;
     uint64_t running[SAGA_WORKERS_MAX]; /* 0: none */
@@ -264,8 +339,37 @@ void saga__wait_end(struct saga_room *room, struct saga_waiter *waiter);
 enum err saga__keep_number(
     struct task *task, struct saga_room *room, struct txn *txn, struct diag *diag);
 
+/* Commits if all is well, else rolls back; either way the transaction is deleted. */
+enum err saga__end(struct task *task, struct txn *txn, enum err err, struct diag *diag);
+bool saga__is_revocable(const struct saga_instance *instance);
+void saga__turn_back(
+    struct saga_instance *instance, const char *sqlstate, const char *why, struct arena *arena);
+/* An attempt has failed: what follows. */
+void saga__judge(struct saga_room *room, struct saga_instance *instance, const struct diag *failure,
+    struct arena *arena);
+void saga__tell_waiters(struct saga_room *room, uint64_t number);
+
+/* ---- home.c: sagas of a cluster whose home is here ---------------------------------------------
+ */
+
+enum err saga__each_instance(struct task *task, struct txn *txn, const struct saga_place *place,
+    struct arena *arena,
+    enum err (*each)(void *arg, uint64_t number, struct slice value, bool *enough), void *arg,
+    struct diag *diag);
+/* A number of this slot; no other ever is or was the same. */
+uint64_t saga__cluster_number(struct saga_room *room, uint32_t slot);
+bool saga__is_routed(uint64_t number);
+/* It was changed, or made: an order may be due. */
+void saga__routed_touch(struct saga_room *room, uint64_t number);
+void saga__routed_forget(struct saga_room *room, uint64_t number);
+void saga__register_home(void);
+
 /* remote.c */
+void saga__encode_delivery(
+    const struct saga_delivery *delivery, bool forgets, int64_t sent, struct buffer *to);
 void saga__register_functions(void);
+/* Of the session that evaluates; NULL: there is none. */
+struct saga_room *saga__room(const struct eval *eval);
 
 /* expire.c */
 enum err saga__expire(struct task *task, struct saga_room *room, struct diag *diag);

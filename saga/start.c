@@ -3,6 +3,10 @@
 #include "base/hash.h"
 #include "saga/saga_internal.h"
 
+enum {
+    LOOK_AGAIN_US = 1000 * 1000,
+};
+
 struct starting {
     struct task *task;
     struct saga_room *room;
@@ -12,6 +16,7 @@ struct starting {
     struct saga_instance instance;
     uint8_t digest[HASH128_SIZE];
     struct saga_waiter waiter;
+    uint32_t slot; /* in a cluster */
     struct diag *diag;
 };
 
@@ -22,8 +27,9 @@ find_definition(struct starting *starting)
     struct slice value;
     bool found = false;
     saga__definition_key(sql_session_database(starting->session), starting->statement->name, &key);
-    enum err err = saga__get(starting->task, sql_session_txn(starting->session), CATALOG_TREE_SAGAS,
-        slice_of(key.data, key.size), false, starting->arena, &value, &found, starting->diag);
+    enum err err =
+        saga__get(starting->task, sql_session_txn(starting->session), NULL, CATALOG_TREE_SAGAS,
+            slice_of(key.data, key.size), false, starting->arena, &value, &found, starting->diag);
     buffer_destroy(&key);
     TRY(err);
     if (!found) {
@@ -84,9 +90,19 @@ saga__key(const struct saga_instance *instance, struct buffer *key)
     buffer_add_text(key, instance->key);
 }
 
+static uint64_t
+new_number(struct saga_room *room)
+{
+    latch_acquire(&room->latch);
+    uint64_t number = room->next_number++;
+    latch_release(&room->latch);
+    return number;
+}
+
 /* The key's row. *existing: whose it is already; 0: ours now. */
 static enum err
-claim_key(struct starting *starting, struct txn *txn, uint64_t *existing)
+claim_key(
+    struct starting *starting, struct txn *txn, const struct saga_place *place, uint64_t *existing)
 {
     *existing = 0;
     if (starting->instance.key[0] == '\0') {
@@ -94,48 +110,80 @@ claim_key(struct starting *starting, struct txn *txn, uint64_t *existing)
     }
     struct buffer key = {0};
     uint8_t value[8 + HASH128_SIZE];
-    struct txn_row row;
+    struct slice row;
     store_be64(value, starting->instance.number);
     memcpy(value + 8, starting->digest, HASH128_SIZE);
     saga__key(&starting->instance, &key);
-    (void)txn_statement_begin(txn);
-    enum err err = txn_insert(starting->task, txn, saga__tree(CATALOG_TREE_SAGA_KEYS),
+    enum err err = saga__insert(starting->task, txn, place, CATALOG_TREE_SAGA_KEYS,
         slice_of(key.data, key.size), slice_of(value, sizeof value), starting->arena, &row,
         starting->diag);
     buffer_destroy(&key);
     if (err != ERR_UNIQUE) {
         return err;
     }
-    if (row.value.size != sizeof value) {
+    if (row.size != sizeof value) {
         return diag_set(starting->diag, ERR_CORRUPT, "the key of a saga is damaged");
     }
-    if (memcmp(row.value.data + 8, starting->digest, HASH128_SIZE) != 0) {
+    if (memcmp(row.data + 8, starting->digest, HASH128_SIZE) != 0) {
         (void)diag_set(starting->diag, ERR_SAGA_KEY,
             "key \"%s\" belongs to a saga with other parameters", starting->instance.key);
         diag_hint(starting->diag, "A key names one request: use a new one for another.");
         return ERR_SAGA_KEY;
     }
-    *existing = load_be64(row.value.data);
+    *existing = load_be64(row.data);
     return ERR_OK;
 }
 
 /* Key and instance, or the instance that has the key. */
 static enum err
-make(struct starting *starting, struct txn *txn, bool *made)
+make_at(struct starting *starting, struct txn *txn, const struct saga_place *place, bool *made)
 {
     uint64_t existing = 0;
     struct saga_instance *instance = &starting->instance;
-    TRY(claim_key(starting, txn, &existing));
+    TRY(claim_key(starting, txn, place, &existing));
     *made = existing == 0;
     if (*made) {
-        return saga__instance_put(starting->task, txn, instance, starting->diag);
+        return saga__instance_put(starting->task, txn, place, instance, starting->diag);
     }
     bool found = false;
-    TRY(saga__instance_get(
-        starting->task, txn, existing, false, starting->arena, instance, &found, starting->diag));
+    TRY(saga__instance_get(starting->task, txn, place, existing, false, starting->arena, instance,
+        &found, starting->diag));
     return found ? ERR_OK
                  : diag_set(starting->diag, ERR_CORRUPT, "saga %llu of a key is missing",
                        (unsigned long long)existing);
+}
+
+/* In a cluster a key says the slot; who has none may begin in any that is here. */
+static enum err
+choose_slot(struct starting *starting, struct txn *txn)
+{
+    const struct saga_instance *instance = &starting->instance;
+    uint64_t own = 0;
+    if (instance->key[0] != '\0') {
+        starting->slot = saga_slot_of_key(instance->role, instance->key);
+        return ERR_OK;
+    }
+    TRY(saga__own_slots(starting->task, starting->room->engine, txn, &own, starting->diag));
+    starting->slot = (uint32_t)(world_random(starting->room->world) % SAGA_SLOTS);
+    for (uint32_t i = 0; own != 0 && (own >> starting->slot & 1) == 0; i++) {
+        starting->slot = (starting->slot + 1) % SAGA_SLOTS;
+    }
+    return ERR_OK;
+}
+
+static enum err
+make(struct starting *starting, struct txn *txn, bool *made)
+{
+    struct saga_place *place = NULL;
+    TRY(choose_slot(starting, txn));
+    TRY(saga__place_home(starting->task, starting->room->engine, txn, starting->slot, false,
+        starting->arena, &place, starting->diag));
+    if (place != NULL) {
+        starting->instance.number = saga__cluster_number(starting->room, starting->slot);
+    }
+    enum err err = make_at(starting, txn, place, made);
+    saga__place_end(place);
+    return err;
 }
 
 /* In a transaction of its own, which has committed when this returns: who waits for a saga cannot
@@ -151,17 +199,34 @@ make_alone(struct starting *starting)
         latch_acquire(&starting->room->latch);
         starting->waiter.number = starting->instance.number;
         latch_release(&starting->room->latch);
-        if (err == ERR_OK) {
-            err = txn_commit(starting->task, txn, starting->diag);
-        } else {
-            txn_settle(starting->task, txn);
-            txn_rollback(starting->task, txn);
-        }
     }
-    txn_delete(starting->task, txn);
+    err = saga__end(starting->task, txn, err, starting->diag);
     if (err == ERR_OK && made) {
-        saga__enqueue(starting->room, starting->instance.number, 0);
+        saga__committed(starting->room, starting->instance.number);
     }
+    return err;
+}
+
+static enum err
+look_at(struct starting *starting, struct txn *txn, bool *found)
+{
+    struct saga_place *place = NULL;
+    uint64_t number = starting->waiter.number;
+    if (saga__is_routed(number)) {
+        uint64_t own = 0;
+        TRY(saga__own_slots(starting->task, starting->room->engine, txn, &own, starting->diag));
+        if ((own >> saga_slot(number) & 1) == 0) {
+            return diag_set(starting->diag, ERR_OBJECT_STATE,
+                "saga %llu has moved to another node while it was waited for: look for it in "
+                "tusk_sagas",
+                (unsigned long long)number);
+        }
+        TRY(saga__place_home(starting->task, starting->room->engine, txn, saga_slot(number), true,
+            starting->arena, &place, starting->diag));
+    }
+    enum err err = saga__instance_get(starting->task, txn, place, number, false, starting->arena,
+        &starting->instance, found, starting->diag);
+    saga__place_end(place);
     return err;
 }
 
@@ -171,16 +236,9 @@ look_again(struct starting *starting, bool *found)
     struct txn *txn = txn_new(sql_engine_db(starting->room->engine), 0);
     enum err err = txn_begin(starting->task, txn, TXN_READ_COMMITTED, true, starting->diag);
     if (err == ERR_OK) {
-        err = saga__instance_get(starting->task, txn, starting->waiter.number, false,
-            starting->arena, &starting->instance, found, starting->diag);
-        if (err == ERR_OK) {
-            err = txn_commit(starting->task, txn, starting->diag);
-        } else {
-            txn_rollback(starting->task, txn);
-        }
+        err = look_at(starting, txn, found);
     }
-    txn_delete(starting->task, txn);
-    return err;
+    return saga__end(starting->task, txn, err, starting->diag);
 }
 
 /* Until it has ended, or is stuck or paused. */
@@ -204,20 +262,14 @@ wait_for_end(struct starting *starting)
             latch_acquire(latch);
             told = waiter->told;
             latch_release(latch);
-            if (!told) {
+            if (!told && !saga__is_routed(waiter->number)) {
                 task_park(starting->task, WORLD_NEVER);
+            } else if (!told) { /* its bucket may go, and nobody tells */
+                task_park(starting->task, world_clock_us(starting->room->world) + LOOK_AGAIN_US);
+                told = true;
             }
         }
     }
-}
-
-static uint64_t
-new_number(struct saga_room *room)
-{
-    latch_acquire(&room->latch);
-    uint64_t number = room->next_number++;
-    latch_release(&room->latch);
-    return number;
 }
 
 static enum err
@@ -307,8 +359,8 @@ can_compensate(const struct saga_instance *instance)
 }
 
 static enum err
-skip(struct task *task, struct txn *txn, struct saga_instance *instance, const char *name,
-    struct diag *diag)
+skip(struct task *task, struct txn *txn, const struct saga_place *place,
+    struct saga_instance *instance, const char *name, struct diag *diag)
 {
     const struct saga_step *step = &instance->definition.steps[instance->step];
     if (instance->state != SAGA_STUCK && instance->state != SAGA_PAUSED) {
@@ -318,17 +370,22 @@ skip(struct task *task, struct txn *txn, struct saga_instance *instance, const c
         return diag_set(diag, ERR_OBJECT_STATE, "saga %llu is at step \"%s\", not \"%s\"",
             (unsigned long long)instance->number, step->name, name);
     }
+    if (place != NULL) { /* its record is elsewhere, and must keep a late delivery out */
+        instance->skips = true;
+        instance->state = instance->compensates ? SAGA_COMPENSATING : SAGA_RUNNING;
+        return ERR_OK;
+    }
     const struct saga_record record = {
         .outcome = SAGA_SKIPPED, .time = world_wall_us(task_world(task)), .result = ""};
-    TRY(saga__record_put(task, txn, 0, instance->number, instance->step,
+    TRY(saga__record_put(task, txn, NULL, instance->number, instance->step,
         instance->compensates ? SAGA_UNDO : SAGA_DO, &record, diag));
     saga__advance(instance);
     return ERR_OK;
 }
 
 static enum err
-act(struct task *task, struct txn *txn, struct saga_instance *instance,
-    const struct ast_alter_saga *statement, struct diag *diag)
+act(struct task *task, struct txn *txn, const struct saga_place *place,
+    struct saga_instance *instance, const struct ast_alter_saga *statement, struct diag *diag)
 {
     bool rests = instance->state == SAGA_STUCK || instance->state == SAGA_PAUSED;
     if (saga__is_final(instance->state)) {
@@ -360,28 +417,36 @@ act(struct task *task, struct txn *txn, struct saga_instance *instance,
         instance->cause = "ALTER SAGA INSTANCE .. COMPENSATE";
         break;
     case AST_SAGA_SKIP:
-        TRY(skip(task, txn, instance, statement->step, diag));
+        TRY(skip(task, txn, place, instance, statement->step, diag));
         break;
     }
     instance->attempts = 0;
     instance->due = 0;
     instance->changed = world_wall_us(task_world(task));
-    return saga__instance_put(task, txn, instance, diag);
+    return saga__instance_put(task, txn, place, instance, diag);
 }
 
 enum err
 saga__alter(struct task *task, void *arg, struct sql_session *session,
     const struct ast_alter_saga *statement, struct diag *diag)
 {
-    (void)arg;
+    struct saga_room *room = arg;
     struct txn *txn = sql_session_txn(session);
     struct arena arena;
     arena_create(&arena, "saga");
+    struct saga_place *place = NULL;
     struct saga_instance instance;
     bool found = false;
     bool may = false;
     uint64_t number = (uint64_t)statement->number;
-    enum err err = saga__instance_get(task, txn, number, true, &arena, &instance, &found, diag);
+    enum err err = ERR_OK;
+    if (saga__is_routed(number)) {
+        err = saga__place_home(
+            task, room->engine, txn, saga_slot(number), false, &arena, &place, diag);
+    }
+    if (err == ERR_OK) {
+        err = saga__instance_get(task, txn, place, number, true, &arena, &instance, &found, diag);
+    }
     if (err == ERR_OK && !found) {
         err = diag_set(diag, ERR_UNDEFINED_OBJECT, "saga instance %lld does not exist",
             (long long)statement->number);
@@ -394,11 +459,13 @@ saga__alter(struct task *task, void *arg, struct sql_session *session,
             (unsigned long long)number);
     }
     if (err == ERR_OK) {
-        err = act(task, txn, &instance, statement, diag);
+        err = act(task, txn, place, &instance, statement, diag);
     }
     if (err == ERR_OK) {
+        saga__routed_forget(room, number); /* so that it is due at once */
         sql_session_touch_saga(session, number);
     }
+    saga__place_end(place);
     arena_destroy(&arena);
     return err;
 }

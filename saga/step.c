@@ -19,37 +19,42 @@ check_epoch(struct task *task, struct txn *txn, uint64_t home_number, uint64_t e
     store_be64(home, home_number);
     struct slice key = slice_of(home, sizeof home);
     tree_id_t tree = saga__tree(CATALOG_TREE_SAGA_EPOCHS);
+    uint8_t value[16] = {0};
+    store_be64(value, epoch);
+    struct slice bytes = slice_of(value, sizeof value);
     for (;;) {
         struct txn_row row;
         bool found = false;
-        enum txn_outcome outcome = TXN_GONE;
         struct txn_snapshot snapshot = txn_statement_begin(txn);
         TRY(txn_get(task, txn, snapshot, tree, key, arena, &row, &found, diag));
-        uint64_t now = found && row.value.size >= 8 ? load_be64(row.value.data) : 0;
-        if (now > epoch) {
-            return diag_set(diag, ERR_SAGA_EPOCH,
-                "a saga's step comes under epoch %llu, and it is %llu", (unsigned long long)epoch,
-                (unsigned long long)now);
-        }
-        if (now < epoch) {
-            uint8_t value[16] = {0};
-            store_be64(value, epoch);
-            struct slice bytes = slice_of(value, sizeof value);
-            enum err err = found ? txn_update(task, txn, snapshot, tree, key, row.version, bytes,
-                                       arena, &row, &outcome, diag)
-                                 : txn_insert(task, txn, tree, key, bytes, NULL, NULL, diag);
-            if (err == ERR_OK && (!found || outcome == TXN_DONE)) {
-                return ERR_OK;
+        if (!found) {
+            enum err err = txn_insert(task, txn, tree, key, bytes, NULL, NULL, diag);
+            if (err != ERR_UNIQUE) {
+                return err;
             }
-            TRY(err == ERR_UNIQUE ? ERR_OK : err); /* somebody else began one: look again */
-            continue;
         }
-        struct txn_row latest = row;
-        TRY(txn_lock_row(task, txn, snapshot, tree, key, row.version, TXN_LOCK_SHARE, TXN_WAIT,
-            arena, &latest, &outcome, diag));
+        enum txn_outcome outcome = found ? TXN_CHANGED : TXN_GONE;
+        while (outcome == TXN_CHANGED) {
+            struct txn_row latest = row;
+            uint64_t now = row.value.size >= 8 ? load_be64(row.value.data) : 0;
+            if (now > epoch) {
+                return diag_set(diag, ERR_SAGA_EPOCH,
+                    "a saga's step comes under epoch %llu, and it is %llu",
+                    (unsigned long long)epoch, (unsigned long long)now);
+            }
+            if (now < epoch) {
+                TRY(txn_update(task, txn, snapshot, tree, key, row.version, bytes, arena, &latest,
+                    &outcome, diag));
+            } else {
+                TRY(txn_lock_row(task, txn, snapshot, tree, key, row.version, TXN_LOCK_SHARE,
+                    TXN_WAIT, arena, &latest, &outcome, diag));
+            }
+            row = latest;
+        }
         if (outcome == TXN_DONE || outcome == TXN_SELF) {
             return ERR_OK;
         }
+        TRY(saga__pause(task, diag)); /* somebody else began one: look again */
     }
 }
 
@@ -99,15 +104,15 @@ undo_step(struct task *task, struct sql_session *session, const struct saga_deli
     bool taken = false;
     bool found = false;
     TRY(saga__record_claim(
-        task, txn, delivery->home, delivery->number, delivery->step, SAGA_DO, &taken, diag));
+        task, txn, delivery->place, delivery->number, delivery->step, SAGA_DO, &taken, diag));
     if (!taken) {
         struct saga_record tombstone = *record;
         tombstone.outcome = SAGA_TOMBSTONE;
         record->outcome = SAGA_TOMBSTONE;
-        return saga__record_put(
-            task, txn, delivery->home, delivery->number, delivery->step, SAGA_DO, &tombstone, diag);
+        return saga__record_put(task, txn, delivery->place, delivery->number, delivery->step,
+            SAGA_DO, &tombstone, diag);
     }
-    TRY(saga__record_get(task, txn, delivery->home, delivery->number, delivery->step, SAGA_DO,
+    TRY(saga__record_get(task, txn, delivery->place, delivery->number, delivery->step, SAGA_DO,
         arena, &done, &found, diag));
     if (!found || done.outcome != SAGA_DONE) {
         record->outcome = found ? done.outcome : SAGA_TOMBSTONE;
@@ -126,11 +131,11 @@ saga__deliver(struct task *task, struct sql_session *session, const struct saga_
     struct txn *txn = sql_session_txn(session);
     TRY(check_epoch(task, txn, delivery->home, delivery->epoch, arena, diag));
     bool taken = false;
-    TRY(saga__record_claim(
-        task, txn, delivery->home, delivery->number, delivery->step, delivery->kind, &taken, diag));
+    TRY(saga__record_claim(task, txn, delivery->place, delivery->number, delivery->step,
+        delivery->kind, &taken, diag));
     if (taken) { /* S1 */
         bool found = false;
-        TRY(saga__record_get(task, txn, delivery->home, delivery->number, delivery->step,
+        TRY(saga__record_get(task, txn, delivery->place, delivery->number, delivery->step,
             delivery->kind, arena, record, &found, diag));
         return found && (delivery->kind == SAGA_UNDO || record->outcome != SAGA_TOMBSTONE)
                    ? ERR_OK
@@ -144,10 +149,14 @@ saga__deliver(struct task *task, struct sql_session *session, const struct saga_
         .epoch = delivery->epoch,
         .time = world_wall_us(task_world(task)),
         .result = ""};
-    TRY((delivery->kind == SAGA_DO ? do_step : undo_step)(
-        task, session, delivery, arena, record, diag));
-    TRY(saga__record_put(
-        task, txn, delivery->home, delivery->number, delivery->step, delivery->kind, record, diag));
+    if (delivery->skips) {
+        record->outcome = SAGA_SKIPPED;
+    } else {
+        TRY((delivery->kind == SAGA_DO ? do_step : undo_step)(
+            task, session, delivery, arena, record, diag));
+    }
+    TRY(saga__record_put(task, txn, delivery->place, delivery->number, delivery->step,
+        delivery->kind, record, diag));
     uint8_t id[SAGA_ID_SIZE];
     saga__id(delivery->home, delivery->number, id);
     txn_set_saga(txn, id, (uint32_t)delivery->step * 2 + (uint32_t)delivery->kind, false);

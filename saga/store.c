@@ -4,7 +4,9 @@
 #include "base/assert.h"
 
 enum {
-    RECORD_VERSION = 1
+    RECORD_VERSION = 1,
+    DEFINITION_VERSION = 2, /* 1 had no key_param */
+    PAUSE_US = 200,
 };
 
 const char *
@@ -31,74 +33,202 @@ saga__id(uint64_t home, uint64_t number, uint8_t id[SAGA_ID_SIZE])
 /* ---- rows --------------------------------------------------------------------------------------
  */
 
-/* Read and, if wanted, locked as it then is. */
+/* What is committed becomes visible when others of this worker have run. */
+enum err
+saga__pause(struct task *task, struct diag *diag)
+{
+    task_sleep(task, PAUSE_US);
+    return task_interrupted(task, diag);
+}
+
+/* What stands in the tree. */
+struct stored {
+    tree_id_t tree;
+    struct buffer key, id;
+};
+
 static enum err
-get_row(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key, bool lock,
+stored_begin(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct slice key, struct stored *stored, struct diag *diag)
+{
+    *stored = (struct stored){.tree = saga__tree(tree)};
+    if (place == NULL) {
+        buffer_add(&stored->key, key.data, key.size);
+        return ERR_OK;
+    }
+    stored->tree = place->relation->tree;
+    buffer_add_u8(&stored->id, (uint8_t)tree);
+    buffer_add(&stored->id, key.data, key.size);
+    struct slice id = slice_of(stored->id.data, stored->id.size);
+    saga__place_key(place, id, &stored->key);
+    return txn_read_only(txn) ? ERR_OK : saga__place_check(task, txn, place, id, diag);
+}
+
+static void
+stored_end(struct stored *stored)
+{
+    buffer_destroy(&stored->key);
+    buffer_destroy(&stored->id);
+}
+
+static struct slice
+key_of(const struct stored *stored)
+{
+    return slice_of(stored->key.data, stored->key.size);
+}
+
+static struct slice
+form(const struct saga_place *place, const struct stored *stored, struct slice value,
+    struct buffer *row)
+{
+    if (place == NULL) {
+        return value;
+    }
+    saga__place_row(place, slice_of(stored->id.data, stored->id.size), value, row);
+    return slice_of(row->data, row->size);
+}
+
+static enum err
+value_of(const struct saga_place *place, struct slice row, struct slice *value, struct diag *diag)
+{
+    struct slice id;
+    *value = row;
+    return place == NULL ? ERR_OK : saga__place_value(place, row, &id, value, diag);
+}
+
+/* Read and, if wanted, locked as it then is. Who has changed it meanwhile may have committed and
+ * not be visible yet: so what he has left is taken from the lock, not looked for again and again.
+ */
+static enum err
+get_row(struct task *task, struct txn *txn, const struct stored *stored, bool lock,
     struct arena *into, struct txn_row *row, bool *found, struct diag *diag)
 {
     for (;;) {
         struct txn_snapshot snapshot = txn_statement_begin(txn);
-        TRY(txn_get(task, txn, snapshot, saga__tree(tree), key, into, row, found, diag));
+        TRY(txn_get(task, txn, snapshot, stored->tree, key_of(stored), into, row, found, diag));
         if (!*found || !lock) {
             return ERR_OK;
         }
-        struct txn_row latest = *row;
-        enum txn_outcome outcome = TXN_GONE;
-        TRY(txn_lock_row(task, txn, snapshot, saga__tree(tree), key, row->version, TXN_LOCK_UPDATE,
-            TXN_WAIT, into, &latest, &outcome, diag));
+        enum txn_outcome outcome = TXN_CHANGED;
+        while (outcome == TXN_CHANGED) {
+            struct txn_row latest = *row;
+            TRY(txn_lock_row(task, txn, snapshot, stored->tree, key_of(stored), row->version,
+                TXN_LOCK_UPDATE, TXN_WAIT, into, &latest, &outcome, diag));
+            *row = outcome == TXN_CHANGED ? latest : *row;
+        }
         if (outcome == TXN_DONE || outcome == TXN_SELF) {
             return ERR_OK;
         }
+        TRY(saga__pause(task, diag));
     }
 }
 
 enum err
-saga__get(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key, bool lock,
-    struct arena *into, struct slice *value, bool *found, struct diag *diag)
+saga__get(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct slice key, bool lock, struct arena *into, struct slice *value,
+    bool *found, struct diag *diag)
 {
     struct txn_row row;
-    TRY(get_row(task, txn, tree, key, lock, into, &row, found, diag));
-    *value = *found ? row.value : slice_of("", 0);
-    return ERR_OK;
-}
-
-enum err
-saga__put(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
-    struct slice value, struct diag *diag)
-{
-    struct arena arena;
-    arena_create(&arena, "saga row");
-    enum err err = ERR_OK;
-    for (enum txn_outcome outcome = TXN_GONE; err == ERR_OK && outcome != TXN_DONE;) {
-        struct txn_row row;
-        bool found = false;
-        err = get_row(task, txn, tree, key, false, &arena, &row, &found, diag);
-        if (err != ERR_OK) {
-            break;
-        }
-        if (!found) {
-            err = txn_insert(task, txn, saga__tree(tree), key, value, NULL, NULL, diag);
-            outcome = err == ERR_OK ? TXN_DONE : outcome;
-            err = err == ERR_UNIQUE ? ERR_OK : err; /* somebody was faster: replace it */
-            continue;
-        }
-        err = txn_update(task, txn, txn_statement_begin(txn), saga__tree(tree), key, row.version,
-            value, &arena, &row, &outcome, diag);
+    struct stored stored;
+    *value = slice_of("", 0);
+    enum err err = stored_begin(task, txn, place, tree, key, &stored, diag);
+    if (err == ERR_OK) {
+        err = get_row(task, txn, &stored, lock, into, &row, found, diag);
     }
-    arena_destroy(&arena);
+    if (err == ERR_OK && *found) {
+        err = value_of(place, row.value, value, diag);
+    }
+    stored_end(&stored);
     return err;
 }
 
 enum err
-saga__remove(struct task *task, struct txn *txn, enum catalog_tree tree, struct slice key,
-    struct arena *scratch, bool *found, struct diag *diag)
+saga__insert(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct slice key, struct slice value, struct arena *into,
+    struct slice *existing, struct diag *diag)
 {
     struct txn_row row;
+    struct stored stored;
+    struct buffer bytes = {0};
+    enum err err = stored_begin(task, txn, place, tree, key, &stored, diag);
+    if (err == ERR_OK) {
+        (void)txn_statement_begin(txn);
+        err = txn_insert(task, txn, stored.tree, key_of(&stored),
+            form(place, &stored, value, &bytes), into, into == NULL ? NULL : &row, diag);
+    }
+    if (err == ERR_UNIQUE && into != NULL) {
+        enum err read = value_of(place, row.value, existing, diag);
+        err = read == ERR_OK ? ERR_UNIQUE : read;
+    }
+    buffer_destroy(&bytes);
+    stored_end(&stored);
+    return err;
+}
+
+static enum err
+put(struct task *task, struct txn *txn, const struct stored *stored, struct slice value,
+    struct arena *arena, struct diag *diag)
+{
+    for (;;) {
+        struct txn_row row;
+        bool found = false;
+        enum txn_outcome outcome = TXN_GONE;
+        TRY(get_row(task, txn, stored, false, arena, &row, &found, diag));
+        if (!found) {
+            enum err err =
+                txn_insert(task, txn, stored->tree, key_of(stored), value, NULL, NULL, diag);
+            if (err != ERR_UNIQUE) { /* else somebody was faster: replace it */
+                return err;
+            }
+        }
+        for (outcome = found ? TXN_CHANGED : TXN_GONE; outcome == TXN_CHANGED;) {
+            struct txn_row latest = row;
+            TRY(txn_update(task, txn, txn_statement_begin(txn), stored->tree, key_of(stored),
+                row.version, value, arena, &latest, &outcome, diag));
+            row = latest;
+        }
+        if (outcome == TXN_DONE) {
+            return ERR_OK;
+        }
+        TRY(saga__pause(task, diag));
+    }
+}
+
+enum err
+saga__put(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct slice key, struct slice value, struct diag *diag)
+{
+    struct stored stored;
+    struct buffer bytes = {0};
+    struct arena arena;
+    arena_create(&arena, "saga row");
+    enum err err = stored_begin(task, txn, place, tree, key, &stored, diag);
+    if (err == ERR_OK) {
+        err = put(task, txn, &stored, form(place, &stored, value, &bytes), &arena, diag);
+    }
+    arena_destroy(&arena);
+    buffer_destroy(&bytes);
+    stored_end(&stored);
+    return err;
+}
+
+enum err
+saga__remove(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct slice key, struct arena *scratch, bool *found, struct diag *diag)
+{
+    struct txn_row row;
+    struct stored stored;
     enum txn_outcome outcome;
-    TRY(get_row(task, txn, tree, key, true, scratch, &row, found, diag));
-    return *found ? txn_remove(task, txn, txn_statement_begin(txn), saga__tree(tree), key,
-                        row.version, scratch, &row, &outcome, diag)
-                  : ERR_OK;
+    enum err err = stored_begin(task, txn, place, tree, key, &stored, diag);
+    if (err == ERR_OK) {
+        err = get_row(task, txn, &stored, true, scratch, &row, found, diag);
+    }
+    if (err == ERR_OK && *found) {
+        err = txn_remove(task, txn, txn_statement_begin(txn), stored.tree, key_of(&stored),
+            row.version, scratch, &row, &outcome, diag);
+    }
+    stored_end(&stored);
+    return err;
 }
 
 static enum err
@@ -121,7 +251,7 @@ saga__definition_key(const char *database, const char *name, struct buffer *key)
 void
 saga__encode_definition(const struct saga_definition *definition, struct buffer *to)
 {
-    buffer_add_u8(to, RECORD_VERSION);
+    buffer_add_u8(to, DEFINITION_VERSION);
     buffer_add_sized(to, definition->name);
     buffer_add_sized(to, definition->owner);
     buffer_add_be32(to, definition->timeout_ms);
@@ -144,6 +274,7 @@ saga__encode_definition(const struct saga_definition *definition, struct buffer 
         buffer_add_be32(to, step->backoff_ms);
         buffer_add_be32(to, step->backoff_max_ms);
         buffer_add_be32(to, step->timeout_ms);
+        buffer_add_be32(to, (uint32_t)step->key_param);
     }
 }
 
@@ -154,7 +285,7 @@ take_number(struct reader *reader)
 }
 
 static void
-take_step(struct reader *reader, struct arena *arena, struct saga_step *step)
+take_step(struct reader *reader, struct arena *arena, uint8_t version, struct saga_step *step)
 {
     step->name = reader_text(reader, arena);
     step->schema = reader_text(reader, arena);
@@ -167,13 +298,15 @@ take_step(struct reader *reader, struct arena *arena, struct saga_step *step)
     step->backoff_ms = take_number(reader);
     step->backoff_max_ms = take_number(reader);
     step->timeout_ms = take_number(reader);
+    step->key_param = version == 1 ? -1 : (int32_t)take_number(reader);
 }
 
 enum err
 saga__decode_definition(struct arena *arena, struct reader *reader,
     struct saga_definition *definition, struct diag *diag)
 {
-    reader->bad = reader->bad || *reader_take(reader, 1) != RECORD_VERSION;
+    uint8_t version = *reader_take(reader, 1);
+    reader->bad = reader->bad || version < 1 || version > DEFINITION_VERSION;
     definition->name = reader_text(reader, arena);
     definition->owner = reader_text(reader, arena);
     definition->timeout_ms = take_number(reader);
@@ -194,7 +327,10 @@ saga__decode_definition(struct arena *arena, struct reader *reader,
     }
     definition->steps = arena_array(arena, definition->step_count, sizeof *definition->steps);
     for (uint32_t i = 0; i < definition->step_count; i++) {
-        take_step(reader, arena, &definition->steps[i]);
+        struct saga_step *step = &definition->steps[i];
+        take_step(reader, arena, version, step);
+        reader->bad = reader->bad || step->key_param < -1 ||
+                      step->key_param >= (int32_t)definition->param_count;
     }
     return reader->bad ? damaged("definition", diag) : ERR_OK;
 }
@@ -202,8 +338,8 @@ saga__decode_definition(struct arena *arena, struct reader *reader,
 /* ---- instances ---------------------------------------------------------------------------------
  */
 
-static void
-put_datum(struct buffer *to, oid_t type, struct datum value)
+void
+saga__put_datum(struct buffer *to, oid_t type, struct datum value)
 {
     const struct type *known = type_by_oid(type);
     buffer_add_u8(to, value.null);
@@ -218,8 +354,8 @@ put_datum(struct buffer *to, oid_t type, struct datum value)
     }
 }
 
-static struct datum
-take_datum(struct reader *reader, struct arena *arena, oid_t type)
+struct datum
+saga__take_datum(struct reader *reader, struct arena *arena, oid_t type)
 {
     const struct type *known = type_by_oid(type);
     if (*reader_take(reader, 1) != 0) {
@@ -238,7 +374,8 @@ encode_instance(const struct saga_instance *instance, struct buffer *to)
 {
     buffer_add_u8(to, RECORD_VERSION);
     buffer_add_u8(to, (uint8_t)instance->state);
-    buffer_add_u8(to, instance->compensates);
+    buffer_add_u8(to, (uint8_t)((instance->compensates ? 1U : 0U) | (instance->skips ? 2U : 0U) |
+                                (instance->forgets ? 4U : 0U)));
     buffer_add_be16(to, instance->step);
     buffer_add_be32(to, instance->attempts);
     buffer_add_be64(to, (uint64_t)instance->due);
@@ -254,7 +391,7 @@ encode_instance(const struct saga_instance *instance, struct buffer *to)
     buffer_add_sized(to, instance->key);
     saga__encode_definition(&instance->definition, to);
     for (uint32_t i = 0; i < instance->definition.param_count; i++) {
-        put_datum(to, instance->definition.param_types[i], instance->params[i]);
+        saga__put_datum(to, instance->definition.param_types[i], instance->params[i]);
     }
 }
 
@@ -267,7 +404,10 @@ saga__decode_instance(struct arena *arena, uint64_t number, struct slice value,
     reader.bad = *reader_take(&reader, 1) != RECORD_VERSION;
     uint8_t state = *reader_take(&reader, 1);
     instance->state = (enum saga_state)state;
-    instance->compensates = *reader_take(&reader, 1) != 0;
+    uint8_t flags = *reader_take(&reader, 1);
+    instance->compensates = (flags & 1) != 0;
+    instance->skips = (flags & 2) != 0;
+    instance->forgets = (flags & 4) != 0;
     instance->step = load_be16(reader_take(&reader, 2));
     instance->attempts = take_number(&reader);
     instance->due = (int64_t)load_be64(reader_take(&reader, 8));
@@ -289,7 +429,7 @@ saga__decode_instance(struct arena *arena, uint64_t number, struct slice value,
     instance->params =
         arena_array(arena, (size_t)definition->param_count + 1, sizeof *instance->params);
     for (uint32_t i = 0; i < definition->param_count; i++) {
-        instance->params[i] = take_datum(&reader, arena, definition->param_types[i]);
+        instance->params[i] = saga__take_datum(&reader, arena, definition->param_types[i]);
     }
     bool good = !reader.bad && reader.rest.size == 0 &&
                 (instance->step < definition->step_count || saga__is_final(instance->state));
@@ -297,28 +437,29 @@ saga__decode_instance(struct arena *arena, uint64_t number, struct slice value,
 }
 
 enum err
-saga__instance_put(
-    struct task *task, struct txn *txn, const struct saga_instance *instance, struct diag *diag)
+saga__instance_put(struct task *task, struct txn *txn, const struct saga_place *place,
+    const struct saga_instance *instance, struct diag *diag)
 {
     uint8_t key[8];
     struct buffer value = {0};
     store_be64(key, instance->number);
     encode_instance(instance, &value);
-    enum err err = saga__put(task, txn, CATALOG_TREE_SAGA_INSTANCES, slice_of(key, sizeof key),
-        slice_of(value.data, value.size), diag);
+    enum err err = saga__put(task, txn, place, CATALOG_TREE_SAGA_INSTANCES,
+        slice_of(key, sizeof key), slice_of(value.data, value.size), diag);
     buffer_destroy(&value);
     return err;
 }
 
 enum err
-saga__instance_get(struct task *task, struct txn *txn, uint64_t number, bool lock,
-    struct arena *arena, struct saga_instance *instance, bool *found, struct diag *diag)
+saga__instance_get(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, bool lock, struct arena *arena, struct saga_instance *instance, bool *found,
+    struct diag *diag)
 {
     uint8_t key[8];
     struct slice value;
     store_be64(key, number);
-    TRY(saga__get(task, txn, CATALOG_TREE_SAGA_INSTANCES, slice_of(key, sizeof key), lock, arena,
-        &value, found, diag));
+    TRY(saga__get(task, txn, place, CATALOG_TREE_SAGA_INSTANCES, slice_of(key, sizeof key), lock,
+        arena, &value, found, diag));
     return *found ? saga__decode_instance(arena, number, value, instance, diag) : ERR_OK;
 }
 
@@ -326,59 +467,42 @@ saga__instance_get(struct task *task, struct txn *txn, uint64_t number, bool loc
  */
 
 static struct slice
-record_key(uint8_t key[SAGA_ID_SIZE + 3], uint64_t home, uint64_t number, uint16_t step,
-    enum saga_kind kind)
+record_key(uint8_t key[SAGA_ID_SIZE + 3], uint64_t number, uint16_t step, enum saga_kind kind)
 {
-    saga__id(home, number, key);
+    saga__id(0, number, key);
     store_be16(key + SAGA_ID_SIZE, step);
     key[SAGA_ID_SIZE + 2] = (uint8_t)kind;
     return slice_of(key, SAGA_ID_SIZE + 3);
 }
 
 enum err
-saga__record_claim(struct task *task, struct txn *txn, uint64_t home, uint64_t number,
-    uint16_t step, enum saga_kind kind, bool *taken, struct diag *diag)
+saga__record_claim(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, uint16_t step, enum saga_kind kind, bool *taken, struct diag *diag)
 {
     uint8_t key[SAGA_ID_SIZE + 3];
-    (void)txn_statement_begin(txn);
-    enum err err = txn_insert(task, txn, saga__tree(CATALOG_TREE_SAGA_STEPS),
-        record_key(key, home, number, step, kind), slice_of("", 0), NULL, NULL, diag);
+    enum err err = saga__insert(task, txn, place, CATALOG_TREE_SAGA_STEPS,
+        record_key(key, number, step, kind), slice_of("", 0), NULL, NULL, diag);
     *taken = err == ERR_UNIQUE;
     return *taken ? ERR_OK : err;
 }
 
-enum err
-saga__record_put(struct task *task, struct txn *txn, uint64_t home, uint64_t number, uint16_t step,
-    enum saga_kind kind, const struct saga_record *record, struct diag *diag)
+void
+saga__encode_record(const struct saga_record *record, struct buffer *to)
 {
-    uint8_t key[SAGA_ID_SIZE + 3];
-    struct buffer value = {0};
-    buffer_add_u8(&value, RECORD_VERSION);
-    buffer_add_u8(&value, (uint8_t)record->outcome);
-    buffer_add_be32(&value, record->attempt);
-    buffer_add_be64(&value, record->epoch);
-    buffer_add_be64(&value, (uint64_t)record->time);
-    buffer_add_be64(&value, record->rows);
-    buffer_add_sized(&value, record->result);
-    buffer_add(&value, record->images.data, record->images.size);
-    enum err err = saga__put(task, txn, CATALOG_TREE_SAGA_STEPS,
-        record_key(key, home, number, step, kind), slice_of(value.data, value.size), diag);
-    buffer_destroy(&value);
-    return err;
+    buffer_add_u8(to, RECORD_VERSION);
+    buffer_add_u8(to, (uint8_t)record->outcome);
+    buffer_add_be32(to, record->attempt);
+    buffer_add_be64(to, record->epoch);
+    buffer_add_be64(to, (uint64_t)record->time);
+    buffer_add_be64(to, record->rows);
+    buffer_add_sized(to, record->result);
+    buffer_add(to, record->images.data, record->images.size);
 }
 
 enum err
-saga__record_get(struct task *task, struct txn *txn, uint64_t home, uint64_t number, uint16_t step,
-    enum saga_kind kind, struct arena *arena, struct saga_record *record, bool *found,
-    struct diag *diag)
+saga__decode_record(
+    struct arena *arena, struct slice value, struct saga_record *record, struct diag *diag)
 {
-    uint8_t key[SAGA_ID_SIZE + 3];
-    struct slice value;
-    TRY(saga__get(task, txn, CATALOG_TREE_SAGA_STEPS, record_key(key, home, number, step, kind),
-        false, arena, &value, found, diag));
-    if (!*found) {
-        return ERR_OK;
-    }
     struct reader reader = {.rest = value};
     reader.bad = *reader_take(&reader, 1) != RECORD_VERSION;
     uint8_t outcome = *reader_take(&reader, 1);
@@ -390,4 +514,44 @@ saga__record_get(struct task *task, struct txn *txn, uint64_t home, uint64_t num
     record->result = reader_text(&reader, arena);
     record->images = reader.rest;
     return reader.bad || outcome > SAGA_SKIPPED ? damaged("step", diag) : ERR_OK;
+}
+
+enum err
+saga__record_put(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, uint16_t step, enum saga_kind kind, const struct saga_record *record,
+    struct diag *diag)
+{
+    uint8_t key[SAGA_ID_SIZE + 3];
+    struct buffer value = {0};
+    saga__encode_record(record, &value);
+    enum err err = saga__put(task, txn, place, CATALOG_TREE_SAGA_STEPS,
+        record_key(key, number, step, kind), slice_of(value.data, value.size), diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
+saga__record_get(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, uint16_t step, enum saga_kind kind, struct arena *arena,
+    struct saga_record *record, bool *found, struct diag *diag)
+{
+    uint8_t key[SAGA_ID_SIZE + 3];
+    struct slice value;
+    TRY(saga__get(task, txn, place, CATALOG_TREE_SAGA_STEPS, record_key(key, number, step, kind),
+        false, arena, &value, found, diag));
+    return *found ? saga__decode_record(arena, value, record, diag) : ERR_OK;
+}
+
+/* Both records of a step. */
+enum err
+saga__record_remove(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, uint16_t step, struct arena *scratch, struct diag *diag)
+{
+    for (int kind = SAGA_DO; kind <= (int)SAGA_UNDO; kind++) {
+        uint8_t key[SAGA_ID_SIZE + 3];
+        bool found = false;
+        TRY(saga__remove(task, txn, place, CATALOG_TREE_SAGA_STEPS,
+            record_key(key, number, step, (enum saga_kind)kind), scratch, &found, diag));
+    }
+    return ERR_OK;
 }

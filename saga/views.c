@@ -14,6 +14,7 @@ struct viewing {
     emit_row *emit;
     void *arg;
     bool steps; /* tusk_saga_steps */
+    const struct saga_place *place;
 };
 
 static struct datum
@@ -89,9 +90,9 @@ show_steps(struct viewing *viewing, const struct saga_instance *instance)
         struct saga_record records[2];
         bool found[2];
         for (int kind = SAGA_DO; kind <= (int)SAGA_UNDO; kind++) {
-            TRY(saga__record_get(viewing->eval->task, viewing->txn, 0, instance->number, i,
-                (enum saga_kind)kind, viewing->eval->arena, &records[kind], &found[kind],
-                viewing->eval->diag));
+            TRY(saga__record_get(viewing->eval->task, viewing->txn, viewing->place,
+                instance->number, i, (enum saga_kind)kind, viewing->eval->arena, &records[kind],
+                &found[kind], viewing->eval->diag));
         }
         int last = found[SAGA_UNDO] ? SAGA_UNDO : SAGA_DO;
         const struct saga_record *record = &records[last];
@@ -132,6 +133,17 @@ may_see(const struct viewing *viewing, const struct saga_instance *instance)
 }
 
 static enum err
+show(struct viewing *viewing, uint64_t number, struct slice value)
+{
+    struct saga_instance instance;
+    struct eval *eval = viewing->eval;
+    TRY(saga__decode_instance(eval->arena, number, value, &instance, eval->diag));
+    return may_see(viewing, &instance) && !instance.forgets
+               ? (viewing->steps ? show_steps : show_instance)(viewing, &instance)
+               : ERR_OK;
+}
+
+static enum err
 scan_instances(struct viewing *viewing)
 {
     struct eval *eval = viewing->eval;
@@ -142,19 +154,46 @@ scan_instances(struct viewing *viewing)
     enum err err = ERR_OK;
     for (bool found = true; err == ERR_OK && found;) {
         struct txn_row row;
-        struct saga_instance instance;
         err = txn_scan_next(eval->task, scan, &row, &found, eval->diag);
         if (err != ERR_OK || !found || row.key.size != 8) {
             continue;
         }
-        err = saga__decode_instance(
-            eval->arena, load_be64(row.key.data), row.value, &instance, eval->diag);
-        if (err == ERR_OK && may_see(viewing, &instance)) {
-            err = (viewing->steps ? show_steps : show_instance)(viewing, &instance);
-        }
+        err = show(viewing, load_be64(row.key.data), row.value);
         err = err == ERR_OK ? task_breathe(eval->task, eval->diag) : err;
     }
     txn_scan_close(eval->task, scan);
+    return err;
+}
+
+static enum err
+show_of_slot(void *arg, uint64_t number, struct slice value, bool *enough)
+{
+    (void)enough;
+    return show(arg, number, value);
+}
+
+/* Of a cluster: those whose home is this node. */
+static enum err
+scan_slots(struct viewing *viewing, struct sql_engine *engine)
+{
+    struct eval *eval = viewing->eval;
+    uint64_t own = 0;
+    enum err err = saga__own_slots(eval->task, engine, viewing->txn, &own, eval->diag);
+    for (uint32_t slot = 0; err == ERR_OK && slot < SAGA_SLOTS; slot++) {
+        struct saga_place *place = NULL;
+        if ((own >> slot & 1) == 0) {
+            continue;
+        }
+        err = saga__place_home(
+            eval->task, engine, viewing->txn, slot, true, eval->arena, &place, eval->diag);
+        viewing->place = place;
+        if (err == ERR_OK && place != NULL) {
+            err = saga__each_instance(
+                eval->task, viewing->txn, place, eval->arena, show_of_slot, viewing, eval->diag);
+        }
+        saga__place_end(place);
+        viewing->place = NULL;
+    }
     return err;
 }
 
@@ -166,18 +205,16 @@ scan(struct eval *eval, const struct catalog *catalog, bool steps, emit_row *emi
     }
     struct viewing viewing = {
         .eval = eval, .catalog = catalog, .emit = emit, .arg = arg, .steps = steps};
-    viewing.txn = txn_new(sql_engine_db(sql_session_engine(eval->env->session)), 0);
+    struct sql_engine *engine = sql_session_engine(eval->env->session);
+    viewing.txn = txn_new(sql_engine_db(engine), 0);
     enum err err = txn_begin(eval->task, viewing.txn, TXN_READ_COMMITTED, true, eval->diag);
     if (err == ERR_OK) {
         err = scan_instances(&viewing);
-        if (err == ERR_OK) {
-            err = txn_commit(eval->task, viewing.txn, eval->diag);
-        } else {
-            txn_rollback(eval->task, viewing.txn);
-        }
     }
-    txn_delete(eval->task, viewing.txn);
-    return err;
+    if (err == ERR_OK) {
+        err = scan_slots(&viewing, engine);
+    }
+    return saga__end(eval->task, viewing.txn, err, eval->diag);
 }
 
 static enum err

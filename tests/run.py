@@ -93,6 +93,8 @@ def main():
     step("COPY to nodes", ["tests/cluster/copy.py"])
     step("one node and three", ["tests/cluster/differential.py", "--build", "debug", "--count", "600"])
     step("buckets moved by the router", ["tests/cluster/moves.py"])
+    step("sagas over three nodes", ["tests/cluster/sagas.py"])
+    step("sagas over three nodes, amid trouble", ["tests/cluster/bank.py", "--seconds", "6"])
     step("buckets moved amid kills, etcd", ["tests/system/moves.py", "--seconds", "8", "--seed", "3",
                                             "--etcd"])
     step("router, ASan", ["tests/system/router.py", "debug"])

@@ -396,19 +396,39 @@ ddl__split_bucket(
 
 /* ---- DROP ------------------------------------------------------------------------------------ */
 
+/* Records of sagas' steps (saga/place.c): theirs is no life of its own. */
+static bool
+is_records(const struct relation *relation)
+{
+    return strcmp(relation->schema_name, "tusk_cluster") == 0 &&
+           strncmp(relation->name, "steps_", 6) == 0;
+}
+
 enum err
 ddl__drop_sharding(struct ddl *ddl, const struct relation *table)
 {
+    struct ddl_context *context = ddl->context;
     if (table->sharding == NULL || table->sharding->ownership == NULL) {
         return ERR_OK;
     }
     const struct relation *other;
+    const struct relation *records = NULL;
     for (size_t i = 0; (other = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
         if (other != table && other->oid != table->oid && other->sharding != NULL &&
             strcmp(other->sharding->group, table->sharding->group) == 0) {
-            return ERR_OK;
+            if (!is_records(other)) {
+                return ERR_OK;
+            }
+            records = other;
         }
     }
-    return buckets_remove_group(
-        ddl->task, ddl->context->store, ddl->context->txn, table->sharding->ownership, ddl->diag);
+    TRY(buckets_remove_group(
+        ddl->task, context->store, context->txn, table->sharding->ownership, ddl->diag));
+    if (records == NULL) {
+        return ERR_OK;
+    }
+    TRY(txn_lock_table(ddl->task, context->txn, records->oid, records->name, TXN_ACCESS_EXCLUSIVE,
+        TXN_WAIT, ddl->diag));
+    TRY(ddl__find_again(ddl, records->oid, &records));
+    return ddl__drop_table(ddl, records);
 }

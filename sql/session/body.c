@@ -97,6 +97,19 @@ sql_body_check(struct task *task, struct sql_session *session, struct sql_body *
     return ERR_OK;
 }
 
+enum err
+sql_body_inspect(struct task *task, struct sql_session *session, struct sql_body *body,
+    enum err (*look)(void *arg, const struct sql_inspection *inspection), void *arg,
+    struct diag *diag)
+{
+    for (uint32_t i = 0; i < body->count; i++) {
+        const struct ast_statement *statement = ast_as_statement(ast_list_at(body->statements, i));
+        TRY(session__inspect(task, session, statement->body, body->text, body->types,
+            body->names.count, body->names.count, &body->names, look, arg, diag));
+    }
+    return ERR_OK;
+}
+
 static void
 add_row(struct sql_session *session, const struct plan *plan, const struct datum *row,
     struct buffer *result, size_t result_max)
@@ -286,6 +299,12 @@ void
 sql_engine_set_saga_hooks(struct sql_engine *engine, const struct sql_saga_hooks *hooks)
 {
     engine->sagas = hooks;
+}
+
+const struct sql_saga_hooks *
+sql_engine_saga_hooks(const struct sql_engine *engine)
+{
+    return engine->sagas;
 }
 
 void

@@ -32,6 +32,12 @@ enum err sql_body_check(struct task *task, struct sql_session *session, struct s
     enum err (*each)(void *arg, const struct relation *relation, bool writes, struct diag *diag),
     void *arg, struct diag *diag);
 
+/* Each statement bound (sql_session_inspect). */
+struct sql_inspection;
+enum err sql_body_inspect(struct task *task, struct sql_session *session, struct sql_body *body,
+    enum err (*look)(void *arg, const struct sql_inspection *inspection), void *arg,
+    struct diag *diag);
+
 /* All statements in the session's transaction. *rows: how many the last one changed or returned.
  * `result`: the rows of the last one as text, "(a,b)" each, up to `result_max` bytes. */
 enum err sql_body_run(struct task *task, struct sql_session *session, struct sql_body *body,
@@ -96,6 +102,7 @@ struct sql_saga_hooks {
 
 /* Before the first session; NULL: no more. */
 void sql_engine_set_saga_hooks(struct sql_engine *engine, const struct sql_saga_hooks *hooks);
+const struct sql_saga_hooks *sql_engine_saga_hooks(const struct sql_engine *engine);
 /* hooks->committed is to hear of this instance if the transaction commits. */
 void sql_session_touch_saga(struct sql_session *session, uint64_t number);
 

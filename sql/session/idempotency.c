@@ -253,17 +253,6 @@ put_item(const struct item *item, struct buffer *to)
     buffer_add(to, item->rows.data, item->rows.size);
 }
 
-static enum err
-err_of_sqlstate(const uint8_t state[5])
-{
-    for (int i = 0; i < ERR_COUNT; i++) {
-        if (memcmp(err_sqlstate((enum err)i), state, 5) == 0) {
-            return (enum err)i;
-        }
-    }
-    return ERR_INTERNAL;
-}
-
 static void
 take_item(struct reader *reader, struct arena *arena, struct item *item)
 {
@@ -272,7 +261,8 @@ take_item(struct reader *reader, struct arena *arena, struct item *item)
     item->tag = reader_text(reader, arena);
     if ((item->flags & ITEM_FAILED) != 0) {
         struct diag *failure = arena_alloc(arena, sizeof *failure);
-        enum err code = err_of_sqlstate(reader_take(reader, 5));
+        enum err code = err_of_sqlstate((const char *)reader_take(reader, 5));
+        code = code == ERR_OK ? ERR_INTERNAL : code;
         uint32_t position = load_be32(reader_take(reader, 4));
         (void)diag_set(failure, code, "%s", reader_text(reader, arena));
         diag_detail(failure, "%s", reader_text(reader, arena));

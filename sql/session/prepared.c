@@ -441,6 +441,17 @@ sql_session_inspect(struct task *task, struct sql_session *session,
     uint32_t param_max, enum err (*look)(void *arg, const struct sql_inspection *inspection),
     void *arg, struct diag *diag)
 {
+    return session__inspect(
+        task, session, statement, text, types, type_count, param_max, NULL, look, arg, diag);
+}
+
+enum err
+session__inspect(struct task *task, struct sql_session *session, const struct ast_node *statement,
+    const char *text, const oid_t *types, uint32_t type_count, uint32_t param_max,
+    const struct planned_names *names,
+    enum err (*look)(void *arg, const struct sql_inspection *inspection), void *arg,
+    struct diag *diag)
+{
     bool own = session->block == BLOCK_NONE;
     struct arena arena;
     if (session->block == BLOCK_FAILED) {
@@ -467,6 +478,9 @@ sql_session_inspect(struct task *task, struct sql_session *session,
             .param_types = known,
             .param_count = type_count,
             .param_max = count,
+            .param_names = names == NULL ? NULL : names->names,
+            .param_name_count = names == NULL ? 0 : names->count,
+            .routine_name = names == NULL ? NULL : names->routine,
         };
         struct binder binder;
         struct sql_inspection inspection = {.catalog = catalog, .arena = &arena};

@@ -596,6 +596,11 @@ enum err planned__renew_named(struct task *task, struct sql_session *session,
     const struct ast_node *node, const char *text, const oid_t *types, uint32_t type_count,
     uint32_t param_max, const struct planned_names *names, struct planned **planned,
     struct diag *diag);
+enum err session__inspect(struct task *task, struct sql_session *session,
+    const struct ast_node *statement, const char *text, const oid_t *types, uint32_t type_count,
+    uint32_t param_max, const struct planned_names *names,
+    enum err (*look)(void *arg, const struct sql_inspection *inspection), void *arg,
+    struct diag *diag);
 struct planned *planned__hold(struct planned *planned);
 void planned__release(struct planned *planned);
 /* Begins a statement (its snapshot) and opens the plan in `arena`. */

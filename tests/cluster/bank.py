@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""Bank transfers as sagas over three shards and two routers, amid kill -9, SIGSTOP, cut connections
+and moves of buckets: sums hold, every saga is settled or listed, a step takes effect at most once.
+
+    tests/cluster/bank.py [--build release] [--seconds 8] [--seed N] [--moves] [--clients 4]
+
+Each transfer has a key of its own and is repeated until it is answered; the rows of `ledger` tell how
+often each step took effect, for their key is not the transfer's.
+"""
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+from cluster import Cluster, connect
+import pgwire
+from server import Checks
+
+ACCOUNTS, BALANCE = 24, 100
+
+SCHEMA = [
+    "CREATE TABLE account (id int PRIMARY KEY, balance int NOT NULL CHECK (balance >= 0)) "
+    "SHARD BY HASH (id) BUCKETS 12",
+    # One row for each time a step, or its undoing, took effect: a second one would be seen.
+    "CREATE TABLE ledger (account int, nonce bigserial, transfer text, what text, amount int, "
+    "PRIMARY KEY (account, nonce)) SHARD BY HASH (account) BUCKETS 12 COLOCATE WITH account",
+    "CREATE TABLE decision (transfer text PRIMARY KEY, amount int) SHARD BY HASH (transfer) BUCKETS 6",
+    """CREATE SAGA transfer (p_id text, p_from int, p_to int, p_amount int)
+         STEP take ON account (id => p_from)
+           DO $$ INSERT INTO ledger (account, transfer, what, amount)
+                 VALUES (p_from, p_id, 'take', -p_amount);
+                 UPDATE account SET balance = balance - p_amount WHERE id = p_from $$
+           UNDO $$ INSERT INTO ledger (account, transfer, what, amount)
+                   VALUES (p_from, p_id, 'untake', p_amount);
+                   UPDATE account SET balance = balance + p_amount WHERE id = p_from $$
+           EXPECT ROWS RETRY 10 BACKOFF '10ms' TO '200ms'
+         STEP give ON account (id => p_to)
+           DO $$ UPDATE account SET balance = balance + p_amount WHERE id = p_to $$
+           UNDO AUTO EXPECT ROWS RETRY 10 BACKOFF '10ms' TO '200ms'
+         STEP decide ON decision (transfer => p_id)
+           DO $$ INSERT INTO decision VALUES (p_id, 1 / (p_amount % 5)) $$
+           PIVOT RETRY 10 BACKOFF '10ms' TO '200ms'
+         STEP note ON ledger (account => p_to)
+           DO $$ INSERT INTO ledger (account, transfer, what, amount)
+                 VALUES (p_to, p_id, 'give', p_amount) $$
+           RETRIABLE RETRY 1000 BACKOFF '10ms' TO '200ms'""",
+]
+
+
+class Client(threading.Thread):
+    """Begins transfers, and repeats each until somebody answers."""
+
+    def __init__(self, number, routers, seed, stop):
+        super().__init__(daemon=True)
+        self.number, self.routers, self.stop = number, routers, stop
+        self.random = random.Random(seed * 1000 + number)
+        self.answers, self.repeats, self.other, self.conn = {}, 0, {}, None
+
+    def run(self):
+        count = 0
+        while not self.stop.is_set():
+            count += 1
+            a, b = self.random.sample(range(1, ACCOUNTS + 1), 2)
+            if self.random.random() < 0.05:
+                b = 1000 + b   # nobody's: the step finds no row
+            self.transfer(f"{self.number}.{count}", a, b, self.random.randint(1, 60))
+
+    def transfer(self, key, a, b, amount):
+        wait = self.random.random() < 0.8
+        text = f"START SAGA transfer ('{key}', {a}, {b}, {amount}) WITH KEY '{key}'"
+        while key not in self.answers:
+            try:
+                if self.conn is None:
+                    self.conn = connect(self.random.choice(self.routers), timeout=6)
+                number, state, _ = self.conn.query(text + (" WAIT" if wait else ""))[-1].rows[0]
+                self.answers[key] = (number, state)
+                return
+            except pgwire.Error as error:
+                self.other[error.sqlstate] = self.other.get(error.sqlstate, 0) + 1
+                self.drop()
+            except (pgwire.ConnectionLost, OSError):
+                self.drop()
+            self.repeats += 1
+            time.sleep(0.02)
+            if self.stop.is_set():
+                wait = False
+
+    def drop(self):
+        if self.conn is not None:
+            try:
+                self.conn.sock.close()
+            except OSError:
+                pass
+        self.conn = None
+
+
+class Trouble(threading.Thread):
+    """Kills, stops and cuts, one thing after another."""
+
+    def __init__(self, cluster, routers, seed, stop):
+        super().__init__(daemon=True)
+        self.cluster, self.routers, self.stop = cluster, routers, stop
+        self.random = random.Random(seed)
+        self.done = {}
+        self.failed = None
+
+    def run(self):
+        try:
+            while not self.stop.wait(self.random.uniform(0.2, 0.7)):
+                name = self.random.choice(["kill", "kill", "pause", "pause", "cut", "router", "rest"])
+                self.done[name] = self.done.get(name, 0) + 1
+                getattr(self, name)()
+        except Exception as error:  # pylint: disable=broad-except
+            self.failed = error
+
+    def kill(self):
+        victim = self.random.choice(self.cluster.shards)
+        victim.kill()
+        time.sleep(self.random.uniform(0, 0.3))
+        victim.start()
+
+    def router(self):
+        victim = self.random.choice(self.routers)
+        victim.kill()
+        time.sleep(self.random.uniform(0, 0.2))
+        victim.start()
+
+    def pause(self):
+        victim = self.random.choice(self.cluster.shards + self.routers)
+        victim.process.send_signal(signal.SIGSTOP)
+        time.sleep(self.random.uniform(0.05, 1.0))
+        victim.process.send_signal(signal.SIGCONT)
+
+    def cut(self):
+        """The connections of a shard's clients end."""
+        victim = self.random.choice(self.cluster.shards)
+        try:
+            with connect(victim, timeout=5) as conn:
+                conn.query("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                           "WHERE pid <> pg_backend_pid()")
+        except (pgwire.Error, pgwire.ConnectionLost, OSError):
+            pass
+
+    def rest(self):
+        time.sleep(0.3)
+
+
+class Mover(threading.Thread):
+    def __init__(self, routers, seed, stop):
+        super().__init__(daemon=True)
+        self.routers, self.stop = routers, stop
+        self.random = random.Random(seed + 17)
+        self.moved = self.refused = 0
+
+    def run(self):
+        tables = (("account", 12), ("decision", 6), ("tusk_cluster.sagas", 64))
+        while not self.stop.wait(0.05):
+            table, buckets = self.random.choice(tables)
+            text = (f"ALTER TABLE {table} MOVE BUCKET {self.random.randrange(buckets)} "
+                    f"TO n{self.random.randint(1, 3)}")
+            try:
+                with connect(self.random.choice(self.routers), timeout=20) as conn:
+                    conn.query(text)
+                self.moved += 1
+            except (pgwire.Error, pgwire.ConnectionLost, OSError):
+                self.refused += 1
+                time.sleep(0.1)
+
+
+def ask(server, text):
+    """Until it is answered."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            with connect(server, timeout=20) as conn:
+                return conn.query(text)[-1].rows
+        except (pgwire.Error, pgwire.ConnectionLost, OSError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def settle(router):
+    """Until nothing runs any more, or two minutes."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        rest = ask(router, "SELECT count(*) FROM tusk_sagas WHERE state IN ('running', 'compensating')")
+        if rest == [("0",)]:
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def judge(checks, router, clients):
+    answers = {}
+    for client in clients:
+        answers.update(client.answers)
+    sagas = {row[1]: (row[0], row[2]) for row in ask(
+        router, "SELECT saga, key, state FROM tusk_sagas")}
+    checks.check("every answered saga is there once",
+                 all(sagas.get(key, (None,))[0] == number for key, (number, _) in answers.items()),
+                 [(k, v, sagas.get(k)) for k, v in answers.items() if sagas.get(k, (0,))[0] != v[0]][:3])
+    states = {}
+    for _, state in sagas.values():
+        states[state] = states.get(state, 0) + 1
+    checks.check("all have ended", set(states) <= {"completed", "compensated"},
+                 (states, ask(router, "SELECT saga, key, state, step, sqlstate, error FROM tusk_sagas "
+                                      "WHERE state NOT IN ('completed', 'compensated') LIMIT 5")))
+    wrong = [key for key, (_, state) in answers.items()
+             if state in ("completed", "compensated") and sagas[key][1] != state]
+    checks.check("what was answered stays so", not wrong, wrong[:3])
+    rows = ask(router, "SELECT transfer, what, account, amount FROM ledger")
+    effects = {}
+    for transfer, what, _, _ in rows:
+        effects.setdefault(transfer, []).append(what)
+    bad = {key: sorted(what) for key, what in effects.items() if
+           sorted(what) != {"completed": ["give", "take"], "compensated": ["take", "untake"]}.get(
+               sagas.get(key, (0, "none"))[1]) and
+           not (sagas.get(key, (0, ""))[1] == "compensated" and not what)}
+    checks.check("each step took effect once, or was taken back once", not bad, list(bad.items())[:3])
+    missing = [key for key, (_, state) in sagas.items() if state == "completed" and key not in effects]
+    checks.check("what is completed has taken effect", not missing, missing[:3])
+    total = ask(router, "SELECT sum(balance), count(*) FROM account")
+    checks.check("the sum holds", total == [(str(ACCOUNTS * BALANCE), str(ACCOUNTS))], total)
+    balances = dict(ask(router, "SELECT id, balance FROM account"))
+    sums = dict(ask(router, "SELECT account, sum(amount) FROM ledger GROUP BY account"))
+    off = [i for i in balances if int(balances[i]) != BALANCE + int(sums.get(i, 0))]
+    checks.check("each account is what its ledger says", not off, off)
+    decided = {row[0] for row in ask(router, "SELECT transfer FROM decision")}
+    checks.check("decided are the completed ones",
+                 decided == {key for key, (_, state) in sagas.items() if state == "completed"})
+    return states
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="release")
+    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--moves", action="store_true")
+    args = parser.parse_args()
+    print(f"bank.py --seconds {args.seconds} --seed {args.seed} --clients {args.clients}"
+          f"{' --moves' if args.moves else ''}", flush=True)
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as store, Cluster(args.build, arguments=[
+            "-c", "router_breaker_pause=100", "-c", f"router_control=file:{store}"]) as cluster, \
+            cluster.new_router() as second:
+        routers = [cluster.router, second]
+        with connect(cluster.router) as conn:
+            for text in SCHEMA:
+                conn.query(text)
+            for i in range(1, ACCOUNTS + 1):
+                conn.query(f"INSERT INTO account VALUES ({i}, {BALANCE})")
+        stop, calm = threading.Event(), threading.Event()
+        clients = [Client(i, routers, args.seed, stop) for i in range(args.clients)]
+        others = [Trouble(cluster, routers, args.seed, calm)]
+        if args.moves:
+            others.append(Mover(routers, args.seed, calm))
+        for thread in clients + others:
+            thread.start()
+        time.sleep(args.seconds)
+        calm.set()
+        for thread in others:
+            thread.join(60)
+        checks.check("the trouble was what it should be", others[0].failed is None, others[0].failed)
+        stop.set()
+        for client in clients:
+            client.join(90)
+            checks.check("every transfer is answered at last", not client.is_alive(), client.other)
+        checks.check("every saga settles", settle(cluster.router))
+        states = judge(checks, cluster.router, clients)
+        moved = f", {others[1].moved} buckets moved, {others[1].refused} not" if args.moves else ""
+        other = {}
+        for client in clients:
+            for state, count in client.other.items():
+                other[state] = other.get(state, 0) + count
+        print(f"{states}, {sum(c.repeats for c in clients)} starts repeated {other}; "
+              f"{others[0].done}{moved}")
+        if checks.failed:
+            for server in cluster.shards + routers:
+                print(os.path.basename(server.directory), server.tail(8))
+    return checks.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

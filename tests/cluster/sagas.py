@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Sagas over three nodes: what is a sound definition, keys, blocks, ALTER SAGA INSTANCE, records that
+move with their bucket, nodes and routers that go away; and the examples of docs/sagas.md for a cluster.
+
+    tests/cluster/sagas.py [BUILD]
+"""
+import os
+import re
+import sys
+import threading
+import time
+
+from cluster import Cluster, connect
+import pgwire
+from server import ROOT, Checks
+
+TABLES = [
+    "create table account (id int primary key, balance numeric not null check (balance >= 0)) "
+    "shard by hash (id) buckets 12",
+    "create table line (account int, id text, amount numeric, primary key (account, id)) "
+    "shard by hash (account) buckets 12 colocate with account",
+    "create table other (id int primary key, n int) shard by hash (id) buckets 4",
+    "create table rate (name text primary key, value numeric) replicated",
+    "create table home (id int primary key, n int)",
+]
+
+TRANSFER = """create saga transfer (p_id text, p_from int, p_to int, p_amount numeric)
+  step take on account (id => p_from)
+    do $$ update account set balance = balance - p_amount where id = p_from;
+          insert into line values (p_from, p_id, -p_amount) $$ undo auto expect rows
+  step give on account (id => p_to)
+    do $$ update account set balance = balance + p_amount where id = p_to $$
+    undo auto expect rows retry 3 backoff '10ms' to '50ms'
+  step book on line (account => p_to)
+    do $$ insert into line values (p_to, p_id || '.to', p_amount) $$ retriable retry 2 backoff '10ms' to '20ms'"""
+
+WRONG = [
+    ("another parameter", "account (id => p_a)", "update account set balance = 1 where id = p_b"),
+    ("no condition", "account (id => p_a)", "update account set balance = 1"),
+    ("another group", "account (id => p_a)", "update other set n = 1 where id = p_a"),
+    ("a table of one node", "account (id => p_a)", "update home set n = 1 where id = p_a"),
+    ("a replicated table", "rate (name => p_c)", "update rate set value = 1 where name = p_c"),
+    ("changing a replicated table", "account (id => p_a)", "update rate set value = 1"),
+    ("a key that is no parameter", "account (id => 1)", "update account set balance = 1 where id = 1"),
+    ("reading everywhere", "account (id => p_a)",
+     "insert into line select p_a, p_c, count(*) from account"),
+]
+
+
+def rows(server, sql):
+    with connect(server) as conn:
+        return conn.query(sql)[-1].rows
+
+
+def sqlstate(action):
+    try:
+        action()
+    except pgwire.Error as error:
+        return error.sqlstate
+    return None
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if condition():
+                return True
+        except (pgwire.Error, pgwire.ConnectionLost, OSError):
+            pass
+        time.sleep(0.05)
+    return False
+
+
+def definitions(checks, cluster):
+    with connect(cluster.router) as a:
+        for text in TABLES:
+            a.query(text)
+        for what, on, body in WRONG:
+            state = sqlstate(lambda o=on, b=body: a.query(
+                f"create saga wrong (p_a int, p_b int, p_c text) step s on {o} do $$ {b} $$ retriable"))
+            checks.check(f"refused: {what}", state == "42P17", state)
+        a.query("create saga reads (p_a int) step s on account (id => p_a) do $$ update account set "
+                "balance = balance * (select value from rate where name = 'x') where id = p_a $$ retriable")
+        a.query("drop saga reads")
+        a.query(TRANSFER)
+        state = sqlstate(lambda: a.query(TRANSFER))
+        checks.check("a saga of that name is there", state == "42710", state)
+        state = sqlstate(lambda: a.query("set tusk.saga_reads = settled; select 1 from home"))
+        state = state or sqlstate(lambda: a.query("select * from home"))
+        checks.check("settled reads are refused", state == "0A000", state)
+        a.query("reset tusk.saga_reads")
+        for i in range(1, 13):
+            a.query(f"insert into account values ({i}, 100)")
+
+
+def transfers(checks, cluster):
+    with connect(cluster.router) as a:
+        first = a.query("start saga transfer ('a', 1, 2, 30) with key 'a' wait")[-1].rows
+        checks.check("a transfer", first[0][1] == "completed", first)
+        again = a.execute("start saga transfer ('a', 1, 2, 30) with key 'a' wait").rows
+        checks.check("again by its key", again == first, (first, again))
+        state = sqlstate(lambda: a.query("start saga transfer ('a', 1, 2, 31) with key 'a' wait"))
+        checks.check("other values under the key", state == "TS002", state)
+        got = a.query("start saga transfer ('b', 3, 4, 300) wait")[-1].rows[0]
+        checks.check("not enough money", got[1] == "compensated" and got[2].startswith("23514"), got)
+        got = a.query("start saga transfer ('c', 3, 99, 30) wait")[-1].rows[0]
+        checks.check("nobody's account", got[1:] == ("compensated", 'TS005: step "give" found no rows'), got)
+        steps = a.query(f"select step, state from tusk_saga_steps where saga = {got[0]} order by number")
+        checks.check("its steps", steps[-1].rows == [("take", "undone"), ("give", "never done"),
+                                                     ("book", "pending")], steps[-1].rows)
+        got = a.query("select sum(balance), (select balance from account where id = 1) from account")
+        checks.check("money stays", got[-1].rows == [("1200", "70")], got[-1].rows)
+        got = a.query("select count(*) from line where id = 'c'")[-1].rows
+        checks.check("and no line", got == [("0",)], got)
+        homes = [int(rows(s, "select count(*) from tusk_sagas")[0][0]) for s in cluster.shards]
+        checks.check("each is at one home", sum(homes) == 3, homes)
+
+
+def blocks(checks, cluster):
+    with connect(cluster.router) as a:
+        a.query("begin")
+        a.query("start saga transfer ('d', 5, 6, 1) with key 'd'")
+        a.query("rollback")
+        a.query("begin")
+        a.query("update account set balance = balance where id = 7")
+        number = a.query("start saga transfer ('e', 5, 6, 1)")[-1].rows[0][0]
+        a.query("commit")
+        checks.check("it begins with the block's commit", wait_for(lambda: a.query(
+            f"select state from tusk_sagas where saga = {number}")[-1].rows == [("completed",)]))
+        got = a.query("select count(*) from tusk_sagas where key = 'd'")[-1].rows
+        checks.check("or not at all", got == [("0",)], got)
+        state = sqlstate(lambda: a.query("begin; start saga transfer ('x', 1, 2, 3) wait"))
+        checks.check("WAIT is not for blocks", state is not None, state)
+        a.query("rollback")
+
+
+def altered(checks, cluster):
+    with connect(cluster.router) as a:
+        a.query("insert into line values (2, 'f.to', 0)")   # in the way of the last step
+        got = a.query("start saga transfer ('f', 1, 2, 5) with key 'f' wait")[-1].rows[0]
+        checks.check("stuck behind the pivot", got[1] == "stuck", got)
+        number = got[0]
+        state = sqlstate(lambda: a.query(f"alter saga instance {number} compensate"))
+        checks.check("it cannot go back", state == "55000", state)
+        a.query("delete from line where account = 2 and id = 'f.to'")
+        a.query(f"alter saga instance {number} retry")
+        checks.check("and goes on", wait_for(lambda: a.query(
+            f"select state from tusk_sagas where saga = {number}")[-1].rows == [("completed",)]))
+        a.query("insert into line values (2, 'g.to', 0)")
+        number = a.query("start saga transfer ('g', 1, 2, 5) wait")[-1].rows[0][0]
+        a.query(f"alter saga instance {number} skip step book")
+        checks.check("a step is skipped", wait_for(lambda: a.query(
+            f"select state from tusk_sagas where saga = {number}")[-1].rows == [("completed",)]))
+        got = a.query(f"select state from tusk_saga_steps where saga = {number} and step = 'book'")[-1].rows
+        checks.check("and its record says so", got == [("skipped",)], got)
+        state = sqlstate(lambda: a.query("alter saga instance 640000000000000000 retry"))
+        checks.check("nobody's number", state == "42704", state)
+
+
+def record_of(cluster, number):
+    """Which nodes have records of steps of this saga."""
+    wanted = f"{int(number):016x}"
+    found = []
+    for i, shard in enumerate(cluster.shards):
+        for (table,) in rows(shard, "select relname from pg_class where relname like 'steps!_%' escape '!' "
+                                    "and relkind = 'r'"):
+            got = rows(shard, f"select count(*) from tusk_cluster.{table} "
+                              f"where encode(tusk_id, 'hex') like '%{wanted}%'")
+            found += [i + 1] * int(got[0][0])
+    return sorted(found)
+
+
+def moved(checks, cluster):
+    """The records of a step go where its bucket goes; a step that was done is not done again there."""
+    with connect(cluster.router) as a:
+        number = a.query("start saga transfer ('h', 8, 8, 1) with key 'h' wait")[-1].rows[0][0]
+        for i, shard in enumerate(cluster.shards):
+            owned = rows(shard, "select bucket from tusk_buckets where bucketgroup = 'public.account' and "
+                                "state = 'owned'")
+            if rows(shard, "select id from account where id = 8"):
+                source, owned_here = i + 1, [int(b) for (b,) in owned]
+        target = source % 3 + 1
+        for bucket in owned_here:
+            a.query(f"alter table account move bucket {bucket} to n{target}")
+        checks.check("records are where the rows are", record_of(cluster, number) == [target] * 3,
+                     (record_of(cluster, number), target))
+        got = a.query("start saga transfer ('h', 8, 8, 1) with key 'h' wait")[-1].rows
+        checks.check("and nothing happens twice", got == [(number, "completed", None)], got)
+        for bucket in range(64):
+            if bucket % 3 == 0:
+                a.query(f"alter table tusk_cluster.sagas move bucket {bucket} to n{target}")
+        got = a.query("start saga transfer ('h', 8, 8, 1) with key 'h' wait")[-1].rows
+        checks.check("a saga is found by its key at its new home", got == [(number, "completed", None)], got)
+        got = [a.query(f"start saga transfer ('m{i}', 1, 2, 1) with key 'm{i}' wait")[-1].rows[0][1]
+               for i in range(20)]
+        checks.check("and others begin there", got == ["completed"] * 20, got)
+
+
+def absent(checks, cluster):
+    """A node away, then the router; the saga goes on by itself."""
+    with connect(cluster.router) as a:
+        where = [i for i, s in enumerate(cluster.shards) if rows(s, "select id from account where id = 10")][0]
+        target = [k for k in range(1, 13) if not rows(cluster.shards[where],
+                                                      f"select id from account where id = {k}")][0]
+        victim = cluster.shards[where]
+        got = {}
+
+        def begin():
+            text = f"start saga transfer ('o', {target}, 10, 1) with key 'o' wait"
+            while "answer" not in got:
+                try:
+                    got["answer"] = rows(cluster.router, text)[0]
+                except (pgwire.Error, pgwire.ConnectionLost):
+                    time.sleep(0.1)
+        victim.kill()
+        threads = [threading.Thread(target=begin) for _ in range(1)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.6)
+        victim.start()
+        for thread in threads:
+            thread.join(40)
+        checks.check("a node that comes back is waited for", got.get("answer", [0, ""])[1] == "completed",
+                     got)
+        number = a.query(f"start saga transfer ('p', {target}, 10, 1) with key 'p'")[-1].rows[0][0]
+    cluster.router.kill()
+    cluster.router.start()
+    checks.check("a saga outlives its router", wait_for(lambda: rows(
+        cluster.router, f"select state from tusk_sagas where saga = {number}") == [("completed",)]))
+    got = rows(cluster.router, "select sum(balance) from account")
+    checks.check("money is still there", got == [("1200",)], got)
+
+
+def forgotten(checks, cluster):
+    with connect(cluster.router) as a:
+        for shard in cluster.shards:
+            with connect(shard) as b:
+                b.query("alter system set tusk.saga_history = '1s'")
+                b.query("select pg_reload_conf()")
+        gone = wait_for(lambda: a.query("select count(*) from tusk_sagas")[-1].rows == [("0",)], 40)
+        checks.check("old sagas go", gone, a.query("select count(*) from tusk_sagas")[-1].rows)
+
+        def left():
+            return sum(int(rows(s, f"select count(*) from tusk_cluster.{t}")[0][0]) for s in cluster.shards
+                       for (t,) in rows(s, "select relname from pg_class where relname like 'steps!_%' "
+                                           "escape '!' and relkind = 'r'"))
+        checks.check("with the records of their steps", wait_for(lambda: left() == 0, 20), left())
+        for text in ("drop table line", "drop table account", TABLES[0]):
+            a.query(text)
+
+
+def examples(checks, cluster):
+    """docs/cluster-examples.md, statement by statement."""
+    path = os.path.join(ROOT, "docs", "cluster-examples.md")
+    blocks_of = re.findall(r"```(sql|text)\n(.*?)```", open(path, encoding="utf-8").read(), re.S)
+    with connect(cluster.router) as a:
+        result = []
+        for kind, text in blocks_of:
+            if kind == "sql":
+                result = []
+                for statement in split(text):
+                    result = a.query(statement)[-1].rows or result
+            else:
+                got = "\n".join(" | ".join("" if v is None else v for v in row) for row in result)
+                wanted = re.sub(r"(?m)^\d{10,}", "NUMBER", text.strip())
+                got = re.sub(r"(?m)^\d{10,}", "NUMBER", "\n".join(x.strip() for x in got.split("\n")))
+                checks.check("docs/cluster-examples.md", got == "\n".join(
+                    x.strip() for x in wanted.split("\n")), f"\n--- wanted\n{wanted}\n--- got\n{got}")
+
+
+def split(text):
+    """Statements end with a semicolon at a line's end, out of $$."""
+    statement = ""
+    for line in text.split("\n"):
+        statement += line + "\n"
+        if line.rstrip().endswith(";") and statement.count("$$") % 2 == 0:
+            yield statement
+            statement = ""
+
+
+def main():
+    build = sys.argv[1] if len(sys.argv) > 1 else "release"
+    checks = Checks()
+    with Cluster(build, arguments=["-c", "router_breaker_pause=100"]) as cluster:
+        for part in (definitions, transfers, blocks, altered, moved, absent, forgotten):
+            part(checks, cluster)
+    if os.path.exists(os.path.join(ROOT, "docs", "cluster-examples.md")):
+        with Cluster(build) as cluster:
+            examples(checks, cluster)
+    return checks.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
