@@ -60,7 +60,7 @@ take_row(struct leaving *leaving, enum catalog_tree tree, const struct txn_row *
     struct slice key =
         slice_of(arena_copy(&leaving->arena, row->key.data, row->key.size), row->key.size);
     return saga__remove(
-        leaving->task, leaving->txn, tree, key, &leaving->arena, &found, leaving->diag);
+        leaving->task, leaving->txn, NULL, tree, key, &leaving->arena, &found, leaving->diag);
 }
 
 static enum err
