@@ -13,6 +13,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,9 +22,8 @@ struct arena_block;
 struct arena {
     const char *name; /* for memory reports: "statement" */
     struct arena_block *head;
-    struct arena_block
-        *spare;  /* one small block kept over rewinds, so that a short statement costs no malloc */
     size_t used; /* bytes handed out since the last full rewind */
+    bool small;  /* arena_create_small */
 };
 
 /* A point to come back to. Valid until the arena is rewound to an earlier one. */
@@ -34,6 +34,8 @@ struct arena_mark {
 };
 
 void arena_create(struct arena *arena, const char *name);
+/* For many that live long and hold little: its blocks begin at 1 KiB. */
+void arena_create_small(struct arena *arena, const char *name);
 void arena_destroy(struct arena *arena);
 
 /* Zeroed memory, aligned for any type (16). size == 0 is allowed and yields a unique address. */
@@ -56,9 +58,6 @@ struct arena_mark arena_mark(const struct arena *arena);
 void arena_rewind(struct arena *arena, struct arena_mark mark);
 /* Rewind to empty. */
 void arena_reset(struct arena *arena);
-
-/* Give back the spare block, for an owner that will be idle. */
-void arena_trim(struct arena *arena);
 
 size_t arena_used(const struct arena *arena);
 

@@ -65,3 +65,70 @@ mem_strdup(const char *text)
     size_t size = strlen(text) + 1;
     return memcpy(mem_alloc(size), text, size);
 }
+
+/* ---- spare pieces -----------------------------------------------------------------------------
+ */
+
+enum {
+    SPARE_SIZES = 4,
+#if defined(__SANITIZE_ADDRESS__)
+    SPARE_BYTES_MAX = 0, /* so that a use after its end is seen */
+#else
+    SPARE_BYTES_MAX = 256 * 1024, /* of a size and thread */
+#endif
+};
+
+struct spare {
+    struct spare *next;
+};
+
+static _Thread_local struct {
+    size_t size, bytes;
+    struct spare *first;
+} spares[SPARE_SIZES];
+
+void *
+mem_spare_take(size_t size)
+{
+    for (int i = 0; i < SPARE_SIZES; i++) {
+        if (spares[i].size == size && spares[i].first != NULL) {
+            struct spare *taken = spares[i].first;
+            spares[i].first = taken->next;
+            spares[i].bytes -= size;
+            return taken;
+        }
+    }
+    return mem_alloc(size);
+}
+
+void
+mem_spare_give(void *memory, size_t size)
+{
+    ASSERT(size >= sizeof(struct spare));
+    for (int i = 0; i < SPARE_SIZES; i++) {
+        if (spares[i].size == 0) {
+            spares[i].size = size;
+        }
+        if (spares[i].size == size && spares[i].bytes + size <= SPARE_BYTES_MAX) {
+            struct spare *given = memory;
+            given->next = spares[i].first;
+            spares[i].first = given;
+            spares[i].bytes += size;
+            return;
+        }
+    }
+    mem_free(memory);
+}
+
+void
+mem_thread_ends(void)
+{
+    for (int i = 0; i < SPARE_SIZES; i++) {
+        while (spares[i].first != NULL) {
+            struct spare *last = spares[i].first;
+            spares[i].first = last->next;
+            mem_free(last);
+        }
+        spares[i].bytes = 0;
+    }
+}

@@ -37,7 +37,7 @@ struct btree_cursor {
 struct btree_cursor *
 btree_cursor_new(struct btree *store)
 {
-    struct btree_cursor *cursor = mem_alloc(sizeof *cursor);
+    struct btree_cursor *cursor = mem_spare_take(sizeof *cursor);
     cursor->store = store;
     cursor->tree = NULL;
     cursor->valid = false;
@@ -50,7 +50,7 @@ btree_cursor_new(struct btree *store)
 void
 btree_cursor_delete(struct btree_cursor *cursor)
 {
-    mem_free(cursor);
+    mem_spare_give(cursor, sizeof *cursor);
 }
 
 /* Which slots to copy: all, or (`near_only`) some at and around the one that the seek found. */

@@ -12,8 +12,9 @@
  *       has been dealt with (COPY data included).
  *   C4. Before a session exists nothing the client says costs more than WIRE_STARTUP_SIZE_MAX
  *       bytes and AUTHENTICATION_TIMEOUT_US.
- *   C5. A client silent for IDLE_TRIM_US holds no memory that can be had again: buffers, cached
- *       plans, the unused part of the stack.
+ *   C5. A client silent for REST_US holds no memory that costs nothing to have again: buffers, the
+ *       unused part of the stack; one silent for IDLE_TRIM_US none that can be had again: cached
+ * plans.
  */
 #include "server/connection.h"
 
@@ -25,10 +26,12 @@
 #include "wire/wire.h"
 
 enum {
-    READ_SIZE = 8192,
+    READ_SIZE = 2048, /* at first; four times as much when that was too little */
+    READ_SIZE_MAX = 32 * 1024,
     FLUSH_SIZE = 32 * 1024,
     IDLE_KEEP_SIZE = 64 * 1024, /* larger buffers are given back between messages */
     IDLE_READ_SIZE = 256,       /* what waits for a client that has been silent for long */
+    REST_US = 1000000,
     IDLE_TRIM_US = 10000000,
     AUTHENTICATION_TIMEOUT_US = 60000000,
     SETTINGS_MAX = 64,
@@ -42,13 +45,14 @@ struct connection {
     struct sql_sink sink;
     struct buffer in; /* in.data[consumed..in.size) is not yet dealt with */
     size_t consumed;
+    size_t read_size;
     struct buffer out;
     struct arena message; /* what dealing with one message needs */
     bool skipping;
     bool broken;  /* the socket failed: nothing more can be sent or received */
     bool ended;   /* Terminate, or a fatal error was sent */
     bool ready;   /* ReadyForQuery was the last thing said: no statement is under way */
-    bool trimmed; /* C5 */
+    bool resting; /* C5 */
     void *client; /* options.relay's; or NULL */
     struct diag diag;
 };
@@ -88,7 +92,7 @@ tidy_input(struct connection *connection)
         buffer_consume(&connection->in, connection->consumed);
         connection->consumed = 0;
     }
-    size_t keep = connection->trimmed ? IDLE_READ_SIZE : IDLE_KEEP_SIZE;
+    size_t keep = connection->resting ? IDLE_READ_SIZE : IDLE_KEEP_SIZE;
     if (connection->in.size == 0 && connection->in.capacity > keep) {
         buffer_destroy(&connection->in);
     }
@@ -101,7 +105,7 @@ static enum err
 receive_more(struct task *task, struct connection *connection, size_t at_least, int64_t deadline,
     int obey, struct diag *diag)
 {
-    size_t usual = connection->trimmed ? IDLE_READ_SIZE : READ_SIZE;
+    size_t usual = connection->resting ? IDLE_READ_SIZE : connection->read_size;
     size_t room = at_least > usual ? at_least : usual;
     /* A large length is believed only as fast as its bytes come. */
     room = room > 1024 * 1024 ? 1024 * 1024 : room;
@@ -117,7 +121,10 @@ receive_more(struct task *task, struct connection *connection, size_t at_least, 
         return diag_set(diag, ERR_CONNECTION_FAILURE, "unexpected EOF on client connection");
     }
     connection->in.size += got;
-    connection->trimmed = false;
+    connection->resting = false;
+    if (got == room && connection->read_size < READ_SIZE_MAX) {
+        connection->read_size *= 4;
+    }
     return ERR_OK;
 }
 
@@ -130,16 +137,24 @@ receive_next(struct task *task, struct connection *connection, size_t missing, i
     if (connection->in.size > 0 || !connection->ready) {
         return receive_more(task, connection, missing, deadline, obey, diag);
     }
-    int64_t trim_us = world_clock_us(connection->world) + IDLE_TRIM_US;
-    if (deadline > trim_us) {
-        enum err err = receive_more(task, connection, 0, trim_us, obey, diag);
+    int64_t now = world_clock_us(connection->world);
+    if (deadline > now + REST_US) {
+        enum err err = receive_more(task, connection, 0, now + REST_US, obey, diag);
+        if (err != ERR_IDLE_SESSION_TIMEOUT) {
+            return err;
+        }
+        sql_session_rest(connection->session);
+        connection->resting = true;
+        connection->read_size = READ_SIZE;
+        tidy_input(connection);
+        task_trim_stack(task);
+    }
+    if (deadline > now + IDLE_TRIM_US) {
+        enum err err = receive_more(task, connection, 0, now + IDLE_TRIM_US, obey, diag);
         if (err != ERR_IDLE_SESSION_TIMEOUT) {
             return err;
         }
         sql_session_trim(connection->session);
-        arena_trim(&connection->message);
-        connection->trimmed = true;
-        tidy_input(connection);
         connection->options.trimmed(connection->options.arg);
         task_trim_stack(task);
     }
@@ -1267,6 +1282,7 @@ connection_run(struct task *task, const struct connection_options *options)
         .copy_out_row = sink_copy_out_row,
         .copy_out_end = sink_copy_out_end,
     };
+    connection->read_size = READ_SIZE;
     arena_create(&connection->message, "message");
 
     enum err err = start_up(task, connection);

@@ -36,7 +36,6 @@ txn_new(struct txn_db *db, uint32_t owner_pid)
 void
 txn_trim(struct txn *txn)
 {
-    read__free_scans(txn);
     while (txn->spare != NULL) {
         struct undo_block *block = txn->spare;
         txn->spare = block->older;
@@ -48,7 +47,6 @@ txn_trim(struct txn *txn)
     if (txn->state == TXN_IDLE) {
         buffer_destroy(&txn->redo);
     }
-    arena_trim(&txn->scratch);
 }
 
 void

@@ -9,7 +9,6 @@
 
 struct txn_scan {
     struct txn *txn;
-    struct txn_scan *next_free;
     struct btree_cursor *cursor;
     struct txn_snapshot snapshot;
     tree_id_t tree;
@@ -205,22 +204,13 @@ txn_scan_open(struct task *task, struct txn *txn, struct txn_snapshot snapshot, 
     if (!btree_tree_exists(txn->db->store, tree)) {
         return diag_set(diag, ERR_INTERNAL, "tree %llu does not exist", (unsigned long long)tree.v);
     }
-    struct txn_scan *scan = txn->free_scans;
-    if (scan != NULL) {
-        txn->free_scans = scan->next_free;
-    } else {
-        scan = mem_zalloc(sizeof *scan);
-        scan->txn = txn;
-        scan->cursor = btree_cursor_new(txn->db->store);
-        arena_create(&scan->values, "scan");
-    }
+    struct txn_scan *scan = mem_zalloc(sizeof *scan);
+    scan->txn = txn;
+    scan->cursor = btree_cursor_new(txn->db->store);
+    arena_create(&scan->values, "scan");
     scan->snapshot = snapshot;
     scan->tree = tree;
     scan->backward = backward;
-    scan->started = false;
-    scan->ended = false;
-    scan->filter = NULL;
-    scan->reading.reads = NULL;
     scan->range_arena = arena;
     scan->range = *range;
     if (range->has_low) {
@@ -368,21 +358,9 @@ txn_scan_close(struct task *task, struct txn_scan *scan)
     if (scan->filter != NULL) {
         txn_filter_release(scan->filter);
     }
-    arena_reset(&scan->values);
-    scan->next_free = scan->txn->free_scans;
-    scan->txn->free_scans = scan;
-}
-
-void
-read__free_scans(struct txn *txn)
-{
-    while (txn->free_scans != NULL) {
-        struct txn_scan *scan = txn->free_scans;
-        txn->free_scans = scan->next_free;
-        btree_cursor_delete(scan->cursor);
-        arena_destroy(&scan->values);
-        mem_free(scan);
-    }
+    btree_cursor_delete(scan->cursor);
+    arena_destroy(&scan->values);
+    mem_free(scan);
 }
 
 enum err

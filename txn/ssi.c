@@ -1535,7 +1535,6 @@ summarise(struct ssi *ssi, struct sxact *sx)
     }
     free_reads(ssi, sx);
     arena_reset(&sx->memory);
-    arena_trim(&sx->memory);
 }
 
 /* Keeps what is remembered within its limits. */

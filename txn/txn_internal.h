@@ -328,7 +328,6 @@ struct txn {
     struct undo_block *spare; /* of UNDO_BLOCK_FIRST */
     uint32_t spare_count;
     struct undo_reader reader;
-    struct txn_scan *free_scans;
     struct arena scratch;
 
     uint64_t commit_hlc; /* of its last commit that wrote; 0: none */
@@ -653,11 +652,6 @@ void undo__free(struct txn_db *db, struct undo_log *log, struct txn *keeper);
 /* Restore every row changed since `until`, newest first. Does not fail: what cannot be read now is
  * tried again. */
 void undo__roll_back(struct task *task, struct txn *txn, uint64_t until);
-
-/* ---- read.c ------------------------------------------------------------------------------------
- */
-
-void read__free_scans(struct txn *txn);
 
 /* ---- redo.c ------------------------------------------------------------------------------------
  */

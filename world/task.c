@@ -485,6 +485,7 @@ static void *
 worker_main(void *arg)
 {
     run_worker(arg);
+    mem_thread_ends();
     return NULL;
 }
 
@@ -502,6 +503,7 @@ world_run(struct world *world)
     }
     (void)pthread_sigmask(SIG_SETMASK, &usual, NULL);
     run_worker(&world->workers[0]);
+    mem_thread_ends();
     for (unsigned i = 1; i < world->worker_count; i++) {
         (void)pthread_join(world->workers[i].thread, NULL);
     }

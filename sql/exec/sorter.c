@@ -366,8 +366,6 @@ sorter_finish(struct task *task, struct sorter *sorter)
     if (sorter->count > 0) {
         TRY(write_kept(task, sorter));
     }
-    arena_trim(&sorter->memory[0]);
-    arena_trim(&sorter->memory[1]);
     mem_free(sorter->items);
     mem_free(sorter->other);
     sorter->items = NULL;

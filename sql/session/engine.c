@@ -571,8 +571,13 @@ void
 sql_session_trim(struct sql_session *session)
 {
     prepared__drop_cached(session);
+    sql_session_rest(session);
+}
+
+void
+sql_session_rest(struct sql_session *session)
+{
     txn_trim(session->txn);
-    arena_trim(&session->statement);
     buffer_destroy(&session->normalized);
 }
 

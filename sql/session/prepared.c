@@ -36,7 +36,7 @@ prepared__new(struct sql_session *session, const char *name, const char *text, s
     struct prepared *prepared = mem_zalloc(sizeof *prepared);
     prepared->references = 1;
     prepared->name = mem_strdup(name);
-    arena_create(&prepared->arena, "prepared statement");
+    arena_create_small(&prepared->arena, "prepared statement");
     prepared->text = arena_strndup(&prepared->arena, text, size);
     prepared->size = size;
     prepared->statement = statement;
@@ -113,7 +113,7 @@ make_plan(struct task *task, struct sql_session *session, struct catalog *catalo
     planned->references = 1;
     planned->catalog = catalog;
     planned->path_generation = session->path_generation;
-    arena_create(&planned->arena, "plan");
+    arena_create_small(&planned->arena, "plan");
     uint32_t count = given_count > param_max ? given_count : param_max;
     oid_t *types = arena_array(&planned->arena, (size_t)count + 1, sizeof *types);
     if (given_count > 0) {

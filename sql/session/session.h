@@ -127,8 +127,9 @@ enum err sql_session_new(struct task *task, struct sql_engine *engine,
 /* Rolls back what is open. */
 void sql_session_delete(struct task *task, struct sql_session *session);
 
-/* The client has been silent for long: give back what can be had again (cached plans, spare
- * memory). Between statements only. */
+/* Between statements only. The client has been silent for a while: give back spare memory. */
+void sql_session_rest(struct sql_session *session);
+/* It has been for long: cached plans too. */
 void sql_session_trim(struct sql_session *session);
 
 uint32_t sql_session_pid(const struct sql_session *session);
