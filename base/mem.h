@@ -24,9 +24,9 @@ void mem_free(void *memory);
 void mem_trim(void);
 char *mem_strdup(const char *text);
 
-/* For pieces of some KiB that many want for a short while, one after the other: a thread keeps a few
- * of each size (a handful of sizes, constants of the program), so that neither does each taking cost
- * a malloc nor do those who rest hold any. Bytes as they were. */
+/* For pieces of some KiB that many want for a short while, one after the other: a thread keeps
+ * a few of each size (a handful of sizes, constants of the program), so that neither does each
+ * taking cost a malloc nor do those who rest hold any. Bytes as they were. */
 void *mem_spare_take(size_t size) __attribute__((malloc, alloc_size(1)));
 void mem_spare_give(void *memory, size_t size);
 /* The calling thread has no use for them any more. */
