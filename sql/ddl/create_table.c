@@ -362,6 +362,9 @@ ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement)
     for (uint16_t i = 0; i < relation->foreign_count; i++) {
         edit->foreign[i].valid = true; /* there are no rows */
     }
+    for (uint16_t i = 0; i < edit->relation.check_count; i++) {
+        edit->checks[i].not_valid = false;
+    }
     ddl__edit_complete(ddl, edit);
     if (statement->shard != NULL && statement->persistence == AST_TEMPORARY) {
         return ddl__unsupported(
