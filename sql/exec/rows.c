@@ -247,6 +247,8 @@ exec__sort_prefix(const struct key_code *key, const struct datum *value)
     case TYPE_NAME:
     case TYPE_BYTEA:
     case TYPE_UUID:
+    case TYPE_INET:
+    case TYPE_CIDR:
         bits = string_head(value->p, value->size);
         break;
     default:

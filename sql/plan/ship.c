@@ -254,6 +254,8 @@ is_plain(oid_t type)
     case TYPE_BPCHAR:
     case TYPE_BYTEA:
     case TYPE_UUID:
+    case TYPE_INET:
+    case TYPE_CIDR:
     case TYPE_DATE:
     case TYPE_TIMESTAMP:
     case TYPE_TIMESTAMPTZ:

@@ -483,6 +483,7 @@ static const struct function functions[] = {
     MIN_MAX(TYPE_TEXT, text),
     MIN_MAX(TYPE_BPCHAR, bpchar),
     MIN_MAX(TYPE_INTERVAL, interval),
+    MIN_MAX(TYPE_INET, text), /* compared as bytes are */
     MIN_MAX(TYPE_ANYENUM, int),
     MIN_MAX(TYPE_ANYARRAY, array),
     AGG("bool_and", TYPE_BOOL, TYPE_BOOL, fold_and),

@@ -75,6 +75,8 @@ datum_compare(oid_t type, struct datum a, struct datum b)
     case TYPE_UNKNOWN:
     case TYPE_BYTEA:
     case TYPE_UUID:
+    case TYPE_INET:
+    case TYPE_CIDR:
     case TYPE_JSON:
         return slice_compare(datum_slice(a), datum_slice(b));
     case TYPE_JSONB:
@@ -135,6 +137,8 @@ datum_hash(oid_t type, struct datum value, uint64_t seed)
     case TYPE_UNKNOWN:
     case TYPE_BYTEA:
     case TYPE_UUID:
+    case TYPE_INET:
+    case TYPE_CIDR:
     case TYPE_JSON:
         return hash64(value.p, value.size, seed);
     case TYPE_INTERVAL: {
@@ -334,6 +338,8 @@ put_payload(struct buffer *key, oid_t type, struct datum value)
     case TYPE_VARCHAR:
     case TYPE_BYTEA:
     case TYPE_NAME:
+    case TYPE_INET:
+    case TYPE_CIDR:
         put_bytes(key, value.p, value.size);
         return;
     default:

@@ -38,8 +38,8 @@ static size_t cast_count;
 static const struct function_rows *const tables[] = {&arithmetic_rows, &compare_rows, &numeric_rows,
     &numeric_math_rows, &float_math_rows, &text_rows, &datetime_rows, &datetime_extract_rows,
     &datetime_format_rows, &number_format_rows, &regex_rows, &string_rows, &bytes_rows,
-    &aggregate_rows, &spread_rows, &array_rows, &array_part_rows, &json_rows, &json_build_rows,
-    &record_rows, &json_record_rows, &misc_rows, &ordered_rows};
+    &aggregate_rows, &spread_rows, &array_rows, &array_part_rows, &network_rows, &json_rows,
+    &json_build_rows, &record_rows, &json_record_rows, &misc_rows, &ordered_rows};
 enum {
     TABLE_COUNT = sizeof tables / sizeof tables[0]
 };

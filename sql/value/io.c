@@ -10,6 +10,7 @@
 #include "sql/value/array.h"
 #include "sql/value/datetime_internal.h"
 #include "sql/value/json.h"
+#include "sql/value/network.h"
 #include "sql/value/record.h"
 
 enum err
@@ -521,6 +522,9 @@ type_input(struct eval *eval, oid_t type, int32_t typmod, struct slice text, str
         return bytea_input(eval, text, value);
     case TYPE_UUID:
         return uuid_input(eval, text, value);
+    case TYPE_INET:
+    case TYPE_CIDR:
+        return network__input(eval, type, text, value);
     case TYPE_DATE:
     case TYPE_TIME:
     case TYPE_TIMESTAMP:
@@ -583,6 +587,10 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
         return;
     case TYPE_UUID:
         uuid_output(value, to);
+        return;
+    case TYPE_INET:
+    case TYPE_CIDR:
+        network__output(type, value, to);
         return;
     case TYPE_DATE:
     case TYPE_TIME:
@@ -712,6 +720,9 @@ type_receive(struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, 
     }
     case TYPE_NUMERIC:
         return numeric__receive(eval, typmod, bytes, value);
+    case TYPE_INET:
+    case TYPE_CIDR:
+        return network__receive(eval, type, bytes, value);
     case TYPE_UUID:
         TRY(check_size(eval, type, bytes, 16));
         *value = value__bytes(eval, bytes.data, 16);
@@ -790,6 +801,10 @@ type_send(const struct eval_env *env, oid_t type, struct datum value, struct buf
     }
     case TYPE_NUMERIC:
         numeric__send(value, to);
+        return;
+    case TYPE_INET:
+    case TYPE_CIDR:
+        network__send(type, value, to);
         return;
     case TYPE_INTERVAL:
         buffer_add_be64(to, load_le64(value.p));

@@ -115,8 +115,8 @@ struct function_rows {
 extern const struct function_rows arithmetic_rows, compare_rows, numeric_rows, numeric_math_rows,
     float_math_rows, text_rows, datetime_rows, datetime_extract_rows, datetime_format_rows,
     number_format_rows, regex_rows, string_rows, bytes_rows, aggregate_rows, spread_rows, misc_rows,
-    array_rows, array_part_rows, json_rows, json_build_rows, record_rows, ordered_rows,
-    json_record_rows;
+    array_rows, array_part_rows, network_rows, json_rows, json_build_rows, record_rows,
+    ordered_rows, json_record_rows;
 
 #define ROWS(array)  (array), sizeof(array) / sizeof((array)[0])
 #define UNUSED_COUNT (void)count
