@@ -122,6 +122,7 @@ enum ast_kind {
     AST_LOCK,
     AST_VACUUM, /* also ANALYZE */
     AST_REINDEX,
+    AST_REFRESH,
     AST_CLUSTER,
     AST_CHECKPOINT,
     AST_COMMENT,
@@ -857,6 +858,8 @@ struct ast_create_table {
     enum ast_on_commit on_commit;
     const char *access_method;
     const char *tablespace;
+    const struct ast_select *materialized; /* it is this query's materialized view */
+    bool populated;                        /* .. and has its rows */
 };
 
 struct ast_create_table_as {
@@ -1128,6 +1131,14 @@ struct ast_rename {
     struct ast_table *table; /* the object, or the table of a column or constraint */
     const char *old_name;    /* of a column or constraint */
     const char *new_name;
+    bool materialized; /* a column's: ALTER MATERIALIZED VIEW */
+};
+
+/* REFRESH MATERIALIZED VIEW */
+struct ast_refresh {
+    struct ast_node node;
+    struct ast_table *view;
+    bool concurrently, with_no_data;
 };
 
 struct ast_truncate {
@@ -1543,6 +1554,7 @@ struct ast_statement {
     X(lock, AST_LOCK)                        \
     X(vacuum, AST_VACUUM)                    \
     X(reindex, AST_REINDEX)                  \
+    X(refresh, AST_REFRESH)                  \
     X(cluster, AST_CLUSTER)                  \
     X(checkpoint, AST_CHECKPOINT)            \
     X(comment, AST_COMMENT)                  \

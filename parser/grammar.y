@@ -1441,6 +1441,8 @@ utility_stmt(A) ::= CREATE(K) persistence(P) MATERIALIZED VIEW if_not_exists(X) 
     T->node.location = HERE(K); T->persistence = P; T->if_not_exists = X; T->query = NODE(S); T->with_no_data = !D; T->materialized = true;
     A = NODE(T);
 }
+utility_stmt(A) ::= REFRESH(K) MATERIALIZED VIEW qualified_name(T) with_data(D). { A = NODE(NEW(AST_REFRESH, refresh, HERE(K))); ((struct ast_refresh *)A)->view = T; ((struct ast_refresh *)A)->with_no_data = !D; }
+utility_stmt(A) ::= REFRESH(K) MATERIALIZED VIEW CONCURRENTLY qualified_name(T) with_data(D). { A = NODE(NEW(AST_REFRESH, refresh, HERE(K))); ((struct ast_refresh *)A)->view = T; ((struct ast_refresh *)A)->with_no_data = !D; ((struct ast_refresh *)A)->concurrently = true; }
 %type create_as_target {struct ast_create_table_as *}
 create_as_target(A) ::= qualified_name(T) opt_name_list(L) access_method with_options(O) on_commit(C) opt_tablespace. {
     A = NEW(AST_CREATE_TABLE_AS, create_table_as, -1);
@@ -1728,6 +1730,7 @@ object_type(A) ::= EXTENSION. { A = AST_OBJECT_EXTENSION; }
 utility_stmt(A) ::= ALTER(K) TABLE if_exists(X) relation_expr(T) alter_actions(L). { A = parser__alter(p, AST_OBJECT_TABLE, X, T, L, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) INDEX if_exists(X) qualified_name(T) alter_actions(L). { A = parser__alter(p, AST_OBJECT_INDEX, X, T, L, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) VIEW if_exists(X) qualified_name(T) alter_actions(L). { A = parser__alter(p, AST_OBJECT_VIEW, X, T, L, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) MATERIALIZED VIEW if_exists(X) qualified_name(T) alter_actions(L). { A = parser__alter(p, AST_OBJECT_MATERIALIZED_VIEW, X, T, L, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) SEQUENCE if_exists(X) qualified_name(T) alter_object_action(L). { A = parser__alter(p, AST_OBJECT_SEQUENCE, X, T, parser__list(p, L), HERE(K)); }
 utility_stmt(A) ::= ALTER(K) SCHEMA col_id(N) OWNER(O) TO role_name(R). { A = parser__alter(p, AST_OBJECT_SCHEMA, false, parser__table(p, parser__any_name(p, N)), parser__list(p, parser__action(p, AST_ALTER_OWNER, R.text, HERE(O))), HERE(K)); }
 utility_stmt(A) ::= ALTER(K) TYPE qualified_name(T) alter_object_action(L). { A = parser__alter(p, AST_OBJECT_TYPE, false, T, parser__list(p, L), HERE(K)); }
@@ -1843,6 +1846,8 @@ alter_object_action(A) ::= SET(K) SCHEMA col_id(N). { A = parser__action(p, AST_
 utility_stmt(A) ::= ALTER(K) TABLE if_exists(X) relation_expr(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_TABLE, X, T, NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) INDEX if_exists(X) qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_INDEX, X, T, NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) VIEW if_exists(X) qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_VIEW, X, T, NULL, N.text, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) MATERIALIZED VIEW if_exists(X) qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_MATERIALIZED_VIEW, X, T, NULL, N.text, HERE(K)); }
+utility_stmt(A) ::= ALTER(K) MATERIALIZED VIEW if_exists(X) qualified_name(T) RENAME opt_column col_id(O) TO col_id(N). { A = parser__rename(p, AST_OBJECT_COLUMN, X, T, O.text, N.text, HERE(K)); ((struct ast_rename *)A)->materialized = true; }
 utility_stmt(A) ::= ALTER(K) SEQUENCE if_exists(X) qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_SEQUENCE, X, T, NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) TYPE qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_TYPE, false, T, NULL, N.text, HERE(K)); }
 utility_stmt(A) ::= ALTER(K) DOMAIN qualified_name(T) RENAME TO col_id(N). { A = parser__rename(p, AST_OBJECT_DOMAIN, false, T, NULL, N.text, HERE(K)); }
@@ -2642,6 +2647,7 @@ unreserved_keyword(A) ::= QUOTE(T). { A = T; }
 unreserved_keyword(A) ::= RANGE(T). { A = T; }
 unreserved_keyword(A) ::= READ(T). { A = T; }
 unreserved_keyword(A) ::= RECURSIVE(T). { A = T; }
+unreserved_keyword(A) ::= REFRESH(T). { A = T; }
 unreserved_keyword(A) ::= REINDEX(T). { A = T; }
 unreserved_keyword(A) ::= RELATIVE(T). { A = T; }
 unreserved_keyword(A) ::= RELEASE(T). { A = T; }
@@ -3114,6 +3120,7 @@ bare_label_keyword(A) ::= READ(T). { A = T; }
 bare_label_keyword(A) ::= REAL(T). { A = T; }
 bare_label_keyword(A) ::= RECURSIVE(T). { A = T; }
 bare_label_keyword(A) ::= REFERENCES(T). { A = T; }
+bare_label_keyword(A) ::= REFRESH(T). { A = T; }
 bare_label_keyword(A) ::= REINDEX(T). { A = T; }
 bare_label_keyword(A) ::= RELATIVE(T). { A = T; }
 bare_label_keyword(A) ::= RELEASE(T). { A = T; }

@@ -385,8 +385,8 @@ unsupported_statement(struct parser *p)
     ahead.at = p->current.start;
     read_words(&ahead, words, sizeof words, 5);
 
-    static const char *const whole[] = {"security label ", "import foreign schema ", "load ",
-        "merge into ", "reassign owned ", "refresh materialized view "};
+    static const char *const whole[] = {
+        "security label ", "import foreign schema ", "load ", "merge into ", "reassign owned "};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
         if (strncmp(words, whole[i], strlen(whole[i])) == 0) {
             return parser__upper(p, arena_strndup(p->arena, whole[i], strlen(whole[i]) - 1));

@@ -15,6 +15,10 @@ target_relation(struct binder *binder, const struct ast_table *table, const char
     int32_t location = table->node.location;
     switch ((*relation)->kind) {
     case RELATION_TABLE:
+        if (relation_is_materialized(*relation) && !binder->context->refreshes) {
+            return bind_error(binder, -1, ERR_WRONG_OBJECT_TYPE,
+                "cannot change materialized view \"%s\"", (*relation)->name);
+        }
         bind_lock(binder, *relation, TXN_ROW_EXCLUSIVE);
         binder->writes = true;
         return ERR_OK;

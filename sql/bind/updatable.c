@@ -111,7 +111,7 @@ find_layers(struct binder *binder, const struct relation *view, uint32_t depth,
         return find_layers(binder, from, depth + 1, &layer->below, table, refused, why);
     }
     *table = from;
-    if (from->kind != RELATION_TABLE) {
+    if (from->kind != RELATION_TABLE || relation_is_materialized(from)) {
         *why = "Views that do not select from a single table or view are not automatically "
                "updatable.";
     }

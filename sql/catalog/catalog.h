@@ -176,14 +176,22 @@ struct relation {
     struct row_id_counter *row_ids;
     _Atomic uint64_t *changes; /* of rows: statistics_note_changes; NULL: not counted */
     const struct table_statistics *statistics; /* NULL: none yet */
-    const char *view_text;                     /* RELATION_VIEW */
-    char check_option;                         /* of a view: 'l' LOCAL, 'c' CASCADED, 0: none */
-    const struct sequence *sequence;           /* RELATION_SEQUENCE */
-    const struct sharding *sharding;           /* sharding.h; NULL: the table is not sharded */
+    const char *view_text;           /* RELATION_VIEW; of a table: it is a materialized view .. */
+    bool populated;                  /* .. which has its rows */
+    char check_option;               /* of a view: 'l' LOCAL, 'c' CASCADED, 0: none */
+    const struct sequence *sequence; /* RELATION_SEQUENCE */
+    const struct sharding *sharding; /* sharding.h; NULL: the table is not sharded */
     /* No definition of this relation that was committed after this LSN is in the picture; 0 if it
      * has not changed since the server started. See catalog_check_snapshot. */
     lsn_t changed;
 };
+
+/* A materialized view is a table that has a query. */
+static inline bool
+relation_is_materialized(const struct relation *relation)
+{
+    return relation->kind == RELATION_TABLE && relation->view_text != NULL;
+}
 
 /*
  * Index entries (contract between DDL, executor and checks):

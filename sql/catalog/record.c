@@ -201,6 +201,9 @@ catalog__encode_relation(const struct relation *relation, struct buffer *to)
     if (relation->kind == RELATION_VIEW) {
         buffer_add_u8(to, (uint8_t)relation->check_option);
     }
+    if (relation_is_materialized(relation)) {
+        buffer_add_u8(to, relation->populated);
+    }
     if (relation->kind == RELATION_SEQUENCE) {
         put_sequence(to, relation->sequence);
     }
@@ -593,6 +596,9 @@ catalog__decode_relation(
     relation->view_text = get_text(&reader);
     if (relation->kind == RELATION_VIEW && version > 2) {
         relation->check_option = (char)get_u8(&reader);
+    }
+    if (relation_is_materialized(relation)) {
+        relation->populated = get_u8(&reader) != 0;
     }
     if (relation->kind == RELATION_SEQUENCE) {
         relation->sequence = get_sequence(&reader);

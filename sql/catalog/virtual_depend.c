@@ -126,7 +126,7 @@ virtual__pg_rewrite(struct virtual_row *row)
 {
     const struct relation *view;
     for (size_t i = 0; (view = catalog_relation_at(row->catalog, i)) != NULL; i++) {
-        if (view->kind != RELATION_VIEW) {
+        if (view->kind != RELATION_VIEW && !relation_is_materialized(view)) {
             continue;
         }
         virtual__clear(row);
@@ -231,8 +231,10 @@ depend_relation(struct virtual_row *row, const struct relation *relation)
         TRY(depend(row, what, relation_object(sequence->owner_table, sequence->owner_column + 1),
             sequence->identity ? 'i' : 'a'));
     }
-    return relation->kind == RELATION_VIEW ? depend_view(row, relation)
-                                           : depend_table(row, relation);
+    if (relation_is_materialized(relation)) {
+        TRY(depend_table(row, relation));
+    }
+    return relation->view_text != NULL ? depend_view(row, relation) : depend_table(row, relation);
 }
 
 enum err

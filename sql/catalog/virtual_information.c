@@ -25,6 +25,9 @@ virtual__is_tables(struct virtual_row *row)
 {
     const struct relation *table;
     for (size_t i = 0; (table = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        if (relation_is_materialized(table)) {
+            continue;
+        }
         virtual__clear(row);
         SET(is_tables_table_catalog, database(row));
         SET(is_tables_table_schema, virtual__text(table->schema_name));

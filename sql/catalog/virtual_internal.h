@@ -72,6 +72,7 @@ enum err virtual__pg_auth_members(struct virtual_row *row);
 enum err virtual__pg_db_role_setting(struct virtual_row *row);
 enum err virtual__pg_tables(struct virtual_row *row);
 enum err virtual__pg_views(struct virtual_row *row);
+enum err virtual__pg_matviews(struct virtual_row *row);
 enum err virtual__pg_indexes(struct virtual_row *row);
 enum err virtual__pg_description(struct virtual_row *row);
 enum err virtual__pg_shdescription(struct virtual_row *row);

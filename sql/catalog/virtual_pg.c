@@ -85,7 +85,9 @@ virtual__default_oid(oid_t relation, uint16_t column)
 char
 virtual__shown_kind(const struct relation *relation)
 {
-    return relation->virtual_table != NULL ? relation->virtual_table->kind : relation->kind;
+    return relation->virtual_table != NULL      ? relation->virtual_table->kind
+           : relation_is_materialized(relation) ? 'm'
+                                                : relation->kind;
 }
 
 static int64_t
@@ -123,13 +125,14 @@ class_relation(struct virtual_row *row, const struct relation *relation)
     class_common(row, relation->oid, relation->name, relation);
     char kind = virtual__shown_kind(relation);
     SET(pg_class_relkind, datum_int(kind));
-    SET(pg_class_relam, datum_int(kind == 'r' ? AM_HEAP : 0));
+    SET(pg_class_relam, datum_int(kind == 'r' || kind == 'm' ? AM_HEAP : 0));
     SET(pg_class_relnatts, datum_int(relation->column_count));
     SET(pg_class_relchecks, datum_int(relation->check_count));
     SET(pg_class_relhasindex, datum_bool(relation->index_count > 0));
     SET(pg_class_relhastriggers,
         datum_bool(relation->foreign_count > 0 || relation->referencing_count > 0));
-    SET(pg_class_relhasrules, datum_bool(kind == 'v'));
+    SET(pg_class_relhasrules, datum_bool(kind == 'v' || kind == 'm'));
+    SET(pg_class_relispopulated, datum_bool(kind != 'm' || relation->populated));
     SET(pg_class_relreplident, datum_int(relation->kind == RELATION_TABLE ? 'd' : 'n'));
     SET(pg_class_relacl, catalog_acl(row->eval->arena, row->catalog, CATALOG_CLASS_RELATION,
                              relation->oid, relation->owner));
@@ -890,6 +893,30 @@ virtual__pg_views(struct virtual_row *row)
             row->eval->arena, row->catalog, row->eval->env->search_path, view, false);
         if (text != NULL) {
             SET(pg_views_definition, virtual__text(text));
+        }
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
+virtual__pg_matviews(struct virtual_row *row)
+{
+    const struct relation *view;
+    for (size_t i = 0; (view = catalog_relation_at(row->catalog, i)) != NULL; i++) {
+        if (!relation_is_materialized(view)) {
+            continue;
+        }
+        virtual__clear(row);
+        SET(pg_matviews_schemaname, virtual__text(view->schema_name));
+        SET(pg_matviews_matviewname, virtual__text(view->name));
+        SET(pg_matviews_matviewowner, virtual__text(virtual__role_name(row, view->owner)));
+        SET(pg_matviews_hasindexes, datum_bool(view->index_count > 0));
+        SET(pg_matviews_ispopulated, datum_bool(view->populated));
+        const char *text = catalog_view_definition(
+            row->eval->arena, row->catalog, row->eval->env->search_path, view, false);
+        if (text != NULL) {
+            SET(pg_matviews_definition, virtual__text(text));
         }
         TRY(virtual__emit(row));
     }

@@ -32,6 +32,7 @@ ddl__relation_word(const struct relation *relation)
 {
     return relation->kind == RELATION_VIEW       ? "view"
            : relation->kind == RELATION_SEQUENCE ? "sequence"
+           : relation_is_materialized(relation)  ? "materialized view"
                                                  : "table";
 }
 

@@ -1027,6 +1027,33 @@ alter_schema(struct ddl *ddl, const struct ast_alter_table *statement)
     return ddl__give_schema(ddl, schema, owner);
 }
 
+static const char *
+action_words(enum ast_alter_kind kind)
+{
+    switch (kind) {
+    case AST_ALTER_ADD_COLUMN:
+        return "ADD COLUMN";
+    case AST_ALTER_DROP_COLUMN:
+        return "DROP COLUMN";
+    case AST_ALTER_COLUMN_TYPE:
+        return "ALTER COLUMN ... SET DATA TYPE";
+    case AST_ALTER_SET_DEFAULT:
+        return "ALTER COLUMN ... SET DEFAULT";
+    case AST_ALTER_DROP_DEFAULT:
+        return "ALTER COLUMN ... DROP DEFAULT";
+    case AST_ALTER_SET_NOT_NULL:
+        return "ALTER COLUMN ... SET NOT NULL";
+    case AST_ALTER_DROP_NOT_NULL:
+        return "ALTER COLUMN ... DROP NOT NULL";
+    case AST_ALTER_ADD_CONSTRAINT:
+        return "ADD CONSTRAINT";
+    case AST_ALTER_DROP_CONSTRAINT:
+        return "DROP CONSTRAINT";
+    default:
+        return "of this kind";
+    }
+}
+
 enum err
 ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
 {
@@ -1070,10 +1097,25 @@ ddl__alter_table(struct ddl *ddl, const struct ast_alter_table *statement)
     if (statement->object == AST_OBJECT_VIEW && table->kind == RELATION_VIEW) {
         return ddl__unsupported(ddl, "this form of ALTER VIEW", -1);
     }
-    if (table->kind != RELATION_TABLE) {
-        return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table", table->name);
+    if (table->kind != RELATION_TABLE ||
+        (statement->object == AST_OBJECT_MATERIALIZED_VIEW && !relation_is_materialized(table))) {
+        return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
+            statement->object == AST_OBJECT_MATERIALIZED_VIEW ? "materialized view" : "table");
     }
-    if (statement->object != AST_OBJECT_TABLE) {
+    if (relation_is_materialized(table)) {
+        if (statement->object != AST_OBJECT_TABLE &&
+            statement->object != AST_OBJECT_MATERIALIZED_VIEW) {
+            return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a view", table->name);
+        }
+        if (!only_moves(statement->actions)) {
+            (void)diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE,
+                "ALTER action %s cannot be performed on relation \"%s\"",
+                action_words(ast_as_alter_action(ast_list_at(statement->actions, 0))->kind),
+                table->name);
+            diag_detail(ddl->diag, "This operation is not supported for materialized views.");
+            return ERR_WRONG_OBJECT_TYPE;
+        }
+    } else if (statement->object != AST_OBJECT_TABLE) {
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
             statement->object == AST_OBJECT_SEQUENCE ? "sequence" : "view");
     }

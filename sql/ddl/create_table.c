@@ -349,6 +349,9 @@ ddl__create_table(struct ddl *ddl, const struct ast_create_table *statement)
     TRY(for_constraints(ddl, edit, statement, add_primary));
     TRY(for_constraints(ddl, edit, statement, add_other));
 
+    if (statement->materialized != NULL) {
+        TRY(ddl__define_materialized(ddl, relation, statement));
+    }
     bool taken;
     TRY(claim_name(ddl, relation, relation->name, relation->oid, &taken));
     if (taken) { /* committed by another session while we waited for its end */

@@ -342,6 +342,8 @@ tag_of(const struct ast_node *node)
         return alter_tag(ast_as_rename(node)->object);
     case AST_REINDEX:
         return "REINDEX";
+    case AST_REFRESH:
+        return "REFRESH MATERIALIZED VIEW";
     case AST_CREATE_FUNCTION:
         return ast_as_create_function(node)->kind == 'p' ? "CREATE PROCEDURE" : "CREATE FUNCTION";
     case AST_DROP_FUNCTION:
@@ -418,6 +420,8 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__drop_functions(ddl, ast_as_drop_function(node));
     case AST_ALTER_FUNCTION:
         return ddl__alter_function(ddl, ast_as_alter_function(node));
+    case AST_REFRESH:
+        return ddl__refresh_view(ddl, ast_as_refresh(node));
     case AST_REINDEX:
         return ddl__reindex(ddl, ast_as_reindex(node));
     case AST_COMMENT:

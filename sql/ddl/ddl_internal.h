@@ -200,6 +200,12 @@ enum err ddl__column_constraints(struct ddl *ddl, struct ddl__edit *edit, uint16
 enum err ddl__define_column(
     struct ddl *ddl, struct ddl__edit *edit, const struct ast_column_def *def, uint16_t *column);
 
+/* view.c: the query of a relation that is to be a materialized view. */
+enum err ddl__define_materialized(
+    struct ddl *ddl, struct relation *relation, const struct ast_create_table *statement);
+/* REFRESH: locked and looked at; emptied, unless CONCURRENTLY. */
+enum err ddl__refresh_view(struct ddl *ddl, const struct ast_refresh *statement);
+
 /* ---- sequence.c
  * -------------------------------------------------------------------------------------------- */
 

@@ -151,6 +151,8 @@ wrong_kind(struct ddl *ddl, enum ast_object object, const char *name, enum ast_o
         diag_hint(ddl->diag, "Use DROP TABLE to remove a table.");
     } else if (is == AST_OBJECT_VIEW) {
         diag_hint(ddl->diag, "Use DROP VIEW to remove a view.");
+    } else if (is == AST_OBJECT_MATERIALIZED_VIEW) {
+        diag_hint(ddl->diag, "Use DROP MATERIALIZED VIEW to remove a materialized view.");
     } else if (is == AST_OBJECT_SEQUENCE) {
         diag_hint(ddl->diag, "Use DROP SEQUENCE to remove a sequence.");
     }
@@ -173,6 +175,7 @@ kind_of(const struct relation *relation)
 {
     return relation->kind == RELATION_VIEW       ? AST_OBJECT_VIEW
            : relation->kind == RELATION_SEQUENCE ? AST_OBJECT_SEQUENCE
+           : relation_is_materialized(relation)  ? AST_OBJECT_MATERIALIZED_VIEW
                                                  : AST_OBJECT_TABLE;
 }
 
@@ -461,16 +464,7 @@ static enum err
 drop_other(struct ddl *ddl, const struct ast_drop *statement, const struct ast_table *name)
 {
     bool exists = false; /* and is gone now */
-    const struct relation *relation = NULL;
-    const struct index *index = NULL;
     switch (statement->object) {
-    case AST_OBJECT_MATERIALIZED_VIEW:
-        look(ddl, name, &relation, &index);
-        if (relation != NULL) {
-            return wrong_kind(ddl, statement->object, name->name,
-                index != NULL ? AST_OBJECT_INDEX : kind_of(relation));
-        }
-        break;
     case AST_OBJECT_DATABASE:
         TRY(ddl__drop_database(ddl, name->name, statement->force, &exists));
         if (exists) {
@@ -498,6 +492,7 @@ enum err
 ddl__drop(struct ddl *ddl, const struct ast_drop *statement)
 {
     if (statement->object == AST_OBJECT_TABLE || statement->object == AST_OBJECT_VIEW ||
+        statement->object == AST_OBJECT_MATERIALIZED_VIEW ||
         statement->object == AST_OBJECT_SEQUENCE) {
         return drop_tables(ddl, statement);
     }
@@ -603,9 +598,10 @@ check_referenced(struct ddl *ddl, const struct doomed *doomed)
 static enum err
 check_truncate(struct ddl *ddl, const struct relation *relation)
 {
-    return relation->kind == RELATION_TABLE ? ddl__check_relation(ddl, relation, PRIVILEGE_TRUNCATE)
-                                            : diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE,
-                                                  "\"%s\" is not a table", relation->name);
+    bool table = relation->kind == RELATION_TABLE && !relation_is_materialized(relation);
+    return table ? ddl__check_relation(ddl, relation, PRIVILEGE_TRUNCATE)
+                 : diag_set(
+                       ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a table", relation->name);
 }
 
 enum err

@@ -164,7 +164,7 @@ referenced_table(struct ddl *ddl, const struct ddl__edit *edit, const struct ast
         *other = own;
         return ERR_OK;
     }
-    if (named != NULL && named->kind != RELATION_TABLE) {
+    if (named != NULL && (named->kind != RELATION_TABLE || relation_is_materialized(named))) {
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE,
             "referenced relation \"%s\" is not a table", name->name);
     }

@@ -212,6 +212,7 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
     case AST_OBJECT_INDEX:
     case AST_OBJECT_TABLE:
     case AST_OBJECT_SEQUENCE:
+    case AST_OBJECT_MATERIALIZED_VIEW:
     case AST_OBJECT_VIEW:
         TRY(ddl__lock_index(ddl, statement->table, &table, &index));
         if (index != NULL) {
@@ -232,6 +233,12 @@ ddl__rename(struct ddl *ddl, const struct ast_rename *statement)
         ddl__notice(
             ddl, ERR_OK, "relation \"%s\" does not exist, skipping", statement->table->name);
         return ERR_OK;
+    }
+    bool says_materialized =
+        statement->object == AST_OBJECT_MATERIALIZED_VIEW || statement->materialized;
+    if (says_materialized && !relation_is_materialized(table)) {
+        return diag_set(
+            ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a materialized view", table->name);
     }
     if (statement->object == AST_OBJECT_COLUMN) {
         return rename_column(ddl, table, statement);
@@ -283,10 +290,15 @@ table_target(struct ddl *ddl, const struct ast_comment *statement, struct commen
     const struct relation *table;
     TRY(ddl__lock_relation_as(ddl, statement->name, TXN_SHARE_UPDATE_EXCLUSIVE, false,
         ddl__check_relation_owner, &table));
-    if ((statement->object == AST_OBJECT_TABLE && table->kind != RELATION_TABLE) ||
+    bool materialized = relation_is_materialized(table);
+    if ((statement->object == AST_OBJECT_TABLE &&
+            (table->kind != RELATION_TABLE || materialized)) ||
+        (statement->object == AST_OBJECT_MATERIALIZED_VIEW && !materialized) ||
         (statement->object == AST_OBJECT_VIEW && table->kind != RELATION_VIEW)) {
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
-            statement->object == AST_OBJECT_VIEW ? "view" : "table");
+            statement->object == AST_OBJECT_VIEW                ? "view"
+            : statement->object == AST_OBJECT_MATERIALIZED_VIEW ? "materialized view"
+                                                                : "table");
     }
     target->class_oid = CATALOG_CLASS_RELATION;
     target->oid = table->oid;
@@ -355,6 +367,7 @@ ddl__comment(struct ddl *ddl, const struct ast_comment *statement)
     struct ddl_context *context = ddl->context;
     struct comment_target target = {0};
     bool of_table = statement->object == AST_OBJECT_TABLE || statement->object == AST_OBJECT_VIEW ||
+                    statement->object == AST_OBJECT_MATERIALIZED_VIEW ||
                     statement->object == AST_OBJECT_COLUMN ||
                     statement->object == AST_OBJECT_CONSTRAINT;
     TRY(of_table ? table_target(ddl, statement, &target) : named_target(ddl, statement, &target));

@@ -73,7 +73,7 @@ find_dependents(struct ddl *ddl, oid_t relation, uint32_t column, struct depende
     size_t most = 0;
     const struct relation *view;
     for (size_t i = 0; (view = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
-        most += view->kind == RELATION_VIEW;
+        most += view->view_text != NULL;
     }
     *found = (struct dependents){.of = relation,
         .views = arena_array(ddl->arena, most + 1, sizeof(oid_t)),
@@ -85,7 +85,7 @@ find_dependents(struct ddl *ddl, oid_t relation, uint32_t column, struct depende
     const struct relation **views = arena_array(ddl->arena, most, sizeof(struct relation *));
     size_t count = 0;
     for (size_t i = 0; (view = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
-        if (view->kind == RELATION_VIEW && describe(ddl, view, NULL, &all[count])) {
+        if (view->view_text != NULL && describe(ddl, view, NULL, &all[count])) {
             views[count++] = view;
         }
     }
@@ -104,7 +104,9 @@ find_dependents(struct ddl *ddl, oid_t relation, uint32_t column, struct depende
 static const char *
 word_of(const struct relation *relation)
 {
-    return relation->kind == RELATION_VIEW ? "view" : "table";
+    return relation->kind == RELATION_VIEW      ? "view"
+           : relation_is_materialized(relation) ? "materialized view"
+                                                : "table";
 }
 
 /* As errors name it: with its schema if the search path does not lead to it. */
@@ -138,7 +140,7 @@ still_needed(struct ddl *ddl, const struct relation *relation, const char *colum
         if (!matters[i]) {
             continue;
         }
-        buffer_printf(&detail, "%sview %s depends on %s", detail.size == 0 ? "" : "\n",
+        buffer_printf(&detail, "%s%s %s depends on %s", detail.size == 0 ? "" : "\n", word_of(view),
             shown(ddl, view),
             on == relation ? what : arena_printf(ddl->arena, "%s %s", word_of(on), shown(ddl, on)));
     }
@@ -182,8 +184,8 @@ ddl__drop_dependents(struct ddl *ddl, oid_t oid, uint32_t column, bool cascade,
             &found, matters);
     }
     if (count == 1) {
-        ddl__notice(ddl, ERR_OK, "drop cascades to view %s",
-            shown(ddl, catalog_relation_by_oid(ddl->catalog, found.views[last])));
+        const struct relation *view = catalog_relation_by_oid(ddl->catalog, found.views[last]);
+        ddl__notice(ddl, ERR_OK, "drop cascades to %s %s", word_of(view), shown(ddl, view));
     } else if (count > 1) {
         ddl__notice(ddl, ERR_OK, "drop cascades to %zu other objects", count);
     }
@@ -197,7 +199,8 @@ ddl__drop_dependents(struct ddl *ddl, oid_t oid, uint32_t column, bool cascade,
         TRY(ddl__refresh(ddl));
         view = catalog_relation_by_oid(ddl->catalog, found.views[i]);
         if (view != NULL) {
-            TRY(ddl__drop_view(ddl, view));
+            TRY(relation_is_materialized(view) ? ddl__drop_table(ddl, view)
+                                               : ddl__drop_view(ddl, view));
         }
     }
     return ERR_OK;
@@ -235,7 +238,7 @@ ddl__find_followers(
     const struct relation *view;
     for (size_t i = 0; (view = catalog_relation_at(ddl->catalog, i)) != NULL; i++) {
         struct view_definition definition;
-        if (view->kind != RELATION_VIEW || !describe(ddl, view, rename, &definition) ||
+        if (view->view_text == NULL || !describe(ddl, view, rename, &definition) ||
             !uses(&definition, rename->relation, (uint32_t)(rename->column + 1))) {
             continue;
         }
@@ -504,5 +507,92 @@ ddl__create_view(struct ddl *ddl, const struct ast_create_view *statement)
     }
     TRY(txn_lock_table(
         ddl->task, context->txn, view->oid, view->name, TXN_ACCESS_EXCLUSIVE, TXN_WAIT, ddl->diag));
+    return ddl__edit_store(ddl, edit);
+}
+
+/* ---- materialized views ------------------------------------------------------------------------
+ */
+
+enum err
+ddl__define_materialized(
+    struct ddl *ddl, struct relation *relation, const struct ast_create_table *statement)
+{
+    struct ddl_context *context = ddl->context;
+    struct view_definition definition, again;
+    TRY(context->hooks->describe_view(
+        ddl->task, context, NULL, statement->materialized, NULL, &definition));
+    for (uint32_t i = 0; i < definition.use_count; i++) {
+        const struct relation *on =
+            catalog_relation_by_oid(ddl->catalog, definition.uses[i].relation);
+        if (on != NULL && relation_is_temporary(on)) {
+            return diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
+                "materialized views must not use temporary tables or views");
+        }
+    }
+    relation->view_text = definition.text;
+    relation->populated = statement->populated;
+    if (!describe(ddl, relation, NULL, &again) || again.column_count != definition.column_count) {
+        return ddl__unsupported(ddl, "keeping this query as a view", -1);
+    }
+    return ERR_OK;
+}
+
+static enum err
+check_refreshed(struct ddl *ddl, const struct relation *relation)
+{
+    return ddl__check_owner(ddl, relation->owner,
+        relation_is_materialized(relation) ? "materialized view" : "table", relation->name);
+}
+
+static bool
+has_unique_index(const struct relation *relation)
+{
+    for (uint16_t i = 0; i < relation->index_count; i++) {
+        const struct index *index = &relation->indexes[i];
+        bool plain = index->unique && index->partial == 0;
+        for (uint16_t c = 0; c < index->column_count; c++) {
+            plain = plain && index->columns[c] < INDEX_DERIVED;
+        }
+        if (plain) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err
+ddl__refresh_view(struct ddl *ddl, const struct ast_refresh *statement)
+{
+    const struct relation *view;
+    if (statement->concurrently && statement->with_no_data) {
+        return diag_set(
+            ddl->diag, ERR_SYNTAX, "CONCURRENTLY and WITH NO DATA options cannot be used together");
+    }
+    TRY(ddl__lock_relation_as(ddl, statement->view,
+        statement->concurrently ? TXN_EXCLUSIVE : TXN_ACCESS_EXCLUSIVE, false, check_refreshed,
+        &view));
+    if (!relation_is_materialized(view)) {
+        return diag_set(
+            ddl->diag, ERR_FEATURE_NOT_SUPPORTED, "\"%s\" is not a materialized view", view->name);
+    }
+    if (statement->concurrently && !view->populated) {
+        return diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED,
+            "CONCURRENTLY cannot be used when the materialized view is not populated");
+    }
+    if (statement->concurrently && !has_unique_index(view)) {
+        (void)diag_set(ddl->diag, ERR_OBJECT_STATE,
+            "cannot refresh materialized view \"%s.%s\" concurrently", view->schema_name,
+            view->name);
+        diag_hint(ddl->diag, "Create a unique index with no WHERE clause on one or more columns "
+                             "of the materialized view.");
+        return ERR_OBJECT_STATE;
+    }
+    if (statement->concurrently) {
+        return ERR_OK;
+    }
+    TRY(catalog_row_ids_settle(ddl->task, ddl->context->store, view, ddl->diag));
+    struct ddl__edit *edit = ddl__edit_new(ddl, view);
+    edit->relation.populated = !statement->with_no_data;
+    TRY(ddl__new_trees(ddl, edit, true, NULL));
     return ddl__edit_store(ddl, edit);
 }

@@ -92,6 +92,13 @@ finish(struct planner *planner, struct plan *plan)
     plan->locks = binder->locks;
     plan->lock_count = binder->lock_count;
     plan->writes = binder->writes;
+    for (uint32_t i = 0; i < binder->lock_count && !planner->context->refreshes; i++) {
+        const struct relation *relation =
+            catalog_relation_by_oid(planner->context->catalog, binder->locks[i].relation);
+        if (relation != NULL && relation_is_materialized(relation) && !relation->populated) {
+            plan->unpopulated = relation->name;
+        }
+    }
     plan->fits = (const struct plan_check *const *)(void *)planner->checks.items;
     plan->fit_count = planner->checks.count;
     plan->pins = (const struct plan_pin *const *)(void *)binder->pins.items;

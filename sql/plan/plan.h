@@ -471,8 +471,9 @@ struct plan {
     uint32_t lock_count;
     struct plan_shared *const *modifying; /* WITH queries that change rows, in their order */
     uint32_t modifying_count;
-    bool called; /* CALL */
-    bool writes; /* rows are changed or locked: refused in a read-only transaction */
+    bool called;             /* CALL */
+    const char *unpopulated; /* a materialized view it reads that has no rows yet; or NULL */
+    bool writes;             /* rows are changed or locked: refused in a read-only transaction */
     uint64_t catalog_version;
     const struct plan_check *const *fits; /* plan_fits */
     uint32_t fit_count;
@@ -485,6 +486,7 @@ struct plan_context {
     struct diag *diag;
     const struct catalog *catalog;
     struct eval_env *env; /* for folding constants of immutable functions */
+    bool refreshes;       /* a materialized view: DELETE FROM it */
     bool remote;          /* rows of tables are elsewhere: exec.h, struct exec_remote */
     struct txn_db *db;    /* sizes for estimates; may be NULL */
     const char *text;     /* the statement's text: error positions */

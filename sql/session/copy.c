@@ -480,9 +480,19 @@ find_target(struct copier *copier, const struct ast_copy *copy, struct target *t
     const struct relation *relation = target->relation;
     progress_set(&copier->progress, PROGRESS_RELATION, relation->oid);
     TRY(check_access(session, target, copy->from ? PRIVILEGE_INSERT : PRIVILEGE_SELECT, diag));
-    if (relation->kind != RELATION_TABLE && copy->from) {
+    bool materialized = relation_is_materialized(relation);
+    if (materialized && !copy->from) {
+        (void)diag_set(diag, ERR_WRONG_OBJECT_TYPE, "cannot copy from materialized view \"%s\"",
+            relation->name);
+        diag_hint(diag, "Try the COPY (SELECT ...) TO variant.");
+        return ERR_WRONG_OBJECT_TYPE;
+    }
+    if ((relation->kind != RELATION_TABLE || materialized) && copy->from) {
         return diag_set(diag, ERR_WRONG_OBJECT_TYPE, "cannot copy to %s \"%s\"",
-            relation->kind == RELATION_VIEW ? "view" : "non-table relation", relation->name);
+            materialized                      ? "materialized view"
+            : relation->kind == RELATION_VIEW ? "view"
+                                              : "non-table relation",
+            relation->name);
     }
     struct arena *arena = &session->statement;
     target->columns =

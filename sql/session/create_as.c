@@ -1,5 +1,5 @@
 /*
- * sql/session/create_as.c - CREATE TABLE AS, SELECT INTO.
+ * sql/session/create_as.c - CREATE TABLE AS, SELECT INTO; materialized views and their REFRESH.
  *
  * The table is made by a CREATE TABLE written out with the query's columns; then the query's rows
  * go into it. The query is planned before and reads by a snapshot from before its own writes.
@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "parser/parser.h"
+#include "sql/catalog/access.h"
 #include "sql/session/session_internal.h"
 
 /* The statement that makes the table. */
@@ -65,12 +66,12 @@ find_table(const struct sql_session *session, const struct ast_create_table_as *
 }
 
 static enum err
-insert_rows(struct task *task, struct sql_session *session, struct exec *exec,
-    const struct ast_create_table_as *statement, uint64_t *count, struct diag *diag)
+insert_rows(struct task *task, struct sql_session *session, struct exec *exec, oid_t table,
+    uint64_t *count, struct diag *diag)
 {
     struct catalog *catalog = NULL;
     TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-    const struct relation *relation = find_table(session, statement, catalog);
+    const struct relation *relation = catalog_relation_by_oid(catalog, table);
     ASSERT(relation != NULL);
     struct exec_context context;
     session__exec_context(session, catalog, &session->statement, diag, &context);
@@ -96,12 +97,13 @@ insert_rows(struct task *task, struct sql_session *session, struct exec *exec,
 }
 
 static enum err
-already_there(struct task *task, struct sql_session *session,
-    const struct ast_create_table_as *statement, bool *there, struct diag *diag)
+find_oid(struct task *task, struct sql_session *session,
+    const struct ast_create_table_as *statement, oid_t *oid, struct diag *diag)
 {
     struct catalog *catalog = NULL;
     TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
-    *there = find_table(session, statement, catalog) != NULL;
+    const struct relation *relation = find_table(session, statement, catalog);
+    *oid = relation == NULL ? 0 : relation->oid;
     catalog_release(catalog);
     return ERR_OK;
 }
@@ -116,8 +118,13 @@ make_and_fill(struct task *task, struct sql_session *session,
     const char *tag;
     TRY(definition(session, statement, planned->plan, &text, diag));
     TRY(parser_parse(&session->statement, text, strlen(text), &list, diag));
-    const struct ast_node *create = ast_as_statement(ast_list_at(list, 0))->body;
-    enum err err = utility__run_ddl(task, session, create, text, strlen(text), &tag, diag);
+    struct ast_create_table *create = arena_copy(&session->statement,
+        ast_as_create_table(ast_as_statement(ast_list_at(list, 0))->body), sizeof *create);
+    if (statement->materialized) {
+        create->materialized = ast_as_select(statement->query);
+        create->populated = !statement->with_no_data;
+    }
+    enum err err = utility__run_ddl(task, session, &create->node, text, strlen(text), &tag, diag);
     if (err != ERR_OK) {
         diag_position(diag, 0);
         return err;
@@ -126,8 +133,10 @@ make_and_fill(struct task *task, struct sql_session *session,
         return ERR_OK;
     }
     struct exec *exec = NULL;
+    oid_t table;
+    TRY(find_oid(task, session, statement, &table, diag));
     TRY(planned__open(task, session, planned, &session->statement, NULL, false, &exec, diag));
-    err = insert_rows(task, session, exec, statement, count, diag);
+    err = insert_rows(task, session, exec, table, count, diag);
     exec_close(task, exec);
     return err;
 }
@@ -137,19 +146,22 @@ create_as__run(struct task *task, struct sql_session *session,
     const struct ast_create_table_as *statement, const char *text, char *tag, size_t tag_size,
     struct diag *diag)
 {
-    if (statement->materialized) {
-        return diag_set(
-            diag, ERR_FEATURE_NOT_SUPPORTED, "CREATE MATERIALIZED VIEW is not supported");
+    if (statement->materialized && statement->persistence != AST_PERMANENT) {
+        return statement->persistence == AST_UNLOGGED
+                   ? diag_set(
+                         diag, ERR_FEATURE_NOT_SUPPORTED, "materialized views cannot be unlogged")
+                   : diag_set(diag, ERR_SYNTAX, "materialized views cannot be temporary");
     }
     if (statement->query->kind != AST_SELECT) {
         return diag_set(
             diag, ERR_FEATURE_NOT_SUPPORTED, "CREATE TABLE AS EXECUTE is not supported");
     }
-    (void)snprintf(tag, tag_size, "CREATE TABLE AS");
+    (void)snprintf(tag, tag_size, "%s",
+        statement->materialized ? "CREATE MATERIALIZED VIEW" : "CREATE TABLE AS");
     if (statement->if_not_exists) {
-        bool there;
-        TRY(already_there(task, session, statement, &there, diag));
-        if (there) {
+        oid_t there;
+        TRY(find_oid(task, session, statement, &there, diag));
+        if (there != 0) {
             session__warn(session, "NOTICE", ERR_DUPLICATE_TABLE,
                 "relation \"%s\" already exists, skipping", statement->table->name);
             return ERR_OK;
@@ -165,4 +177,83 @@ create_as__run(struct task *task, struct sql_session *session,
         (void)snprintf(tag, tag_size, "SELECT %llu", (unsigned long long)count);
     }
     return ERR_OK;
+}
+
+/* ---- REFRESH MATERIALIZED VIEW ----------------------------------------------------------------
+ */
+
+/* All rows go, but not from under who reads them. */
+static enum err
+delete_rows(
+    struct task *task, struct sql_session *session, const struct relation *view, struct diag *diag)
+{
+    struct arena *arena = &session->statement;
+    struct ast_list *list;
+    struct planned *planned = NULL;
+    struct exec *exec = NULL;
+    const struct datum *row;
+    char *text = arena_printf(arena, "DELETE FROM %s.%s",
+        parser_quote_ident(arena, view->schema_name), parser_quote_ident(arena, view->name));
+    TRY(parser_parse(arena, text, strlen(text), &list, diag));
+    session->refreshes = true;
+    enum err err = planned__renew(task, session, ast_as_statement(ast_list_at(list, 0))->body, text,
+        NULL, 0, 0, &planned, diag);
+    session->refreshes = false;
+    TRY(err);
+    err = planned__open(task, session, planned, arena, NULL, false, &exec, diag);
+    if (err == ERR_OK) {
+        err = exec_next(task, exec, &row);
+        exec_close(task, exec);
+    }
+    planned__release(planned);
+    return err;
+}
+
+static enum err
+fill_again(
+    struct task *task, struct sql_session *session, const struct relation *view, struct diag *diag)
+{
+    struct ast_list *list;
+    struct planned *planned = NULL;
+    struct exec *exec = NULL;
+    uint64_t count = 0;
+    const char *text = view->view_text;
+    TRY(parser_parse(&session->statement, text, strlen(text), &list, diag));
+    TRY(planned__renew(task, session, ast_as_statement(ast_list_at(list, 0))->body, text, NULL, 0,
+        0, &planned, diag));
+    enum err err =
+        planned__open(task, session, planned, &session->statement, NULL, false, &exec, diag);
+    if (err == ERR_OK) {
+        err = insert_rows(task, session, exec, view->oid, &count, diag);
+        exec_close(task, exec);
+    }
+    planned__release(planned);
+    return err;
+}
+
+enum err
+create_as__refresh(struct task *task, struct sql_session *session,
+    const struct ast_refresh *statement, const char *text, size_t size, const char **tag,
+    struct diag *diag)
+{
+    TRY(utility__run_ddl(task, session, &statement->node, text, size, tag, diag));
+    if (statement->with_no_data) {
+        return ERR_OK;
+    }
+    struct catalog *catalog = NULL;
+    TRY(catalog_get(task, session->engine->catalogs, session->txn, &catalog, diag));
+    const struct relation *view = catalog_relation_on(
+        catalog, session->env.search_path, statement->view->schema, statement->view->name);
+    ASSERT(view != NULL);
+    const struct role *owner = catalog_role_by_oid(catalog, view->owner);
+    const char *user = session->env.user;
+    session->env.user = owner == NULL ? user : owner->name; /* the query runs in its owner's name */
+    enum err err = statement->concurrently ? delete_rows(task, session, view, diag) : ERR_OK;
+    if (err == ERR_OK) {
+        err = fill_again(task, session, view, diag);
+    }
+    session->env.user = user;
+    session->env.catalog = NULL;
+    catalog_release(catalog);
+    return err;
 }

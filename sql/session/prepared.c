@@ -126,6 +126,7 @@ make_plan(struct task *task, struct sql_session *session, struct catalog *catalo
         .catalog = catalog,
         .env = &session->env,
         .remote = session->remote != NULL,
+        .refreshes = session->refreshes,
         .db = session->engine->db,
         .text = text,
         .param_types = types,
@@ -385,6 +386,12 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
         return diag_set(diag, ERR_READ_ONLY_TRANSACTION,
             "cannot execute %s in a read-only transaction", statement_word(planned->plan));
     }
+    if (planned->plan->unpopulated != NULL) {
+        (void)diag_set(diag, ERR_OBJECT_STATE, "materialized view \"%s\" has not been populated",
+            planned->plan->unpopulated);
+        diag_hint(diag, "Use the REFRESH MATERIALIZED VIEW command.");
+        return ERR_OBJECT_STATE;
+    }
     struct txn *txn = session->txn;
     if (session->deferrable && !txn_has_snapshot(txn) && txn_read_only(txn) &&
         txn_isolation(txn) == TXN_SERIALIZABLE) {
@@ -399,8 +406,13 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
         TRY(txn_hide_sagas(txn, &context.snapshot, diag));
     }
     TRY(route__check(task, session, planned, context.snapshot, diag));
-    if (txn_isolation(session->txn) != TXN_READ_COMMITTED) {
+    bool newest = txn_isolation(session->txn) == TXN_READ_COMMITTED;
+    if (!newest) {
         TRY(check_snapshot(planned, context.snapshot, diag));
+    } else if (session->borrowed_snapshot != NULL &&
+               check_snapshot(planned, context.snapshot, NULL) != ERR_OK) {
+        /* A function's table was locked only now, and has an index the caller's snapshot lacks. */
+        context.snapshot = txn_statement_begin(txn);
     }
     return exec_open(task, planned->program, &context, exec);
 }

@@ -232,6 +232,7 @@ struct sql_session {
                        */
     struct list_node routines; /* routine.c */
     uint32_t routine_count;
+    bool refreshes; /* REFRESH MATERIALIZED VIEW CONCURRENTLY is planned */
     const struct txn_snapshot *borrowed_snapshot; /* of the next execution; NULL: one of its own */
     struct buffer normalized;
     struct {
@@ -500,6 +501,9 @@ enum err utility__run_ddl(struct task *task, struct sql_session *session,
     const struct ast_node *node, const char *text, size_t size, const char **tag,
     struct diag *diag);
 /* create_as.c */
+enum err create_as__refresh(struct task *task, struct sql_session *session,
+    const struct ast_refresh *statement, const char *text, size_t size, const char **tag,
+    struct diag *diag);
 enum err create_as__run(struct task *task, struct sql_session *session,
     const struct ast_create_table_as *statement, const char *text, char *tag, size_t tag_size,
     struct diag *diag);

@@ -550,6 +550,10 @@ dispatch(struct task *task, struct sql_session *session, struct portal *portal, 
 {
     const struct prepared *prepared = portal->prepared;
     const struct ast_node *node = prepared->statement->body;
+    if (node->kind == AST_REFRESH) {
+        return create_as__refresh(
+            task, session, ast_as_refresh(node), prepared->text, prepared->size, tag, diag);
+    }
     if (ddl_handles(node)) {
         TRY(check_ddl_block(session, node, diag));
         return utility__run_ddl(task, session, node, prepared->text, prepared->size, tag, diag);
