@@ -52,7 +52,7 @@ duration(
     const struct setting setting = {
         .name = what, .type = SETTING_INT, .unit = UNIT_MS, .min = 1, .max = DURATION_MAX_MS};
     char *checked = NULL;
-    TRY(setting_check(defining->task, &setting, text, &checked, defining->diag));
+    TRY(setting_check(defining->task, &setting, text, NULL, &checked, defining->diag));
     *ms = (uint32_t)strtoul(checked, NULL, 10);
     mem_free(checked);
     return ERR_OK;

@@ -612,11 +612,63 @@ read_shape(struct binder *binder, const struct ast_list *defs, struct row_shape 
     return ERR_OK;
 }
 
+/* json_populate_record(NULL::t, x) and its kin are json_to_record(x) with the columns of the table
+ * or view t. NULL: it is no call of that kind. */
+static enum err
+populated_shape(struct binder *binder, const struct ast_call *call, struct row_shape *shape,
+    struct ast_call **inner)
+{
+    static const char *const names[] = {"json_populate_record", "jsonb_populate_record",
+        "json_populate_recordset", "jsonb_populate_recordset"};
+    bool is = false;
+    *inner = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        is = is || strcmp(call->name, names[i]) == 0;
+    }
+    if (!is || ast_list_count(call->args) != 2) {
+        return ERR_OK;
+    }
+    const struct ast_node *base = ast_list_at(call->args, 0);
+    const struct ast_cast *cast = base->kind == AST_CAST ? ast_as_cast(base) : NULL;
+    bool null = cast != NULL && cast->operand->kind == AST_CONST &&
+                ast_as_const(cast->operand)->kind == AST_CONST_NULL;
+    const struct relation *relation =
+        null && cast->type->array_dimensions == 0
+            ? catalog_relation_on(binder->context->catalog, binder->context->env->search_path,
+                  cast->type->schema, cast->type->name)
+            : NULL;
+    if (relation == NULL) {
+        return bind_unsupported(
+            binder, base->location, "a row to populate that is not written as NULL::table is");
+    }
+    struct row_field *fields =
+        arena_alloc(binder->arena, (relation->column_count + (size_t)1) * sizeof *fields);
+    shape->count = 0;
+    for (uint16_t i = 0; i < relation->column_count; i++) {
+        const struct column *column = &relation->columns[i];
+        if (!column->dropped) {
+            fields[shape->count++] = (struct row_field){.name = column->name,
+                .type = column->type,
+                .typmod = column->typmod,
+                .domain = column->domain};
+        }
+    }
+    shape->fields = fields;
+    *inner = arena_copy(binder->arena, call, sizeof **inner);
+    (*inner)->args = arena_alloc(binder->arena, sizeof *(*inner)->args);
+    (*inner)->args->items = &call->args->items[1];
+    (*inner)->args->count = (*inner)->args->capacity = 1;
+    return ERR_OK;
+}
+
 /* A function whose rows are what the statement says: it is told so by one argument more. */
 static enum err
 shaped_call(struct binder *binder, struct scope *scope, const struct ast_range_function *range,
     const struct ast_call *call, const struct row_shape *shape, struct rel *rel)
 {
+    int32_t location = ast_list_count(range->column_defs) == 0
+                           ? range->node.location
+                           : ast_list_at(range->column_defs, 0)->location;
     uint32_t count = call == NULL ? 0 : ast_list_count(call->args);
     struct expr **args = arena_alloc(binder->arena, (count + 1) * sizeof *args);
     enum clause clause = scope->clause;
@@ -630,7 +682,7 @@ shaped_call(struct binder *binder, struct scope *scope, const struct ast_range_f
         TRY(bind_function(binder, call->name, args, count, call->node.location, &function));
     }
     if (function == NULL || (function->flags & FUNCTION_SHAPED) == 0) {
-        return bind_error(binder, ast_list_at(range->column_defs, 0)->location, ERR_SYNTAX,
+        return bind_error(binder, location, ERR_SYNTAX,
             function != NULL && function->result == TYPE_RECORD
                 ? "a column definition list is redundant for a function with OUT parameters"
                 : "a column definition list is only allowed for functions returning \"record\"");
@@ -661,17 +713,20 @@ shaped_call(struct binder *binder, struct scope *scope, const struct ast_range_f
     return ERR_OK;
 }
 
+/* shape: with no columns if they are those of the definition list. */
 static enum err
 bind_shaped(struct binder *binder, struct scope *scope, const struct ast_range_function *range,
-    const struct ast_call *call, struct from_item **item, struct join_tree **tree)
+    const struct ast_call *call, struct row_shape shape, struct from_item **item,
+    struct join_tree **tree)
 {
-    struct row_shape shape;
     struct rel *rel = arena_alloc(binder->arena, sizeof *rel);
     if (call == NULL || ast_list_count(range->calls) != 1 || range->ordinality) {
         return bind_unsupported(binder, range->node.location,
             "a column definition list of several functions or WITH ORDINALITY is");
     }
-    TRY(read_shape(binder, range->column_defs, &shape));
+    if (shape.fields == NULL) {
+        TRY(read_shape(binder, range->column_defs, &shape));
+    }
     rel->kind = REL_FUNCTION;
     rel->alias = range->alias != NULL ? range->alias : call->name;
     TRY(shaped_call(binder, scope, range, call, &shape, rel));
@@ -706,7 +761,16 @@ bind_range_function(struct binder *binder, struct scope *scope,
     bool of_user = call != NULL && ast_list_count(range->calls) == 1 &&
                    bind_is_user_function(binder, call->schema, call->name);
     if (ast_list_count(range->column_defs) > 0 && !of_user) {
-        return bind_shaped(binder, scope, range, call, item, tree);
+        return bind_shaped(binder, scope, range, call, (struct row_shape){0}, item, tree);
+    }
+    if (call != NULL && !of_user) {
+        struct row_shape shape = {0};
+        struct ast_call *inner;
+        TRY(populated_shape(binder, call, &shape, &inner));
+        if (inner != NULL) {
+            TRY(bind_shaped(binder, scope, range, inner, shape, item, tree));
+            return item_alias_columns(binder, *item, range->columns, location);
+        }
     }
     if (of_user && !range->ordinality) {
         struct query *query;

@@ -199,7 +199,10 @@ add_value(struct buffer *to, struct arena *arena, const struct eval_env *env, oi
     struct diag unused;
     struct buffer text = {0};
     if (key_decode(arena, &key, type, 0, &value, &unused) == ERR_OK && !value.null) {
-        type_output(env, type, value, &text);
+        struct eval_env iso = *env;
+        iso.date_style = DATE_STYLE_ISO;
+        iso.interval_style = INTERVAL_STYLE_POSTGRES;
+        type_output(&iso, type, value, &text);
     }
     buffer_add_text(to, parser_quote_literal(arena, (const char *)text.data, text.size));
     buffer_destroy(&text);

@@ -324,7 +324,10 @@ static void
 add_moment(struct ddl *ddl, const struct expr *constant, struct buffer *to)
 {
     struct buffer shown = {0};
-    type_output(ddl->context->env, constant->type, constant->constant, &shown);
+    struct eval_env env = *ddl->context->env;
+    env.date_style = DATE_STYLE_ISO;
+    env.interval_style = INTERVAL_STYLE_POSTGRES;
+    type_output(&env, constant->type, constant->constant, &shown);
     buffer_add_text(to, parser_quote_literal(ddl->arena, (const char *)shown.data, shown.size));
     buffer_destroy(&shown);
 }

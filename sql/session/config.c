@@ -83,7 +83,7 @@ set(struct task *task, struct sql_config *config, const char *name, const char *
             diag, ERR_CANT_CHANGE_PARAMETER, "parameter \"%s\" cannot be changed", setting->name);
     }
     char *checked = NULL;
-    TRY(setting_check(task, setting, value, &checked, diag));
+    TRY(setting_check(task, setting, value, NULL, &checked, diag));
     mem_free(config->values[index].text);
     config->values[index] = (struct config_value){.text = checked, .source = source, .line = line};
     return ERR_OK;

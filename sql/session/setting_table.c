@@ -73,7 +73,8 @@ const struct setting setting_table[] = {
         "Sets the maximum allowed idle time between queries, when not in a transaction."},
     {"integer_datetimes", SETTING_BOOL, 0, SETTING_REPORT | SETTING_READ_ONLY, "on", 0, 0, NULL,
         "Shows whether datetimes are integer based."},
-    {"IntervalStyle", SETTING_ENUM, 0, SETTING_REPORT, "postgres", 0, 0, "postgres",
+    {"IntervalStyle", SETTING_ENUM, 0, SETTING_REPORT, "postgres", 0, 0,
+        "postgres|postgres_verbose|sql_standard|iso_8601",
         "Sets the display format for interval values."},
     {"is_superuser", SETTING_BOOL, 0, SETTING_REPORT | SETTING_READ_ONLY, "on", 0, 0, NULL,
         "Shows whether the current user is a superuser."},
@@ -369,31 +370,65 @@ check_enum(const struct setting *setting, const char *value, char **checked, str
     return ERR_INVALID_PARAMETER_VALUE;
 }
 
+/* Both may be said, in either order; what is not said stays as it is (`current`, or NULL). */
 static enum err
-check_date_style(const char *value, char **checked, struct diag *diag)
+check_date_style(const char *value, const char *current, char **checked, struct diag *diag)
 {
-    const char *order = NULL;
+    static const char *const styles[] = {"ISO", "SQL", "Postgres", "German"};
+    static const char *const orders[] = {"MDY", "DMY", "YMD"};
+    int style = -1, order = -1;
+    bool conflict = false;
     char copy[64];
     (void)snprintf(copy, sizeof copy, "%s", value);
     char *rest = NULL;
     for (char *word = strtok_r(copy, ", ", &rest); word != NULL;
          word = strtok_r(NULL, ", ", &rest)) {
-        if (strcasecmp(word, "DMY") == 0 || strncasecmp(word, "euro", 4) == 0) {
-            order = "ISO, DMY";
-        } else if (strcasecmp(word, "YMD") == 0) {
-            order = "ISO, YMD";
-        } else if (strcasecmp(word, "MDY") == 0 || strcasecmp(word, "US") == 0) {
-            order = "ISO, MDY";
-        } else if (strcasecmp(word, "SQL") == 0 || strcasecmp(word, "Postgres") == 0 ||
-                   strcasecmp(word, "German") == 0) {
-            return diag_set(
-                diag, ERR_FEATURE_NOT_SUPPORTED, "DateStyle \"%s\" is not supported", word);
-        } else if (strcasecmp(word, "ISO") != 0) {
-            return diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
-                "invalid value for parameter \"DateStyle\": \"%s\"", value);
+        int new_style = -1, new_order = -1;
+        if (strcasecmp(word, "default") == 0) {
+            style = style < 0 ? 0 : style;
+            order = order < 0 ? 0 : order;
+            continue;
         }
+        for (int i = 0; i < 4; i++) {
+            bool is =
+                i == 2 ? strncasecmp(word, styles[i], 8) == 0 : strcasecmp(word, styles[i]) == 0;
+            new_style = is ? i : new_style;
+        }
+        new_order = strcasecmp(word, "MDY") == 0 || strncasecmp(word, "us", 2) == 0 ||
+                            strncasecmp(word, "noneuro", 7) == 0
+                        ? 0
+                    : strcasecmp(word, "DMY") == 0 || strncasecmp(word, "euro", 4) == 0 ? 1
+                    : strcasecmp(word, "YMD") == 0                                      ? 2
+                                                                                        : -1;
+        if (new_style < 0 && new_order < 0) {
+            enum err err = diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
+                "invalid value for parameter \"DateStyle\": \"%s\"", value);
+            diag_detail(diag, "Unrecognized key word: \"%s\".", word);
+            return err;
+        }
+        conflict = conflict || (new_style >= 0 && style >= 0 && style != new_style) ||
+                   (new_order >= 0 && order >= 0 && order != new_order);
+        style = new_style >= 0 ? new_style : style;
+        order = new_order >= 0 ? new_order : order;
     }
-    *checked = mem_strdup(order == NULL ? "ISO, MDY" : order);
+    if (conflict) {
+        enum err err = diag_set(diag, ERR_INVALID_PARAMETER_VALUE,
+            "invalid value for parameter \"DateStyle\": \"%s\"", value);
+        diag_detail(diag, "Conflicting \"datestyle\" specifications.");
+        return err;
+    }
+    for (int i = 0; i < 3 && order < 0; i++) {
+        bool now = current != NULL && strstr(current, orders[i]) != NULL;
+        order = style == 3 ? 1 : now ? i : -1;
+    }
+    for (int i = 0; i < 4 && style < 0; i++) {
+        bool now = current != NULL && strncmp(current, styles[i], strlen(styles[i])) == 0;
+        style = now ? i : -1;
+    }
+    char text[32];
+    (void)snprintf(
+        text, sizeof text, "%s, %s", styles[style < 0 ? 0 : style], orders[order < 0 ? 0 : order]);
+    *checked = mem_strdup(text);
     return ERR_OK;
 }
 
@@ -414,8 +449,8 @@ is_encoding(const char *name)
 
 /* Settings whose words need more than a type. */
 static enum err
-check_text(struct task *task, const struct setting *setting, const char *value, char **checked,
-    struct diag *diag)
+check_text(struct task *task, const struct setting *setting, const char *value, const char *current,
+    char **checked, struct diag *diag)
 {
     if (strcmp(setting->name, "client_encoding") == 0) {
         /* Only letters and digits count, as in PostgreSQL: asyncpg says 'utf-8', quotes and all. */
@@ -450,7 +485,7 @@ check_text(struct task *task, const struct setting *setting, const char *value, 
         TRY(err);
     }
     if (strcmp(setting->name, "DateStyle") == 0) {
-        return check_date_style(value, checked, diag);
+        return check_date_style(value, current, checked, diag);
     }
     if (strcmp(setting->name, "TimeZone") == 0) {
         const char *name = time_zone_name(task, value);
@@ -465,8 +500,8 @@ check_text(struct task *task, const struct setting *setting, const char *value, 
 }
 
 enum err
-setting_check(struct task *task, const struct setting *setting, const char *value, char **checked,
-    struct diag *diag)
+setting_check(struct task *task, const struct setting *setting, const char *value,
+    const char *current, char **checked, struct diag *diag)
 {
     bool flag = false;
     switch (setting->type) {
@@ -488,7 +523,7 @@ setting_check(struct task *task, const struct setting *setting, const char *valu
     case SETTING_ENUM:
         return check_enum(setting, value, checked, diag);
     case SETTING_TEXT:
-        return check_text(task, setting, value, checked, diag);
+        return check_text(task, setting, value, current, checked, diag);
     }
     ASSERT(false);
     return ERR_INTERNAL;

@@ -58,8 +58,9 @@ extern const int setting_count;
 int setting_find(const char *name);
 enum err setting_unknown(const char *name, struct diag *diag);
 /* Is it a value? *checked is how it is kept, on the heap. May read time zones. */
+/* current: the value it has, for settings of several parts; NULL: none. */
 enum err setting_check(struct task *task, const struct setting *setting, const char *value,
-    char **checked, struct diag *diag);
+    const char *current, char **checked, struct diag *diag);
 /* 65536 of kB is 64MB: the number with the largest unit that divides; as it is without a unit. */
 void setting_with_unit(const struct setting *setting, const char *value, char *text, size_t size);
 

@@ -325,6 +325,17 @@ apply(struct sql_session *session, int index)
         session->env.date_style_order = strstr(value, "DMY") != NULL   ? 1
                                         : strstr(value, "YMD") != NULL ? 2
                                                                        : 0;
+        session->env.date_style = strncmp(value, "SQL", 3) == 0        ? DATE_STYLE_SQL
+                                  : strncmp(value, "Postgres", 8) == 0 ? DATE_STYLE_POSTGRES
+                                  : strncmp(value, "German", 6) == 0   ? DATE_STYLE_GERMAN
+                                                                       : DATE_STYLE_ISO;
+    } else if (strcmp(name, "IntervalStyle") == 0) {
+        session->cache_stale = true;
+        session->env.interval_style = strcmp(value, "postgres_verbose") == 0
+                                          ? INTERVAL_STYLE_VERBOSE
+                                      : strcmp(value, "sql_standard") == 0 ? INTERVAL_STYLE_SQL
+                                      : strcmp(value, "iso_8601") == 0     ? INTERVAL_STYLE_ISO
+                                                                       : INTERVAL_STYLE_POSTGRES;
     } else if (strcmp(name, "tusk.saga_reads") == 0) {
         session->settled_reads = strcmp(value, "settled") == 0;
     } else if (strcmp(name, "tusk.idempotency_key") == 0) {
@@ -520,7 +531,8 @@ change(
                 setting->name);
         }
         if (value != NULL) {
-            TRY(setting_check(session->task, setting, value, &checked, diag));
+            TRY(setting_check(
+                session->task, setting, value, session->values[index], &checked, diag));
         }
         if (strcmp(setting->name, "tusk.idempotency_key") == 0) {
             enum err err = idempotency__may_set(session, checked, diag);
@@ -698,7 +710,8 @@ settings__start(struct sql_session *session, const char *name, const char *value
         TRY(check_role(session, "role", value, diag));
     }
     char *checked = NULL;
-    TRY(setting_check(session->task, &setting_table[index], value, &checked, diag));
+    TRY(setting_check(
+        session->task, &setting_table[index], value, session->values[index], &checked, diag));
     mem_free(session->values[index]);
     session->values[index] = checked;
     apply(session, index);
@@ -829,7 +842,7 @@ settings__alter_system(
     char *checked = NULL;
     if (statement->kind == AST_SET_VALUE) {
         TRY(setting_check(session->task, setting,
-            join_values(session, statement->name, statement->values), &checked, diag));
+            join_values(session, statement->name, statement->values), NULL, &checked, diag));
     }
     enum err err = config__alter(session->task, directory, setting->name, checked, diag);
     mem_free(checked);

@@ -37,9 +37,10 @@ one_text_column(struct prepared *prepared, const char *name)
 static const char *
 shown_name(const char *name)
 {
-    return strcasecmp(name, "timezone") == 0    ? "TimeZone"
-           : strcasecmp(name, "datestyle") == 0 ? "DateStyle"
-                                                : name;
+    return strcasecmp(name, "timezone") == 0        ? "TimeZone"
+           : strcasecmp(name, "datestyle") == 0     ? "DateStyle"
+           : strcasecmp(name, "intervalstyle") == 0 ? "IntervalStyle"
+                                                    : name;
 }
 
 void

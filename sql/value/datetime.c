@@ -1,9 +1,9 @@
 /*
  * sql/value/datetime.c - the calendar, and dates and times as text.
  *
- * Output is DateStyle ISO, IntervalStyle postgres. Reading is in datetime_read.c and
- * datetime_interval.c. The calendar is the proleptic Gregorian one; years are astronomical inside
- * (0 is 1 BC) and shown as people count them.
+ * Output is in the styles of DateStyle; intervals are written in datetime_interval.c. Reading is in
+ * datetime_read.c and datetime_interval.c. The calendar is the proleptic Gregorian one; years are
+ * astronomical inside (0 is 1 BC) and shown as people count them.
  */
 #include <stdlib.h>
 
@@ -185,8 +185,29 @@ enum {
     OUTPUT_MAX = 80
 };
 
+/* A year without its sign, of four digits at least. */
+static uint8_t *
+put_year(uint8_t *at, int64_t year)
+{
+    int64_t shown = year > 0 ? year : 1 - year;
+    return at + snprintf((char *)at, 16, "%04lld", (long long)shown);
+}
+
+/* As other styles than ISO have it, the year last. */
+static uint8_t *
+put_styled_date(uint8_t *at, enum date_style style, bool day_first, const struct civil *civil)
+{
+    uint8_t between = style == DATE_STYLE_SQL ? '/' : style == DATE_STYLE_GERMAN ? '.' : '-';
+    day_first = day_first || style == DATE_STYLE_GERMAN;
+    at = put_two(at, day_first ? civil->day : civil->month);
+    *at++ = between;
+    at = put_two(at, day_first ? civil->month : civil->day);
+    *at++ = between;
+    return put_year(at, civil->year);
+}
+
 static void
-date_output(int64_t date, struct buffer *to)
+date_output(const struct eval_env *env, enum date_style style, int64_t date, struct buffer *to)
 {
     if (!date_finite(date)) {
         buffer_add_text(to, date < 0 ? "-infinity" : "infinity");
@@ -195,7 +216,9 @@ date_output(int64_t date, struct buffer *to)
     struct civil civil;
     date__to_civil(date, &civil.year, &civil.month, &civil.day);
     uint8_t *start = buffer_reserve(to, OUTPUT_MAX);
-    uint8_t *end = put_date(start, civil.year, civil.month, civil.day);
+    uint8_t *end = style == DATE_STYLE_ISO
+                       ? put_date(start, civil.year, civil.month, civil.day)
+                       : put_styled_date(start, style, env->date_style_order == 1, &civil);
     to->size += (size_t)(end - start);
     if (civil.year <= 0) {
         buffer_add_text(to, " BC");
@@ -212,17 +235,62 @@ time_output(int64_t time, struct buffer *to)
     to->size += (size_t)(end - start);
 }
 
+/* "Wed Feb 28 17:32:01 2024", or day and month turned round. */
+static uint8_t *
+put_postgres(uint8_t *at, bool day_first, int64_t date, const struct civil *civil)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    int64_t weekday = (date + 6) % 7; /* 2000-01-01 was a Saturday */
+    memcpy(at, &days[3 * (weekday < 0 ? weekday + 7 : weekday)], 3);
+    at += 3;
+    *at++ = ' ';
+    if (day_first) {
+        at = put_two(at, civil->day);
+        *at++ = ' ';
+    }
+    memcpy(at, &months[3 * (civil->month - 1)], 3);
+    at += 3;
+    *at++ = ' ';
+    if (!day_first) {
+        at = put_two(at, civil->day);
+        *at++ = ' ';
+    }
+    at = put_time(at, civil->hour, civil->minute, civil->second, civil->us);
+    *at++ = ' ';
+    return put_year(at, civil->year);
+}
+
+/* In local time, whose offset and name belong to a timestamp with time zone. */
+static uint8_t *
+put_styled(uint8_t *at, const struct eval_env *env, enum date_style style, int64_t local,
+    const struct civil *civil)
+{
+    bool day_first = env->date_style_order == 1;
+    if (style == DATE_STYLE_POSTGRES) {
+        return put_postgres(at, day_first, floor_div(local, USECS_PER_DAY), civil);
+    }
+    at = put_styled_date(at, style, day_first, civil);
+    *at++ = ' ';
+    return put_time(at, civil->hour, civil->minute, civil->second, civil->us);
+}
+
+enum {
+    ABBREVIATION_MAX = 10, /* of which that much is shown */
+};
+
 static void
-timestamp_output(const struct eval_env *env, oid_t type, int64_t timestamp, struct buffer *to)
+timestamp_output(const struct eval_env *env, enum date_style style, oid_t type, int64_t timestamp,
+    struct buffer *to)
 {
     if (!timestamp_finite(timestamp)) {
         buffer_add_text(to, timestamp < 0 ? "-infinity" : "infinity");
         return;
     }
     int32_t offset = 0;
+    const char *abbreviation = NULL;
     if (type == TYPE_TIMESTAMPTZ) {
         bool daylight = false;
-        const char *abbreviation = NULL;
         offset = zone__offset(zone__session(NULL, env),
             floor_div(timestamp, USECS_PER_SECOND) + UNIX_TO_2000, &daylight, &abbreviation);
         /* Near the ends of time the local time may lie beyond them; it is shown all the same. */
@@ -231,10 +299,20 @@ timestamp_output(const struct eval_env *env, oid_t type, int64_t timestamp, stru
     struct civil civil;
     timestamp__to_civil(timestamp, &civil);
     uint8_t *start = buffer_reserve(to, OUTPUT_MAX);
-    uint8_t *at = put_date(start, civil.year, civil.month, civil.day);
-    *at++ = ' ';
-    at = put_time(at, civil.hour, civil.minute, civil.second, civil.us);
-    if (type == TYPE_TIMESTAMPTZ) {
+    uint8_t *at;
+    if (style == DATE_STYLE_ISO) {
+        at = put_date(start, civil.year, civil.month, civil.day);
+        *at++ = ' ';
+        at = put_time(at, civil.hour, civil.minute, civil.second, civil.us);
+    } else {
+        at = put_styled(start, env, style, timestamp, &civil);
+    }
+    if (type == TYPE_TIMESTAMPTZ && style != DATE_STYLE_ISO && abbreviation != NULL) {
+        at += snprintf((char *)at, ABBREVIATION_MAX + 2, " %.*s", ABBREVIATION_MAX, abbreviation);
+    } else if (type == TYPE_TIMESTAMPTZ) {
+        if (style == DATE_STYLE_POSTGRES) {
+            *at++ = ' ';
+        }
         at = put_zone(at, offset);
     }
     to->size += (size_t)(at - start);
@@ -243,22 +321,35 @@ timestamp_output(const struct eval_env *env, oid_t type, int64_t timestamp, stru
     }
 }
 
-void
-datetime__output(const struct eval_env *env, oid_t type, struct datum value, struct buffer *to)
+static void
+output_in(const struct eval_env *env, enum date_style style, oid_t type, struct datum value,
+    struct buffer *to)
 {
     switch (type) {
     case TYPE_DATE:
-        date_output(value.i, to);
+        date_output(env, style, value.i, to);
         return;
     case TYPE_TIME:
         time_output(value.i, to);
         return;
     case TYPE_INTERVAL:
-        interval__output(interval_of(value), to);
+        interval__output(env, interval_of(value), to);
         return;
     default:
-        timestamp_output(env, type, value.i, to);
+        timestamp_output(env, style, type, value.i, to);
     }
+}
+
+void
+datetime__output(const struct eval_env *env, oid_t type, struct datum value, struct buffer *to)
+{
+    output_in(env, env == NULL ? DATE_STYLE_ISO : env->date_style, type, value, to);
+}
+
+void
+datetime__output_iso(const struct eval_env *env, oid_t type, struct datum value, struct buffer *to)
+{
+    output_in(env, DATE_STYLE_ISO, type, value, to);
 }
 
 /* ---- the switchboard of reading ---------------------------------------------------------- */

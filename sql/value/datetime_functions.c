@@ -881,7 +881,7 @@ interval_offset(struct eval *eval, struct datum value, int64_t *us)
     struct interval span = interval_of(value);
     if (span.months != 0 || span.days != 0) {
         struct buffer text = {0};
-        interval__output(span, &text);
+        interval__output(NULL, span, &text);
         enum err err = diag_set(eval->diag, ERR_INVALID_PARAMETER_VALUE,
             "interval time zone \"%.*s\" must not include months or days", (int)text.size,
             (const char *)text.data);

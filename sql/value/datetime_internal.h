@@ -189,6 +189,7 @@ bool datetime__unit(const char *word, enum datetime_unit *unit);
 enum err interval__input(
     struct eval *eval, int32_t typmod, struct slice text, struct interval *interval);
 enum err interval__apply_typmod(struct eval *eval, int32_t typmod, struct interval *interval);
-void interval__output(struct interval interval, struct buffer *to);
+/* env NULL: as IntervalStyle postgres has it. */
+void interval__output(const struct eval_env *env, struct interval interval, struct buffer *to);
 
 #endif /* SQL_VALUE_DATETIME_INTERNAL_H */

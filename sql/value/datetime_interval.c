@@ -538,6 +538,24 @@ interval__datum_typmod(struct eval *eval, int32_t typmod, struct datum value, st
     return ERR_OK;
 }
 
+/* In IntervalStyle sql_standard a minus at the start, the only sign there is, counts for all. */
+static bool
+leads_with_minus(struct slice text)
+{
+    bool first = true, leads = false;
+    for (size_t i = 0; i < text.size; i++) {
+        bool begins = text.data[i] != ' ' && (i == 0 || text.data[i - 1] == ' ');
+        bool sign = begins && (text.data[i] == '-' || text.data[i] == '+');
+        if (first && begins) {
+            leads = text.data[i] == '-';
+            first = false;
+        } else if (sign) {
+            return false;
+        }
+    }
+    return leads;
+}
+
 enum err
 interval__input(struct eval *eval, int32_t typmod, struct slice text, struct interval *interval)
 {
@@ -550,6 +568,13 @@ interval__input(struct eval *eval, int32_t typmod, struct slice text, struct int
         err = read_iso(&r, arena_strndup(eval->arena, (const char *)text.data, text.size));
     }
     TRY(err);
+    if (eval->env != NULL && eval->env->interval_style == INTERVAL_STYLE_SQL &&
+        leads_with_minus(text)) {
+        r.years = r.years > 0 ? -r.years : r.years;
+        r.months = r.months > 0 ? -r.months : r.months;
+        r.days = r.days > 0 ? -r.days : r.days;
+        r.us = r.us > 0 ? -r.us : r.us;
+    }
     int64_t months = r.years * 12 + r.months;
     if (months < INT32_MIN || months > INT32_MAX || r.days < INT32_MIN || r.days > INT32_MAX) {
         return interval__range(eval);
@@ -578,8 +603,39 @@ put_part(struct writing *w, int32_t value, const char *unit)
     w->any = true;
 }
 
-void
-interval__output(struct interval interval, struct buffer *to)
+/* Hours, minutes and the like of the time of an interval; all of one sign. */
+struct clock {
+    int64_t hours;
+    int minutes, seconds, us;
+};
+
+static struct clock
+clock_of(int64_t us)
+{
+    return (struct clock){.hours = us / USECS_PER_HOUR,
+        .minutes = (int)(us / USECS_PER_MINUTE % 60),
+        .seconds = (int)(us / USECS_PER_SECOND % 60),
+        .us = (int)(us % USECS_PER_SECOND)};
+}
+
+/* Without a sign. */
+static void
+put_seconds(struct buffer *to, int seconds, int us, bool two_digits)
+{
+    buffer_printf(to, two_digits ? "%02d" : "%d", abs(seconds));
+    if (us != 0) {
+        char digits[12];
+        int size = snprintf(digits, sizeof digits, "%06d", abs(us));
+        while (digits[size - 1] == '0') {
+            size--;
+        }
+        buffer_add_u8(to, '.');
+        buffer_add(to, digits, (size_t)size);
+    }
+}
+
+static void
+put_postgres(struct interval interval, struct buffer *to)
 {
     struct writing w = {.to = to};
     put_part(&w, interval.months / 12, "year");
@@ -589,20 +645,141 @@ interval__output(struct interval interval, struct buffer *to)
         return;
     }
     uint64_t us = interval.us < 0 ? 0 - (uint64_t)interval.us : (uint64_t)interval.us;
-    buffer_printf(to, "%s%s%02llu:%02llu:%02llu", w.any ? " " : "",
+    buffer_printf(to, "%s%s%02llu:%02llu:", w.any ? " " : "",
         interval.us < 0 ? "-"
         : w.negative    ? "+"
                         : "",
-        (unsigned long long)(us / 3600000000U), (unsigned long long)(us / 60000000U % 60),
-        (unsigned long long)(us / 1000000U % 60));
-    unsigned fraction = (unsigned)(us % 1000000U);
-    if (fraction != 0) {
-        char digits[8];
-        int size = snprintf(digits, sizeof digits, "%06u", fraction);
-        while (digits[size - 1] == '0') {
-            size--;
+        (unsigned long long)(us / 3600000000U), (unsigned long long)(us / 60000000U % 60));
+    put_seconds(to, (int)(us / 1000000U % 60), (int)(us % 1000000U), true);
+}
+
+/* "@ 1 year 2 mons ago": the first part's sign is that of all; others have their own against it. */
+struct verbose {
+    struct buffer *to;
+    bool any, ago;
+};
+
+static void
+put_verbose(struct verbose *v, int64_t value, const char *unit)
+{
+    if (value == 0) {
+        return;
+    }
+    if (!v->any) {
+        v->ago = value < 0;
+        v->any = true;
+    }
+    value = v->ago ? -value : value;
+    buffer_printf(v->to, " %lld %s%s", (long long)value, unit, value == 1 ? "" : "s");
+}
+
+static void
+put_postgres_verbose(struct interval interval, struct buffer *to)
+{
+    struct clock clock = clock_of(interval.us);
+    struct verbose v = {.to = to};
+    buffer_add_u8(to, '@');
+    put_verbose(&v, interval.months / 12, "year");
+    put_verbose(&v, interval.months % 12, "mon");
+    put_verbose(&v, interval.days, "day");
+    put_verbose(&v, clock.hours, "hour");
+    put_verbose(&v, clock.minutes, "min");
+    if (clock.seconds != 0 || clock.us != 0) {
+        bool negative = clock.seconds < 0 || clock.us < 0;
+        buffer_add_u8(to, ' ');
+        if (!v.any) {
+            v.ago = negative;
+        } else if (negative != v.ago) {
+            buffer_add_u8(to, '-');
         }
-        buffer_add_u8(to, '.');
-        buffer_add(to, digits, (size_t)size);
+        put_seconds(to, clock.seconds, clock.us, false);
+        buffer_add_text(to, abs(clock.seconds) != 1 || clock.us != 0 ? " secs" : " sec");
+        v.any = true;
+    }
+    buffer_add_text(to, !v.any ? " 0" : v.ago ? " ago" : "");
+}
+
+static void
+put_sql_standard(struct interval interval, struct buffer *to)
+{
+    bool negative = interval.months < 0 || interval.days < 0 || interval.us < 0;
+    bool positive = interval.months > 0 || interval.days > 0 || interval.us > 0;
+    bool long_part = interval.months != 0;
+    bool short_part = interval.days != 0 || interval.us != 0;
+    bool standard = !(negative && positive) && !(long_part && short_part);
+    if (!negative && !positive) {
+        buffer_add_text(to, "0");
+        return;
+    }
+    long long months = llabs((long long)interval.months), days = llabs((long long)interval.days);
+    struct clock clock = clock_of(interval.us);
+    long long hours = llabs((long long)clock.hours);
+    if (!standard) {
+        buffer_printf(to, "%c%lld-%lld %c%lld %c%lld:%02d:", interval.months < 0 ? '-' : '+',
+            months / 12, months % 12, interval.days < 0 ? '-' : '+', days,
+            interval.us < 0 ? '-' : '+', hours, abs(clock.minutes));
+        put_seconds(to, clock.seconds, clock.us, true);
+        return;
+    }
+    buffer_add_text(to, negative ? "-" : "");
+    if (long_part) {
+        buffer_printf(to, "%lld-%lld", months / 12, months % 12);
+        return;
+    }
+    if (interval.days != 0) {
+        buffer_printf(to, "%lld ", days);
+    }
+    buffer_printf(to, "%lld:%02d:", hours, abs(clock.minutes));
+    put_seconds(to, clock.seconds, clock.us, true);
+}
+
+static void
+put_iso_part(struct buffer *to, int64_t value, char unit)
+{
+    if (value != 0) {
+        buffer_printf(to, "%lld%c", (long long)value, unit);
+    }
+}
+
+static void
+put_iso_8601(struct interval interval, struct buffer *to)
+{
+    struct clock clock = clock_of(interval.us);
+    if (interval.months == 0 && interval.days == 0 && interval.us == 0) {
+        buffer_add_text(to, "PT0S");
+        return;
+    }
+    buffer_add_u8(to, 'P');
+    put_iso_part(to, interval.months / 12, 'Y');
+    put_iso_part(to, interval.months % 12, 'M');
+    put_iso_part(to, interval.days, 'D');
+    if (interval.us != 0) {
+        buffer_add_u8(to, 'T');
+    }
+    put_iso_part(to, clock.hours, 'H');
+    put_iso_part(to, clock.minutes, 'M');
+    if (clock.seconds != 0 || clock.us != 0) {
+        buffer_add_text(to, clock.seconds < 0 || clock.us < 0 ? "-" : "");
+        put_seconds(to, clock.seconds, clock.us, false);
+        buffer_add_u8(to, 'S');
+    }
+}
+
+void
+interval__output(const struct eval_env *env, struct interval interval, struct buffer *to)
+{
+    switch (env == NULL ? INTERVAL_STYLE_POSTGRES : env->interval_style) {
+    case INTERVAL_STYLE_POSTGRES:
+        put_postgres(interval, to);
+        return;
+    case INTERVAL_STYLE_VERBOSE:
+        put_postgres_verbose(interval, to);
+        return;
+    case INTERVAL_STYLE_SQL:
+        put_sql_standard(interval, to);
+        return;
+    case INTERVAL_STYLE_ISO:
+        put_iso_8601(interval, to);
+        return;
     }
 }

@@ -60,7 +60,7 @@ static void
 put_time(const struct eval_env *env, oid_t type, struct datum value, struct buffer *to)
 {
     size_t start = to->size;
-    type_output(env, type, value, to);
+    datetime__output_iso(env, type, value, to);
     uint8_t *text = to->data + start;
     size_t size = to->size - start;
     uint8_t *blank = type == TYPE_DATE ? NULL : memchr(text, ' ', size);

@@ -192,6 +192,10 @@ RECORD_SET(json_to_record, TYPE_JSON, false)
 RECORD_SET(jsonb_to_record, TYPE_JSONB, false)
 RECORD_SET(json_to_recordset, TYPE_JSON, true)
 RECORD_SET(jsonb_to_recordset, TYPE_JSONB, true)
+RECORD_SET(json_populate_record, TYPE_JSON, false)
+RECORD_SET(jsonb_populate_record, TYPE_JSONB, false)
+RECORD_SET(json_populate_recordset, TYPE_JSON, true)
+RECORD_SET(jsonb_populate_recordset, TYPE_JSONB, true)
 
 #define SHAPED(name, oid, type)                                                          \
     {                                                                                    \
@@ -204,6 +208,11 @@ static const struct function functions[] = {
     SHAPED(jsonb_to_record, 3490, TYPE_JSONB),
     SHAPED(json_to_recordset, 3205, TYPE_JSON),
     SHAPED(jsonb_to_recordset, 3491, TYPE_JSONB),
+    /* Without the row to populate, of which the binder makes the shape. */
+    SHAPED(json_populate_record, 3960, TYPE_JSON),
+    SHAPED(jsonb_populate_record, 3209, TYPE_JSONB),
+    SHAPED(json_populate_recordset, 3961, TYPE_JSON),
+    SHAPED(jsonb_populate_recordset, 3475, TYPE_JSONB),
 };
 
 const struct function_rows json_record_rows = {ROWS(functions), NULL, 0, NULL, 0};

@@ -225,6 +225,20 @@ struct row_shape {
 
 /* ---- what functions may know about their surroundings ---------------------------------------- */
 
+enum date_style { /* of output; ISO is read whatever it is */
+    DATE_STYLE_ISO,
+    DATE_STYLE_SQL,
+    DATE_STYLE_POSTGRES,
+    DATE_STYLE_GERMAN,
+};
+
+enum interval_style {
+    INTERVAL_STYLE_POSTGRES,
+    INTERVAL_STYLE_VERBOSE,
+    INTERVAL_STYLE_SQL,
+    INTERVAL_STYLE_ISO,
+};
+
 /* Of a session, as far as functions need it. Filled by sql/session. */
 struct eval_env {
     int64_t transaction_time; /* timestamptz: now() */
@@ -236,8 +250,10 @@ struct eval_env {
     /* search_path: names of schemas, NULL at the end; they need not exist. NULL: public. */
     const char *const *search_path;
     const char *application_name;
-    const char *time_zone;      /* "UTC", "+02", a tzdata name */
-    int32_t date_style_order;   /* 0 MDY (default), 1 DMY, 2 YMD; output is ISO */
+    const char *time_zone;    /* "UTC", "+02", a tzdata name */
+    int32_t date_style_order; /* 0 MDY (default), 1 DMY, 2 YMD */
+    enum date_style date_style;
+    enum interval_style interval_style;
     int32_t extra_float_digits; /* 1 by default: shortest exact */
     uint32_t backend_pid;
     uint64_t random_state[2];           /* after setseed; both 0: before */

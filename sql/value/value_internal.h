@@ -76,6 +76,9 @@ bool numeric__is_int(struct datum value, int64_t *mantissa, int *scale); /* fits
 /* ---- datetime.c ---- */
 enum err datetime__input(
     struct eval *eval, oid_t type, int32_t typmod, struct slice text, struct datum *value);
+/* Whatever the session's DateStyle says. */
+void datetime__output_iso(
+    const struct eval_env *env, oid_t type, struct datum value, struct buffer *to);
 void datetime__output(
     const struct eval_env *env, oid_t type, struct datum value, struct buffer *to);
 enum err interval__datum_typmod(
