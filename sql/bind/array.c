@@ -85,7 +85,8 @@ bind_array_coerce(struct binder *binder, struct expr **expr, oid_t type, enum ca
 static bool
 is_polymorphic(oid_t type)
 {
-    return type == TYPE_ANYARRAY || type == TYPE_ANYELEMENT || type == TYPE_ANYENUM;
+    return type == TYPE_ANYARRAY || type == TYPE_ANYELEMENT || type == TYPE_ANYENUM ||
+           type == TYPE_ANYNONARRAY;
 }
 
 enum err
@@ -111,9 +112,7 @@ bind_element_type(struct binder *binder, const oid_t *declared, struct expr *con
 static oid_t
 concrete(oid_t type, oid_t element)
 {
-    return type == TYPE_ANYARRAY                             ? array_of(element)
-           : type == TYPE_ANYELEMENT || type == TYPE_ANYENUM ? element
-                                                             : type;
+    return type == TYPE_ANYARRAY ? array_of(element) : is_polymorphic(type) ? element : type;
 }
 
 enum err

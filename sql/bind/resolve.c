@@ -51,6 +51,9 @@ type_can_coerce(oid_t from, oid_t to, enum cast_context context)
     if (to == TYPE_ANYENUM) {
         return type_is_enum(from);
     }
+    if (to == TYPE_ANYNONARRAY) {
+        return type_element(from) == 0;
+    }
     if (to == TYPE_ANYARRAY || to == TYPE_ANYELEMENT) {
         return to == TYPE_ANYELEMENT || type_element(from) != 0;
     }
@@ -275,7 +278,7 @@ bind_note_operand(struct binder *binder, const struct expr *operand, oid_t type)
 {
     if (binder->notes != NULL && operand != NULL && operand->type != type &&
         operand->type != TYPE_UNKNOWN && type != TYPE_ANY && type != TYPE_ANYARRAY &&
-        type != TYPE_ANYELEMENT && type != TYPE_ANYENUM) {
+        type != TYPE_ANYELEMENT && type != TYPE_ANYENUM && type != TYPE_ANYNONARRAY) {
         bind_note(binder,
             &(struct bind_note){.kind = NOTE_OPERAND, .location = operand->location, .type = type});
     }

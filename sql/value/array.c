@@ -1412,6 +1412,51 @@ array_agg_finish(struct eval *eval, void *memory, struct datum *result)
 static const struct aggregate array_agg = {
     sizeof(struct agg_state), array_agg_step, array_agg_finish};
 
+/* array_agg(array): one dimension more. */
+static enum err
+arrays_agg_step(
+    struct eval *eval, void *memory, struct arena *group, const struct datum *args, int count)
+{
+    UNUSED_COUNT;
+    struct agg_state *state = memory;
+    struct array_maker *maker = &state->maker;
+    struct array_reader reader;
+    struct datum element;
+    if (args[0].null) {
+        return diag_set(eval->diag, ERR_NULL_VALUE, "cannot accumulate null arrays");
+    }
+    (void)array__open(args[0], &reader);
+    if (reader.dimensions == 0) {
+        return diag_set(eval->diag, ERR_ARRAY_SUBSCRIPT, "cannot accumulate empty arrays");
+    }
+    if (maker->dimensions == 0) {
+        if (reader.dimensions == ARRAY_DIMENSIONS_MAX) {
+            return diag_set(eval->diag, ERR_PROGRAM_LIMIT,
+                "number of array dimensions (%d) exceeds the maximum allowed (%d)",
+                ARRAY_DIMENSIONS_MAX + 1, ARRAY_DIMENSIONS_MAX);
+        }
+        maker->element = reader.element;
+        maker->dimensions = reader.dimensions + 1;
+        maker->lower[0] = 1;
+        memcpy(&maker->sizes[1], reader.sizes, reader.dimensions * sizeof reader.sizes[0]);
+        memcpy(&maker->lower[1], reader.lower, reader.dimensions * sizeof reader.lower[0]);
+    }
+    if (maker->dimensions != reader.dimensions + 1 ||
+        memcmp(&maker->sizes[1], reader.sizes, reader.dimensions * sizeof reader.sizes[0]) != 0 ||
+        memcmp(&maker->lower[1], reader.lower, reader.dimensions * sizeof reader.lower[0]) != 0) {
+        return diag_set(eval->diag, ERR_ARRAY_SUBSCRIPT,
+            "cannot accumulate arrays of different dimensionality");
+    }
+    maker->sizes[0]++;
+    while (array__next(&reader, &element)) {
+        array__add(maker, group, datum_copy(group, maker->element, element));
+    }
+    return ERR_OK;
+}
+
+static const struct aggregate arrays_agg = {
+    sizeof(struct agg_state), arrays_agg_step, array_agg_finish};
+
 /* ---- the tables ------------------------------------------------------------------------------ */
 
 #define S    FUNCTION_STRICT
@@ -1453,8 +1498,9 @@ static const struct function functions[] = {
     {"unnest", 2331, ELEM, 1, 1, FUNCTION_SET, {ARR}, NULL, NULL, &unnest},
     {"generate_subscripts", 1192, I4, 2, 2, FUNCTION_SET, {ARR, I4}, NULL, NULL,
         &generate_subscripts},
-    {"array_agg", 2335, ARR, 1, 1, FUNCTION_AGGREGATE | FUNCTION_ELEMENT, {ELEM}, NULL, &array_agg,
-        NULL},
+    {"array_agg", 2335, ARR, 1, 1, FUNCTION_AGGREGATE | FUNCTION_ELEMENT, {TYPE_ANYNONARRAY}, NULL,
+        &array_agg, NULL},
+    {"array_agg", 4053, ARR, 1, 1, FUNCTION_AGGREGATE, {ARR}, NULL, &arrays_agg, NULL},
 };
 
 static const struct operator_row operators[] = {

@@ -118,6 +118,8 @@ enum type_oid {
     TYPE_ANYARRAY = 2277, /* in function tables: an array of any type, and .. */
     TYPE_VOID = 2278,
     TYPE_ANYELEMENT = 2283, /* .. the type of its elements; the binder makes them one type */
+    TYPE_RECORD_ARRAY = 2287,
+    TYPE_ANYNONARRAY = 2776, /* anyelement that is no array */
     TYPE_UUID = 2950,
     TYPE_ANYENUM = 3500, /* anyelement that is an enum */
     TYPE_JSONB = 3802,
