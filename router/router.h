@@ -230,7 +230,7 @@ void statements_destroy(struct worker *worker);
     X(10, REFUSED_KEY_CHANGE, "a row's shard column cannot be changed",                         \
         "Delete the row and insert it anew; on two shards by a saga.")                          \
     X(11, REFUSED_REPLICATED, "a replicated table cannot be changed by one statement",          \
-        "Use a saga with a step for each shard.")                                               \
+        "Send the same change to each node by itself, one change after the other.")             \
     X(12, REFUSED_SPREAD_IN_BLOCK,                                                              \
         "rows of several shards cannot be read in this transaction block",                      \
         "Read them before the block, or in one at READ COMMITTED that has met no shard yet.")   \
