@@ -78,6 +78,7 @@ def main():
     step("differential", ["tests/system/differential.py", "--rounds", "20"])
     step("docs/sql.md is current", ["tools/sql_reference.py", "--check"])
     step("COPY's options", ["tests/system/copy_options.py"])
+    step("limits of one client", ["tests/system/limits.py"])
     step("differential, calls", ["tests/system/differential_calls.py", "--calls", "8000"])
     step("differential, all in temporary files", [
         "tests/system/differential.py", "--rounds", "10", "--seed", "100", "--setting",

@@ -24,7 +24,8 @@ struct cursor {
     struct store_cursor place;
     struct spill_context spill;
     bool *by_reference;
-    const char *text; /* pg_cursors */
+    const char *text;  /* pg_cursors */
+    uint64_t rows_max; /* that it may keep; 0: any number */
 };
 
 void
@@ -186,6 +187,7 @@ cursor__declare(
     cursor->hold = declare->hold;
     cursor->binary = declare->binary;
     cursor->keeps = cursor->scroll && !plan->writes;
+    cursor->rows_max = session->engine->held_rows_max;
     cursor->created = session->env.statement_time;
     cursor->text = arena_strndup(&portal->arena, prepared->text + prepared->statement->start,
         (size_t)prepared->statement->size);
@@ -218,6 +220,13 @@ read_one(struct task *task, struct portal *portal, const struct datum **row)
     if (*row == NULL) {
         cursor->ended = true;
         return ERR_OK;
+    }
+    if (cursor->keeps && cursor->rows_max > 0 && cursor->read == cursor->rows_max) {
+        (void)diag_set(cursor->spill.diag, ERR_CONFIGURATION_LIMIT,
+            "cursor \"%s\" would keep too many rows", portal->name);
+        diag_detail(
+            cursor->spill.diag, "max_held_rows allows %llu.", (unsigned long long)cursor->rows_max);
+        return ERR_CONFIGURATION_LIMIT;
     }
     cursor->read++;
     return cursor->keeps ? store_add(task, &cursor->store, *row, NULL) : ERR_OK;

@@ -93,6 +93,9 @@ sql_engine_open(struct task *task, const struct sql_engine_options *options,
     engine->connections_max = (uint32_t)sql_config_integer(engine->config, "max_connections");
     engine->statement_memory_max =
         (uint64_t)sql_config_integer(engine->config, "max_statement_memory") * 1024;
+    engine->statement_size_max =
+        (uint64_t)sql_config_integer(engine->config, "max_statement_size") * 1024;
+    engine->held_rows_max = (uint64_t)sql_config_integer(engine->config, "max_held_rows");
     if (engine->connections_max > CONNECTIONS_MAX) {
         uint32_t asked = engine->connections_max;
         free_engine(engine);

@@ -165,6 +165,20 @@ check_encoding(const char *text, size_t size, struct diag *diag)
         "invalid byte sequence for encoding \"UTF8\": 0x%02x", (uint8_t)text[bad]);
 }
 
+/* A statement from a client. */
+static enum err
+check_text(const struct sql_session *session, const char *text, size_t size, struct diag *diag)
+{
+    uint64_t size_max = session->engine->statement_size_max;
+    if (size > size_max) {
+        (void)diag_set(diag, ERR_PROGRAM_LIMIT, "statement is too large");
+        diag_detail(diag, "It has %zu bytes, max_statement_size allows %llu.", size,
+            (unsigned long long)size_max);
+        return ERR_PROGRAM_LIMIT;
+    }
+    return check_encoding(text, size, diag);
+}
+
 static bool
 allowed_when_failed(const struct prepared *prepared)
 {
@@ -443,7 +457,7 @@ sql_session_query(struct task *task, struct sql_session *session, const char *te
     bool done = false;
     session->source.text = text;
     session->source.size = size;
-    enum err err = check_encoding(text, size, diag);
+    enum err err = check_text(session, text, size, diag);
     if (err == ERR_OK) {
         err = run_cached(task, session, text, size, &done, diag);
     }
@@ -476,7 +490,7 @@ sql_session_parse(struct task *task, struct sql_session *session, const char *na
         }
     }
     struct prepared *prepared = NULL;
-    enum err err = check_encoding(text, strlen(text), diag);
+    enum err err = check_text(session, text, strlen(text), diag);
     if (err == ERR_OK) {
         err = prepared__new(
             session, name, text, strlen(text), NULL, types, type_count, &prepared, diag);

@@ -60,7 +60,8 @@ struct sql_engine {
     char *temp_directory;
     char *config_file, *auto_config_file; /* their paths */
     uint32_t connections_max;
-    uint64_t statement_memory_max;
+    uint64_t statement_memory_max, statement_size_max;
+    uint64_t held_rows_max; /* of a cursor; 0: any number */
     int64_t started;    /* timestamptz */
     struct latch latch; /* the next three, and application_name of sessions */
     struct list_node sessions;

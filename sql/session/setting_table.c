@@ -99,6 +99,8 @@ const struct setting setting_table[] = {
         "entries."},
     {"max_connections", SETTING_INT, 0, SETTING_SERVER, "10000", 1, INT32_MAX, NULL,
         "Sets the maximum number of concurrent connections."},
+    {"max_held_rows", SETTING_INT, 0, SETTING_SERVER, "0", 0, INT32_MAX, NULL,
+        "Sets how many rows of its result a cursor may keep (SCROLL, WITH HOLD); 0: any number."},
     {"max_identifier_length", SETTING_INT, 0, SETTING_READ_ONLY, "63", 63, 63, NULL,
         "Shows the maximum identifier length."},
     {"max_index_keys", SETTING_INT, 0, SETTING_READ_ONLY, "32", 32, 32, NULL,
@@ -106,6 +108,8 @@ const struct setting setting_table[] = {
     {"max_statement_memory", SETTING_INT, UNIT_KB, SETTING_SERVER, "1048576", 1024, INT32_MAX, NULL,
         "Sets the memory that one statement may hold besides work_mem; who asks for more gets an "
         "error."},
+    {"max_statement_size", SETTING_INT, UNIT_KB, SETTING_SERVER, "1048576", 1, 1048576, NULL,
+        "Sets the maximum size of a statement's text."},
     {"max_wal_size", SETTING_INT, UNIT_KB, SETTING_SERVER, "1048576", 1024, INT32_MAX, NULL,
         "Sets the size of the log that starts a checkpoint."},
     {"metrics_port", SETTING_INT, 0, SETTING_SERVER, "0", 0, 65535, NULL,
