@@ -62,8 +62,8 @@ struct sql_engine {
     uint32_t connections_max;
     uint64_t statement_memory_max, statement_size_max;
     uint64_t held_rows_max; /* of a cursor; 0: any number */
-    int64_t started;    /* timestamptz */
-    struct latch latch; /* the next three, and application_name of sessions */
+    int64_t started;        /* timestamptz */
+    struct latch latch;     /* the next three, and application_name of sessions */
     struct list_node sessions;
     uint32_t session_count;
     uint32_t next_pid;
