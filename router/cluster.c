@@ -163,6 +163,7 @@ node_acquire(struct task *task, struct worker *worker, uint32_t shard, const cha
     if (err != ERR_OK) {
         (*upstream)->broken = true;
         pool_release(task, *upstream);
+        *upstream = NULL; /* callers give back what they have been given */
         return err;
     }
     (*upstream)->settings[0] = '\0';

@@ -92,6 +92,8 @@ bring_map(struct task *task, struct router *router, struct ctl *ctl, const char 
         if (move_count > 0) {
             return ERR_OK;
         }
+        /* In this order: a move that ends meanwhile has changed the map since. */
+        TRY(cluster_refresh(task, router, diag));
         for (uint32_t i = 0; i < router->node_count; i++) {
             if (!router->nodes[i].dropped && shard_map_node(&map, router->nodes[i].name) < 0) {
                 shard_map_add_node(arena, &map, router->nodes[i].name, router->nodes[i].host,
@@ -131,7 +133,8 @@ cluster_control(struct task *task, struct router *router, struct ctl **ctl, stru
 /* ---- the statement --------------------------------------------------------------------------- */
 
 static enum err
-run(struct task *task, struct router *router, struct ctl *ctl, const char *key, struct diag *diag)
+run(struct task *task, struct router *router, struct ctl *ctl, const char *key, bool *over,
+    struct diag *diag)
 {
     struct links links = {.router = router};
     const struct move_link link = {.arg = &links, .query = query, .hang_up = hang_up};
@@ -139,6 +142,7 @@ run(struct task *task, struct router *router, struct ctl *ctl, const char *key, 
         struct move_report report;
         bool given_up = false;
         enum err err = move_run(task, ctl, &link, key, &report, &given_up, diag);
+        *over = report.over;
         if (err == ERR_OK || given_up || tries == TRIES_MAX) {
             return err;
         }
@@ -152,7 +156,6 @@ move_all(struct task *task, struct router *router, struct ctl *ctl,
     const struct ast_alter_action *action, const char *group, uint32_t bucket_count,
     struct arena *arena, struct diag *diag)
 {
-    TRY(cluster_refresh(task, router, diag));
     TRY(bring_map(task, router, ctl, group, bucket_count, arena, diag));
     AST_FOREACH(at, action->options)
     {
@@ -160,15 +163,18 @@ move_all(struct task *task, struct router *router, struct ctl *ctl,
         uint32_t bucket = number->integer < 0 || number->integer >= SHARD_BUCKETS_MAX
                               ? SHARD_BUCKETS_MAX
                               : (uint32_t)number->integer;
-        bool there = false;
-        enum err err = move_plan(task, ctl, group, bucket, action->name, &there, diag);
         const char *key = arena_printf(arena, SHARD_MOVES_PREFIX "%s/%u", group, bucket);
-        if (err == ERR_OBJECT_IN_USE) { /* one that was left is ended first */
-            TRY(run(task, router, ctl, key, diag));
-            err = move_plan(task, ctl, group, bucket, action->name, &there, diag);
+        bool there = false;
+        for (int tries = 0; !there; tries++) {
+            enum err err = move_plan(task, ctl, group, bucket, action->name, &there, diag);
+            bool ours = err == ERR_OK, over = false;
+            if (there || (!ours && (err != ERR_OBJECT_IN_USE || tries == TRIES_MAX))) {
+                TRY(err);
+                break;
+            }
+            TRY(run(task, router, ctl, key, &over, diag)); /* one that was left is ended first */
+            there = ours && !over;
         }
-        TRY(err);
-        TRY(there ? ERR_OK : run(task, router, ctl, key, diag));
     }
     return cluster_refresh(task, router, diag);
 }
@@ -193,10 +199,10 @@ cluster_resume_moves(struct task *task, struct router *router)
         struct move_report report;
         bool given_up;
         enum err ended = move_run(task, ctl, &link, entries[i].key, &report, &given_up, &diag);
-        if (ended == ERR_OK) {
+        if (ended == ERR_OK && !report.over) {
             world_log(router->world, "\"%s\" was left by another router, and is done now",
                 entries[i].key);
-        } else if (ended != ERR_OBJECT_IN_USE) {
+        } else if (ended != ERR_OK && ended != ERR_OBJECT_IN_USE) {
             world_log(router->world, "\"%s\" is left: %s", entries[i].key, diag.message);
         }
     }

@@ -76,14 +76,15 @@ read_map(struct move *move, struct shard_map *map, uint64_t *version)
 }
 
 static enum err
-read_document(struct move *move)
+read_document(struct move *move, bool *over)
 {
     struct ctl_entry entry;
     struct shard_map map;
     uint64_t map_version;
     TRY(ctl_get(move->task, move->ctl, move->key, &move->arena, &entry, move->diag));
-    if (entry.value == NULL) {
-        return diag_set(move->diag, ERR_UNDEFINED_OBJECT, "the move is over");
+    *over = entry.value == NULL;
+    if (*over) {
+        return ERR_OK;
     }
     cJSON *root = cJSON_Parse(entry.value);
     const char *from = field(move, root, "from"), *to = field(move, root, "to");
@@ -359,9 +360,8 @@ drive(struct move *move)
     TRY(tell(move, &move->to, "BEGIN"));
     TRY(ask(move, &move->to, with_bucket(move, "tusk_receive_begin"), &state));
     bool owned = state != NULL && strcmp(state, "owned") == 0;
-    if (owned && !move->decided) {
-        return diag_set(move->diag, ERR_OBJECT_STATE, "bucket %u of \"%s\" is already at \"%s\"",
-            move->bucket, move->group, move->to.name);
+    if (owned && !move->decided) { /* planned by a wrong map: that is put right */
+        TRY(decide(move));
     }
     if (owned) {
         TRY(tell(move, &move->to, "ROLLBACK"));
@@ -415,7 +415,9 @@ give_up(struct move *move, bool *given_up)
     bool done = false;
     uint64_t version;
     move->link->hang_up(move->task, move->link->arg);
-    if (tell(move, &move->from, with_bucket(move, "tusk_send_abort")) == ERR_OK &&
+    enum err err = tell(move, &move->from, with_bucket(move, "tusk_send_abort"));
+    /* OBJECT_STATE: it is not there, the map that it was planned by was wrong. */
+    if ((err == ERR_OK || err == ERR_OBJECT_STATE) &&
         ctl_txn(move->task, move->ctl, &compare, 1, &away, 1, &done, &version, move->diag) ==
             ERR_OK) {
         *given_up = done;
@@ -436,8 +438,8 @@ move_run(struct task *task, struct ctl *ctl, const struct move_link *link, const
     arena_create(&move.scratch, "move");
     enum err err = take_lease(&move);
     if (err == ERR_OK) {
-        err = read_document(&move);
-        err = err == ERR_OK ? drive(&move) : err;
+        err = read_document(&move, &report->over);
+        err = err == ERR_OK && !report->over ? drive(&move) : err;
         if (err != ERR_OK && !move.decided && move.attempt != 0 && is_final(err)) {
             give_up(&move, given_up);
         }

@@ -52,6 +52,7 @@ struct move_report {
     int64_t pause_us; /* from the stop until the new node has it */
     int64_t all_us;
     uint64_t pieces, rounds, attempts;
+    bool over; /* there was no document: another has ended it */
 };
 
 /* Puts the document there: the bucket shall go to this node. Nothing is moved yet.
@@ -60,8 +61,8 @@ struct move_report {
 enum err move_plan(struct task *task, struct ctl *ctl, const char *group, uint32_t bucket,
     const char *to, bool *there, struct diag *diag);
 /* Goes on with the document of this key (as ctl_list gives it under SHARD_MOVES_PREFIX) until it is
- * done. ERR_OBJECT_IN_USE: another mover is at it. After an error the document stays, unless the
- * move cannot be made at all (then it is undone, and *given_up). */
+ * done, or there is none. ERR_OBJECT_IN_USE: another mover is at it. After an error the document
+ * stays, unless the move cannot be made at all (then it is undone, and *given_up). */
 enum err move_run(struct task *task, struct ctl *ctl, const struct move_link *link, const char *key,
     struct move_report *report, bool *given_up, struct diag *diag);
 

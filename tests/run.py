@@ -113,6 +113,7 @@ def main():
     step("simulator, a crash at every file operation", [
         "build/release/tusk_sim", "--points", "--seed", "1", "--count", "1000"])
     step("simulator, ASan", ["build/debug/tusk_sim", "--once", "--seed", "5000", "--count", "25"])
+    step("simulator, cluster", ["build/release/tusk_sim_cluster", "--seed", "1", "--count", "12"])
     step("simulator, planted bugs", ["tests/sim/planted.py"])
     step("isolation", ["tests/isolation/isolation.py", "--spawn", "release", "--limit", "12"])
     step("isolationtester", ["tests/isolation/isolationtester.py", "--spawn", "release", "--limit", "2"])

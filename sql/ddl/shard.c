@@ -292,6 +292,12 @@ ddl__check_sharding(struct ddl *ddl, const struct relation *relation)
             "changed",
             before->columns[sharding->column].name, relation->name);
     }
+    if (relation->primary == NULL) { /* rows are known by it on both nodes while a bucket moves */
+        (void)diag_set(ddl->diag, ERR_INVALID_TABLE_DEFINITION,
+            "table \"%s\" is sharded and needs a primary key", relation->name);
+        diag_hint(ddl->diag, "Declare one that contains the shard column, within CREATE TABLE.");
+        return ERR_INVALID_TABLE_DEFINITION;
+    }
     for (uint16_t i = 0; i < relation->index_count; i++) {
         const struct index *index = &relation->indexes[i];
         if (index->unique && !contains(index->columns, index->column_count, sharding->column)) {

@@ -149,10 +149,6 @@ find_tables(struct eval *eval, struct session_move *move)
             relation->sharding->ownership == NULL) {
             continue;
         }
-        if (relation->primary == NULL) {
-            return diag_set(eval->diag, ERR_FEATURE_NOT_SUPPORTED,
-                "buckets of table \"%s\" cannot be moved: it has no primary key", relation->name);
-        }
         if (move->table_count == TABLES_MAX) {
             return diag_set(eval->diag, ERR_PROGRAM_LIMIT, "too many tables in one group");
         }

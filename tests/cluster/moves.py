@@ -2,12 +2,20 @@
 """ALTER TABLE .. MOVE BUCKETS through the router, while clients of it write; a range is split.
 
     tests/cluster/moves.py [--build release]
+    tests/cluster/moves.py --torture [--seconds 10] [--seed N]
+
+--torture: three routers, of which two learn of changes only by being refused, move buckets and carry
+the clients' transactions; routers, nodes and etcd are killed (-9) and stopped for longer than leases
+last, at any step of the moves. No row on a wrong node, none lost, none twice.
 """
 import argparse
+import random
+import signal
 import threading
 import time
 
 from cluster import Cluster, connect
+from lease import Etcd
 import pgwire
 
 ROWS = 400
@@ -42,10 +50,208 @@ class Writer(threading.Thread):
             self.failed = error
 
 
+BUCKETS = 9
+SAFE = ("TR003", "TR004", "TR005", "08001", "40001", "40P01", "57P01", "57P03", "25P02", "55006", "55000",
+        "53300")
+
+
+class Client(threading.Thread):
+    """Counts a row up and writes that down, in one transaction, through any router."""
+
+    def __init__(self, routers, number, seed, stop):
+        super().__init__(daemon=True)
+        self.routers, self.stop, self.random = routers, stop, random.Random(seed)
+        self.next, self.failed = number * 1_000_000, None
+        self.acked, self.maybe, self.refused = set(), set(), 0
+
+    def run(self):
+        connection = None
+        try:
+            while not self.stop.is_set():
+                try:
+                    if connection is None or self.random.random() < 0.05:
+                        connection = connect(self.random.choice(self.routers), timeout=20)
+                    self.write(connection)
+                except (OSError, pgwire.ConnectionLost):
+                    connection = None
+                    time.sleep(0.05)
+        except Exception as error:  # pylint: disable=broad-except
+            self.failed = error
+
+    def write(self, connection):
+        self.next += 1
+        key = (self.random.randrange(1, ROWS + 1), self.next)
+        texts = [f"UPDATE acc SET v = v + 1 WHERE id = {key[0]}",
+                 f"INSERT INTO log VALUES ({key[0]}, {key[1]})"]
+        self.random.shuffle(texts)
+        committing = False
+        try:
+            connection.query("BEGIN")
+            for text in texts:
+                tag = connection.query(text)[-1].tag
+                assert tag in ("UPDATE 1", "INSERT 0 1"), (text, tag)
+            committing = True
+            self.maybe.add(key)
+            tag = connection.query("COMMIT")[-1].tag
+            assert tag == "COMMIT", tag
+            self.acked.add(key)
+        except pgwire.Error as error:
+            if error.sqlstate not in SAFE + ("08007", "08006"):
+                raise
+            self.refused += 1
+            if committing and error.sqlstate not in ("08007", "08006"):
+                self.maybe.discard(key)
+            connection.query("ROLLBACK")
+            time.sleep(0.01)
+
+
+class Reader(threading.Thread):
+    def __init__(self, routers, stop):
+        super().__init__(daemon=True)
+        self.routers, self.stop, self.good, self.refused, self.failed = routers, stop, 0, 0, None
+
+    def run(self):
+        while not self.stop.is_set() and self.failed is None:
+            try:
+                with connect(random.choice(self.routers), timeout=20) as conn:
+                    count, total, logged = [int(x) for x in conn.query(
+                        "SELECT (SELECT count(*) FROM acc), (SELECT sum(v) FROM acc), "
+                        "(SELECT count(*) FROM log)")[-1].rows[0]]
+                if count != ROWS or total != logged:
+                    self.failed = AssertionError(f"{count} rows, sum {total}, {logged} log rows")
+                self.good += 1
+            except (OSError, pgwire.ConnectionLost):
+                self.refused += 1
+            except pgwire.Error as error:
+                if error.sqlstate not in SAFE + ("08007", "08006"):
+                    self.failed = error
+                self.refused += 1
+            time.sleep(0.02)
+
+
+class Mover(threading.Thread):
+    def __init__(self, routers, seed, stop):
+        super().__init__(daemon=True)
+        self.routers, self.stop, self.random = routers, stop, random.Random(seed)
+        self.done, self.tries, self.failed = 0, 0, None
+
+    def run(self):
+        while not self.stop.is_set() and self.failed is None:
+            self.tries += 1
+            try:
+                with connect(self.random.choice(self.routers), timeout=30) as conn:
+                    conn.query(f"ALTER TABLE acc MOVE BUCKET {self.random.randrange(BUCKETS)} "
+                               f"TO n{self.random.randrange(1, 4)}")
+                self.done += 1
+            except (OSError, pgwire.ConnectionLost):
+                pass
+            except pgwire.Error as error:
+                if error.sqlstate not in SAFE + ("08007", "08006", "58000", "55P03"):
+                    self.failed = error
+            time.sleep(self.random.random() * 0.1)
+
+
+def quiet(cluster):
+    """No bucket is on its way: whoever was killed, a router has ended his move."""
+    for _ in range(600):
+        states = [row[0] for shard in cluster.shards
+                  for row in rows_of(shard, "SELECT state FROM tusk_buckets WHERE bucketgroup = 'public.acc'")]
+        if "handing" not in states and "sent" not in states:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"the moves do not end: {states}")
+
+
+def check(cluster, clients):
+    place, value, log, owned = {}, {}, set(), {}
+    for node, shard in enumerate(cluster.shards):
+        for bucket, in rows_of(shard, "SELECT bucket FROM tusk_buckets WHERE state = 'owned' AND "
+                               "bucketgroup = 'public.acc'"):
+            assert bucket not in owned, f"bucket {bucket} has two owners"
+            owned[bucket] = node
+        for row, v, bucket in rows_of(shard, "SELECT id, v, tusk_bucket('acc', id::text) FROM acc"):
+            assert row not in place, f"row {row} is on two nodes"
+            assert owned.get(bucket) == node, f"row {row} is on n{node + 1}, its bucket is not"
+            place[row], value[row] = node, int(v)
+        for row, number in rows_of(shard, "SELECT id, n FROM log"):
+            key = (int(row), int(number))
+            assert key not in log, f"log {key} twice"
+            assert place.get(row) == node, f"log {key} is on n{node + 1}"
+            log.add(key)
+    assert len(place) == ROWS and len(owned) == BUCKETS, (len(place), owned)
+    acked = set().union(*(c.acked for c in clients))
+    maybe = set().union(*(c.maybe for c in clients))
+    assert acked <= log, f"lost: {sorted(acked - log)[:5]}"
+    assert log <= acked | maybe, f"from nowhere: {sorted(log - acked - maybe)[:5]}"
+    for row in place:
+        count = sum(1 for key in log if key[0] == int(row))
+        assert value[row] == count, f"row {row}: {value[row]}, {count} log rows"
+    return len(log)
+
+
+def torture(args):
+    rng = random.Random(args.seed)
+    stop = threading.Event()
+    counts = {"kill": 0, "stop": 0}
+    with Etcd() as etcd, Cluster(args.build, arguments=["-c", f"router_control={etcd.url()}"],
+                                 shard_arguments=["-c", f"cluster_control={etcd.url()}"]) as cluster:
+        old = ["-c", "router_sync=1h"]
+        routers = [cluster.router, cluster.new_router(old).start(), cluster.new_router(old).start()]
+        with connect(cluster.router) as conn:
+            conn.query(f"CREATE TABLE acc (id int PRIMARY KEY, v int) SHARD BY HASH (id) BUCKETS {BUCKETS}")
+            conn.query("CREATE INDEX ON acc (v)")
+            conn.query("CREATE TABLE log (id int, n int, PRIMARY KEY (id, n)) "
+                       f"SHARD BY HASH (id) BUCKETS {BUCKETS} COLOCATE WITH acc")
+            for row in range(1, ROWS + 1):
+                conn.query(f"INSERT INTO acc VALUES ({row}, 0)")
+        for router in routers[1:]:   # they know the tables, and who had which bucket
+            router.stop(signal.SIGKILL)
+            router.start()
+        clients = [Client(routers, i, args.seed * 100 + i, stop) for i in range(4)]
+        movers = [Mover(routers, args.seed * 100 + 50 + i, stop) for i in range(2)]
+        reader = Reader(routers, stop)
+        threads = clients + movers + [reader]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + args.seconds
+        while time.monotonic() < until:
+            time.sleep(rng.random() * 0.4)
+            victim = rng.choice(routers + cluster.shards + [etcd])
+            if rng.random() < 0.5:
+                counts["kill"] += 1
+                victim.kill()
+                time.sleep(rng.random() * 0.2)
+                victim.start()
+            else:   # longer than a mover's lease, now and then
+                counts["stop"] += 1
+                victim.process.send_signal(signal.SIGSTOP)
+                time.sleep(rng.choice([0.2, 0.5, 3.5]))
+                victim.process.send_signal(signal.SIGCONT)
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=90)
+            assert not thread.is_alive(), f"{thread} does not end"
+            assert thread.failed is None, thread.failed
+        quiet(cluster)
+        written = check(cluster, clients)
+        print(f"{sum(m.done for m in movers)} of {sum(m.tries for m in movers)} moves ended in their "
+              f"statement, {counts['kill']} kills, {counts['stop']} pauses; {written} changes, "
+              f"{sum(c.refused for c in clients)} refused; {reader.good} cuts, {reader.refused} refused")
+        assert reader.good > 0 and written > 0 and sum(m.done for m in movers) > 0
+        for router in routers[1:]:
+            router.__exit__()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="release")
+    parser.add_argument("--torture", action="store_true")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if args.torture:
+        torture(args)
+        return
     with Cluster(args.build) as cluster:
         router = cluster.router
         with connect(router) as conn:

@@ -152,6 +152,9 @@ run(struct task *task, struct ctl *ctl, const char *key)
         struct diag diag;
         bool given_up;
         enum err err = move_run(task, ctl, &link, key, &report, &given_up, &diag);
+        if (err == ERR_OK && report.over) {
+            return true; /* somebody else's */
+        }
         if (err == ERR_OK) {
             (void)printf("{\"key\":\"%s\",\"pause_us\":%lld,\"all_us\":%lld,\"pieces\":%llu,"
                          "\"rounds\":%llu,\"tries\":%d}\n",
@@ -159,9 +162,6 @@ run(struct task *task, struct ctl *ctl, const char *key)
                 (unsigned long long)report.pieces, (unsigned long long)report.rounds, tries + 1);
             (void)fflush(stdout);
             return true;
-        }
-        if (err == ERR_UNDEFINED_OBJECT && strcmp(diag.message, "the move is over") == 0) {
-            return true; /* somebody else's */
         }
         (void)fprintf(stderr, "%s: %s\n", err_sqlstate(err), diag.message);
         if (given_up) {

@@ -14,7 +14,7 @@ enum {
 void
 client_create(struct client *client, struct task *task, const char *name)
 {
-    *client = (struct client){.task = task, .name = name};
+    *client = (struct client){.task = task, .name = name, .port = SIM_PORT};
     arena_create(&client->arena, "result");
 }
 
@@ -245,7 +245,8 @@ client_connect(struct client *client, int64_t patience_us)
     client_close(client);
     for (;;) {
         struct diag diag;
-        if (world_connect(client->task, "127.0.0.1", SIM_PORT, &client->socket, &diag) != ERR_OK) {
+        if (world_connect(client->task, "127.0.0.1", client->port, &client->socket, &diag) !=
+            ERR_OK) {
             client->socket = NULL;
         } else if (start_up(client)) {
             return true;
@@ -266,7 +267,7 @@ client_cancel(struct task *task, const struct client *other)
 {
     struct world_socket *socket = NULL;
     struct diag diag;
-    if (world_connect(task, "127.0.0.1", SIM_PORT, &socket, &diag) != ERR_OK) {
+    if (world_connect(task, "127.0.0.1", other->port, &socket, &diag) != ERR_OK) {
         return;
     }
     uint8_t message[16];

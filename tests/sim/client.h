@@ -20,6 +20,7 @@ struct client {
     struct task *task;
     const char *name;
     const char *database;        /* NULL: postgres */
+    uint16_t port;               /* of the server */
     struct world_socket *socket; /* NULL: not connected */
     struct buffer in, out;
     size_t consumed;

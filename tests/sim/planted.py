@@ -18,6 +18,8 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+CLUSTER = "tusk_sim_cluster"   # the program that finds it, if not tusk_sim
+
 # name, file, words, words instead, seeds within which it must be found, of which kind of disk
 PLANTS = [
     # A commit is acknowledged before its log is on the disk.
@@ -62,6 +64,19 @@ PLANTS = [
     ("names", "wal/wal.c",
      "            world_sync_directory(task, wal->directory);\n            wal->next_segment++;",
      "            wal->next_segment++;", 400),
+    # A row is written in a bucket that has been stopped.
+    ("fence", "sql/catalog/buckets.c",
+     "    if (state != BUCKET_OWNED) {\n        return refuse(task, txn, group, bucket, state, diag);",
+     "    if (state > BUCKET_GONE) {\n        return refuse(task, txn, group, bucket, state, diag);",
+     200, CLUSTER),
+    # A bucket's owner is changed without comparing what was there.
+    ("switch", "shard/move.c",
+     "TRY(ctl_txn(move->task, move->ctl, compares, 2, writes, 2, &done",
+     "TRY(ctl_txn(move->task, move->ctl, compares, 0, writes, 2, &done", 300, CLUSTER),
+    # A row that is still being changed is sent as it was, and not again.
+    ("follow", "sql/catalog/buckets.c",
+     "        if (txn_db_is_active(db, (txn_id_t){load_be64(head)})) {",
+     "        if (db == NULL) {", 200, CLUSTER),
 ]
 
 
@@ -70,7 +85,7 @@ def run(command, **options):
                           errors="replace", check=False, **options)
 
 
-def plant(build, folder, name, path, old, new):
+def plant(build, folder, target, name, path, old, new):
     """The program with this bug, or words that say why not."""
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         text = file.read()
@@ -89,7 +104,7 @@ def plant(build, folder, name, path, old, new):
     compiled = run(words + ["-Wno-error", "-w"], cwd=entry["directory"])
     if compiled.returncode != 0:
         return None, compiled.stdout
-    link = run(["ninja", "-C", build, "-t", "commands", "tusk_sim"]).stdout.strip().split("\n")[-1]
+    link = run(["ninja", "-C", build, "-t", "commands", target]).stdout.strip().split("\n")[-1]
     link = re.search(r"&& (.*?) (?:&&|$)", link).group(1)
     words = shlex.split(link)
     program = os.path.join(folder, "tusk_sim_" + name)
@@ -108,8 +123,10 @@ def main():
     failed = 0
     plants = [row for row in PLANTS if not options.names or row[0] in options.names]
     for name, path, old, new, limit, *more in plants:
+        target = CLUSTER if CLUSTER in more else "tusk_sim"
+        more = [word for word in more if word != CLUSTER]
         with tempfile.TemporaryDirectory(prefix="tusk_planted_") as folder:
-            program, words = plant(build, folder, name, path, old, new)
+            program, words = plant(build, folder, target, name, path, old, new)
             if program is None:
                 print(f"{name}: could not be planted: {words}")
                 failed += 1

@@ -1,0 +1,655 @@
+/*
+ * tests/sim/cluster/main.c - tusk_sim_cluster: three nodes, two routers and a control store in one
+ * simulated world, seed after seed.
+ *
+ *     tusk_sim_cluster --seed N [--count K] [--once] [--verbose]
+ *
+ * A run is two to four lives, as tusk_sim's: each ends by a power cut of everything at a moment or
+ * at a file operation (but the last, which ends when all has been looked at), and the next one
+ * begins with what the disk has kept. In a life clients write through both routers, buckets are
+ * moved, connections are cut, movers and routers stop for longer than their leases. The second
+ * router looks for changes once an hour only: it learns by being refused.
+ *
+ * What must hold: for every reader, at every moment, all rows are there once and the sum of values
+ * is the number of log rows; at the end each row is on the node that owns its bucket and nowhere
+ * else; what was acknowledged is there once, what failed is not. Both runs of a seed are the same.
+ */
+#include <getopt.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "router/router.h"
+#include "shard/ctl.h"
+#include "shard/map.h"
+#include "tests/sim/sim.h"
+
+enum {
+    NODES = 3,
+    ROUTERS = 2,
+    SERVERS = NODES + ROUTERS,
+    ROWS = 24,
+    BUCKETS = 6,
+    WRITERS = 3,
+    TRANSFERS_MAX = 100000,
+    FIRST_PORT = 5440,
+    ARGUMENTS_MAX = 8,
+    LIFE_SECONDS_MAX = 120,
+    PATIENCE_US = 120 * 1000000,
+    QUIET_US = 240 * 1000000, /* for moves that were left to be ended */
+    LOOK_US = 100000,
+};
+
+enum fate {
+    FATE_NONE,
+    FATE_SENT, /* nothing is known */
+    FATE_DONE,
+    FATE_FAILED,
+};
+
+/* What clients know, over all lives. */
+struct ledger {
+    uint32_t next;
+    uint8_t fate[TRANSFERS_MAX];
+    uint8_t row[TRANSFERS_MAX];
+};
+
+struct life life; /* of tests/sim/sim.h: its world, number, steps */
+static struct ledger *ledger;
+static struct buffer template;
+static struct server_options servers[SERVERS];
+static struct router routers[ROUTERS];
+static struct task *lead_task;
+static unsigned clients_left;
+static uint64_t moves_done, cuts_read, refusals_met;
+
+int64_t
+sim_now_us(void)
+{
+    return kept->clock_us + (life.now == NULL ? 0 : world_sim_now_us(life.now));
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+/* A bucket is on its way, a connection is gone, two met: nothing else may go wrong. */
+static bool
+is_allowed(const struct client *client)
+{
+    static const char *const codes[] = {"TR003", "TR004", "08001", "08006", "08007", "40001",
+        "40P01", "57P01", "57P03", "25P02", "53300"};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (strcmp(client->sqlstate, codes[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+sim_check_error(const struct client *client, const char *doing)
+{
+    if (!is_allowed(client)) {
+        sim_fail("%s, %s: %s %s", client->name, doing, client->sqlstate, client->message);
+    }
+    refusals_met++;
+}
+
+/* ---- the servers ----------------------------------------------------------------------------- */
+
+static const char *const names[SERVERS] = {"n1", "n2", "n3", "r1", "r2"};
+
+static void
+server_main(struct task *task, void *arg)
+{
+    size_t which = (size_t)((struct server_options *)arg - servers);
+    struct server_options *server = arg;
+    char texts[ARGUMENTS_MAX][128];
+    const char *arguments[ARGUMENTS_MAX];
+    int count = 0;
+    (void)snprintf(texts[count++], 128, "port=%d", FIRST_PORT + (int)which);
+    (void)snprintf(texts[count++], 128, "shared_buffers=4MB");
+    (void)snprintf(texts[count++], 128, "max_connections=64");
+    if (which < NODES) {
+        (void)snprintf(texts[count++], 128, "cluster_node=%s", names[which]);
+        (void)snprintf(texts[count++], 128, "history_window=20s");
+    } else {
+        (void)snprintf(texts[count++], 128,
+            "router_nodes=n1=127.0.0.1:%d,n2=127.0.0.1:%d,n3=127.0.0.1:%d", FIRST_PORT,
+            FIRST_PORT + 1, FIRST_PORT + 2);
+        (void)snprintf(texts[count++], 128, "router_user=sim");
+        (void)snprintf(texts[count++], 128, "router_control=file:ctl");
+        (void)snprintf(texts[count++], 128, "router_sync=%s", which == NODES ? "1s" : "1h");
+        (void)snprintf(texts[count++], 128, "router_breaker_failures=1000");
+    }
+    for (int i = 0; i < count; i++) {
+        arguments[i] = texts[i];
+    }
+    server->arguments = arguments;
+    server->argument_count = (uint32_t)count;
+    struct diag *diag = mem_zalloc(sizeof *diag);
+    for (;;) {
+        enum err err = sql_config_load(
+            task, server->data_directory, arguments, (uint32_t)count, &server->config, diag);
+        if (err == ERR_OK && which >= NODES) {
+            struct router *router = &routers[which - NODES];
+            *router =
+                (struct router){.config = server->config, .directory = server->data_directory};
+            client_relay(router, &router->relay);
+            server->relay = &router->relay;
+            server->opened = router_opened;
+            server->closing = router_closing;
+            server->arg = router;
+        }
+        err = err == ERR_OK ? server_run(task, server, diag) : err;
+        /* A router needs the first node; its connection may have been cut. */
+        if (which < NODES || err == ERR_OK) {
+            sim_fail("server %s ended: %s", names[which], err == ERR_OK ? "" : diag->message);
+        }
+        sim_tell("router %s did not start: %s", names[which], diag->message);
+        sql_config_release(server->config);
+        task_sleep(task, LOOK_US);
+    }
+}
+
+/* ---- clients --------------------------------------------------------------------------------- */
+
+static bool
+connect_to(struct client *client, size_t server)
+{
+    client->port = (uint16_t)(FIRST_PORT + server);
+    return client_connect(client, PATIENCE_US);
+}
+
+static void
+need_connection(struct client *client, size_t server)
+{
+    if (client->socket == NULL && !connect_to(client, server)) {
+        sim_fail("%s: no connection to %s", client->name, names[server]);
+    }
+}
+
+static void
+roll_back(struct client *client)
+{
+    if (client->socket != NULL && client->status != 'I') {
+        (void)client_query_text(client, "rollback");
+    }
+}
+
+/* True: it is answered well. */
+static bool
+try_query(struct client *client, const char *text)
+{
+    if (client->socket == NULL || client_query_text(client, text) != ANSWER_DONE) {
+        if (client->socket != NULL) {
+            sim_check_error(client, text);
+        }
+        return false;
+    }
+    return true;
+}
+
+/* Until it is answered well. */
+static void
+must_query(struct client *client, size_t server, const char *text)
+{
+    int64_t until = world_clock_us(life.now) + QUIET_US;
+    for (;;) {
+        need_connection(client, server);
+        if (try_query(client, text)) {
+            return;
+        }
+        roll_back(client);
+        if (world_clock_us(life.now) > until) {
+            sim_fail("%s: \"%s\" fails again and again: %s %s", client->name, text,
+                client->sqlstate, client->message);
+        }
+        task_sleep(client->task, LOOK_US);
+    }
+}
+
+static void
+write_once(struct client *client)
+{
+    char text[160];
+    uint32_t number = ledger->next++;
+    uint32_t row = 1 + (uint32_t)kept_draw(ROWS);
+    ASSERT(number < TRANSFERS_MAX);
+    ledger->row[number] = (uint8_t)row;
+    ledger->fate[number] = FATE_FAILED;
+    bool first = kept_one_in(2); /* in either order: an insert, too, may be what is refused */
+    if (!try_query(client, "begin")) {
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        if ((i == 0) == first) {
+            (void)snprintf(text, sizeof text, "update acc set v = v + 1 where id = %u", row);
+        } else {
+            (void)snprintf(text, sizeof text, "insert into log values (%u, %u)", row, number);
+        }
+        if (!try_query(client, text)) {
+            return;
+        }
+        if (strcmp(client->tag, "UPDATE 1") != 0 && strcmp(client->tag, "INSERT 0 1") != 0) {
+            sim_fail("%s: \"%s\" says %s", client->name, text, client->tag);
+        }
+        if (kept_one_in(4)) {
+            task_sleep(client->task, (int64_t)kept_draw(20000));
+        }
+    }
+    ledger->fate[number] = FATE_SENT;
+    if (try_query(client, "commit")) {
+        if (strcmp(client->tag, "COMMIT") != 0) {
+            sim_fail("%s: the commit says %s", client->name, client->tag);
+        }
+        ledger->fate[number] = FATE_DONE;
+        kept->commits++;
+    } else if (client->socket != NULL && strcmp(client->sqlstate, "08007") != 0 &&
+               strcmp(client->sqlstate, "08006") != 0) {
+        ledger->fate[number] = FATE_FAILED;
+    } else {
+        kept->unknown++;
+    }
+}
+
+static void
+move_once(struct client *client)
+{
+    char text[96];
+    (void)snprintf(text, sizeof text, "alter table acc move bucket %u to n%u",
+        (unsigned)kept_draw(BUCKETS), 1 + (unsigned)kept_draw(NODES));
+    if (client_query_text(client, text) == ANSWER_DONE) {
+        moves_done++;
+    } else if (client->socket != NULL && strcmp(client->sqlstate, "55006") != 0 &&
+               strcmp(client->sqlstate, "55000") != 0 && strcmp(client->sqlstate, "55P03") != 0) {
+        sim_check_error(client, text);
+    }
+    task_sleep(client->task, (int64_t)kept_draw(50000));
+}
+
+/* Through a router all of it is read as of one moment. */
+static void
+look_once(struct client *client)
+{
+    if (try_query(client, "select (select count(*) from acc), (select sum(v) from acc), "
+                          "(select count(*) from log)")) {
+        cuts_read++;
+        if (client_int(client, 0, 0) != ROWS) {
+            sim_fail(
+                "%s: %lld rows of %d", client->name, (long long)client_int(client, 0, 0), ROWS);
+        }
+        if (client_int(client, 0, 1) != client_int(client, 0, 2)) {
+            sim_fail("%s: values add up to %lld, and there are %lld log rows", client->name,
+                (long long)client_int(client, 0, 1), (long long)client_int(client, 0, 2));
+        }
+    }
+    task_sleep(client->task, (int64_t)kept_draw(30000));
+}
+
+struct actor {
+    const char *name;
+    void (*step)(struct client *client);
+};
+static const struct actor actors[] = {{"writer1", write_once}, {"writer2", write_once},
+    {"writer3", write_once}, {"mover1", move_once}, {"mover2", move_once}, {"reader", look_once}};
+
+static void
+actor_main(struct task *task, void *arg)
+{
+    const struct actor *actor = arg;
+    struct client *client = mem_zalloc(sizeof *client);
+    client_create(client, task, actor->name);
+    for (unsigned i = 0; i < life.steps; i++) {
+        if (client->socket != NULL && kept_one_in(8)) {
+            client_close(client); /* to the other router, perhaps */
+        }
+        need_connection(client, NODES + kept_draw(ROUTERS));
+        actor->step(client);
+        roll_back(client);
+    }
+    client_destroy(client);
+    mem_free(client);
+    clients_left--;
+    task_unpark(lead_task);
+}
+
+/* ---- what must hold at the end --------------------------------------------------------------- */
+
+static void
+check_control(enum err err, const struct diag *diag)
+{
+    if (err != ERR_OK) {
+        sim_fail("the control store: %s", diag->message);
+    }
+}
+
+/* The map there says what the nodes say, if there has been a move. */
+static void
+verify_map(struct task *task, const uint8_t owner[BUCKETS])
+{
+    struct arena arena;
+    struct diag diag;
+    struct ctl *ctl;
+    struct ctl_entry entry;
+    struct shard_map map;
+    arena_create(&arena, "map");
+    check_control(ctl_open(task, "file:ctl", &ctl, &diag), &diag);
+    check_control(ctl_get(task, ctl, SHARD_MAP_KEY, &arena, &entry, &diag), &diag);
+    check_control(shard_map_parse(&arena, entry.value, &map, &diag), &diag);
+    ctl_close(task, ctl);
+    const struct shard_map_group *group = shard_map_group(&map, "public.acc");
+    for (uint32_t bucket = 0; group != NULL && bucket < BUCKETS; bucket++) {
+        const char *name = map.nodes[group->owners[bucket]].name;
+        if (strcmp(name, names[owner[bucket] - 1]) != 0) {
+            sim_fail("the map says that bucket %u is on %s, and it is on %s", bucket, name,
+                names[owner[bucket] - 1]);
+        }
+    }
+    arena_destroy(&arena);
+}
+
+/* No move stands in the control store: the first router ends what was left. */
+static void
+wait_for_quiet(struct client *client)
+{
+    int64_t until = world_clock_us(life.now) + QUIET_US;
+    struct arena arena;
+    arena_create(&arena, "moves");
+    for (size_t count = 1; count > 0;) {
+        struct diag diag;
+        struct ctl *ctl;
+        struct ctl_entry *entries;
+        enum err err = ctl_open(client->task, "file:ctl", &ctl, &diag);
+        if (err == ERR_OK) {
+            err = ctl_list(client->task, ctl, SHARD_MOVES_PREFIX, &arena, &entries, &count, &diag);
+            ctl_close(client->task, ctl);
+        }
+        check_control(err, &diag);
+        if (count > 0 && world_clock_us(life.now) > until) {
+            sim_fail("a move does not end");
+        }
+        task_sleep(client->task, LOOK_US);
+    }
+    arena_destroy(&arena);
+}
+
+static void
+verify(struct client *client)
+{
+    static uint8_t at[ROWS + 1], owner[BUCKETS];
+    static uint32_t value[ROWS + 1];
+    static uint8_t found[TRANSFERS_MAX];
+    memset(at, 0, sizeof at);
+    memset(owner, 0, sizeof owner);
+    memset(found, 0, sizeof found);
+    wait_for_quiet(client);
+    for (size_t node = 0; node < NODES; node++) {
+        client_close(client);
+        must_query(client, node, "select bucket from tusk_buckets where state = 'owned'");
+        for (uint32_t i = 0; i < client->rows; i++) {
+            int64_t bucket = client_int(client, i, 0);
+            if (owner[bucket] != 0) {
+                sim_fail("bucket %lld has two owners", (long long)bucket);
+            }
+            owner[bucket] = (uint8_t)(node + 1);
+        }
+        must_query(client, node, "select id, v, tusk_bucket('acc', id::text) from acc");
+        for (uint32_t i = 0; i < client->rows; i++) {
+            int64_t row = client_int(client, i, 0);
+            if (at[row] != 0 || owner[client_int(client, i, 2)] != node + 1) {
+                sim_fail("row %lld is on %s, and its bucket is on node %u, and it was on %u",
+                    (long long)row, names[node], owner[client_int(client, i, 2)], at[row]);
+            }
+            at[row] = (uint8_t)(node + 1);
+            value[row] = (uint32_t)client_int(client, i, 1);
+        }
+        must_query(client, node, "select id, n from log");
+        for (uint32_t i = 0; i < client->rows; i++) {
+            int64_t row = client_int(client, i, 0), number = client_int(client, i, 1);
+            if (at[row] != node + 1 || found[number] || ledger->row[number] != row) {
+                sim_fail("log row %lld of row %lld is on %s", (long long)number, (long long)row,
+                    names[node]);
+            }
+            found[number] = 1;
+        }
+    }
+    for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
+        if (owner[bucket] == 0) {
+            sim_fail("bucket %u has no owner", bucket);
+        }
+    }
+    verify_map(client->task, owner);
+    uint32_t count[ROWS + 1] = {0};
+    for (uint32_t i = 0; i < ledger->next; i++) {
+        count[ledger->row[i]] += found[i];
+        if (found[i] ? ledger->fate[i] == FATE_FAILED : ledger->fate[i] == FATE_DONE) {
+            sim_fail("change %u of row %u %s", i, ledger->row[i],
+                found[i] ? "has failed and is there" : "was acknowledged and is lost");
+        }
+        if (ledger->fate[i] == FATE_SENT) { /* known from now on */
+            ledger->fate[i] = found[i] ? FATE_DONE : FATE_FAILED;
+        }
+    }
+    for (uint32_t row = 1; row <= ROWS; row++) {
+        if (at[row] == 0 || value[row] != count[row]) {
+            sim_fail("row %u is %s: %u, %u log rows", row, at[row] == 0 ? "lost" : "wrong",
+                value[row], count[row]);
+        }
+    }
+}
+
+/* ---- a life ---------------------------------------------------------------------------------- */
+
+static void
+set_up(struct client *client)
+{
+    must_query(client, NODES,
+        "create table acc (id int primary key, v int not null, w text) shard by hash (id) buckets "
+        "6");
+    must_query(client, NODES, "create index on acc (v)");
+    must_query(client, NODES,
+        "create table log (id int, n int, primary key (id, n)) shard by hash (id) buckets 6 "
+        "colocate with acc");
+    for (int row = 1; row <= ROWS; row++) {
+        char text[96];
+        (void)snprintf(text, sizeof text, "insert into acc values (%d, 0, 'w')", row);
+        must_query(client, NODES, text);
+    }
+}
+
+static void
+lead_main(struct task *task, void *arg)
+{
+    (void)arg;
+    lead_task = task;
+    struct client *client = mem_zalloc(sizeof *client);
+    client_create(client, task, "lead");
+    if (kept->template) {
+        set_up(client);
+        client_close(client);
+        need_connection(client, NODES + 1);
+        kept->set_up = true;
+        world_sim_crash(task, "the template is made");
+    }
+    if (life.last || kept_one_in(2)) {
+        verify(client);
+    }
+    for (size_t i = 0; i < sizeof actors / sizeof actors[0]; i++) {
+        struct diag diag;
+        clients_left++;
+        enum err err = task_spawn(life.now, WORLD_ANY_WORKER, actors[i].name, actor_main,
+            (void *)(uintptr_t)&actors[i], &diag);
+        ASSERT(err == ERR_OK);
+    }
+    while (clients_left > 0) {
+        task_park(task, WORLD_NEVER);
+    }
+    verify(client);
+    world_sim_crash(task, "all was looked at");
+}
+
+static _Noreturn void
+run_life_here(void)
+{
+    struct diag diag;
+    uint64_t seed = hash_u64(kept->chance ^ (life.number + 1));
+    life.now = world_sim_new(seed, &life.world);
+    for (size_t i = 0; i < SERVERS; i++) {
+        servers[i] = (struct server_options){
+            .data_directory = names[i],
+            .wal_segment_size = 64 << 10,
+            .checkpoint_wal_size = 64 << 10,
+            .system_user = "sim",
+        };
+        enum err err = task_spawn(life.now, (int)(i % world_worker_count(life.now)), names[i],
+            server_main, &servers[i], &diag);
+        ASSERT(err == ERR_OK);
+    }
+    enum err err = task_spawn(life.now, WORLD_ANY_WORKER, "lead", lead_main, NULL, &diag);
+    ASSERT(err == ERR_OK);
+    world_run(life.now);
+    const char *crashed = world_sim_crashed(life.now);
+    sim_tell("the end of life %u: %s; %llu moves, %llu cuts, %llu refusals", life.number,
+        crashed == NULL ? "nothing can happen any more" : crashed, (unsigned long long)moves_done,
+        (unsigned long long)cuts_read, (unsigned long long)refusals_met);
+    if (crashed == NULL) {
+        sim_fail("nothing can happen any more");
+    }
+    struct buffer disk = {0};
+    world_sim_disk(life.now, life.end, &disk);
+    memcpy(kept->disk, disk.data, disk.size);
+    kept->disk_size = disk.size;
+    kept->ios += world_sim_io_count(life.now);
+    kept->clock_us += world_sim_now_us(life.now) + 1000;
+    kept->trace = hash_u64(kept->trace ^ world_trace_hash(life.now));
+    kept->trace = hash_u64(kept->trace ^ hash64(disk.data, disk.size, 0));
+    _exit(0);
+}
+
+static bool
+run_life(void)
+{
+    (void)fflush(NULL);
+    pid_t child = fork();
+    ASSERT(child >= 0);
+    if (child == 0) {
+        (void)alarm(LIFE_SECONDS_MAX);
+        run_life_here();
+    }
+    int status = 0;
+    ASSERT(waitpid(child, &status, 0) == child);
+    if (status != 0 && kept->failure[0] == '\0') {
+        (void)snprintf(kept->failure, sizeof kept->failure, "the process ended: %s %d",
+            WIFSIGNALED(status) ? "signal" : "status",
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    }
+    return kept->failure[0] == '\0';
+}
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+static bool
+run_seed(uint64_t seed)
+{
+    kept_reset(seed);
+    ledger = kept_alloc(sizeof *ledger);
+    memcpy(kept->disk, template.data, template.size);
+    kept->disk_size = template.size;
+    unsigned lives = 2 + (unsigned)kept_draw(3);
+    bool cuts = kept_one_in(3);
+    unsigned workers = 1 + (unsigned)kept_draw(4);
+    for (unsigned number = 0; number < lives; number++) {
+        life = (struct life){.number = number, .last = number + 1 == lives};
+        life.world = (struct world_sim_options){
+            .quiet = !sim_verbose,
+            .worker_count = workers,
+            .delay_us_max = kept_one_in(4) ? 20 : 200,
+            .disk_us_max = kept_one_in(3) ? 6000 : 0,
+            .disk = slice_of(kept->disk, kept->disk_size),
+        };
+        life.steps = 6 + (unsigned)kept_draw(20);
+        life.end = kept_one_in(4) ? WORLD_SIM_KILLED : WORLD_SIM_POWER_CUT;
+        if (!life.last) {
+            life.world.faults.cut = cuts ? 300 + (uint32_t)kept_draw(3000) : 0;
+            if (kept_one_in(2)) {
+                life.world.crash_at_us = (int64_t)kept_draw(8000000) + 1;
+            } else {
+                life.world.crash_at_io = kept_draw(2500) + 1;
+            }
+        }
+        if (!run_life()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+make_template(void)
+{
+    kept_reset(0);
+    kept->template = true;
+    life = (struct life){.end = WORLD_SIM_KILLED};
+    life.world = (struct world_sim_options){.quiet = !sim_verbose, .worker_count = 1};
+    if (!run_life() || !kept->set_up) {
+        (void)fprintf(stderr, "could not make the first cluster: %s\n", kept->failure);
+        exit(2);
+    }
+    buffer_add(&template, kept->disk, kept->disk_size);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+        {"count", required_argument, NULL, 'c'}, {"once", no_argument, NULL, 'o'},
+        {"verbose", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
+    uint64_t seed = 1, count = 1, statements = 0, commits = 0, unknown = 0, ios = 0;
+    bool once = false;
+    int option = 0;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            seed = strtoull(optarg, NULL, 10);
+            break;
+        case 'c':
+            count = strtoull(optarg, NULL, 10);
+            break;
+        case 'o':
+            once = true;
+            break;
+        case 'v':
+            sim_verbose = once = true;
+            break;
+        default:
+            return 2;
+        }
+    }
+    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    kept_create();
+    make_template();
+    for (uint64_t i = 0; i < count; i++) {
+        bool good = run_seed(seed + i);
+        uint64_t trace = kept->trace;
+        statements += kept->statements;
+        commits += kept->commits;
+        unknown += kept->unknown;
+        ios += kept->ios;
+        if (good && !once) {
+            good = run_seed(seed + i);
+        }
+        if (!good || trace != kept->trace) {
+            (void)printf("seed %llu failed: %s\nrepeat: %s --seed %llu --verbose\n",
+                (unsigned long long)(seed + i), good ? "two runs differ" : kept->failure, argv[0],
+                (unsigned long long)(seed + i));
+            return 1;
+        }
+    }
+    (void)printf("%llu seeds: %llu statements, %llu commits, %llu of unknown outcome, %llu file "
+                 "operations\n",
+        (unsigned long long)count, (unsigned long long)statements, (unsigned long long)commits,
+        (unsigned long long)unknown, (unsigned long long)ios);
+    return 0;
+}
