@@ -96,6 +96,8 @@ def main():
     step("buckets moved by the router", ["tests/cluster/moves.py"])
     step("sagas over three nodes", ["tests/cluster/sagas.py"])
     step("sagas over three nodes, amid trouble", ["tests/cluster/bank.py", "--seconds", "6"])
+    step("buckets moved by routers amid kills and pauses, etcd", [
+        "tests/cluster/moves.py", "--torture", "--seconds", "6", "--seed", "1"])
     step("buckets moved amid kills, etcd", ["tests/system/moves.py", "--seconds", "8", "--seed", "3",
                                             "--etcd"])
     step("router, ASan", ["tests/system/router.py", "debug"])

@@ -75,6 +75,10 @@ class Client(threading.Thread):
                 except (OSError, pgwire.ConnectionLost):
                     connection = None
                     time.sleep(0.05)
+                except pgwire.Error as error:   # of a connection; write() has its own
+                    if error.sqlstate not in SAFE + ("08007", "08006"):
+                        raise
+                    connection = None
         except Exception as error:  # pylint: disable=broad-except
             self.failed = error
 
@@ -189,7 +193,7 @@ def check(cluster, clients):
     return len(log)
 
 
-def torture(args):
+def torture(args, ending):
     rng = random.Random(args.seed)
     stop = threading.Event()
     counts = {"kill": 0, "stop": 0}
@@ -197,6 +201,7 @@ def torture(args):
                                  shard_arguments=["-c", f"cluster_control={etcd.url()}"]) as cluster:
         old = ["-c", "router_sync=1h"]
         routers = [cluster.router, cluster.new_router(old).start(), cluster.new_router(old).start()]
+        ending.extend(router.__exit__ for router in routers[1:])
         with connect(cluster.router) as conn:
             conn.query(f"CREATE TABLE acc (id int PRIMARY KEY, v int) SHARD BY HASH (id) BUCKETS {BUCKETS}")
             conn.query("CREATE INDEX ON acc (v)")
@@ -238,8 +243,6 @@ def torture(args):
               f"statement, {counts['kill']} kills, {counts['stop']} pauses; {written} changes, "
               f"{sum(c.refused for c in clients)} refused; {reader.good} cuts, {reader.refused} refused")
         assert reader.good > 0 and written > 0 and sum(m.done for m in movers) > 0
-        for router in routers[1:]:
-            router.__exit__()
 
 
 def main():
@@ -250,7 +253,12 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if args.torture:
-        torture(args)
+        ending = []
+        try:
+            torture(args, ending)
+        finally:
+            for end in ending:
+                end()
         return
     with Cluster(args.build) as cluster:
         router = cluster.router
