@@ -183,7 +183,8 @@ classify(struct statement *statement, const struct ast_node *body)
         statement->reads = select->locking == NULL && select->with.ctes == NULL;
         if (mentions(statement->text, statement->text_size, "tusk_router_") ||
             (statement->worker->router->cluster != NULL &&
-                mentions(statement->text, statement->text_size, "tusk_nodes"))) {
+                (mentions(statement->text, statement->text_size, "tusk_nodes") ||
+                    mentions(statement->text, statement->text_size, "tusk_moves")))) {
             statement->kind = ROUTE_LOCAL;
         }
         if (select->from == NULL && mentions(statement->text, statement->text_size, "set_config")) {

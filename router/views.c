@@ -230,6 +230,58 @@ scan_nodes(struct eval *eval, const struct catalog *catalog, emit_row *emit, voi
     return ERR_OK;
 }
 
+/* What all nodes say of moves; who cannot be asked says nothing. */
+struct moves {
+    struct arena *arena;
+    struct datum (*rows)[9];
+    size_t count;
+};
+enum {
+    MOVES_MAX = 1000,
+};
+
+static enum err
+take_move(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
+{
+    struct moves *moves = arg;
+    static const bool is_text[9] = {[0] = true, [4] = true, [5] = true};
+    if (count != 9 || moves->count == MOVES_MAX) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct datum *to = &moves->rows[moves->count][i];
+        if (is_text[i]) {
+            *to = datum_bytes(
+                arena_copy(moves->arena, values[i].data, values[i].size), values[i].size);
+        } else {
+            int64_t number = 0;
+            TRY(cluster_read_number(&number, values + i, 1, diag));
+            *to = datum_int(number);
+        }
+    }
+    moves->count++;
+    return ERR_OK;
+}
+
+static enum err
+scan_moves(struct eval *eval, const struct catalog *catalog, emit_row *emit, void *arg)
+{
+    (void)catalog;
+    struct moves moves = {.arena = eval->arena};
+    moves.rows = arena_array(eval->arena, MOVES_MAX, sizeof *moves.rows);
+    for (uint32_t i = 0; shown->cluster != NULL && i < shown->node_count; i++) {
+        struct diag ignored;
+        if (!shown->nodes[i].dropped) {
+            (void)(cluster_at_node(eval->task, shown, i, "SELECT * FROM pg_catalog.tusk_moves",
+                       take_move, &moves, &ignored) == ERR_OK);
+        }
+    }
+    for (size_t i = 0; i < moves.count; i++) {
+        TRY(emit(arg, moves.rows[i]));
+    }
+    return ERR_OK;
+}
+
 void
 router_views_register(struct router *router)
 {
@@ -237,5 +289,6 @@ router_views_register(struct router *router)
     catalog_set_virtual_scan("tusk_router_refusals", scan_refusals);
     catalog_set_virtual_scan("tusk_router_pools", scan_pools);
     catalog_set_virtual_scan("tusk_nodes", scan_nodes);
+    catalog_set_virtual_scan("tusk_moves", scan_moves);
     catalog_set_virtual_scan("tusk_router_breakers", scan_breakers);
 }

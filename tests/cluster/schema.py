@@ -168,6 +168,15 @@ def moves(checks, cluster):
                    threading.Thread(target=count_up, args=(1, True)), threading.Thread(target=read_all)]
         for thread in threads:
             thread.start()
+        seen = set()
+
+        def look():
+            with connect(cluster.router) as c:
+                while not stop.is_set():
+                    seen.update(c.query("select role, phase from tusk_moves where bucketgroup = "
+                                        "'public.mv'")[-1].rows)
+        threads.append(threading.Thread(target=look))
+        threads[-1].start()
         for node in ("n2", "n3", "n1"):
             for bucket in (0, 3, 7):
                 a.query(f"alter table mv move bucket {bucket} to {node}")
@@ -175,6 +184,7 @@ def moves(checks, cluster):
         for thread in threads:
             thread.join()
         got = a.query("select count(*), sum(n) from mv")[-1].rows
+        checks.check("tusk_moves shows both sides", {role for role, _ in seen} == {"sends", "receives"}, seen)
         checks.check("no client hears of a move", not errors, errors[:2])
         checks.check("who reads all nodes sees each row once", seen == {"100"}, seen)
         checks.check("and nothing is lost or done twice", got == [("100", str(sum(done)))], (got, done))
