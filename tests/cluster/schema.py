@@ -168,14 +168,14 @@ def moves(checks, cluster):
                    threading.Thread(target=count_up, args=(1, True)), threading.Thread(target=read_all)]
         for thread in threads:
             thread.start()
-        seen = set()
+        phases = set()
 
-        def look():
+        def look_at_moves():
             with connect(cluster.router) as c:
                 while not stop.is_set():
-                    seen.update(c.query("select role, phase from tusk_moves where bucketgroup = "
-                                        "'public.mv'")[-1].rows)
-        threads.append(threading.Thread(target=look))
+                    phases.update(c.query("select role, phase from tusk_moves where bucketgroup = "
+                                          "'public.mv'")[-1].rows)
+        threads.append(threading.Thread(target=look_at_moves))
         threads[-1].start()
         for node in ("n2", "n3", "n1"):
             for bucket in (0, 3, 7):
@@ -184,7 +184,7 @@ def moves(checks, cluster):
         for thread in threads:
             thread.join()
         got = a.query("select count(*), sum(n) from mv")[-1].rows
-        checks.check("tusk_moves shows both sides", {role for role, _ in seen} == {"sends", "receives"}, seen)
+        checks.check("tusk_moves shows both sides", {role for role, _ in phases} == {"sends", "receives"}, phases)
         checks.check("no client hears of a move", not errors, errors[:2])
         checks.check("who reads all nodes sees each row once", seen == {"100"}, seen)
         checks.check("and nothing is lost or done twice", got == [("100", str(sum(done)))], (got, done))
