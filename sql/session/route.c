@@ -134,6 +134,22 @@ route__before_commit(struct sql_session *session, struct diag *diag)
 }
 
 enum err
+route__check_names(
+    struct sql_session *session, const struct catalog *catalog, bool writes, struct diag *diag)
+{
+    const struct shard_route *route = current(session);
+    if (route == NULL || buckets_node(session->engine->catalogs)[0] == '\0') {
+        return ERR_OK;
+    }
+    TRY(buckets_check_epoch(catalog, route, diag));
+    if (writes) {
+        TRY(check_lease(session, diag));
+        session->route->wrote = true;
+    }
+    return ERR_OK;
+}
+
+enum err
 route__check(struct task *task, struct sql_session *session, const struct planned *planned,
     struct txn_snapshot snapshot, struct diag *diag)
 {
@@ -142,12 +158,8 @@ route__check(struct task *task, struct sql_session *session, const struct planne
         return ERR_OK;
     }
     const struct shard_route *route = current(session);
-    if (route != NULL && planned->plan->lock_count > 0) {
-        TRY(buckets_check_epoch(planned->catalog, route, diag));
-    }
-    if (route != NULL && planned->plan->writes) {
-        TRY(check_lease(session, diag));
-        session->route->wrote = true;
+    if (planned->plan->lock_count > 0) {
+        TRY(route__check_names(session, planned->catalog, planned->plan->writes, diag));
     }
     if (route != NULL && route->group_count > 0) {
         TRY(buckets_check_route(task, store, session->txn, snapshot, route, diag));

@@ -284,7 +284,10 @@ enum err route__set_text(struct sql_session *session, const char *text, struct d
 void route__transaction_begins(struct sql_session *session);
 /* Clock and moment: before a statement takes its snapshot. */
 enum err route__before_snapshot(struct task *task, struct sql_session *session, struct diag *diag);
-/* Are the buckets here, as the snapshot sees it? */
+/* Was it routed by what names mean in this picture; and if it writes, is there a lease? */
+enum err route__check_names(
+    struct sql_session *session, const struct catalog *catalog, bool writes, struct diag *diag);
+/* That, and are the buckets here, as the snapshot sees it? */
 enum err route__check(struct task *task, struct sql_session *session, const struct planned *planned,
     struct txn_snapshot snapshot, struct diag *diag);
 /* Of routed writes: does the node have its lease still? */
