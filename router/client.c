@@ -137,6 +137,13 @@ say(struct client *client, char type)
     }
 }
 
+static bool
+is_cursor_there(const struct client *client, const struct statement *statement)
+{
+    return statement->kind == ROUTE_CURSOR && client->upstream != NULL &&
+           !sql_session_has_portal(client->session, statement->cursor);
+}
+
 /* The session asks several nodes for rows. */
 static bool
 reads_spread(const struct statement *statement)
@@ -1003,6 +1010,12 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
         answer = query_to_shard(
             task, client, statement, client->upstream->pool->shard_number, NULL, body, diag);
         break;
+    case ROUTE_CURSOR:
+        if (is_cursor_there(client, statement)) {
+            answer = query_to_shard(
+                task, client, statement, client->upstream->pool->shard_number, NULL, body, diag);
+        }
+        break;
     case ROUTE_NODE:
         answer = query_to_shard(task, client, statement, 0, NULL, body, diag);
         break;
@@ -1092,6 +1105,7 @@ static bool
 runs_there(const struct client *client, const struct statement *statement)
 {
     return statement->kind == ROUTE_NODE || statement->kind == ROUTE_BOUND ||
+           is_cursor_there(client, statement) ||
            (is_mirrored(statement) && client->upstream != NULL);
 }
 
@@ -1139,7 +1153,7 @@ on_parse(struct task *task, struct client *client, struct slice body, struct dia
     named->name = mem_strdup(name);
     named->statement = statement;
     list_push_front(&client->statements, &named->node);
-    if (statement->kind == ROUTE_BOUND) {
+    if (statement->kind == ROUTE_BOUND || is_cursor_there(client, statement)) {
         /* Its names and types have been looked at here, where they are as at the shards. */
     } else if (statement->kind != ROUTE_NODE) {
         TRY(catch_up(task, client, diag));
@@ -1294,7 +1308,7 @@ on_bind(
         return ERR_OK;
     }
     struct buffer route = {0};
-    int node = 0;
+    int node = statement->kind == ROUTE_CURSOR ? (int)client->upstream->pool->shard_number : 0;
     if (statement->kind == ROUTE_BOUND) {
         struct bind_values values = {.body = slice_of(reader.at, (size_t)(reader.end - reader.at))};
         enum err err = find_node(client, statement, bind_value, &values, &route, &node, diag);

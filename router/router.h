@@ -162,6 +162,7 @@ enum route_kind {
     ROUTE_EXPLAIN,     /* as ROUTE_BOUND, with a line that says where */
     ROUTE_TRANSACTION, /* BEGIN .. ROLLBACK TO: the session, and the shard if there is one */
     ROUTE_SET,         /* likewise SET, RESET, SET TRANSACTION */
+    ROUTE_CURSOR,      /* FETCH, MOVE, CLOSE: whose cursor it is */
     ROUTE_REFUSED,
 };
 
@@ -181,6 +182,7 @@ struct statement {
     struct worker *worker;
     struct arena *arena; /* while it is looked at */
     struct route *route; /* BOUND, EXPLAIN */
+    char *cursor;        /* CURSOR */
     char *path;          /* by which its names were found; "" where they were not looked up */
     char *text;
     uint32_t text_size;

@@ -78,6 +78,7 @@ forget(struct worker *worker, struct statement *statement)
     *at = statement->chain;
     worker->statement_count--;
     route_delete(statement->route);
+    mem_free(statement->cursor);
     mem_free(statement->path);
     mem_free(statement->text);
     mem_free((void *)(uintptr_t)statement->types.data);
@@ -321,6 +322,20 @@ classify_for_several(struct task *task, struct sql_session *session, struct stat
             statement->node == AST_START_SAGA && ast_as_start_saga(body)->key != NULL;
         statement->route = route_new();
         return sagas_route(task, session, body, statement->text, statement->route, diag);
+    case AST_DECLARE_CURSOR: {
+        const struct ast_select *query = ast_as_declare_cursor(body)->query;
+        return inspect(task, session, statement, &query->node, ast->param_max, diag);
+    }
+    case AST_FETCH:
+        statement->kind = ROUTE_CURSOR;
+        statement->cursor = mem_strdup(ast_as_fetch(body)->name);
+        return ERR_OK;
+    case AST_CLOSE_CURSOR: {
+        const char *name = ast_as_close_cursor(body)->name;
+        statement->kind = name == NULL ? ROUTE_TRANSACTION : ROUTE_CURSOR;
+        statement->cursor = name == NULL ? NULL : mem_strdup(name);
+        return ERR_OK;
+    }
     case AST_SET_CONSTRAINTS:
         statement->kind = ROUTE_TRANSACTION;
         return ERR_OK;
@@ -370,6 +385,7 @@ classify_string(struct task *task, struct sql_session *session, struct statement
         struct statement part = *statement;
         TRY(one(task, session, &part, ast_as_statement(ast_list_at(list, i)), diag));
         route_delete(part.route);
+        mem_free(part.cursor);
         part.kind = part.kind == ROUTE_TRANSACTION ? ROUTE_SET : part.kind;
         bool whole = part.kind == ROUTE_NODE || part.kind == ROUTE_SET || part.kind == ROUTE_LOCAL;
         if (part.kind == ROUTE_REFUSED) {

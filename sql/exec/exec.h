@@ -63,7 +63,9 @@ struct exec_context {
     struct exec_deferred *deferred;   /* of the session; NULL: all constraints are immediate */
     struct spill_space *spill_space;  /* outlives the execution; NULL: nothing goes to files */
     const struct exec_remote *remote; /* or NULL */
-    bool count;                       /* keep counters for EXPLAIN ANALYZE */
+    bool remote_first; /* all that is remote is read before the first row: a portal may outlive the
+                          moment that others are read at */
+    bool count;        /* keep counters for EXPLAIN ANALYZE */
     struct diag *diag;
 };
 

@@ -335,6 +335,7 @@ struct exec {
     bool started, ended;
 };
 
+enum err exec__remote_load(struct task *task, struct exec *x, struct node *node);
 enum err exec__counted_next(struct task *task, struct exec *x, struct node *node, bool *found);
 enum err exec__start(struct task *task, struct exec *x, struct node *node);
 

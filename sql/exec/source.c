@@ -371,9 +371,10 @@ forget_remote(void *arg)
     state->last = &state->first;
 }
 
-static enum err
-load_remote(struct task *task, struct exec *x, struct virtual_state *state)
+enum err
+exec__remote_load(struct task *task, struct exec *x, struct node *node)
 {
+    struct virtual_state *state = (struct virtual_state *)(void *)node;
     const struct exec_remote *remote = x->context.remote;
     state->loaded = true;
     state->x = x;
@@ -401,7 +402,7 @@ remote_next(struct task *task, struct exec *x, struct node *node, bool *found)
     *found = false;
     TRY(task_breathe(task, x->context.diag));
     if (!state->loaded) {
-        TRY(load_remote(task, x, state));
+        TRY(exec__remote_load(task, x, node));
     }
     if (state->at == NULL) {
         return ERR_OK;

@@ -402,6 +402,7 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
     session__exec_context(session, planned->catalog, arena, diag, &context);
     context.params = params;
     context.count = count;
+    context.remote_first = session->remote != NULL && session->block == BLOCK_EXPLICIT;
     if (session->settled_reads && !planned->plan->writes) {
         TRY(txn_hide_sagas(txn, &context.snapshot, diag));
     }
@@ -424,6 +425,12 @@ void
 sql_session_set_remote(struct sql_session *session, const struct exec_remote *remote)
 {
     session->remote = remote;
+}
+
+bool
+sql_session_has_portal(struct sql_session *session, const char *name)
+{
+    return portal__find(session, name) != NULL;
 }
 
 static enum err

@@ -136,6 +136,8 @@ uint32_t sql_session_pid(const struct sql_session *session);
 /* 'I' idle, 'T' in a transaction block, 'E' in a failed one. */
 char sql_session_status(const struct sql_session *session);
 struct eval_env *sql_session_env(struct sql_session *session);
+/* A portal of this name, a cursor in SQL included. */
+bool sql_session_has_portal(struct sql_session *session, const char *name);
 const char *sql_session_setting(const struct sql_session *session, const char *name);
 /* Grows whenever a setting's value in this session changes. */
 uint32_t sql_session_settings_generation(const struct sql_session *session);

@@ -58,6 +58,50 @@ def explained(checks, a):
                      text)
 
 
+def cursors(checks, cluster):
+    """Rows of one moment, a few at a time."""
+    with connect(cluster.router) as a, connect(cluster.router) as b:
+        def outcome(sql):
+            try:
+                return a.query(sql)[-1].rows
+            except pgwire.Error as error:
+                return error.sqlstate
+        a.query("begin")
+        a.query("declare c cursor for select id from users where age = 3 union all select id from users "
+                "where age = 4 order by 1")
+        first = outcome("fetch 2 from c")
+        b.query("insert into users values (500, 'new', 3)")
+        rest = outcome("fetch all from c")
+        checks.check("a cursor over all nodes", first == [("3",), ("4",)] and len(rest) == 15 and
+                     ("500",) not in rest, (first, rest))
+        checks.check("the next query sees what is new", outcome("select count(*) from users where age = 3") ==
+                     [("10",)])
+        got = outcome("select name from users where id = 500"), outcome("move backward all in c"), \
+            outcome("fetch 1 from c")
+        checks.check("it stays while the block is on one node", got[0] == [("new",)] and got[2] == [("3",)], got)
+        got = outcome("close c"), outcome("fetch 1 from c")
+        checks.check("CLOSE", got == ([], "34000"), got)
+        a.query("rollback")
+        a.query("begin")
+        a.query("declare d cursor for select id from users where id in (7) order by 1")
+        got = outcome("fetch 5 from d"), outcome("update users set name = 'seven' where id = 7"), \
+            outcome("select name from users where id = 7"), outcome("close d"), outcome("commit")
+        checks.check("a cursor on one node", got[0] == [("7",)] and got[2] == [("seven",)], got)
+        a.query("begin")
+        a.parse("select id from users where age >= $1 order by id", types=[23])
+        a.bind([b"0"])
+        a.execute_portal(rows_max=3)
+        a.sync()
+        first = a.collect()[-1].rows
+        b.query("delete from users where id = 500")
+        a.execute_portal(rows_max=1000)
+        a.sync()
+        rest = a.collect()[-1].rows
+        checks.check("a portal in parts", len(first) == 3 and len(rest) == 58 and rest[-1] == ("500",),
+                     (first, len(rest)))
+        a.query("commit")
+
+
 def bounds(checks, cluster):
     """More than router_pull_size is refused; what nodes add up is not."""
     with connect(cluster.router) as a:
@@ -81,6 +125,7 @@ def main():
         with connect(cluster.router) as a:
             schema(a)
             explained(checks, a)
+        cursors(checks, cluster)
         bounds(checks, cluster)
     return checks.done()
 
