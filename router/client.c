@@ -77,6 +77,7 @@ struct client {
     struct connection *connection;
     struct sql_session *session;
     struct upstream *upstream;
+    struct upstream *last; /* that was this client's; pool_acquire */
     struct buffer prologue;
     size_t prologue_before; /* its size before the last piece, which may have failed */
     uint32_t settings_generation;
@@ -559,7 +560,7 @@ pin(struct task *task, struct client *client, uint32_t shard, struct diag *diag)
     }
     struct eval_env *env = sql_session_env(client->session);
     struct pool *pool = pool_of(client->worker, shard, env->session_user, env->database);
-    TRY(pool_acquire(task, pool, &client->upstream, diag));
+    TRY(pool_acquire(task, pool, &client->last, &client->upstream, diag));
     struct upstream *upstream = client->upstream;
     sql_session_set_busy(client->session, true);
     const char *wanted = current_settings(client);
@@ -1756,6 +1757,7 @@ client_end(struct task *task, void *arg)
         client->upstream->broken |= client->sent;
         let_go(task, client);
     }
+    pool_forget(&client->last);
     while (!list_empty(&client->portals)) {
         drop_bound(client, LIST_ENTRY(client->portals.next, struct bound, node));
     }

@@ -151,7 +151,7 @@ enum err
 node_acquire(struct task *task, struct worker *worker, uint32_t shard, const char *user,
     const char *database, struct upstream **upstream, struct diag *diag)
 {
-    TRY(pool_acquire(task, pool_of(worker, shard, user, database), upstream, diag));
+    TRY(pool_acquire(task, pool_of(worker, shard, user, database), NULL, upstream, diag));
     if ((*upstream)->settings[0] == '\0') {
         return ERR_OK;
     }

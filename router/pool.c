@@ -15,6 +15,7 @@
 
 enum {
     PROBE_IDLE_US = 1000000, /* longer idle ones are looked at before they are used */
+    WANTED_AGAIN_US = 200000,
 };
 
 struct waiter {
@@ -177,21 +178,67 @@ wait_in_queue(struct task *task, struct pool *pool, struct upstream **upstream, 
     return err;
 }
 
+void
+pool_forget(struct upstream **last)
+{
+    if (*last != NULL) {
+        (*last)->last_of = NULL;
+        *last = NULL;
+    }
+}
+
+static void
+remember(struct upstream **last, struct upstream *upstream)
+{
+    if (last != NULL && *last != upstream) {
+        pool_forget(last);
+        if (upstream->last_of != NULL) {
+            pool_forget(upstream->last_of);
+        }
+        *last = upstream;
+        upstream->last_of = last;
+    }
+}
+
+/* Who had one before gets it again. Else the one that was idle for longest, if nobody who is at
+ * work will soon want it; with all in use at such a pace another is opened, as far as the pool may
+ * grow. */
+static struct upstream *
+take_idle(struct pool *pool, struct upstream **last)
+{
+    struct upstream *own = last == NULL ? NULL : *last;
+    struct upstream *upstream = own;
+    if (own == NULL || own->pool != pool || !own->idle) {
+        if (list_empty(&pool->idle)) {
+            return NULL;
+        }
+        upstream = LIST_ENTRY(pool->idle.prev, struct upstream, node);
+        int64_t rest = world_clock_us(pool->worker->router->world) - upstream->idle_since;
+        if (last != NULL && upstream->last_of != NULL && rest < WANTED_AGAIN_US &&
+            pool->count < pool->worker->router->limits.pool_size) {
+            return NULL;
+        }
+    }
+    list_remove(&upstream->node);
+    upstream->idle = false;
+    pool->idle_count--;
+    return upstream;
+}
+
 enum err
-pool_acquire(
-    struct task *task, struct pool *pool, struct upstream **upstream_out, struct diag *diag)
+pool_acquire(struct task *task, struct pool *pool, struct upstream **last,
+    struct upstream **upstream_out, struct diag *diag)
 {
     const struct router *router = pool->worker->router;
     pool->served++;
     for (;;) {
-        struct list_node *node = list_pop_front(&pool->idle);
-        if (node == NULL) {
+        struct upstream *upstream = take_idle(pool, last);
+        if (upstream == NULL) {
             break;
         }
-        struct upstream *upstream = LIST_ENTRY(node, struct upstream, node);
-        pool->idle_count--;
         if (world_clock_us(router->world) - upstream->idle_since < PROBE_IDLE_US ||
             upstream_sound(task, upstream)) {
+            remember(last, upstream);
             *upstream_out = upstream;
             return ERR_OK;
         }
@@ -214,6 +261,7 @@ pool_acquire(
             return err;
         }
     }
+    remember(last, upstream);
     *upstream_out = upstream;
     return ERR_OK;
 }
@@ -226,7 +274,7 @@ pool_release(struct task *task, struct upstream *upstream)
                  upstream->at == upstream->in.size &&
                  upstream->prepared_count <= pool->worker->router->limits.prepared_max;
     if (!sound) {
-        if (upstream->broken) {
+        if (upstream->broken && !upstream->abandoned) {
             breaker_note(pool->worker, pool->shard_number, false);
         }
         upstream_close(task, upstream);
@@ -242,6 +290,7 @@ pool_release(struct task *task, struct upstream *upstream)
         return;
     }
     upstream->idle_since = world_clock_us(pool->worker->router->world);
+    upstream->idle = true;
     list_push_front(&pool->idle, &upstream->node);
     pool->idle_count++;
 }

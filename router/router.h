@@ -75,10 +75,15 @@ struct upstream {
     uint32_t pid, secret;
     char status; /* of its last ReadyForQuery */
     bool broken;
+    bool abandoned; /* by the router: broken, and not the shard's fault */
+    /* Where who used it last remembers it: among idle connections his own has his settings and his
+     * statements. Both know of each other or neither. */
+    struct upstream **last_of;
     char *settings;     /* what sql_session_settings_put said when it was last used */
     uint32_t *prepared; /* open addressing; 0: empty */
     uint32_t prepared_count, prepared_capacity;
     int64_t idle_since;
+    bool idle; /* in its pool */
 };
 
 struct upstream_message {
@@ -97,6 +102,8 @@ enum err upstream_next(struct task *task, struct upstream *upstream,
     struct upstream_message *message, struct diag *diag);
 /* Nothing has come and nobody has hung up since it became idle. */
 bool upstream_sound(struct task *task, struct upstream *upstream);
+/* Closed when it is given back. */
+void upstream_abandon(struct upstream *upstream);
 bool upstream_has_prepared(const struct upstream *upstream, uint32_t id);
 void upstream_note_prepared(struct upstream *upstream, uint32_t id);
 /* Text of a simple query that brings its settings from what they are to `wanted`; NULL: none is
@@ -139,8 +146,11 @@ struct pool {
     int64_t waited_us;
 };
 
-enum err pool_acquire(
-    struct task *task, struct pool *pool, struct upstream **upstream, struct diag *diag);
+/* last: the one that the caller had before, if he remembers (or NULL). */
+enum err pool_acquire(struct task *task, struct pool *pool, struct upstream **last,
+    struct upstream **upstream, struct diag *diag);
+/* *last is to be forgotten. */
+void pool_forget(struct upstream **last);
 /* One that is broken, or not between transactions, is closed. */
 void pool_release(struct task *task, struct upstream *upstream);
 struct pool *pool_of(struct worker *worker, uint32_t shard, const char *user, const char *database);

@@ -69,7 +69,7 @@ at_node(struct task *task, struct router *router, uint32_t node, const char *dat
     struct upstream *upstream = NULL;
     const char *user = sql_config_text(router->config, "router_user");
     value->size = 0;
-    TRY(pool_acquire(task, pool_of_sagas(worker, node, user, database), &upstream, diag));
+    TRY(pool_acquire(task, pool_of_sagas(worker, node, user, database), NULL, &upstream, diag));
     enum err err = node_query(task, upstream, text, take_text, value, diag);
     if (err != ERR_OK && !upstream->broken && upstream->status != 'I') {
         struct diag ignored;

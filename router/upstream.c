@@ -252,8 +252,17 @@ upstream_open(struct task *task, struct pool *pool, int64_t timeout_us, struct u
 }
 
 void
+upstream_abandon(struct upstream *upstream)
+{
+    upstream->broken = upstream->abandoned = true;
+}
+
+void
 upstream_close(struct task *task, struct upstream *upstream)
 {
+    if (upstream->last_of != NULL) {
+        pool_forget(upstream->last_of);
+    }
     if (upstream->socket != NULL) {
         if (!upstream->broken && upstream->status == 'I') {
             upstream->out.size = 0;
