@@ -46,3 +46,14 @@ class Cluster:
 
 def connect(server, **more):
     return pgwire.connect(port=server.port, user="postgres", database="postgres", **more)
+
+
+def sqlstate(action):
+    """Of what it fails with; "lost": the connection; None: nothing."""
+    try:
+        action()
+    except pgwire.Error as error:
+        return error.sqlstate
+    except pgwire.ConnectionLost:
+        return "lost"
+    return None

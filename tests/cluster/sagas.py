@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from cluster import Cluster, connect
+from cluster import Cluster, connect, sqlstate
 import pgwire
 from server import ROOT, Checks
 
@@ -50,14 +50,6 @@ WRONG = [
 def rows(server, sql):
     with connect(server) as conn:
         return conn.query(sql)[-1].rows
-
-
-def sqlstate(action):
-    try:
-        action()
-    except pgwire.Error as error:
-        return error.sqlstate
-    return None
 
 
 def wait_for(condition, seconds=30):

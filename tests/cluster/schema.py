@@ -8,19 +8,9 @@ import tempfile
 import threading
 import time
 
-from cluster import Cluster, Router, connect
+from cluster import Cluster, Router, connect, sqlstate
 import pgwire
 from server import Checks
-
-
-def sqlstate(action):
-    try:
-        action()
-    except pgwire.Error as error:
-        return error.sqlstate
-    except pgwire.ConnectionLost:
-        return "lost"
-    return None
 
 
 def rows(server, sql):
@@ -373,6 +363,43 @@ def retried(action):
     return False
 
 
+def killed(checks, cluster):
+    """kill -9 of a router, then of a shard, amid definitions: all nodes come to have the same ones."""
+    def tables(server):
+        return rows(server, "select count(*), max(relname) from pg_class where relname like 'killed%' "
+                            "and relkind = 'r'")
+
+    def create(router, name, made):
+        try:
+            with connect(router) as c:
+                for j in range(100):
+                    c.query(f"create table killed_{name}_{j:02} (k int primary key) "
+                            f"shard by hash (k) buckets 4")
+                    made.append(j)
+        except (pgwire.Error, pgwire.ConnectionLost, OSError):
+            pass
+
+    with cluster.new_router() as second:
+        for name, victim in (("a", second), ("b", second), ("c", cluster.shards[1])):
+            made = []
+            router = second if victim is second else cluster.router
+            thread = threading.Thread(target=create, args=(router, name, made))
+            thread.start()
+            wait_for(lambda made=made: len(made) > 2)
+            victim.kill()
+            thread.join(0.3 if victim is not second else 30)
+            victim.start()
+            thread.join()
+            with connect(cluster.router) as c:
+                c.query(f"create table killed_{name}_z (k int)")   # whoever comes next goes on
+            same = wait_for(lambda: len({tuple(tables(s)[0]) for s in cluster.shards + [cluster.router]}) == 1
+                            and len({rows(s, VERSION)[0] for s in cluster.shards}) == 1)
+            found = [tables(s) for s in cluster.shards]
+            checks.check(f"definitions amid kill -9 ({name}) are on all nodes or none", same, found)
+            wanted = [rows(cluster.router, f"select count(*) from killed_{name}_{j:02}") for j in made]
+            checks.check("those that were answered are there", wanted == [[("0",)]] * len(made), len(made))
+
+
 def refusals(checks, cluster):
     with connect(cluster.router) as a:
         listed = {row[0] for row in a.query("select number from tusk_router_refusals")[-1].rows}
@@ -408,6 +435,7 @@ def main():
         old_router(checks, cluster)
         nodes(checks, cluster)
         refusals(checks, cluster)
+        killed(checks, cluster)
     return checks.done()
 
 

@@ -17,20 +17,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pgwire
 import protocol
-from cluster import Router, connect
+from cluster import Router, connect, sqlstate
 from server import ROOT, Checks, Server
 
 GOLDEN = ("dml", "queries", "ddl_savepoints", "sets", "with")
-
-
-def sqlstate(action):
-    try:
-        action()
-    except pgwire.Error as error:
-        return error.sqlstate
-    except pgwire.ConnectionLost:
-        return "lost"
-    return None
 
 
 def without(lines, word):
