@@ -294,10 +294,12 @@ table_target(struct ddl *ddl, const struct ast_comment *statement, struct commen
     if ((statement->object == AST_OBJECT_TABLE &&
             (table->kind != RELATION_TABLE || materialized)) ||
         (statement->object == AST_OBJECT_MATERIALIZED_VIEW && !materialized) ||
+        (statement->object == AST_OBJECT_SEQUENCE && table->kind != RELATION_SEQUENCE) ||
         (statement->object == AST_OBJECT_VIEW && table->kind != RELATION_VIEW)) {
         return diag_set(ddl->diag, ERR_WRONG_OBJECT_TYPE, "\"%s\" is not a %s", table->name,
             statement->object == AST_OBJECT_VIEW                ? "view"
             : statement->object == AST_OBJECT_MATERIALIZED_VIEW ? "materialized view"
+            : statement->object == AST_OBJECT_SEQUENCE          ? "sequence"
                                                                 : "table");
     }
     target->class_oid = CATALOG_CLASS_RELATION;
@@ -368,6 +370,7 @@ ddl__comment(struct ddl *ddl, const struct ast_comment *statement)
     struct comment_target target = {0};
     bool of_table = statement->object == AST_OBJECT_TABLE || statement->object == AST_OBJECT_VIEW ||
                     statement->object == AST_OBJECT_MATERIALIZED_VIEW ||
+                    statement->object == AST_OBJECT_SEQUENCE ||
                     statement->object == AST_OBJECT_COLUMN ||
                     statement->object == AST_OBJECT_CONSTRAINT;
     TRY(of_table ? table_target(ddl, statement, &target) : named_target(ddl, statement, &target));
