@@ -189,6 +189,33 @@ def moved(checks, cluster):
         checks.check("and others begin there", got == ["completed"] * 20, got)
 
 
+def undone_elsewhere(checks, cluster):
+    """A step is done, its bucket moves, and then it must be undone."""
+    with connect(cluster.router) as a, connect(cluster.router) as b:
+        def nodes_with(row):
+            return [i + 1 for i, s in enumerate(cluster.shards) if rows(s, f"select id from account where id = {row}")]
+        target = nodes_with(11)[0]
+        others = [k for k in range(1, 11) if nodes_with(k) != [target]]
+        source = nodes_with(others[0])[0]
+        before = rows(cluster.router, f"select balance from account where id = {others[0]}")
+        b.query("begin")
+        b.query("delete from account where id = 11")   # the second step waits for this
+        number = a.query(f"start saga transfer ('u', {others[0]}, 11, 7) with key 'u'")[-1].rows[0][0]
+        wait_for(lambda: rows(cluster.router, "select count(*) from line where id = 'u'") == [("1",)])
+        owned = rows(cluster.shards[source - 1], "select bucket from tusk_buckets where bucketgroup = "
+                                                 "'public.account' and state = 'owned'")
+        for (bucket,) in owned:
+            a.query(f"alter table account move bucket {bucket} to n{6 - source - target}")
+        b.query("commit")
+        checks.check("a step is undone where its bucket has gone", wait_for(lambda: rows(
+            cluster.router, f"select state from tusk_sagas where saga = {number}") == [("compensated",)]),
+            rows(cluster.router, f"select * from tusk_sagas where saga = {number}"))
+        got = rows(cluster.router, f"select balance from account where id = {others[0]}")
+        checks.check("with all it had done", got == before and rows(
+            cluster.router, "select count(*) from line where id = 'u'") == [("0",)], (got, before))
+        a.query("insert into account values (11, 100)")
+
+
 def absent(checks, cluster):
     """A node away, then the router; the saga goes on by itself."""
     with connect(cluster.router) as a:
@@ -275,7 +302,7 @@ def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     checks = Checks()
     with Cluster(build, arguments=["-c", "router_breaker_pause=100"]) as cluster:
-        for part in (definitions, transfers, blocks, altered, moved, absent, forgotten):
+        for part in (definitions, transfers, blocks, altered, moved, undone_elsewhere, absent, forgotten):
             part(checks, cluster)
     if os.path.exists(os.path.join(ROOT, "docs", "cluster-examples.md")):
         with Cluster(build) as cluster:
