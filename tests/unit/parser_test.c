@@ -321,10 +321,15 @@ unknown_commands_are_refused_by_name(void **state)
 {
     (void)state;
     struct ast_list *list =
-        parse_all("create or replace procedure f() as $$ select 1; $$ language sql; select 1");
+        parse_all("create or replace trigger f before insert on t execute function g(); select 1");
     assert_int_equal(list->count, 2);
     const struct ast_unsupported *node = ast_as_unsupported(ast_as_statement(list->items[0])->body);
-    assert_string_equal(node->what, "CREATE PROCEDURE");
+    assert_string_equal(node->what, "CREATE TRIGGER");
+    list =
+        parse_all("create procedure f() begin atomic select case when true then 1 end; select 2; "
+                  "end; select 1");
+    assert_int_equal(list->count, 2);
+    assert_int_equal(ast_as_statement(list->items[0])->body->kind, AST_CREATE_FUNCTION);
     refuse("alter type t add attribute x int", ERR_FEATURE_NOT_SUPPORTED, 18,
         "this form of ALTER TYPE is not supported");
 }
