@@ -536,7 +536,8 @@ bind_range_calls(struct binder *binder, struct scope *scope, const struct ast_ra
         }
         if (rel == NULL) {
             rel = set;
-            rel->calls = arena_copy(binder->arena, set->calls, count * sizeof *rel->calls);
+            rel->calls = arena_alloc(binder->arena, count * sizeof *rel->calls);
+            rel->calls[0] = set->calls[0]; /* the one that it has yet */
             continue;
         }
         struct expr **args = arena_alloc(

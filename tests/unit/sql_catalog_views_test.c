@@ -142,7 +142,8 @@ run_functions(struct fixture *f)
         "CREATE INDEX t_amount ON t USING btree (amount DESC, ts NULLS FIRST)");
     args[1] = datum_int(2);
     SAME_TEXT(call_text(f, catalog, "pg_get_indexdef", 3, types, args), "ts");
-    SAME_TEXT(call_oid(f, catalog, "pg_get_constraintdef", t->checks[0].oid), "CHECK (amount > 0)");
+    SAME_TEXT(
+        call_oid(f, catalog, "pg_get_constraintdef", t->checks[0].oid), "CHECK ((amount > 0))");
     SAME_TEXT(call_oid(f, catalog, "pg_get_constraintdef", t->primary->oid), "PRIMARY KEY (id)");
     SAME_TEXT(call_oid(f, catalog, "pg_get_constraintdef", 1), "<null>");
 
