@@ -267,7 +267,7 @@ copy_abort(struct task *task, void *arg)
     for (uint32_t i = 0; cut->copy != NULL && i < ROUTER_NODES_MAX; i++) {
         struct copy_node *node = &cut->copy->nodes[i];
         if (node->upstream != NULL) {
-            upstream_abandon(node->upstream); /* its transaction ends with it */
+            node->upstream->broken = true; /* its transaction ends with it */
             if (!cut->copy->in_block) {
                 pool_release(task, node->upstream);
             }

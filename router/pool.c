@@ -274,7 +274,7 @@ pool_release(struct task *task, struct upstream *upstream)
                  upstream->at == upstream->in.size &&
                  upstream->prepared_count <= pool->worker->router->limits.prepared_max;
     if (!sound) {
-        if (upstream->broken && !upstream->abandoned) {
+        if (upstream->lost) {
             breaker_note(pool->worker, pool->shard_number, false);
         }
         upstream_close(task, upstream);

@@ -87,7 +87,7 @@ begin_cut(struct task *task, struct remote_cut *cut, struct diag *diag)
     enum err err = open_nodes(task, cut, diag);
     for (uint32_t i = 0; err != ERR_OK && i < cut->node_count; i++) {
         if (cut->upstreams[i] != NULL) {
-            upstream_abandon(cut->upstreams[i]); /* an answer may be on its way */
+            cut->upstreams[i]->broken = true; /* an answer may be on its way */
         }
     }
     if (err != ERR_OK) {
@@ -372,7 +372,7 @@ ask_once(struct task *task, struct remote_cut *cut, const struct places *places,
         if (places->ask[i] && err == ERR_OK) {
             err = node_query(task, cut->upstreams[i], NULL, take_row, pull, diag);
         } else if (places->ask[i]) {
-            upstream_abandon(cut->upstreams[i]); /* an answer may be on its way */
+            cut->upstreams[i]->broken = true; /* an answer may be on its way */
         }
     }
     return err;

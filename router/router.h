@@ -75,7 +75,7 @@ struct upstream {
     uint32_t pid, secret;
     char status; /* of its last ReadyForQuery */
     bool broken;
-    bool abandoned; /* by the router: broken, and not the shard's fault */
+    bool lost; /* broken, and by the shard or the network */
     /* Where who used it last remembers it: among idle connections his own has his settings and his
      * statements. Both know of each other or neither. */
     struct upstream **last_of;
@@ -102,8 +102,6 @@ enum err upstream_next(struct task *task, struct upstream *upstream,
     struct upstream_message *message, struct diag *diag);
 /* Nothing has come and nobody has hung up since it became idle. */
 bool upstream_sound(struct task *task, struct upstream *upstream);
-/* Closed when it is given back. */
-void upstream_abandon(struct upstream *upstream);
 bool upstream_has_prepared(const struct upstream *upstream, uint32_t id);
 void upstream_note_prepared(struct upstream *upstream, uint32_t id);
 /* Text of a simple query that brings its settings from what they are to `wanted`; NULL: none is

@@ -50,7 +50,7 @@ upstream_flush(struct task *task, struct upstream *upstream, struct diag *diag)
         buffer_destroy(&upstream->out);
     }
     if (err != ERR_OK) {
-        upstream->broken = true;
+        upstream->broken = upstream->lost = true;
         err = diag_set(
             diag, ERR_SHARD_LOST, "connection to shard \"%s\" lost", upstream->pool->shard->name);
     }
@@ -116,6 +116,7 @@ receive(struct task *task, struct upstream *upstream, size_t size, int64_t deadl
         }
         if (err != ERR_OK) {
             upstream->broken = true;
+            upstream->lost = err == ERR_SHARD_LOST;
             return err;
         }
         in->size += got;
@@ -249,12 +250,6 @@ upstream_open(struct task *task, struct pool *pool, int64_t timeout_us, struct u
     }
     *out = upstream;
     return ERR_OK;
-}
-
-void
-upstream_abandon(struct upstream *upstream)
-{
-    upstream->broken = upstream->abandoned = true;
 }
 
 void
