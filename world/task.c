@@ -673,7 +673,9 @@ task_park(struct task *task, int64_t deadline_us)
         (void)atomic_exchange(&task->state, TASK_RUNNING); /* the permit came just now */
         return;
     }
-    breathe_anew(task);
+    if (task->breath_stride > BREATHS_BEFORE_CLOCK) {
+        breathe_anew(task);
+    }
     switch_to_scheduler(task);
 }
 
