@@ -535,9 +535,10 @@ bind_range_calls(struct binder *binder, struct scope *scope, const struct ast_ra
             return ERR_OK;
         }
         if (rel == NULL) {
+            struct plan_call first = set->calls[0]; /* the one that it has yet */
             rel = set;
             rel->calls = arena_alloc(binder->arena, count * sizeof *rel->calls);
-            rel->calls[0] = set->calls[0]; /* the one that it has yet */
+            rel->calls[0] = first;
             continue;
         }
         struct expr **args = arena_alloc(
