@@ -55,7 +55,7 @@ PLANTS = [
     # After ROLLBACK TO the session goes on with the schema that was undone.
     ("sql", "sql/session/transaction.c",
      "    if (txn_changes_schema(session->txn)) {\n        catalog_invalidate(",
-     "    if (session->txn == NULL) {\n        catalog_invalidate(", 400),
+     "    if (session->txn == NULL) {\n        catalog_invalidate(", 1500),
     # A message is believed complete one byte early.
     ("server", "server/connection.c",
      "if (size > 0 && pending.size >= size) {\n            *type",
