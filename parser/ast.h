@@ -123,6 +123,8 @@ enum ast_kind {
     AST_VACUUM, /* also ANALYZE */
     AST_REINDEX,
     AST_REFRESH,
+    AST_OWNED,
+    AST_ALTER_DEFAULT,
     AST_CLUSTER,
     AST_CHECKPOINT,
     AST_COMMENT,
@@ -1363,6 +1365,22 @@ struct ast_grant {
     bool cascade;
 };
 
+/* ALTER DEFAULT PRIVILEGES [FOR ROLE ..] [IN SCHEMA ..] and the rest, whose grant has no objects.
+ */
+struct ast_alter_default {
+    struct ast_node node;
+    struct ast_list *roles, *schemas; /* AST_NAME; NULL: the user's own; all */
+    struct ast_grant *grant;
+};
+
+/* DROP OWNED BY, REASSIGN OWNED BY .. TO */
+struct ast_owned {
+    struct ast_node node;
+    struct ast_list *roles; /* AST_NAME */
+    const char *to;         /* NULL: DROP */
+    bool cascade;
+};
+
 /* CREATE SAGA name (param type, ..) [TIMEOUT '..'] steps */
 struct ast_create_saga {
     struct ast_node node;
@@ -1555,6 +1573,8 @@ struct ast_statement {
     X(vacuum, AST_VACUUM)                    \
     X(reindex, AST_REINDEX)                  \
     X(refresh, AST_REFRESH)                  \
+    X(owned, AST_OWNED)                      \
+    X(alter_default, AST_ALTER_DEFAULT)      \
     X(cluster, AST_CLUSTER)                  \
     X(checkpoint, AST_CHECKPOINT)            \
     X(comment, AST_COMMENT)                  \

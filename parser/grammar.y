@@ -1707,6 +1707,16 @@ utility_stmt(A) ::= DROP(K) object_type(O) if_exists(X) any_name_list(L) opt_cas
 utility_stmt(A) ::= DROP(K) INDEX CONCURRENTLY if_exists(X) any_name_list(L) opt_cascade(C). { A = parser__drop(p, AST_OBJECT_INDEX, X, L, C, HERE(K)); ((struct ast_drop *)A)->concurrently = true; }
 utility_stmt(A) ::= DROP(K) DATABASE if_exists(X) col_id(N). { A = parser__drop(p, AST_OBJECT_DATABASE, X, parser__list(p, parser__table(p, parser__any_name(p, N))), false, HERE(K)); }
 utility_stmt(A) ::= DROP(K) DATABASE if_exists(X) col_id(N) opt_with LP force_list RP. { A = parser__drop(p, AST_OBJECT_DATABASE, X, parser__list(p, parser__table(p, parser__any_name(p, N))), false, HERE(K)); ((struct ast_drop *)A)->force = true; }
+utility_stmt(A) ::= DROP(K) OWNED BY role_list(L) opt_cascade(C). {
+    struct ast_owned *owned = NEW(AST_OWNED, owned, HERE(K));
+    owned->roles = L; owned->cascade = C;
+    A = NODE(owned);
+}
+utility_stmt(A) ::= REASSIGN(K) OWNED BY role_list(L) TO role_name(R). {
+    struct ast_owned *owned = NEW(AST_OWNED, owned, HERE(K));
+    owned->roles = L; owned->to = R.text;
+    A = NODE(owned);
+}
 utility_stmt(A) ::= DROP(K) drop_role_word if_exists(X) role_list(L). { A = parser__drop(p, AST_OBJECT_ROLE, X, parser__names_to_tables(p, L), false, HERE(K)); }
 drop_role_word ::= ROLE.
 drop_role_word ::= USER.
@@ -2448,6 +2458,32 @@ utility_stmt(A) ::= REVOKE(K) ADMIN OPTION FOR privilege_list(P) FROM grantees(G
     grant->role = true; grant->revoke = true; grant->grant_option = true; grant->privileges = P; grant->grantees = G; grant->cascade = C; grant->object = AST_OBJECT_ROLE;
     A = NODE(grant);
 }
+utility_stmt(A) ::= ALTER(K) DEFAULT PRIVILEGES default_scope(S) default_action(G). {
+    S->node.location = HERE(K); S->grant = G;
+    A = NODE(S);
+}
+%type default_scope {struct ast_alter_default *}
+default_scope(A) ::= . { A = NEW(AST_ALTER_DEFAULT, alter_default, -1); }
+default_scope(A) ::= default_scope(S) FOR ROLE role_list(L). { S->roles = L; A = S; }
+default_scope(A) ::= default_scope(S) FOR USER role_list(L). { S->roles = L; A = S; }
+default_scope(A) ::= default_scope(S) IN SCHEMA name_list(L). { S->schemas = L; A = S; }
+%type default_action {struct ast_grant *}
+default_action(A) ::= GRANT privileges(P) ON default_target(T) TO grantees(G) grant_option(O). {
+    A = T; A->privileges = P; A->grantees = G; A->grant_option = O;
+}
+default_action(A) ::= REVOKE privileges(P) ON default_target(T) FROM grantees(G) opt_cascade(C). {
+    A = T; A->privileges = P; A->grantees = G; A->revoke = true; A->cascade = C;
+}
+default_action(A) ::= REVOKE GRANT OPTION FOR privileges(P) ON default_target(T) FROM grantees(G) opt_cascade(C). {
+    A = T; A->privileges = P; A->grantees = G; A->revoke = true; A->cascade = C; A->grant_option = true;
+}
+%type default_target {struct ast_grant *}
+default_target(A) ::= TABLES. { A = NEW(AST_GRANT, grant, -1); A->object = AST_OBJECT_TABLE; }
+default_target(A) ::= SEQUENCES. { A = NEW(AST_GRANT, grant, -1); A->object = AST_OBJECT_SEQUENCE; }
+default_target(A) ::= FUNCTIONS. { A = NEW(AST_GRANT, grant, -1); A->object = AST_OBJECT_FUNCTION; }
+default_target(A) ::= ROUTINES. { A = NEW(AST_GRANT, grant, -1); A->object = AST_OBJECT_FUNCTION; }
+default_target(A) ::= TYPES. { A = NEW(AST_GRANT, grant, -1); A->object = AST_OBJECT_TYPE; }
+default_target(A) ::= SCHEMAS. { A = NEW(AST_GRANT, grant, -1); A->object = AST_OBJECT_SCHEMA; }
 %type privileges {struct ast_list *}
 privileges(A) ::= ALL. { A = NULL; }
 privileges(A) ::= ALL PRIVILEGES. { A = NULL; }
@@ -2646,6 +2682,7 @@ unreserved_keyword(A) ::= PROGRAM(T). { A = T; }
 unreserved_keyword(A) ::= QUOTE(T). { A = T; }
 unreserved_keyword(A) ::= RANGE(T). { A = T; }
 unreserved_keyword(A) ::= READ(T). { A = T; }
+unreserved_keyword(A) ::= REASSIGN(T). { A = T; }
 unreserved_keyword(A) ::= RECURSIVE(T). { A = T; }
 unreserved_keyword(A) ::= REFRESH(T). { A = T; }
 unreserved_keyword(A) ::= REINDEX(T). { A = T; }
@@ -2665,9 +2702,11 @@ unreserved_keyword(A) ::= ROLE(T). { A = T; }
 unreserved_keyword(A) ::= ROLLBACK(T). { A = T; }
 unreserved_keyword(A) ::= ROLLUP(T). { A = T; }
 unreserved_keyword(A) ::= ROUTINE(T). { A = T; }
+unreserved_keyword(A) ::= ROUTINES(T). { A = T; }
 unreserved_keyword(A) ::= ROWS(T). { A = T; }
 unreserved_keyword(A) ::= SAVEPOINT(T). { A = T; }
 unreserved_keyword(A) ::= SCHEMA(T). { A = T; }
+unreserved_keyword(A) ::= SCHEMAS(T). { A = T; }
 unreserved_keyword(A) ::= SCROLL(T). { A = T; }
 unreserved_keyword(A) ::= SECOND(T). { A = T; }
 unreserved_keyword(A) ::= SECURITY(T). { A = T; }
@@ -2701,6 +2740,7 @@ unreserved_keyword(A) ::= TRANSACTION(T). { A = T; }
 unreserved_keyword(A) ::= TRIGGER(T). { A = T; }
 unreserved_keyword(A) ::= TRUNCATE(T). { A = T; }
 unreserved_keyword(A) ::= TYPE(T). { A = T; }
+unreserved_keyword(A) ::= TYPES(T). { A = T; }
 unreserved_keyword(A) ::= UNBOUNDED(T). { A = T; }
 unreserved_keyword(A) ::= UNCOMMITTED(T). { A = T; }
 unreserved_keyword(A) ::= UNKNOWN(T). { A = T; }
@@ -3118,6 +3158,7 @@ bare_label_keyword(A) ::= QUOTE(T). { A = T; }
 bare_label_keyword(A) ::= RANGE(T). { A = T; }
 bare_label_keyword(A) ::= READ(T). { A = T; }
 bare_label_keyword(A) ::= REAL(T). { A = T; }
+bare_label_keyword(A) ::= REASSIGN(T). { A = T; }
 bare_label_keyword(A) ::= RECURSIVE(T). { A = T; }
 bare_label_keyword(A) ::= REFERENCES(T). { A = T; }
 bare_label_keyword(A) ::= REFRESH(T). { A = T; }
@@ -3139,10 +3180,12 @@ bare_label_keyword(A) ::= ROLE(T). { A = T; }
 bare_label_keyword(A) ::= ROLLBACK(T). { A = T; }
 bare_label_keyword(A) ::= ROLLUP(T). { A = T; }
 bare_label_keyword(A) ::= ROUTINE(T). { A = T; }
+bare_label_keyword(A) ::= ROUTINES(T). { A = T; }
 bare_label_keyword(A) ::= ROW(T). { A = T; }
 bare_label_keyword(A) ::= ROWS(T). { A = T; }
 bare_label_keyword(A) ::= SAVEPOINT(T). { A = T; }
 bare_label_keyword(A) ::= SCHEMA(T). { A = T; }
+bare_label_keyword(A) ::= SCHEMAS(T). { A = T; }
 bare_label_keyword(A) ::= SCROLL(T). { A = T; }
 bare_label_keyword(A) ::= SECURITY(T). { A = T; }
 bare_label_keyword(A) ::= SELECT(T). { A = T; }
@@ -3192,6 +3235,7 @@ bare_label_keyword(A) ::= TRIM(T). { A = T; }
 bare_label_keyword(A) ::= TRUE(T). { A = T; }
 bare_label_keyword(A) ::= TRUNCATE(T). { A = T; }
 bare_label_keyword(A) ::= TYPE(T). { A = T; }
+bare_label_keyword(A) ::= TYPES(T). { A = T; }
 bare_label_keyword(A) ::= UNBOUNDED(T). { A = T; }
 bare_label_keyword(A) ::= UNCOMMITTED(T). { A = T; }
 bare_label_keyword(A) ::= UNIQUE(T). { A = T; }

@@ -341,11 +341,10 @@ at_statement_end(const struct scan_token *token)
 
 /* Two-word commands of PostgreSQL that the grammar leaves out: CREATE, ALTER or DROP and this. */
 static const char *const unsupported_objects[] = {"access method", "aggregate", "cast", "collation",
-    "constraint trigger", "conversion", "default conversion", "default privileges", "event trigger",
-    "extension", "foreign data wrapper", "foreign table", "language", "large object", "operator",
-    "owned", "policy", "procedural language", "publication", "rule", "server", "statistics",
-    "subscription", "tablespace", "text search", "transform", "trigger", "trusted language",
-    "user mapping"};
+    "constraint trigger", "conversion", "default conversion", "event trigger", "extension",
+    "foreign data wrapper", "foreign table", "language", "large object", "operator", "policy",
+    "procedural language", "publication", "rule", "server", "statistics", "subscription",
+    "tablespace", "text search", "transform", "trigger", "trusted language", "user mapping"};
 
 /* Reads words, folded and joined by blanks, into `to`. */
 static void
@@ -386,7 +385,7 @@ unsupported_statement(struct parser *p)
     read_words(&ahead, words, sizeof words, 5);
 
     static const char *const whole[] = {
-        "security label ", "import foreign schema ", "load ", "merge into ", "reassign owned "};
+        "security label ", "import foreign schema ", "load ", "merge into "};
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
         if (strncmp(words, whole[i], strlen(whole[i])) == 0) {
             return parser__upper(p, arena_strndup(p->arena, whole[i], strlen(whole[i]) - 1));

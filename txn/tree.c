@@ -33,6 +33,12 @@ txn_tree_create(struct task *task, struct txn *txn, tree_id_t *tree, struct diag
     return create(task, txn, *tree, diag);
 }
 
+bool
+txn_tree_exists(struct txn_db *db, tree_id_t tree)
+{
+    return btree_tree_exists(db->store, tree);
+}
+
 enum err
 txn_tree_create_fixed(struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag)
 {

@@ -495,6 +495,7 @@ enum err txn_tree_create(struct task *task, struct txn *txn, tree_id_t *tree, st
 /* A tree with a fixed id (the catalog's, below TREE_ID_FIRST_USER). */
 enum err txn_tree_create_fixed(
     struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag);
+bool txn_tree_exists(struct txn_db *db, tree_id_t tree);
 /* Gone after commit, once no snapshot can use it. The caller holds the table exclusively. */
 enum err txn_tree_drop(struct task *task, struct txn *txn, tree_id_t tree, struct diag *diag);
 

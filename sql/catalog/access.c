@@ -48,6 +48,26 @@ catalog_grants(const struct catalog *catalog, oid_t class_oid, oid_t object, siz
     return end == low ? NULL : &catalog->grants[low];
 }
 
+const struct default_access *
+catalog_default_access_at(const struct catalog *catalog, size_t position)
+{
+    return position < catalog->default_access_count ? &catalog->default_access[position] : NULL;
+}
+
+const struct default_access *
+catalog_default_access(
+    const struct catalog *catalog, oid_t database, oid_t role, oid_t schema, char kind)
+{
+    for (size_t i = 0; i < catalog->default_access_count; i++) {
+        const struct default_access *at = &catalog->default_access[i];
+        if (at->database == database && at->role == role && at->schema == schema &&
+            at->kind == kind) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
 uint32_t
 catalog_all_privileges(oid_t class_oid, char kind)
 {

@@ -51,6 +51,19 @@ struct grant {
     uint32_t options; /* those with grant option (membership: admin option) */
 };
 
+/* ALTER DEFAULT PRIVILEGES: what new objects of a kind are given when this role makes them in this
+ * schema. Its grants are those on this OID, class pg_default_acl. With schema 0 they stand for the
+ * usual defaults, else they come on top. */
+struct default_access {
+    oid_t oid;
+    oid_t database, role, schema; /* schema 0: wherever */
+    char kind;                    /* pg_default_acl.defaclobjtype: r S n */
+};
+const struct default_access *catalog_default_access_at(
+    const struct catalog *catalog, size_t position);
+const struct default_access *catalog_default_access(
+    const struct catalog *catalog, oid_t database, oid_t role, oid_t schema, char kind);
+
 const struct grant *catalog_grant_at(const struct catalog *catalog, size_t position);
 /* The grants of an object: contiguous, by grantee. NULL: none are written down. */
 const struct grant *catalog_grants(

@@ -22,6 +22,8 @@
  *     28-32   sagas (saga/store.c)
  *     33      be32 type oid                             version, type of a user with its labels
  *     34      be32 relation oid                         version, sharding (sharding.c)
+ *     37      be32 database, be32 role, be32 schema     version, be32 oid that its grants (tree 24)
+ *             or 0, kind byte                           are on
  *     36      be32 oid, be32 schema oid, name           version, text of CREATE FUNCTION, be32
  * owner 35      group, NUL, be32 bucket                   version, state of a bucket (buckets.c)
  *
@@ -116,6 +118,8 @@ struct catalog {
     size_t grant_count, grant_capacity;
     struct catalog_setting *settings; /* in key order */
     size_t setting_count, setting_capacity;
+    struct default_access *default_access; /* in key order */
+    size_t default_access_count, default_access_capacity;
     struct user_function *functions; /* by oid */
     size_t function_count, function_capacity;
     struct user_type *types; /* by oid */

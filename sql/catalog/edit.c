@@ -342,6 +342,29 @@ catalog_grant_put(struct task *task, struct catalog_store *store, struct txn *tx
 }
 
 enum err
+catalog_default_access_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct default_access *access, bool remove, struct diag *diag)
+{
+    uint8_t bytes[13];
+    store_be32(bytes, access->database);
+    store_be32(bytes + 4, access->role);
+    store_be32(bytes + 8, access->schema);
+    bytes[12] = (uint8_t)access->kind;
+    struct slice key = slice_of(bytes, sizeof bytes);
+    if (remove) {
+        TRY(catalog_grants_remove(
+            task, store, txn, CATALOG_CLASS_DEFAULT_ACCESS, access->oid, diag));
+        return take(task, store, txn, CATALOG_TREE_DEFAULT_ACCESS, key, diag);
+    }
+    struct buffer value = {0};
+    catalog__encode_number(access->oid, &value);
+    enum err err = put(
+        task, store, txn, CATALOG_TREE_DEFAULT_ACCESS, key, slice_of(value.data, value.size), diag);
+    buffer_destroy(&value);
+    return err;
+}
+
+enum err
 catalog_setting_put(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct catalog_setting *setting, struct diag *diag)
 {
@@ -542,6 +565,12 @@ catalog_database_remove(struct task *task, struct catalog_store *store, struct t
     }
     for (size_t i = 0; (function = catalog_function_at(catalog, i)) != NULL; i++) {
         TRY(catalog_function_remove(task, store, txn, function, diag));
+    }
+    const struct default_access *access;
+    for (size_t i = 0; (access = catalog_default_access_at(catalog, i)) != NULL; i++) {
+        if (access->database == database) {
+            TRY(catalog_default_access_put(task, store, txn, access, true, diag));
+        }
     }
     const struct doomed_names doomed = {catalog, database};
     TRY(take_some(

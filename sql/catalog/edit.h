@@ -30,6 +30,7 @@ enum catalog_class_oid {
     CATALOG_CLASS_PROC = 1255,
     CATALOG_CLASS_DATABASE = 1262,
     CATALOG_CLASS_ROLE = 1260,
+    CATALOG_CLASS_DEFAULT_ACCESS = 826,
 };
 
 /* A fresh OID, never given before; lost if the transaction rolls back. */
@@ -83,6 +84,10 @@ enum err catalog_grant_put(struct task *task, struct catalog_store *store, struc
 /* All grants on an object. */
 enum err catalog_grants_remove(struct task *task, struct catalog_store *store, struct txn *txn,
     oid_t class_oid, oid_t oid, struct diag *diag);
+/* remove: with its grants. */
+struct default_access;
+enum err catalog_default_access_put(struct task *task, struct catalog_store *store, struct txn *txn,
+    const struct default_access *access, bool remove, struct diag *diag);
 /* value NULL: no such setting any more. */
 enum err catalog_setting_put(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct catalog_setting *setting, struct diag *diag);

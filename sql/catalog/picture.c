@@ -177,6 +177,28 @@ read_setting(struct reading *reading, const struct txn_row *row)
 }
 
 static enum err
+read_default_access(struct reading *reading, const struct txn_row *row)
+{
+    struct catalog *catalog = reading->catalog;
+    uint64_t oid;
+    if (row->key.size != 13) {
+        return damaged_key(reading);
+    }
+    TRY(catalog__decode_number(row->value, &oid, reading->diag));
+    catalog->default_access =
+        grow(&catalog->arena, catalog->default_access, catalog->default_access_count,
+            &catalog->default_access_capacity, sizeof *catalog->default_access);
+    catalog->default_access[catalog->default_access_count++] = (struct default_access){
+        .oid = (oid_t)oid,
+        .database = load_be32(row->key.data),
+        .role = load_be32(row->key.data + 4),
+        .schema = load_be32(row->key.data + 8),
+        .kind = (char)row->key.data[12],
+    };
+    return ERR_OK;
+}
+
+static enum err
 read_comment(struct reading *reading, const struct txn_row *row)
 {
     struct catalog *catalog = reading->catalog;
@@ -611,6 +633,9 @@ catalog__read(struct task *task, struct catalog_store *store, struct txn *txn,
     if (err == ERR_OK) {
         err = read_tree(&reading, CATALOG_TREE_SETTINGS, read_setting);
     }
+    if (err == ERR_OK) {
+        err = read_tree(&reading, CATALOG_TREE_DEFAULT_ACCESS, read_default_access);
+    }
     if (err != ERR_OK) {
         catalog_release(catalog);
         return err;
@@ -709,6 +734,8 @@ make_view(struct catalog *whole, oid_t database)
     view->grant_count = whole->grant_count;
     view->settings = whole->settings;
     view->setting_count = whole->setting_count;
+    view->default_access = whole->default_access;
+    view->default_access_count = whole->default_access_count;
     choose_schemas(view);
     choose_types_and_functions(view);
     for (size_t i = 0; i < whole->relation_count; i++) {

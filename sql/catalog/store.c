@@ -126,6 +126,38 @@ bootstrap(struct task *task, struct txn_db *db, const char *system_user, struct 
     return err;
 }
 
+/* A directory made before there were these trees gets them. */
+static enum err
+add_missing_trees(struct task *task, struct txn_db *db, struct diag *diag)
+{
+    struct txn *txn = NULL;
+    enum err err = ERR_OK;
+    for (int tree = CATALOG_TREE_COUNTERS; tree < CATALOG_TREE_END && err == ERR_OK; tree++) {
+        tree_id_t id = catalog__tree((enum catalog_tree)tree);
+        if (txn_tree_exists(db, id)) {
+            continue;
+        }
+        if (txn == NULL) {
+            txn = txn_new(db, 0);
+            err = txn_begin(task, txn, TXN_READ_COMMITTED, false, diag);
+            if (err != ERR_OK) {
+                break;
+            }
+            (void)txn_statement_begin(txn);
+        }
+        err = txn_tree_create_fixed(task, txn, id, diag);
+    }
+    if (txn != NULL) {
+        if (err == ERR_OK) {
+            err = txn_commit(task, txn, diag);
+        } else if (txn_state(txn) == TXN_ACTIVE) {
+            txn_rollback(task, txn);
+        }
+        txn_delete(task, txn);
+    }
+    return err;
+}
+
 static void
 make_virtual_relations(struct catalog_store *store)
 {
@@ -159,6 +191,8 @@ catalog_open(struct task *task, struct txn_db *db, const char *system_user,
 {
     if (txn_db_is_new(db)) {
         TRY(bootstrap(task, db, system_user, diag));
+    } else {
+        TRY(add_missing_trees(task, db, diag));
     }
     struct catalog_store *store = mem_zalloc(sizeof *store);
     store->db = db;

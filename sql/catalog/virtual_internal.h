@@ -65,6 +65,7 @@ enum err virtual__pg_operator(struct virtual_row *row);
 enum err virtual__pg_cast(struct virtual_row *row);
 enum err virtual__pg_am(struct virtual_row *row);
 enum err virtual__pg_database(struct virtual_row *row);
+enum err virtual__pg_default_acl(struct virtual_row *row);
 enum err virtual__pg_roles(struct virtual_row *row);
 enum err virtual__pg_user(struct virtual_row *row);
 enum err virtual__pg_authid(struct virtual_row *row);

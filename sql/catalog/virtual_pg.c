@@ -993,6 +993,28 @@ virtual__pg_database(struct virtual_row *row)
 }
 
 enum err
+virtual__pg_default_acl(struct virtual_row *row)
+{
+    const struct default_access *access;
+    const char *name = row->eval->env->database;
+    const struct database *own = name == NULL ? NULL : catalog_database(row->catalog, name);
+    for (size_t i = 0; (access = catalog_default_access_at(row->catalog, i)) != NULL; i++) {
+        if (own == NULL || access->database != own->oid) {
+            continue;
+        }
+        virtual__clear(row);
+        SET(pg_default_acl_oid, datum_int(access->oid));
+        SET(pg_default_acl_defaclrole, datum_int(access->role));
+        SET(pg_default_acl_defaclnamespace, datum_int(access->schema));
+        SET(pg_default_acl_defaclobjtype, datum_int(access->kind));
+        SET(pg_default_acl_defaclacl, catalog_acl(row->eval->arena, row->catalog,
+                                          CATALOG_CLASS_DEFAULT_ACCESS, access->oid, access->role));
+        TRY(virtual__emit(row));
+    }
+    return ERR_OK;
+}
+
+enum err
 virtual__pg_roles(struct virtual_row *row)
 {
     const struct role *role;

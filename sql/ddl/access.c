@@ -90,8 +90,8 @@ ddl__check_relation(struct ddl *ddl, const struct relation *relation, uint32_t p
 
 /* ---- roles ----------------------------------------------------------------------------------- */
 
-static enum err
-find_role(struct ddl *ddl, const char *name, const struct role **role)
+enum err
+ddl__find_role(struct ddl *ddl, const char *name, const struct role **role)
 {
     const struct eval_env *env = ddl->context->env;
     if (strcmp(name, "current_user") == 0 || strcmp(name, "current_role") == 0) {
@@ -293,7 +293,7 @@ add_members(struct ddl *ddl, const struct ast_list *options, oid_t role)
         AST_FOREACH(name, option->list)
         {
             const struct role *other;
-            TRY(find_role(ddl, ast_as_name(*name)->text, &other));
+            TRY(ddl__find_role(ddl, ast_as_name(*name)->text, &other));
             TRY(add_member(ddl, in ? other->oid : role, in ? role : other->oid, admin));
         }
     }
@@ -407,7 +407,7 @@ ddl__alter_role(struct ddl *ddl, const struct ast_alter_role *statement)
     const struct role *found = NULL;
     const struct database *database = NULL;
     if (statement->name != NULL) {
-        TRY(find_role(ddl, statement->name, &found));
+        TRY(ddl__find_role(ddl, statement->name, &found));
     }
     if (statement->set != NULL) {
         if (statement->database != NULL) {
@@ -444,7 +444,7 @@ ddl__rename_role(struct ddl *ddl, const char *from, const char *to)
     struct ddl_context *context = ddl->context;
     const struct role *found;
     bool taken = false;
-    TRY(find_role(ddl, from, &found));
+    TRY(ddl__find_role(ddl, from, &found));
     TRY(check_may_alter(ddl, found, false));
     if (strcmp(found->name, context->env->session_user) == 0) {
         return diag_set(ddl->diag, ERR_FEATURE_NOT_SUPPORTED, "session user cannot be renamed");
@@ -506,6 +506,22 @@ database_of_schema(const struct catalog *whole, oid_t schema)
 }
 
 static void
+add_default_access(struct dependents *to, const struct catalog *whole,
+    const struct default_access *access, const char *what)
+{
+    const struct role *owner = catalog_role_by_oid(whole, access->role);
+    const char *schema = access->schema == 0 ? NULL : catalog_schema_name(whole, access->schema);
+    if (!is_far(to, access->database)) {
+        add_line(to, "%s default privileges on new %s belonging to role %s%s%s", what,
+            access->kind == 'r'   ? "relations"
+            : access->kind == 'S' ? "sequences"
+                                  : "schemas",
+            owner == NULL ? "" : owner->name, schema == NULL ? "" : " in schema ",
+            schema == NULL ? "" : schema);
+    }
+}
+
+static void
 add_owned(struct dependents *to, const struct catalog *whole)
 {
     const struct relation *relation;
@@ -535,6 +551,12 @@ add_owned(struct dependents *to, const struct catalog *whole)
             add_line(to, "owner of schema %s", schema.name);
         }
     }
+    const struct default_access *access;
+    for (size_t i = 0; (access = catalog_default_access_at(whole, i)) != NULL; i++) {
+        if (access->role == to->role) {
+            add_default_access(to, whole, access, "owner of");
+        }
+    }
     for (size_t i = 0; (database = catalog_database_at(whole, i)) != NULL; i++) {
         if (database->owner == to->role) {
             add_line(to, "owner of database %s", database->name);
@@ -556,6 +578,13 @@ add_granted(struct dependents *to, const struct catalog *whole, const struct gra
         if (catalog_schema_by_oid(whole, grant->object, &schema) && schema.owner != to->role &&
             !is_far(to, schema.database)) {
             add_line(to, "privileges for schema %s", schema.name);
+        }
+    } else if (grant->class_oid == CATALOG_CLASS_DEFAULT_ACCESS) {
+        const struct default_access *access;
+        for (size_t i = 0; (access = catalog_default_access_at(whole, i)) != NULL; i++) {
+            if (access->oid == grant->object && access->role != to->role) {
+                add_default_access(to, whole, access, "privileges for");
+            }
         }
     } else if (grant->class_oid == CATALOG_CLASS_DATABASE) {
         const struct database *database = catalog_database_by_oid(whole, grant->object);
@@ -605,7 +634,7 @@ ddl__drop_role(struct ddl *ddl, const char *name, bool if_exists)
         ddl__notice(ddl, ERR_OK, "role \"%s\" does not exist, skipping", name);
         return ERR_OK;
     }
-    TRY(find_role(ddl, name, &role));
+    TRY(ddl__find_role(ddl, name, &role));
     if (strcmp(role->name, context->env->user) == 0) {
         return diag_set(ddl->diag, ERR_OBJECT_IN_USE, "current user cannot be dropped");
     }
@@ -734,7 +763,7 @@ grant_on(struct ddl *ddl, const struct ast_grant *statement, const struct object
         const char *name = ast_as_name(*at)->text;
         const struct role *role = NULL;
         if (strcmp(name, "public") != 0) {
-            TRY(find_role(ddl, name, &role));
+            TRY(ddl__find_role(ddl, name, &role));
         } else if (statement->grant_option && !statement->revoke) {
             return diag_set(
                 ddl->diag, ERR_INVALID_GRANT, "grant options can only be granted to roles");
@@ -760,13 +789,12 @@ grant_on(struct ddl *ddl, const struct ast_grant *statement, const struct object
     return ERR_OK;
 }
 
-static enum err
-read_privileges(struct ddl *ddl, const struct ast_grant *statement, const struct object *object,
+enum err
+ddl__read_privileges(struct ddl *ddl, const struct ast_list *list, uint32_t all, const char *what,
     uint32_t *privileges)
 {
-    uint32_t all = catalog_all_privileges(object->class_oid, object->kind);
-    *privileges = statement->privileges == NULL ? all : 0;
-    AST_FOREACH(at, statement->privileges)
+    *privileges = list == NULL ? all : 0;
+    AST_FOREACH(at, list)
     {
         const char *name = ast_as_name(*at)->text;
         uint32_t one = privilege_by_name(name, strlen(name));
@@ -775,11 +803,19 @@ read_privileges(struct ddl *ddl, const struct ast_grant *statement, const struct
         }
         if ((one & all) == 0) {
             return diag_set(ddl->diag, ERR_INVALID_GRANT, "invalid privilege type %s for %s",
-                privilege_name(one), object_word(object));
+                privilege_name(one), what);
         }
         *privileges |= one;
     }
     return ERR_OK;
+}
+
+static enum err
+read_privileges(struct ddl *ddl, const struct ast_grant *statement, const struct object *object,
+    uint32_t *privileges)
+{
+    uint32_t all = catalog_all_privileges(object->class_oid, object->kind);
+    return ddl__read_privileges(ddl, statement->privileges, all, object_word(object), privileges);
 }
 
 static enum err
@@ -856,12 +892,12 @@ grant_roles(struct ddl *ddl, const struct ast_grant *statement)
     AST_FOREACH(at, statement->privileges)
     {
         const struct role *group;
-        TRY(find_role(ddl, ast_as_name(*at)->text, &group));
+        TRY(ddl__find_role(ddl, ast_as_name(*at)->text, &group));
         AST_FOREACH(to, statement->grantees)
         {
             const struct role *member;
-            TRY(find_role(ddl, ast_as_name(*at)->text, &group)); /* the picture has changed */
-            TRY(find_role(ddl, ast_as_name(*to)->text, &member));
+            TRY(ddl__find_role(ddl, ast_as_name(*at)->text, &group)); /* the picture has changed */
+            TRY(ddl__find_role(ddl, ast_as_name(*to)->text, &member));
             if (!statement->revoke) {
                 TRY(add_member(ddl, group->oid, member->oid, statement->grant_option));
                 continue;

@@ -416,6 +416,7 @@ ddl__create_schema(struct ddl *ddl, const struct ast_create_schema *statement)
     if (!taken) {
         oid_t oid;
         TRY(ddl__make_schema(ddl, txn_scope(context->txn), name, owner, &oid, &taken));
+        TRY(taken ? ERR_OK : ddl__default_grants(ddl, CATALOG_CLASS_SCHEMA, oid, owner, 0, 'n'));
     }
     if (taken && statement->if_not_exists) {
         ddl__notice(ddl, ERR_DUPLICATE_SCHEMA, "schema \"%s\" already exists, skipping", name);

@@ -356,6 +356,10 @@ tag_of(const struct ast_node *node)
                                                           : "ALTER FUNCTION";
     case AST_COMMENT:
         return "COMMENT";
+    case AST_OWNED:
+        return ast_as_owned(node)->to == NULL ? "DROP OWNED" : "REASSIGN OWNED";
+    case AST_ALTER_DEFAULT:
+        return "ALTER DEFAULT PRIVILEGES";
     case AST_GRANT:
         return ast_as_grant(node)->role
                    ? (ast_as_grant(node)->revoke ? "REVOKE ROLE" : "GRANT ROLE")
@@ -424,6 +428,10 @@ dispatch(struct ddl *ddl, const struct ast_node *node, const char *tag)
         return ddl__refresh_view(ddl, ast_as_refresh(node));
     case AST_REINDEX:
         return ddl__reindex(ddl, ast_as_reindex(node));
+    case AST_OWNED:
+        return ddl__owned(ddl, ast_as_owned(node));
+    case AST_ALTER_DEFAULT:
+        return ddl__alter_default(ddl, ast_as_alter_default(node));
     case AST_COMMENT:
         return ddl__comment(ddl, ast_as_comment(node));
     default:

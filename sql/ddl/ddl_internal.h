@@ -290,6 +290,19 @@ enum err ddl__check_relation(struct ddl *ddl, const struct relation *relation, u
 enum err ddl__grants_follow_owner(
     struct ddl *ddl, enum catalog_class_oid class_oid, oid_t oid, oid_t owner);
 
+/* "current_user" and the like too; 42704 */
+enum err ddl__find_role(struct ddl *ddl, const char *name, const struct role **role);
+/* Of GRANT's list, NULL: all there are; `what` they are of. */
+enum err ddl__read_privileges(struct ddl *ddl, const struct ast_list *list, uint32_t all,
+    const char *what, uint32_t *privileges);
+enum err ddl__alter_default(struct ddl *ddl, const struct ast_alter_default *statement);
+/* What a new object of this kind (struct default_access) is given at its birth. */
+enum err ddl__default_grants(struct ddl *ddl, enum catalog_class_oid class_oid, oid_t oid,
+    oid_t owner, oid_t schema, char kind);
+/* The schema goes. */
+enum err ddl__forget_defaults_in(struct ddl *ddl, oid_t schema);
+enum err ddl__owned(struct ddl *ddl, const struct ast_owned *statement);
+
 /* ---- the statements
  * -------------------------------------------------------------------------------- */
 

@@ -447,6 +447,7 @@ drop_schema(struct ddl *ddl, const struct ast_drop *statement, const struct ast_
     while (functions_of(ddl, schema, &function) > 0) {
         TRY(ddl__drop_function(ddl, function));
     }
+    TRY(ddl__forget_defaults_in(ddl, schema));
     struct catalog_entry entry;
     if (catalog_schema_by_oid(ddl->catalog, schema, &entry)) {
         TRY(catalog_name_remove(ddl->task, context->store, context->txn, CATALOG_NAME_SCHEMA,

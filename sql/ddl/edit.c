@@ -193,7 +193,12 @@ ddl__edit_store(struct ddl *ddl, struct ddl__edit *edit)
     connect(edit);
     struct ddl_context *context = ddl->context;
     TRY(ddl__check_sharding(ddl, &edit->relation));
-    TRY(catalog_relation_put(ddl->task, context->store, context->txn, &edit->relation, ddl->diag));
+    const struct relation *relation = &edit->relation;
+    if (catalog_relation_by_oid(ddl->catalog, relation->oid) == NULL) {
+        TRY(ddl__default_grants(ddl, CATALOG_CLASS_RELATION, relation->oid, relation->owner,
+            relation->schema, relation->kind == RELATION_SEQUENCE ? 'S' : 'r'));
+    }
+    TRY(catalog_relation_put(ddl->task, context->store, context->txn, relation, ddl->diag));
     return ddl__changed(ddl);
 }
 

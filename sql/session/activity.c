@@ -154,6 +154,14 @@ copy_activity(struct activity *to, struct sql_session *session)
     latch_release(&session->activity_latch);
 }
 
+/* What a session of this role does: its own members and superusers may know. */
+static bool
+may_look(const struct eval *eval, const struct catalog *catalog, const struct role *role)
+{
+    return role != NULL &&
+           catalog_owns(catalog, catalog_current_role(catalog, eval->env), role->oid);
+}
+
 static struct activity *
 copy_activities(struct sql_engine *engine, struct arena *arena, uint32_t *count)
 {
@@ -259,22 +267,27 @@ scan_activity(struct eval *eval, const struct catalog *catalog,
         values[USENAME] = text_or_null(one->user);
         values[APPLICATION_NAME] =
             datum_bytes(one->application_name, strlen(one->application_name));
-        values[CLIENT_ADDR] = text_or_null(one->client_address);
-        values[CLIENT_PORT] =
-            one->client_address[0] == '\0' ? datum_null() : datum_int(one->client_port);
-        values[BACKEND_START] = datum_int(one->started);
-        values[XACT_START] = time_or_null(one->block_started);
-        values[QUERY_START] = time_or_null(one->query_started);
-        values[STATE_CHANGE] = time_or_null(one->changed);
-        values[WAIT_EVENT_TYPE] = text_or_null(wait.type);
-        values[WAIT_EVENT] = text_or_null(wait.event);
-        values[STATE] = text_or_null(states[one->state]);
         if (line != NULL && line->id != 0) {
             values[BACKEND_XID] =
                 text_or_null(arena_printf(eval->arena, "%llu", (unsigned long long)line->id));
         }
-        values[QUERY] = datum_bytes(one->query, one->query_size);
-        values[BACKEND_TYPE] = text_or_null("client backend");
+        if (!may_look(eval, catalog, role)) {
+            static const char hidden[] = "<insufficient privilege>";
+            values[QUERY] = datum_bytes(hidden, sizeof hidden - 1);
+        } else {
+            values[CLIENT_ADDR] = text_or_null(one->client_address);
+            values[CLIENT_PORT] =
+                one->client_address[0] == '\0' ? datum_null() : datum_int(one->client_port);
+            values[BACKEND_START] = datum_int(one->started);
+            values[XACT_START] = time_or_null(one->block_started);
+            values[QUERY_START] = time_or_null(one->query_started);
+            values[STATE_CHANGE] = time_or_null(one->changed);
+            values[WAIT_EVENT_TYPE] = text_or_null(wait.type);
+            values[WAIT_EVENT] = text_or_null(wait.event);
+            values[STATE] = text_or_null(states[one->state]);
+            values[QUERY] = datum_bytes(one->query, one->query_size);
+            values[BACKEND_TYPE] = text_or_null("client backend");
+        }
         TRY(emit(arg, values));
     }
     return ERR_OK;
@@ -434,8 +447,7 @@ put_work(struct eval *eval, const struct catalog *catalog, const struct work *wo
     values[DATID] = datum_int(work->database_oid);
     values[DATNAME] = text_or_null(work->database);
     const struct role *role = catalog_role(catalog, work->user);
-    bool seen =
-        role != NULL && catalog_owns(catalog, catalog_current_role(catalog, eval->env), role->oid);
+    bool seen = may_look(eval, catalog, role);
     if (seen) {
         values[RELID] = number_of(work, PROGRESS_RELATION);
     }
