@@ -116,16 +116,12 @@ drop_functions(const struct owned *owned, bool cascade)
     struct buffer names = {0};
     const struct user_function *function;
     for (size_t i = 0; (function = catalog_function_at(ddl->catalog, i)) != NULL; i++) {
-        const struct ast_create_function *definition =
-            is_owner(owned, function->owner) ? catalog_function_definition(ddl->arena, function)
-                                             : NULL;
-        if (definition != NULL) {
+        if (is_owner(owned, function->owner)) { /* shown as name(type,type) */
             add_name(ddl, &names, function->schema_name, function->name);
-            buffer_printf(&names, "(%s)",
-                catalog_function_arguments(ddl->context->env, ddl->arena, definition, false));
+            buffer_add_text(&names, ddl__function_shown(ddl, function) + strlen(function->name));
         }
     }
-    return drop_list(ddl, "FUNCTION", &names, cascade);
+    return drop_list(ddl, "ROUTINE", &names, cascade);
 }
 
 static enum err
