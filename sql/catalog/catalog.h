@@ -453,6 +453,9 @@ char *catalog_function_text(
  * procedure). */
 char *catalog_function_arguments(const struct eval_env *env, struct arena *arena,
     const struct ast_create_function *definition, bool defaults);
+/* "f(integer,text)", its input parameters: the name quoted where need be. */
+const char *catalog_function_signature(
+    const struct eval_env *env, struct arena *arena, const struct user_function *function);
 char *catalog_function_result(
     const struct eval_env *env, struct arena *arena, const struct ast_create_function *definition);
 /* The query of a view as pg_get_viewdef shows it. */

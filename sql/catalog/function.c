@@ -187,6 +187,8 @@ add_type(struct showing *showing, const struct ast_type *type, struct buffer *to
 {
     struct ast_type plain = *type;
     plain.setof = false;
+    plain.modifiers = NULL; /* parameters have none */
+    plain.interval_fields = 0;
     const char *text = show_type(showing, &plain);
     buffer_add_text(to, text != NULL ? text : type->name);
 }
@@ -255,6 +257,30 @@ finish(struct arena *arena, struct buffer *buffer)
 {
     char *text = arena_strndup(arena, (const char *)buffer->data, buffer->size);
     buffer_destroy(buffer);
+    return text;
+}
+
+const char *
+catalog_function_signature(
+    const struct eval_env *env, struct arena *arena, const struct user_function *function)
+{
+    const struct ast_create_function *definition = catalog_function_definition(arena, function);
+    struct showing showing = {.env = env, .arena = arena};
+    struct buffer to = {0};
+    const char *between = "";
+    buffer_printf(&to, "%s(", parser_quote_ident(arena, function->name));
+    AST_FOREACH(at, definition == NULL ? NULL : definition->params)
+    {
+        const struct ast_function_param *param = ast_as_function_param(*at);
+        if (param->mode != 'o') {
+            buffer_add_text(&to, between);
+            add_type(&showing, param->type, &to);
+            between = ",";
+        }
+    }
+    buffer_add_text(&to, ")");
+    const char *text = arena_strndup(arena, (const char *)to.data, to.size);
+    buffer_destroy(&to);
     return text;
 }
 

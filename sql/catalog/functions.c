@@ -263,12 +263,33 @@ function_oid(struct eval *eval, struct slice name, oid_t *oid)
     return ERR_OK;
 }
 
+/* regprocedure: the function of a user with this signature. */
+static void
+signature_oid(struct eval *eval, struct slice text, oid_t *oid)
+{
+    const struct catalog *catalog = eval->env->catalog;
+    const struct user_function *function;
+    *oid = 0;
+    for (size_t i = 0;
+         catalog != NULL && *oid == 0 && (function = catalog_function_at(catalog, i)) != NULL;
+         i++) {
+        const char *has = catalog_function_signature(eval->env, eval->arena, function);
+        const char *whole = arena_printf(eval->arena, "%s.%s", function->schema_name, has);
+        bool named = on_path(eval->env, function->schema_name) &&
+                     slice_equal(text, slice_of(has, strlen(has)));
+        *oid = named || slice_equal(text, slice_of(whole, strlen(whole))) ? function->oid : 0;
+    }
+}
+
 static enum err
 reg_oid(struct eval *eval, oid_t type, struct slice name, oid_t *oid)
 {
     switch (type) {
     case TYPE_REGPROC:
         return function_oid(eval, name, oid);
+    case TYPE_REGPROCEDURE:
+        signature_oid(eval, name, oid);
+        return ERR_OK;
     case TYPE_REGCLASS:
         return relation_oid(eval, name, oid);
     case TYPE_REGNAMESPACE:
@@ -284,6 +305,20 @@ reg_name(const struct eval_env *env, oid_t type, oid_t oid, struct buffer *to)
     const char *name = NULL;
     if (type == TYPE_REGCLASS) {
         relation_name(env, oid, to);
+        return;
+    }
+    if (type == TYPE_REGPROCEDURE) {
+        const struct user_function *function =
+            env->catalog == NULL ? NULL : catalog_function_by_oid(env->catalog, oid);
+        if (function != NULL) {
+            struct arena arena;
+            arena_create(&arena, "reg");
+            buffer_printf(to, "%s%s%s",
+                on_path(env, function->schema_name) ? "" : function->schema_name,
+                on_path(env, function->schema_name) ? "" : ".",
+                catalog_function_signature(env, &arena, function));
+            arena_destroy(&arena);
+        }
         return;
     }
     if (type == TYPE_REGPROC) {
@@ -344,6 +379,27 @@ FN(to_regnamespace)
     }
     return ERR_OK;
 }
+
+/* What cannot be read as the type is null. */
+#define TO_REG(name, type)                                          \
+    FN(name)                                                        \
+    {                                                               \
+        (void)count;                                                \
+        struct eval quiet = *eval;                                  \
+        struct diag unheard;                                        \
+        diag_clear(&unheard);                                       \
+        quiet.diag = &unheard;                                      \
+        struct slice text = slice_of(args[0].p, args[0].size);      \
+        if (type_input(&quiet, type, -1, text, result) != ERR_OK) { \
+            *result = datum_null();                                 \
+        }                                                           \
+        return ERR_OK;                                              \
+    }
+TO_REG(to_regproc, TYPE_REGPROC)
+TO_REG(to_regprocedure, TYPE_REGPROCEDURE)
+TO_REG(to_regoper, TYPE_REGOPER)
+TO_REG(to_regoperator, TYPE_REGOPERATOR)
+TO_REG(to_regrole, TYPE_REGROLE)
 
 /* ---- visibility, privileges ------------------------------------------------------------------ */
 
@@ -1038,6 +1094,11 @@ static const struct function functions[] = {
     {"_pg_expandarray", 0, TYPE_RECORD, 1, 1, FUNCTION_SET | FUNCTION_STRICT, {TYPE_INT2VECTOR},
         NULL, NULL, &expand},
     F1("to_regclass", TYPE_REGCLASS, TYPE_TEXT, to_regclass),
+    F1("to_regproc", TYPE_REGPROC, TYPE_TEXT, to_regproc),
+    F1("to_regprocedure", TYPE_REGPROCEDURE, TYPE_TEXT, to_regprocedure),
+    F1("to_regoper", TYPE_REGOPER, TYPE_TEXT, to_regoper),
+    F1("to_regoperator", TYPE_REGOPERATOR, TYPE_TEXT, to_regoperator),
+    F1("to_regrole", TYPE_REGROLE, TYPE_TEXT, to_regrole),
     F1("to_regtype", TYPE_REGTYPE, TYPE_TEXT, to_regtype),
     F1("to_regnamespace", TYPE_REGNAMESPACE, TYPE_TEXT, to_regnamespace),
     {"current_schema", 1402, TYPE_NAME, 0, 0, STABLE, {0}, current_schema, NULL, NULL},

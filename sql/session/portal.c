@@ -533,7 +533,8 @@ static bool
 needs_catalog(oid_t type)
 {
     return type >= TYPE_USER_FIRST || type == TYPE_REGCLASS || type == TYPE_REGTYPE ||
-           type == TYPE_REGNAMESPACE || type == TYPE_REGROLE;
+           type == TYPE_REGNAMESPACE || type == TYPE_REGROLE || type == TYPE_REGPROC ||
+           type == TYPE_REGPROCEDURE;
 }
 
 static enum err

@@ -12,6 +12,7 @@
 #include "sql/value/json.h"
 #include "sql/value/network.h"
 #include "sql/value/record.h"
+#include "sql/value/reg.h"
 
 enum err
 value__invalid(struct eval *eval, const char *type, struct slice text)
@@ -341,113 +342,6 @@ uuid_output(struct datum value, struct buffer *to)
     }
 }
 
-/* ---- oids by name
- * ---------------------------------------------------------------------------------------- */
-
-const struct value_catalog_hooks *value_catalog_hooks;
-
-static enum err
-regproc_input(struct eval *eval, struct slice name, struct datum *value)
-{
-    char *text = arena_strndup(eval->arena, (const char *)name.data, name.size);
-    const char *plain = strncmp(text, "pg_catalog.", 11) == 0 ? text + 11 : text;
-    size_t count = 0;
-    oid_t oid = 0;
-    const struct function *found = function_by_name(plain, &count);
-    if (count == 0 && value_catalog_hooks != NULL) {
-        TRY(value_catalog_hooks->oid(eval, TYPE_REGPROC, name, &oid));
-    }
-    if (oid != 0) {
-        *value = datum_int(oid);
-        return ERR_OK;
-    }
-    if (count == 0) {
-        return diag_set(eval->diag, ERR_UNDEFINED_FUNCTION, "function \"%s\" does not exist", text);
-    }
-    if (count > 1) {
-        return diag_set(
-            eval->diag, ERR_AMBIGUOUS_FUNCTION, "more than one function named \"%s\"", text);
-    }
-    *value = datum_int(found->oid);
-    return ERR_OK;
-}
-
-static enum err
-reg_input(struct eval *eval, oid_t type, struct slice text, struct datum *value)
-{
-    struct slice name = value__trim(text);
-    int64_t number = 0;
-    bool digits = name.size > 0;
-    for (size_t i = 0; i < name.size; i++) {
-        digits = digits && name.data[i] >= '0' && name.data[i] <= '9';
-    }
-    if (digits) {
-        TRY(integer_input(eval, "oid", 0, UINT32_MAX, text, &number));
-        *value = datum_int(number);
-        return ERR_OK;
-    }
-    if (type == TYPE_REGTYPE) {
-        const struct type *found = type_by_sql_name(
-            eval->env, eval->arena, arena_strndup(eval->arena, (const char *)name.data, name.size));
-        if (found == NULL) {
-            return diag_set(eval->diag, ERR_UNDEFINED_OBJECT, "type \"%.*s\" does not exist",
-                (int)name.size, (const char *)name.data);
-        }
-        *value = datum_int(found->oid);
-        return ERR_OK;
-    }
-    if (type == TYPE_REGPROC) {
-        return regproc_input(eval, name, value);
-    }
-    if (value_catalog_hooks != NULL) {
-        oid_t oid = 0;
-        TRY(value_catalog_hooks->oid(eval, type, name, &oid));
-        *value = datum_int(oid);
-        return ERR_OK;
-    }
-    return diag_set(eval->diag, ERR_FEATURE_NOT_SUPPORTED, "input of type %s is not supported",
-        type_by_oid(type)->sql_name);
-}
-
-static void
-reg_output(const struct eval_env *env, oid_t type, struct datum value, struct buffer *to)
-{
-    oid_t oid = (oid_t)value.i;
-    const char *name = NULL;
-    if (type == TYPE_REGTYPE) {
-        const struct type *found = type_by_oid(oid);
-        name = found == NULL ? NULL : found->sql_name;
-        if (oid >= TYPE_USER_FIRST && value_catalog_hooks != NULL) {
-            value_catalog_hooks->type_name(env, oid & ~(oid_t)1, to);
-            buffer_add_text(to, (oid & 1) == 0 ? "" : "[]");
-            return;
-        }
-    } else if (type == TYPE_REGPROC) {
-        const struct function *function = function_by_oid(oid);
-        name = function == NULL ? NULL : function->name;
-        if (name == NULL && value_catalog_hooks != NULL) {
-            size_t before = to->size;
-            value_catalog_hooks->name(env, type, oid, to);
-            if (to->size > before) {
-                return;
-            }
-        }
-    } else if (value_catalog_hooks != NULL) {
-        size_t before = to->size;
-        value_catalog_hooks->name(env, type, oid, to);
-        if (to->size > before) {
-            return;
-        }
-    }
-    if (name != NULL) {
-        buffer_add_text(to, name);
-    } else if (oid == 0) {
-        buffer_add_u8(to, '-');
-    } else {
-        buffer_add_decimal(to, oid);
-    }
-}
-
 /* ---- the switchboards
  * --------------------------------------------------------------------------------------- */
 
@@ -480,7 +374,10 @@ type_input(struct eval *eval, oid_t type, int32_t typmod, struct slice text, str
     case TYPE_REGPROC:
     case TYPE_REGNAMESPACE:
     case TYPE_REGROLE:
-        return reg_input(eval, type, text, value);
+    case TYPE_REGPROCEDURE:
+    case TYPE_REGOPER:
+    case TYPE_REGOPERATOR:
+        return reg__input(eval, type, text, value);
     case TYPE_FLOAT4:
     case TYPE_FLOAT8: {
         double result = 0;
@@ -566,7 +463,10 @@ type_output(const struct eval_env *env, oid_t type, struct datum value, struct b
     case TYPE_REGPROC:
     case TYPE_REGNAMESPACE:
     case TYPE_REGROLE:
-        reg_output(env, type, value, to);
+    case TYPE_REGPROCEDURE:
+    case TYPE_REGOPER:
+    case TYPE_REGOPERATOR:
+        reg__output(env, type, value, to);
         return;
     case TYPE_FLOAT4:
     case TYPE_FLOAT8:
@@ -687,6 +587,9 @@ type_receive(struct eval *eval, oid_t type, int32_t typmod, struct slice bytes, 
     case TYPE_REGPROC:
     case TYPE_REGNAMESPACE:
     case TYPE_REGROLE:
+    case TYPE_REGPROCEDURE:
+    case TYPE_REGOPER:
+    case TYPE_REGOPERATOR:
         TRY(check_size(eval, type, bytes, 4));
         *value = datum_int(load_be32(bytes.data));
         return ERR_OK;
@@ -778,6 +681,9 @@ type_send(const struct eval_env *env, oid_t type, struct datum value, struct buf
     case TYPE_REGPROC:
     case TYPE_REGNAMESPACE:
     case TYPE_REGROLE:
+    case TYPE_REGPROCEDURE:
+    case TYPE_REGOPER:
+    case TYPE_REGOPERATOR:
         buffer_add_be32(to, (uint32_t)value.i);
         return;
     case TYPE_INT8:

@@ -45,6 +45,9 @@ fixed_size(oid_t type)
     case TYPE_REGPROC:
     case TYPE_REGNAMESPACE:
     case TYPE_REGROLE:
+    case TYPE_REGPROCEDURE:
+    case TYPE_REGOPER:
+    case TYPE_REGOPERATOR:
         return 4;
     case TYPE_INT8:
     case TYPE_FLOAT8:
@@ -156,6 +159,9 @@ get_fixed(const uint8_t *from, const struct column_place *place)
     case TYPE_REGPROC:
     case TYPE_REGNAMESPACE:
     case TYPE_REGROLE:
+    case TYPE_REGPROCEDURE:
+    case TYPE_REGOPER:
+    case TYPE_REGOPERATOR:
         return datum_int(load_le32(from));
     default:
         return datum_int((int64_t)load_le64(from));

@@ -12,8 +12,7 @@ type_is_missing(const char *name)
         "tsquery", "int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange",
         "int4multirange", "int8multirange", "nummultirange", "datemultirange", "tsmultirange",
         "tstzmultirange", "pg_lsn", "xid", "xid8", "cid", "tid", "jsonpath", "refcursor",
-        "pg_snapshot", "txid_snapshot", "aclitem", "regprocedure", "regoper", "regoperator",
-        "regcollation", "regconfig", "regdictionary"};
+        "pg_snapshot", "txid_snapshot", "aclitem", "regcollation", "regconfig", "regdictionary"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {
             return true;

@@ -124,6 +124,10 @@ enum type_oid {
     TYPE_ANYENUM = 3500, /* anyelement that is an enum */
     TYPE_JSONB = 3802,
     TYPE_REGNAMESPACE = 4089,
+    TYPE_REGPROCEDURE = 2202,
+    TYPE_REGOPER = 2203,
+    TYPE_REGOPERATOR = 2204,
+    TYPE_TRIGGER = 2279,
     TYPE_REGROLE = 4096,
 };
 

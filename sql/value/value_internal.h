@@ -21,7 +21,8 @@ static inline bool
 value__is_reg(oid_t type)
 {
     return type == TYPE_REGCLASS || type == TYPE_REGTYPE || type == TYPE_REGPROC ||
-           type == TYPE_REGNAMESPACE || type == TYPE_REGROLE;
+           type == TYPE_REGNAMESPACE || type == TYPE_REGROLE || type == TYPE_REGPROCEDURE ||
+           type == TYPE_REGOPER || type == TYPE_REGOPERATOR;
 }
 
 /* Without blanks at either end. */
