@@ -570,7 +570,6 @@ comment on database d is 'x'
 comment on schema s is 'x'
 comment on index i is 'x'
 comment on role r is 'x'
--- refused: comments on functions
 comment on function f(int) is 'x'
 begin
 begin work
