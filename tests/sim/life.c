@@ -20,7 +20,7 @@ const char *const sim_isolations[3] = {"read committed", "repeatable read", "ser
 enum {
     START_PATIENCE_US = 60 * 1000000, /* for recovery */
     PATIENCE_US = 1000000,            /* for a server that is there */
-    CLIENTS_MAX = 16,
+    CLIENTS_MAX = 32,
     TRIES_MAX = 20,
     CONNECTS_MAX = 500,
     ARGUMENTS_MAX = 3,
@@ -382,6 +382,7 @@ set_up(struct client *client)
     bank_set_up(client);
     lists_set_up(client);
     model_set_up(client);
+    sagas_set_up(client);
     if (client->socket == NULL || client_query(client, "commit") != ANSWER_DONE) {
         if (client->socket != NULL) {
             sim_check_error(client, "setting up");
@@ -401,7 +402,7 @@ set_up(struct client *client)
 static bool
 verify(struct client *client)
 {
-    return set_up(client) && bank_verify(client) &&
+    return set_up(client) && bank_verify(client) && sagas_verify(client) &&
            (kept->lied || (lists_verify(client) && model_verify(client)));
 }
 
@@ -425,8 +426,10 @@ lead_main(struct task *task, void *arg)
     for (unsigned i = 0; good && i < life.clients; i++) {
         static const char *const banks[] = {"bank0", "bank1", "bank2", "bank3"};
         static const char *const lists[] = {"list0", "list1", "list2", "list3"};
+        static const char *const sagas[] = {"saga0", "saga1", "saga2", "saga3"};
         at = (life.workloads & SIM_BANK) != 0 ? start_worker(at, banks[i % 4], bank_step) : at;
         at = (life.workloads & SIM_LISTS) != 0 ? start_worker(at, lists[i % 4], lists_step) : at;
+        at = (life.workloads & SIM_SAGAS) != 0 ? start_worker(at, sagas[i % 4], sagas_step) : at;
     }
     if (good && (life.workloads & SIM_MODEL) != 0) {
         at = start_worker(at, "model", model_step);
@@ -438,7 +441,7 @@ lead_main(struct task *task, void *arg)
         task_park(task, WORLD_NEVER);
     }
     if (good && life.last && !server_ended && client_connect(client, PATIENCE_US) &&
-        !verify(client) && !kept->damaged && !life.faulty) {
+        !(verify(client) && sagas_settle(client)) && !kept->damaged && !life.faulty) {
         sim_fail("no connection for the last look");
     }
     client_destroy(client);

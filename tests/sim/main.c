@@ -106,6 +106,9 @@ plan_seed(struct course *course, uint64_t seed)
         common->workloads |= SIM_BANK | SIM_ADMIN;
         common->server.checkpoint_wal_size = 4 << 10;
     }
+    if (draw(course, 4) == 0) {
+        common->workloads |= SIM_SAGAS;
+    }
     if (!course->from_nothing) {
         common->server.wal_segment_size = 64 << 10; /* the template's */
     }
@@ -159,6 +162,7 @@ plan_life(struct course *course, unsigned number)
     }
     plan_faults(course, &life.world.faults);
     life.faulty = course->disk == DISK_FAULTS;
+    kept->faulty |= life.faulty;
     if (course->disk == DISK_ROT || course->disk == DISK_LIES || course->disk == DISK_LOST) {
         kept->damaged = true;
         kept->lied = course->disk == DISK_LIES;
@@ -206,6 +210,7 @@ begin_run(uint64_t seed, bool from_nothing)
     lists_create();
     model_create();
     side_create();
+    sagas_create();
     if (!from_nothing) {
         memcpy(kept->disk, template.data, template.size);
         kept->disk_size = template.size;

@@ -26,6 +26,7 @@ struct bank;
 struct lists;
 struct model;
 struct side;
+struct sagas;
 
 enum {
     SIM_TEXT_MAX = 2048,
@@ -39,6 +40,7 @@ struct kept {
     bool set_up;      /* the tables have been acknowledged */
     bool damaged;     /* the disk has lied or rotted: whatever is noticed is right */
     bool refused;     /* and was */
+    bool faulty;      /* a life had a disk that fails */
     bool lied;
     bool template; /* no run: the database that runs begin with is being made */
     uint64_t statements, commits, unknown, ios;
@@ -50,6 +52,7 @@ struct kept {
     struct lists *lists;
     struct model *model;
     struct side *side;
+    struct sagas *sagas;
 };
 extern struct kept *kept;
 
@@ -79,6 +82,7 @@ enum sim_workload {
     SIM_LISTS = 2,
     SIM_MODEL = 4,
     SIM_ADMIN = 8,
+    SIM_SAGAS = 16,
 };
 
 struct life {
@@ -145,6 +149,13 @@ void model_create(void);
 void model_set_up(struct client *client);
 bool model_verify(struct client *client);
 bool model_step(struct client *client);
+
+void sagas_create(void);
+void sagas_set_up(struct client *client);
+bool sagas_verify(struct client *client);
+bool sagas_step(struct client *client);
+/* Nobody is at work any more: wait until all have ended, and verify what they have left. */
+bool sagas_settle(struct client *client);
 
 void side_create(void);
 bool side_step(struct client *client); /* the admin's */
