@@ -242,7 +242,7 @@ run_point(uint64_t seed, uint64_t at, bool *over)
     plan_seed(&course, seed);
     course.disk = DISK_GOOD;
     course.lives = 3;
-    course.common.workloads = SIM_BANK | SIM_MODEL | SIM_ADMIN;
+    course.common.workloads = SIM_BANK | SIM_MODEL | SIM_ADMIN | SIM_SAGAS;
     course.common.clients = 1;
     course.common.cuts = false;
     begin_run(seed, course.from_nothing);

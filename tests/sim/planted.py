@@ -64,6 +64,31 @@ PLANTS = [
     ("names", "wal/wal.c",
      "            world_sync_directory(task, wal->directory);\n            wal->next_segment++;",
      "            wal->next_segment++;", 400),
+    # The key of a saga is not claimed.
+    ("key", "saga/start.c",
+     "    if (starting->instance.key[0] == '\\0') {\n        return ERR_OK;\n    }\n    struct buffer key",
+     "    if (starting->instance.key[0] != '\\1') {\n        return ERR_OK;\n    }\n    struct buffer key",
+     200),
+    # A step's effect and its record are two commits.
+    ("twice", "saga/step.c",
+     "    TRY(saga__record_claim(task, txn, delivery->place, delivery->number, delivery->step,\n"
+     "        delivery->kind, &taken, diag));\n    if (taken) { /* S1 */",
+     "    struct saga_record own = {.outcome = SAGA_DONE, .result = \"\"};\n"
+     "    (void)saga__record_get(task, txn, delivery->place, delivery->number, delivery->step,\n"
+     "        delivery->kind, arena, &own, &taken, diag);\n"
+     "    if (!taken && delivery->kind == SAGA_DO) {\n"
+     "        TRY(do_step(task, session, delivery, arena, &own, diag));\n"
+     "        TRY(sql_session_query(task, session, \"COMMIT\", 6, diag));\n"
+     "        TRY(sql_session_query(task, session, \"BEGIN\", 5, diag));\n"
+     "        txn = sql_session_txn(session);\n"
+     "        own.time = world_wall_us(task_world(task));\n"
+     "        *record = own;\n"
+     "        return saga__record_put(task, txn, delivery->place, delivery->number,\n"
+     "            delivery->step, delivery->kind, &own, diag);\n"
+     "    }\n"
+     "    taken = false;\n"
+     "    TRY(saga__record_claim(task, txn, delivery->place, delivery->number, delivery->step,\n"
+     "        delivery->kind, &taken, diag));\n    if (taken) { /* S1 */", 600),
     # A row is written in a bucket that has been stopped.
     ("fence", "sql/catalog/buckets.c",
      "    if (state != BUCKET_OWNED) {\n        return refuse(task, txn, group, bucket, state, diag);",

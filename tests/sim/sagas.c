@@ -286,7 +286,7 @@ sagas_verify(struct client *client)
 static bool
 push(struct client *client, uint32_t *left)
 {
-    if (!sim_must(client, "select saga, state, cause, split_part(parameters, ',', 1) from "
+    if (!sim_must(client, "select saga, state, error, split_part(parameters, ',', 1) from "
                           "tusk_sagas where state not in ('completed', 'compensated')")) {
         return false;
     }
@@ -435,7 +435,7 @@ start_in_block(struct client *client, uint32_t id, struct work *work)
     }
     set_fate(work, FATE_UNKNOWN);
     if (client_query_text(client, "commit") != ANSWER_DONE) {
-        return give_up(client, work, false);
+        return give_up(client, work, client->answer == ANSWER_LOST);
     }
     if (strcmp(client->tag, "COMMIT") != 0) {
         sim_fail("COMMIT was answered with %s", client->tag);
