@@ -348,6 +348,15 @@ take_number(struct task *task, struct upstream *upstream, const char *text, int6
     return node_query(task, upstream, text, cluster_read_number, number, diag);
 }
 
+/* The buckets the node still answers for. */
+static enum err
+count_buckets(struct task *task, struct upstream *upstream, int64_t *count, struct diag *diag)
+{
+    return take_number(task, upstream,
+        "SELECT count(*) FROM pg_catalog.tusk_buckets WHERE state IN ('owned', 'handing', 'sent')",
+        count, diag);
+}
+
 /* Is it the node it is said to be, and does it belong to nobody else? */
 static enum err
 check_candidate(struct task *task, struct router *router, struct upstream *upstream,
@@ -366,11 +375,7 @@ check_candidate(struct task *task, struct router *router, struct upstream *upstr
             node->host, node->port, node->name);
     }
     err = err == ERR_OK ? node_query(task, upstream, cluster_create_list, NULL, NULL, diag) : err;
-    err = err == ERR_OK ? take_number(task, upstream,
-                              "SELECT count(*) FROM pg_catalog.tusk_buckets WHERE state IN "
-                              "('owned', 'handing', 'sent')",
-                              &owned, diag)
-                        : err;
+    err = err == ERR_OK ? count_buckets(task, upstream, &owned, diag) : err;
     if (err == ERR_OK && owned > 0) {
         err = diag_set(
             diag, ERR_OBJECT_STATE, "node \"%s\" has buckets of another cluster", node->name);
@@ -571,11 +576,7 @@ drop_once(struct task *task, struct router *router, const char *name, struct dia
     int64_t owned = 0;
     TRY(change_map(task, router, node, false, diag)); /* N2: before it is asked */
     enum err err = open_alone(task, router, (uint32_t)number, &leaver, diag);
-    err = err == ERR_OK ? take_number(task, leaver,
-                              "SELECT count(*) FROM pg_catalog.tusk_buckets WHERE state IN "
-                              "('owned', 'handing', 'sent')",
-                              &owned, diag)
-                        : err;
+    err = err == ERR_OK ? count_buckets(task, leaver, &owned, diag) : err;
     if (err == ERR_OK && owned > 0) {
         err = diag_set(
             diag, ERR_OBJECT_IN_USE, "node \"%s\" still has %lld buckets", name, (long long)owned);

@@ -74,27 +74,9 @@ static void walk_expr(struct analysis *analysis, const struct expr *expr);
  */
 
 static bool
-is_integer(oid_t type)
-{
-    return type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8;
-}
-
-/* Casts between integers, and those that change no byte, are looked through. */
-static const struct expr *
-strip(const struct expr *expr)
-{
-    while (expr->kind == EXPR_CALL && expr->count == 1 &&
-           ((const struct call_expr *)(const void *)expr)->cast && is_integer(expr->type) &&
-           is_integer(expr->list[0]->type)) {
-        expr = expr->list[0];
-    }
-    return expr;
-}
-
-static bool
 value_of(struct analysis *analysis, const struct expr *expr, struct route_value *value)
 {
-    expr = strip(expr);
+    expr = expr_strip_integers(expr);
     *value = (struct route_value){.type = expr->type};
     if (expr->kind == EXPR_PARAM) {
         value->is_param = true;
@@ -212,7 +194,7 @@ take_condition(struct analysis *analysis, const struct place *place, const struc
         return;
     }
     if (expr->kind == EXPR_IN) {
-        const struct expr *left = strip(expr->list[0]);
+        const struct expr *left = expr_strip_integers(expr->list[0]);
         if (left->kind == EXPR_REGISTER && may_say(analysis, place, left->reg)) {
             add_values(analysis, left->reg, EDGE_VALUES, expr->list + 1, expr->count - 1);
         }
@@ -223,8 +205,8 @@ take_condition(struct analysis *analysis, const struct place *place, const struc
         return;
     }
     for (int side = 0; side < 2; side++) {
-        const struct expr *to = strip(expr->list[side]);
-        const struct expr *from = strip(expr->list[1 - side]);
+        const struct expr *to = expr_strip_integers(expr->list[side]);
+        const struct expr *from = expr_strip_integers(expr->list[1 - side]);
         if (to->kind != EXPR_REGISTER || !may_say(analysis, place, to->reg)) {
             continue;
         }
@@ -412,7 +394,7 @@ walk_query(struct analysis *analysis, const struct query *query, int opaque)
 static bool
 fits(oid_t value, oid_t column)
 {
-    return value == column || (is_integer(value) && is_integer(column)) ||
+    return value == column || (type_is_integer(value) && type_is_integer(column)) ||
            ((value == TYPE_TEXT || value == TYPE_VARCHAR) &&
                (column == TYPE_TEXT || column == TYPE_VARCHAR));
 }
@@ -586,7 +568,7 @@ judge_insert(struct analysis *analysis, const struct modify *modify)
     if (expr == NULL) {
         return REFUSED_KEY_UNKNOWN;
     }
-    expr = strip(expr);
+    expr = expr_strip_integers(expr);
     if (value_of(analysis, expr, &value)) {
         return add_key(analysis, modify->relation, &value, 1) ? 0 : REFUSED_KEY_UNKNOWN;
     }
@@ -611,7 +593,7 @@ judge_insert(struct analysis *analysis, const struct modify *modify)
                        ? 0
                        : REFUSED_KEY_UNKNOWN;
         }
-        const struct expr *from = target->expr == NULL ? NULL : strip(target->expr);
+        const struct expr *from = target->expr == NULL ? NULL : expr_strip_integers(target->expr);
         if (from != NULL && value_of(analysis, from, &value)) {
             return add_key(analysis, modify->relation, &value, 1) ? 0 : REFUSED_KEY_UNKNOWN;
         }
@@ -695,7 +677,7 @@ route_add_constant(struct route *route, const struct sql_inspection *inspection,
 bool
 route_convert(oid_t from, const struct route_key *key, struct datum *datum)
 {
-    if (from == key->type || !is_integer(key->type)) {
+    if (from == key->type || !type_is_integer(key->type)) {
         return true;
     }
     int64_t most = key->type == TYPE_INT2   ? INT16_MAX

@@ -412,6 +412,17 @@ expr_children(struct expr *expr, enum err (*visit)(void *arg, struct expr *child
     return ERR_OK;
 }
 
+const struct expr *
+expr_strip_integers(const struct expr *expr)
+{
+    while (expr->kind == EXPR_CALL && expr->count == 1 &&
+           ((const struct call_expr *)(const void *)expr)->cast && type_is_integer(expr->type) &&
+           type_is_integer(expr->list[0]->type)) {
+        expr = expr->list[0];
+    }
+    return expr;
+}
+
 void
 expr_reads(const struct expr *expr, void (*read)(void *arg, reg_t reg), void *arg)
 {

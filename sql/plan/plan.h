@@ -574,6 +574,9 @@ enum err plan_describe_index(struct task *task, struct plan_context *context,
 enum err plan_keep_expression(struct task *task, struct plan_context *context,
     const struct relation *relation, oid_t type, int32_t typmod, const char **text);
 
+/* What stands within casts between integers. */
+const struct expr *expr_strip_integers(const struct expr *expr);
+
 /* All registers an expression reads, those read by subplans' queries included. */
 void expr_reads(const struct expr *expr, void (*read)(void *arg, reg_t reg), void *arg);
 

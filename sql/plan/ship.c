@@ -147,28 +147,10 @@ key_find(const struct shipper *shipper, reg_t reg)
     return NULL;
 }
 
-static bool
-is_integer(oid_t type)
-{
-    return type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8;
-}
-
-/* Casts between integers are looked through. */
-static const struct expr *
-strip(const struct expr *expr)
-{
-    while (expr->kind == EXPR_CALL && expr->count == 1 &&
-           ((const struct call_expr *)(const void *)expr)->cast && is_integer(expr->type) &&
-           is_integer(expr->list[0]->type)) {
-        expr = expr->list[0];
-    }
-    return expr;
-}
-
 static const struct key *
 key_of(const struct shipper *shipper, const struct expr *expr)
 {
-    expr = strip(expr);
+    expr = expr_strip_integers(expr);
     return expr->kind == EXPR_REGISTER ? key_find(shipper, expr->reg) : NULL;
 }
 
@@ -930,11 +912,12 @@ put_query(struct shipper *shipper, const struct query *query, bool inner, struct
 static bool
 is_value(const struct expr *expr, oid_t column)
 {
-    expr = strip(expr);
+    expr = expr_strip_integers(expr);
     bool text = (expr->type == TYPE_TEXT || expr->type == TYPE_VARCHAR) &&
                 (column == TYPE_TEXT || column == TYPE_VARCHAR);
     return (expr->kind == EXPR_PARAM || expr->kind == EXPR_CONST) &&
-           (expr->type == column || text || (is_integer(expr->type) && is_integer(column)));
+           (expr->type == column || text ||
+               (type_is_integer(expr->type) && type_is_integer(column)));
 }
 
 struct key_list {
@@ -949,7 +932,7 @@ note_key(struct shipper *shipper, enum plan_remote_compare compare, struct expr 
     const struct relation *relation = shipper->sharded;
     struct expr **kept = arena_alloc(shipper->arena, (count + 1) * sizeof *kept);
     for (uint32_t i = 0; i < count; i++) {
-        kept[i] = (struct expr *)(uintptr_t)strip(values[i]);
+        kept[i] = (struct expr *)(uintptr_t)expr_strip_integers(values[i]);
         if (!is_value(kept[i], relation->columns[relation->sharding->column].type)) {
             return;
         }
@@ -1213,7 +1196,7 @@ split(struct partial *partial, const struct plan_aggregate *aggregate)
         return false;
     }
     oid_t arg = aggregate->arg_count == 0 ? 0 : aggregate->args[0]->type;
-    bool number = is_integer(arg) || arg == TYPE_NUMERIC;
+    bool number = type_is_integer(arg) || arg == TYPE_NUMERIC;
     if (is_any(name, same) && aggregate->arg_count == 1) {
         oid_t type = result_type(aggregate->function, arg);
         give(partial, aggregate, combine(partial, aggregate, name, type, NULL, 0, name));

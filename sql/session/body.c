@@ -57,12 +57,7 @@ sql_body_new(struct sql_session *session, const char *text, const struct sql_bod
 void
 sql_body_delete(struct sql_body *body)
 {
-    for (uint32_t i = 0; i < body->count; i++) {
-        if (body->planned[i] != NULL) {
-            planned__release(body->planned[i]);
-        }
-    }
-    mem_free(body->planned);
+    planned__release_all(body->planned, body->count);
     arena_destroy(&body->arena);
     mem_free(body);
 }

@@ -102,6 +102,17 @@ planned__release(struct planned *planned)
     mem_free(planned);
 }
 
+void
+planned__release_all(struct planned **planned, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (planned[i] != NULL) {
+            planned__release(planned[i]);
+        }
+    }
+    mem_free(planned);
+}
+
 /* Takes over the catalog's reference. */
 static enum err
 make_plan(struct task *task, struct sql_session *session, struct catalog *catalog,

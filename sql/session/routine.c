@@ -38,12 +38,7 @@ struct body {
 static void
 delete_body(struct body *body)
 {
-    for (uint32_t i = 0; i < body->count; i++) {
-        if (body->planned[i] != NULL) {
-            planned__release(body->planned[i]);
-        }
-    }
-    mem_free(body->planned);
+    planned__release_all(body->planned, body->count);
     arena_destroy(&body->arena);
     mem_free(body);
 }

@@ -611,6 +611,8 @@ enum err session__inspect(struct task *task, struct sql_session *session,
     struct diag *diag);
 struct planned *planned__hold(struct planned *planned);
 void planned__release(struct planned *planned);
+/* Of a body of statements: some may be NULL. The array goes, too. */
+void planned__release_all(struct planned **planned, uint32_t count);
 /* Begins a statement (its snapshot) and opens the plan in `arena`. */
 enum err planned__open(struct task *task, struct sql_session *session,
     const struct planned *planned, struct arena *arena, const struct datum *params, bool count,

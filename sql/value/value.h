@@ -312,6 +312,11 @@ int datum_compare(oid_t type, struct datum a, struct datum b);
 /* Equal values hash equal. */
 uint64_t datum_hash(oid_t type, struct datum value, uint64_t seed);
 bool type_is_ordered(oid_t type);
+static inline bool
+type_is_integer(oid_t type)
+{
+    return type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8;
+}
 
 /* Append one column of an index key: order-preserving, self-delimiting bytes. null is allowed. */
 enum key_flags {
