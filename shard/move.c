@@ -184,8 +184,9 @@ tell(struct move *move, const struct shard_map_node *node, const char *sql)
     return ask(move, node, sql, &value);
 }
 
+/* As a call, but for the parenthesis that ends it. */
 static const char *
-with_bucket(struct move *move, const char *function)
+with_bucket_and(struct move *move, const char *function)
 {
     struct buffer name = {0};
     for (const char *at = move->group; *at != '\0'; at++) {
@@ -194,10 +195,16 @@ with_bucket(struct move *move, const char *function)
             buffer_add_u8(&name, '\'');
         }
     }
-    const char *sql = arena_printf(&move->scratch, "SELECT %s('%.*s', %u, %llu)", function,
+    const char *sql = arena_printf(&move->scratch, "SELECT %s('%.*s', %u, %llu", function,
         (int)name.size, (const char *)name.data, move->bucket, (unsigned long long)move->attempt);
     buffer_destroy(&name);
     return sql;
+}
+
+static const char *
+with_bucket(struct move *move, const char *function)
+{
+    return arena_printf(&move->scratch, "%s)", with_bucket_and(move, function));
 }
 
 /* A piece of bytea, as text, from one to the other; *any false: there was none. */
@@ -335,6 +342,17 @@ hand_over(struct move *move)
     return tell(move, &move->from, "SELECT tusk_send_end()"); /* who waited is told where it is */
 }
 
+/* MV5. The other has it, by this attempt or an earlier one: its clock is past OWNED's stamp. */
+static enum err
+forget(struct move *move)
+{
+    const char *stamp;
+    TRY(ask(move, &move->to, "SELECT tusk_hlc()", &stamp));
+    return tell(move, &move->from,
+        arena_printf(&move->scratch, "%s, %s)", with_bucket_and(move, "tusk_send_forget"),
+            stamp == NULL ? "0" : stamp));
+}
+
 static enum err
 transfer(struct move *move)
 {
@@ -369,7 +387,7 @@ drive(struct move *move)
         TRY(transfer(move));
     }
     TRY(keep_lease(move));
-    TRY(tell(move, &move->from, with_bucket(move, "tusk_send_forget")));
+    TRY(forget(move));
     const struct ctl_compare compare = {move->key, move->version};
     const struct ctl_write away = {.key = move->key};
     bool done = false;

@@ -28,8 +28,11 @@
  * is to rewrite the same version. So of one that gives up and one that decides, one is refused.
  *   MV4. A mover that was paused meets, at both nodes, states and sessions of a later attempt, and
  *        is refused; its transaction at the new node was ended before the later one began.
- *   MV5. Reading at one stamp: SENT's commit is stamped lower than OWNED's at the other. In between
- *        nobody answers for the bucket (TR004 or TR003); never both.
+ *   MV5. Reading at one stamp: SENT's commit is stamped lower than OWNED's at the other, and that
+ *        lower than GONE's; the mover carries the clock there and back. So who reads all nodes at
+ *        a stamp meets the rows at the old one below SENT, at the new one from OWNED on, and in
+ *        between somebody who refuses (TR004 or TR003): never both, and never neither, though
+ *        nobody is told which buckets to have.
  */
 #ifndef SHARD_MOVE_H
 #define SHARD_MOVE_H

@@ -19,11 +19,13 @@
  *        took it away, however old the writer's map or snapshot is.
  *   BU2. A statement reads buckets it was routed for only if they are OWNED or HANDING at its own
  *        snapshot; and, unless it is confined to them, only if no bucket is SENT at it. Rows on
- * their way in are uncommitted, rows left behind are refused as SENT: so a snapshot sees each row
- * in one place at most, and none that is out of date. BU3. The words in memory are a cache of the
- * tree: a word names a state and the LSN from which on it holds. Who changes a state makes the word
- * say "ask the tree" before his commit, and it is believed again only with what a snapshot at or
- * behind that commit has seen.
+ *        their way in are uncommitted, rows left behind are refused as SENT: so a snapshot sees
+ *        each row in one place at most, and none that is out of date. Who names no buckets and
+ *        reads all nodes at one stamp relies on more: SENT lasts, in stamps, until the other is
+ *        OWNED (shard/move.h, MV5), so no stamp lies where the row is in no place.
+ *   BU3. The words in memory are a cache of the tree: a word names a state and the LSN from which
+ *        on it holds. Who changes a state makes the word say "ask the tree" before his commit, and
+ *        it is believed again only with what a snapshot at or behind that commit has seen.
  *   BU4. The epoch of routes is part of the picture that a statement was planned by, so it is that
  *        of the names and schemes in it. A route of another epoch is refused, whichever is older:
  *        it may mean other tables, other buckets or other nodes.

@@ -14,7 +14,7 @@
  *     tusk_send_sum()                           number and checksum of the rows
  *     tusk_send_decided(epoch)                  neither read nor written here any more (SENT)
  *     tusk_send_end()                           lets go of locks and notes
- *     tusk_send_forget(group, bucket, attempt)  rows away (GONE), after the other has it
+ *     tusk_send_forget(group, bucket, attempt, hlc)   rows away (GONE), after the other has it
  *     tusk_send_abort(group, bucket, attempt)   it stays (OWNED)
  *
  *     at the node that gets it, in one transaction block
@@ -693,7 +693,10 @@ FN(send_forget)
     enum err err = lock_tables(eval, move, move->session->txn, TXN_ROW_EXCLUSIVE);
     err = err == ERR_OK ? state_of(eval, move, &record) : err;
     if (err == ERR_OK && record.state == BUCKET_SENT && record.attempt <= move->attempt) {
-        err = remove_rows(eval, move);
+        /* MV5: a cut below the other's OWNED must find SENT here, however far its clock is ahead */
+        err = txn_db_raise_hlc(
+            eval->task, move->session->engine->db, (uint64_t)args[3].i, eval->diag);
+        err = err == ERR_OK ? remove_rows(eval, move) : err;
         err = err == ERR_OK ? put_state(eval, move, BUCKET_GONE, record.epoch, record.node) : err;
     } else if (err == ERR_OK && record.state != BUCKET_GONE && record.state != BUCKET_ELSEWHERE) {
         err = wrong_state(eval, move, &record);
@@ -935,7 +938,8 @@ static const struct function functions[] = {
     {"tusk_send_sum", 0, TYPE_TEXT, 0, 0, VOLATILE, {0}, send_sum, NULL, NULL},
     {"tusk_send_decided", 0, TYPE_VOID, 1, 1, VOLATILE, {TYPE_INT8}, send_decided, NULL, NULL},
     {"tusk_send_end", 0, TYPE_VOID, 0, 0, VOLATILE, {0}, send_end, NULL, NULL},
-    {"tusk_send_forget", 0, TYPE_VOID, 3, 3, VOLATILE, BUCKET_ARGS, send_forget, NULL, NULL},
+    {"tusk_send_forget", 0, TYPE_VOID, 4, 4, VOLATILE, {TYPE_TEXT, TYPE_INT4, TYPE_INT8, TYPE_INT8},
+        send_forget, NULL, NULL},
     {"tusk_send_abort", 0, TYPE_VOID, 3, 3, VOLATILE, BUCKET_ARGS, send_abort, NULL, NULL},
     {"tusk_receive_begin", 0, TYPE_TEXT, 3, 3, VOLATILE, BUCKET_ARGS, receive_begin, NULL, NULL},
     {"tusk_receive_rows", 0, TYPE_INT8, 1, 1, VOLATILE, {TYPE_BYTEA}, receive_rows, NULL, NULL},

@@ -98,6 +98,9 @@ PLANTS = [
     ("switch", "shard/move.c",
      "TRY(ctl_txn(move->task, move->ctl, compares, 2, writes, 2, &done",
      "TRY(ctl_txn(move->task, move->ctl, compares, 0, writes, 2, &done", 300, CLUSTER),
+    # A bucket's rows go from the old node at a stamp that the new one has not reached yet.
+    ("stamps", "sql/session/moves.c",
+     "db, (uint64_t)args[3].i, eval->diag);", "db, 0, eval->diag);", 300, CLUSTER),
     # A row that is still being changed is sent as it was, and not again.
     ("follow", "sql/catalog/buckets.c",
      "        if (txn_db_is_active(db, (txn_id_t){load_be64(head)})) {",

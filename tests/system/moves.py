@@ -327,6 +327,40 @@ def check(cluster, rows, clients):
     return len(log)
 
 
+def cut(cluster, stamp):
+    """How many rows all nodes have at the stamp; none of them is told which buckets to have."""
+    rows = 0
+    for node in cluster.nodes:
+        connection = node.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL tusk.route = 'read_at={stamp}'")
+                cursor.execute("SELECT count(*) FROM acc")
+                rows += cursor.fetchone()[0]
+        finally:
+            connection.close()
+    return rows
+
+
+def ahead(cluster, rows):
+    """MV5: a bucket goes to a node whose clock is far ahead, while a cut of just before is read."""
+    _, owners = cluster.owners()
+    bucket = 0
+    giver, taker = cluster.nodes[owners[bucket]], cluster.nodes[(owners[bucket] + 1) % 3]
+    stamp = taker.query("SELECT tusk_hlc()")[0][0] + (10_000_000 << 12)
+    taker.query(f"SET tusk.route = 'hlc={stamp}'; SELECT count(*) FROM acc")
+    assert giver.query("SELECT tusk_hlc()")[0][0] < stamp <= taker.query("SELECT tusk_hlc()")[0][0]
+    code, _, err = cluster.run_mover("move", GROUP, str(bucket), taker.name)
+    assert code == 0, err
+    try:
+        found = cut(cluster, stamp)
+        assert found == rows, f"{found} rows of {rows} at {stamp}, before the bucket came"
+    except psycopg2.Error as error:
+        assert error.pgcode in ("TR003", "TR004"), error
+    found = cut(cluster, max(node.query("SELECT tusk_hlc()")[0][0] for node in cluster.nodes))
+    assert found == rows, f"{found} rows of {rows}"
+
+
 def torture(args, cluster):
     rng = random.Random(args.seed)
     rows = 1500
@@ -382,6 +416,7 @@ def torture(args, cluster):
         thread.join(timeout=60)
         assert thread.failed is None, thread.failed
     written = check(cluster, rows, clients)
+    ahead(cluster, rows)
     print(f"{moves} moves begun, {kills} kills, {pauses} pauses; {written} increments, "
           f"{sum(c.refused for c in clients)} refused; {reader.good} cuts read, "
           f"{reader.refused} refused")

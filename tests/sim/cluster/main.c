@@ -7,7 +7,8 @@
  * A run is two to four lives, as tusk_sim's: each ends by a power cut of everything at a moment or
  * at a file operation (but the last, which ends when all has been looked at), and the next one
  * begins with what the disk has kept. In a life clients write through both routers, buckets are
- * moved, connections are cut, movers and routers stop for longer than their leases. The second
+ * moved, connections are cut, movers and routers stop for longer than their leases, nodes' clocks
+ * go ahead. The second
  * router looks for changes once an hour only: it learns by being refused.
  *
  * What must hold: for every reader, at every moment, all rows are there once and the sum of values
@@ -40,6 +41,7 @@ enum {
     PATIENCE_US = 120 * 1000000,
     QUIET_US = 240 * 1000000, /* for moves that were left to be ended */
     LOOK_US = 100000,
+    AHEAD_US_MAX = 200000, /* in all lives together less than a minute, which nodes refuse */
 };
 
 enum fate {
@@ -288,12 +290,29 @@ look_once(struct client *client)
     task_sleep(client->task, (int64_t)kept_draw(30000));
 }
 
+/* A node's clock goes ahead of the others', as by a restart or a machine whose clock is wrong. */
+static void
+raise_once(struct client *client)
+{
+    char text[80];
+    size_t node = kept_draw(NODES);
+    client_close(client);
+    need_connection(client, node);
+    if (try_query(client, "select tusk_hlc()")) {
+        (void)snprintf(text, sizeof text, "set tusk.route = 'hlc=%lld'",
+            (long long)client_int(client, 0, 0) + ((long long)kept_draw(AHEAD_US_MAX) << 12));
+        (void)(try_query(client, text) && try_query(client, "select tusk_hlc()"));
+    }
+    task_sleep(client->task, (int64_t)kept_draw(50000));
+}
+
 struct actor {
     const char *name;
     void (*step)(struct client *client);
 };
 static const struct actor actors[] = {{"writer1", write_once}, {"writer2", write_once},
-    {"writer3", write_once}, {"mover1", move_once}, {"mover2", move_once}, {"reader", look_once}};
+    {"writer3", write_once}, {"mover1", move_once}, {"mover2", move_once}, {"reader", look_once},
+    {"clock", raise_once}};
 
 static void
 actor_main(struct task *task, void *arg)
