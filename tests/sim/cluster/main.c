@@ -8,8 +8,7 @@
  * at a file operation (but the last, which ends when all has been looked at), and the next one
  * begins with what the disk has kept. In a life clients write through both routers, buckets are
  * moved, connections are cut, movers and routers stop for longer than their leases, nodes' clocks
- * go ahead. The second
- * router looks for changes once an hour only: it learns by being refused.
+ * go ahead. The second router looks for changes once an hour only: it learns by being refused.
  *
  * What must hold: for every reader, at every moment, all rows are there once and the sum of values
  * is the number of log rows; at the end each row is on the node that owns its bucket and nowhere
@@ -271,23 +270,37 @@ move_once(struct client *client)
     task_sleep(client->task, (int64_t)kept_draw(50000));
 }
 
+static void
+check_cut(const struct client *client, int64_t rows, int64_t sum, int64_t logged)
+{
+    cuts_read++;
+    if (rows != ROWS) {
+        sim_fail("%s: %lld rows of %d", client->name, (long long)rows, ROWS);
+    }
+    if (sum != logged) {
+        sim_fail("%s: values add up to %lld, and there are %lld log rows", client->name,
+            (long long)sum, (long long)logged);
+    }
+}
+
 /* Through a router all of it is read as of one moment. */
 static void
 look_once(struct client *client)
 {
     if (try_query(client, "select (select count(*) from acc), (select sum(v) from acc), "
                           "(select count(*) from log)")) {
-        cuts_read++;
-        if (client_int(client, 0, 0) != ROWS) {
-            sim_fail(
-                "%s: %lld rows of %d", client->name, (long long)client_int(client, 0, 0), ROWS);
-        }
-        if (client_int(client, 0, 1) != client_int(client, 0, 2)) {
-            sim_fail("%s: values add up to %lld, and there are %lld log rows", client->name,
-                (long long)client_int(client, 0, 1), (long long)client_int(client, 0, 2));
-        }
+        check_cut(
+            client, client_int(client, 0, 0), client_int(client, 0, 1), client_int(client, 0, 2));
     }
     task_sleep(client->task, (int64_t)kept_draw(30000));
+}
+
+static bool
+try_on(struct client *client, size_t node, const char *text)
+{
+    client_close(client);
+    need_connection(client, node);
+    return try_query(client, text);
 }
 
 /* A node's clock goes ahead of the others', as by a restart or a machine whose clock is wrong. */
@@ -296,14 +309,44 @@ raise_once(struct client *client)
 {
     char text[80];
     size_t node = kept_draw(NODES);
-    client_close(client);
-    need_connection(client, node);
-    if (try_query(client, "select tusk_hlc()")) {
+    if (try_on(client, node, "select tusk_hlc()")) {
         (void)snprintf(text, sizeof text, "set tusk.route = 'hlc=%lld'",
             (long long)client_int(client, 0, 0) + ((long long)kept_draw(AHEAD_US_MAX) << 12));
         (void)(try_query(client, text) && try_query(client, "select tusk_hlc()"));
     }
     task_sleep(client->task, (int64_t)kept_draw(50000));
+}
+
+/* As a router that is slow: all nodes as of one moment which is long gone when they are asked. */
+static void
+cut_once(struct client *client)
+{
+    static const char where[] = "this node is at ";
+    static int64_t epoch; /* as they say when they refuse another */
+    char route[96];
+    int64_t stamp = 0, found[3] = {0};
+    for (size_t node = 0; node < NODES; node++) {
+        if (!try_on(client, node, "select tusk_hlc()")) {
+            return;
+        }
+        stamp = stamp > client_int(client, 0, 0) ? stamp : client_int(client, 0, 0);
+    }
+    task_sleep(client->task, (int64_t)kept_draw(100000));
+    (void)snprintf(route, sizeof route, "set tusk.route = 'epoch=%lld read_at=%lld'",
+        (long long)epoch, (long long)stamp);
+    for (size_t node = 0; node < NODES; node++) {
+        if (!try_on(client, node, route) ||
+            !try_query(client, "select (select count(*) from acc), (select coalesce(sum(v), 0) "
+                               "from acc), (select count(*) from log)")) {
+            const char *at = strstr(client->message, where);
+            epoch = at == NULL ? epoch : strtoll(at + sizeof where - 1, NULL, 10);
+            return;
+        }
+        for (uint32_t i = 0; i < 3; i++) {
+            found[i] += client_int(client, 0, i);
+        }
+    }
+    check_cut(client, found[0], found[1], found[2]);
 }
 
 struct actor {
@@ -312,7 +355,7 @@ struct actor {
 };
 static const struct actor actors[] = {{"writer1", write_once}, {"writer2", write_once},
     {"writer3", write_once}, {"mover1", move_once}, {"mover2", move_once}, {"reader", look_once},
-    {"clock", raise_once}};
+    {"clock", raise_once}, {"slow reader", cut_once}};
 
 static void
 actor_main(struct task *task, void *arg)
