@@ -23,6 +23,7 @@
     X(ERR_WARNING, "01000", "warning")                                                 \
     X(ERR_FEATURE_NOT_SUPPORTED, "0A000", "feature_not_supported")                     \
     X(ERR_SHARD_UNREACHABLE, "08001", "sqlclient_unable_to_establish_sqlconnection")   \
+    X(ERR_SHARD_LOGIN, "08004", "sqlserver_rejected_establishment_of_sqlconnection")   \
     X(ERR_CONNECTION_FAILURE, "08006", "connection_failure")                           \
     X(ERR_SHARD_LOST, "08007", "transaction_resolution_unknown")                       \
     X(ERR_PROTOCOL, "08P01", "protocol_violation")                                     \

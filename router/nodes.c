@@ -139,6 +139,8 @@ nodes_has_cluster(struct task *task, struct router *router)
     if (node_acquire(task, &router->workers[task_worker(task)], 0,
             sql_config_text(router->config, "router_user"), "postgres", &upstream,
             &ignored) != ERR_OK) {
+        world_log(router->world, "whether \"%s\" is one of a cluster cannot be asked: %s",
+            router->nodes[0].name, ignored.message);
         return false;
     }
     enum err err = node_query(task, upstream, "SELECT count(*) FROM pg_catalog.tusk_nodes",

@@ -9,6 +9,8 @@
  * another, OPEN: refused at once, so that nobody's connections and patience are spent on it; after
  * a pause HALF_OPEN: one may try, and what becomes of that decides.
  */
+#include <stdio.h>
+
 #include "base/assert.h"
 #include "base/mem.h"
 #include "router/router.h"
@@ -78,8 +80,9 @@ breaker_note(struct worker *worker, uint32_t shard, bool fine)
     if (breaker->state == BREAKER_HALF_OPEN || breaker->failures >= limits->breaker_failures) {
         if (breaker->state != BREAKER_OPEN) {
             breaker->opened++;
-            world_log(worker->router->world, "shard \"%s\" cannot be reached: its breaker opens",
-                worker->router->nodes[shard].name);
+            world_log(worker->router->world,
+                "shard \"%s\" cannot be reached: its breaker opens (%s)",
+                worker->router->nodes[shard].name, breaker->last_failure);
         }
         breaker->state = BREAKER_OPEN;
         breaker->retry_us = world_clock_us(worker->router->world) + limits->breaker_pause_us;
@@ -101,6 +104,9 @@ pass_breaker(struct worker *worker, uint32_t shard, struct diag *diag)
     breaker->refused++;
     (void)diag_set(diag, ERR_SHARD_UNREACHABLE, "shard \"%s\" cannot be reached",
         worker->router->nodes[shard].name);
+    if (breaker->last_failure[0] != '\0') {
+        diag_detail(diag, "%s", breaker->last_failure);
+    }
     diag_hint(diag, "Its breaker is open; tusk_router_breakers shows when it is tried again.");
     return ERR_SHARD_UNREACHABLE;
 }
@@ -108,17 +114,65 @@ pass_breaker(struct worker *worker, uint32_t shard, struct diag *diag)
 /* ---- taking and giving back --------------------------------------------------------------------
  */
 
+/* What a view and the log tell of it. */
+static void
+note_failure(struct breaker *breaker, const struct diag *diag)
+{
+    (void)snprintf(breaker->last_failure, sizeof breaker->last_failure, "%s%s%s", diag->message,
+        diag->detail[0] == '\0' ? "" : ": ", diag->detail);
+}
+
+static enum err
+refuse_login(const struct pool *pool, struct diag *diag)
+{
+    (void)diag_set(diag, ERR_SHARD_LOGIN, "shard \"%s\" does not let the router in as user \"%s\"",
+        pool->shard->name, pool->user);
+    diag_detail(diag, "%s", pool->login_failure);
+    return ERR_SHARD_LOGIN;
+}
+
+/* A password that is wrong will be wrong the next time, and each attempt costs both sides: until a
+ * pause is over nobody tries again. It is the user's matter, not the shard's: others go on. */
+static void
+note_login(struct pool *pool, enum err err, const struct diag *diag)
+{
+    struct worker *worker = pool->worker;
+    if (err != ERR_SHARD_LOGIN) {
+        if (err == ERR_OK) {
+            mem_free(pool->login_failure);
+            pool->login_failure = NULL;
+        }
+        return;
+    }
+    if (pool->login_failure == NULL || strcmp(pool->login_failure, diag->detail) != 0) {
+        world_log(worker->router->world, "%s: %s", diag->message, diag->detail);
+        mem_free(pool->login_failure);
+        pool->login_failure = mem_strdup(diag->detail);
+    }
+    worker->breakers[pool->shard_number].logins_refused++;
+    pool->login_retry_us =
+        world_clock_us(worker->router->world) + worker->router->limits.breaker_pause_us;
+}
+
 /* The pool's count includes the one to be opened. */
 static enum err
 open_one(struct task *task, struct pool *pool, struct upstream **upstream, struct diag *diag)
 {
     struct worker *worker = pool->worker;
+    struct breaker *breaker = &worker->breakers[pool->shard_number];
+    struct diag own;
+    diag = diag == NULL ? &own : diag;
+    diag_clear(diag);
     enum err err =
         upstream_open(task, pool, worker->router->limits.connect_timeout_us, upstream, diag);
+    note_login(pool, err, diag);
+    if (err == ERR_SHARD_LOGIN || err == ERR_SHARD_UNREACHABLE) {
+        note_failure(breaker, diag);
+    }
     if (err == ERR_OK || err == ERR_SHARD_UNREACHABLE) {
         breaker_note(worker, pool->shard_number, err == ERR_OK);
-    } else if (worker->breakers[pool->shard_number].state == BREAKER_HALF_OPEN) {
-        worker->breakers[pool->shard_number].state = BREAKER_CLOSED; /* it has answered */
+    } else if (breaker->state == BREAKER_HALF_OPEN) {
+        breaker->state = BREAKER_CLOSED; /* it has answered */
     }
     return err;
 }
@@ -246,6 +300,9 @@ pool_acquire(struct task *task, struct pool *pool, struct upstream **last,
         upstream_close(task, upstream);
         pool->count--;
     }
+    if (pool->login_failure != NULL && world_clock_us(router->world) < pool->login_retry_us) {
+        return refuse_login(pool, diag);
+    }
     TRY(pass_breaker(pool->worker, pool->shard_number, diag));
     struct upstream *upstream = NULL;
     bool may_open = pool->count < router->limits.pool_size;
@@ -308,6 +365,7 @@ worker_close(struct task *task, struct worker *worker)
         }
         mem_free(pool->user);
         mem_free(pool->database);
+        mem_free(pool->login_failure);
         mem_free(pool);
     }
 }

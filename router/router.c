@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "router/router.h"
 
@@ -59,6 +60,40 @@ read_limits(struct router *router)
     limits->retries = (uint32_t)sql_config_integer(config, "router_retries");
 }
 
+/* As the server's own files: in its directory, unless the path begins at the root. */
+static char *
+file_path(const struct router *router, const char *name)
+{
+    struct buffer path = {0};
+    buffer_printf(&path, "%s%s%s", name[0] == '/' || name[0] == '\0' ? "" : router->directory,
+        name[0] == '/' || name[0] == '\0' ? "" : "/", name);
+    buffer_add_u8(&path, 0);
+    return (char *)path.data;
+}
+
+/* What the router shows the shards and wants to be shown. A file that is of no use is told now
+ * rather than to the first client. */
+static enum err
+read_access(struct task *task, struct router *router, struct diag *diag)
+{
+    const struct sql_config *config = router->config;
+    const char *root = sql_config_text(config, "router_sslrootcert");
+    bool known = login_tls_mode(sql_config_text(config, "router_sslmode"), &router->tls_mode);
+    ASSERT(known);
+    router->password_file = file_path(router, sql_config_text(config, "router_password_file"));
+    if (router->password_file[0] != '\0') {
+        TRY(login_passfile_check(task, router->password_file, diag));
+    }
+    if (router->tls_mode == TLS_DISABLE) {
+        return ERR_OK;
+    }
+    char *root_path = file_path(router, root);
+    struct login_tls_files files = {.root = root_path};
+    enum err err = login_tls_load(task, router->tls_mode, &files, &router->tls, diag);
+    mem_free(root_path);
+    return err;
+}
+
 enum err
 router_opened(struct task *task, void *arg, struct sql_engine *engine, struct diag *diag)
 {
@@ -67,6 +102,7 @@ router_opened(struct task *task, void *arg, struct sql_engine *engine, struct di
     router->engine = engine;
     TRY(read_nodes(router, sql_config_text(router->config, "router_nodes"), diag));
     read_limits(router);
+    TRY(read_access(task, router, diag));
     uint32_t count = world_worker_count(router->world);
     router->workers = mem_array(count, sizeof *router->workers);
     for (uint32_t i = 0; i < count; i++) {
@@ -127,4 +163,8 @@ router_closing(struct task *task, void *arg)
     }
     mem_free(router->workers);
     router->workers = NULL;
+    world_tls_release(router->tls);
+    router->tls = NULL;
+    mem_free(router->password_file);
+    router->password_file = NULL;
 }

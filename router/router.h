@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "login/login.h"
 #include "parser/parser.h"
 #include "router/route.h"
 #include "server/server.h"
@@ -21,6 +22,7 @@
 enum {
     ROUTER_NODES_MAX = 64,
     ROUTER_NAME_MAX = 64,
+    ROUTER_FAILURE_MAX = 2 * DIAG_TEXT_MAX + 2,
 };
 
 struct router_limits {
@@ -50,6 +52,9 @@ struct router {
     const struct sql_config *config;
     const char *directory;
     struct router_limits limits;
+    enum tls_mode tls_mode; /* of connections to the shards */
+    struct world_tls *tls;
+    char *password_file; /* on the heap; "": there is none */
     /* Those below node_count never change, but for `dropped`; the count only grows (nodes.c). */
     struct router_node nodes[ROUTER_NODES_MAX];
     _Atomic uint32_t node_count;
@@ -74,6 +79,7 @@ struct upstream {
     struct buffer out;
     uint32_t pid, secret;
     char status; /* of its last ReadyForQuery */
+    bool encrypted;
     bool broken;
     bool lost; /* broken, and by the shard or the network */
     /* Where who used it last remembers it: among idle connections his own has his settings and his
@@ -92,7 +98,8 @@ struct upstream_message {
     struct slice whole; /* with its head */
 };
 
-/* Connects and logs in; the connection is idle then. */
+/* Connects and logs in; the connection is idle then. ERR_SHARD_UNREACHABLE, or, if the shard was
+ * reached and does not let this user in, ERR_SHARD_LOGIN. */
 enum err upstream_open(struct task *task, struct pool *pool, int64_t timeout_us,
     struct upstream **upstream, struct diag *diag);
 void upstream_close(struct task *task, struct upstream *upstream);
@@ -127,6 +134,9 @@ struct breaker {
     uint32_t failures; /* one after another */
     int64_t retry_us;  /* OPEN: when to try again */
     uint64_t opened, refused;
+    /* A login that is refused opens no breaker: others may be let in. */
+    uint64_t logins_refused;
+    char last_failure[ROUTER_FAILURE_MAX]; /* "": there was none */
 };
 
 struct pool {
@@ -136,6 +146,9 @@ struct pool {
     uint32_t shard_number;
     char *user, *database;
     bool of_sagas;
+    /* The shard has not let this user in: until then it is not asked again. */
+    int64_t login_retry_us;
+    char *login_failure;   /* NULL: it has */
     struct list_node idle; /* the last used first */
     uint32_t count, idle_count;
     struct list_node waiters;

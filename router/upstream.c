@@ -9,7 +9,6 @@
 enum {
     READ_SIZE = 16 * 1024,
     KEEP_SIZE = 64 * 1024,
-    AUTHENTICATION_OK = 0,
     CANCEL_SIZE = 16,
 };
 
@@ -57,14 +56,26 @@ upstream_flush(struct task *task, struct upstream *upstream, struct diag *diag)
     return err;
 }
 
+static enum err
+connect_socket(struct task *task, struct upstream *upstream, int64_t deadline_us, struct diag *diag,
+    struct world_socket **socket)
+{
+    const struct router *router = upstream->pool->worker->router;
+    const struct router_node *shard = upstream->pool->shard;
+    struct login_target target = {
+        .host = shard->host, .port = shard->port, .mode = router->tls_mode, .tls = router->tls};
+    return login_connect(task, &target, &upstream->encrypted, deadline_us, socket, diag);
+}
+
 /* Over a connection of its own, as the protocol wants it. The client waits meanwhile: it has asked
  * for this. */
 static void
 send_cancel(struct task *task, struct upstream *upstream)
 {
     struct world_socket *socket = NULL;
-    const struct router_node *shard = upstream->pool->shard;
-    if (world_connect(task, shard->host, shard->port, &socket, NULL) != ERR_OK) {
+    int64_t deadline_us = world_clock_us(task_world(task)) +
+                          upstream->pool->worker->router->limits.connect_timeout_us;
+    if (connect_socket(task, upstream, deadline_us, NULL, &socket) != ERR_OK) {
         return; /* then it runs to its end */
     }
     uint8_t request[CANCEL_SIZE];
@@ -183,11 +194,10 @@ upstream_put_query(struct upstream *upstream, const void *text, size_t size)
 
 /* ---- start-up -------------------------------------------------------------------------------- */
 
-static enum err
-log_in(struct task *task, struct upstream *upstream, int64_t deadline_us, struct diag *diag)
+static void
+put_startup(struct upstream *upstream)
 {
     struct buffer *out = &upstream->out;
-    const char *node = upstream->pool->shard->name;
     (void)buffer_extend(out, 4);
     buffer_add_be32(out, WIRE_VERSION_3_0);
     const char *const settings[] = {"user", upstream->pool->user, "database",
@@ -197,6 +207,44 @@ log_in(struct task *task, struct upstream *upstream, int64_t deadline_us, struct
     }
     buffer_add_u8(out, 0);
     store_be32(out->data, (uint32_t)out->size);
+}
+
+struct attempt {
+    struct task *task;
+    struct upstream *upstream;
+    struct login login;
+    bool refused; /* by the shard, before it knew who we are */
+};
+
+static enum err
+find_password(void *arg, char **password, struct diag *diag)
+{
+    const struct attempt *attempt = arg;
+    const struct pool *pool = attempt->upstream->pool;
+    const char *file = pool->worker->router->password_file;
+    char port[16];
+    (void)snprintf(port, sizeof port, "%u", pool->shard->port);
+    const char *const target[4] = {pool->shard->host, port, pool->database, pool->user};
+    if (file[0] == '\0') {
+        return diag_set(
+            diag, ERR_INVALID_PASSWORD, "it asks for a password; router_password_file is not set");
+    }
+    enum err err = login_passfile_find(attempt->task, file, target, password, diag);
+    if (err == ERR_OK && *password == NULL) {
+        err = diag_set(diag, ERR_INVALID_PASSWORD,
+            "it asks for a password; \"%s\" has none for %s:%s:%s:%s", file, target[0], port,
+            target[2], target[3]);
+    }
+    /* Whatever is the matter with the file: there is no password. */
+    return err == ERR_OK || err == ERR_QUERY_CANCELED ? err : ERR_INVALID_PASSWORD;
+}
+
+static enum err
+log_in(struct attempt *attempt, int64_t deadline_us, struct diag *diag)
+{
+    struct task *task = attempt->task;
+    struct upstream *upstream = attempt->upstream;
+    put_startup(upstream);
     TRY(upstream_flush(task, upstream, diag));
     for (;;) {
         struct upstream_message message;
@@ -204,17 +252,17 @@ log_in(struct task *task, struct upstream *upstream, int64_t deadline_us, struct
         struct wire_reader reader = wire_reader_of(message.body);
         switch (message.type) {
         case 'R':
-            if (wire_get_u32(&reader) != AUTHENTICATION_OK) {
-                return diag_set(diag, ERR_CONNECTION_FAILURE,
-                    "shard \"%s\" asks the router for a password", node);
-            }
+            TRY(login_answer(
+                &attempt->login, task, upstream->socket, message.body, &upstream->out, diag));
+            TRY(upstream_flush(task, upstream, diag));
             break;
         case 'K':
             upstream->pid = wire_get_u32(&reader);
             upstream->secret = wire_get_u32(&reader);
             break;
         case 'E':
-            return upstream_error(message.body, node, diag);
+            attempt->refused = !attempt->login.authenticated;
+            return upstream_error(message.body, upstream->pool->shard->name, diag);
         case 'Z':
             return ERR_OK;
         default:
@@ -223,30 +271,75 @@ log_in(struct task *task, struct upstream *upstream, int64_t deadline_us, struct
     }
 }
 
+static enum err
+attempt_once(struct task *task, struct upstream *upstream, bool encrypted, int64_t deadline_us,
+    bool *refused, struct diag *diag)
+{
+    upstream->encrypted = encrypted;
+    TRY(connect_socket(task, upstream, deadline_us, diag, &upstream->socket));
+    struct attempt *attempt = mem_zalloc(sizeof *attempt);
+    attempt->task = task;
+    attempt->upstream = upstream;
+    attempt->login.password = find_password;
+    attempt->login.arg = attempt;
+    enum err err = log_in(attempt, deadline_us, diag);
+    *refused = attempt->refused;
+    login_destroy(&attempt->login);
+    mem_free(attempt);
+    return err;
+}
+
+/* Whoever asks is the router's client: that the router is not let in is not his doing, so it has a
+ * code of its own (28P01 would tell him that his password is wrong). */
+static enum err
+explain_failure(enum err err, const struct pool *pool, struct diag *diag)
+{
+    char words[DIAG_TEXT_MAX];
+    switch (err) {
+    case ERR_CONNECTION_FAILURE:
+    case ERR_SHARD_LOST:
+    case ERR_CANNOT_CONNECT_NOW:
+        err = ERR_SHARD_UNREACHABLE; /* nothing was sent: it may be tried again */
+        break;
+    case ERR_INVALID_PASSWORD:
+    case ERR_INVALID_AUTHORIZATION:
+        err = ERR_SHARD_LOGIN;
+        (void)snprintf(words, sizeof words, "%s", diag->message);
+        (void)diag_set(diag, err, "shard \"%s\" does not let the router in as user \"%s\"",
+            pool->shard->name, pool->user);
+        diag_detail(diag, "%s", words);
+        break;
+    default:
+        break;
+    }
+    diag->code = err;
+    return err;
+}
+
 enum err
 upstream_open(struct task *task, struct pool *pool, int64_t timeout_us, struct upstream **out,
     struct diag *diag)
 {
+    const struct router *router = pool->worker->router;
     struct upstream *upstream = mem_zalloc(sizeof *upstream);
     upstream->pool = pool;
     upstream->settings = mem_strdup("");
-    int64_t deadline_us = world_clock_us(pool->worker->router->world) + timeout_us;
-    enum err err =
-        world_connect(task, pool->shard->host, pool->shard->port, &upstream->socket, diag);
-    if (err == ERR_OK) {
-        err = log_in(task, upstream, deadline_us, diag);
+    int64_t deadline_us = world_clock_us(router->world) + timeout_us;
+    bool first = login_encrypted_first(router->tls_mode);
+    bool refused = false;
+    enum err err = attempt_once(task, upstream, first, deadline_us, &refused, diag);
+    if (err != ERR_OK && refused && login_other_way(router->tls_mode, upstream->encrypted)) {
+        world_socket_close(task, upstream->socket);
+        upstream->socket = NULL;
+        upstream->in.size = upstream->at = 0;
+        upstream->broken = upstream->lost = false;
+        err = attempt_once(task, upstream, !first, deadline_us, &refused, diag);
     }
     if (err != ERR_OK) {
         upstream->broken = true;
         upstream_close(task, upstream);
-        if (err == ERR_CONNECTION_FAILURE || err == ERR_SHARD_LOST ||
-            err == ERR_CANNOT_CONNECT_NOW) {
-            if (diag != NULL) {
-                diag->code = ERR_SHARD_UNREACHABLE; /* nothing was sent: it may be tried again */
-            }
-            return ERR_SHARD_UNREACHABLE;
-        }
-        return err;
+        task_interrupt_clear(task, err == ERR_QUERY_CANCELED ? TASK_CANCEL : 0);
+        return explain_failure(err, pool, diag);
     }
     *out = upstream;
     return ERR_OK;

@@ -158,6 +158,8 @@ emit_breakers(const struct gathering *gathering, emit_row *emit, void *arg)
             datum_int((int64_t)breaker->opened),
             datum_int((int64_t)breaker->refused),
             open ? datum_float((double)left / 1000) : datum_null(),
+            datum_int((int64_t)breaker->logins_refused),
+            breaker->last_failure[0] != '\0' ? text_datum(breaker->last_failure) : datum_null(),
         };
         TRY(emit(arg, values));
     }

@@ -5,21 +5,12 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "shell/scram.h"
 #include "wire/wire.h"
 
 enum {
     RECEIVE_SIZE = 16 * 1024,
     WAIT_STEP_US = 250000,
     MESSAGE_SIZE_MAX = 0x40000000,
-};
-
-enum {
-    AUTH_OK = 0,
-    AUTH_CLEARTEXT = 3,
-    AUTH_SASL = 10,
-    AUTH_SASL_CONTINUE = 11,
-    AUTH_SASL_FINAL = 12,
 };
 
 static void
@@ -83,10 +74,6 @@ connection_query(struct connection *connection, const char *text, size_t size, s
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
-enum {
-    PEM_SIZE_MAX = 1 << 20
-};
-
 /* The file's path: what was asked for, or the usual one in ~/.postgresql. */
 static const char *
 tls_file(const char *asked, const char *usual, char usual_path[CONNECTION_FILE_MAX])
@@ -101,80 +88,18 @@ tls_file(const char *asked, const char *usual, char usual_path[CONNECTION_FILE_M
 }
 
 static enum err
-read_root(struct connection *connection, const char *path, struct buffer *pem, struct diag *diag)
-{
-    bool there = world_file_exists(connection->task, path);
-    if (connection->tls_mode >= TLS_VERIFY_CA && !there) {
-        (void)diag_set(
-            diag, ERR_UNDEFINED_FILE, "root certificate file \"%s\" does not exist", path);
-        diag_hint(diag, "Either provide the file or change sslmode to disable server certificate "
-                        "verification.");
-        return ERR_UNDEFINED_FILE;
-    }
-    /* With a root's file even sslmode=require verifies, as libpq does. */
-    return there ? world_file_read_all(connection->task, path, PEM_SIZE_MAX, pem, diag) : ERR_OK;
-}
-
-static enum err
-read_key(struct connection *connection, const char *path, struct buffer *pem, struct diag *diag)
-{
-    struct world_file *file = NULL;
-    TRY(world_file_open(connection->task, path, WORLD_FILE_READ, &file, diag));
-    bool private = world_file_private(connection->task, file);
-    world_file_close(connection->task, file);
-    if (!private) {
-        return diag_set(
-            diag, ERR_CONFIG_FILE, "private key file \"%s\" has group or world access", path);
-    }
-    return world_file_read_all(connection->task, path, PEM_SIZE_MAX, pem, diag);
-}
-
-static enum err
-load_tls(struct connection *connection, struct buffer pems[3], struct diag *diag)
+load_tls(struct connection *connection, struct diag *diag)
 {
     char paths[3][CONNECTION_FILE_MAX];
-    const char *root = tls_file(connection->root_file, "root.crt", paths[0]);
     const char *certificate = tls_file(connection->certificate_file, "postgresql.crt", paths[1]);
-    const char *key = tls_file(connection->key_file, "postgresql.key", paths[2]);
-    TRY(read_root(connection, root, &pems[0], diag));
-    if (connection->certificate_file[0] != '\0' ||
-        world_file_exists(connection->task, certificate)) {
-        TRY(world_file_read_all(connection->task, certificate, PEM_SIZE_MAX, &pems[1], diag));
-        TRY(read_key(connection, key, &pems[2], diag));
-    }
-    struct world_tls_options options = {
-        .authorities = slice_of(pems[0].data, pems[0].size),
-        .certificate = slice_of(pems[1].data, pems[1].size),
-        .key = slice_of(pems[2].data, pems[2].size),
-        .authorities_file = root,
-        .certificate_file = certificate,
-        .key_file = key,
+    bool has_certificate =
+        connection->certificate_file[0] != '\0' || world_file_exists(connection->task, certificate);
+    struct login_tls_files files = {
+        .root = tls_file(connection->root_file, "root.crt", paths[0]),
+        .certificate = has_certificate ? certificate : NULL,
+        .key = tls_file(connection->key_file, "postgresql.key", paths[2]),
     };
-    return world_tls_new(&options, &connection->tls, diag);
-}
-
-/* Ask the server for encryption, and start it. *refused: it does not do that. */
-static enum err
-start_tls(
-    struct connection *connection, struct world_socket *socket, bool *refused, struct diag *diag)
-{
-    uint8_t request[8];
-    char answer = 0;
-    size_t got = 0;
-    store_be32(request, sizeof request);
-    store_be32(request + 4, WIRE_SSL_REQUEST);
-    TRY(world_send(connection->task, socket, request, sizeof request, diag));
-    TRY(world_recv(connection->task, socket, &answer, 1, WORLD_NEVER, TASK_CANCEL, &got, diag));
-    *refused = got == 1 && answer == 'N';
-    if (*refused) {
-        return ERR_OK;
-    }
-    if (got != 1 || answer != 'S') {
-        return diag_set(
-            diag, ERR_PROTOCOL, "received invalid response to SSL negotiation: %c", answer);
-    }
-    return world_tls_start(connection->task, socket, connection->tls, connection->host,
-        connection->tls_mode == TLS_VERIFY_FULL, WORLD_NEVER, diag);
+    return login_tls_load(connection->task, connection->tls_mode, &files, &connection->tls, diag);
 }
 
 /* A socket to the server, encrypted if connection->encrypted, and if the server can where it need
@@ -182,28 +107,12 @@ start_tls(
 static enum err
 connect_socket(struct connection *connection, struct world_socket **socket, struct diag *diag)
 {
-    TRY(world_connect(connection->task, connection->host, connection->port, socket, diag));
-    if (!connection->encrypted) {
-        return ERR_OK;
-    }
-    bool refused = false;
-    bool needed = connection->tls_mode >= TLS_REQUIRE;
-    enum err err = start_tls(connection, *socket, &refused, diag);
-    if (err == ERR_OK && refused && needed) {
-        err = diag_set(
-            diag, ERR_CONNECTION_FAILURE, "server does not support SSL, but SSL was required");
-    }
-    if (err == ERR_OK) {
-        connection->encrypted = !refused;
-        return ERR_OK;
-    }
-    world_socket_close(connection->task, *socket);
-    *socket = NULL;
-    if (needed || err != ERR_CONNECTION_FAILURE) {
-        return err;
-    }
-    connection->encrypted = false;
-    return world_connect(connection->task, connection->host, connection->port, socket, diag);
+    struct login_target target = {.host = connection->host,
+        .port = connection->port,
+        .mode = connection->tls_mode,
+        .tls = connection->tls};
+    return login_connect(
+        connection->task, &target, &connection->encrypted, WORLD_NEVER, socket, diag);
 }
 
 /* Over a connection of its own, as the protocol wants it. */
@@ -331,109 +240,22 @@ connection_next(struct connection *connection, struct message *message, struct d
 
 /* ---- start-up -------------------------------------------------------------------------------- */
 
-static void
-send_password(struct connection *connection, const void *bytes, size_t size, bool terminate)
+/* Who typed it is not asked again for the same connection. */
+static enum err
+ask_password(void *arg, char **password, struct diag *diag)
 {
-    size_t start = wire_begin(&connection->out, 'p');
-    buffer_add(&connection->out, bytes, size);
-    if (terminate) {
-        buffer_add_u8(&connection->out, 0);
-    }
-    wire_end(&connection->out, start);
-}
-
-/* On the heap, or NULL. Who typed it is not asked again for the same connection. */
-static char *
-ask_password(struct connection *connection)
-{
+    struct connection *connection = arg;
+    (void)diag;
     if (connection->password[0] != '\0' || connection->typed[0] != '\0') {
-        return mem_strdup(
-            connection->password[0] != '\0' ? connection->password : connection->typed);
-    }
-    char *password = connection->ask_password(connection->arg);
-    if (password != NULL && strlen(password) < sizeof connection->typed) {
-        (void)snprintf(connection->typed, sizeof connection->typed, "%s", password);
-    }
-    return password;
-}
-
-static enum err
-answer_sasl(struct connection *connection, struct scram *scram, uint32_t code,
-    struct wire_reader *reader, struct diag *diag)
-{
-    struct buffer answer = {0};
-    enum err err = ERR_OK;
-    if (code == AUTH_SASL) {
-        bool offered = false;
-        bool offered_plus = false;
-        for (const char *name = wire_get_text(reader); name[0] != '\0';
-             name = wire_get_text(reader)) {
-            offered = offered || strcmp(name, SCRAM_MECHANISM) == 0;
-            offered_plus = offered_plus || strcmp(name, SCRAM_MECHANISM_PLUS) == 0;
-        }
-        if (!offered) {
-            return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
-                "the server asks for an authentication that is not " SCRAM_MECHANISM);
-        }
-        char *password = ask_password(connection);
-        uint8_t nonce[18];
-        uint8_t hash[64];
-        size_t hash_size = world_tls_end_point(connection->socket, hash);
-        bool bind = offered_plus && hash_size > 0;
-        world_random_bytes(task_world(connection->task), nonce, sizeof nonce);
-        scram_begin(scram, password == NULL ? "" : password, nonce, sizeof nonce,
-            bind            ? SCRAM_BOUND
-            : hash_size > 0 ? SCRAM_COULD_BE_BOUND
-                            : SCRAM_UNBOUND,
-            slice_of(hash, hash_size));
-        mem_free(password);
-        wire_put_text(&answer, bind ? SCRAM_MECHANISM_PLUS : SCRAM_MECHANISM);
-        buffer_add_be32(&answer, (uint32_t)strlen(scram->client_first));
-        buffer_add_text(&answer, scram->client_first);
-    } else {
-        size_t size = (size_t)(reader->end - reader->at);
-        const char *text = (const char *)wire_get_bytes(reader, size).data;
-        if (code == AUTH_SASL_CONTINUE) {
-            err = scram_continue(scram, text, size, &answer, diag);
-        } else {
-            err = scram_finish(scram, text, size, diag);
-        }
-    }
-    if (err == ERR_OK && code != AUTH_SASL_FINAL) {
-        send_password(connection, answer.data, answer.size, false);
-        err = connection_flush(connection, diag);
-    }
-    buffer_destroy(&answer);
-    return err;
-}
-
-static enum err
-authenticate(
-    struct connection *connection, struct scram *scram, struct slice body, struct diag *diag)
-{
-    struct wire_reader reader = wire_reader_of(body);
-    uint32_t code = wire_get_u32(&reader);
-    char *password;
-    switch (code) {
-    case AUTH_OK:
-        connection->authenticated = true;
+        *password =
+            mem_strdup(connection->password[0] != '\0' ? connection->password : connection->typed);
         return ERR_OK;
-    case AUTH_CLEARTEXT:
-        password = ask_password(connection);
-        if (password == NULL) {
-            return diag_set(diag, ERR_INVALID_PASSWORD, "no password supplied");
-        }
-        send_password(connection, password, strlen(password), true);
-        mem_free(password);
-        return connection_flush(connection, diag);
-    case AUTH_SASL:
-    case AUTH_SASL_CONTINUE:
-    case AUTH_SASL_FINAL:
-        return answer_sasl(connection, scram, code, &reader, diag);
-    default:
-        return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
-            "authentication method %u of the server is not supported", code);
     }
+    *password = connection->ask_password(connection->arg);
+    if (*password != NULL && strlen(*password) < sizeof connection->typed) {
+        (void)snprintf(connection->typed, sizeof connection->typed, "%s", *password);
+    }
+    return ERR_OK;
 }
 
 static void
@@ -452,7 +274,7 @@ put_startup(struct connection *connection)
 }
 
 static enum err
-start(struct connection *connection, struct scram *scram, struct diag *diag)
+start(struct connection *connection, struct login *login, struct diag *diag)
 {
     put_startup(connection);
     TRY(connection_flush(connection, diag));
@@ -462,7 +284,9 @@ start(struct connection *connection, struct scram *scram, struct diag *diag)
         struct wire_reader reader = wire_reader_of(message.body);
         switch (message.type) {
         case 'R':
-            TRY(authenticate(connection, scram, message.body, diag));
+            TRY(login_answer(
+                login, connection->task, connection->socket, message.body, &connection->out, diag));
+            TRY(connection_flush(connection, diag));
             break;
         case 'K':
             connection->process_id = wire_get_u32(&reader);
@@ -488,18 +312,16 @@ attempt(struct connection *connection, bool encrypted, struct diag *diag)
     connection->failure.size = 0;
     connection->encrypted = encrypted;
     if (encrypted && connection->tls == NULL) {
-        struct buffer pems[3] = {{0}, {0}, {0}};
-        enum err loaded = load_tls(connection, pems, diag);
-        for (int i = 0; i < 3; i++) {
-            buffer_destroy(&pems[i]);
-        }
-        TRY(loaded);
+        TRY(load_tls(connection, diag));
     }
     TRY(connect_socket(connection, &connection->socket, diag));
-    struct scram *scram = mem_zalloc(sizeof *scram);
-    enum err err = start(connection, scram, diag);
-    scram_destroy(scram);
-    mem_free(scram);
+    struct login *login = mem_zalloc(sizeof *login);
+    login->password = ask_password;
+    login->arg = connection;
+    enum err err = start(connection, login, diag);
+    connection->authenticated = login->authenticated;
+    login_destroy(login);
+    mem_free(login);
     if (err != ERR_OK) {
         hang_up(connection);
     }
@@ -511,11 +333,11 @@ connection_open(struct connection *connection, struct diag *diag)
 {
     enum tls_mode mode = connection->tls_mode;
     connection->typed[0] = '\0';
-    enum err err = attempt(connection, mode >= TLS_PREFER, diag);
+    enum err err = attempt(connection, login_encrypted_first(mode), diag);
     /* Refused as it is: the other way, where both will do. */
     bool refused = err != ERR_OK && connection->failure.size > 0 && !connection->authenticated;
-    if (refused && (mode == TLS_ALLOW || (mode == TLS_PREFER && connection->encrypted))) {
-        err = attempt(connection, mode == TLS_ALLOW, diag);
+    if (refused && login_other_way(mode, connection->encrypted)) {
+        err = attempt(connection, !login_encrypted_first(mode), diag);
     }
     return err;
 }

@@ -12,20 +12,11 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "world/tls.h"
+#include "login/login.h"
 
 enum {
     CONNECTION_NAME_MAX = 128,
     CONNECTION_FILE_MAX = 1024,
-};
-
-enum tls_mode { /* libpq's sslmode */
-    TLS_DISABLE,
-    TLS_ALLOW,  /* if it is refused without */
-    TLS_PREFER, /* if the server can */
-    TLS_REQUIRE,
-    TLS_VERIFY_CA,   /* and an authority that we know has signed its certificate */
-    TLS_VERIFY_FULL, /* and it is the host's */
 };
 
 struct connection {

@@ -7,25 +7,13 @@
 
 #include "base/mem.h"
 
-static const char *const modes[] = {
-    [TLS_DISABLE] = "disable",
-    [TLS_ALLOW] = "allow",
-    [TLS_PREFER] = "prefer",
-    [TLS_REQUIRE] = "require",
-    [TLS_VERIFY_CA] = "verify-ca",
-    [TLS_VERIFY_FULL] = "verify-full",
-};
-
 static enum err
 set_mode(struct connection *connection, const char *value, struct diag *diag)
 {
-    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-        if (strcmp(value, modes[i]) == 0) {
-            connection->tls_mode = (enum tls_mode)i;
-            return ERR_OK;
-        }
+    if (!login_tls_mode(value, &connection->tls_mode)) {
+        return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "invalid sslmode value: \"%s\"", value);
     }
-    return diag_set(diag, ERR_INVALID_PARAMETER_VALUE, "invalid sslmode value: \"%s\"", value);
+    return ERR_OK;
 }
 
 static enum err

@@ -90,6 +90,7 @@ def main():
     step("lifecycle", ["tests/system/lifecycle.py", "release"])
     step("cluster", ["tests/cluster/schema.py", "release"])
     step("routes", ["tests/cluster/routes.py"])
+    step("passwords and TLS at nodes", ["tests/cluster/access.py"])
     step("nodes with leases, etcd", ["tests/cluster/lease.py"])
     step("COPY to nodes", ["tests/cluster/copy.py"])
     step("one node and three", ["tests/cluster/differential.py", "--build", "debug", "--count", "600"])

@@ -13,6 +13,8 @@ ROOMS = {
     "base": [],
     "world": ["base"],
     "wire": ["base"],
+    # What a client does before its first query is the same for the shell and the router.
+    "login": ["base", "world", "wire"],
     "parser": ["base"],
     "wal": ["base", "world"],
     "btree": ["base", "world"],
@@ -24,8 +26,8 @@ ROOMS = {
     "saga": ["base", "world", "txn", "sql"],
     # The router is a server whose rows lie elsewhere: it has server/'s connections and sql/'s engine
     # (router/README.md says why).
-    "router": ["base", "world", "parser", "wire", "shard", "txn", "sql", "saga", "server"],
-    "shell": ["base", "world", "wire"],
+    "router": ["base", "world", "parser", "wire", "login", "shard", "txn", "sql", "saga", "server"],
+    "shell": ["base", "world", "wire", "login"],
     "server": ["base", "world", "wire", "parser", "shard", "wal", "btree", "txn", "sql", "cdc", "saga"],
 }
 

@@ -1,11 +1,11 @@
 /*
- * shell/scram.h - the client's half of SCRAM-SHA-256 (RFC 5802, RFC 7677).
+ * login/scram.h - the client's half of SCRAM-SHA-256 (RFC 5802, RFC 7677).
  *
  * Pure. client first -> server first -> client final -> server final; the last proves that the
  * server knows the password too.
  */
-#ifndef SHELL_SCRAM_H
-#define SHELL_SCRAM_H
+#ifndef LOGIN_SCRAM_H
+#define LOGIN_SCRAM_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@ enum {
     SCRAM_PASSWORD_MAX = 1024,
 };
 
-struct scram {
+struct login_scram {
     char password[SCRAM_PASSWORD_MAX];
     char client_first[128]; /* "n,,n=,r=..." */
     size_t head_size;       /* of what stands before "n=" in it */
@@ -37,13 +37,14 @@ struct scram {
 };
 
 /* `nonce`: random bytes, at most 30. channel: its hash (tls-server-end-point), at most 64 bytes. */
-void scram_begin(struct scram *scram, const char *password, const uint8_t *nonce, size_t size,
-    enum scram_binding binding, struct slice channel);
+void login_scram_begin(struct login_scram *scram, const char *password, const uint8_t *nonce,
+    size_t size, enum scram_binding binding, struct slice channel);
 /* Take the server's first message, add the client's final one to `answer`. */
-enum err scram_continue(
-    struct scram *scram, const char *text, size_t size, struct buffer *answer, struct diag *diag);
-enum err scram_finish(struct scram *scram, const char *text, size_t size, struct diag *diag);
+enum err login_scram_continue(struct login_scram *scram, const char *text, size_t size,
+    struct buffer *answer, struct diag *diag);
+enum err login_scram_finish(
+    struct login_scram *scram, const char *text, size_t size, struct diag *diag);
 /* Forget the password. */
-void scram_destroy(struct scram *scram);
+void login_scram_destroy(struct login_scram *scram);
 
-#endif /* SHELL_SCRAM_H */
+#endif /* LOGIN_SCRAM_H */

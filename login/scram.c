@@ -1,4 +1,4 @@
-#include "shell/scram.h"
+#include "login/scram.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -70,8 +70,8 @@ malformed(struct diag *diag)
 }
 
 void
-scram_begin(struct scram *scram, const char *password, const uint8_t *nonce, size_t size,
-    enum scram_binding binding, struct slice channel)
+login_scram_begin(struct login_scram *scram, const char *password, const uint8_t *nonce,
+    size_t size, enum scram_binding binding, struct slice channel)
 {
     static const char *const heads[] = {
         [SCRAM_UNBOUND] = "n,,",
@@ -95,8 +95,8 @@ scram_begin(struct scram *scram, const char *password, const uint8_t *nonce, siz
 }
 
 enum err
-scram_continue(
-    struct scram *scram, const char *text, size_t size, struct buffer *answer, struct diag *diag)
+login_scram_continue(struct login_scram *scram, const char *text, size_t size,
+    struct buffer *answer, struct diag *diag)
 {
     const char *nonce;
     const char *salt_text;
@@ -153,7 +153,7 @@ scram_continue(
 }
 
 enum err
-scram_finish(struct scram *scram, const char *text, size_t size, struct diag *diag)
+login_scram_finish(struct login_scram *scram, const char *text, size_t size, struct diag *diag)
 {
     const char *value;
     size_t value_size;
@@ -172,7 +172,7 @@ scram_finish(struct scram *scram, const char *text, size_t size, struct diag *di
 }
 
 void
-scram_destroy(struct scram *scram)
+login_scram_destroy(struct login_scram *scram)
 {
     OPENSSL_cleanse(scram, sizeof *scram);
 }
