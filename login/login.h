@@ -27,7 +27,7 @@ enum tls_mode { /* libpq's sslmode */
 bool login_tls_mode(const char *word, enum tls_mode *mode);
 
 struct login_tls_files {           /* paths */
-    const char *root;              /* need not exist, if nothing is to be verified */
+    const char *root;              /* "": none. Need not exist if nothing is to be verified */
     const char *certificate, *key; /* certificate NULL: we have none */
 };
 /* What connections are made with. ERR_UNDEFINED_FILE, ERR_CONFIG_FILE. */

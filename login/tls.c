@@ -32,7 +32,7 @@ static enum err
 read_root(
     struct task *task, enum tls_mode mode, const char *path, struct buffer *pem, struct diag *diag)
 {
-    bool there = world_file_exists(task, path);
+    bool there = path[0] != '\0' && world_file_exists(task, path);
     if (mode >= TLS_VERIFY_CA && !there) {
         (void)diag_set(
             diag, ERR_UNDEFINED_FILE, "root certificate file \"%s\" does not exist", path);
