@@ -105,11 +105,14 @@ start_tls(struct task *task, const struct login_target *target, int64_t deadline
     TRY(world_send(task, socket, request, sizeof request, diag));
     TRY(world_recv(
         task, socket, &answer, 1, deadline_us, TASK_CANCEL | TASK_TERMINATE, &got, diag));
-    *refused = got == 1 && answer == 'N';
+    if (got == 0) {
+        return diag_set(diag, ERR_CONNECTION_FAILURE, "server closed the connection unexpectedly");
+    }
+    *refused = answer == 'N';
     if (*refused) {
         return ERR_OK;
     }
-    if (got != 1 || answer != 'S') {
+    if (answer != 'S') {
         return diag_set(
             diag, ERR_PROTOCOL, "received invalid response to SSL negotiation: %c", answer);
     }

@@ -160,14 +160,16 @@ open_one(struct task *task, struct pool *pool, struct upstream **upstream, struc
 {
     struct worker *worker = pool->worker;
     struct breaker *breaker = &worker->breakers[pool->shard_number];
-    struct diag own;
-    diag = diag == NULL ? &own : diag;
-    diag_clear(diag);
+    struct diag own; /* the caller's may still say why something before it failed */
+    diag_clear(&own);
     enum err err =
-        upstream_open(task, pool, worker->router->limits.connect_timeout_us, upstream, diag);
-    note_login(pool, err, diag);
+        upstream_open(task, pool, worker->router->limits.connect_timeout_us, upstream, &own);
+    note_login(pool, err, &own);
     if (err == ERR_SHARD_LOGIN || err == ERR_SHARD_UNREACHABLE) {
-        note_failure(breaker, diag);
+        note_failure(breaker, &own);
+    }
+    if (err != ERR_OK && diag != NULL) {
+        *diag = own;
     }
     if (err == ERR_OK || err == ERR_SHARD_UNREACHABLE) {
         breaker_note(worker, pool->shard_number, err == ERR_OK);
