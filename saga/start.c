@@ -178,10 +178,15 @@ make(struct starting *starting, struct txn *txn, bool *made)
     TRY(choose_slot(starting, txn));
     TRY(saga__place_home(starting->task, starting->room->engine, txn, starting->slot, false,
         starting->arena, &place, starting->diag));
-    if (place != NULL) {
+    enum err err = ERR_OK;
+    /* With a clock before all numbers they begin anew at each start: pass over those in use. */
+    for (bool used = place != NULL; used && err == ERR_OK;) {
+        struct saga_instance other;
         starting->instance.number = saga__cluster_number(starting->room, starting->slot);
+        err = saga__instance_get(starting->task, txn, place, starting->instance.number, false,
+            starting->arena, &other, &used, starting->diag);
     }
-    enum err err = make_at(starting, txn, place, made);
+    err = err == ERR_OK ? make_at(starting, txn, place, made) : err;
     saga__place_end(place);
     return err;
 }
