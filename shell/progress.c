@@ -1,9 +1,9 @@
 /*
  * shell/progress.c - how far a long work is, on one line of the terminal.
  *
- * \copy knows it by itself. While CREATE INDEX runs its connection is busy, so a second one asks
- * the server (pg_stat_progress_create_index, as PostgreSQL has it), from the time on when somebody
- * might wonder.
+ * \copy knows it by itself. While CREATE INDEX or ALTER TABLE .. MOVE BUCKET runs its connection is
+ * busy, so a second one asks the server (pg_stat_progress_create_index, as PostgreSQL has it;
+ * tusk_moves), from the time on when somebody might wonder.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -87,19 +87,34 @@ progress_end(struct progress *progress)
     progress->shown = false;
 }
 
-/* ---- index builds ---------------------------------------------------------------------------- */
+/* ---- index builds, moves
+ * ---------------------------------------------------------------------------- */
 
 /* (S6) */
 struct watch {
     struct shell *shell;
     struct connection connection; /* the second one */
     int64_t start_us;
+    bool moves; /* else it may build an index */
     bool open, failed, shown;
     bool canceled; /* Ctrl-C came while we asked: it is meant for the statement */
 };
 
+/* ALTER TABLE .. MOVE BUCKET, wherever the words stand: at worst a view is asked in vain. */
 static bool
-may_build_index(const char *text, size_t size)
+moves_buckets(const char *text, size_t size)
+{
+    static const char words[] = "move bucket";
+    for (size_t at = 0; at + strlen(words) <= size; at++) {
+        if (strncasecmp(text + at, words, strlen(words)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+may_take_long(const char *text, size_t size)
 {
     static const char *const words[] = {"create", "alter", "reindex"};
     size_t at = 0;
@@ -144,9 +159,46 @@ open_watch(struct watch *watch)
     return watch->open;
 }
 
+enum {
+    FIELDS_MAX = 5,
+    FIELD_SIZE = 64,
+};
+
+static void
+read_fields(struct slice body, char fields[FIELDS_MAX][FIELD_SIZE])
+{
+    struct wire_reader reader = wire_reader_of(body);
+    size_t count = wire_get_u16(&reader);
+    for (size_t i = 0; i < FIELDS_MAX; i++) {
+        uint32_t size = i < count ? wire_get_u32(&reader) : UINT32_MAX;
+        struct slice bytes = size == UINT32_MAX ? slice_of("", 0) : wire_get_bytes(&reader, size);
+        (void)snprintf(fields[i], FIELD_SIZE, "%.*s", reader.failed ? 0 : (int)bytes.size,
+            (const char *)bytes.data);
+    }
+}
+
+/* How many rows a bucket has nobody knows before they are sent. */
+static void
+show_move(struct watch *watch, struct slice body)
+{
+    enum {
+        BUCKET,
+        PHASE,
+        ROWS,
+        BYTES,
+    };
+    char fields[FIELDS_MAX][FIELD_SIZE];
+    read_fields(body, fields);
+    (void)fprintf(stderr, "\rbucket %s %s: %s rows, %.1f MiB, %.0f s \033[K", fields[BUCKET],
+        fields[PHASE], fields[ROWS], strtod(fields[BYTES], NULL) / (1 << 20),
+        (double)(world_clock_us(watch->shell->world) - watch->start_us) / 1e6);
+    (void)fflush(stderr);
+    watch->shown = true;
+}
+
 /* The build's phase, and how much of all is done: first the table is read, then the tree filled. */
 static void
-show_row(struct watch *watch, struct slice body)
+show_build(struct watch *watch, struct slice body)
 {
     enum {
         PHASE,
@@ -154,18 +206,10 @@ show_row(struct watch *watch, struct slice body)
         BLOCKS_TOTAL,
         TUPLES_DONE,
         TUPLES_TOTAL,
-        FIELDS,
     };
     static const char before[] = "building index: ";
-    char fields[FIELDS][64];
-    struct wire_reader reader = wire_reader_of(body);
-    size_t count = wire_get_u16(&reader);
-    for (size_t i = 0; i < FIELDS; i++) {
-        uint32_t size = i < count ? wire_get_u32(&reader) : UINT32_MAX;
-        struct slice bytes = size == UINT32_MAX ? slice_of("", 0) : wire_get_bytes(&reader, size);
-        (void)snprintf(fields[i], sizeof fields[i], "%.*s", reader.failed ? 0 : (int)bytes.size,
-            (const char *)bytes.data);
-    }
+    char fields[FIELDS_MAX][FIELD_SIZE];
+    read_fields(body, fields);
     const char *phase = fields[PHASE];
     bool loads = strstr(phase, "loading") != NULL;
     bool sorts = strstr(phase, "sorting") != NULL;
@@ -185,11 +229,14 @@ show_row(struct watch *watch, struct slice body)
 static bool
 ask(struct watch *watch, struct diag *diag)
 {
-    char text[256];
-    (void)snprintf(text, sizeof text,
-        "select phase, blocks_done, blocks_total, tuples_done, tuples_total "
-        "from pg_catalog.pg_stat_progress_create_index where pid = %u",
-        watch->shell->connection.process_id);
+    char text[256] = "select bucket, phase, rows, bytes from pg_catalog.tusk_moves "
+                     "where role = 'sends' order by bucket limit 1";
+    if (!watch->moves) {
+        (void)snprintf(text, sizeof text,
+            "select phase, blocks_done, blocks_total, tuples_done, tuples_total "
+            "from pg_catalog.pg_stat_progress_create_index where pid = %u",
+            watch->shell->connection.process_id);
+    }
     bool ok = connection_query(&watch->connection, text, strlen(text), diag) == ERR_OK;
     while (ok) {
         struct message message;
@@ -197,8 +244,10 @@ ask(struct watch *watch, struct diag *diag)
         if (!ok || message.type == 'Z') {
             break;
         }
-        if (message.type == 'D') {
-            show_row(watch, message.body);
+        if (message.type == 'D' && watch->moves) {
+            show_move(watch, message.body);
+        } else if (message.type == 'D') {
+            show_build(watch, message.body);
         }
     }
     return ok;
@@ -224,11 +273,12 @@ on_wait(void *arg)
 struct watch *
 watch_start(struct shell *shell, const char *text, size_t size)
 {
-    if (!somebody_looks(shell) || !may_build_index(text, size)) {
+    if (!somebody_looks(shell) || !may_take_long(text, size)) {
         return NULL;
     }
     struct watch *watch = mem_zalloc(sizeof *watch);
     watch->shell = shell;
+    watch->moves = moves_buckets(text, size);
     watch->start_us = world_clock_us(shell->world);
     shell->connection.on_wait = on_wait;
     shell->connection.on_wait_arg = watch;

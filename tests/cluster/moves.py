@@ -9,14 +9,22 @@ the clients' transactions; routers, nodes and etcd are killed (-9) and stopped f
 last, at any step of the moves. No row on a wrong node, none lost, none twice.
 """
 import argparse
+import os
 import random
 import signal
+import sys
+import tempfile
 import threading
 import time
+import types
 
 from cluster import Cluster, connect
 from lease import Etcd
 import pgwire
+from server import ROOT
+
+sys.path.insert(0, os.path.join(ROOT, "tests/shell"))
+from compare import Terminal
 
 ROWS = 400
 
@@ -308,8 +316,31 @@ def main():
             conn.query("ALTER TABLE days MOVE BUCKET 3 TO n3")
         assert int(rows_of(router, "SELECT count(*) FROM days")[0][0]) == 30
         assert int(rows_of(router, "SELECT x FROM days WHERE day = 170")[0][0]) == 170
+        see_progress(router, args.build)
         print(f"{moved + 1} buckets moved through the router, one split; {done} updates beside it, "
               f"{sum(w.tries for w in writers) - done} refused to the client")
+
+
+def see_progress(router, build):
+    """A move that takes a while is shown by the shell at the router."""
+    with connect(router) as conn:
+        conn.query("CREATE TABLE large (id int PRIMARY KEY, t text) SHARD BY RANGE (id) (1000000)")
+        for first in range(0, 300000, 5000):
+            conn.query("INSERT INTO large VALUES " + ", ".join(
+                f"({i}, '{i:0400}')" for i in range(first, first + 5000)))
+        here = rows_of(router, "EXPLAIN SELECT t FROM large WHERE id = 1")
+        to = next(n for n in ("n1", "n2") if n not in str(here))
+    runner = types.SimpleNamespace(
+        tusk=os.path.join(ROOT, "build", build, "tusk"), environment=dict(os.environ),
+        target=["-h", "127.0.0.1", "-p", str(router.port), "-U", "postgres"], dbname="postgres")
+    with tempfile.TemporaryDirectory() as folder:
+        terminal = Terminal(runner, folder)
+        terminal.expect("postgres=# ")
+        terminal.type(f"alter table large move bucket 0 to {to};\n")
+        terminal.expect(r"bucket 0 \w+: \d+ rows, [0-9.]+ MiB", 30)
+        terminal.expect("ALTER TABLE", 60)
+        terminal.type("\\q\n")
+        assert terminal.end() == 0
 
 
 if __name__ == "__main__":
