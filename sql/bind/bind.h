@@ -490,6 +490,9 @@ enum err bind_no_function(struct binder *binder, const char *name, struct expr *
 enum err bind_common_type(
     struct binder *binder, struct expr **list, uint32_t count, const char *what, oid_t *type);
 /* The same over types; `at` gives error locations and may be NULL. */
+/* One column of a subquery that gives one row at the most. */
+struct expr *bind_subquery_column(
+    struct binder *binder, struct query *query, uint32_t column, int32_t location);
 enum err bind_coerce_list(
     struct binder *binder, struct expr **list, uint32_t count, oid_t type, const char *what);
 enum err bind_type(struct binder *binder, const struct ast_type *ast, oid_t *type, int32_t *typmod);

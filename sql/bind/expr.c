@@ -187,6 +187,28 @@ bind_row_operator(struct binder *binder, struct scope *scope, const char *op,
     return compare_rows(binder, op, l, r, l_count, location, expr);
 }
 
+/* (a, b) = (SELECT ..): the subquery is bound anew for each column. */
+static enum err
+bind_row_subquery(struct binder *binder, struct scope *scope, const char *op,
+    const struct ast_row *left, const struct ast_subquery *right, int32_t location,
+    struct expr **expr)
+{
+    struct expr **l;
+    uint32_t count;
+    TRY(bind_list(binder, scope, left->list, &l, &count));
+    struct expr **r = arena_alloc(binder->arena, (count + 1) * sizeof *r);
+    for (uint32_t i = 0; i < count; i++) {
+        struct query *query;
+        TRY(bind_select(binder, scope, right->query, &query));
+        if (query->column_count != count) {
+            return bind_error(binder, right->node.location, ERR_SYNTAX,
+                "subquery has too %s columns", query->column_count < count ? "few" : "many");
+        }
+        r[i] = bind_subquery_column(binder, query, i, right->node.location);
+    }
+    return compare_rows(binder, op, l, r, count, location, expr);
+}
+
 /* ---- operators ------------------------------------------------------------------------------- */
 
 static enum err
@@ -196,6 +218,11 @@ bind_op(struct binder *binder, struct scope *scope, const struct ast_op *node, s
     if (node->left != NULL && node->left->kind == AST_ROW && node->right->kind == AST_ROW) {
         return bind_row_operator(binder, scope, node->name, ast_as_row(node->left),
             ast_as_row(node->right), location, expr);
+    }
+    if (node->left != NULL && node->left->kind == AST_ROW && node->right->kind == AST_SUBQUERY &&
+        !ast_as_subquery(node->right)->array && ast_list_count(ast_as_row(node->left)->list) > 1) {
+        return bind_row_subquery(binder, scope, node->name, ast_as_row(node->left),
+            ast_as_subquery(node->right), location, expr);
     }
     /* A negative literal is one constant: -2147483648 is an integer. */
     if (node->left == NULL && node->right->kind == AST_CONST && strcmp(node->name, "-") == 0 &&
@@ -890,6 +917,14 @@ subplan_expr(struct binder *binder, struct bound_subplan *bound, oid_t type, int
     struct expr *expr = expr_new(binder, EXPR_SUBPLAN, type, -1, location);
     expr->subplan = &bound->subplan;
     return expr;
+}
+
+struct expr *
+bind_subquery_column(struct binder *binder, struct query *query, uint32_t column, int32_t location)
+{
+    struct bound_subplan *bound = subplan_new(binder, query, SUBPLAN_SCALAR);
+    bound->column = column;
+    return subplan_expr(binder, bound, query->targets[column].expr->type, location);
 }
 
 /* left op ANY|ALL (query of one column). */

@@ -642,13 +642,7 @@ set_from_query(
         return bind_error(
             binder, location, ERR_SYNTAX, "number of columns does not match number of values");
     }
-    struct bound_subplan *bound = arena_alloc(binder->arena, sizeof *bound);
-    bound->query = query;
-    bound->column = target->column;
-    bound->subplan.kind = SUBPLAN_SCALAR;
-    bound->subplan.correlated = query->correlated;
-    *expr = expr_new(binder, EXPR_SUBPLAN, query->targets[target->column].expr->type, -1, location);
-    (*expr)->subplan = &bound->subplan;
+    *expr = bind_subquery_column(binder, query, target->column, location);
     return ERR_OK;
 }
 
