@@ -210,7 +210,7 @@ run_main(struct task *task, void *arg)
             }
         }
         if (err != ERR_OK) {
-            world_log(sagas->router->world, "a saga is left for now: %s", diag->message);
+            world_log(sagas->router->world, "a saga waits for the next round: %s", diag->message);
             run->order.size = 0;
         }
         buffer_destroy(&text);

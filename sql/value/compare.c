@@ -650,6 +650,7 @@ static const struct operator_row operators[] = {
     SIX("bpchar", TYPE_BPCHAR, TYPE_BPCHAR, bpchar),
     SIX("bytea", TYPE_BYTEA, TYPE_BYTEA, text),
     SIX("uuid_", TYPE_UUID, TYPE_UUID, text),
+    SIX("network_", TYPE_INET, TYPE_INET, text),
     SIX("date_", TYPE_DATE, TYPE_DATE, int),
     SIX("time_", TYPE_TIME, TYPE_TIME, int),
     SIX("timestamp_", TYPE_TIMESTAMP, TYPE_TIMESTAMP, int),

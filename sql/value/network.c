@@ -625,21 +625,6 @@ FN(inet_difference)
     return ERR_OK;
 }
 
-#define COMPARISON(name, op)                                                                  \
-    FN(name)                                                                                  \
-    {                                                                                         \
-        (void)eval;                                                                           \
-        UNUSED_COUNT;                                                                         \
-        *result = datum_bool(slice_compare(datum_slice(args[0]), datum_slice(args[1])) op 0); \
-        return ERR_OK;                                                                        \
-    }
-COMPARISON(network_eq, ==)
-COMPARISON(network_ne, !=)
-COMPARISON(network_lt, <)
-COMPARISON(network_le, <=)
-COMPARISON(network_gt, >)
-COMPARISON(network_ge, >=)
-
 #define IN TYPE_INET
 #define ONE(name, oid, result, arg, call)                                 \
     {                                                                     \
@@ -669,12 +654,6 @@ static const struct function functions[] = {
 };
 
 static const struct operator_row operators[] = {
-    {"=", "network_eq", IN, IN, TYPE_BOOL, network_eq, "=", "<>", 0},
-    {"<>", "network_ne", IN, IN, TYPE_BOOL, network_ne, "<>", "=", 0},
-    {"<", "network_lt", IN, IN, TYPE_BOOL, network_lt, ">", ">=", 0},
-    {"<=", "network_le", IN, IN, TYPE_BOOL, network_le, ">=", ">", 0},
-    {">", "network_gt", IN, IN, TYPE_BOOL, network_gt, "<", "<=", 0},
-    {">=", "network_ge", IN, IN, TYPE_BOOL, network_ge, "<=", "<", 0},
     {"<<", "network_sub", IN, IN, TYPE_BOOL, network_sub, ">>", NULL, 0},
     {"<<=", "network_subeq", IN, IN, TYPE_BOOL, network_subeq, ">>=", NULL, 0},
     {">>", "network_sup", IN, IN, TYPE_BOOL, network_sup, "<<", NULL, 0},
