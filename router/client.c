@@ -1699,6 +1699,11 @@ client_message(struct task *task, void *arg, char type, struct slice body, struc
         client->prologue.size = client->prologue_before; /* the last piece has failed */
     }
     client->prologue_before = client->prologue.size;
+    if (client->router->cluster != NULL && (type == 'Q' || type == 'P') &&
+        strcmp(sql_session_env(client->session)->database, "postgres") != 0) {
+        (void)!refuse(REFUSED_DATABASE, diag);
+        return RELAY_FAILED;
+    }
     switch (type) {
     case 'Q':
         return client->skipping ? RELAY_DONE : on_query(task, client, body, diag);

@@ -267,7 +267,9 @@ void statements_destroy(struct worker *worker);
         "SET tusk.copy_spread = on lets it be one transaction on each shard, committed one "    \
         "after the other; or send each shard's rows by themselves.")                            \
     X(16, REFUSED_SETTLED, "settled reads are not made over several nodes",                     \
-        "RESET tusk.saga_reads.")
+        "RESET tusk.saga_reads.")                                                               \
+    X(17, REFUSED_DATABASE, "a cluster of several nodes has one database, \"postgres\"",        \
+        "Use schemas, or a cluster of its own for each database.")
 
 #define REFUSAL_NAME(number, name, message, hint) name = number,
 enum {

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "parser/parser.h"
 #include "router/router.h"
+#include "saga/saga.h"
 
 static uint64_t
 hash_of(const struct statement_key *key)
@@ -283,6 +284,15 @@ inspect_table(struct task *task, struct sql_session *session, struct statement *
     return ERR_OK;
 }
 
+/* Makes, changes or drops one. */
+static bool
+is_of_database(const struct ast_node *body)
+{
+    return body->kind == AST_CREATE_DATABASE || body->kind == AST_ALTER_DATABASE ||
+           (body->kind == AST_DROP && ast_as_drop(body)->object == AST_OBJECT_DATABASE) ||
+           (body->kind == AST_RENAME && ast_as_rename(body)->object == AST_OBJECT_DATABASE);
+}
+
 static enum err
 classify_for_several(struct task *task, struct sql_session *session, struct statement *statement,
     const struct ast_statement *ast, struct diag *diag)
@@ -290,6 +300,11 @@ classify_for_several(struct task *task, struct sql_session *session, struct stat
     const struct ast_node *body = ast->body;
     classify(statement, body);
     if (statement->kind != ROUTE_NODE) {
+        return ERR_OK;
+    }
+    if (is_of_database(body)) {
+        statement->kind = ROUTE_REFUSED;
+        statement->refusal = REFUSED_DATABASE;
         return ERR_OK;
     }
     switch (statement->node) {
@@ -317,9 +332,8 @@ classify_for_several(struct task *task, struct sql_session *session, struct stat
     case AST_START_SAGA:
     case AST_ALTER_SAGA:
         statement->kind = ROUTE_BOUND;
-        /* What has a key may be said twice. */
         statement->reads =
-            statement->node == AST_START_SAGA && ast_as_start_saga(body)->key != NULL;
+            statement->node == AST_START_SAGA && saga_start_repeats(ast_as_start_saga(body));
         statement->route = route_new();
         return sagas_route(task, session, body, statement->text, statement->route, diag);
     case AST_DECLARE_CURSOR: {
@@ -350,6 +364,8 @@ classify_for_several(struct task *task, struct sql_session *session, struct stat
     case AST_CREATE_SEQUENCE:
     case AST_CREATE_ROLE:
     case AST_CREATE_ENUM:
+    case AST_ALTER_ENUM:
+    case AST_CREATE_DOMAIN:
     case AST_DROP:
     case AST_ALTER_TABLE:
     case AST_ALTER_CLUSTER:

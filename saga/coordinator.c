@@ -7,6 +7,7 @@
  * the heap is made of the rows again.
  */
 #include "base/assert.h"
+#include "parser/parser.h"
 #include "saga/saga_internal.h"
 
 enum {
@@ -16,49 +17,16 @@ enum {
     ABSENCE_BACKOFFS = 4,
 };
 
-/* ---- the heap ----------------------------------------------------------------------------------
+/* ---- what is due --------------------------------------------------------------------------------
  */
 
+/* Not later than it is already. */
 static void
-heap_swap(struct saga_room *room, size_t a, size_t b)
+push(struct saga_room *room, uint64_t number, int64_t due)
 {
-    struct saga_due due = room->heap[a];
-    room->heap[a] = room->heap[b];
-    room->heap[b] = due;
-}
-
-static void
-heap_push(struct saga_room *room, uint64_t number, int64_t due)
-{
-    if (room->heap_count == room->heap_capacity) {
-        room->heap_capacity = room->heap_capacity == 0 ? 64 : room->heap_capacity * 2;
-        room->heap = mem_realloc(room->heap, room->heap_capacity * sizeof *room->heap);
-    }
-    size_t at = room->heap_count++;
-    room->heap[at] = (struct saga_due){.number = number, .due = due};
-    while (at > 0 && room->heap[(at - 1) / 2].due > room->heap[at].due) {
-        heap_swap(room, at, (at - 1) / 2);
-        at = (at - 1) / 2;
-    }
-}
-
-static struct saga_due
-heap_pop(struct saga_room *room)
-{
-    struct saga_due first = room->heap[0];
-    room->heap[0] = room->heap[--room->heap_count];
-    for (size_t at = 0;;) {
-        size_t least = at;
-        for (size_t child = 2 * at + 1; child <= 2 * at + 2; child++) {
-            if (child < room->heap_count && room->heap[child].due < room->heap[least].due) {
-                least = child;
-            }
-        }
-        if (least == at) {
-            return first;
-        }
-        heap_swap(room, at, least);
-        at = least;
+    const struct saga_due *known = saga__queue_find(&room->queue, number);
+    if (known == NULL || due < known->due) {
+        saga__queue_set(&room->queue, number, due);
     }
 }
 
@@ -84,7 +52,7 @@ saga__enqueue(struct saga_room *room, uint64_t number, int64_t due)
         }
     }
     if (!runs) {
-        heap_push(room, number, due);
+        push(room, number, due);
         wake_workers(room);
     }
     latch_release(&room->latch);
@@ -146,13 +114,31 @@ close_session(struct task *task, struct saga_worker *worker)
     mem_free(worker->database);
     mem_free(worker->login);
     mem_free(worker->role);
-    worker->database = worker->login = worker->role = NULL;
+    mem_free(worker->path);
+    worker->database = worker->login = worker->role = worker->path = NULL;
 }
 
 static enum err
 query(struct task *task, struct sql_session *session, const char *text, struct diag *diag)
 {
     return sql_session_query(task, session, text, strlen(text), diag);
+}
+
+/* The path of the definition. */
+static enum err
+set_path(struct task *task, struct saga_worker *worker, const char *path, struct diag *diag)
+{
+    if (strcmp(worker->path == NULL ? "" : worker->path, path) == 0) {
+        return ERR_OK;
+    }
+    struct buffer text = {0};
+    buffer_add_text(&text, path[0] == '\0' ? "RESET search_path" : "SET search_path = ");
+    buffer_add(&text, path, strlen(path) + 1);
+    enum err err = query(task, worker->session, (const char *)text.data, diag);
+    buffer_destroy(&text);
+    mem_free(worker->path);
+    worker->path = err == ERR_OK ? mem_strdup(path) : NULL;
+    return err;
 }
 
 /* As whoever started the saga. */
@@ -163,7 +149,7 @@ open_session(struct task *task, struct saga_worker *worker, const struct saga_in
     if (worker->session != NULL && !sql_session_is_stale(worker->session) &&
         strcmp(worker->database, instance->database) == 0 &&
         strcmp(worker->login, instance->login) == 0 && strcmp(worker->role, instance->role) == 0) {
-        return ERR_OK;
+        return set_path(task, worker, instance->definition.path, diag);
     }
     close_session(task, worker);
     static const char *const settings[] = {"application_name", "saga", NULL};
@@ -178,16 +164,13 @@ open_session(struct task *task, struct saga_worker *worker, const struct saga_in
     enum err err = sql_session_new(
         task, worker->room->engine, &options, &sql_silent_sink, &worker->session, diag);
     if (err == ERR_OK && strcmp(instance->login, instance->role) != 0) {
-        struct buffer text = {0};
-        buffer_add_text(&text, "SET ROLE \"");
-        for (const char *at = instance->role; *at != '\0'; at++) {
-            buffer_add_text(&text, *at == '"' ? "\"" : "");
-            buffer_add_u8(&text, (uint8_t)*at);
-        }
-        buffer_add(&text, "\"", 2);
-        err = query(task, worker->session, (const char *)text.data, diag);
-        buffer_destroy(&text);
+        struct arena arena;
+        arena_create(&arena, "role");
+        err = query(task, worker->session,
+            arena_printf(&arena, "SET ROLE %s", parser_quote_ident(&arena, instance->role)), diag);
+        arena_destroy(&arena);
     }
+    err = err == ERR_OK ? set_path(task, worker, instance->definition.path, diag) : err;
     if (err != ERR_OK) {
         close_session(task, worker);
     }
@@ -586,8 +569,9 @@ take(struct saga_room *room, uint32_t index, int64_t *until)
     room->running[index] = 0;
     int64_t now = world_wall_us(room->world);
     *until = WORLD_NEVER;
-    while (!taken && room->heap_count > 0 && room->heap[0].due <= now) {
-        struct saga_due first = heap_pop(room);
+    while (!taken && room->queue.count > 0 && room->queue.heap[0].due <= now) {
+        struct saga_due first = room->queue.heap[0];
+        saga__queue_remove(&room->queue, first.number);
         bool runs = false;
         for (uint32_t i = 0; i < room->worker_count; i++) {
             if (room->running[i] == first.number) {
@@ -601,8 +585,8 @@ take(struct saga_room *room, uint32_t index, int64_t *until)
             taken = true;
         }
     }
-    if (!taken && room->heap_count > 0) {
-        *until = world_clock_us(room->world) + (room->heap[0].due - now);
+    if (!taken && room->queue.count > 0) {
+        *until = world_clock_us(room->world) + (room->queue.heap[0].due - now);
     }
     latch_release(&room->latch);
     return taken;
@@ -613,7 +597,7 @@ give_back(struct saga_room *room, uint32_t index, int64_t due)
 {
     latch_acquire(&room->latch);
     if (room->again[index] || due != 0) {
-        heap_push(room, room->running[index], room->again[index] ? 0 : due);
+        push(room, room->running[index], room->again[index] ? 0 : due);
     }
     room->running[index] = 0;
     room->again[index] = false;
@@ -728,7 +712,7 @@ find_open(struct task *task, struct saga_room *room, struct txn *txn, struct are
             txn_saga_was_open(sql_engine_db(room->engine), number);
         }
         if (state == SAGA_RUNNING || state == SAGA_COMPENSATING) {
-            heap_push(room, number, 0);
+            push(room, number, 0);
         }
     }
     txn_scan_close(task, scan);
@@ -811,7 +795,7 @@ saga_close(struct task *task, struct saga_room *room)
         }
     }
     sql_engine_set_saga_hooks(room->engine, NULL);
-    mem_free(room->heap);
-    mem_free(room->open);
+    saga__queue_destroy(&room->queue);
+    saga__queue_destroy(&room->open);
     mem_free(room);
 }

@@ -2,7 +2,8 @@
  * saga/database.c - a database goes: its definitions and keys with it, and nothing that has not
  * ended.
  *
- * All is kept by the database's name. So a database with sagas in it is not renamed.
+ * All is kept by the database's name. So a database with sagas in it is not renamed. What a cluster
+ * has, sagas too, is in database postgres of each of its nodes, which therefore stays.
  */
 #include "saga/saga_internal.h"
 
@@ -26,7 +27,8 @@ refuse(struct leaving *leaving, const char *what)
                          "supported",
         leaving->name, what);
     if (leaving->drops) {
-        diag_hint(leaving->diag, "See tusk_sagas; ALTER SAGA INSTANCE .. ABORT ends one.");
+        diag_hint(leaving->diag,
+            "See tusk_sagas; ALTER SAGA INSTANCE .. COMPENSATE or SKIP STEP may end one.");
     }
     return leaving->diag->code;
 }
@@ -100,6 +102,10 @@ saga__database_goes(struct task *task, void *arg, struct sql_session *session, c
     const char *to, struct diag *diag)
 {
     (void)arg;
+    if (saga__in_cluster(sql_session_engine(session)) && strcmp(name, SAGA_DATABASE) == 0) {
+        return diag_set(
+            diag, ERR_OBJECT_IN_USE, "database \"%s\" is what this node has of its cluster", name);
+    }
     struct leaving leaving = {.task = task,
         .txn = sql_session_txn(session),
         .name = name,

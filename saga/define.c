@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "parser/parser.h"
 #include "saga/saga_internal.h"
 #include "sql/catalog/access.h"
 #include "sql/catalog/sharding.h"
@@ -27,7 +28,9 @@ struct defining {
     const struct catalog *catalog;
     struct arena arena;
     struct saga_definition definition;
+    oid_t *base_types; /* of the parameters: no expression is of a domain */
     const char *text;
+    bool in_cluster; /* a node's, or a router's */
     struct diag *diag;
 };
 
@@ -58,6 +61,36 @@ duration(
     return ERR_OK;
 }
 
+/* With its schema, whatever the path. "": its OID is the same everywhere, or this is no cluster. */
+static const char *
+name_between_nodes(struct defining *defining, const struct type *type)
+{
+    static const char *const nowhere[] = {"", NULL};
+    const struct eval_env env = {.catalog = defining->catalog, .search_path = nowhere};
+    return defining->in_cluster && type->oid >= OID_FIRST_USER
+               ? type_format(&env, &defining->arena, type->oid, -1)
+               : "";
+}
+
+/* The steps' statements find what they name as they do now: else the step could do its work
+ * elsewhere than where it was checked, and has its record. */
+static const char *
+current_path(struct defining *defining)
+{
+    struct buffer text = {0};
+    const char *const *path = sql_session_env(defining->session)->search_path;
+    for (; path != NULL && *path != NULL; path++) {
+        if (!catalog_is_temporary(*path)) {
+            buffer_add_text(&text, text.size == 0 ? "" : ", ");
+            buffer_add_text(&text, parser_quote_ident(&defining->arena, *path));
+        }
+    }
+    const char *result =
+        text.size == 0 ? "''" : arena_strndup(&defining->arena, (const char *)text.data, text.size);
+    buffer_destroy(&text);
+    return result;
+}
+
 static enum err
 read_params(struct defining *defining, const struct ast_list *params)
 {
@@ -69,6 +102,8 @@ read_params(struct defining *defining, const struct ast_list *params)
     }
     definition->param_names = arena_array(&defining->arena, room, sizeof(char *));
     definition->param_types = arena_array(&defining->arena, room, sizeof(oid_t));
+    definition->param_type_names = arena_array(&defining->arena, room, sizeof(char *));
+    defining->base_types = arena_array(&defining->arena, room, sizeof(oid_t));
     AST_FOREACH(at, params)
     {
         const struct ast_saga_param *param = ast_as_saga_param(*at);
@@ -88,7 +123,12 @@ read_params(struct defining *defining, const struct ast_list *params)
             }
         }
         definition->param_names[definition->param_count] = param->name;
-        definition->param_types[definition->param_count++] = type->oid;
+        int32_t typmod = -1;
+        definition->param_types[definition->param_count] = type->oid;
+        defining->base_types[definition->param_count] =
+            catalog_base_type(defining->catalog, type->oid, &typmod);
+        definition->param_type_names[definition->param_count++] =
+            name_between_nodes(defining, type);
     }
     return ERR_OK;
 }
@@ -165,6 +205,12 @@ read_step(struct defining *defining, const struct ast_saga_step *from, struct sa
     step->schema = relation->schema_name;
     step->table = relation->name;
     step->key_param = key_param(defining, from, relation);
+    if (defining->in_cluster && step->key_param >= 0 &&
+        !saga__key_fits(definition->param_types[step->key_param],
+            relation->columns[relation->sharding->column].type)) {
+        return wrong(defining, step, "has a key of another type than the table's shard column",
+            "Declare the parameter with the column's type.");
+    }
     return ERR_OK;
 }
 
@@ -258,7 +304,7 @@ check_body(
     const struct saga_definition *definition = &defining->definition;
     const struct sql_body_params params = {.routine = definition->name,
         .names = definition->param_names,
-        .types = definition->param_types,
+        .types = defining->base_types,
         .count = definition->param_count};
     struct using using = {.step = step, .undo_auto = undo_auto};
     struct sql_body *body = NULL;
@@ -283,6 +329,7 @@ define(struct defining *defining, const struct ast_create_saga *statement)
     struct saga_definition *definition = &defining->definition;
     definition->name = statement->name;
     definition->owner = sql_session_env(defining->session)->user;
+    definition->path = current_path(defining);
     TRY(duration(defining, "timeout", statement->timeout, 0, &definition->timeout_ms));
     TRY(read_params(defining, statement->params));
     uint32_t count = ast_list_count(statement->steps);
@@ -317,8 +364,10 @@ saga__create(struct task *task, void *arg, struct sql_session *session,
     struct txn *txn = sql_session_txn(session);
     struct defining defining = {.task = task, .session = session, .text = text, .diag = diag};
     struct catalog *catalog = NULL;
+    TRY(saga__check_database(session, diag));
     TRY(catalog_get(task, sql_engine_catalogs(sql_session_engine(session)), txn, &catalog, diag));
     defining.catalog = catalog;
+    defining.in_cluster = body_check != NULL || saga__in_cluster(sql_session_engine(session));
     arena_create(&defining.arena, "saga");
     enum err err = define(&defining, statement);
     struct buffer key = {0};

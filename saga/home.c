@@ -14,6 +14,7 @@
 #include "saga/saga_internal.h"
 
 #include "base/assert.h"
+#include "parser/parser.h"
 #include "sql/catalog/access.h"
 #include "sql/catalog/sharding.h"
 
@@ -54,47 +55,11 @@ saga__cluster_number(struct saga_room *room, uint32_t slot)
 /* ---- what is open ------------------------------------------------------------------------------
  */
 
-static struct saga_due *
-find_due(struct saga_room *room, uint64_t number)
-{
-    for (size_t i = 0; i < room->open_count; i++) {
-        if (room->open[i].number == number) {
-            return &room->open[i];
-        }
-    }
-    return NULL;
-}
-
-/* Under the latch. */
-static void
-set_due(struct saga_room *room, uint64_t number, int64_t due)
-{
-    struct saga_due *at = find_due(room, number);
-    if (at == NULL) {
-        if (room->open_count == room->open_capacity) {
-            room->open_capacity = room->open_capacity == 0 ? 64 : room->open_capacity * 2;
-            room->open = mem_realloc(room->open, room->open_capacity * sizeof *room->open);
-        }
-        at = &room->open[room->open_count++];
-        at->number = number;
-    }
-    at->due = due;
-}
-
-static void
-remove_due(struct saga_room *room, uint64_t number)
-{
-    struct saga_due *at = find_due(room, number);
-    if (at != NULL) {
-        *at = room->open[--room->open_count];
-    }
-}
-
 static void
 lease(struct saga_room *room, uint64_t number, int64_t until)
 {
     latch_acquire(&room->latch);
-    set_due(room, number, until);
+    saga__queue_set(&room->open, number, until);
     latch_release(&room->latch);
 }
 
@@ -102,7 +67,7 @@ void
 saga__routed_forget(struct saga_room *room, uint64_t number)
 {
     latch_acquire(&room->latch);
-    remove_due(room, number);
+    saga__queue_remove(&room->open, number);
     latch_release(&room->latch);
 }
 
@@ -116,8 +81,8 @@ void
 saga__routed_touch(struct saga_room *room, uint64_t number)
 {
     latch_acquire(&room->latch);
-    if (find_due(room, number) == NULL) {
-        set_due(room, number, 0);
+    if (saga__queue_find(&room->open, number) == NULL) {
+        saga__queue_set(&room->open, number, 0);
         LIST_FOREACH (node, &room->takers) {
             struct taker *taker = LIST_ENTRY(node, struct taker, node);
             if (!taker->told) {
@@ -135,19 +100,14 @@ saga__routed_touch(struct saga_room *room, uint64_t number)
 static uint64_t
 take_due(struct saga_room *room, int64_t now, int64_t *until)
 {
-    struct saga_due *first = NULL;
     uint64_t number = 0;
     latch_acquire(&room->latch);
-    for (size_t i = 0; i < room->open_count; i++) {
-        if (first == NULL || room->open[i].due < first->due) {
-            first = &room->open[i];
-        }
-    }
-    if (first != NULL && first->due <= now) {
-        first->due = now + LEASE_US;
-        number = first->number;
-    } else if (first != NULL) {
-        *until = first->due < *until ? first->due : *until;
+    if (room->open.count > 0 && room->open.heap[0].due <= now) {
+        number = room->open.heap[0].number;
+        saga__queue_set(&room->open, number, now + LEASE_US);
+    } else if (room->open.count > 0) {
+        int64_t due = room->open.heap[0].due;
+        *until = due < *until ? due : *until;
     }
     latch_release(&room->latch);
     return number;
@@ -216,8 +176,8 @@ note_open(void *arg, uint64_t number, struct slice value, bool *enough)
         bool forgets = (value.data[2] & 4) != 0;
         if (state == SAGA_RUNNING || state == SAGA_COMPENSATING || forgets) {
             latch_acquire(&room->latch);
-            if (find_due(room, number) == NULL) {
-                set_due(room, number, 0);
+            if (saga__queue_find(&room->open, number) == NULL) {
+                saga__queue_set(&room->open, number, 0);
             }
             latch_release(&room->latch);
         }
@@ -260,10 +220,16 @@ leave_slots(struct saga_room *room, uint64_t gone)
 {
     latch_acquire(&room->latch);
     room->slots &= ~gone;
-    for (size_t i = room->open_count; i-- > 0;) {
-        if ((gone >> saga_slot(room->open[i].number) & 1) != 0) {
-            room->open[i] = room->open[--room->open_count];
+    struct saga_queue stays = {0};
+    for (size_t i = 0; gone != 0 && i < room->open.count; i++) {
+        const struct saga_due *due = &room->open.heap[i];
+        if ((gone >> saga_slot(due->number) & 1) == 0) {
+            saga__queue_set(&stays, due->number, due->due);
         }
+    }
+    if (gone != 0) {
+        saga__queue_destroy(&room->open);
+        room->open = stays;
     }
     latch_release(&room->latch);
 }
@@ -323,17 +289,6 @@ saga_order_decode(
     return reader.bad ? diag_set(diag, ERR_PROTOCOL, "this is no order about a saga") : ERR_OK;
 }
 
-static void
-put_quoted_name(struct buffer *to, const char *name)
-{
-    buffer_add_u8(to, '"');
-    for (; *name != '\0'; name++) {
-        buffer_add_text(to, *name == '"' ? "\"" : "");
-        buffer_add_u8(to, (uint8_t)*name);
-    }
-    buffer_add_u8(to, '"');
-}
-
 /* Where the step's rows are, as this node knows the tables. */
 static enum err
 place_of_step(struct task *task, struct saga_room *room, struct txn *txn,
@@ -364,6 +319,37 @@ place_of_step(struct task *task, struct saga_room *room, struct txn *txn,
     return err;
 }
 
+/* What a session of the starter would have, and the definition's path. */
+static enum err
+put_settings(struct task *task, struct saga_room *room, struct txn *txn,
+    const struct saga_instance *instance, struct arena *arena, struct buffer *to, struct diag *diag)
+{
+    static const char *const others[] = {"search_path", "role", "session_authorization"};
+    struct catalog *catalog = NULL;
+    TRY(catalog_get(task, sql_engine_catalogs(room->engine), txn, &catalog, diag));
+    const struct role *role = catalog_role(catalog, instance->login);
+    const struct catalog_setting *setting;
+    for (size_t i = 0; role != NULL && (setting = catalog_setting_at(catalog, i)) != NULL; i++) {
+        bool other = setting->role != role->oid;
+        for (size_t k = 0; k < sizeof others / sizeof others[0]; k++) {
+            other |= strcmp(setting->name, others[k]) == 0;
+        }
+        if (!other) {
+            buffer_printf(to, "SET LOCAL %s = ", setting->name);
+            buffer_add_text(
+                to, parser_quote_literal(arena, setting->value, strlen(setting->value)));
+            buffer_add_text(to, "; ");
+        }
+    }
+    catalog_release(catalog);
+    if (instance->definition.path[0] != '\0') {
+        buffer_add_text(to, "SET LOCAL search_path = ");
+        buffer_add_text(to, instance->definition.path);
+        buffer_add_text(to, "; ");
+    }
+    return ERR_OK;
+}
+
 /* As bytes for saga_order_decode. */
 static enum err
 make_order(struct task *task, struct saga_room *room, struct txn *txn,
@@ -385,14 +371,23 @@ make_order(struct task *task, struct saga_room *room, struct txn *txn,
         .params = instance->params};
     struct buffer bytes = {0};
     struct buffer sql = {0};
+    struct buffer settings = {0};
+    enum err err = put_settings(task, room, txn, instance, arena, &settings, diag);
+    if (err != ERR_OK) {
+        buffer_destroy(&settings);
+        return err;
+    }
     saga__encode_delivery(&delivery, instance->forgets, world_wall_us(room->world), &bytes);
     buffer_add_text(&sql, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ");
     if (step->timeout_ms > 0) {
         buffer_printf(&sql, "SET LOCAL statement_timeout = %u; ", step->timeout_ms);
     }
     buffer_add_text(&sql, "SET LOCAL ROLE ");
-    put_quoted_name(&sql, instance->role);
-    buffer_add_text(&sql, "; SELECT tusk_saga_deliver('\\x");
+    buffer_add_text(&sql, parser_quote_ident(arena, instance->role));
+    buffer_add_text(&sql, "; ");
+    buffer_add(&sql, settings.data, settings.size);
+    buffer_destroy(&settings);
+    buffer_add_text(&sql, "SELECT tusk_saga_deliver('\\x");
     for (size_t i = 0; i < bytes.size; i++) {
         buffer_printf(&sql, "%02x", bytes.data[i]);
     }

@@ -70,6 +70,22 @@ open_place(struct task *task, struct catalog_store *store, struct txn *txn, cons
                        "table " SAGA_SCHEMA ".%s is not what sagas need", table);
 }
 
+bool
+saga__in_cluster(struct sql_engine *engine)
+{
+    return buckets_node(sql_engine_catalogs(engine))[0] != '\0';
+}
+
+enum err
+saga__check_database(struct sql_session *session, struct diag *diag)
+{
+    return !saga__in_cluster(sql_session_engine(session)) ||
+                   strcmp(sql_session_database(session), SAGA_DATABASE) == 0
+               ? ERR_OK
+               : diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+                     "the sagas of a cluster are in its database, \"" SAGA_DATABASE "\"");
+}
+
 static enum err
 make_place(struct task *task, struct catalog_store *store, struct txn *txn, const char *table,
     bool reads, struct arena *arena, struct saga_place **place, struct diag *diag)
@@ -103,6 +119,19 @@ static bool
 is_integer(oid_t type)
 {
     return type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8;
+}
+
+static bool
+is_text(oid_t type)
+{
+    return type == TYPE_TEXT || type == TYPE_VARCHAR;
+}
+
+bool
+saga__key_fits(oid_t param, oid_t column)
+{
+    return param == column || (is_integer(param) && is_integer(column)) ||
+           (is_text(param) && is_text(column));
 }
 
 enum err
@@ -142,11 +171,7 @@ saga__place_step(struct task *task, struct sql_session *session, const struct sa
             "step \"%s\" does not say by a parameter where its rows are", step->name);
     } else if (params[step->key_param].null) {
         err = diag_set(diag, ERR_NULL_VALUE, "the key of step \"%s\" is null", step->name);
-    } else if (param_types[step->key_param] != type &&
-               !(is_integer(param_types[step->key_param]) && is_integer(type)) &&
-               !((type == TYPE_TEXT || type == TYPE_VARCHAR) &&
-                   (param_types[step->key_param] == TYPE_TEXT ||
-                       param_types[step->key_param] == TYPE_VARCHAR))) {
+    } else if (!saga__key_fits(param_types[step->key_param], type)) {
         err = diag_set(diag, ERR_DATATYPE_MISMATCH,
             "the key of step \"%s\" is of another type than the table's column", step->name);
     }

@@ -22,6 +22,11 @@ enum {
 uint32_t saga_slot_of_key(const char *role, const char *key);
 uint32_t saga_slot(uint64_t number);
 
+/* Has it the same meaning when it is sent again: a key, and values that are constants? Then a WAIT
+ * whose saga's bucket moves away ends with TR003, and goes on where that is. */
+struct ast_start_saga;
+bool saga_start_repeats(const struct ast_start_saga *statement);
+
 /* What a home wants done (tusk_saga_take, tusk_saga_report): `sql`, by a superuser, where the
  * bucket is. */
 struct saga_order {

@@ -62,6 +62,10 @@ struct saga_definition {
     uint32_t param_count;
     const char **param_names;
     oid_t *param_types;
+    /* In a cluster, of a type that users have made: its name, by which each node knows it. Between
+     * nodes, and in instances, such a value is its text, and the type TYPE_TEXT. "": none. */
+    const char **param_type_names;
+    const char *path; /* as SET search_path has it; "": not known (made by an older server) */
     uint32_t step_count;
     struct saga_step *steps;
 };
@@ -146,10 +150,15 @@ struct saga_place {
     struct datum shard;
 };
 
+#define SAGA_DATABASE  "postgres" /* of a cluster */
 #define SAGA_SCHEMA    "tusk_cluster"
 #define SAGA_LOG_TABLE "sagas"
 #define SAGA_LOG_GROUP "tusk_cluster.sagas"
 
+/* Is this server a node of a cluster? */
+bool saga__in_cluster(struct sql_engine *engine);
+/* Refuses a session that is in another database than the cluster's. */
+enum err saga__check_database(struct sql_session *session, struct diag *diag);
 /* Instances of this slot (saga.h); *place: NULL if this server is no node of a cluster that has
  * sagas. `reads`: the bucket is not asked for. */
 enum err saga__place_home(struct task *task, struct sql_engine *engine, struct txn *txn,
@@ -215,6 +224,13 @@ enum err saga__record_get(struct task *task, struct txn *txn, const struct saga_
 void saga__encode_record(const struct saga_record *record, struct buffer *to);
 enum err saga__decode_record(
     struct arena *arena, struct slice value, struct saga_record *record, struct diag *diag);
+/* From a value to what instances have of it, and back (param_type_names). */
+void saga__params_out(
+    const struct eval_env *env, struct saga_instance *instance, struct arena *arena);
+enum err saga__params_in(struct eval *eval, struct saga_definition *definition,
+    const struct datum **params, struct diag *diag);
+/* Can the step's key be of this type? */
+bool saga__key_fits(oid_t param, oid_t column);
 /* Both of a step. */
 enum err saga__record_remove(struct task *task, struct txn *txn, const struct saga_place *place,
     uint64_t number, uint16_t step, struct arena *scratch, struct diag *diag);
@@ -286,17 +302,31 @@ struct saga_waiter {
     bool told;
 };
 
-/* An instance that has something to do. */
+/* ---- queue.c: instances that have something to do, each once --------------------------------- */
+
 struct saga_due {
     uint64_t number;
     int64_t due;
 };
+
+struct saga_queue {
+    struct saga_due *heap; /* the first is due first */
+    size_t count, capacity;
+    uint32_t *places; /* by a number's hash: 1 and where it stands in `heap`; 0: free */
+    size_t mask;
+};
+
+void saga__queue_set(struct saga_queue *queue, uint64_t number, int64_t due);
+const struct saga_due *saga__queue_find(const struct saga_queue *queue, uint64_t number);
+void saga__queue_remove(struct saga_queue *queue, uint64_t number);
+void saga__queue_destroy(struct saga_queue *queue);
 
 struct saga_worker {
     struct saga_room *room;
     struct task *task;
     struct sql_session *session; /* or NULL: as whom it last worked */
     char *database, *login, *role;
+    char *path; /* that was set; NULL: the role's own */
     bool ended;
 };
 
@@ -311,13 +341,11 @@ struct saga_room {
     uint64_t last_us;            /* of a number that was given in a cluster */
     uint64_t slots;              /* of a cluster: those whose sagas stand in `open` */
     uint64_t epochs[SAGA_SLOTS]; /* of those */
-    struct saga_due *open;       /* in no order; until when somebody else has it, or it rests */
-    size_t open_count, open_capacity;
+    struct saga_queue open;      /* until when somebody else has it, or it rests */
     struct list_node takers;
     bool looking;
     int64_t looked, forgot;
-    struct saga_due *heap;
-    size_t heap_count, heap_capacity;
+    struct saga_queue queue;            /* of this node alone */
     uint64_t running[SAGA_WORKERS_MAX]; /* 0: none */
     bool again[SAGA_WORKERS_MAX];       /* it was touched meanwhile */
     struct list_node waiters;

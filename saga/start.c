@@ -65,6 +65,9 @@ read_arguments(struct starting *starting, const char *text)
         err = sql_session_evaluate(starting->task, starting->session,
             ast_list_at(starting->statement->args, i), text, definition->param_types[i],
             starting->arena, value, starting->diag);
+        int32_t typmod = -1;
+        definition->param_types[i] =
+            catalog_base_type(catalog, definition->param_types[i], &typmod);
         buffer_add_u8(&request, value->null);
         if (err == ERR_OK && !value->null) {
             struct buffer output = {0};
@@ -77,6 +80,10 @@ read_arguments(struct starting *starting, const char *text)
     }
     hash128(request.data, request.size, starting->digest);
     buffer_destroy(&request);
+    env->catalog = catalog;
+    if (err == ERR_OK) {
+        saga__params_out(env, &starting->instance, starting->arena);
+    }
     env->catalog = NULL;
     catalog_release(catalog);
     return err;
@@ -212,6 +219,30 @@ make_alone(struct starting *starting)
     return err;
 }
 
+/* -5 */
+static bool
+is_sign(const struct ast_node *node)
+{
+    return node->kind == AST_OP && ast_as_op(node)->left == NULL &&
+           strcmp(ast_as_op(node)->name, "-") == 0;
+}
+
+bool
+saga_start_repeats(const struct ast_start_saga *statement)
+{
+    AST_FOREACH(at, statement->args)
+    {
+        const struct ast_node *value = *at;
+        while (value->kind == AST_CAST || is_sign(value)) {
+            value = is_sign(value) ? ast_as_op(value)->right : ast_as_cast(value)->operand;
+        }
+        if (value->kind != AST_CONST && value->kind != AST_PARAM) {
+            return false;
+        }
+    }
+    return statement->key != NULL;
+}
+
 static enum err
 look_at(struct starting *starting, struct txn *txn, bool *found)
 {
@@ -220,6 +251,10 @@ look_at(struct starting *starting, struct txn *txn, bool *found)
     if (saga__is_routed(number)) {
         uint64_t own = 0;
         TRY(saga__own_slots(starting->task, starting->room->engine, txn, &own, starting->diag));
+        if ((own >> saga_slot(number) & 1) == 0 && saga_start_repeats(starting->statement)) {
+            return diag_set(starting->diag, ERR_WRONG_BUCKET, "saga %llu has moved to another node",
+                (unsigned long long)number);
+        }
         if ((own >> saga_slot(number) & 1) == 0) {
             return diag_set(starting->diag, ERR_OBJECT_STATE,
                 "saga %llu has moved to another node while it was waited for: look for it in "
@@ -283,6 +318,7 @@ start(struct starting *starting, const char *text, bool in_block)
     const struct ast_start_saga *statement = starting->statement;
     struct saga_instance *instance = &starting->instance;
     const struct eval_env *env = sql_session_env(starting->session);
+    TRY(saga__check_database(starting->session, starting->diag));
     TRY(find_definition(starting));
     TRY(read_arguments(starting, text));
     instance->number = new_number(starting->room);

@@ -58,20 +58,52 @@ check_epoch(struct task *task, struct txn *txn, uint64_t home_number, uint64_t e
     }
 }
 
+/* The values as their types are here, where instances have texts. */
+static enum err
+take_params(struct task *task, struct sql_session *session, const struct saga_delivery *delivery,
+    struct arena *arena, struct saga_definition *definition, const struct datum **params,
+    struct diag *diag)
+{
+    struct eval_env *env = sql_session_env(session);
+    struct catalog *catalog = NULL;
+    bool named = false;
+    *definition = *delivery->definition;
+    *params = delivery->params;
+    for (uint32_t i = 0; i < definition->param_count; i++) {
+        named |= definition->param_type_names[i][0] != '\0';
+    }
+    if (!named) {
+        return ERR_OK;
+    }
+    definition->param_types = arena_copy(
+        arena, definition->param_types, definition->param_count * sizeof *definition->param_types);
+    TRY(catalog_get(task, sql_engine_catalogs(sql_session_engine(session)),
+        sql_session_txn(session), &catalog, diag));
+    const struct catalog *outer = env->catalog;
+    env->catalog = catalog;
+    struct eval eval = {.task = task, .arena = arena, .diag = diag, .env = env};
+    enum err err = saga__params_in(&eval, definition, params, diag);
+    env->catalog = outer;
+    catalog_release(catalog);
+    return err;
+}
+
 static enum err
 run_body(struct task *task, struct sql_session *session, const struct saga_delivery *delivery,
     const char *text, struct saga_record *record, struct arena *arena, struct diag *diag)
 {
-    const struct saga_definition *definition = delivery->definition;
-    const struct sql_body_params params = {.routine = definition->name,
-        .names = definition->param_names,
-        .types = definition->param_types,
-        .count = definition->param_count};
+    struct saga_definition definition;
+    const struct datum *values = NULL;
+    TRY(take_params(task, session, delivery, arena, &definition, &values, diag));
+    const struct sql_body_params params = {.routine = definition.name,
+        .names = definition.param_names,
+        .types = definition.param_types,
+        .count = definition.param_count};
     struct sql_body *body = NULL;
     TRY(sql_body_new(session, text, &params, &body, diag));
     struct buffer result = {0};
-    enum err err = sql_body_run(
-        task, session, body, delivery->params, &record->rows, &result, SAGA_RESULT_MAX, diag);
+    enum err err =
+        sql_body_run(task, session, body, values, &record->rows, &result, SAGA_RESULT_MAX, diag);
     record->result = arena_strndup(arena, (const char *)result.data, result.size);
     buffer_destroy(&result);
     sql_body_delete(body);

@@ -5,7 +5,7 @@
 
 enum {
     RECORD_VERSION = 1,
-    DEFINITION_VERSION = 2, /* 1 had no key_param */
+    DEFINITION_VERSION = 3, /* 1 had no key_param, 2 neither path nor names of types */
     PAUSE_US = 200,
 };
 
@@ -259,7 +259,9 @@ saga__encode_definition(const struct saga_definition *definition, struct buffer 
     for (uint32_t i = 0; i < definition->param_count; i++) {
         buffer_add_sized(to, definition->param_names[i]);
         buffer_add_be32(to, definition->param_types[i]);
+        buffer_add_sized(to, definition->param_type_names[i]);
     }
+    buffer_add_sized(to, definition->path);
     buffer_add_be32(to, definition->step_count);
     for (uint32_t i = 0; i < definition->step_count; i++) {
         const struct saga_step *step = &definition->steps[i];
@@ -317,10 +319,13 @@ saga__decode_definition(struct arena *arena, struct reader *reader,
     size_t params = (size_t)definition->param_count + 1;
     definition->param_names = arena_array(arena, params, sizeof *definition->param_names);
     definition->param_types = arena_array(arena, params, sizeof *definition->param_types);
+    definition->param_type_names = arena_array(arena, params, sizeof(char *));
     for (uint32_t i = 0; i < definition->param_count; i++) {
         definition->param_names[i] = reader_text(reader, arena);
         definition->param_types[i] = take_number(reader);
+        definition->param_type_names[i] = version < 3 ? "" : reader_text(reader, arena);
     }
+    definition->path = version < 3 ? "" : reader_text(reader, arena);
     definition->step_count = take_number(reader);
     if (reader->bad || definition->step_count == 0 || definition->step_count > SAGA_STEPS_MAX) {
         return damaged("definition", diag);
@@ -366,6 +371,55 @@ saga__take_datum(struct reader *reader, struct arena *arena, oid_t type)
         return datum_bytes(arena_copy(arena, bytes.data, bytes.size), bytes.size);
     }
     return datum_int((int64_t)load_be64(reader_take(reader, 8)));
+}
+
+void
+saga__params_out(const struct eval_env *env, struct saga_instance *instance, struct arena *arena)
+{
+    struct saga_definition *definition = &instance->definition;
+    for (uint32_t i = 0; i < definition->param_count; i++) {
+        if (definition->param_type_names[i][0] == '\0') {
+            continue;
+        }
+        if (!instance->params[i].null) {
+            struct buffer text = {0};
+            type_output(env, definition->param_types[i], instance->params[i], &text);
+            instance->params[i] =
+                datum_bytes(arena_copy(arena, text.data, text.size), (uint32_t)text.size);
+            buffer_destroy(&text);
+        }
+        definition->param_types[i] = TYPE_TEXT;
+    }
+}
+
+enum err
+saga__params_in(struct eval *eval, struct saga_definition *definition, const struct datum **params,
+    struct diag *diag)
+{
+    struct datum *values = NULL;
+    for (uint32_t i = 0; i < definition->param_count; i++) {
+        if (definition->param_type_names[i][0] == '\0') {
+            continue;
+        }
+        const struct type *type =
+            type_by_sql_name(eval->env, eval->arena, definition->param_type_names[i]);
+        if (type == NULL) {
+            return diag_set(diag, ERR_UNDEFINED_OBJECT, "type \"%s\" does not exist",
+                definition->param_type_names[i]);
+        }
+        if (values == NULL) {
+            values = arena_array(eval->arena, definition->param_count, sizeof *values);
+            memcpy(values, *params, definition->param_count * sizeof *values);
+            *params = values;
+        }
+        int32_t typmod = -1;
+        definition->param_types[i] = catalog_base_type(eval->env->catalog, type->oid, &typmod);
+        if (!values[i].null) {
+            struct slice text = slice_of(values[i].p, values[i].size);
+            TRY(type_input(eval, definition->param_types[i], -1, text, &values[i]));
+        }
+    }
+    return ERR_OK;
 }
 
 /* What changes with every step comes first, and keeps its place, so that the log gets little. */

@@ -165,7 +165,7 @@ sql_session_evaluate(struct task *task, struct sql_session *session, struct ast_
     if (err == ERR_OK) {
         err = exec_next(task, exec, &row);
         if (err == ERR_OK && row != NULL) {
-            *value = datum_copy(into, type, row[0]);
+            *value = datum_copy(into, planned->plan->columns[0].type, row[0]);
         }
         exec_close(task, exec);
     }

@@ -216,6 +216,104 @@ def undone_elsewhere(checks, cluster):
         a.query("insert into account values (11, 100)")
 
 
+def waited_for_while_it_moves(checks, cluster):
+    """WAIT goes on where the saga's home has gone."""
+    with connect(cluster.router) as a, connect(cluster.router) as b:
+        got = {}
+
+        def start(key):
+            with connect(cluster.router) as c:
+                text = f"start saga transfer ('{key}', 1, 2, 1) with key '{key}' wait"
+                try:
+                    got[key] = (c.execute(text) if key == "w2" else c.query(text)[-1]).rows[0]
+                except pgwire.Error as error:
+                    got[key] = error
+        b.query("begin")
+        b.query("update account set balance = balance where id = 2")
+        threads = [threading.Thread(target=start, args=(key,)) for key in ("w1", "w2")]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: a.query("select count(*) from line where id like 'w_'")[-1].rows == [("2",)])
+        numbers = dict(a.query("select key, saga from tusk_sagas where key in ('w1', 'w2')")[-1].rows)
+        for number in sorted({int(n) % 64 for n in numbers.values()}):
+            for shard, server in enumerate(cluster.shards):
+                if rows(server, "select 1 from tusk_buckets where bucketgroup = 'tusk_cluster.sagas' and "
+                                f"bucket = {number} and state = 'owned'"):
+                    home = shard + 1
+            for target in (home % 3 + 1, (home + 1) % 3 + 1):
+                a.query(f"alter table tusk_cluster.sagas move bucket {number} to n{target}")
+        time.sleep(1.2)
+        b.query("commit")
+        for thread in threads:
+            thread.join(30)
+        for key in ("w1", "w2"):
+            checks.check("WAIT goes on at the new home", got.get(key) == (numbers[key], "completed", None),
+                         (got.get(key), numbers))
+
+
+def names(checks, cluster):
+    """What a step's statements name is what CREATE SAGA found; types that users have made."""
+    with connect(cluster.router) as a:
+        for text in ("create schema east", "create schema bob", "create role bob login",
+                     "grant usage on schema east, bob to bob",
+                     "create table east.box (id int primary key, mood text, n int) shard by hash (id) "
+                     "buckets 4", "grant select, insert, update, delete on east.box to bob",
+                     "create table bob.box (id int primary key, mood text, n int) shard by hash (id) "
+                     "buckets 7", "alter table bob.box owner to bob",
+                     "create type east.mood as enum ('glad', 'sad')",
+                     "create domain east.count as int check (value > 0)",
+                     "alter role bob set timezone = 'Asia/Tokyo'",
+                     "set search_path = east, public"):
+            a.query(text)
+        a.query("create saga fill (p_id int, p_mood mood, p_moods mood[], p_n count) step put on box (id => p_id) do $$ "
+                "insert into box values (p_id, case p_mood when 'glad' then p_mood || current_setting("
+                "'timezone') || current_schema || current_user else p_mood::text || p_moods[1] end, "
+                "p_n) $$ undo auto")
+        state = sqlstate(lambda: a.query("create saga wrong (p_id numeric) step s on box (id => p_id) do $$ "
+                                         "delete from box where id = p_id $$ retriable"))
+        checks.check("a key of another type than the column", state == "42P17", state)
+        for i in range(1, 5):
+            got = a.query(f"start saga fill ({i}, 'sad', '{{glad,NULL}}', {i}) wait")[-1].rows[0]
+            checks.check("an enum", got[1] == "completed", got)
+    with pgwire.connect(port=cluster.router.port, user="bob", database="postgres") as a:
+        a.query("set timezone = 'UTC'")
+        got = a.query("start saga fill (5, 'glad', null, null) with key 'names' wait")[-1].rows[0]
+        checks.check("by the path of the definition", got[1] == "completed", got)
+        state = sqlstate(lambda: a.query("start saga fill (5, 'grim', null, 1) wait"))
+        checks.check("no such label", state == "22P02", state)
+        state = sqlstate(lambda: a.query("start saga fill (5, 'sad', null, 0) wait"))
+        checks.check("not of the domain", state == "23514", state)
+    got = rows(cluster.router, "select id, mood, n from east.box order by id")
+    checks.check("the statements' tables", got == [(str(i), "sadglad", str(i)) for i in range(1, 5)] +
+                 [("5", "gladAsia/Tokyoeastbob", None)], got)
+    got = rows(cluster.router, "select parameters from tusk_sagas where key = 'names'")
+    checks.check("their values are shown", got == [("p_id => 5, p_mood => glad, p_moods => NULL, p_n => NULL",)], got)
+
+
+def databases(checks, cluster):
+    """A cluster has one."""
+    with connect(cluster.router) as a:
+        for text in ("create database other", "drop database postgres", "alter database postgres rename to x",
+                     "alter database postgres set timezone = 'UTC'"):
+            state = sqlstate(lambda t=text: a.query(t))
+            checks.check(f"refused: {text}", state == "0A000", state)
+    with pgwire.connect(port=cluster.router.port, user="postgres", database="template1") as a:
+        state = sqlstate(lambda: a.query("create table t (id int primary key)"))
+        checks.check("nothing in another database", state == "0A000", state)
+        state = sqlstate(lambda: a.execute("select 1"))
+        checks.check("nor by the extended protocol", state == "0A000", state)
+    with connect(cluster.shards[0]) as a:
+        a.query("create database own")
+    with pgwire.connect(port=cluster.shards[0].port, user="postgres", database="own") as a:
+        a.query("create table t (id int primary key)")
+        state = sqlstate(lambda: a.query("create saga s (p int) step s on t (p) do $$ delete from t $$ retriable"))
+        checks.check("a node's own database has no sagas", state == "0A000", state)
+        state = sqlstate(lambda: a.query("drop database postgres"))
+        checks.check("a node keeps the cluster's", state == "55006", state)
+    with connect(cluster.shards[0]) as a:
+        a.query("drop database own")
+
+
 def absent(checks, cluster):
     """A node away, then the router; the saga goes on by itself."""
     with connect(cluster.router) as a:
@@ -302,7 +400,8 @@ def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     checks = Checks()
     with Cluster(build, arguments=["-c", "router_breaker_pause=100"]) as cluster:
-        for part in (definitions, transfers, blocks, altered, moved, undone_elsewhere, absent, forgotten):
+        for part in (definitions, transfers, blocks, altered, moved, undone_elsewhere,
+                     waited_for_while_it_moves, names, databases, absent, forgotten):
             part(checks, cluster)
     if os.path.exists(os.path.join(ROOT, "docs", "cluster-examples.md")):
         with Cluster(build) as cluster:
