@@ -102,6 +102,8 @@ os_die(struct world *world)
 static bool
 os_idle(struct worker *worker, int64_t deadline_us)
 {
+    struct os_world *own = (struct os_world *)(void *)worker->world;
+    os__pulse_look(own->pulses, worker->index);
     struct epoll_event events[EVENTS_PER_WAIT];
     int timeout_ms = -1;
     struct timespec timeout = {0};
@@ -302,6 +304,7 @@ os_destroy(struct world *world)
         (void)pthread_join(own->helpers[i], NULL);
     }
     mem_free(own->helpers);
+    os__pulses_delete(own->pulses, world->worker_count);
     for (unsigned i = 0; i < world->worker_count; i++) {
         (void)close(world->workers[i].epoll_fd);
         (void)close(world->workers[i].event_fd);
@@ -418,6 +421,7 @@ world_os_new(const struct world_os_options *options, struct world **world, struc
         ASSERT(failed == 0);
     }
     (void)pthread_attr_destroy(&attributes);
+    own->pulses = os__pulses_new(&own->world);
     (void)pthread_sigmask(SIG_SETMASK, &usual, NULL);
     TRY(start_signals(own, diag));
     *world = &own->world;

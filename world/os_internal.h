@@ -20,6 +20,7 @@ struct os_world {
     pthread_cond_t jobs_ready;
     struct os_job *jobs_head, *jobs_tail;
     bool helpers_stop;
+    struct os_pulse *pulses; /* one a worker */
     int signal_pipe[2];
     struct task *signal_task; /* worker 0's */
     unsigned descriptors_max;
@@ -43,6 +44,12 @@ enum err os__wait_fd(
 void os__forget_fd(int fd, struct os_waiter *waiter);
 /* Log in plain words and end the process at once: after a failed sync (P7). */
 _Noreturn void os__die(struct world *world, const char *what, const char *path, int error);
+
+/* A thread for each worker that shortens the turns on its processor while it must share it. */
+struct os_pulse *os__pulses_new(struct world *world);
+void os__pulses_delete(struct os_pulse *pulses, unsigned count);
+/* The worker itself, each time it polls. */
+void os__pulse_look(struct os_pulse *pulses, unsigned worker_index);
 
 extern const struct backend os_backend;
 

@@ -1,11 +1,14 @@
 /* Tasks: permits, interrupts, timers, many workers, many tasks, stacks. On both back ends where the
  * promise is one of both.
  * ctest: threads */
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -461,6 +464,63 @@ test_signals(struct task *task, void *arg)
     ASSERT(heard == SIGTERM * 100 + SIGINT);
 }
 
+/* A worker beside a thread that never sleeps, on one processor: somebody wakes there now and then,
+ * so that turns are short; and nobody any more when there is quiet (W13). */
+
+static long
+times_slept(void)
+{
+    struct rusage usage;
+    ASSERT(getrusage(RUSAGE_SELF, &usage) == 0);
+    return usage.ru_nvcsw;
+}
+
+static void *
+spin(void *arg)
+{
+    while (!atomic_load((_Atomic bool *)arg)) {
+    }
+    return NULL;
+}
+
+static void
+test_crowded(struct task *task, void *arg)
+{
+    (void)arg;
+    enum {
+        CROWDED_US = 500000,
+        QUIET_US = 200000,
+    };
+    if (access("/proc/thread-self/schedstat", R_OK) != 0) {
+        (void)fprintf(stderr, "    skipped: this kernel does not say how long a thread waits\n");
+        return;
+    }
+    cpu_set_t usual;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((unsigned)sched_getcpu(), &one);
+    ASSERT(sched_getaffinity(0, sizeof usual, &usual) == 0 &&
+           sched_setaffinity(0, sizeof one, &one) == 0);
+    _Atomic bool enough = false;
+    pthread_t other; /* inherits the one processor */
+    ASSERT(pthread_create(&other, NULL, spin, &enough) == 0);
+    struct world *world = task_world(task);
+    long before = times_slept();
+    for (int64_t end = world_clock_us(world) + CROWDED_US; world_clock_us(world) < end;) {
+        task_yield(task);
+    }
+    long crowded = times_slept() - before;
+    atomic_store(&enough, true);
+    ASSERT(pthread_join(other, NULL) == 0);
+    ASSERT(sched_setaffinity(0, sizeof usual, &usual) == 0);
+    task_sleep(task, QUIET_US); /* the pulse beats on for a moment */
+    before = times_slept();
+    task_sleep(task, QUIET_US);
+    long quiet = times_slept() - before;
+    (void)fprintf(stderr, "    woken %ld times in a crowd, %ld times in quiet\n", crowded, quiet);
+    ASSERT(crowded > 50 && quiet < 50);
+}
+
 static void
 test_os(struct task *task, void *arg)
 {
@@ -490,6 +550,7 @@ main(void)
     (void)fprintf(stderr, "operating system\n");
     run_os(2, test_all, NULL);
     run_os(2, test_os, NULL);
+    run_os(1, test_crowded, NULL);
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
     int many = 1000; /* ThreadSanitizer bears some 8,000 fibers, slowly */
