@@ -1179,7 +1179,6 @@ keeper_main(struct task *task, void *arg)
             (void)!bring_epoch(task, router, &diag);
             (void)!synchronize(task, router, true, &diag);
             unlock(cluster);
-            cluster_resume_moves(task, router);
         }
     }
     cluster->keeper = NULL;

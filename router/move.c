@@ -16,7 +16,10 @@
 enum {
     TRIES_MAX = 20,
     RETRY_US = 200 * 1000,
+    WATCH_PAUSE_US = 100 * 1000, /* a move changes a few documents */
+    CLOSE_PAUSE_US = 1000,
 };
+#define WATCHED_PREFIX "mov" /* both */
 
 struct links {
     struct router *router;
@@ -179,37 +182,6 @@ move_all(struct task *task, struct router *router, struct ctl *ctl,
     return cluster_refresh(task, router, diag);
 }
 
-void
-cluster_resume_moves(struct task *task, struct router *router)
-{
-    const char *where = sql_config_text(router->config, "router_control");
-    struct arena arena;
-    struct diag diag;
-    struct ctl *ctl = NULL;
-    struct ctl_entry *entries;
-    size_t count = 0;
-    if (where[0] == '\0' || ctl_open(task, where, &ctl, &diag) != ERR_OK) {
-        return;
-    }
-    arena_create(&arena, "moves");
-    enum err err = ctl_list(task, ctl, SHARD_MOVES_PREFIX, &arena, &entries, &count, &diag);
-    for (size_t i = 0; err == ERR_OK && i < count; i++) {
-        struct links links = {.router = router};
-        const struct move_link link = {.arg = &links, .query = query, .hang_up = hang_up};
-        struct move_report report;
-        bool given_up;
-        enum err ended = move_run(task, ctl, &link, entries[i].key, &report, &given_up, &diag);
-        if (ended == ERR_OK && !report.over) {
-            world_log(router->world, "\"%s\" was left by another router, and is done now",
-                entries[i].key);
-        } else if (ended != ERR_OK && ended != ERR_OBJECT_IN_USE) {
-            world_log(router->world, "\"%s\" is left: %s", entries[i].key, diag.message);
-        }
-    }
-    ctl_close(task, ctl);
-    arena_destroy(&arena);
-}
-
 enum err
 cluster_require_superuser(struct task *task, struct router *router, struct sql_session *session,
     const char *what, struct diag *diag)
@@ -300,4 +272,129 @@ cluster_move(struct task *task, struct router *router, struct sql_session *sessi
     }
     arena_destroy(&arena);
     return err;
+}
+
+/* ---- in the background -----------------------------------------------------------------------
+ *
+ * A task of each router hears of what changes in the control store under "moves/" and "movers/":
+ * then buckets may be elsewhere, or a move has lost its mover, which it ends. It looks without
+ * having heard of anything, too, as often as for changes of the schema. */
+
+struct control {
+    struct router *router;
+    struct task *task; /* set before `runs` */
+    _Atomic bool runs, closing;
+};
+
+static bool
+has_mover(const struct ctl_entry *entries, size_t count, const char *key)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(entries[i].key, SHARD_MOVERS_PREFIX, strlen(SHARD_MOVERS_PREFIX)) == 0 &&
+            strcmp(entries[i].key + strlen(SHARD_MOVERS_PREFIX), key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err
+resume_moves(struct task *task, struct control *control, struct ctl *ctl, struct arena *arena,
+    struct diag *diag)
+{
+    struct router *router = control->router;
+    struct ctl_entry *entries;
+    size_t count;
+    TRY(ctl_list(task, ctl, WATCHED_PREFIX, arena, &entries, &count, diag));
+    for (size_t i = 0; i < count && !control->closing; i++) {
+        struct links links = {.router = router};
+        const struct move_link link = {.arg = &links, .query = query, .hang_up = hang_up};
+        struct move_report report;
+        bool given_up;
+        if (strncmp(entries[i].key, SHARD_MOVES_PREFIX, strlen(SHARD_MOVES_PREFIX)) != 0 ||
+            has_mover(entries, count, entries[i].key)) {
+            continue;
+        }
+        enum err err = move_run(task, ctl, &link, entries[i].key, &report, &given_up, diag);
+        if (err == ERR_OK && !report.over) {
+            world_log(router->world, "\"%s\" was left by another router, and is done now",
+                entries[i].key);
+        } else if (err != ERR_OK && err != ERR_OBJECT_IN_USE) {
+            world_log(router->world, "\"%s\" is left: %s", entries[i].key, diag->message);
+        }
+    }
+    return ERR_OK;
+}
+
+static void
+control_main(struct task *task, void *arg)
+{
+    struct control *control = arg;
+    struct router *router = control->router;
+    bool watches = strcmp(sql_config_text(router->config, "router_watch"), "on") == 0;
+    struct ctl *ctl = NULL;
+    struct arena arena;
+    struct diag diag;
+    uint64_t version = 0;
+    control->task = task;
+    control->runs = true;
+    arena_create(&arena, "control");
+    while (!control->closing) {
+        int64_t began_us = world_clock_us(router->world);
+        bool changed = false;
+        enum err err = ctl != NULL ? ERR_OK : cluster_control(task, router, &ctl, &diag);
+        if (err == ERR_OK && watches) {
+            err = ctl_watch(task, ctl, WATCHED_PREFIX, began_us + router->limits.sync_pause_us,
+                &version, &changed, &diag);
+        }
+        if (err == ERR_OK && changed && !control->closing) {
+            (void)!(cluster_refresh(task, router, &diag) == ERR_OK);
+        }
+        if (err == ERR_OK && !control->closing) {
+            err = resume_moves(task, control, ctl, &arena, &diag);
+        }
+        arena_reset(&arena);
+        int64_t pause_us = err == ERR_OK && watches ? WATCH_PAUSE_US : router->limits.sync_pause_us;
+        int64_t until_us = world_clock_us(router->world) + pause_us;
+        while (!control->closing && world_clock_us(router->world) < until_us) {
+            task_park(task, until_us);
+        }
+    }
+    ctl_close(task, ctl);
+    arena_destroy(&arena);
+    control->runs = false;
+}
+
+enum err
+control_open(struct task *task, struct router *router, struct diag *diag)
+{
+    struct control *control = mem_zalloc(sizeof *control);
+    control->router = router;
+    enum err err = task_spawn(
+        router->world, (int)task_worker(task), "control store", control_main, control, diag);
+    if (err != ERR_OK) {
+        mem_free(control);
+        return err;
+    }
+    router->control = control;
+    while (!control->runs) {
+        task_park(task, world_clock_us(router->world) + CLOSE_PAUSE_US);
+    }
+    return ERR_OK;
+}
+
+void
+control_close(struct task *task, struct router *router)
+{
+    struct control *control = router->control;
+    if (control == NULL) {
+        return;
+    }
+    control->closing = true;
+    task_interrupt(control->task, TASK_TERMINATE);
+    while (control->runs) {
+        task_park(task, world_clock_us(router->world) + CLOSE_PAUSE_US);
+    }
+    mem_free(control);
+    router->control = NULL;
 }

@@ -116,6 +116,7 @@ router_opened(struct task *task, void *arg, struct sql_engine *engine, struct di
     enum err err = several ? cluster_open(task, router, diag) : ERR_OK;
     if (err == ERR_OK && router->cluster != NULL) {
         err = sagas_open(task, router, diag);
+        err = err == ERR_OK ? control_open(task, router, diag) : err;
     }
     if (err != ERR_OK) {
         router_closing(task, router);
@@ -146,6 +147,7 @@ void
 router_closing(struct task *task, void *arg)
 {
     struct router *router = arg;
+    control_close(task, router);
     sagas_close(task, router);
     cluster_close(task, router);
     for (uint32_t i = 0; i < world_worker_count(router->world); i++) {

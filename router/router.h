@@ -61,6 +61,7 @@ struct router {
     /* Several: what follows counts. One: the router is a pooler, and knows no table. */
     struct cluster *cluster;
     struct sagas *sagas;
+    struct control *control;
     struct worker *workers; /* by task_worker */
     struct connection_relay relay;
 };
@@ -374,8 +375,9 @@ enum err cluster_alter(struct task *task, struct router *router, struct sql_sess
 /* ---- move.c ------------------------------------------------------------------------------------
  */
 
-/* Moves that nobody drives any more are ended; if router_control says where they stand. */
-void cluster_resume_moves(struct task *task, struct router *router);
+/* A task that hears of moves in the control store, and ends those that nobody drives any more. */
+enum err control_open(struct task *task, struct router *router, struct diag *diag);
+void control_close(struct task *task, struct router *router);
 bool cluster_is_move(const struct ast_node *body);
 /* The control store that moves are noted in, as router_control says, or this router's own. */
 enum err cluster_control(

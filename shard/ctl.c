@@ -111,6 +111,9 @@ ctl_watch(struct task *task, struct ctl *ctl, const char *prefix, int64_t deadli
     uint64_t *version, bool *changed, struct diag *diag)
 {
     struct world *world = task_world(task);
+    if (ctl->backend->watch != NULL) {
+        return ctl->backend->watch(task, ctl->state, prefix, deadline_us, version, changed, diag);
+    }
     for (;;) {
         struct arena arena;
         struct ctl_entry *entries;
@@ -123,7 +126,7 @@ ctl_watch(struct task *task, struct ctl *ctl, const char *prefix, int64_t deadli
         }
         arena_destroy(&arena);
         TRY(err);
-        newest = newest << 16 | (count & UINT16_MAX); /* one that went changes the number only */
+        newest = ctl__watch_version(newest, count);
         *changed = newest != *version;
         *version = newest;
         int64_t now = world_clock_us(world);

@@ -17,7 +17,17 @@ struct ctl_backend {
     enum err (*lease_keepalive)(
         struct task *task, void *state, uint64_t lease, bool *alive, struct diag *diag);
     enum err (*lease_revoke)(struct task *task, void *state, uint64_t lease, struct diag *diag);
+    /* NULL: ctl.c looks again and again. */
+    enum err (*watch)(struct task *task, void *state, const char *prefix, int64_t deadline_us,
+        uint64_t *version, bool *changed, struct diag *diag);
 };
+
+/* What ctl_watch tells of documents: one that went changes their number only. */
+static inline uint64_t
+ctl__watch_version(uint64_t newest, uint64_t count)
+{
+    return newest << 16 | (count & UINT16_MAX);
+}
 
 extern const struct ctl_backend ctl__etcd, ctl__file;
 

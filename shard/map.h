@@ -19,8 +19,9 @@
 #include "base/err.h"
 #include "shard/bucket.h"
 
-#define SHARD_MAP_KEY      "map"
-#define SHARD_MOVES_PREFIX "moves/"
+#define SHARD_MAP_KEY       "map"
+#define SHARD_MOVES_PREFIX  "moves/"
+#define SHARD_MOVERS_PREFIX "movers/" /* bound to the mover's lease */
 
 struct shard_map_node {
     const char *name, *host;

@@ -27,6 +27,7 @@ struct move {
     uint64_t attempt, epoch;
     uint64_t lease;
     int64_t keepalive_us;
+    int64_t sent_us; /* when it was SENT; 0: not by us */
     /* the document */
     const char *group;
     uint32_t bucket;
@@ -239,6 +240,17 @@ take_over(struct move *move)
 }
 
 static enum err
+follow(struct move *move)
+{
+    bool any = true;
+    for (int round = 0; any && round < ROUNDS_MAX; round++) {
+        TRY(pass(move, "SELECT tusk_send_changes()", &any));
+        move->report->rounds++;
+    }
+    return ERR_OK;
+}
+
+static enum err
 copy(struct move *move)
 {
     bool any = true;
@@ -246,12 +258,12 @@ copy(struct move *move)
     while (any) {
         TRY(pass(move, "SELECT tusk_send_rows()", &any));
     }
-    any = true;
-    for (int round = 0; any && round < ROUNDS_MAX; round++) {
-        TRY(pass(move, "SELECT tusk_send_changes()", &any));
-        move->report->rounds++;
-    }
-    return ERR_OK;
+    TRY(follow(move));
+    /* What is left is compared by what changes from here on. */
+    TRY(tell(move, &move->from, "SELECT tusk_send_verify()"));
+    TRY(keep_lease(move));
+    TRY(tell(move, &move->to, "SELECT tusk_receive_verify()"));
+    return follow(move);
 }
 
 static enum err
@@ -331,6 +343,7 @@ static enum err
 hand_over(struct move *move)
 {
     const char *stamp;
+    move->sent_us = world_clock_us(task_world(move->task));
     TRY(tell(move, &move->from,
         arena_printf(
             &move->scratch, "SELECT tusk_send_decided(%llu)", (unsigned long long)move->epoch)));
@@ -348,9 +361,13 @@ forget(struct move *move)
 {
     const char *stamp;
     TRY(ask(move, &move->to, "SELECT tusk_hlc()", &stamp));
-    return tell(move, &move->from,
+    TRY(tell(move, &move->from,
         arena_printf(&move->scratch, "%s, %s)", with_bucket_and(move, "tusk_send_forget"),
-            stamp == NULL ? "0" : stamp));
+            stamp == NULL ? "0" : stamp)));
+    if (move->sent_us != 0) {
+        move->report->sent_us = world_clock_us(task_world(move->task)) - move->sent_us;
+    }
+    return ERR_OK;
 }
 
 static enum err
@@ -403,7 +420,7 @@ take_lease(struct move *move)
 {
     bool done = false;
     uint64_t version;
-    const char *key = arena_printf(&move->arena, "movers/%s", move->key);
+    const char *key = arena_printf(&move->arena, SHARD_MOVERS_PREFIX "%s", move->key);
     const struct ctl_compare compare = {key, 0};
     TRY(ctl_lease_grant(move->task, move->ctl, LEASE_S, &move->lease, move->diag));
     const struct ctl_write write = {.key = key, .value = "at work", .lease = move->lease};

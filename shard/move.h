@@ -53,6 +53,7 @@ struct move_link {
 
 struct move_report {
     int64_t pause_us; /* from the stop until the new node has it */
+    int64_t sent_us;  /* how long the old node was SENT: whole tables are not read there */
     int64_t all_us;
     uint64_t pieces, rounds, attempts;
     bool over; /* there was no document: another has ended it */

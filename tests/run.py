@@ -91,6 +91,7 @@ def main():
     step("cluster", ["tests/cluster/schema.py", "release"])
     step("routes", ["tests/cluster/routes.py"])
     step("passwords and TLS at nodes", ["tests/cluster/access.py"])
+    step("control store, etcd", ["tests/cluster/control.py"])
     step("nodes with leases, etcd", ["tests/cluster/lease.py"])
     step("COPY to nodes", ["tests/cluster/copy.py"])
     step("one node and three", ["tests/cluster/differential.py", "--build", "debug", "--count", "600"])

@@ -10,8 +10,10 @@
  *     tusk_send_begin(group, bucket, attempt)   from here on what changes is noted
  *     tusk_send_rows()                          the rows, piece by piece; null at the end
  *     tusk_send_changes()                       what has changed since; null: nothing at the moment
+ *     tusk_send_verify()                        reads all rows for the checksum, which is kept from
+ *                                               here on
  *     tusk_send_stop(node)                      no more writes (HANDING); waits for those at work
- *     tusk_send_sum()                           number and checksum of the rows
+ *     tusk_send_sum()                           number and checksum of the rows, by then
  *     tusk_send_decided(epoch)                  neither read nor written here any more (SENT)
  *     tusk_send_end()                           lets go of locks and notes
  *     tusk_send_forget(group, bucket, attempt, hlc)   rows away (GONE), after the other has it
@@ -20,11 +22,18 @@
  *     at the node that gets it, in one transaction block
  *     tusk_receive_begin(group, bucket, attempt)
  *     tusk_receive_rows(bytes)
+ *     tusk_receive_verify()
  *     tusk_receive_sum()
  *     tusk_receive_own(epoch, hlc)              it is ours (OWNED) if this transaction commits
  *
  * Pieces are records: 'T' be16 number, be16 size, name of a table, be64 digest of its columns;
  * 'P' be16 table, be32 size, key, be32 size, row; 'D' be16 table, be32 size, key.
+ *
+ * The checksum is a sum of rows' hashes, so a row can be taken out of it and put in. Who sends
+ * reads all rows at one snapshot (VERIFIED), which stays readable: of each row noted since, what it
+ * was at that snapshot goes out, and in the end what it is comes in. Who receives does so at each
+ * change, by what is stored before and after. So neither believes what was sent, and the stop reads
+ * rows that have changed since, not all.
  *
  * An attempt's number is greater than all before; who begins ends the sessions of older ones, and a
  * state that a newer one has written is not changed by an older.
@@ -40,7 +49,19 @@
 enum {
     PIECE_SIZE = 256 * 1024,
     TABLES_MAX = 4096,
-    STOP_TIMEOUT_US = 2 * 1000 * 1000,
+    STOP_TIMEOUT_US = 100 * 1000, /* who writes meanwhile waits, too; twice as long each time */
+    STOP_TIMEOUT_US_MAX = 2 * 1000 * 1000,
+    NOTED_SIZE_MAX = 256 * 1024 * 1024,
+};
+
+struct sum {
+    uint64_t rows, low, high;
+};
+
+/* Changed since the sum's snapshot. */
+struct noted_key {
+    size_t table;
+    struct slice key;
 };
 
 struct session_move {
@@ -62,6 +83,19 @@ struct session_move {
     size_t at;          /* table being read */
     struct buffer last; /* key */
     bool past_first;
+
+    bool verified; /* the sum is kept */
+    struct sum sum;
+    /* who sends: */
+    struct txn *frozen; /* keeps the sum's snapshot readable */
+    struct txn_snapshot snapshot;
+    struct arena noted_arena;
+    struct noted_key *noted; /* in the order in which they came */
+    size_t noted_count, noted_capacity;
+    uint32_t
+        *noted_slots; /* of the next power of two; 0: empty, else a number in `noted`, plus 1 */
+    size_t noted_slot_count;
+    int64_t stop_timeout_us;
 };
 
 /* ---- words ----------------------------------------------------------------------------------- */
@@ -101,14 +135,14 @@ newest(const struct sql_session *session)
 /* ---- beginning and end ----------------------------------------------------------------------- */
 
 static void
-end_guard(struct task *task, struct session_move *move)
+end_txn(struct task *task, struct txn **txn)
 {
-    if (move->guard != NULL) {
-        if (txn_state(move->guard) == TXN_ACTIVE) {
-            txn_rollback(task, move->guard);
+    if (*txn != NULL) {
+        if (txn_state(*txn) == TXN_ACTIVE) {
+            txn_rollback(task, *txn);
         }
-        txn_delete(task, move->guard);
-        move->guard = NULL;
+        txn_delete(task, *txn);
+        *txn = NULL;
     }
 }
 
@@ -131,7 +165,11 @@ moves__end(struct task *task, struct sql_session *session)
     if (move->capture != NULL) {
         buckets_capture_end(move->capture);
     }
-    end_guard(task, move);
+    end_txn(task, &move->guard);
+    end_txn(task, &move->frozen);
+    arena_destroy(&move->noted_arena);
+    mem_free(move->noted);
+    mem_free(move->noted_slots);
     catalog_release(move->catalog);
     buffer_destroy(&move->last);
     mem_free(move->tables);
@@ -237,6 +275,8 @@ begin(struct eval *eval, const struct datum *args, bool sends, struct session_mo
     move->bucket = (uint32_t)args[1].i;
     move->attempt = (uint64_t)args[2].i;
     move->phase = "begins";
+    move->stop_timeout_us = STOP_TIMEOUT_US;
+    arena_create(&move->noted_arena, "bucket");
     move->group = buckets_group(engine->catalogs, name);
     session->move = move;
     latch_acquire(&engine->moves_latch);
@@ -384,10 +424,10 @@ scan_table(struct eval *eval, struct session_move *move, struct txn_snapshot sna
 }
 
 static enum err
-scan_bucket(struct eval *eval, struct session_move *move, each_row *each, void *arg)
+scan_bucket(struct eval *eval, struct session_move *move, struct txn_snapshot snapshot,
+    each_row *each, void *arg)
 {
     bool enough = false;
-    struct txn_snapshot snapshot = newest(move->session);
     while (!enough && move->at < move->table_count) {
         TRY(scan_table(eval, move, snapshot, each, arg, &enough));
         if (!enough) {
@@ -407,46 +447,134 @@ rewind_scan(struct session_move *move)
 
 /* ---- sums ------------------------------------------------------------------------------------ */
 
-struct sum {
-    uint64_t rows, hash;
-    struct buffer bytes;
-};
-
 /* Columns one by one: two nodes may store the same row in other bytes (a column added later). */
 static enum err
-add_to_sum(void *arg, struct eval *eval, const struct session_move *move, size_t table,
-    const struct txn_row *row, bool *enough)
+sum_row(struct eval *eval, const struct session_move *move, size_t table, struct slice key,
+    struct slice row, bool comes, struct sum *sum)
 {
-    (void)enough;
-    struct sum *sum = arg;
     const struct relation *relation = move->tables[table];
     struct arena_mark mark = arena_mark(eval->arena);
+    struct buffer bytes = {0};
     uint16_t *all = arena_array(eval->arena, relation->column_count, sizeof *all);
     struct datum *values = arena_array(eval->arena, relation->column_count, sizeof *values);
     for (uint16_t i = 0; i < relation->column_count; i++) {
         all[i] = i;
     }
-    TRY(row_decode(relation->layout, row->value, all, relation->column_count, values, eval->diag));
-    sum->bytes.size = 0;
-    row_encode(relation->layout, values, &sum->bytes);
-    sum->hash = hash64(row->key.data, row->key.size, sum->hash + table);
-    sum->hash = hash64(sum->bytes.data, sum->bytes.size, sum->hash);
-    sum->rows++;
+    enum err err =
+        row_decode(relation->layout, row, all, relation->column_count, values, eval->diag);
+    if (err == ERR_OK) {
+        row_encode(relation->layout, values, &bytes);
+        uint64_t low = hash64(key.data, key.size, table);
+        low = hash64(bytes.data, bytes.size, low);
+        uint64_t high = hash64(key.data, key.size, ~low);
+        sum->rows += comes ? 1 : UINT64_MAX;
+        sum->low += comes ? low : 0 - low;
+        sum->high += comes ? high : 0 - high;
+    }
+    buffer_destroy(&bytes);
     arena_rewind(eval->arena, mark);
-    return ERR_OK;
+    return err;
 }
 
 static enum err
-sum_of(struct eval *eval, struct session_move *move, struct datum *result)
+add_to_sum(void *arg, struct eval *eval, const struct session_move *move, size_t table,
+    const struct txn_row *row, bool *enough)
 {
-    struct sum sum = {0};
+    (void)enough;
+    return sum_row(eval, move, table, row->key, row->value, true, arg);
+}
+
+/* The row of this key, as the snapshot has it, if it does: into the sum or out of it. */
+static enum err
+sum_key(struct eval *eval, struct session_move *move, struct txn_snapshot snapshot, size_t table,
+    struct slice key, bool comes, struct sum *sum)
+{
+    struct arena_mark mark = arena_mark(eval->arena);
+    struct buffer scratch = {0};
+    struct txn_row row;
+    bool found, ours = false;
+    enum err err = txn_get(eval->task, move->session->txn, snapshot, move->tables[table]->tree, key,
+        eval->arena, &row, &found, eval->diag);
+    if (err == ERR_OK && found) {
+        err = belongs(eval, move, move->tables[table], row.value, &scratch, &ours);
+    }
+    if (err == ERR_OK && ours) {
+        err = sum_row(eval, move, table, key, row.value, comes, sum);
+    }
+    buffer_destroy(&scratch);
+    arena_rewind(eval->arena, mark);
+    return err;
+}
+
+/* All rows there are, once. */
+static enum err
+verify(struct eval *eval, struct session_move *move, struct txn_snapshot snapshot)
+{
+    move->sum = (struct sum){0};
     rewind_scan(move);
-    enum err err = scan_bucket(eval, move, add_to_sum, &sum);
-    buffer_destroy(&sum.bytes);
-    TRY(err);
-    char *text = arena_printf(eval->arena, "%llu rows %016llx", (unsigned long long)sum.rows,
-        (unsigned long long)sum.hash);
-    *result = datum_bytes(text, strlen(text));
+    TRY(scan_bucket(eval, move, snapshot, add_to_sum, &move->sum));
+    move->verified = true;
+    return ERR_OK;
+}
+
+static struct datum
+sum_text(struct eval *eval, const struct sum *sum)
+{
+    char *text = arena_printf(eval->arena, "%llu rows %016llx%016llx",
+        (unsigned long long)sum->rows, (unsigned long long)sum->high, (unsigned long long)sum->low);
+    return datum_bytes(text, strlen(text));
+}
+
+/* ---- keys noted since the sum's snapshot ------------------------------------------------------
+ */
+
+static uint32_t *
+noted_slot(const struct session_move *move, size_t table, struct slice key)
+{
+    size_t at = (size_t)hash64(key.data, key.size, table) & (move->noted_slot_count - 1);
+    for (;; at = (at + 1) & (move->noted_slot_count - 1)) {
+        uint32_t *slot = &move->noted_slots[at];
+        if (*slot == 0 || (move->noted[*slot - 1].table == table &&
+                              slice_equal(move->noted[*slot - 1].key, key))) {
+            return slot;
+        }
+    }
+}
+
+static void
+noted_grow(struct session_move *move)
+{
+    move->noted_capacity = move->noted_capacity == 0 ? 256 : move->noted_capacity * 2;
+    move->noted = mem_realloc(move->noted, move->noted_capacity * sizeof *move->noted);
+    mem_free(move->noted_slots);
+    move->noted_slot_count = 2 * move->noted_capacity;
+    move->noted_slots = mem_array(move->noted_slot_count, sizeof *move->noted_slots);
+    for (size_t i = 0; i < move->noted_count; i++) {
+        *noted_slot(move, move->noted[i].table, move->noted[i].key) = (uint32_t)i + 1;
+    }
+}
+
+/* When it is noted for the first time: what it was goes out of the sum. */
+static enum err
+note_key(struct eval *eval, struct session_move *move, size_t table, struct slice key)
+{
+    if (move->noted_count == move->noted_capacity) {
+        noted_grow(move);
+    }
+    uint32_t *slot = noted_slot(move, table, key);
+    if (*slot != 0) {
+        return ERR_OK;
+    }
+    if (arena_used(&move->noted_arena) > NOTED_SIZE_MAX) {
+        return diag_set(eval->diag, ERR_LIMIT, "too much is written in bucket %u while it is moved",
+            move->bucket);
+    }
+    TRY(sum_key(eval, move, move->snapshot, table, key, false, &move->sum));
+    move->noted[move->noted_count] = (struct noted_key){
+        .table = table,
+        .key = slice_of(arena_copy(&move->noted_arena, key.data, key.size), key.size),
+    };
+    *slot = (uint32_t)++move->noted_count;
     return ERR_OK;
 }
 
@@ -517,7 +645,7 @@ FN(send_rows)
     }
     struct sent sent = {0};
     put_heads(move, &sent.piece);
-    enum err err = scan_bucket(eval, move, send_row, &sent);
+    enum err err = scan_bucket(eval, move, newest(session), send_row, &sent);
     if (err != ERR_OK) {
         buffer_destroy(&sent.piece);
         return err;
@@ -554,7 +682,7 @@ send_change(struct eval *eval, struct session_move *move, struct txn_snapshot sn
     }
     buffer_destroy(&scratch);
     arena_rewind(eval->arena, mark);
-    return err;
+    return err == ERR_OK && move->verified ? note_key(eval, move, at, change->key) : err;
 }
 
 FN(send_changes)
@@ -575,9 +703,9 @@ FN(send_changes)
     struct buffer piece = {0};
     put_heads(move, &piece);
     enum err err = ERR_OK;
-    struct txn_snapshot snapshot = newest(session); /* after buckets_captured */
+    struct txn_snapshot now = newest(session); /* after buckets_captured */
     for (size_t i = 0; i < change_count && err == ERR_OK; i++) {
-        err = send_change(eval, move, snapshot, &changes[i], &piece);
+        err = send_change(eval, move, now, &changes[i], &piece);
         err = err == ERR_OK ? task_breathe(eval->task, eval->diag) : err;
     }
     if (err != ERR_OK) { /* the notes are gone: only a new beginning helps */
@@ -597,7 +725,10 @@ FN(send_stop)
     struct session_move *move;
     struct bucket_record record;
     TRY(move_of(eval, true, &session, &move));
-    txn_set_lock_timeout(move->guard, STOP_TIMEOUT_US);
+    txn_set_lock_timeout(move->guard, move->stop_timeout_us);
+    move->stop_timeout_us = move->stop_timeout_us * 2 < STOP_TIMEOUT_US_MAX
+                                ? move->stop_timeout_us * 2
+                                : STOP_TIMEOUT_US_MAX;
     TRY(buckets_lock(eval->task, move->guard, move->group, move->bucket, true, eval->diag));
     move->phase = "stopped";
     TRY(state_of(eval, move, &record));
@@ -612,14 +743,46 @@ FN(send_stop)
     return put_state(eval, move, BUCKET_HANDING, record.epoch, text_of(eval, args[0]));
 }
 
-FN(send_sum)
+FN(send_verify)
 {
     (void)args;
     (void)count;
     struct sql_session *session;
     struct session_move *move;
     TRY(move_of(eval, true, &session, &move));
-    return sum_of(eval, move, result);
+    end_txn(eval->task, &move->frozen);
+    move->frozen = txn_new(session->engine->db, sql_session_pid(session));
+    TRY(txn_begin(eval->task, move->frozen, TXN_REPEATABLE_READ, true, eval->diag));
+    move->snapshot = txn_statement_begin(move->frozen);
+    move->phase = "verifies";
+    TRY(verify(eval, move, move->snapshot));
+    move->phase = "follows";
+    *result = datum_int(0);
+    return ERR_OK;
+}
+
+FN(send_sum)
+{
+    (void)args;
+    (void)count;
+    struct sql_session *session;
+    struct session_move *move;
+    struct bucket_change *changes;
+    size_t change_count, open;
+    TRY(move_of(eval, true, &session, &move));
+    TRY(buckets_captured(move->capture, eval->arena, &changes, &change_count, &open, eval->diag));
+    if (!move->verified || change_count > 0 || open > 0) {
+        return diag_set(
+            eval->diag, ERR_OBJECT_STATE, "the bucket has not been verified, or not stopped");
+    }
+    struct sum sum = move->sum;
+    for (size_t i = 0; i < move->noted_count; i++) {
+        TRY(sum_key(
+            eval, move, newest(session), move->noted[i].table, move->noted[i].key, true, &sum));
+        TRY(task_breathe(eval->task, eval->diag));
+    }
+    *result = sum_text(eval, &sum);
+    return ERR_OK;
 }
 
 /* The answer is a stamp that is not below this commit's: the commit of who gets it is above. */
@@ -770,6 +933,7 @@ struct incoming {
     struct session_move *move;
     struct exec_context context;
     struct exec_bucket_rows **tables; /* by the sender's number */
+    size_t *numbers;                  /* in move->tables */
     uint64_t rows;
 };
 
@@ -791,6 +955,9 @@ meet_table(struct eval *eval, struct incoming *incoming, struct piece *piece)
         if (digest(table) != columns) {
             return diag_set(eval->diag, ERR_FEATURE_NOT_SUPPORTED,
                 "table \"%s\" has other columns on the node that sends", table->name);
+        }
+        if (number < TABLES_MAX) {
+            incoming->numbers[number] = i;
         }
         return number < TABLES_MAX && incoming->tables[number] == NULL
                    ? exec_bucket_rows_open(
@@ -817,8 +984,15 @@ apply_record(struct eval *eval, struct incoming *incoming, struct piece *piece)
     }
     incoming->rows++;
     bool removed;
-    return kind == 'P' ? exec_bucket_rows_put(eval->task, table, key, row)
-                       : exec_bucket_rows_remove(eval->task, table, key, &removed);
+    struct session_move *move = incoming->move;
+    size_t ours = incoming->numbers[number];
+    if (move->verified) { /* by what is stored, not by what comes */
+        TRY(sum_key(eval, move, newest(move->session), ours, key, false, &move->sum));
+    }
+    TRY(kind == 'P' ? exec_bucket_rows_put(eval->task, table, key, row)
+                    : exec_bucket_rows_remove(eval->task, table, key, &removed));
+    return move->verified ? sum_key(eval, move, newest(move->session), ours, key, true, &move->sum)
+                          : ERR_OK;
 }
 
 FN(receive_rows)
@@ -832,6 +1006,7 @@ FN(receive_rows)
     session__exec_context(
         session, incoming.move->catalog, eval->arena, eval->diag, &incoming.context);
     incoming.tables = mem_array(TABLES_MAX, sizeof(void *));
+    incoming.numbers = mem_array(TABLES_MAX, sizeof *incoming.numbers);
     enum err err = ERR_OK;
     while (err == ERR_OK && piece.rest.size > 0) {
         err = apply_record(eval, &incoming, &piece);
@@ -843,11 +1018,23 @@ FN(receive_rows)
         }
     }
     mem_free(incoming.tables);
+    mem_free(incoming.numbers);
     session->env.catalog = before;
     atomic_fetch_add(&incoming.move->rows, incoming.rows);
     atomic_fetch_add(&incoming.move->bytes, args[0].size);
     *result = datum_int((int64_t)incoming.rows);
     return err;
+}
+
+FN(receive_verify)
+{
+    (void)args;
+    (void)count;
+    struct sql_session *session;
+    struct session_move *move;
+    TRY(move_of(eval, false, &session, &move));
+    *result = datum_int(0);
+    return verify(eval, move, newest(session));
 }
 
 FN(receive_sum)
@@ -857,7 +1044,11 @@ FN(receive_sum)
     struct sql_session *session;
     struct session_move *move;
     TRY(move_of(eval, false, &session, &move));
-    return sum_of(eval, move, result);
+    if (!move->verified) {
+        return diag_set(eval->diag, ERR_OBJECT_STATE, "the bucket has not been verified");
+    }
+    *result = sum_text(eval, &move->sum);
+    return ERR_OK;
 }
 
 FN(receive_own)
@@ -934,6 +1125,7 @@ static const struct function functions[] = {
     {"tusk_send_begin", 0, TYPE_TEXT, 3, 3, VOLATILE, BUCKET_ARGS, send_begin, NULL, NULL},
     {"tusk_send_rows", 0, TYPE_BYTEA, 0, 0, VOLATILE, {0}, send_rows, NULL, NULL},
     {"tusk_send_changes", 0, TYPE_BYTEA, 0, 0, VOLATILE, {0}, send_changes, NULL, NULL},
+    {"tusk_send_verify", 0, TYPE_VOID, 0, 0, VOLATILE, {0}, send_verify, NULL, NULL},
     {"tusk_send_stop", 0, TYPE_VOID, 1, 1, VOLATILE, {TYPE_TEXT}, send_stop, NULL, NULL},
     {"tusk_send_sum", 0, TYPE_TEXT, 0, 0, VOLATILE, {0}, send_sum, NULL, NULL},
     {"tusk_send_decided", 0, TYPE_VOID, 1, 1, VOLATILE, {TYPE_INT8}, send_decided, NULL, NULL},
@@ -943,6 +1135,7 @@ static const struct function functions[] = {
     {"tusk_send_abort", 0, TYPE_VOID, 3, 3, VOLATILE, BUCKET_ARGS, send_abort, NULL, NULL},
     {"tusk_receive_begin", 0, TYPE_TEXT, 3, 3, VOLATILE, BUCKET_ARGS, receive_begin, NULL, NULL},
     {"tusk_receive_rows", 0, TYPE_INT8, 1, 1, VOLATILE, {TYPE_BYTEA}, receive_rows, NULL, NULL},
+    {"tusk_receive_verify", 0, TYPE_VOID, 0, 0, VOLATILE, {0}, receive_verify, NULL, NULL},
     {"tusk_receive_sum", 0, TYPE_TEXT, 0, 0, VOLATILE, {0}, receive_sum, NULL, NULL},
     {"tusk_receive_own", 0, TYPE_VOID, 2, 2, VOLATILE, {TYPE_INT8, TYPE_INT8}, receive_own, NULL,
         NULL},

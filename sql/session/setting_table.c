@@ -156,6 +156,8 @@ const struct setting setting_table[] = {
         NULL, "Sets how often the router looks for changes of schema and nodes by itself."},
     {"router_user", SETTING_TEXT, 0, SETTING_SERVER | SETTING_ROUTER, "postgres", 0, 0, NULL,
         "Names the superuser as whom the router keeps the shards' schema."},
+    {"router_watch", SETTING_BOOL, 0, SETTING_SERVER | SETTING_ROUTER, "on", 0, 0, NULL,
+        "Sets whether the router hears of moves of buckets from the control store at once."},
     {"row_security", SETTING_BOOL, 0, 0, "on", 0, 0, NULL,
         "Has no effect: there is no row security yet."},
     {"search_path", SETTING_TEXT, 0, 0, "\"$user\", public", 0, 0, NULL,

@@ -207,7 +207,7 @@ def torture(args, ending):
     counts = {"kill": 0, "stop": 0}
     with Etcd() as etcd, Cluster(args.build, arguments=["-c", f"router_control={etcd.url()}"],
                                  shard_arguments=["-c", f"cluster_control={etcd.url()}"]) as cluster:
-        old = ["-c", "router_sync=1h"]
+        old = ["-c", "router_sync=1h", "-c", "router_watch=off"]
         routers = [cluster.router, cluster.new_router(old).start(), cluster.new_router(old).start()]
         ending.extend(router.__exit__ for router in routers[1:])
         with connect(cluster.router) as conn:

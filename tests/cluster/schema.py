@@ -186,7 +186,7 @@ def moves(checks, cluster):
         checks.check("a bucket that is not there", state == "42704", state)
 
 
-OLD = ["-c", "router_sync=1h"]   # learns of changes by being refused alone
+OLD = ["-c", "router_sync=1h", "-c", "router_watch=off"]   # learns of changes by being refused alone
 
 
 def old_router(checks, cluster):

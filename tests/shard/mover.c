@@ -156,10 +156,12 @@ run(struct task *task, struct ctl *ctl, const char *key)
             return true; /* somebody else's */
         }
         if (err == ERR_OK) {
-            (void)printf("{\"key\":\"%s\",\"pause_us\":%lld,\"all_us\":%lld,\"pieces\":%llu,"
+            (void)printf("{\"key\":\"%s\",\"pause_us\":%lld,\"sent_us\":%lld,\"all_us\":%lld,"
+                         "\"pieces\":%llu,"
                          "\"rounds\":%llu,\"tries\":%d}\n",
-                key, (long long)report.pause_us, (long long)report.all_us,
-                (unsigned long long)report.pieces, (unsigned long long)report.rounds, tries + 1);
+                key, (long long)report.pause_us, (long long)report.sent_us,
+                (long long)report.all_us, (unsigned long long)report.pieces,
+                (unsigned long long)report.rounds, tries + 1);
             (void)fflush(stdout);
             return true;
         }

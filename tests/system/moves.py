@@ -131,8 +131,8 @@ class Cluster:
             node.query(f"SELECT tusk_assign_buckets('{GROUP}', '{mine}', {epoch})")
             node.query(f"INSERT INTO acc SELECT id, 0, repeat('w', 50) FROM generate_series(1, {rows})"
                        f" id WHERE tusk_bucket('acc', id::text) IN ({mine})")
-            buckets.update(node.query(
-                f"SELECT id, tusk_bucket('acc', id::text) FROM generate_series(1, {rows}) id"))
+        buckets.update(self.nodes[0].query(
+            f"SELECT id, tusk_bucket('acc', id::text) FROM generate_series(1, {rows}) id"))
         return buckets
 
     def stop(self):
@@ -431,7 +431,10 @@ def pause(args, cluster):
     for client in clients:
         client.start()
     time.sleep(1)
-    rng, pauses, spans = random.Random(args.seed), [], []
+    before = sum(len(c.waits) for c in clients)
+    time.sleep(4)
+    calm = (sum(len(c.waits) for c in clients) - before) / 4
+    rng, pauses, sents, alls, spans = random.Random(args.seed), [], [], [], []
     while len(pauses) < args.moves:
         bucket = rng.randrange(BUCKETS)
         _, owners = cluster.owners()
@@ -439,7 +442,10 @@ def pause(args, cluster):
         began = time.monotonic()
         code, out, err = cluster.run_mover("move", GROUP, str(bucket), f"n{target + 1}")
         assert code == 0, err
-        pauses.append(json.loads(out)["pause_us"] / 1000)
+        said = json.loads(out)
+        pauses.append(said["pause_us"] / 1000)
+        sents.append(said["sent_us"] / 1000)
+        alls.append(said["all_us"] / 1000)
         spans.append((began, time.monotonic() + 0.2, bucket))
     stop.set()
     for client in clients:
@@ -456,7 +462,12 @@ def pause(args, cluster):
         return values[min(len(values) - 1, int(len(values) * share))]
     print(f"{len(pauses)} moves of {rows // BUCKETS} rows, {args.clients} clients, "
           f"{len(waits)} transactions")
+    during = sum(end - begin - 0.2 for begin, end, _ in spans)
+    inside = sum(1 for began, _, _ in waits if any(b <= began < e - 0.2 for b, e, _ in spans))
+    print(f"  transactions a second: {calm:.0f} without a move, {inside / during:.0f} beside moves")
     for name, values in (("write stop of the bucket, ms (mover)", pauses),
+                         ("old node refuses to read all of a table, ms (mover)", sents),
+                         ("the whole move, ms", alls),
                          ("longest transaction in a moved bucket, ms (clients)", worst),
                          ("all transactions, ms", usual)):
         print(f"  {name:52} p50 {at(values, .5):7.1f}  p99 {at(values, .99):7.1f}"
@@ -472,9 +483,11 @@ def main():
     parser.add_argument("--pause", action="store_true")
     parser.add_argument("--moves", type=int, default=60)
     parser.add_argument("--rows", type=int, default=24000)
+    parser.add_argument("--buckets", type=int, default=BUCKETS)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--keep", action="store_true")
     args = parser.parse_args()
+    globals()["BUCKETS"] = args.buckets
     folder = tempfile.mkdtemp(prefix="tusk_moves_")
     cluster = Cluster(args, folder)
     good = False

@@ -1,9 +1,12 @@
 /*
  * tests/unit/shard_ctl_test.c - the control store keeps what ctl.h promises, in both forms.
  *
- * The file form always; etcd if it is at hand (started by tests/system/cluster.py) as the argument:
- * unit_shard_ctl_test etcd://127.0.0.1:2379/test/
+ * The file form always; etcd if it is the argument (tests/cluster/control.py starts it). With
+ * "watch" it says when documents under w/ change, so many times, and then only that it has closed.
+ *
+ *     unit_shard_ctl_test [etcd://127.0.0.1:2379/test/ [watch TIMES]]
  */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -115,12 +118,43 @@ no_store(struct task *task, void *arg)
     arena_destroy(&arena);
 }
 
+static void
+watch(struct task *task, void *arg)
+{
+    const int *times = arg;
+    struct diag diag;
+    struct ctl *ctl;
+    uint64_t seen = 0;
+    ASSERT(ctl_open(task, where, &ctl, &diag) == ERR_OK);
+    for (int found = 0; found < *times;) {
+        bool changed = false;
+        int64_t until = world_clock_us(task_world(task)) + 60 * 1000 * 1000;
+        if (ctl_watch(task, ctl, "w/", until, &seen, &changed, &diag) != ERR_OK) {
+            (void)printf("error %s\n", diag.message);
+            task_sleep(task, 50 * 1000);
+        } else if (changed) {
+            (void)printf("changed\n");
+            found++;
+        }
+        (void)fflush(stdout);
+    }
+    ctl_close(task, ctl);
+    (void)printf("closed\n");
+    (void)fflush(stdout);
+    task_sleep(task, 2 * 1000 * 1000);
+}
+
 int
 main(int argc, char **argv)
 {
     char directory[64];
     (void)snprintf(directory, sizeof directory, "file:/tmp/tusk_ctl_%d", (int)getpid());
     where = argc > 1 ? argv[1] : directory;
+    if (argc > 3 && strcmp(argv[2], "watch") == 0) {
+        int times = atoi(argv[3]);
+        run_os(1, watch, &times);
+        return 0;
+    }
     run_os(2, promises, NULL);
     run_os(1, no_store, NULL);
     where = "file:ctl"; /* in the simulator */

@@ -36,7 +36,7 @@ enum {
     TRANSFERS_MAX = 100000,
     SAGAS_MAX = 4000,
     FIRST_PORT = 5440,
-    ARGUMENTS_MAX = 8,
+    ARGUMENTS_MAX = 9,
     LIFE_SECONDS_MAX = 120,
     PATIENCE_US = 120 * 1000000,
     QUIET_US = 240 * 1000000, /* for moves that were left to be ended */
@@ -129,6 +129,7 @@ server_main(struct task *task, void *arg)
         (void)snprintf(texts[count++], 128, "router_control=file:ctl");
         (void)snprintf(texts[count++], 128, "router_sync=%s", which == NODES ? "1s" : "1h");
         (void)snprintf(texts[count++], 128, "router_breaker_failures=1000");
+        (void)snprintf(texts[count++], 128, "router_watch=%s", which == NODES ? "on" : "off");
     }
     for (int i = 0; i < count; i++) {
         arguments[i] = texts[i];
