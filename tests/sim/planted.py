@@ -101,6 +101,10 @@ PLANTS = [
     # A bucket's rows go from the old node at a stamp that the new one has not reached yet.
     ("stamps", "sql/session/moves.c",
      "db, (uint64_t)args[3].i, eval->diag);", "db, 0, eval->diag);", 300, CLUSTER),
+    # A change is not sent: the sums differ, and no move ends.
+    ("sum", "sql/session/moves.c",
+     "        put_record(piece, ours ? 'P' : 'D', at, change->key, ours ? &row.value : NULL);\n",
+     "        (void)piece;\n", 100, CLUSTER),
     # A row that is still being changed is sent as it was, and not again.
     ("follow", "sql/catalog/buckets.c",
      "        if (txn_db_is_active(db, (txn_id_t){load_be64(head)})) {",

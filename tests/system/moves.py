@@ -444,7 +444,7 @@ def pause(args, cluster):
         assert code == 0, err
         said = json.loads(out)
         pauses.append(said["pause_us"] / 1000)
-        sents.append(said["sent_us"] / 1000)
+        sents.append(said.get("sent_us", 0) / 1000)
         alls.append(said["all_us"] / 1000)
         spans.append((began, time.monotonic() + 0.2, bucket))
     stop.set()
