@@ -537,7 +537,7 @@ drain(struct task *task, struct client *client, struct diag *diag)
             }
         }
         struct upstream_message message;
-        TRY(upstream_next(task, client->upstream, &message, diag));
+        TRY(upstream_next(task, client->upstream, 0, &message, diag));
         TRY(take(task, client, &message, &failure, diag));
         if (failure != ERR_OK && message.type == 'Z') {
             return failure;
@@ -1724,7 +1724,7 @@ static char
 client_status(struct task *task, void *arg, char status)
 {
     struct client *client = arg;
-    if (client->cut.moment != 0) {
+    if (client->cut.moment != NULL) {
         remote_end(task, &client->cut);
     }
     if (client->upstream != NULL && client->upstream->broken && nothing_pending(client)) {

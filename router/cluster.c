@@ -136,7 +136,7 @@ node_query(struct task *task, struct upstream *upstream, const char *text, node_
     TRY(upstream_flush(task, upstream, diag));
     for (;;) {
         struct upstream_message message;
-        TRY(upstream_next(task, upstream, &message, diag));
+        TRY(upstream_next(task, upstream, 0, &message, diag));
         if (message.type == 'E' && result == ERR_OK) {
             result = upstream_error(message.body, upstream->pool->shard->name, diag);
         } else if (message.type == 'D' && result == ERR_OK && row != NULL) {

@@ -112,7 +112,7 @@ begin_at(struct task *task, struct remote_cut *cut, uint32_t number, struct diag
     struct diag failure;
     enum err err = ERR_OK;
     while (message.type != 'G' && message.type != 'Z') {
-        TRY(upstream_next(task, node->upstream, &message, diag));
+        TRY(upstream_next(task, node->upstream, 0, &message, diag));
         if (message.type == 'E') {
             err = upstream_error(message.body, node->upstream->pool->shard->name, &failure);
         }

@@ -434,7 +434,7 @@ pass_copy(struct task *task, struct upstream *from, struct upstream *to, struct 
 {
     for (;;) {
         struct upstream_message message;
-        TRY(upstream_next(task, from, &message, diag));
+        TRY(upstream_next(task, from, 0, &message, diag));
         if (message.type == 'E') {
             return upstream_error(message.body, from->pool->shard->name, diag);
         }
@@ -460,7 +460,7 @@ copy_table(struct task *task, struct upstream *from, struct upstream *to, const 
     enum err err = upstream_flush(task, to, diag);
     struct upstream_message message = {0};
     while (err == ERR_OK && message.type != 'G') {
-        err = upstream_next(task, to, &message, diag);
+        err = upstream_next(task, to, 0, &message, diag);
         if (err == ERR_OK && message.type == 'E') {
             err = upstream_error(message.body, to->pool->shard->name, diag);
         }

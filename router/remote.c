@@ -2,12 +2,27 @@
  * router/remote.c - rows of several shards, for a query that the router's own engine runs.
  *
  * The engine plans the query over its empty tables; what nodes can do of it stands in the plan as
- * queries for them (sql/plan/ship.c), whose rows are asked for once, when the engine comes to them.
- * All shards are read as of one moment, the newest among their clocks when the statement begins, in
- * a read-only transaction each that lasts as long as the statement. Where the conditions on the
- * shard column leave some buckets only, their nodes are asked, and check that they have them.
+ * queries for them (sql/plan/ship.c), each a stream of rows here. All shards are read as of one
+ * moment, the newest among their clocks when the statement begins, in a read-only transaction each,
+ * which lasts as long as anybody reads: a statement, or a portal that outlives its statement in a
+ * block. Where the conditions on the shard column leave some buckets only, their nodes are asked,
+ * and check that they have them.
  *
- * Bounded by router_pull_size.
+ *   RS1. Each node has a portal for a stream, and gives a batch of its rows when asked: whoever
+ * reads slowly keeps the shard waiting, not rows here. Of a stream there are at most two batches on
+ *        the way from each node, of about BATCH_BYTES; nodes that are ahead work on the next while
+ *        this one's rows are used.
+ *   RS2. Answers come in the order of what was asked (`requests`); what comes for another stream
+ *        than the one that is read is kept for it: its batches on the way, no more (RS1).
+ *   RS3. A node whose turn it is to say that its rows are elsewhere says so before its first row.
+ * No row is used before every node has given its first, or said that it has none; up to then all
+ *        may be asked again, as of another moment.
+ *   RS4. Every node's snapshot of a moment is taken when the moment is, whether or not the first
+ *        stream asks it: later it might be too old there (history_window).
+ *   RS5. Who gives a moment back has ended what is under way for it: what does not end in
+ *        END_PATIENCE_US is cancelled, what does not obey is closed. A connection goes back to its
+ *        pool only behind the answer to ROLLBACK.
+ *   RS6. Rows that are sorted at the nodes are merged (SH7): the least of what each has next.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +36,65 @@
 enum {
     RETRY_PAUSE_US = 5000, /* at first; doubles */
     ELSEWHERE_MAX = 50,    /* a bucket that is on its way stops for a moment only */
+    BATCH_ROWS_FIRST = 64,
+    BATCH_ROWS_MIN = 8,
+    BATCH_ROWS_MAX = 16384,
+    BATCH_BYTES = 128 * 1024,
+    TEXT_SMALL = 8 * 1024,
+    END_PATIENCE_US = 20000,
+    END_CANCELLED_US = 2000000,
+};
+
+struct feed;
+
+/* A node's transaction. */
+struct link {
+    struct upstream *upstream; /* NULL: the node is dropped */
+    struct feed **requests;    /* whose answers are due, in order; NULL: nobody's */
+    uint32_t request_at, request_count, request_capacity;
+};
+
+struct moment {
+    uint32_t references; /* the statement's, and one of each stream */
+    struct worker *worker;
+    uint64_t stamp;   /* all nodes are read as of it; 0: not known yet */
+    uint32_t streams; /* that were opened */
+    uint64_t kept;    /* bytes */
+    uint32_t next_portal;
+    uint32_t node_count;
+    struct link links[ROUTER_NODES_MAX];
+};
+
+/* A node's part of a stream. */
+struct feed {
+    struct stream *stream;
+    struct link *link;
+    struct buffer kept; /* RS2: messages */
+    size_t kept_at;
+    uint32_t asked; /* batches whose answer has not ended */
+    uint32_t batch; /* rows of the next */
+    uint64_t rows, bytes;
+    bool suspended; /* it has said once that there is more */
+    bool ended;
+    bool fresh;          /* a batch has ended since the last row was taken */
+    bool has;            /* a row in `values` */
+    struct arena memory; /* of the row */
+    struct datum *values;
+};
+
+struct stream {
+    struct moment *moment;
+    const struct plan_remote *query;
+    bool *binary; /* by wanted column */
+    char portal[24];
+    uint32_t feed_count;
+    struct feed *feeds;
+    struct feed *given; /* its row is with the caller */
+    uint32_t at;        /* whose turn it is; of a merge: feeds that have a row, as a heap */
+    struct feed **heap;
+    uint32_t heap_count;
+    uint32_t key_count;
+    uint32_t *key_at; /* in values */
 };
 
 /* ---- the moment --------------------------------------------------------------------------------
@@ -41,53 +115,155 @@ note_clock(void *arg, const struct slice *values, uint32_t count, struct diag *d
 }
 
 static void
-put_route(struct remote_cut *cut, struct upstream *upstream, struct shard_route *route)
+put_route(const struct moment *moment, struct upstream *upstream, struct shard_route *route)
 {
-    route->hlc = route->read_at = cut->moment;
+    route->hlc = route->read_at = moment->stamp;
     size_t start = wire_begin(&upstream->out, SHARD_ROUTE_MESSAGE);
     shard_route_encode(route, &upstream->out);
     wire_end(&upstream->out, start);
 }
 
-/* In connections of the router's own user: what the client's may see was judged by this engine. */
+static void
+add_request(struct link *link, struct feed *feed)
+{
+    if (link->request_at > 0 && link->request_at + link->request_count == link->request_capacity) {
+        memmove(link->requests, link->requests + link->request_at,
+            link->request_count * sizeof *link->requests);
+        link->request_at = 0;
+    }
+    if (link->request_count == link->request_capacity) {
+        link->request_capacity = link->request_capacity == 0 ? 8 : 2 * link->request_capacity;
+        link->requests =
+            mem_realloc(link->requests, link->request_capacity * sizeof *link->requests);
+    }
+    link->requests[link->request_at + link->request_count++] = feed;
+}
+
+static void
+end_request(struct link *link)
+{
+    ASSERT(link->request_count > 0);
+    link->request_at++;
+    link->request_count--;
+}
+
+/* In connections of the router's own user: what the client's may see was judged by this engine.
+ * They are taken in the order of the nodes, so whoever waits for one waits for nobody who waits for
+ * him.
+ */
 static enum err
-open_nodes(struct task *task, struct remote_cut *cut, struct diag *diag)
+open_nodes(struct task *task, struct sql_session *session, struct moment *moment, struct diag *diag)
 {
     static const char begin[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    struct router *router = cut->worker->router;
-    uint64_t moment = 0;
-    cut->node_count = router->node_count;
-    for (uint32_t i = 0; i < cut->node_count; i++) {
+    struct router *router = moment->worker->router;
+    moment->node_count = router->node_count;
+    for (uint32_t i = 0; i < moment->node_count; i++) {
         if (!router->nodes[i].dropped) {
-            TRY(node_acquire(task, cut->worker, i, cluster_user(router),
-                sql_session_env(cut->session)->database, &cut->upstreams[i], diag));
+            TRY(node_acquire(task, moment->worker, i, cluster_user(router),
+                sql_session_env(session)->database, &moment->links[i].upstream, diag));
         }
     }
-    for (uint32_t i = 0; i < cut->node_count; i++) {
-        if (cut->upstreams[i] != NULL) {
-            upstream_put_query(cut->upstreams[i], "SELECT tusk_hlc()", 17);
-            upstream_put_query(cut->upstreams[i], begin, sizeof begin - 1);
-            TRY(upstream_flush(task, cut->upstreams[i], diag));
+    for (uint32_t i = 0; i < moment->node_count; i++) {
+        struct upstream *upstream = moment->links[i].upstream;
+        if (upstream != NULL) {
+            upstream_put_query(upstream, "SELECT tusk_hlc()", 17);
+            upstream_put_query(upstream, begin, sizeof begin - 1);
+            TRY(upstream_flush(task, upstream, diag));
         }
     }
-    for (uint32_t i = 0; i < cut->node_count; i++) {
-        if (cut->upstreams[i] != NULL) {
-            TRY(node_query(task, cut->upstreams[i], NULL, note_clock, &moment, diag));
-            TRY(node_query(task, cut->upstreams[i], NULL, NULL, NULL, diag));
+    uint64_t stamp = 0;
+    for (uint32_t i = 0; i < moment->node_count; i++) {
+        struct upstream *upstream = moment->links[i].upstream;
+        if (upstream != NULL) {
+            TRY(node_query(task, upstream, NULL, note_clock, &stamp, diag));
+            TRY(node_query(task, upstream, NULL, NULL, NULL, diag));
         }
     }
-    cut->moment = moment;
+    moment->stamp = stamp;
     return ERR_OK;
 }
 
+/* Reads what is on its way until `deadline_us`; false: it has not ended then. */
+static bool
+run_dry(struct task *task, struct link *link, int64_t deadline_us)
+{
+    struct upstream *upstream = link->upstream;
+    while (link->request_count > 0 && !upstream->broken) {
+        struct upstream_message message;
+        if (!upstream_wait(task, upstream, deadline_us)) {
+            return false;
+        }
+        if (upstream_next(task, upstream, 0, &message, NULL) == ERR_OK && message.type == 'Z') {
+            end_request(link);
+        }
+    }
+    return true;
+}
+
+/* RS5 */
+static void
+moment_delete(struct task *task, struct moment *moment)
+{
+    struct world *world = moment->worker->router->world;
+    bool hurry = task_interrupted(task, NULL) != ERR_OK;
+    bool open[ROUTER_NODES_MAX] = {false};
+    /* What was to be cancelled is; the rest must not be. */
+    task_interrupt_clear(task, TASK_CANCEL);
+    task_interrupt_clear(task, TASK_TIMEOUT);
+    for (uint32_t i = 0; i < moment->node_count; i++) {
+        struct link *link = &moment->links[i];
+        open[i] = link->upstream != NULL && !link->upstream->broken;
+        if (open[i]) {
+            for (uint32_t r = 0; r < link->request_count; r++) {
+                link->requests[link->request_at + r] = NULL;
+            }
+            upstream_put_query(link->upstream, "ROLLBACK", 8);
+            add_request(link, NULL);
+            open[i] = upstream_flush(task, link->upstream, NULL) == ERR_OK;
+        }
+    }
+    int64_t deadline_us = world_clock_us(world) + (hurry ? 0 : END_PATIENCE_US);
+    for (uint32_t i = 0; i < moment->node_count; i++) {
+        open[i] = open[i] && !run_dry(task, &moment->links[i], deadline_us);
+        if (open[i]) {
+            upstream_cancel(task, moment->links[i].upstream);
+        }
+    }
+    deadline_us = world_clock_us(world) + END_CANCELLED_US;
+    for (uint32_t i = 0; i < moment->node_count; i++) {
+        struct link *link = &moment->links[i];
+        if (open[i] && !run_dry(task, link, deadline_us)) {
+            link->upstream->broken = true;
+        }
+        if (link->upstream != NULL) {
+            pool_release(task, link->upstream);
+        }
+        mem_free(link->requests);
+    }
+    mem_free(moment);
+}
+
+static void
+moment_release(struct task *task, struct moment *moment)
+{
+    ASSERT(moment->references > 0);
+    if (--moment->references == 0) {
+        moment_delete(task, moment);
+    }
+}
+
 static enum err
-begin_cut(struct task *task, struct remote_cut *cut, struct diag *diag)
+begin_moment(struct task *task, struct remote_cut *cut, struct diag *diag)
 {
     TRY(sagas_may_read(cut->session, diag));
-    enum err err = open_nodes(task, cut, diag);
-    for (uint32_t i = 0; err != ERR_OK && i < cut->node_count; i++) {
-        if (cut->upstreams[i] != NULL) {
-            cut->upstreams[i]->broken = true; /* an answer may be on its way */
+    struct moment *moment = mem_zalloc(sizeof *moment);
+    moment->references = 1;
+    moment->worker = cut->worker;
+    cut->moment = moment;
+    enum err err = open_nodes(task, cut->session, moment, diag);
+    for (uint32_t i = 0; err != ERR_OK && i < moment->node_count; i++) {
+        if (moment->links[i].upstream != NULL) {
+            moment->links[i].upstream->broken = true; /* an answer may be on its way */
         }
     }
     if (err != ERR_OK) {
@@ -99,22 +275,11 @@ begin_cut(struct task *task, struct remote_cut *cut, struct diag *diag)
 void
 remote_end(struct task *task, struct remote_cut *cut)
 {
-    for (uint32_t i = 0; i < cut->node_count; i++) {
-        struct upstream *upstream = cut->upstreams[i];
-        if (upstream == NULL) {
-            continue;
-        }
-        cut->upstreams[i] = NULL;
-        struct diag ignored;
-        if (!upstream->broken && upstream->status != 'I' &&
-            node_query(task, upstream, "ROLLBACK", NULL, NULL, &ignored) != ERR_OK) {
-            upstream->broken = true;
-        }
-        pool_release(task, upstream);
+    if (cut->moment != NULL) {
+        struct moment *moment = cut->moment;
+        cut->moment = NULL;
+        moment_release(task, moment);
     }
-    cut->moment = 0;
-    cut->pulled = 0;
-    cut->scans = 0;
 }
 
 /* ---- the text ----------------------------------------------------------------------------------
@@ -122,11 +287,12 @@ remote_end(struct task *task, struct remote_cut *cut)
 
 /* False: a value cannot be written down. */
 static bool
-put_query(const struct exec_remote_scan *scan, const struct eval_env *env, struct buffer *to)
+put_query(const struct plan_remote *query, const struct datum *params, const struct eval_env *env,
+    struct buffer *to)
 {
     struct buffer marked = {0};
     bool fine = true;
-    ship_text(scan->query, false, &marked);
+    ship_text(query, false, &marked);
     for (size_t i = 0; i < marked.size; i++) {
         if (marked.data[i] != REMOTE_PARAM) {
             buffer_add_u8(to, marked.data[i]);
@@ -140,7 +306,7 @@ put_query(const struct exec_remote_scan *scan, const struct eval_env *env, struc
                 numbers[at] = 10 * numbers[at] + (uint32_t)(marked.data[i] - '0');
             }
         }
-        fine = fine && ship_literal(env, numbers[1], scan->params[numbers[0]], to);
+        fine = fine && ship_literal(env, numbers[1], params[numbers[0]], to);
     }
     buffer_destroy(&marked);
     return fine;
@@ -308,74 +474,442 @@ put_places(void *arg, const struct plan_remote *query, struct buffer *to)
     arena_destroy(&arena);
 }
 
-/* ---- rows --------------------------------------------------------------------------------------
+/* ---- a node's rows -----------------------------------------------------------------------------
  */
 
-struct pull {
-    struct remote_cut *cut;
-    const struct exec_remote_scan *scan;
-    struct eval *eval;
-    struct datum *values;
-    uint64_t pulled;
-};
-
-static enum err
-take_row(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
+/* Types whose binary form is the value, whatever is set there, and costs less than text. */
+static bool
+comes_binary(oid_t type)
 {
-    struct pull *pull = arg;
-    const struct plan_remote *query = pull->scan->query;
-    if (count != (query->wanted_count == 0 ? 1 : query->wanted_count)) {
-        return diag_set(diag, ERR_PROTOCOL, "a shard sent a row of another width");
+    switch (type) {
+    case TYPE_BOOL:
+    case TYPE_INT2:
+    case TYPE_INT4:
+    case TYPE_INT8:
+    case TYPE_FLOAT4:
+    case TYPE_FLOAT8:
+    case TYPE_NUMERIC:
+    case TYPE_TEXT:
+    case TYPE_VARCHAR:
+    case TYPE_BPCHAR:
+    case TYPE_BYTEA:
+    case TYPE_UUID:
+    case TYPE_DATE:
+    case TYPE_TIME:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+    case TYPE_INTERVAL:
+        return true;
+    default:
+        return false;
     }
-    struct arena_mark mark = arena_mark(pull->eval->arena);
-    for (uint32_t i = 0; i < query->wanted_count; i++) {
-        const struct plan_remote_output *output = &query->outputs[query->wanted[i]];
-        struct datum *value = &pull->values[i];
-        pull->pulled += values[i].size + sizeof *value;
-        if (values[i].data == NULL) {
-            *value = datum_null();
-        } else {
-            TRY(type_input(pull->eval, output->type, output->typmod, values[i], value));
-        }
-    }
-    uint64_t most = pull->cut->worker->router->limits.pull_size;
-    if (pull->cut->pulled + pull->pulled > most) {
-        return refuse(REFUSED_PULL_SIZE, diag);
-    }
-    enum err err = pull->scan->emit(pull->scan->emit_arg, pull->values);
-    arena_rewind(pull->eval->arena, mark);
-    return err;
 }
 
-/* All nodes have been asked before the first answers, and have no more to say behind it: unless
- * there was an error, when what is still on its way goes with the connection. */
-static enum err
-ask_once(struct task *task, struct remote_cut *cut, const struct places *places,
-    const struct buffer *text, struct pull *pull, struct diag *diag)
+static void
+put_execute(struct feed *feed)
 {
+    struct buffer *out = &feed->link->upstream->out;
+    size_t start = wire_begin(out, 'E');
+    wire_put_text(out, feed->stream->portal);
+    buffer_add_be32(out, feed->batch);
+    wire_end(out, start);
+    wire_put_empty(out, 'S');
+    add_request(feed->link, feed);
+    feed->asked++;
+}
+
+static void
+put_portal(struct feed *feed, const struct buffer *text)
+{
+    const struct stream *stream = feed->stream;
+    struct buffer *out = &feed->link->upstream->out;
+    size_t start = wire_begin(out, 'P');
+    buffer_add_u8(out, 0);
+    buffer_add(out, text->data, text->size);
+    buffer_add_u8(out, 0);
+    buffer_add_be16(out, 0);
+    wire_end(out, start);
+    start = wire_begin(out, 'B');
+    wire_put_text(out, stream->portal);
+    buffer_add_u8(out, 0);
+    buffer_add_be16(out, 0);
+    buffer_add_be16(out, 0);
+    buffer_add_be16(out, (uint16_t)stream->query->wanted_count);
+    for (uint32_t i = 0; i < stream->query->wanted_count; i++) {
+        buffer_add_be16(out, stream->binary[i]);
+    }
+    wire_end(out, start);
+}
+
+static enum err
+ask(struct task *task, struct feed *feed, struct diag *diag)
+{
+    put_execute(feed);
+    return upstream_flush(task, feed->link->upstream, diag);
+}
+
+static bool
+take_kept(struct feed *feed, struct upstream_message *message)
+{
+    if (feed->kept_at == feed->kept.size) {
+        return false;
+    }
+    const uint8_t *head = feed->kept.data + feed->kept_at;
+    size_t size = (size_t)load_be32(head + 1) + 1;
+    *message = (struct upstream_message){
+        .type = (char)head[0], .body = slice_of(head + 5, size - 5), .whole = slice_of(head, size)};
+    feed->kept_at += size;
+    return true;
+}
+
+/* RS2. The next message for the feed, until the next call of anything here. */
+static enum err
+next_message(
+    struct task *task, struct feed *feed, struct upstream_message *message, struct diag *diag)
+{
+    struct link *link = feed->link;
+    if (take_kept(feed, message)) {
+        return ERR_OK;
+    }
+    buffer_destroy(&feed->kept);
+    feed->kept_at = 0;
+    for (;;) {
+        ASSERT(link->request_count > 0);
+        struct feed *owner = link->requests[link->request_at];
+        TRY(upstream_next(task, link->upstream, TASK_CANCEL | TASK_TIMEOUT, message, diag));
+        if (message->type == 'Z') {
+            end_request(link);
+        }
+        if (owner == feed) {
+            return ERR_OK;
+        }
+        if (owner != NULL) {
+            buffer_add(&owner->kept, message->whole.data, message->whole.size);
+        }
+    }
+}
+
+static enum err
+take_row(struct feed *feed, struct slice body, const struct eval *caller)
+{
+    const struct plan_remote *query = feed->stream->query;
+    struct wire_reader reader = wire_reader_of(body);
+    struct eval eval = *caller;
+    uint32_t count = wire_get_u16(&reader);
+    eval.arena = &feed->memory;
+    arena_reset(&feed->memory);
+    for (uint32_t i = 0; i < query->wanted_count && i < count; i++) {
+        const struct plan_remote_output *output = &query->outputs[query->wanted[i]];
+        uint32_t size = wire_get_u32(&reader);
+        if (size == UINT32_MAX) {
+            feed->values[i] = datum_null();
+            continue;
+        }
+        struct slice bytes = wire_get_bytes(&reader, size);
+        if (reader.failed) {
+            break;
+        }
+        TRY(feed->stream->binary[i]
+                ? type_receive(&eval, output->type, -1, bytes, &feed->values[i])
+                : type_input(&eval, output->type, output->typmod, bytes, &feed->values[i]));
+    }
+    if (reader.failed || count != (query->wanted_count == 0 ? 1 : query->wanted_count)) {
+        return diag_set(eval.diag, ERR_PROTOCOL, "a shard sent a row of another form");
+    }
+    feed->rows++;
+    feed->bytes += body.size;
+    feed->has = true;
+    return ERR_OK;
+}
+
+/* RS1. As many rows next time as make a batch of the usual size. */
+static void
+choose_batch(struct feed *feed)
+{
+    uint64_t wanted = feed->bytes == 0 ? BATCH_ROWS_MAX : BATCH_BYTES * feed->rows / feed->bytes;
+    uint64_t most = 8 * (uint64_t)feed->batch;
+    wanted = wanted > most ? most : wanted;
+    wanted = wanted > BATCH_ROWS_MAX ? BATCH_ROWS_MAX : wanted;
+    feed->batch = wanted < BATCH_ROWS_MIN ? BATCH_ROWS_MIN : (uint32_t)wanted;
+    feed->rows = feed->bytes = 0;
+}
+
+/* To the next row, if there is one: feed->has. */
+static enum err
+advance(struct task *task, struct feed *feed, const struct eval *eval)
+{
+    struct diag *diag = eval->diag;
     enum err err = ERR_OK;
-    uint32_t asked = 0;
-    for (uint32_t i = 0; err == ERR_OK && i < cut->node_count; i++) {
-        if (places->ask[i] && cut->upstreams[i] == NULL) {
-            err = diag_set(diag, ERR_WRONG_BUCKET, "a node has been dropped or added meanwhile");
-        } else if (places->ask[i]) {
-            struct shard_route route = {.epoch = catalog_route_epoch(pull->eval->env->catalog),
-                .group_count = places->groups[i].range_count > 0,
-                .groups = &places->groups[i]};
-            put_route(cut, cut->upstreams[i], &route);
-            upstream_put_query(cut->upstreams[i], text->data, text->size);
-            err = upstream_flush(task, cut->upstreams[i], diag);
-            asked = i + 1;
+    feed->has = false;
+    while (!feed->ended) {
+        struct upstream_message message;
+        while (feed->asked < (feed->suspended ? 2 : 1)) {
+            TRY(ask(task, feed, diag));
+        }
+        TRY(next_message(task, feed, &message, diag));
+        switch (message.type) {
+        case 'D':
+            if (err == ERR_OK) {
+                return take_row(feed, message.body, eval);
+            }
+            break;
+        case 's':
+            feed->suspended = true;
+            break;
+        case 'C':
+            feed->ended = true;
+            break;
+        case 'E':
+            err = upstream_error(message.body, feed->link->upstream->pool->shard->name, diag);
+            break;
+        case 'Z':
+            feed->asked--;
+            feed->fresh = true;
+            TRY(err);
+            choose_batch(feed);
+            break;
+        default:
+            break;
         }
     }
-    for (uint32_t i = 0; i < asked; i++) {
-        if (places->ask[i] && err == ERR_OK) {
-            err = node_query(task, cut->upstreams[i], NULL, take_row, pull, diag);
-        } else if (places->ask[i]) {
-            cut->upstreams[i]->broken = true; /* an answer may be on its way */
+    return ERR_OK;
+}
+
+/* ---- streams -----------------------------------------------------------------------------------
+ */
+
+/* RS6. Equal rows: the first node's first, as far as a heap goes. */
+static bool
+is_before(const struct stream *stream, const struct feed *a, const struct feed *b)
+{
+    for (uint32_t k = 0; k < stream->key_count; k++) {
+        const struct plan_sort_key *key = &stream->query->order[k];
+        struct datum x = a->values[stream->key_at[k]], y = b->values[stream->key_at[k]];
+        int order = 0;
+        if (x.null || y.null) {
+            order = x.null == y.null ? 0 : x.null == key->nulls_first ? -1 : 1;
+        } else {
+            order = datum_compare(key->type, x, y);
+            order = key->descending ? -order : order;
+        }
+        if (order != 0) {
+            return order < 0;
         }
     }
-    return err;
+    return a < b;
+}
+
+static void
+sift_down(struct stream *stream, uint32_t at)
+{
+    for (;;) {
+        uint32_t least = at;
+        for (uint32_t child = 2 * at + 1; child <= 2 * at + 2; child++) {
+            if (child < stream->heap_count &&
+                is_before(stream, stream->heap[child], stream->heap[least])) {
+                least = child;
+            }
+        }
+        if (least == at) {
+            return;
+        }
+        struct feed *moved = stream->heap[at];
+        stream->heap[at] = stream->heap[least];
+        stream->heap[least] = moved;
+        at = least;
+    }
+}
+
+static void
+heap_up(struct stream *stream)
+{
+    for (uint32_t i = 0; i < stream->feed_count; i++) {
+        if (stream->feeds[i].has) {
+            stream->heap[stream->heap_count++] = &stream->feeds[i];
+        }
+    }
+    for (uint32_t i = stream->heap_count / 2; i > 0; i--) {
+        sift_down(stream, i - 1);
+    }
+}
+
+static struct feed *
+next_in_order(struct stream *stream)
+{
+    if (stream->given != NULL && !stream->given->has) {
+        stream->heap[0] = stream->heap[--stream->heap_count];
+    }
+    if (stream->given != NULL) {
+        sift_down(stream, 0);
+    }
+    return stream->heap_count == 0 ? NULL : stream->heap[0];
+}
+
+/* Another node's turn at the end of each batch, so that all have something to do. */
+static struct feed *
+next_in_turn(struct stream *stream)
+{
+    struct feed *feed = &stream->feeds[stream->at];
+    uint32_t step = feed->fresh || !feed->has ? 1 : 0;
+    feed->fresh = false;
+    for (uint32_t i = 0; i < stream->feed_count; i++) {
+        uint32_t at = (stream->at + i + step) % stream->feed_count;
+        if (stream->feeds[at].has) {
+            stream->at = at;
+            return &stream->feeds[at];
+        }
+    }
+    return NULL;
+}
+
+static enum err
+stream_next(struct task *task, void *arg, struct eval *eval, struct datum *values, bool *found)
+{
+    struct stream *stream = arg;
+    if (stream->given != NULL) {
+        TRY(advance(task, stream->given, eval));
+    }
+    struct feed *feed = stream->key_count > 0 ? next_in_order(stream) : next_in_turn(stream);
+    stream->given = feed;
+    *found = feed != NULL;
+    if (*found) {
+        memcpy(values, feed->values, stream->query->wanted_count * sizeof *values);
+    }
+    return ERR_OK;
+}
+
+static enum err
+stream_keep(void *arg, uint64_t size, struct diag *diag)
+{
+    const struct stream *stream = arg;
+    struct moment *moment = stream->moment;
+    moment->kept += size;
+    return moment->kept > moment->worker->router->limits.pull_size ? refuse(REFUSED_PULL_SIZE, diag)
+                                                                   : ERR_OK;
+}
+
+static void
+stream_close(struct task *task, void *arg)
+{
+    struct stream *stream = arg;
+    struct moment *moment = stream->moment;
+    for (uint32_t i = 0; i < stream->feed_count; i++) {
+        struct feed *feed = &stream->feeds[i];
+        const struct link *link = feed->link;
+        for (uint32_t r = 0; r < link->request_count; r++) {
+            struct feed **request = &link->requests[link->request_at + r];
+            *request = *request == feed ? NULL : *request;
+        }
+        buffer_destroy(&feed->kept);
+        arena_destroy(&feed->memory);
+        mem_free(feed->values);
+    }
+    mem_free(stream->feeds);
+    mem_free(stream->heap);
+    mem_free(stream->key_at);
+    mem_free(stream->binary);
+    mem_free(stream);
+    moment_release(task, moment);
+}
+
+static void
+find_keys(struct stream *stream)
+{
+    const struct plan_remote *query = stream->query;
+    stream->key_count = query->order_count;
+    stream->key_at = mem_array((size_t)query->order_count + 1, sizeof *stream->key_at);
+    for (uint32_t k = 0; k < query->order_count; k++) {
+        bool found = false;
+        for (uint32_t i = 0; i < query->wanted_count && !found; i++) {
+            found = query->outputs[query->wanted[i]].reg == query->order[k].reg;
+            stream->key_at[k] = i;
+        }
+        ASSERT(found);
+    }
+}
+
+static struct stream *
+stream_new(struct moment *moment, const struct plan_remote *query, const struct places *places)
+{
+    struct stream *stream = mem_zalloc(sizeof *stream);
+    stream->moment = moment;
+    moment->references++;
+    stream->query = query;
+    (void)snprintf(stream->portal, sizeof stream->portal, "tusk_%u", ++moment->next_portal);
+    stream->feeds = mem_array((size_t)places->count + 1, sizeof *stream->feeds);
+    stream->heap = mem_array((size_t)places->count + 1, sizeof(struct feed *));
+    stream->binary = mem_array((size_t)query->wanted_count + 1, sizeof(bool));
+    for (uint32_t i = 0; i < query->wanted_count; i++) {
+        stream->binary[i] = comes_binary(query->outputs[query->wanted[i]].type);
+    }
+    find_keys(stream);
+    return stream;
+}
+
+static void
+add_feed(struct stream *stream, struct link *link)
+{
+    struct feed *feed = &stream->feeds[stream->feed_count++];
+    *feed = (struct feed){.stream = stream, .link = link, .batch = BATCH_ROWS_FIRST};
+    feed->values = mem_array((size_t)stream->query->wanted_count + 1, sizeof *feed->values);
+    arena_create(&feed->memory, "feed");
+}
+
+/* A long text could meet a node that waits for us to take its rows. */
+static enum err
+make_room(struct task *task, struct link *link, size_t size, struct diag *diag)
+{
+    while (size > TEXT_SMALL && link->request_count > 0) {
+        struct upstream_message message;
+        struct feed *owner = link->requests[link->request_at];
+        TRY(upstream_next(task, link->upstream, TASK_CANCEL | TASK_TIMEOUT, &message, diag));
+        if (message.type == 'Z') {
+            end_request(link);
+        }
+        if (owner != NULL) {
+            buffer_add(&owner->kept, message.whole.data, message.whole.size);
+        }
+    }
+    return ERR_OK;
+}
+
+/* RS3, RS4. All nodes have been asked before the first answers. */
+static enum err
+ask_nodes(struct task *task, struct moment *moment, const struct places *places,
+    const struct buffer *text, struct stream *stream, const struct eval *eval)
+{
+    struct diag *diag = eval->diag;
+    uint64_t epoch = catalog_route_epoch(eval->env->catalog);
+    for (uint32_t i = 0; i < ROUTER_NODES_MAX; i++) {
+        struct link *link = &moment->links[i];
+        if (places->ask[i] && (i >= moment->node_count || link->upstream == NULL)) {
+            return diag_set(diag, ERR_WRONG_BUCKET, "a node has been dropped or added meanwhile");
+        }
+        if (i >= moment->node_count || link->upstream == NULL ||
+            (!places->ask[i] && moment->streams > 0)) {
+            continue;
+        }
+        struct shard_route route = {.epoch = epoch,
+            .group_count = places->ask[i] && places->groups[i].range_count > 0,
+            .groups = &places->groups[i]};
+        TRY(make_room(task, link, text->size, diag));
+        put_route(moment, link->upstream, &route);
+        if (places->ask[i]) {
+            add_feed(stream, link);
+            put_portal(&stream->feeds[stream->feed_count - 1], text);
+            put_execute(&stream->feeds[stream->feed_count - 1]);
+        } else {
+            upstream_put_query(link->upstream, "SELECT 1", 8);
+            add_request(link, NULL);
+        }
+        TRY(upstream_flush(task, link->upstream, diag));
+    }
+    moment->streams++;
+    for (uint32_t i = 0; i < stream->feed_count; i++) {
+        TRY(advance(task, &stream->feeds[i], eval));
+    }
+    heap_up(stream);
+    return ERR_OK;
 }
 
 static void
@@ -391,53 +925,64 @@ is_elsewhere(enum err err)
     return err == ERR_WRONG_BUCKET || err == ERR_BUCKET_MOVING;
 }
 
-/* The answer so far is forgotten, and all nodes are asked anew: as of another moment, unless rows
- * of this one have been used in the statement already. */
+/* All nodes are asked anew, as of another moment, unless there is a stream of this one already. */
 static bool
 may_ask_again(
     const struct remote_cut *cut, enum err err, uint32_t attempt, const struct router *router)
 {
-    if (is_elsewhere(err)) {
-        return cut->scans == 0 && attempt < ELSEWHERE_MAX;
+    if (cut->moment != NULL && cut->moment->streams > 1) {
+        return false;
     }
-    return (err == ERR_SHARD_UNREACHABLE || err == ERR_SHARD_LOST) && cut->scans == 0 &&
+    if (is_elsewhere(err)) {
+        return attempt < ELSEWHERE_MAX;
+    }
+    return (err == ERR_SHARD_UNREACHABLE || err == ERR_SHARD_LOST) &&
            sql_session_status(cut->session) == 'I' && attempt < router->limits.retries;
 }
 
 static enum err
-scan_remote(struct task *task, void *arg, const struct exec_remote_scan *scan, struct eval *eval)
+open_once(struct task *task, struct remote_cut *cut, const struct plan_remote *query,
+    const struct datum *params, const struct buffer *text, struct eval *eval, struct stream **out)
+{
+    struct places places;
+    find_places(cut->worker->router, eval->arena, query, params, &places);
+    if (cut->moment == NULL) {
+        TRY(begin_moment(task, cut, eval->diag));
+    }
+    struct stream *stream = stream_new(cut->moment, query, &places);
+    enum err err = ask_nodes(task, cut->moment, &places, text, stream, eval);
+    if (err != ERR_OK) {
+        stream_close(task, stream);
+        return err;
+    }
+    *out = stream;
+    return ERR_OK;
+}
+
+static enum err
+stream_begin(struct task *task, void *arg, const struct plan_remote *query,
+    const struct datum *params, struct eval *eval, void **stream)
 {
     struct remote_cut *cut = arg;
     struct router *router = cut->worker->router;
     struct buffer text = {0};
+    struct stream *opened = NULL;
     struct diag *diag = eval->diag;
     if (sql_session_status(cut->session) == 'T' &&
         strcmp(sql_session_setting(cut->session, "transaction_isolation"), "read committed") != 0) {
         return refuse(REFUSED_SPREAD_IN_BLOCK, diag);
     }
-    if (!put_query(scan, eval->env, &text)) {
+    if (!put_query(query, params, eval->env, &text)) {
         buffer_destroy(&text);
         return diag_set(
             diag, ERR_FEATURE_NOT_SUPPORTED, "a parameter's value cannot be sent to the nodes");
     }
-    struct pull pull = {.cut = cut,
-        .scan = scan,
-        .eval = eval,
-        .values =
-            arena_array(eval->arena, (size_t)scan->query->wanted_count + 1, sizeof *pull.values)};
     enum err err = ERR_OK;
     for (uint32_t attempt = 0;; attempt++) {
-        struct places places;
-        pull.pulled = 0;
-        find_places(router, eval->arena, scan->query, scan->params, &places);
-        err = cut->moment == 0 ? begin_cut(task, cut, diag) : ERR_OK;
-        if (err == ERR_OK) {
-            err = ask_once(task, cut, &places, &text, &pull, diag);
-        }
+        err = open_once(task, cut, query, params, &text, eval, &opened);
         if (err == ERR_OK || !may_ask_again(cut, err, attempt, router)) {
             break;
         }
-        scan->restart(scan->emit_arg);
         remote_end(task, cut);
         wait_before(task, router, attempt);
         if (is_elsewhere(err)) {
@@ -449,11 +994,13 @@ scan_remote(struct task *task, void *arg, const struct exec_remote_scan *scan, s
         struct diag ignored;
         (void)!cluster_refresh(task, router, &ignored);
     }
-    cut->pulled += pull.pulled;
-    cut->scans++;
     buffer_destroy(&text);
+    *stream = opened;
     return err;
 }
+
+static const struct exec_remote_calls stream_calls = {
+    .begin = stream_begin, .next = stream_next, .keep = stream_keep, .close = stream_close};
 
 void
 remote_start(struct remote_cut *cut, struct worker *worker, struct sql_session *session)
@@ -461,7 +1008,7 @@ remote_start(struct remote_cut *cut, struct worker *worker, struct sql_session *
     cut->worker = worker;
     cut->session = session;
     cut->remote = (struct exec_remote){.arg = cut,
-        .scan = scan_remote,
+        .calls = &stream_calls,
         .copy = &remote_copy_calls,
         .places = {.put = put_places, .arg = cut}};
     sql_session_set_remote(session, &cut->remote);

@@ -105,9 +105,15 @@ enum err upstream_open(struct task *task, struct pool *pool, int64_t timeout_us,
     struct upstream **upstream, struct diag *diag);
 void upstream_close(struct task *task, struct upstream *upstream);
 enum err upstream_flush(struct task *task, struct upstream *upstream, struct diag *diag);
-/* Obeys TASK_CANCEL by asking the shard to cancel, and goes on; TASK_TERMINATE ends it. */
-enum err upstream_next(struct task *task, struct upstream *upstream,
+/* TASK_TERMINATE ends it, and so does what of TASK_CANCEL and TASK_TIMEOUT is in `obey`, which
+ * leaves the connection as it was. Else it obeys TASK_CANCEL by asking the shard to cancel, and
+ * goes on. */
+enum err upstream_next(struct task *task, struct upstream *upstream, int obey,
     struct upstream_message *message, struct diag *diag);
+/* Until there is a message, or nothing more will come: false at the deadline. */
+bool upstream_wait(struct task *task, struct upstream *upstream, int64_t deadline_us);
+/* Over a connection of its own. When it returns it cannot meet a later statement. */
+void upstream_cancel(struct task *task, struct upstream *upstream);
 /* Nothing has come and nobody has hung up since it became idle. */
 bool upstream_sound(struct task *task, struct upstream *upstream);
 bool upstream_has_prepared(const struct upstream *upstream, uint32_t id);
@@ -259,8 +265,8 @@ void statements_destroy(struct worker *worker);
         "rows of several shards cannot be read in this transaction block",                      \
         "Read them before the block, or in one at READ COMMITTED that has met no shard yet.")   \
     X(13, REFUSED_PULL_SIZE,                                                                    \
-        "the query needs more rows of the shards than router_pull_size allows",                 \
-        "Narrow it down by conditions on single tables, or raise the setting.")                 \
+        "the query reads more rows of the shards again and again than router_pull_size allows", \
+        "Let an equality join its tables, narrow it down, or raise the setting.")               \
     X(14, REFUSED_LOCAL_SEQUENCE, "nextval and its like are not routed alone",                  \
         "Let a column's default call nextval, or call it within a statement that goes to one "  \
         "shard.")                                                                               \
@@ -406,16 +412,12 @@ enum err sagas_route(struct task *task, struct sql_session *session, const struc
 /* ---- remote.c: rows of several shards, for the router's own engine -----------------------------
  */
 
-/* A client's; connections are taken at the first scan of a statement. */
+/* A client's; connections are taken at the first stream of a statement. */
 struct remote_cut {
     struct worker *worker;
     struct sql_session *session;
     struct exec_remote remote;
-    uint32_t node_count; /* there were when it began; those dropped have no connection */
-    struct upstream *upstreams[ROUTER_NODES_MAX];
-    uint64_t moment; /* the stamp all shards are read at; 0: not chosen yet */
-    uint64_t pulled; /* bytes */
-    uint32_t scans;  /* that have come to their end */
+    struct moment *moment; /* of the statement; NULL: it has not been chosen yet */
     struct remote_copy *copy;
     /* The node's connection that the client's block is on, from now on. */
     enum err (*pin)(
@@ -425,7 +427,7 @@ struct remote_cut {
 extern const struct exec_remote_copy remote_copy_calls; /* copy.c; arg: struct remote_cut * */
 
 void remote_start(struct remote_cut *cut, struct worker *worker, struct sql_session *session);
-/* The statement is over: connections go back. */
+/* The statement is over: connections go back, unless a portal still reads. */
 void remote_end(struct task *task, struct remote_cut *cut);
 
 /* ---- router.c, client.c -----------------------------------------------------------------------

@@ -69,8 +69,8 @@ connect_socket(struct task *task, struct upstream *upstream, int64_t deadline_us
 
 /* Over a connection of its own, as the protocol wants it. The client waits meanwhile: it has asked
  * for this. */
-static void
-send_cancel(struct task *task, struct upstream *upstream)
+void
+upstream_cancel(struct task *task, struct upstream *upstream)
 {
     struct world_socket *socket = NULL;
     int64_t deadline_us = world_clock_us(task_world(task)) +
@@ -94,7 +94,7 @@ send_cancel(struct task *task, struct upstream *upstream)
 }
 
 static enum err
-receive(struct task *task, struct upstream *upstream, size_t size, int64_t deadline_us,
+receive(struct task *task, struct upstream *upstream, size_t size, int64_t deadline_us, int obey,
     struct diag *diag)
 {
     struct buffer *in = &upstream->in;
@@ -111,10 +111,13 @@ receive(struct task *task, struct upstream *upstream, size_t size, int64_t deadl
         uint8_t *to = buffer_reserve(in, room);
         size_t got = 0;
         enum err err = world_recv(task, upstream->socket, to, room, deadline_us,
-            TASK_CANCEL | TASK_TERMINATE, &got, diag);
+            obey | TASK_CANCEL | TASK_TERMINATE, &got, diag);
+        if (err == ERR_QUERY_CANCELED && obey != 0) {
+            return err;
+        }
         if (err == ERR_QUERY_CANCELED) {
             task_interrupt_clear(task, TASK_CANCEL);
-            send_cancel(task, upstream);
+            upstream_cancel(task, upstream);
             continue;
         }
         if (err == ERR_IDLE_SESSION_TIMEOUT) {
@@ -142,17 +145,17 @@ message_size(const struct upstream *upstream)
 }
 
 static enum err
-next(struct task *task, struct upstream *upstream, int64_t deadline_us,
+next(struct task *task, struct upstream *upstream, int64_t deadline_us, int obey,
     struct upstream_message *message, struct diag *diag)
 {
-    TRY(receive(task, upstream, 5, deadline_us, diag));
+    TRY(receive(task, upstream, 5, deadline_us, obey, diag));
     size_t size = message_size(upstream);
     if (size < 5 || size > (size_t)WIRE_MESSAGE_SIZE_MAX + 1) {
         upstream->broken = true;
         return diag_set(diag, ERR_PROTOCOL,
             "shard \"%s\" sent a message of a length that cannot be", upstream->pool->shard->name);
     }
-    TRY(receive(task, upstream, size, deadline_us, diag));
+    TRY(receive(task, upstream, size, deadline_us, obey, diag));
     const uint8_t *head = upstream->in.data + upstream->at;
     message->type = (char)head[0];
     message->body = slice_of(head + 5, size - 5);
@@ -165,10 +168,32 @@ next(struct task *task, struct upstream *upstream, int64_t deadline_us,
 }
 
 enum err
-upstream_next(struct task *task, struct upstream *upstream, struct upstream_message *message,
-    struct diag *diag)
+upstream_next(struct task *task, struct upstream *upstream, int obey,
+    struct upstream_message *message, struct diag *diag)
 {
-    return next(task, upstream, WORLD_NEVER, message, diag);
+    return next(task, upstream, WORLD_NEVER, obey, message, diag);
+}
+
+bool
+upstream_wait(struct task *task, struct upstream *upstream, int64_t deadline_us)
+{
+    while (!upstream->broken) {
+        size_t there = upstream->in.size - upstream->at;
+        if (there >= 5 && there >= message_size(upstream)) {
+            return true;
+        }
+        size_t got = 0;
+        uint8_t *to = buffer_reserve(&upstream->in, READ_SIZE);
+        enum err err = world_recv(
+            task, upstream->socket, to, READ_SIZE, deadline_us, TASK_TERMINATE, &got, NULL);
+        if (err == ERR_IDLE_SESSION_TIMEOUT) {
+            return false;
+        }
+        upstream->in.size += got;
+        upstream->lost = err != ERR_OK || got == 0;
+        upstream->broken = upstream->lost;
+    }
+    return true;
 }
 
 bool
@@ -248,7 +273,7 @@ log_in(struct attempt *attempt, int64_t deadline_us, struct diag *diag)
     TRY(upstream_flush(task, upstream, diag));
     for (;;) {
         struct upstream_message message;
-        TRY(next(task, upstream, deadline_us, &message, diag));
+        TRY(next(task, upstream, deadline_us, 0, &message, diag));
         struct wire_reader reader = wire_reader_of(message.body);
         switch (message.type) {
         case 'R':

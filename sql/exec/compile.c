@@ -554,6 +554,8 @@ compile_distinct(struct compiler *compiler, const struct plan_node *node, struct
 static enum err compile_node(struct compiler *compiler, const struct plan_node *node,
     bool main_tree, struct node_code **code_out);
 
+static void mark_again(struct node_code *code, bool again);
+
 /* The code of a WITH query; compiled at the first that reads it. */
 static enum err
 compile_shared(
@@ -586,6 +588,9 @@ compile_shared(
     enum err err = compile_node(compiler, plan->root, false, &code->root);
     compiler->stack -= STACK_OF_SUBPLAN;
     (void)compile__end(compiler, before, 0);
+    if (err == ERR_OK) {
+        mark_again(code->root, code->external.count > 0);
+    }
     return err;
 }
 
@@ -769,6 +774,20 @@ compile_values(struct compiler *compiler, const struct plan_node *node, struct n
     return ERR_OK;
 }
 
+static void
+list_wanted(struct compiler *compiler, const struct plan_remote *remote, struct reg_list *list)
+{
+    uint32_t count = remote->wanted_count;
+    reg_t *regs = arena_array(compiler->arena, (size_t)count + 1, sizeof *regs);
+    bool *by_reference = arena_array(compiler->arena, (size_t)count + 1, sizeof(bool));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct plan_remote_output *output = &remote->outputs[remote->wanted[i]];
+        regs[i] = output->reg;
+        by_reference[i] = is_by_reference(output->type);
+    }
+    *list = (struct reg_list){.regs = regs, .by_reference = by_reference, .count = count};
+}
+
 static enum err
 compile_kind(struct compiler *compiler, const struct plan_node *node, struct node_code *code)
 {
@@ -793,6 +812,7 @@ compile_kind(struct compiler *compiler, const struct plan_node *node, struct nod
         return ERR_OK;
     case PLAN_REMOTE:
         code->kind = &exec__remote;
+        list_wanted(compiler, node->remote, &code->saved);
         return ERR_OK;
     case PLAN_FUNCTION:
         code->kind = &exec__function;
@@ -850,6 +870,22 @@ static uint32_t
 count_nodes(const struct plan_node *node)
 {
     return node == NULL ? 0 : 1 + count_nodes(node->children[0]) + count_nodes(node->children[1]);
+}
+
+/* Rows of elsewhere that are read more than once must be kept: below whatever starts its child
+ * anew. A leaf reads no register, so what is kept stays right. */
+static void
+mark_again(struct node_code *code, bool again)
+{
+    if (code == NULL) {
+        return;
+    }
+    enum plan_kind kind = code->plan->kind;
+    bool kept = kind == PLAN_MATERIALIZE && code->external.count == 0;
+    bool loops = kind == PLAN_NEST_LOOP || kind == PLAN_RECURSIVE;
+    code->again = again;
+    mark_again(code->children[0], again && !kept);
+    mark_again(code->children[1], again || loops);
 }
 
 static void
@@ -921,6 +957,7 @@ compile__subplan(struct compiler *compiler, const struct expr *expr, struct subp
     compiler->stack -= STACK_OF_SUBPLAN;
     (void)compile__end(compiler, before, 0);
     TRY(err);
+    mark_again(code->root, plan->correlated);
     TRY(find_memo(compiler, plan, code));
     if ((plan->kind == SUBPLAN_ANY || plan->kind == SUBPLAN_ALL)) {
         code->type = expr->function->args[1];
@@ -981,6 +1018,7 @@ exec_compile(struct arena *arena, const struct plan *plan, struct exec_program *
         TRY(compile_shared(&compiler, plan->modifying[i], &shared));
     }
     TRY(compile_node(&compiler, plan->root, true, &program->root));
+    mark_again(program->root, false);
     program->shared = compiler.shared;
     program->shared_count = compiler.shared_count;
     program->node_count = compiler.next_sub;

@@ -113,11 +113,6 @@ exec_next(struct task *task, struct exec *x, const struct datum **row)
     x->machine.eval.task = task;
     if (!x->started) {
         x->started = true;
-        for (uint32_t i = 0; i < x->program->node_count && x->context.remote_first; i++) {
-            if (x->nodes[i]->code->kind == &exec__remote) {
-                TRY(exec__remote_load(task, x, x->nodes[i]));
-            }
-        }
         for (uint32_t i = 0; i < x->program->shared_count; i++) {
             if (x->program->shared[i]->plan->modifies) {
                 TRY(exec__shared_finish(task, x, i));

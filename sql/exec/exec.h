@@ -20,16 +20,20 @@ enum err exec_compile(
     struct arena *arena, const struct plan *plan, struct exec_program **program, struct diag *diag);
 
 /*
- * Rows that are not here (router/): a PLAN_REMOTE is read by one call, which emits rows as a
- * virtual_scan does, values by what is wanted of the query. `restart`: what was emitted so far does
- * not count, it begins anew.
+ * Rows that are not here (router/): a PLAN_REMOTE reads a stream of them, which is opened when its
+ * first row is wanted and closed with the execution at the latest, whether or not it was read to
+ * its end. Reading a row never needs those before it: whoever reads a stream twice keeps its rows.
  */
-struct exec_remote_scan {
-    const struct plan_remote *query;
-    const struct datum *params;
-    enum err (*emit)(void *emit_arg, const struct datum *values);
-    void (*restart)(void *emit_arg);
-    void *emit_arg;
+struct exec_remote_calls {
+    /* Errors leave no stream. */
+    enum err (*begin)(struct task *task, void *arg, const struct plan_remote *query,
+        const struct datum *params, struct eval *eval, void **stream);
+    /* Into values[0..wanted_count) of the query; they stay until the next call. */
+    enum err (*next)(
+        struct task *task, void *stream, struct eval *eval, struct datum *values, bool *found);
+    /* So many bytes more are kept, to be read again: may refuse. */
+    enum err (*keep)(void *stream, uint64_t size, struct diag *diag);
+    void (*close)(struct task *task, void *stream);
 };
 /* COPY FROM: rows for who has them. After an error, or instead of `end`, `abort`. */
 struct exec_remote_copy {
@@ -43,9 +47,8 @@ struct exec_remote_copy {
 };
 struct exec_remote {
     void *arg;
+    const struct exec_remote_calls *calls;
     const struct exec_remote_copy *copy;
-    enum err (*scan)(
-        struct task *task, void *arg, const struct exec_remote_scan *scan, struct eval *eval);
     struct plan_places places; /* for EXPLAIN */
 };
 
@@ -63,9 +66,7 @@ struct exec_context {
     struct exec_deferred *deferred;   /* of the session; NULL: all constraints are immediate */
     struct spill_space *spill_space;  /* outlives the execution; NULL: nothing goes to files */
     const struct exec_remote *remote; /* or NULL */
-    bool remote_first; /* all that is remote is read before the first row: a portal may outlive the
-                          moment that others are read at */
-    bool count;        /* keep counters for EXPLAIN ANALYZE */
+    bool count;                       /* keep counters for EXPLAIN ANALYZE */
     struct diag *diag;
 };
 

@@ -136,7 +136,9 @@ struct node_code {
     struct code filter;
     struct reg_list external; /* registers read here or below but not filled here or below */
     struct reg_list saved;    /* what is kept of the child's row (SORT, MATERIALIZE), of the inner
-                                 row (HASH_JOIN), of the result (modify with RETURNING) */
+                                 row (HASH_JOIN), of the result (modify with RETURNING); REMOTE: the
+                                 row */
+    bool again;               /* REMOTE: may be started more than once */
     struct reg_list nulls[2]; /* joins: each side's row; what is null when that side has none */
     union {
         struct {
@@ -335,7 +337,6 @@ struct exec {
     bool started, ended;
 };
 
-enum err exec__remote_load(struct task *task, struct exec *x, struct node *node);
 enum err exec__counted_next(struct task *task, struct exec *x, struct node *node, bool *found);
 enum err exec__start(struct task *task, struct exec *x, struct node *node);
 

@@ -345,77 +345,106 @@ const struct node_kind exec__virtual = {.state_size = sizeof(struct virtual_stat
 /* ---- REMOTE
  * ------------------------------------------------------------------------------------------ */
 
+struct remote_state {
+    struct node node;
+    const struct exec_remote_calls *calls; /* who opened a session may be gone before it ends */
+    void *stream;                          /* NULL: not opened, or at its end */
+    struct datum *values;
+    struct store store; /* code->again: the rows so far */
+    size_t held;
+    bool begun, ended;
+};
+
 static enum err
-keep_remote(void *arg, const struct datum *values)
+remote_start(struct task *task, struct exec *x, struct node *node)
 {
-    struct virtual_state *state = arg;
-    const struct plan_remote *remote = state->node.code->plan->remote;
-    struct virtual_row *row =
-        arena_alloc_raw(&state->memory, sizeof *row + remote->wanted_count * sizeof row->values[0]);
-    row->next = NULL;
-    for (uint32_t i = 0; i < remote->wanted_count; i++) {
-        row->values[i] =
-            datum_copy(&state->memory, remote->outputs[remote->wanted[i]].type, values[i]);
+    (void)task;
+    struct remote_state *state = (struct remote_state *)(void *)node;
+    const struct node_code *code = node->code;
+    ASSERT(x->context.remote != NULL);
+    if (!state->begun) {
+        state->begun = true;
+        state->calls = x->context.remote->calls;
+        state->values = arena_array(
+            x->context.arena, (size_t)code->plan->remote->wanted_count + 1, sizeof *state->values);
+        if (code->again) {
+            store_create(&state->store, &x->spill, row_form_of(&code->saved));
+        }
+        return ERR_OK;
     }
-    *state->last = row;
-    state->last = &row->next;
-    return exec__hold(state->x, &state->held, arena_used(&state->memory));
+    ASSERT(code->again);
+    store_rewind(&state->store);
+    return ERR_OK;
 }
 
-static void
-forget_remote(void *arg)
+static enum err
+keep_remote(struct task *task, struct exec *x, struct remote_state *state)
 {
-    struct virtual_state *state = arg;
-    arena_reset(&state->memory);
-    state->first = NULL;
-    state->last = &state->first;
-}
-
-enum err
-exec__remote_load(struct task *task, struct exec *x, struct node *node)
-{
-    struct virtual_state *state = (struct virtual_state *)(void *)node;
-    const struct exec_remote *remote = x->context.remote;
-    state->loaded = true;
-    state->x = x;
-    state->last = &state->first;
-    struct arena_mark mark = arena_mark(&x->temp);
-    struct eval eval = x->machine.eval;
-    eval.arena = &x->temp;
-    struct exec_remote_scan scan = {.query = state->node.code->plan->remote,
-        .params = x->context.params,
-        .emit = keep_remote,
-        .restart = forget_remote,
-        .emit_arg = state};
-    ASSERT(remote != NULL);
-    enum err err = remote->scan(task, remote->arg, &scan, &eval);
-    arena_rewind(&x->temp, mark);
-    state->at = state->first;
-    return err;
+    const struct reg_list *saved = &state->node.code->saved;
+    uint64_t size = saved->count * sizeof(struct datum);
+    for (uint32_t i = 0; i < saved->count; i++) {
+        size += saved->by_reference[i] && !state->values[i].null ? state->values[i].size : 0;
+    }
+    TRY(state->calls->keep(state->stream, size, x->context.diag));
+    TRY(store_add(task, &state->store, state->values, NULL));
+    store_skip_all(&state->store);
+    return exec__hold(x, &state->held, store_memory(&state->store));
 }
 
 static enum err
 remote_next(struct task *task, struct exec *x, struct node *node, bool *found)
 {
-    struct virtual_state *state = (struct virtual_state *)(void *)node;
-    const struct plan_remote *remote = node->code->plan->remote;
+    struct remote_state *state = (struct remote_state *)(void *)node;
+    const struct node_code *code = node->code;
+    const struct exec_remote *remote = x->context.remote;
     *found = false;
     TRY(task_breathe(task, x->context.diag));
-    if (!state->loaded) {
-        TRY(exec__remote_load(task, x, node));
+    if (code->again) {
+        const struct datum *row = NULL;
+        TRY(store_next(task, &state->store, &row));
+        if (row != NULL) {
+            exec__restore(x->machine.frame, &code->saved, row);
+            *found = true;
+            return ERR_OK;
+        }
     }
-    if (state->at == NULL) {
+    if (state->ended) {
         return ERR_OK;
     }
-    for (uint32_t i = 0; i < remote->wanted_count; i++) {
-        x->machine.frame[remote->outputs[remote->wanted[i]].reg] = state->at->values[i];
+    struct eval eval = x->machine.eval;
+    if (state->stream == NULL) {
+        struct arena_mark mark = arena_mark(&x->temp);
+        eval.arena = &x->temp;
+        enum err err = state->calls->begin(
+            task, remote->arg, code->plan->remote, x->context.params, &eval, &state->stream);
+        arena_rewind(&x->temp, mark);
+        TRY(err);
     }
-    state->at = state->at->next;
-    *found = true;
-    return ERR_OK;
+    TRY(state->calls->next(task, state->stream, &eval, state->values, found));
+    if (!*found) {
+        state->ended = true;
+        state->calls->close(task, state->stream);
+        state->stream = NULL;
+        return ERR_OK;
+    }
+    exec__restore(x->machine.frame, &code->saved, state->values);
+    return code->again ? keep_remote(task, x, state) : ERR_OK;
 }
 
-const struct node_kind exec__remote = {.state_size = sizeof(struct virtual_state),
-    .start = virtual_start,
+static void
+remote_close(struct task *task, struct exec *x, struct node *node)
+{
+    (void)x;
+    struct remote_state *state = (struct remote_state *)(void *)node;
+    if (state->stream != NULL) {
+        state->calls->close(task, state->stream);
+    }
+    if (node->code->again && state->begun) {
+        store_destroy(task, &state->store);
+    }
+}
+
+const struct node_kind exec__remote = {.state_size = sizeof(struct remote_state),
+    .start = remote_start,
     .next = remote_next,
-    .close = virtual_close};
+    .close = remote_close};

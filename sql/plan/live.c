@@ -349,10 +349,14 @@ mark_remote(
     uint32_t *list = arena_alloc(marker->planner->arena, (remote->output_count + 1) * sizeof *list);
     remote->wanted_count = 0;
     for (uint32_t i = 0; i < remote->output_count; i++) {
-        if (regs_has(wanted, remote->outputs[i].reg) &&
-            !regs_has(produced, remote->outputs[i].reg)) {
+        reg_t reg = remote->outputs[i].reg;
+        bool merged = false;
+        for (uint32_t k = 0; k < remote->order_count; k++) {
+            merged |= remote->order[k].reg == reg;
+        }
+        if ((merged || regs_has(wanted, reg)) && !regs_has(produced, reg)) {
             list[remote->wanted_count++] = i;
-            regs_add(produced, remote->outputs[i].reg);
+            regs_add(produced, reg);
         }
     }
     remote->wanted = list;

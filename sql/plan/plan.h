@@ -270,6 +270,8 @@ struct plan_remote {
     uint32_t wanted_count;
     bool distinct;
     const char *rest;
+    const struct plan_sort_key *order; /* each node's rows come so: the streams are merged */
+    uint32_t order_count;
     const struct plan_remote_key *keys;
     uint32_t key_count;
     const char *merge;             /* what is made of the nodes' rows, for EXPLAIN; or NULL */

@@ -145,12 +145,16 @@ enum shipped {
     SHIPPED_PARTIAL, /* and aggregation; HAVING is done */
     SHIPPED_GROUPS,  /* the same */
 };
-enum err ship_query(
-    struct planner *planner, struct query *query, enum shipped *shipped, struct path *path);
+/* *ordered: the rows come as ORDER BY wants them. */
+enum err ship_query(struct planner *planner, struct query *query, enum shipped *shipped,
+    bool *ordered, struct path *path);
 /* A table's scan, already with its filter, becomes PLAN_REMOTE. */
 enum err ship_table(struct planner *planner, struct rel *rel, struct plan_node *node);
 /* query.c: computed before DISTINCT and ORDER BY. */
 bool query_target_is_early(const struct query *query, uint32_t target);
+/* ORDER BY's keys; DISTINCT ON's first, in ORDER BY's order as far as it names them. */
+struct plan_sort_key *query_sort_keys(
+    struct planner *planner, const struct query *query, uint32_t *count);
 
 /* selectivity.c */
 enum {

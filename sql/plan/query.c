@@ -397,9 +397,8 @@ sort_key(const struct query *query, uint32_t target)
         .reg = query->targets[target].reg, .type = query->targets[target].expr->type};
 }
 
-/* ORDER BY's keys; DISTINCT ON's first, in ORDER BY's order as far as it names them. */
-static struct plan_sort_key *
-sort_keys(struct planner *planner, const struct query *query, uint32_t *count)
+struct plan_sort_key *
+query_sort_keys(struct planner *planner, const struct query *query, uint32_t *count)
 {
     uint32_t most = query->order_count + query->distinct_on_count;
     struct plan_sort_key *keys = arena_alloc(planner->arena, (most + 1) * sizeof *keys);
@@ -458,7 +457,7 @@ static void
 sort(struct planner *planner, const struct query *query, struct path *path)
 {
     uint32_t count;
-    struct plan_sort_key *keys = sort_keys(planner, query, &count);
+    struct plan_sort_key *keys = query_sort_keys(planner, query, &count);
     if (count == 0) {
         return;
     }
@@ -496,7 +495,7 @@ limit(struct planner *planner, const struct query *query, struct path *path)
     TRY(plan_list_subplans(planner, both, 2));
     path->node = limit_node(planner, path->node, query->limit, query->offset);
     if (query->with_ties) {
-        path->node->limit.ties = sort_keys(planner, query, &path->node->limit.tie_count);
+        path->node->limit.ties = query_sort_keys(planner, query, &path->node->limit.tie_count);
     }
     path->rows = path->node->rows;
     path->cost = path->node->cost;
@@ -726,7 +725,7 @@ plan_plain(struct planner *planner, struct query *query, struct path *path)
     struct plan_sort_key extreme;
     bool aggregates = query->has_aggregates || query->group_count > 0;
     enum shipped shipped = SHIPPED_NOTHING;
-    TRY(ship_query(planner, query, &shipped, path));
+    TRY(ship_query(planner, query, &shipped, &ordered, path));
     if (shipped != SHIPPED_NOTHING) {
         if (aggregates && shipped == SHIPPED_ROWS) {
             TRY(plan_aggregation(&level, query, path));
@@ -747,7 +746,7 @@ plan_plain(struct planner *planner, struct query *query, struct path *path)
         bool wanted =
             sorts && !query->distinct && query->set_function == NULL && !query->has_windows;
         order = (struct order){.expected = expected_rows(query)};
-        order.keys = sort_keys(planner, query, &order.count);
+        order.keys = query_sort_keys(planner, query, &order.count);
         TRY(plan_from(&level, wanted ? &order : NULL, &ordered, path));
     }
     if (query->has_windows) {

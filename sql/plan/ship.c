@@ -17,6 +17,9 @@
  * once: what the words do not say exactly is not asked for. SH6. What only rows that come out are
  * computed from is not asked for (it might fail on others).
  *
+ *   SH7. Rows that each node gives in ORDER BY's order need no sort here, only a merge: values
+ *        compare here as there. So not where rows are still dropped or grouped above (DISTINCT).
+ *
  * What may not be asked for as a whole is read table by table (ship_table).
  */
 #include "base/assert.h"
@@ -1322,8 +1325,8 @@ put_plain_limit(const struct query *query, struct buffer *to)
 
 /* The targets that are sorted or made distinct by, and the clauses. False: they stay here. */
 static bool
-put_tail(
-    struct shipper *shipper, struct query *query, struct output_list *outputs, struct buffer *to)
+put_tail(struct shipper *shipper, struct query *query, bool sorted, struct output_list *outputs,
+    struct buffer *to)
 {
     bool fine = true;
     for (uint32_t i = 0; i < query->target_count && fine; i++) {
@@ -1340,7 +1343,7 @@ put_tail(
         }
     }
     if (!fine || query->limit == NULL || query->with_ties) {
-        return fine;
+        return fine && (!sorted || put_order(shipper, query, to));
     }
     fine = put_order(shipper, query, to);
     if (put_plain_limit(query, to)) {
@@ -1356,6 +1359,56 @@ put_tail(
     }
     buffer_add_text(to, ", 9223372036854775807)) AS bigint)");
     return fine;
+}
+
+/* ORDER BY alone: what it computes. */
+static bool
+put_sorted(
+    struct shipper *shipper, struct query *query, struct output_list *outputs, struct buffer *to)
+{
+    for (uint32_t i = 0; i < query->order_count; i++) {
+        struct target *target = &query->targets[query->order[i].target];
+        if (target->plain || target->shipped) {
+            continue;
+        }
+        struct buffer text = {0};
+        bool fine = put(shipper, target->expr, &text);
+        output_add(shipper, outputs, target->reg, target->expr->type, target->expr->typmod,
+            text_of(shipper, &text));
+        buffer_destroy(&text);
+        target->shipped = true;
+        if (!fine) {
+            return false;
+        }
+    }
+    return put_order(shipper, query, to);
+}
+
+/* Whether the rows that nodes give in ORDER BY's order can come out in it (SH7). */
+static bool
+may_merge(const struct query *query)
+{
+    return query->order_count > 0 && !query->distinct && query->distinct_on_count == 0 &&
+           !query->has_windows && query->set_function == NULL;
+}
+
+/* SH7. False: something that is sorted by is not among the outputs. */
+static bool
+note_order(struct planner *planner, const struct query *query, const struct output_list *outputs,
+    struct plan_remote *remote)
+{
+    remote->order = query_sort_keys(planner, query, &remote->order_count);
+    for (uint32_t k = 0; k < remote->order_count; k++) {
+        bool found = false;
+        for (uint32_t i = 0; i < outputs->count && !found; i++) {
+            found = outputs->items[i].reg == remote->order[k].reg &&
+                    outputs->items[i].type == remote->order[k].type;
+        }
+        if (!found) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Nothing above that needs more rows than DISTINCT, ORDER BY and LIMIT let through. */
@@ -1434,10 +1487,13 @@ put_whole_groups(struct shipper *shipper, const struct query *query, struct outp
 }
 
 static const char *
-merge_words(const struct query *query, bool grouped, bool tail)
+merge_words(const struct query *query, bool grouped, bool tail, bool sorted)
 {
     if (tail && query->order_count > 0 && query->limit != NULL) {
-        return "the first rows of each";
+        return sorted ? "the first rows of each, merged in order" : "the first rows of each";
+    }
+    if (sorted) {
+        return grouped ? "whole groups, merged in order" : "rows, merged in order";
     }
     if (tail && query->limit != NULL) {
         return "rows up to the limit";
@@ -1448,12 +1504,88 @@ merge_words(const struct query *query, bool grouped, bool tail)
     return grouped ? "whole groups" : "rows";
 }
 
+/* One way to do it. */
+struct attempt {
+    bool whole;   /* groups are asked for */
+    bool partial; /* or partial aggregates */
+    bool tail;    /* DISTINCT, ORDER BY, LIMIT too */
+    bool sorted;  /* the rows in ORDER BY's order, for a merge */
+};
+
+/* NULL: not so. */
+static struct plan_node *
+ship_attempt(const struct shipper *at_from, struct query *query, const struct attempt *attempt,
+    const struct output_list *columns, const struct buffer *from)
+{
+    struct planner *planner = at_from->planner;
+    struct shipper shipper = *at_from;
+    struct output_list outputs = *columns;
+    outputs.capacity = outputs.count; /* what is added is not the next attempt's */
+    struct buffer rest = {0};
+    struct plan_node *node = NULL;
+    buffer_add(&rest, from->data, from->size);
+    for (uint32_t i = 0; i < query->target_count; i++) {
+        query->targets[i].shipped = false;
+    }
+    if (attempt->partial) {
+        node = ship_partial(&shipper, query, &rest);
+        buffer_destroy(&rest);
+        return node;
+    }
+    struct plan_remote *remote = arena_alloc(planner->arena, sizeof *remote);
+    bool fine = !attempt->whole || put_whole_groups(&shipper, query, &outputs, &rest);
+    if (fine && attempt->tail) {
+        fine = put_tail(&shipper, query, attempt->sorted, &outputs, &rest);
+    } else if (fine && attempt->sorted) {
+        fine = put_sorted(&shipper, query, &outputs, &rest);
+    }
+    if (fine && attempt->sorted) {
+        fine = note_order(planner, query, &outputs, remote);
+    }
+    if (fine) {
+        bool grouped = aggregates(query);
+        note_conditions(&shipper, query->from->conds.items, query->from->conds.count, remote);
+        remote->distinct = (attempt->tail && query->distinct) ||
+                           (grouped && !attempt->whole && is_set_like(query));
+        remote->merge = merge_words(query, attempt->whole, attempt->tail, attempt->sorted);
+        node = leaf(&shipper, remote, &outputs, &rest, ROWS_GUESS);
+        node = is_understood(&shipper, remote) ? node : NULL;
+    }
+    buffer_destroy(&rest);
+    return node;
+}
+
+/* The most first: groups and the tail; groups; partial aggregates; rows. Each in order, if that is
+ * wanted, before each as it comes. */
+static uint32_t
+list_attempts(const struct query *query, struct attempt *list)
+{
+    bool grouped = aggregates(query), merge = may_merge(query);
+    uint32_t count = 0;
+    for (int sorted = merge ? 1 : 0; sorted >= 0 && has_tail(query); sorted--) {
+        list[count++] = (struct attempt){.whole = grouped, .tail = true, .sorted = sorted == 1};
+    }
+    for (int sorted = merge ? 1 : 0; sorted >= 0 && grouped; sorted--) {
+        list[count++] = (struct attempt){.whole = true, .sorted = sorted == 1};
+    }
+    if (grouped && query->sets == NULL) {
+        list[count++] = (struct attempt){.partial = true};
+    }
+    if (!grouped && merge) {
+        list[count++] = (struct attempt){.sorted = true};
+    }
+    list[count++] = (struct attempt){0};
+    return count;
+}
+
 enum err
-ship_query(struct planner *planner, struct query *query, enum shipped *shipped, struct path *path)
+ship_query(struct planner *planner, struct query *query, enum shipped *shipped, bool *ordered,
+    struct path *path)
 {
     struct shipper shipper;
-    struct buffer from = {0}, rest = {0};
+    struct buffer from = {0};
     *shipped = SHIPPED_NOTHING;
+    *ordered = false;
     if (!is_for_shipping(planner, query)) {
         return ERR_OK;
     }
@@ -1466,52 +1598,23 @@ ship_query(struct planner *planner, struct query *query, enum shipped *shipped, 
     for (uint32_t i = 0; i < query->rels.count; i++) {
         add_columns(&shipper, query->rels.items[i], &outputs);
     }
-    bool grouped = aggregates(query);
-    struct shipper at_from = shipper;
+    struct attempt list[6];
     struct plan_node *node = NULL;
-    for (int attempt = 0; node == NULL && attempt < 4; attempt++) {
-        /* The most first: groups and the tail; groups; partial aggregates; rows. */
-        shipper = at_from;
-        struct output_list columns = outputs;
-        columns.capacity = columns.count; /* what is added is not the next attempt's */
-        struct plan_remote *remote = arena_alloc(planner->arena, sizeof *remote);
-        rest.size = 0;
-        buffer_add(&rest, from.data, from.size);
-        bool tail = attempt == 0 && has_tail(query), whole = grouped && attempt < 2;
-        if ((attempt == 0 && !tail) || (!grouped && (attempt == 1 || attempt == 2)) ||
-            (attempt == 2 && query->sets != NULL)) {
-            continue;
-        }
-        if (attempt == 2) {
-            node = ship_partial(&shipper, query, &rest);
-            *shipped = SHIPPED_PARTIAL;
-            continue;
-        }
-        if (whole && !put_whole_groups(&shipper, query, &columns, &rest)) {
-            continue;
-        }
-        for (uint32_t i = 0; i < query->target_count; i++) {
-            query->targets[i].shipped = false;
-        }
-        if (tail && !put_tail(&shipper, query, &columns, &rest)) {
-            continue;
-        }
-        note_conditions(&shipper, query->from->conds.items, query->from->conds.count, remote);
-        remote->distinct = (tail && query->distinct) || (grouped && !whole && is_set_like(query));
-        remote->merge = merge_words(query, whole, tail);
-        node = leaf(&shipper, remote, &columns, &rest, ROWS_GUESS);
-        *shipped = whole ? SHIPPED_GROUPS : SHIPPED_ROWS;
-        node = is_understood(&shipper, remote) ? node : NULL;
+    uint32_t count = list_attempts(query, list);
+    for (uint32_t i = 0; node == NULL && i < count; i++) {
+        node = ship_attempt(&shipper, query, &list[i], &outputs, &from);
+        *shipped = list[i].partial ? SHIPPED_PARTIAL
+                   : list[i].whole ? SHIPPED_GROUPS
+                                   : SHIPPED_ROWS;
+        *ordered = list[i].sorted;
     }
     buffer_destroy(&from);
-    buffer_destroy(&rest);
-    if (node == NULL || *shipped == SHIPPED_PARTIAL) {
+    if (node == NULL) {
         for (uint32_t i = 0; i < query->target_count; i++) {
             query->targets[i].shipped = false;
         }
-    }
-    if (node == NULL) {
         *shipped = SHIPPED_NOTHING;
+        *ordered = false;
         return ERR_OK;
     }
     if (*shipped == SHIPPED_PARTIAL && query->having != NULL) {

@@ -413,7 +413,6 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
     session__exec_context(session, planned->catalog, arena, diag, &context);
     context.params = params;
     context.count = count;
-    context.remote_first = session->remote != NULL && session->block == BLOCK_EXPLICIT;
     if (session->settled_reads && !planned->plan->writes) {
         TRY(txn_hide_sagas(txn, &context.snapshot, diag));
     }

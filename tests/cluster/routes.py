@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What goes where: EXPLAIN of routes and of what nodes are asked for; how much comes to the router.
+"""What goes where: EXPLAIN of routes and of what nodes are asked for; rows that stream through the router.
 
     tests/cluster/routes.py [BUILD]
 """
 import sys
+import time
 
 from cluster import Cluster, connect
 import pgwire
@@ -36,7 +37,14 @@ def explained(checks, a):
             ("select id, count(*) from users group by id having count(*) > 1",
              ["whole groups", "HAVING"], ["HashAggregate"]),
             ("select name from users order by age limit 5 offset 2",
-             ["the first rows of each", "ORDER BY t1.\"age\"", "LIMIT 7", "Sort"], []),
+             ["the first rows of each, merged in order", "ORDER BY t1.\"age\"", "LIMIT 7"], ["Sort"]),
+            ("select name from users order by lower(name) desc nulls first, age",
+             ["rows, merged in order of n1, n2, n3", "DESC NULLS FIRST"], ["Sort"]),
+            ("select age from users order by age, random()", ["Remote: rows of", "Sort"], ["ORDER BY"]),
+            ("select distinct age from users order by age limit 3", ["Sort", "LIMIT 3"], ["merged"]),
+            ("select id, count(*) from users group by id order by 2 desc, 1",
+             ["whole groups, merged in order"], ["Sort"]),
+            ("select age, count(*) from users group by age order by 1", ["partial aggregates", "Sort"], ["merged"]),
             ("select distinct age from users", ["SELECT DISTINCT", "HashAggregate"], []),
             ("select count(distinct age) from users", ["SELECT DISTINCT"], []),
             ("select name from users where age > 3", ["t1.\"age\" OPERATOR(pg_catalog.>)"],
@@ -102,20 +110,119 @@ def cursors(checks, cluster):
         a.query("commit")
 
 
-def bounds(checks, cluster):
-    """More than router_pull_size is refused; what nodes add up is not."""
-    with connect(cluster.router) as a:
-        for i in range(1000, 1400):
-            a.query(f"insert into users values ({i}, '{'x' * 400}', {i % 7})")
+def memory_of(router):
+    with open(f"/proc/{router.process.pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) / 1024
+
+
+def pools(connection):
+    """Connections to the nodes that are in use; sagas have one to each always."""
+    return int(connection.query("select sum(connections - idle) from tusk_router_pools")[-1].rows[0][0]) - 3
+
+
+def settled(connection):
+    """All of them are idle, in a while."""
+    for _ in range(100):
+        if pools(connection) == 0:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def streams(checks, cluster):
+    """Rows go through, as many as there are; who reads slowly, leaves, cancels or fails leaves nothing."""
+    many = 60000
+    with connect(cluster.router) as a, connect(cluster.router) as watch:
+        def outcome(sql, connection=a):
+            try:
+                return connection.query(sql)[-1].rows
+            except pgwire.Error as error:
+                return error.sqlstate, error.message, (error.detail or "")
+        a.query("create table big (id int primary key, n int, t text) shard by hash (id) buckets 32")
+        a.query("set tusk.copy_spread = on")
+        a.copy_in("copy big from stdin", "".join(
+            f"{i}\t{i * 7919 % many}\t{'x' * 200}\n" for i in range(many)).encode())
+        before = memory_of(cluster.router)
+        rows = outcome("select id from big")
+        checks.check("all rows", len(rows) == many and len(set(rows)) == many, len(rows))
+        rows = outcome("select n, id from big order by n desc")
+        checks.check("in order", [int(r[0]) for r in rows] == list(range(many))[::-1], len(rows))
+        data = a.copy_out("copy big to stdout")
+        checks.check("COPY TO", data.count(b"\n") == many)
+        rows = outcome("select count(*) from big x join big y on y.n = x.id")
+        checks.check("a join of what does not fit", rows == [(str(many),)], rows)
+        got = outcome("select sum(length((select max(y.t || x.t) from big y where y.n < x.n))) from big x")
+        checks.check("what is read again and again is bounded", got[2].startswith("Reason 13 "), got)
+
+        # A client that does not read: nothing comes to the router.
+        slow = connect(cluster.router)
+        slow.send(b"Q", pgwire.cstr("select a.id, b.id, a.t from big a join (values (1), (2), (3), (4), (5)) b (id) on true"))
+        time.sleep(0.5)
+        grown = memory_of(cluster.router) - before
+        checks.check("a slow client costs no memory", grown < 40, f"{grown:.0f} MB")
+        held = pools(watch)
+        checks.check("and has its connections", held == 3, held)
+        slow.sock.close()
+        checks.check("until it has left", settled(watch), pools(watch))
+
+        # Cancel, a timeout, and an error of one node amid the rows.
+        sleeper = connect(cluster.router)
+        sleeper.send(b"Q", pgwire.cstr("select id, t from big order by n"))
+        sleeper.cancel()
         try:
-            a.query("select name || name from users")
-            checks.check("what is pulled up is bounded", False)
+            sleeper.collect()
+            state = "done"
         except pgwire.Error as error:
-            checks.check("what is pulled up is bounded", (error.detail or "").startswith("Reason 13 "), error)
-        got = a.query("select max(name) > 'x', count(*) from users")[-1].rows
-        checks.check("what the nodes have done is not", got == [("t", "460")], got)
-        got = len(a.query("select name from users order by name desc limit 30")[-1].rows)
-        checks.check("nor are the first rows", got == 30, got)
+            state = error.sqlstate
+        checks.check("cancel", state in ("57014", "done"), state)
+        got = outcome("select 1", sleeper)
+        checks.check("and it goes on", got == [("1",)], got)
+        sleeper.close()
+        outcome("set statement_timeout = '150ms'")
+        got = outcome("select count(*) from big a join big b on a.n < b.n")
+        checks.check("statement_timeout", got[:2] == ("57014", "canceling statement due to statement timeout"), got)
+        outcome("reset statement_timeout")
+        got = outcome("select id, 1 / (id - 40000) from big")
+        checks.check("an error amid the rows", got[0] == "22012", got)
+        checks.check("all connections are idle again", settled(watch), pools(watch))
+        got = outcome("select count(*), sum(id) from big")
+        checks.check("and sound", got == [(str(many), str(many * (many - 1) // 2))], got)
+
+        # Several streams of one cursor at once, over the same connections.
+        a.query("begin")
+        a.query("declare c cursor for select x.id, y.n from (select id from big order by id) x "
+                "join (select id, n from big where random() < 2 order by id) y on y.id = x.id + 0 where random() < 2")
+        a.query("declare d cursor for select id from big order by id")
+        got = [outcome("fetch 1 from d")[0][0], len(outcome("fetch 1000 from c")), outcome("fetch 1 from d")[0][0],
+               len(outcome("fetch all from c")), len(outcome("fetch all from d"))]
+        checks.check("two cursors", got == ["0", 1000, "1", many - 1000, many - 2], got)
+        a.query("rollback")
+        a.query("begin")
+        a.query("declare c cursor for select id from big order by id")
+        outcome("fetch 10 from c")
+        held = pools(watch)
+        checks.check("a cursor holds a connection to each node", held == 3, held)
+        a.query("close c")
+        held = pools(watch)
+        checks.check("as long as it is open", held == 0, held)
+        a.query("commit")
+
+        # A shard that dies amid the rows of a stream, and comes back.
+        a.query("begin")
+        a.query("declare c cursor for select id from big order by id")
+        outcome("fetch 10 from c")
+        cluster.shards[1].kill()
+        got = outcome("fetch all from c")
+        checks.check("a shard that dies", got[0] in ("08007", "08001", "57P01"), got)
+        a.query("rollback")
+        cluster.shards[1].start()
+        for _ in range(100):
+            got = outcome("select count(*) from big")
+            if got == [(str(many),)]:
+                break
+            time.sleep(0.1)
+        checks.check("and is back", got == [(str(many),)], got)
+        checks.check("connections are sound at the end", settled(watch), pools(watch))
 
 
 def main():
@@ -126,7 +233,7 @@ def main():
             schema(a)
             explained(checks, a)
         cursors(checks, cluster)
-        bounds(checks, cluster)
+        streams(checks, cluster)
     return checks.done()
 
 

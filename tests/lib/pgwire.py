@@ -267,7 +267,7 @@ class Connection:
     def collect(self, copy_data=None):
         """Results until ReadyForQuery; raises the first error after it, or at the connection's end.
         Errors keep the results before them in error.results."""
-        results, current, error = [], Result(), None
+        results, current, error, copied = [], Result(), None, bytearray()
         while True:
             try:
                 message = self.receive()
@@ -281,8 +281,9 @@ class Connection:
                 current.rows.append(parse_data_row(message.body, current.columns))
             elif message.type == "C":
                 current.tag = message.body[:-1].decode()
+                current.copy_data = bytes(copied)
                 results.append(current)
-                current = Result()
+                current, copied = Result(), bytearray()
             elif message.type == "I":
                 current.tag = ""
                 results.append(current)
@@ -301,7 +302,7 @@ class Connection:
                         self.send(b"d", copy_data[at:at + 60000])
                     self.send(b"c")
             elif message.type == "d":
-                current.copy_data += message.body
+                copied += message.body
             elif message.type == "Z":
                 if error is not None:
                     error.results = results
