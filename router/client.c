@@ -771,6 +771,14 @@ find_node(struct client *client, const struct statement *statement, route_param 
     message->size = 0;
     *node = route_resolve(client->router, statement->route, &eval, param, arg, message);
     arena_reset(&client->arena);
+    if (statement->node == AST_START_SAGA && client->upstream != NULL) {
+        /* Begun in a block, wherever its home: that node leaves a note (saga/README.md, S9). */
+        uint32_t own = client->upstream->pool->shard_number;
+        if (*node != (int)own) {
+            *node = (int)own;
+            route_put_epoch(statement->route, message);
+        }
+    }
     if (*node == ROUTE_NOWHERE) {
         return diag_set(diag, ERR_WRONG_BUCKET, "no node is known to have these rows");
     }

@@ -790,6 +790,14 @@ route_resolve(const struct router *router, const struct route *route, struct eva
     return node;
 }
 
+void
+route_put_epoch(const struct route *route, struct buffer *message)
+{
+    const struct shard_route said = {.epoch = route->epoch};
+    message->size = 0;
+    shard_route_encode(&said, message);
+}
+
 struct route *
 route_new(void)
 {

@@ -58,6 +58,8 @@ enum {
  * named. */
 int route_resolve(const struct router *router, const struct route *route, struct eval *eval,
     route_param *param, void *arg, struct buffer *message);
+/* The message for a shard that is to be asked whatever its buckets. */
+void route_put_epoch(const struct route *route, struct buffer *message);
 /* An integer, as far as it fits into the column's type. */
 bool route_convert(oid_t from, const struct route_key *key, struct datum *datum);
 

@@ -155,9 +155,14 @@ static void
 put_report(struct buffer *text, const struct saga_order *order, enum err outcome,
     const struct diag *failure, const struct buffer *answer)
 {
+    const char *message = outcome == ERR_OK ? "" : failure->message;
+    if (order->kind == SAGA_ORDER_NOTE) {
+        buffer_printf(text, "SELECT tusk_saga_noted(%llu)", (unsigned long long)order->number);
+        buffer_add_u8(text, 0);
+        return;
+    }
     struct arena arena;
     arena_create(&arena, "report");
-    const char *message = outcome == ERR_OK ? "" : failure->message;
     buffer_printf(text, "SELECT tusk_saga_report(%llu, %u, %s, %u, '%s', ",
         (unsigned long long)order->number, order->step, order->kind != 0 ? "true" : "false",
         order->attempt, outcome == ERR_OK ? "" : err_sqlstate(outcome));
@@ -175,8 +180,10 @@ report(struct task *task, struct sagas *sagas, const struct saga_order *order, c
 {
     struct router *router = sagas->router;
     enum err err = ERR_OK;
+    bool note = order->kind == SAGA_ORDER_NOTE;
+    uint32_t slot = note ? saga_note_slot(order->number) : saga_slot(order->number);
     for (int attempt = 0; attempt < REPORTS_MAX && !sagas->closing; attempt++) {
-        int node = cluster_owner(router->cluster, LOG_GROUP, saga_slot(order->number));
+        int node = cluster_owner(router->cluster, LOG_GROUP, slot);
         err = node < 0
                   ? diag_set(diag, ERR_WRONG_BUCKET, "no node is known to be the home of a saga")
                   : at_node(task, router, (uint32_t)node, "postgres", text, next, diag);
@@ -204,9 +211,13 @@ run_main(struct task *task, void *arg)
         if (err == ERR_OK) {
             enum err outcome = perform(task, sagas, &order, &answer, diag);
             run->order.size = 0;
-            if (outcome != ERR_ADMIN_SHUTDOWN || !sagas->closing) {
+            bool note = order.kind == SAGA_ORDER_NOTE;
+            if (note && outcome != ERR_OK) {
+                err = outcome; /* the note is there, and the order comes again */
+            } else if (outcome != ERR_ADMIN_SHUTDOWN || !sagas->closing) {
                 put_report(&text, &order, outcome, diag, &answer);
                 err = report(task, sagas, &order, (const char *)text.data, &run->order, diag);
+                run->order.size = note ? 0 : run->order.size;
             }
         }
         if (err != ERR_OK) {

@@ -757,6 +757,7 @@ saga_open(
         saga__register_views(room);
         saga__register_functions();
         saga__register_home();
+        saga__register_notes();
         sql_engine_set_saga_hooks(engine, &room->hooks);
         room->worker_count = (uint32_t)sql_engine_setting(engine, "tusk.saga_workers");
     }

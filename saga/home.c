@@ -24,6 +24,9 @@ enum {
     FORGET_PERIOD_US = 10 * 1000 * 1000,
     FORGET_BATCH = 100,
     WAIT_MAX_MS = 60 * 1000,
+    LOCK_WAIT_US = 20 * 1000,
+    LOCKED_PAUSE_US = 200 * 1000,
+    STEP_OF_NOTE = UINT16_MAX, /* in orders and reports */
 };
 
 #define NUMBERS_EPOCH_US INT64_C(1767225600000000) /* 2026-01-01 */
@@ -81,7 +84,10 @@ void
 saga__routed_touch(struct saga_room *room, uint64_t number)
 {
     latch_acquire(&room->latch);
-    if (saga__queue_find(&room->open, number) == NULL) {
+    struct saga_due *known = saga__queue_find(&room->open, number);
+    if (known != NULL && known->ends) {
+        saga__queue_remove(&room->open, number);
+    } else {
         saga__queue_set(&room->open, number, 0);
         LIST_FOREACH (node, &room->takers) {
             struct taker *taker = LIST_ENTRY(node, struct taker, node);
@@ -132,15 +138,13 @@ range_of(
 }
 
 enum err
-saga__each_instance(struct task *task, struct txn *txn, const struct saga_place *place,
-    struct arena *arena,
-    enum err (*each)(void *arg, uint64_t number, struct slice value, bool *enough), void *arg,
-    struct diag *diag)
+saga__each_row(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct arena *arena, saga_each *each, void *arg, struct diag *diag)
 {
     struct buffer low = {0};
     struct buffer high = {0};
     struct txn_scan *scan = NULL;
-    struct txn_range range = range_of(place, CATALOG_TREE_SAGA_INSTANCES, &low, &high);
+    struct txn_range range = range_of(place, tree, &low, &high);
     enum err err = txn_scan_open(task, txn, txn_statement_begin(txn), place->relation->tree, &range,
         false, arena, &scan, diag);
     for (bool enough = false; err == ERR_OK && !enough;) {
@@ -185,6 +189,16 @@ note_open(void *arg, uint64_t number, struct slice value, bool *enough)
     return ERR_OK;
 }
 
+static enum err
+note_note(void *arg, uint64_t number, struct slice value, bool *enough)
+{
+    struct saga_room *room = arg;
+    (void)enough;
+    (void)value;
+    lease(room, saga__note_entry(number), 0);
+    return ERR_OK;
+}
+
 /* S3 */
 static enum err
 adopt_slot(struct task *task, struct saga_room *room, struct txn *txn, uint32_t slot,
@@ -209,10 +223,20 @@ adopt_slot(struct task *task, struct saga_room *room, struct txn *txn, uint32_t 
             slice_of(epoch, sizeof epoch), diag);
     }
     if (err == ERR_OK) {
-        err = saga__each_instance(task, txn, place, arena, note_open, room, diag);
+        err = saga__each_row(
+            task, txn, place, CATALOG_TREE_SAGA_INSTANCES, arena, note_open, room, diag);
+    }
+    if (err == ERR_OK) {
+        err = saga__each_note(task, txn, place, arena, note_note, room, diag);
     }
     saga__place_end(place);
     return err;
+}
+
+static uint32_t
+slot_of_entry(uint64_t entry)
+{
+    return saga__is_note_entry(entry) ? saga_note_slot(entry) : saga_slot(entry);
 }
 
 static void
@@ -223,7 +247,7 @@ leave_slots(struct saga_room *room, uint64_t gone)
     struct saga_queue stays = {0};
     for (size_t i = 0; gone != 0 && i < room->open.count; i++) {
         const struct saga_due *due = &room->open.heap[i];
-        if ((gone >> saga_slot(due->number) & 1) == 0) {
+        if ((gone >> slot_of_entry(due->number) & 1) == 0) {
             saga__queue_set(&stays, due->number, due->due);
         }
     }
@@ -238,15 +262,20 @@ static enum err
 follow_slots(struct task *task, struct saga_room *room, struct diag *diag)
 {
     uint64_t own = 0;
+    uint64_t comings[SAGA_SLOTS] = {0};
     struct arena arena;
     struct txn *txn = txn_new(sql_engine_db(room->engine), 0);
     enum err err = txn_begin(task, txn, TXN_READ_COMMITTED, true, diag);
     if (err == ERR_OK) {
         (void)txn_statement_begin(txn);
-        err = saga__own_slots(task, room->engine, txn, &own, diag);
+        err = saga__own_slots(task, room->engine, txn, &own, comings, diag);
     }
     TRY(saga__end(task, txn, err, diag));
-    leave_slots(room, room->slots & ~own);
+    uint64_t stays = own;
+    for (uint32_t slot = 0; slot < SAGA_SLOTS; slot++) { /* it may have been away in between */
+        stays &= ~((uint64_t)(comings[slot] != room->comings[slot]) << slot);
+    }
+    leave_slots(room, room->slots & ~stays);
     for (uint32_t slot = 0; slot < SAGA_SLOTS; slot++) {
         if (((own & ~room->slots) >> slot & 1) == 0) {
             continue;
@@ -262,6 +291,7 @@ follow_slots(struct task *task, struct saga_room *room, struct diag *diag)
         if (err == ERR_OK) {
             latch_acquire(&room->latch);
             room->slots |= (uint64_t)1 << slot;
+            room->comings[slot] = comings[slot];
             latch_release(&room->latch);
         } else if (err != ERR_WRONG_BUCKET && err != ERR_BUCKET_MOVING) {
             return err;
@@ -287,6 +317,29 @@ saga_order_decode(
     order->bucket = load_be32(reader_take(&reader, 4));
     order->sql = reader_text(&reader, arena);
     return reader.bad ? diag_set(diag, ERR_PROTOCOL, "this is no order about a saga") : ERR_OK;
+}
+
+void
+saga__put_order(struct buffer *to, const struct saga_order *order)
+{
+    buffer_add_be64(to, order->number);
+    buffer_add_be32(to, order->step);
+    buffer_add_u8(to, (uint8_t)order->kind);
+    buffer_add_be32(to, order->attempt);
+    buffer_add_sized(to, order->database);
+    buffer_add_sized(to, order->group);
+    buffer_add_be32(to, order->bucket);
+    buffer_add_sized(to, order->sql);
+}
+
+void
+saga__put_hex(struct buffer *to, struct slice bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < bytes.size; i++) {
+        const char pair[2] = {digits[bytes.data[i] >> 4], digits[bytes.data[i] & 15]};
+        buffer_add(to, pair, sizeof pair);
+    }
 }
 
 /* Where the step's rows are, as this node knows the tables. */
@@ -350,6 +403,21 @@ put_settings(struct task *task, struct saga_room *room, struct txn *txn,
     return ERR_OK;
 }
 
+/* A saga that is to be forgotten: not before its note is, from which it would begin anew (S9). */
+static void
+make_order_of_note(const struct saga_instance *instance, struct buffer *order)
+{
+    struct buffer sql = {0};
+    saga__noted_sql(instance->number, &sql);
+    saga__put_order(order, &(const struct saga_order){.number = instance->number,
+                               .step = STEP_OF_NOTE,
+                               .database = instance->database,
+                               .group = SAGA_LOG_GROUP,
+                               .bucket = saga_note_slot(instance->number),
+                               .sql = (const char *)sql.data});
+    buffer_destroy(&sql);
+}
+
 /* As bytes for saga_order_decode. */
 static enum err
 make_order(struct task *task, struct saga_room *room, struct txn *txn,
@@ -388,19 +456,17 @@ make_order(struct task *task, struct saga_room *room, struct txn *txn,
     buffer_add(&sql, settings.data, settings.size);
     buffer_destroy(&settings);
     buffer_add_text(&sql, "SELECT tusk_saga_deliver('\\x");
-    for (size_t i = 0; i < bytes.size; i++) {
-        buffer_printf(&sql, "%02x", bytes.data[i]);
-    }
+    saga__put_hex(&sql, slice_of(bytes.data, bytes.size));
     buffer_add_text(&sql, "'); COMMIT");
     buffer_add_u8(&sql, 0);
-    buffer_add_be64(order, instance->number);
-    buffer_add_be32(order, instance->step);
-    buffer_add_u8(order, (uint8_t)delivery.kind);
-    buffer_add_be32(order, delivery.attempt);
-    buffer_add_sized(order, instance->database);
-    buffer_add_sized(order, group);
-    buffer_add_be32(order, bucket);
-    buffer_add_sized(order, (const char *)sql.data);
+    saga__put_order(order, &(const struct saga_order){.number = instance->number,
+                               .step = instance->step,
+                               .kind = (uint32_t)delivery.kind,
+                               .attempt = delivery.attempt,
+                               .database = instance->database,
+                               .group = group,
+                               .bucket = bucket,
+                               .sql = (const char *)sql.data});
     buffer_destroy(&bytes);
     buffer_destroy(&sql);
     return ERR_OK;
@@ -428,6 +494,24 @@ is_over(const struct saga_instance *instance, int64_t now)
            instance->deadline <= now && saga__is_revocable(instance);
 }
 
+/* Nothing is to be done. If that is only so when the transaction commits it can still come
+ * otherwise.
+ */
+static void
+end_watch(const struct handling *handling)
+{
+    struct saga_room *room = handling->room;
+    uint64_t number = handling->instance.number;
+    if (handling->session == NULL) {
+        saga__routed_forget(room, number);
+        return;
+    }
+    latch_acquire(&room->latch);
+    saga__queue_set(&room->open, number, world_wall_us(room->world) + LEASE_US);
+    saga__queue_find(&room->open, number)->ends = true;
+    latch_release(&room->latch);
+}
+
 /* The instance is as it is going to be: when is it due, and what is to be done if that is now. */
 static enum err
 go_on(struct handling *handling)
@@ -437,7 +521,7 @@ go_on(struct handling *handling)
     int64_t now = world_wall_us(room->world);
     bool moves = instance->state == SAGA_RUNNING || instance->state == SAGA_COMPENSATING;
     if (!moves && !instance->forgets) {
-        saga__routed_forget(room, instance->number);
+        end_watch(handling);
         return ERR_OK;
     }
     if (instance->due > now) {
@@ -450,6 +534,10 @@ go_on(struct handling *handling)
         return ERR_OK;
     }
     lease(room, instance->number, now + LEASE_US);
+    if (instance->forgets && saga__is_noted(instance->number) && !instance->noted) {
+        make_order_of_note(instance, handling->order);
+        return ERR_OK;
+    }
     enum err err = make_order(handling->task, room, handling->txn, instance, handling->arena,
         handling->order, handling->diag);
     if (err == ERR_NULL_VALUE || err == ERR_CHECK) { /* no bucket has such a key: it cannot be */
@@ -499,11 +587,20 @@ order_of(struct task *task, struct saga_room *room, uint64_t number, struct aren
         .task = task, .room = room, .arena = arena, .order = order, .diag = diag};
     handling.txn = txn_new(sql_engine_db(room->engine), 0);
     enum err err = txn_begin(task, handling.txn, TXN_READ_COMMITTED, false, diag);
+    /* Who holds the row may take his time; the others' orders do not wait for him. */
+    txn_set_lock_timeout(handling.txn, LOCK_WAIT_US);
     if (err == ERR_OK) {
-        err = look(&handling, number);
+        err = saga__is_note_entry(number)
+                  ? saga__note_order(task, room, handling.txn, number, arena, order, diag)
+                  : look(&handling, number);
     }
     err = saga__end(task, handling.txn, err, diag);
     saga__place_end(handling.place);
+    if (err == ERR_LOCK_NOT_AVAILABLE) {
+        lease(room, number, world_wall_us(room->world) + LOCKED_PAUSE_US);
+        order->size = 0;
+        return ERR_OK;
+    }
     if (err == ERR_WRONG_BUCKET || err == ERR_BUCKET_MOVING) {
         order->size = 0; /* it is another's now, or again in a moment */
         return ERR_OK;
@@ -562,8 +659,8 @@ age_slot(struct task *task, struct saga_room *room, struct txn *txn, uint32_t sl
     ageing->count = 0;
     TRY(saga__place_home(task, room->engine, txn, slot, false, ageing->arena, &place, diag));
     enum err err = place == NULL ? ERR_OK
-                                 : saga__each_instance(
-                                       task, txn, place, ageing->arena, note_old, ageing, diag);
+                                 : saga__each_row(task, txn, place, CATALOG_TREE_SAGA_INSTANCES,
+                                       ageing->arena, note_old, ageing, diag);
     for (size_t i = 0; err == ERR_OK && i < ageing->count; i++) {
         err = begin_forgetting(task, txn, place, ageing->old[i], ageing->arena, diag);
     }
@@ -625,7 +722,8 @@ forget(struct handling *handling)
     store_be64(number, instance->number);
     TRY(saga__remove(task, txn, handling->place, CATALOG_TREE_SAGA_INSTANCES,
         slice_of(number, sizeof number), handling->arena, &found, handling->diag));
-    saga__routed_forget(handling->room, instance->number);
+    end_watch(handling);
+    sql_session_touch_saga(handling->session, instance->number);
     return ERR_OK;
 }
 
@@ -670,7 +768,9 @@ note_success(struct handling *handling, const struct report *report)
 {
     struct saga_instance *instance = &handling->instance;
     struct saga_record record;
-    if (instance->forgets) {
+    if (instance->forgets && report->step == STEP_OF_NOTE) {
+        instance->noted = true;
+    } else if (instance->forgets) {
         if (instance->step == 0) {
             return forget(handling);
         }
@@ -700,7 +800,10 @@ note_report(struct handling *handling, const struct report *report)
     TRY(saga__instance_get(handling->task, handling->txn, handling->place, report->number, true,
         handling->arena, instance, &found, handling->diag));
     bool moves = instance->state == SAGA_RUNNING || instance->state == SAGA_COMPENSATING;
-    bool here = found && (moves || instance->forgets) && instance->step == report->step &&
+    uint32_t step = instance->forgets && saga__is_noted(instance->number) && !instance->noted
+                        ? STEP_OF_NOTE
+                        : instance->step;
+    bool here = found && (moves || instance->forgets) && step == report->step &&
                 (instance->forgets || instance->compensates == (report->kind == SAGA_UNDO)) &&
                 (report->fine || instance->attempts + 1 == report->attempt);
     if (!here) {
@@ -732,8 +835,8 @@ note_report(struct handling *handling, const struct report *report)
 /* ---- functions ---------------------------------------------------------------------------------
  */
 
-static enum err
-check_caller(const struct eval *eval, struct saga_room **room)
+enum err
+saga__check_caller(const struct eval *eval, struct saga_room **room)
 {
     *room = saga__room(eval);
     if (*room == NULL) {
@@ -817,7 +920,7 @@ saga_take(struct eval *eval, const struct datum *arguments, int count, struct da
 {
     (void)count;
     struct saga_room *room = NULL;
-    TRY(check_caller(eval, &room));
+    TRY(saga__check_caller(eval, &room));
     struct buffer order = {0};
     int64_t wait = arguments[0].i < 0             ? 0
                    : arguments[0].i > WAIT_MAX_MS ? WAIT_MAX_MS
@@ -848,7 +951,7 @@ saga_report(struct eval *eval, const struct datum *arguments, int count, struct 
     const char *sqlstate = text_of(eval, arguments[4]);
     struct buffer order = {0};
     struct saga_room *room = NULL;
-    TRY(check_caller(eval, &room));
+    TRY(saga__check_caller(eval, &room));
     report.fine = sqlstate[0] == '\0';
     if (!report.fine) {
         enum err code = err_of_sqlstate(sqlstate);

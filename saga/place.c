@@ -251,7 +251,7 @@ saga__place_value(const struct saga_place *place, struct slice row, struct slice
 
 static enum err
 is_owned(struct task *task, struct txn *txn, const struct saga_place *place, uint32_t slot,
-    struct arena *arena, bool *owned, struct diag *diag)
+    struct arena *arena, bool *owned, uint64_t *coming, struct diag *diag)
 {
     struct datum row[COLUMN_COUNT] = {[COLUMN_SHARD] = datum_int(slot)};
     struct buffer key = {0};
@@ -263,12 +263,13 @@ is_owned(struct task *task, struct txn *txn, const struct saga_place *place, uin
     TRY(buckets_get(task, place->store, txn, place->relation->sharding->ownership, bucket, arena,
         &record, diag));
     *owned = record.state == BUCKET_OWNED || record.state == BUCKET_HANDING;
+    *coming = record.epoch;
     return ERR_OK;
 }
 
 enum err
 saga__own_slots(struct task *task, struct sql_engine *engine, struct txn *txn, uint64_t *slots,
-    struct diag *diag)
+    uint64_t *comings, struct diag *diag)
 {
     struct arena arena;
     struct saga_place *place = NULL;
@@ -277,7 +278,11 @@ saga__own_slots(struct task *task, struct sql_engine *engine, struct txn *txn, u
     enum err err = saga__place_home(task, engine, txn, 0, true, &arena, &place, diag);
     for (uint32_t slot = 0; err == ERR_OK && place != NULL && slot < SAGA_SLOTS; slot++) {
         bool owned = false;
-        err = is_owned(task, txn, place, slot, &arena, &owned, diag);
+        uint64_t coming = 0;
+        err = is_owned(task, txn, place, slot, &arena, &owned, &coming, diag);
+        if (comings != NULL) {
+            comings[slot] = coming;
+        }
         *slots |= (uint64_t)owned << slot;
     }
     saga__place_end(place);

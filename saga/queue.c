@@ -5,8 +5,6 @@
  */
 #include "saga/saga_internal.h"
 
-#include "base/hash.h"
-
 enum {
     FIRST_CAPACITY = 64, /* a power of two; the table has twice as many places */
 };
@@ -86,10 +84,11 @@ saga__queue_set(struct saga_queue *queue, uint64_t number, int64_t due)
     }
     size_t at = queue->places[place] - 1;
     queue->heap[at].due = due;
+    queue->heap[at].ends = false;
     sift(queue, at);
 }
 
-const struct saga_due *
+struct saga_due *
 saga__queue_find(const struct saga_queue *queue, uint64_t number)
 {
     uint32_t at = queue->count == 0 ? 0 : queue->places[place_of(queue, number)];

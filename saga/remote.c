@@ -93,15 +93,15 @@ check_caller(const struct call *call, const struct catalog *catalog)
                                                  "only a superuser can deliver steps of sagas");
 }
 
-/* S8. Records are kept for tusk.saga_history behind the saga's end: who was paused for longer
- * cannot know what has been forgotten. */
-static enum err
-check_age(const struct call *call)
+/* Records are kept for tusk.saga_history behind the saga's end: who was paused for longer cannot
+ * know what has been forgotten. */
+enum err
+saga__check_age(struct saga_room *room, int64_t sent, struct diag *diag)
 {
-    int64_t history = sql_engine_setting(call->room->engine, "tusk.saga_history") * 1000;
-    int64_t age = world_wall_us(call->room->world) - call->sent;
+    int64_t history = sql_engine_setting(room->engine, "tusk.saga_history") * 1000;
+    int64_t age = world_wall_us(room->world) - sent;
     return age <= history / 2 ? ERR_OK
-                              : diag_set(call->eval->diag, ERR_SAGA_EPOCH,
+                              : diag_set(diag, ERR_SAGA_EPOCH,
                                     "a saga's step was sent %lld seconds ago: that is too long",
                                     (long long)(age / 1000000));
 }
@@ -151,7 +151,7 @@ saga_deliver(struct eval *eval, const struct datum *arguments, int count, struct
     const struct catalog *outer = eval->env->catalog; /* planning the body puts its own there */
     TRY(check_caller(call, outer));
     TRY(decode(call, slice_of(arguments[0].p, arguments[0].size)));
-    TRY(check_age(call));
+    TRY(saga__check_age(room, call->sent, eval->diag));
     enum err err = deliver(call, result);
     eval->env->catalog = outer;
     return err;

@@ -21,6 +21,8 @@ enum {
 };
 uint32_t saga_slot_of_key(const char *role, const char *key);
 uint32_t saga_slot(uint64_t number);
+/* Where the note is from which this saga has begun; of orders of that kind. */
+uint32_t saga_note_slot(uint64_t number);
 
 /* Has it the same meaning when it is sent again: a key, and values that are constants? Then a WAIT
  * whose saga's bucket moves away ends with TR003, and goes on where that is. */
@@ -29,6 +31,11 @@ bool saga_start_repeats(const struct ast_start_saga *statement);
 
 /* What a home wants done (tusk_saga_take, tusk_saga_report): `sql`, by a superuser, where the
  * bucket is. */
+enum saga_order_kind {
+    SAGA_ORDER_DO,
+    SAGA_ORDER_UNDO,
+    SAGA_ORDER_NOTE, /* not of a home: a saga that begins at its home (tusk_saga_noted) */
+};
 struct saga_order {
     uint64_t number;
     uint32_t step, kind, attempt; /* for the report */

@@ -17,6 +17,7 @@
 #ifndef SAGA_SAGA_INTERNAL_H
 #define SAGA_SAGA_INTERNAL_H
 
+#include "base/hash.h"
 #include "base/latch.h"
 #include "base/list.h"
 #include "base/mem.h"
@@ -85,6 +86,7 @@ struct saga_instance {
     bool compensates;
     bool skips;        /* the step that is next is not to be run: its record shall say so */
     bool forgets;      /* it ended long ago: the records of this step and those before it go */
+    bool noted;        /* and its note is known to be gone (note.c) */
     uint16_t step;     /* that is next */
     uint32_t attempts; /* of it that failed */
     int64_t due;       /* not before; us since 1970 */
@@ -168,9 +170,10 @@ enum err saga__place_step(struct task *task, struct sql_session *session,
     const struct saga_step *step, const struct datum *params, const oid_t *param_types,
     struct arena *arena, struct saga_place **place, struct diag *diag);
 void saga__place_end(struct saga_place *place); /* or NULL */
-/* The slots whose bucket this node has, as bits. 0 in no cluster. */
+/* The slots whose bucket this node has, as bits. 0 in no cluster. `comings`, or NULL: which of its
+ * moves has brought it, so that one that was away and is back can be told. */
 enum err saga__own_slots(struct task *task, struct sql_engine *engine, struct txn *txn,
-    uint64_t *slots, struct diag *diag);
+    uint64_t *slots, uint64_t *comings, struct diag *diag);
 /* Of a place: its row's key and form. */
 enum err saga__place_check(struct task *task, struct txn *txn, const struct saga_place *place,
     struct slice id, struct diag *diag);
@@ -206,6 +209,7 @@ enum err saga__instance_put(struct task *task, struct txn *txn, const struct sag
 enum err saga__instance_get(struct task *task, struct txn *txn, const struct saga_place *place,
     uint64_t number, bool lock, struct arena *arena, struct saga_instance *instance, bool *found,
     struct diag *diag);
+void saga__encode_instance(const struct saga_instance *instance, struct buffer *to);
 enum err saga__decode_instance(struct arena *arena, uint64_t number, struct slice value,
     struct saga_instance *instance, struct diag *diag);
 
@@ -307,6 +311,7 @@ struct saga_waiter {
 struct saga_due {
     uint64_t number;
     int64_t due;
+    bool ends; /* when the transaction commits that has said so; else it is looked at when due */
 };
 
 struct saga_queue {
@@ -317,7 +322,7 @@ struct saga_queue {
 };
 
 void saga__queue_set(struct saga_queue *queue, uint64_t number, int64_t due);
-const struct saga_due *saga__queue_find(const struct saga_queue *queue, uint64_t number);
+struct saga_due *saga__queue_find(const struct saga_queue *queue, uint64_t number);
 void saga__queue_remove(struct saga_queue *queue, uint64_t number);
 void saga__queue_destroy(struct saga_queue *queue);
 
@@ -338,10 +343,11 @@ struct saga_room {
 
     struct latch latch; /* everything below */
     uint64_t next_number;
-    uint64_t last_us;            /* of a number that was given in a cluster */
-    uint64_t slots;              /* of a cluster: those whose sagas stand in `open` */
-    uint64_t epochs[SAGA_SLOTS]; /* of those */
-    struct saga_queue open;      /* until when somebody else has it, or it rests */
+    uint64_t last_us;             /* of a number that was given in a cluster */
+    uint64_t slots;               /* of a cluster: those whose sagas stand in `open` */
+    uint64_t epochs[SAGA_SLOTS];  /* of those */
+    uint64_t comings[SAGA_SLOTS]; /* saga__own_slots */
+    struct saga_queue open;       /* until when somebody else has it, or it rests */
     struct list_node takers;
     bool looking;
     int64_t looked, forgot;
@@ -380,10 +386,10 @@ void saga__tell_waiters(struct saga_room *room, uint64_t number);
 /* ---- home.c: sagas of a cluster whose home is here ---------------------------------------------
  */
 
-enum err saga__each_instance(struct task *task, struct txn *txn, const struct saga_place *place,
-    struct arena *arena,
-    enum err (*each)(void *arg, uint64_t number, struct slice value, bool *enough), void *arg,
-    struct diag *diag);
+typedef enum err saga_each(void *arg, uint64_t number, struct slice value, bool *enough);
+/* Rows of one kind in a slot. */
+enum err saga__each_row(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct arena *arena, saga_each *each, void *arg, struct diag *diag);
 /* A number of this slot; no other ever is or was the same. */
 uint64_t saga__cluster_number(struct saga_room *room, uint32_t slot);
 bool saga__is_routed(uint64_t number);
@@ -391,11 +397,52 @@ bool saga__is_routed(uint64_t number);
 void saga__routed_touch(struct saga_room *room, uint64_t number);
 void saga__routed_forget(struct saga_room *room, uint64_t number);
 void saga__register_home(void);
+void saga__put_order(struct buffer *to, const struct saga_order *order);
+void saga__put_hex(struct buffer *to, struct slice bytes);
+/* A superuser's session: the routers'. */
+enum err saga__check_caller(const struct eval *eval, struct saga_room **room);
+
+/* ---- note.c: sagas that begin in a block of another node ---------------------------------------
+ */
+
+/* In the queue a note stands under this, its saga under the number itself. */
+static inline uint64_t
+saga__note_entry(uint64_t number)
+{
+    return number | (uint64_t)1 << 63;
+}
+
+static inline bool
+saga__is_note_entry(uint64_t entry)
+{
+    return entry >> 63 != 0;
+}
+
+static inline uint64_t
+saga__of_note_entry(uint64_t entry)
+{
+    return entry & ~((uint64_t)1 << 63);
+}
+
+bool saga__is_noted(uint64_t number);
+/* Gives the instance its number and leaves the note, in the block's transaction. */
+enum err saga__note_start(struct task *task, struct saga_room *room, struct txn *txn,
+    struct saga_instance *instance, const uint8_t digest[HASH128_SIZE], struct arena *arena,
+    struct diag *diag);
+enum err saga__note_order(struct task *task, struct saga_room *room, struct txn *txn,
+    uint64_t entry, struct arena *arena, struct buffer *order, struct diag *diag);
+enum err saga__each_note(struct task *task, struct txn *txn, const struct saga_place *place,
+    struct arena *arena, saga_each *each, void *arg, struct diag *diag);
+struct slice saga__of_note(struct slice value); /* its instance */
+void saga__noted_sql(uint64_t number, struct buffer *sql);
+void saga__register_notes(void);
 
 /* remote.c */
 void saga__encode_delivery(
     const struct saga_delivery *delivery, bool forgets, int64_t sent, struct buffer *to);
 void saga__register_functions(void);
+/* S8 */
+enum err saga__check_age(struct saga_room *room, int64_t sent, struct diag *diag);
 /* Of the session that evaluates; NULL: there is none. */
 struct saga_room *saga__room(const struct eval *eval);
 
@@ -403,6 +450,10 @@ struct saga_room *saga__room(const struct eval *eval);
 enum err saga__expire(struct task *task, struct saga_room *room, struct diag *diag);
 /* start.c: of CATALOG_TREE_SAGA_KEYS. */
 void saga__key(const struct saga_instance *instance, struct buffer *key);
+/* *other: whose it is already, and whether by the same request; 0: the instance's now. */
+enum err saga__claim_key(struct task *task, struct txn *txn, const struct saga_place *place,
+    const struct saga_instance *instance, const uint8_t digest[HASH128_SIZE], struct arena *arena,
+    uint64_t *other, bool *same, struct diag *diag);
 
 /* views.c */
 const char *saga__outcome_name(enum saga_kind kind, enum saga_outcome outcome);

@@ -17,6 +17,8 @@ struct starting {
     uint8_t digest[HASH128_SIZE];
     struct saga_waiter waiter;
     uint32_t slot; /* in a cluster */
+    bool in_block;
+    bool noted; /* the home is another node */
     struct diag *diag;
 };
 
@@ -106,38 +108,50 @@ new_number(struct saga_room *room)
     return number;
 }
 
-/* The key's row. *existing: whose it is already; 0: ours now. */
-static enum err
-claim_key(
-    struct starting *starting, struct txn *txn, const struct saga_place *place, uint64_t *existing)
+enum err
+saga__claim_key(struct task *task, struct txn *txn, const struct saga_place *place,
+    const struct saga_instance *instance, const uint8_t digest[HASH128_SIZE], struct arena *arena,
+    uint64_t *other, bool *same, struct diag *diag)
 {
-    *existing = 0;
-    if (starting->instance.key[0] == '\0') {
-        return ERR_OK;
-    }
     struct buffer key = {0};
     uint8_t value[8 + HASH128_SIZE];
     struct slice row;
-    store_be64(value, starting->instance.number);
-    memcpy(value + 8, starting->digest, HASH128_SIZE);
-    saga__key(&starting->instance, &key);
-    enum err err = saga__insert(starting->task, txn, place, CATALOG_TREE_SAGA_KEYS,
-        slice_of(key.data, key.size), slice_of(value, sizeof value), starting->arena, &row,
-        starting->diag);
+    *other = 0;
+    store_be64(value, instance->number);
+    memcpy(value + 8, digest, HASH128_SIZE);
+    saga__key(instance, &key);
+    enum err err = saga__insert(task, txn, place, CATALOG_TREE_SAGA_KEYS,
+        slice_of(key.data, key.size), slice_of(value, sizeof value), arena, &row, diag);
     buffer_destroy(&key);
     if (err != ERR_UNIQUE) {
         return err;
     }
     if (row.size != sizeof value) {
-        return diag_set(starting->diag, ERR_CORRUPT, "the key of a saga is damaged");
+        return diag_set(diag, ERR_CORRUPT, "the key of a saga is damaged");
     }
-    if (memcmp(row.data + 8, starting->digest, HASH128_SIZE) != 0) {
+    *other = load_be64(row.data);
+    *same = memcmp(row.data + 8, digest, HASH128_SIZE) == 0;
+    return ERR_OK;
+}
+
+/* The key's row. *existing: whose it is already; 0: ours now. */
+static enum err
+claim_key(
+    struct starting *starting, struct txn *txn, const struct saga_place *place, uint64_t *existing)
+{
+    bool same = true;
+    *existing = 0;
+    if (starting->instance.key[0] == '\0') {
+        return ERR_OK;
+    }
+    TRY(saga__claim_key(starting->task, txn, place, &starting->instance, starting->digest,
+        starting->arena, existing, &same, starting->diag));
+    if (*existing != 0 && !same) {
         (void)diag_set(starting->diag, ERR_SAGA_KEY,
             "key \"%s\" belongs to a saga with other parameters", starting->instance.key);
         diag_hint(starting->diag, "A key names one request: use a new one for another.");
         return ERR_SAGA_KEY;
     }
-    *existing = load_be64(row.data);
     return ERR_OK;
 }
 
@@ -170,7 +184,7 @@ choose_slot(struct starting *starting, struct txn *txn)
         starting->slot = saga_slot_of_key(instance->role, instance->key);
         return ERR_OK;
     }
-    TRY(saga__own_slots(starting->task, starting->room->engine, txn, &own, starting->diag));
+    TRY(saga__own_slots(starting->task, starting->room->engine, txn, &own, NULL, starting->diag));
     starting->slot = (uint32_t)(world_random(starting->room->world) % SAGA_SLOTS);
     for (uint32_t i = 0; own != 0 && (own >> starting->slot & 1) == 0; i++) {
         starting->slot = (starting->slot + 1) % SAGA_SLOTS;
@@ -186,6 +200,17 @@ make(struct starting *starting, struct txn *txn, bool *made)
     TRY(saga__place_home(starting->task, starting->room->engine, txn, starting->slot, false,
         starting->arena, &place, starting->diag));
     enum err err = ERR_OK;
+    if (place != NULL && starting->in_block && starting->instance.key[0] != '\0') {
+        uint64_t own = 0;
+        err = saga__own_slots(
+            starting->task, starting->room->engine, txn, &own, NULL, starting->diag);
+        if (err == ERR_OK && (own >> starting->slot & 1) == 0) {
+            saga__place_end(place);
+            starting->noted = *made = true;
+            return saga__note_start(starting->task, starting->room, txn, &starting->instance,
+                starting->digest, starting->arena, starting->diag);
+        }
+    }
     /* With a clock before all numbers they begin anew at each start: pass over those in use. */
     for (bool used = place != NULL; used && err == ERR_OK;) {
         struct saga_instance other;
@@ -250,7 +275,8 @@ look_at(struct starting *starting, struct txn *txn, bool *found)
     uint64_t number = starting->waiter.number;
     if (saga__is_routed(number)) {
         uint64_t own = 0;
-        TRY(saga__own_slots(starting->task, starting->room->engine, txn, &own, starting->diag));
+        TRY(saga__own_slots(
+            starting->task, starting->room->engine, txn, &own, NULL, starting->diag));
         if ((own >> saga_slot(number) & 1) == 0 && saga_start_repeats(starting->statement)) {
             return diag_set(starting->diag, ERR_WRONG_BUCKET, "saga %llu has moved to another node",
                 (unsigned long long)number);
@@ -332,10 +358,12 @@ start(struct starting *starting, const char *text, bool in_block)
     instance->role = env->user;
     instance->key = statement->key == NULL ? "" : statement->key;
     bool made = false;
+    starting->in_block = in_block;
     if (!statement->wait) {
         TRY(make(starting, sql_session_txn(starting->session), &made));
         if (made) {
-            sql_session_touch_saga(starting->session, instance->number);
+            sql_session_touch_saga(starting->session,
+                starting->noted ? saga__note_entry(instance->number) : instance->number);
         }
         return ERR_OK;
     }
@@ -371,7 +399,7 @@ saga__start(struct task *task, void *arg, struct sql_session *session,
     const struct saga_instance *instance = &starting->instance;
     const char *error = instance->cause[0] != '\0' ? instance->cause : instance->error;
     answer->number = (int64_t)instance->number;
-    answer->state = saga__state_name(instance->state);
+    answer->state = starting->noted ? "starting" : saga__state_name(instance->state);
     answer->error = error[0] == '\0' ? NULL : error;
     return ERR_OK;
 }
@@ -503,7 +531,6 @@ saga__alter(struct task *task, void *arg, struct sql_session *session,
         err = act(task, txn, place, &instance, statement, diag);
     }
     if (err == ERR_OK) {
-        saga__routed_forget(room, number); /* so that it is due at once */
         sql_session_touch_saga(session, number);
     }
     saga__place_end(place);

@@ -423,13 +423,13 @@ saga__params_in(struct eval *eval, struct saga_definition *definition, const str
 }
 
 /* What changes with every step comes first, and keeps its place, so that the log gets little. */
-static void
-encode_instance(const struct saga_instance *instance, struct buffer *to)
+void
+saga__encode_instance(const struct saga_instance *instance, struct buffer *to)
 {
     buffer_add_u8(to, RECORD_VERSION);
     buffer_add_u8(to, (uint8_t)instance->state);
     buffer_add_u8(to, (uint8_t)((instance->compensates ? 1U : 0U) | (instance->skips ? 2U : 0U) |
-                                (instance->forgets ? 4U : 0U)));
+                                (instance->forgets ? 4U : 0U) | (instance->noted ? 8U : 0U)));
     buffer_add_be16(to, instance->step);
     buffer_add_be32(to, instance->attempts);
     buffer_add_be64(to, (uint64_t)instance->due);
@@ -462,6 +462,7 @@ saga__decode_instance(struct arena *arena, uint64_t number, struct slice value,
     instance->compensates = (flags & 1) != 0;
     instance->skips = (flags & 2) != 0;
     instance->forgets = (flags & 4) != 0;
+    instance->noted = (flags & 8) != 0;
     instance->step = load_be16(reader_take(&reader, 2));
     instance->attempts = take_number(&reader);
     instance->due = (int64_t)load_be64(reader_take(&reader, 8));
@@ -497,7 +498,7 @@ saga__instance_put(struct task *task, struct txn *txn, const struct saga_place *
     uint8_t key[8];
     struct buffer value = {0};
     store_be64(key, instance->number);
-    encode_instance(instance, &value);
+    saga__encode_instance(instance, &value);
     enum err err = saga__put(task, txn, place, CATALOG_TREE_SAGA_INSTANCES,
         slice_of(key, sizeof key), slice_of(value.data, value.size), diag);
     buffer_destroy(&value);

@@ -15,6 +15,7 @@ struct viewing {
     void *arg;
     bool steps; /* tusk_saga_steps */
     const struct saga_place *place;
+    bool starting; /* it is not at home yet */
 };
 
 static struct datum
@@ -50,7 +51,7 @@ show_instance(struct viewing *viewing, const struct saga_instance *instance)
         datum_int((int64_t)instance->number),
         text_of(definition->name),
         text_of(instance->key),
-        text_of(saga__state_name(instance->state)),
+        text_of(viewing->starting ? "starting" : saga__state_name(instance->state)),
         text_of(final                   ? NULL
                 : instance->compensates ? "back"
                                         : "forward"),
@@ -172,13 +173,24 @@ show_of_slot(void *arg, uint64_t number, struct slice value, bool *enough)
     return show(arg, number, value);
 }
 
+static enum err
+show_note(void *arg, uint64_t number, struct slice value, bool *enough)
+{
+    struct viewing *viewing = arg;
+    (void)enough;
+    viewing->starting = true;
+    enum err err = show(viewing, number, saga__of_note(value));
+    viewing->starting = false;
+    return err;
+}
+
 /* Of a cluster: those whose home is this node. */
 static enum err
 scan_slots(struct viewing *viewing, struct sql_engine *engine)
 {
     struct eval *eval = viewing->eval;
     uint64_t own = 0;
-    enum err err = saga__own_slots(eval->task, engine, viewing->txn, &own, eval->diag);
+    enum err err = saga__own_slots(eval->task, engine, viewing->txn, &own, NULL, eval->diag);
     for (uint32_t slot = 0; err == ERR_OK && slot < SAGA_SLOTS; slot++) {
         struct saga_place *place = NULL;
         if ((own >> slot & 1) == 0) {
@@ -188,8 +200,12 @@ scan_slots(struct viewing *viewing, struct sql_engine *engine)
             eval->task, engine, viewing->txn, slot, true, eval->arena, &place, eval->diag);
         viewing->place = place;
         if (err == ERR_OK && place != NULL) {
-            err = saga__each_instance(
-                eval->task, viewing->txn, place, eval->arena, show_of_slot, viewing, eval->diag);
+            err = saga__each_row(eval->task, viewing->txn, place, CATALOG_TREE_SAGA_INSTANCES,
+                eval->arena, show_of_slot, viewing, eval->diag);
+        }
+        if (err == ERR_OK && place != NULL && !viewing->steps) {
+            err = saga__each_note(
+                eval->task, viewing->txn, place, eval->arena, show_note, viewing, eval->diag);
         }
         saga__place_end(place);
         viewing->place = NULL;

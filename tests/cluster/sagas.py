@@ -127,6 +127,115 @@ def blocks(checks, cluster):
         a.query("rollback")
 
 
+def notes(checks, cluster):
+    """START SAGA WITH KEY beside a block's own writes, wherever the key's home is."""
+    def state_of(key):
+        return rows(cluster.router, f"select state from tusk_sagas where key = '{key}'")
+
+    def begin(a, key, row=7, text=None, end="commit"):
+        a.query("begin")
+        a.query(f"insert into line values ({row}, 'note {key}', 0)")
+        got = a.query(text or f"start saga transfer ('n{key}', 1, 2, 0) with key '{key}'")[-1].rows[0]
+        a.query(end)
+        return got
+    with connect(cluster.router) as a:
+        got = {f"n{i}": begin(a, f"n{i}") for i in range(12)}
+        starting = [k for k, row in got.items() if row[1] == "starting"]
+        checks.check("some begin elsewhere, some here", 0 < len(starting) < 12, got)
+        checks.check("all go on at their homes", wait_for(lambda: rows(
+            cluster.router, "select count(*) from tusk_sagas where key like 'n%' and state = 'completed'") == [("12",)]),
+            rows(cluster.router, "select saga, key, state, error from tusk_sagas where key like 'n%'"))
+        numbers = dict(rows(cluster.router, "select key, saga from tusk_sagas where key like 'n%'"))
+        checks.check("under the numbers that were told", numbers == {k: r[0] for k, r in got.items()},
+                     (numbers, got))
+        for key in ("r1", "r2", "r3", "r4"):
+            begin(a, key, end="rollback")
+        again = [begin(a, starting[0], row=row) for row in (8, 9)]
+        time.sleep(0.5)
+        checks.check("what was rolled back never begins", all(state_of(f"r{i}") == [] for i in range(1, 5)))
+        checks.check("a key is one saga", wait_for(lambda: rows(
+            cluster.router, f"select count(*) from line where id = 'n{starting[0]}' and account = 1") == [("1",)]))
+        seen = rows(cluster.router, "select state, cause from tusk_sagas where saga in "
+                                    f"({again[0][0]}, {again[1][0]}) and saga <> {numbers[starting[0]]}")
+        checks.check("and those that come late say whose it is", len(seen) > 0 and all(
+            s == ("compensated", f'saga {numbers[starting[0]]} has key "{starting[0]}" already') for s in seen), seen)
+        # The same key with other parameters: told to nobody but the list.
+        row = [r for r in range(3, 11) if rows(cluster.shards[0], f"select 1 from account where id = {r}")]
+        homes = {k: [i for i, s in enumerate(cluster.shards) if rows(s, f"select 1 from tusk_sagas where key = '{k}'")]
+                 for k in starting}
+        key = [k for k in starting if homes[k] != [0]][0]
+        late = begin(a, key, row=row[0], text=f"start saga transfer ('other', 1, 2, 1) with key '{key}'")
+        checks.check("other parameters under the key", wait_for(lambda: rows(
+            cluster.router, f"select state, substr(cause, 1, 5) from tusk_sagas where saga = {late[0]}") ==
+            [("compensated", "TS002")]), rows(cluster.router, f"select * from tusk_sagas where saga = {late[0]}"))
+        got = a.query(f"start saga transfer ('n{key}', 1, 2, 0) with key '{key}' wait")[-1].rows
+        checks.check("a START by itself finds it", got == [(numbers[key], "completed", None)], got)
+        # No router, and the node that has the note dies: it begins all the same, once.
+        a.query("begin")
+        a.query(f"insert into line values ({row[0]}, 'note k', 0)")
+        keys = [f"k{i}" for i in range(6)]
+        for key in keys:
+            a.query(f"start saga transfer ('{key}', 1, 2, 0) with key '{key}'")
+        a.query("commit")
+        cluster.router.kill()
+        cluster.shards[0].kill()
+    cluster.shards[0].start()
+    cluster.router.start()
+    checks.check("notes outlive node and router", wait_for(lambda: rows(
+        cluster.router, "select key from tusk_sagas where key like 'k_' and state = 'completed' order by 1") ==
+        [(k,) for k in keys]), rows(cluster.router, "select * from tusk_sagas where key like 'k_'"))
+    got = rows(cluster.router, "select id, count(*) from line where id like 'k_' and account = 1 group by 1 order by 1")
+    checks.check("and begin once", got == [(k, "1") for k in keys], got)
+
+    def left():
+        return sum(len(rows(s, "select slot from tusk_cluster.sagas where encode(tusk_id, 'hex') like 'fa%'"))
+                   for s in cluster.shards)
+    checks.check("no note is left", wait_for(lambda: left() == 0), left())
+
+
+def held(checks, cluster):
+    """Who has a saga's row in a block of his own keeps no others from going on; and rolls back."""
+    with connect(cluster.router) as a, connect(cluster.router) as c:
+        a.query("insert into other values (1, 0)")
+        a.query("create saga again (p_id int) step s on other (id => p_id) do $$ update other set n = 1 / n "
+                "where id = p_id $$ retriable retry 10000 backoff '5ms' to '10ms'")
+        number = a.query("start saga again (1) with key 'l'")[-1].rows[0][0]
+        wait_for(lambda: int(rows(cluster.router, f"select attempts from tusk_sagas where saga = {number}")[0][0]) > 2)
+        c.query("begin")
+        c.query(f"alter saga instance {number} pause")
+        began = time.monotonic()
+        got = [a.query(f"start saga transfer ('l{i}', 3, 4, 0) with key 'l{i}' wait")[-1].rows[0][1]
+               for i in range(20)]
+        took = time.monotonic() - began
+        checks.check("others go on", got == ["completed"] * 20 and took < 15, (got, took))
+        c.query("rollback")
+        a.query("update other set n = 1 where id = 1")
+        checks.check("and so does it", wait_for(lambda: rows(
+            cluster.router, f"select state from tusk_sagas where saga = {number}") == [("completed",)]))
+
+
+def there_and_back(checks, cluster):
+    """A slot leaves and is back before its home has looked: what began meanwhile goes on."""
+    with connect(cluster.router) as a, connect(cluster.router) as b:
+        b.query("begin")
+        b.query("update account set balance = balance where id = 2")
+        keys = [f"tb{i}" for i in range(6)]
+        for key in keys:
+            a.query("begin")
+            slot = int(a.query(f"start saga transfer ('{key}', 1, 2, 0) with key '{key}'")[-1].rows[0][0]) % 64
+            a.query("rollback")
+            home = [i + 1 for i, s in enumerate(cluster.shards) if rows(
+                s, f"select 1 from tusk_buckets where bucketgroup = 'tusk_cluster.sagas' and bucket = {slot} "
+                   "and state = 'owned'")][0]
+            a.query(f"alter table tusk_cluster.sagas move bucket {slot} to n{home % 3 + 1}")
+            a.query(f"start saga transfer ('{key}', 1, 2, 0) with key '{key}'")
+            a.query(f"alter table tusk_cluster.sagas move bucket {slot} to n{home}")
+        b.query("commit")
+        checks.check("a slot that was away is looked through again", wait_for(lambda: rows(
+            cluster.router, "select key from tusk_sagas where key like 'tb%' and state = 'completed' order by 1") ==
+            [(k,) for k in keys], 20), rows(cluster.router, "select * from tusk_sagas where key like 'tb%'"))
+
+
 def altered(checks, cluster):
     with connect(cluster.router) as a:
         a.query("insert into line values (2, 'f.to', 0)")   # in the way of the last step
@@ -400,7 +509,7 @@ def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     checks = Checks()
     with Cluster(build, arguments=["-c", "router_breaker_pause=100"]) as cluster:
-        for part in (definitions, transfers, blocks, altered, moved, undone_elsewhere,
+        for part in (definitions, transfers, blocks, notes, held, there_and_back, altered, moved, undone_elsewhere,
                      waited_for_while_it_moves, names, databases, absent, forgotten):
             part(checks, cluster)
     if os.path.exists(os.path.join(ROOT, "docs", "cluster-examples.md")):
