@@ -48,7 +48,7 @@ enum pending_kind {
 
 struct pending {
     enum pending_kind kind;
-    struct statement *statement; /* PARSE: not held, its client's statement does */
+    struct statement *statement; /* PARSE, EXECUTE: not held, its client's statement does */
     char say;
 };
 
@@ -82,7 +82,7 @@ struct client {
     size_t prologue_before; /* its size before the last piece, which may have failed */
     uint32_t settings_generation;
     char *settings;
-    char *path; /* of several nodes: what names depend on, as of path_generation */
+    char *path; /* path_of, as of path_generation */
     uint32_t path_generation;
     struct remote_cut cut;
     char *exhausted;           /* a sequence is at its end: what the shard says of it */
@@ -97,12 +97,15 @@ struct client {
     uint32_t pending_count, pending_at, pending_capacity;
     bool sent; /* something was, since the last ReadyForQuery of the shard */
     bool sync_ignored;
-    bool skipping;  /* up to Sync, after an error of the shard */
-    char *mirrored; /* text for the session once the shard has run it */
-    bool touched;   /* the session has part in this pipeline */
-    bool failed;    /* the shard has said ErrorResponse */
-    bool set;       /* settings were changed in this block, here and there */
-    bool left;      /* part of the answer has left for the client */
+    bool skipping;    /* up to Sync, after an error of the shard */
+    char *mirrored;   /* text for the session once the shard has run it */
+    bool touched;     /* the session has part in this pipeline */
+    bool failed;      /* the shard has said ErrorResponse */
+    bool set;         /* settings were changed in this block, here and there */
+    bool left;        /* part of the answer has left for the client */
+    bool rolled_back; /* the last command was ROLLBACK, or was made one */
+    bool key_local;   /* the block's end has taken a key with it, which was SET LOCAL */
+    bool key_spent;   /* the idempotency key at the shard was this transaction's (R5) */
 };
 
 /* ---- small things ------------------------------------------------------------------------------
@@ -244,6 +247,9 @@ current_settings(struct client *client)
     return client->settings;
 }
 
+/* What stands behind the settings of a connection whose idempotency key has been used up. */
+static const char spent_key[] = "SET tusk.idempotency_key = '';\n";
+
 static void
 let_go(struct task *task, struct client *client)
 {
@@ -253,6 +259,7 @@ let_go(struct task *task, struct client *client)
     }
     client->upstream = NULL;
     client->sent = false;
+    client->key_local = false;
     client->pending_count = client->pending_at = 0;
     while (!list_empty(&client->portals)) {
         drop_bound(client, LIST_ENTRY(client->portals.next, struct bound, node));
@@ -263,8 +270,54 @@ let_go(struct task *task, struct client *client)
         upstream->settings = mem_strdup(current_settings(client));
         upstream->broken |= sql_session_status(client->session) != 'I';
     }
+    if (client->key_spent) { /* whoever comes next there is to set it anew, or not to have it */
+        client->key_spent = false;
+        char *old = upstream->settings;
+        size_t size = strlen(old);
+        upstream->settings = mem_alloc(size + sizeof spent_key);
+        memcpy(upstream->settings, old, size);
+        memcpy(upstream->settings + size, spent_key, sizeof spent_key);
+        mem_free(old);
+    }
     pool_release(task, upstream);
     sql_session_set_busy(client->session, false);
+}
+
+static void
+silently(struct task *task, struct client *client, const char *text)
+{
+    struct buffer *out = connection_out(client->connection);
+    size_t before = out->size;
+    struct diag ignored;
+    (void)!sql_session_query(task, client->session, text, strlen(text), &ignored);
+    out->size = before;
+}
+
+/* A COMMIT that failed there has ended the block, and does here. */
+static void
+end_block(struct task *task, struct client *client)
+{
+    if (sql_session_status(client->session) != 'I') {
+        silently(task, client, "ROLLBACK");
+    }
+}
+
+static const char key_setting[] = "tusk.idempotency_key";
+
+static bool
+has_key(const struct client *client)
+{
+    return sql_session_setting(client->session, key_setting)[0] != '\0';
+}
+
+/* The shard has committed: a key that was SET, not LOCAL, was for that. */
+static void
+spend_key(struct task *task, struct client *client)
+{
+    if (!client->key_local && has_key(client) && sql_session_status(client->session) == 'I') {
+        silently(task, client, "RESET tusk.idempotency_key");
+        client->key_spent = true;
+    }
 }
 
 /* Behind the shard's ReadyForQuery: is the connection still the client's? */
@@ -279,6 +332,10 @@ settle(struct task *task, struct client *client)
         if (sql_session_status(client->session) == 'T') {
             sql_session_abort(task, client->session); /* R2 */
         }
+    } else if (upstream->status == 'I' && client->failed) {
+        end_block(task, client);
+    } else if (upstream->status == 'I' && !client->rolled_back) {
+        spend_key(task, client);
     }
     if (upstream->broken || upstream->status == 'I') {
         let_go(task, client);
@@ -412,6 +469,16 @@ may_execute_again(const struct client *client)
            client->pending_at + 2 == client->pending_count;
 }
 
+static const char rollback[] = "ROLLBACK";
+
+static bool
+is_plan(const struct client *client, const struct pending *pending)
+{
+    return pending->kind == PENDING_EXECUTE
+               ? pending->statement != NULL && pending->statement->kind == ROUTE_EXPLAIN
+               : pending->kind == PENDING_QUERY && client->explains;
+}
+
 /* One message of the shard for the first of what is pending. */
 static enum err
 take(struct task *task, struct client *client, const struct upstream_message *message,
@@ -475,7 +542,9 @@ take(struct task *task, struct client *client, const struct upstream_message *me
         }
         break;
     case 'C':
-        if (client->explains && pending->kind == PENDING_QUERY) {
+        client->rolled_back = message->body.size == sizeof rollback &&
+                              memcmp(message->body.data, rollback, sizeof rollback) == 0;
+        if (is_plan(client, pending)) {
             put_plan_line(client);
         }
         __attribute__((fallthrough));
@@ -602,22 +671,25 @@ catch_up(struct task *task, struct client *client, struct diag *diag)
 /* ---- simple queries -----------------------------------------------------------------------------
  */
 
-/* What names mean depends on it. One node looks them up itself. */
+/* What names and literals of a text mean depends on it: a shard has read them by its settings when
+ * it prepared the text. */
 static const char *
 path_of(struct client *client)
 {
-    if (client->router->cluster == NULL) {
-        return "";
-    }
+    static const char *const names[] = {"search_path", "TimeZone", "DateStyle", "IntervalStyle"};
     uint32_t generation = sql_session_settings_generation(client->session);
     if (client->path == NULL || generation != client->path_generation) {
-        const char *path = sql_session_setting(client->session, "search_path");
-        const char *user = sql_session_env(client->session)->user;
-        size_t size = strlen(path) + strlen(user) + 2;
+        struct buffer path = {0};
+        buffer_add_text(&path, sql_session_env(client->session)->user);
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            buffer_add_u8(&path, '/');
+            buffer_add_text(&path, sql_session_setting(client->session, names[i]));
+        }
+        buffer_add_u8(&path, 0);
         mem_free(client->path);
-        client->path = mem_alloc(size);
-        (void)snprintf(client->path, size, "%s/%s", user, path);
+        client->path = mem_strdup((const char *)path.data);
         client->path_generation = generation;
+        buffer_destroy(&path);
     }
     return client->path;
 }
@@ -708,13 +780,16 @@ mirror(struct task *task, struct client *client)
     struct buffer *out = connection_out(client->connection);
     size_t before = out->size;
     struct diag diag;
+    char *key = mem_strdup(sql_session_setting(client->session, key_setting));
     if (client->mirrored != NULL && !client->failed &&
         sql_session_query(
             task, client->session, client->mirrored, strlen(client->mirrored), &diag) != ERR_OK) {
         world_log(client->router->world, "a client's block is not its shard's: %s", diag.message);
         client->upstream->broken = true;
     }
+    client->key_local = strcmp(key, sql_session_setting(client->session, key_setting)) != 0;
     out->size = before;
+    mem_free(key);
     mem_free(client->mirrored);
     client->mirrored = NULL;
 }
@@ -891,8 +966,7 @@ query_to_owner(struct task *task, struct client *client, struct statement **held
             break;
         }
         if (client->exhausted != NULL) {
-            err = cluster_extend_sequence(
-                task, client->router, (uint32_t)node, client->exhausted, diag);
+            err = numbers_extend(task, client->router, (uint32_t)node, client->exhausted, diag);
             mem_free(client->exhausted);
             client->exhausted = NULL;
             client->stale = false;
@@ -930,7 +1004,7 @@ add_to_prologue(
     client->prologue_before = client->prologue.size;
     client->set |= statement->kind == ROUTE_SET;
     buffer_add(&client->prologue, text, size);
-    buffer_add_text(&client->prologue, ";\n");
+    buffer_add_text(&client->prologue, "\n;\n"); /* the text may end in a comment */
 }
 
 static enum err
@@ -938,6 +1012,9 @@ define(struct task *task, struct client *client, const char *text, struct diag *
 {
     if (sql_session_status(client->session) != 'I' || client->upstream != NULL) {
         return refuse(REFUSED_DDL_IN_BLOCK, diag);
+    }
+    if (has_key(client)) {
+        return refuse(REFUSED_KEY_SPREAD, diag);
     }
     struct arena arena;
     struct ast_list *list = NULL;
@@ -1109,11 +1186,17 @@ is_mirrored(const struct statement *statement)
     return statement->kind == ROUTE_TRANSACTION || statement->kind == ROUTE_SET;
 }
 
+static bool
+is_bound(const struct statement *statement)
+{
+    return statement->kind == ROUTE_BOUND || statement->kind == ROUTE_EXPLAIN;
+}
+
 /* Does the shard run it (and perhaps the session too)? */
 static bool
 runs_there(const struct client *client, const struct statement *statement)
 {
-    return statement->kind == ROUTE_NODE || statement->kind == ROUTE_BOUND ||
+    return statement->kind == ROUTE_NODE || is_bound(statement) ||
            is_cursor_there(client, statement) ||
            (is_mirrored(statement) && client->upstream != NULL);
 }
@@ -1147,7 +1230,7 @@ on_parse(struct task *task, struct client *client, struct slice body, struct dia
         }
         TRY(statement_get(task, client->worker, client->session, &key, &statement, diag));
     }
-    if ((statement->kind == ROUTE_NODE || statement->kind == ROUTE_BOUND) &&
+    if ((statement->kind == ROUTE_NODE || is_bound(statement)) &&
         sql_session_status(client->session) == 'E') {
         statement_release(client->worker, statement);
         return diag_set(diag, ERR_IN_FAILED_TRANSACTION,
@@ -1162,7 +1245,7 @@ on_parse(struct task *task, struct client *client, struct slice body, struct dia
     named->name = mem_strdup(name);
     named->statement = statement;
     list_push_front(&client->statements, &named->node);
-    if (statement->kind == ROUTE_BOUND || is_cursor_there(client, statement)) {
+    if (is_bound(statement) || is_cursor_there(client, statement)) {
         /* Its names and types have been looked at here, where they are as at the shards. */
     } else if (statement->kind != ROUTE_NODE) {
         TRY(catch_up(task, client, diag));
@@ -1318,7 +1401,7 @@ on_bind(
     }
     struct buffer route = {0};
     int node = statement->kind == ROUTE_CURSOR ? (int)client->upstream->pool->shard_number : 0;
-    if (statement->kind == ROUTE_BOUND) {
+    if (is_bound(statement)) {
         struct bind_values values = {.body = slice_of(reader.at, (size_t)(reader.end - reader.at))};
         enum err err = find_node(client, statement, bind_value, &values, &route, &node, diag);
         if (err != ERR_OK || node == ROUTE_SEVERAL) {
@@ -1411,6 +1494,8 @@ on_execute(
             bound->rows_max = wire_get_u32(&reader);
         }
         pass_on(client, 'E', body, PENDING_EXECUTE);
+        client->pending[client->pending_count - 1].statement =
+            bound == NULL ? NULL : bound->statement;
         return ERR_OK;
     }
     if (bound != NULL && bound->statement->kind == ROUTE_SCHEMA) {
@@ -1506,7 +1591,7 @@ execute_again(struct task *task, struct client *client, struct diag *diag)
         task_sleep(task, (int64_t)(attempt < 5 ? 1 : 5) * ASK_AGAIN_PAUSE_US);
         (void)!cluster_refresh(task, client->router, &ignored);
         err = look_again(task, client, &statement, diag);
-        if (err == ERR_OK && statement->kind != ROUTE_BOUND) {
+        if (err == ERR_OK && !is_bound(statement)) {
             err = refuse(REFUSED_SPREAD_IN_BLOCK, diag);
         }
         if (err == ERR_OK) {
@@ -1577,6 +1662,7 @@ on_sync(struct task *task, struct client *client, bool *session, struct diag *di
         return err;
     }
     settle(task, client);
+    client->failed = false;
     while (client->upstream == NULL && !list_empty(&client->portals)) {
         drop_bound(client, LIST_ENTRY(client->portals.next, struct bound, node));
     }
@@ -1754,6 +1840,7 @@ client_begin(struct task *task, void *arg, struct connection *connection)
     list_init(&client->statements);
     list_init(&client->portals);
     arena_create(&client->arena, "client");
+    sql_session_set_relayed(client->session);
     if (router->cluster != NULL) {
         remote_start(&client->cut, client->worker, client->session);
         client->cut.pin = pin_for_session;

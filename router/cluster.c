@@ -14,6 +14,12 @@
  *       engine after it (so a route is never newer than what it was read off). A shard refuses a
  *       route of another epoch (sql/catalog/buckets.h, BU4).
  *
+ *   K5. A change is made in a transaction at each node that can be reached before the first node's
+ *       commits, and then theirs do: one that any of them refuses is nobody's. Else who refuses it
+ *       would be behind for ever.
+ *   K6. A change that rows may contradict (a constraint, an index, a new type) needs all nodes: who
+ *       is away cannot be asked.
+ *
  * A router that dies amid a change leaves it to the next one, or to its own next start.
  *
  * Who has which bucket is asked of the nodes (view tusk_buckets). What is known may be old: the
@@ -30,7 +36,6 @@
 
 enum {
     LOCK_PAUSE_US = 2000,
-    SEQUENCE_BLOCK = 1 << 20,
 };
 
 struct map_group {
@@ -393,15 +398,6 @@ open_session(
     struct task *task, struct router *router, struct sql_session **session, struct diag *diag)
 {
     struct cluster *cluster = router->cluster;
-    cluster->sink = (struct sql_sink){
-        .arg = cluster,
-        .describe = sink_describe,
-        .row = sink_row,
-        .complete = sink_complete,
-        .empty = sink_empty,
-        .notice = sink_notice,
-        .parameter_status = sink_parameter,
-    };
     const char *const none[] = {NULL};
     struct sql_session_options options = {
         .user = cluster->user, .database = cluster->database, .settings = none};
@@ -425,12 +421,17 @@ here(struct task *task, struct sql_session *session, const char *text, struct di
 const char cluster_create_list[] =
     "CREATE SCHEMA IF NOT EXISTS tusk_cluster; "
     "CREATE TABLE IF NOT EXISTS tusk_cluster.ddl (version int8 PRIMARY KEY, statement text, "
-    "role text, path text, extra text); "
+    "role text, settings text, extra text); "
     "CREATE TABLE IF NOT EXISTS tusk_cluster.blocks (name text PRIMARY KEY, last int8); "
     "CREATE TABLE IF NOT EXISTS tusk_cluster.nodes (number int4 PRIMARY KEY, name text NOT NULL, "
     "host text NOT NULL, port int4 NOT NULL, dropped bool NOT NULL); "
-    "GRANT USAGE ON SCHEMA tusk_cluster TO PUBLIC; "
-    "GRANT SELECT, INSERT ON tusk_cluster.ddl TO PUBLIC";
+    "REVOKE ALL ON SCHEMA tusk_cluster FROM PUBLIC; "
+    "REVOKE ALL ON tusk_cluster.ddl FROM PUBLIC";
+
+/* In this engine, where only commit_here writes it: a client's own statement on it goes to the
+ * first node, where nobody but the router may. */
+static const char open_list[] = "GRANT USAGE ON SCHEMA tusk_cluster TO PUBLIC; "
+                                "GRANT INSERT ON tusk_cluster.ddl TO PUBLIC";
 
 static const char read_version[] = "SELECT coalesce(max(version), 0)::int8 FROM tusk_cluster.ddl";
 
@@ -441,8 +442,9 @@ static const char settle_epoch[] =
 
 struct change {
     int64_t version;
-    char *statement, *role, *path;
-    char *extra; /* a line "NODE SQL" or "* SQL" each: what a node, or each, does besides */
+    char *statement, *role;
+    char *settings; /* SET LOCAL of what names and literals in it depend on */
+    char *extra;    /* a line "NODE SQL" or "* SQL" each: what a node, or each, does besides */
 };
 
 static void
@@ -462,26 +464,34 @@ put_log(struct buffer *to, const struct change *change)
     buffer_add_text(to, ", ");
     put_quoted(to, change->role);
     buffer_add_text(to, ", ");
-    put_quoted(to, change->path);
+    put_quoted(to, change->settings);
     buffer_add_text(to, ", ");
     put_quoted(to, change->extra);
     buffer_add_text(to, ")");
 }
 
-/* All that a node does, as one string of statements; node -1: this router. */
+static void
+put_name(struct buffer *to, const char *name)
+{
+    struct arena arena;
+    arena_create(&arena, "quote");
+    buffer_add_text(to, parser_quote_ident(&arena, name));
+    arena_destroy(&arena);
+}
+
+/* All that a node does but COMMIT, as one string of statements; node -1: this router. */
 static void
 put_change(struct buffer *to, const struct change *change, int node, const char *own_user)
 {
-    buffer_add_text(to, "BEGIN; ");
-    if (change->path[0] != '\0') {
-        buffer_printf(to, "SET LOCAL search_path = %s; ", change->path);
-    }
+    buffer_printf(to, "BEGIN; %s", change->settings);
     bool other = strcmp(change->role, own_user) != 0;
     if (other) {
-        buffer_printf(to, "SET LOCAL ROLE \"%s\"; ", change->role);
+        buffer_add_text(to, "SET LOCAL ROLE ");
+        put_name(to, change->role);
+        buffer_add_text(to, "; ");
     }
     buffer_add_text(to, change->statement);
-    buffer_add_text(to, "; ");
+    buffer_add_text(to, "\n; "); /* it may end in a comment */
     if (other) {
         buffer_add_text(to, "RESET ROLE; ");
     }
@@ -498,8 +508,6 @@ put_change(struct buffer *to, const struct change *change, int node, const char 
         line = end == NULL ? line + strlen(line) : end + 1;
     }
     put_log(to, change);
-    buffer_add_text(to, "; COMMIT");
-    buffer_add_u8(to, 0);
 }
 
 /* K4. What is refused until it has worked is tried again by the keeper. */
@@ -521,6 +529,15 @@ bring_epoch(struct task *task, struct router *router, struct diag *diag)
     return err;
 }
 
+static void
+roll_back(struct task *task, struct upstream *upstream)
+{
+    struct diag ignored;
+    if (!upstream->broken && upstream->status != 'I') {
+        (void)!node_query(task, upstream, "ROLLBACK", NULL, NULL, &ignored);
+    }
+}
+
 /* A string of statements that may fail in the middle of its block. */
 static enum err
 apply_on(struct task *task, struct router *router, struct upstream *upstream,
@@ -528,23 +545,13 @@ apply_on(struct task *task, struct router *router, struct upstream *upstream,
 {
     struct buffer text = {0};
     put_change(&text, change, (int)upstream->pool->shard_number, router->cluster->user);
+    buffer_add_text(&text, "; COMMIT");
+    buffer_add_u8(&text, 0);
     enum err err = node_query(task, upstream, (const char *)text.data, NULL, NULL, diag);
-    if (err != ERR_OK && !upstream->broken && upstream->status != 'I') {
-        struct diag ignored;
-        (void)!node_query(task, upstream, "ROLLBACK", NULL, NULL, &ignored);
+    if (err != ERR_OK) {
+        roll_back(task, upstream);
     }
     buffer_destroy(&text);
-    return err;
-}
-
-static enum err
-apply_at(struct task *task, struct router *router, uint32_t node, const struct change *change,
-    struct diag *diag)
-{
-    struct upstream *upstream = NULL;
-    TRY(cluster_connect(task, router, node, &upstream, diag));
-    enum err err = apply_on(task, router, upstream, change, diag);
-    pool_release(task, upstream);
     return err;
 }
 
@@ -580,7 +587,7 @@ read_change(void *arg, const struct slice *values, uint32_t count, struct diag *
     TRY(cluster_read_number(&change->version, values, 1, diag));
     change->statement = copy_value(values[1]);
     change->role = copy_value(values[2]);
-    change->path = copy_value(values[3]);
+    change->settings = copy_value(values[3]);
     change->extra = copy_value(values[4]);
     return ERR_OK;
 }
@@ -590,7 +597,7 @@ change_destroy(struct change *change)
 {
     mem_free(change->statement);
     mem_free(change->role);
-    mem_free(change->path);
+    mem_free(change->settings);
     mem_free(change->extra);
     *change = (struct change){0};
 }
@@ -656,6 +663,8 @@ catch_up_here(struct task *task, struct router *router, int64_t to, struct diag 
         if (err == ERR_OK) {
             struct buffer text = {0};
             put_change(&text, &change, -1, cluster->user);
+            buffer_add_text(&text, "; COMMIT");
+            buffer_add_u8(&text, 0);
             err = here(task, session, (const char *)text.data, diag);
             buffer_destroy(&text);
         }
@@ -720,6 +729,7 @@ struct look {
     struct router *router;
     struct buffer *extra;
     oid_t newest;        /* what was there before has no larger number */
+    bool temporary;      /* something new is */
     bool changes_routes; /* K4 */
 };
 
@@ -826,19 +836,6 @@ put_buckets(const struct router *router, const struct relation *relation, struct
     }
 }
 
-/* Each node's sequence has a block of its own, so that none gives a number of another. */
-static void
-put_block(const struct router *router, const struct relation *relation, struct buffer *to)
-{
-    for (uint32_t node = 0; node < router->node_count; node++) {
-        int64_t low = (int64_t)node * SEQUENCE_BLOCK + 1;
-        buffer_printf(to,
-            "%u ALTER SEQUENCE \"%s\".\"%s\" MINVALUE %lld MAXVALUE %lld START %lld RESTART\n",
-            node, relation->schema_name, relation->name, (long long)low,
-            (long long)(low + SEQUENCE_BLOCK - 1), (long long)low);
-    }
-}
-
 static enum err
 note_new(void *arg, const struct sql_inspection *inspection)
 {
@@ -850,6 +847,7 @@ note_new(void *arg, const struct sql_inspection *inspection)
         }
         const struct sharding *sharding = relation->sharding;
         look->changes_routes = look->changes_routes || hides_another(inspection, relation);
+        look->temporary = look->temporary || relation_is_temporary(relation);
         if (sharding != NULL && sharding->scheme.kind != SHARD_REPLICATED) {
             size_t dot = strlen(relation->schema_name);
             bool first = strncmp(sharding->group, relation->schema_name, dot) == 0 &&
@@ -860,15 +858,59 @@ note_new(void *arg, const struct sql_inspection *inspection)
             }
         }
         if (relation->kind == RELATION_SEQUENCE) {
-            put_block(look->router, relation, look->extra);
+            numbers_put_first_blocks(look->router, relation, look->extra);
         }
     }
     return ERR_OK;
 }
 
+/* ADD COLUMN whose value every row can have. */
+static bool
+any_row_allows(const struct ast_column_def *column)
+{
+    AST_FOREACH(at, column->constraints)
+    {
+        const struct ast_constraint *constraint = ast_as_constraint(*at);
+        if (constraint->kind != AST_CONSTRAINT_NULL &&
+            (constraint->kind != AST_CONSTRAINT_DEFAULT || constraint->expr->kind != AST_CONST)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* K6 */
+static bool
+rows_may_contradict(const struct ast_node *body)
+{
+    if (body->kind != AST_ALTER_TABLE) {
+        return body->kind == AST_CREATE_INDEX;
+    }
+    AST_FOREACH(at, ast_as_alter_table(body)->actions)
+    {
+        const struct ast_alter_action *action = ast_as_alter_action(*at);
+        switch (action->kind) {
+        case AST_ALTER_ADD_COLUMN:
+            if (!any_row_allows(action->column)) {
+                return true;
+            }
+            break;
+        case AST_ALTER_COLUMN_TYPE:
+        case AST_ALTER_SET_NOT_NULL:
+        case AST_ALTER_ADD_IDENTITY:
+        case AST_ALTER_ADD_CONSTRAINT:
+        case AST_ALTER_VALIDATE_CONSTRAINT:
+            return true;
+        default:
+            break;
+        }
+    }
+    return false;
+}
+
 /* What it is by its words. */
 static enum err
-judge_change(const char *text, bool *changes_routes, struct diag *diag)
+judge_change(const char *text, bool *changes_routes, bool *needs_all, struct diag *diag)
 {
     struct arena arena;
     struct ast_list *list = NULL;
@@ -876,6 +918,8 @@ judge_change(const char *text, bool *changes_routes, struct diag *diag)
     enum err err = parser_parse(&arena, text, strlen(text), &list, diag);
     *changes_routes = err != ERR_OK || ast_list_count(list) != 1 ||
                       !keeps_routes(ast_as_statement(ast_list_at(list, 0))->body);
+    *needs_all = err == ERR_OK && ast_list_count(list) == 1 &&
+                 rows_may_contradict(ast_as_statement(ast_list_at(list, 0))->body);
     arena_destroy(&arena);
     return err;
 }
@@ -908,6 +952,18 @@ cluster_look(struct task *task, struct sql_session *session,
     return err;
 }
 
+enum err
+cluster_look_here(struct task *task, struct router *router,
+    enum err (*look)(void *arg, const struct sql_inspection *inspection), void *arg,
+    struct diag *diag)
+{
+    struct sql_session *session = NULL;
+    TRY(open_session(task, router, &session, diag));
+    enum err err = cluster_look(task, session, look, arg, diag);
+    sql_session_delete(task, session);
+    return err;
+}
+
 static enum err
 silently(struct task *task, struct sql_session *session, struct buffer *out, const char *text,
     struct diag *diag)
@@ -916,6 +972,152 @@ silently(struct task *task, struct sql_session *session, struct buffer *out, con
     enum err err = sql_session_query(task, session, text, strlen(text), diag);
     out->size = before;
     return err;
+}
+
+/* A change on its way: a transaction at each node that can be reached. */
+struct definition {
+    struct router *router;
+    struct change change;
+    bool needs_all; /* K6 */
+    struct upstream *at[ROUTER_NODES_MAX];
+};
+
+static enum err
+ask_node(struct task *task, struct definition *definition, uint32_t node, struct diag *diag)
+{
+    struct router *router = definition->router;
+    struct upstream **at = &definition->at[node];
+    TRY(cluster_connect(task, router, node, at, diag));
+    if (node > 0) {
+        TRY(catch_up_on(task, router, *at, definition->change.version - 1, diag));
+    }
+    struct buffer text = {0};
+    put_change(&text, &definition->change, (int)node, router->cluster->user);
+    upstream_put_query(*at, text.data, text.size);
+    buffer_destroy(&text);
+    return upstream_flush(task, *at, diag);
+}
+
+static void
+give_back(struct task *task, struct definition *definition, uint32_t node)
+{
+    if (definition->at[node] != NULL) {
+        roll_back(task, definition->at[node]);
+        pool_release(task, definition->at[node]);
+        definition->at[node] = NULL;
+    }
+}
+
+/* A node that is not there, or that another change has left behind. */
+static enum err
+node_is_away(struct task *task, struct definition *definition, uint32_t node, enum err err,
+    struct diag *diag)
+{
+    struct upstream *upstream = definition->at[node];
+    bool behind = upstream != NULL && upstream->status == 'I'; /* it has not begun with this one */
+    if (err != ERR_SHARD_UNREACHABLE && err != ERR_SHARD_LOST && err != ERR_SHARD_LOGIN &&
+        !behind) {
+        return err;
+    }
+    if (definition->needs_all) {
+        char words[DIAG_TEXT_MAX];
+        (void)snprintf(words, sizeof words, "%s", diag->message);
+        (void)diag_set(diag, ERR_SHARD_UNREACHABLE,
+            "node \"%s\" has to say whether its rows allow this, and cannot",
+            definition->router->nodes[node].name);
+        diag_detail(diag, "%s", words);
+        return ERR_SHARD_UNREACHABLE;
+    }
+    give_back(task, definition, node);
+    return ERR_OK;
+}
+
+/* K5: the first node's transaction says who is first among routers; the others' are then all on
+ * their way before the first of them is waited for. */
+static enum err
+ask_nodes(struct task *task, struct definition *definition, struct diag *diag)
+{
+    struct router *router = definition->router;
+    TRY(ask_node(task, definition, 0, diag));
+    TRY(node_query(task, definition->at[0], NULL, NULL, NULL, diag));
+    enum err result = ERR_OK;
+    for (uint32_t i = 1; result == ERR_OK && i < router->node_count; i++) {
+        enum err err = router->nodes[i].dropped ? ERR_OK : ask_node(task, definition, i, diag);
+        result = err == ERR_OK ? ERR_OK : node_is_away(task, definition, i, err, diag);
+    }
+    for (uint32_t i = 1; i < router->node_count; i++) {
+        struct diag ignored;
+        bool fine = result == ERR_OK;
+        if (definition->at[i] == NULL) {
+            continue;
+        }
+        enum err err =
+            node_query(task, definition->at[i], NULL, NULL, NULL, fine ? diag : &ignored);
+        if (err != ERR_OK && fine) {
+            result = node_is_away(task, definition, i, err, diag);
+        }
+    }
+    return result;
+}
+
+/* From the first node's COMMIT on it is only a matter of time. */
+static enum err
+commit_at_nodes(
+    struct task *task, struct definition *definition, bool *everywhere, struct diag *diag)
+{
+    struct router *router = definition->router;
+    TRY(node_query(task, definition->at[0], "COMMIT", NULL, NULL, diag));
+    *everywhere = true;
+    for (uint32_t i = 1; i < router->node_count; i++) {
+        struct diag why;
+        enum err err = ERR_OK;
+        diag_clear(&why);
+        if (definition->at[i] != NULL) {
+            err = node_query(task, definition->at[i], "COMMIT", NULL, NULL, &why);
+        }
+        if (!router->nodes[i].dropped && (err != ERR_OK || definition->at[i] == NULL)) {
+            world_log(router->world, "node \"%s\" has not version %lld of the schema yet%s%s",
+                router->nodes[i].name, (long long)definition->change.version,
+                err == ERR_OK ? "" : ": ", why.message);
+            *everywhere = false;
+        }
+    }
+    return ERR_OK;
+}
+
+/* This engine, too, and its routes. */
+static enum err
+commit_here(struct task *task, struct definition *definition, struct sql_session *session,
+    struct buffer *out, bool changes_routes)
+{
+    struct cluster *cluster = definition->router->cluster;
+    struct diag ignored;
+    struct buffer log = {0};
+    put_log(&log, &definition->change);
+    buffer_add_text(&log, "; COMMIT");
+    buffer_add_u8(&log, 0);
+    enum err err = silently(task, session, out, (const char *)log.data, &ignored);
+    buffer_destroy(&log);
+    TRY(err);
+    cluster->epoch_due = changes_routes;
+    (void)!bring_epoch(task, definition->router, &ignored); /* before the version: K4 */
+    cluster->version++;
+    return ERR_OK;
+}
+
+static char *
+settings_of(const struct sql_session *session)
+{
+    static const char *const names[] = {
+        "search_path", "TimeZone", "DateStyle", "IntervalStyle", "bytea_output"};
+    struct buffer text = {0};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        sql_session_setting_put_local(session, names[i], &text);
+    }
+    buffer_add_u8(&text, 0);
+    char *copy = mem_strdup((const char *)text.data);
+    buffer_destroy(&text);
+    return copy;
 }
 
 /* One attempt. ERR_UNIQUE from the first node: another router was faster (K2). *everywhere: no node
@@ -927,9 +1129,9 @@ define_once(struct task *task, struct router *router, struct sql_session *sessio
     struct cluster *cluster = router->cluster;
     struct buffer extra = {0};
     struct look look = {.router = router, .extra = &extra};
-    struct eval_env *env = sql_session_env(session);
+    struct definition definition = {.router = router};
     size_t before = out->size;
-    TRY(judge_change(text, &look.changes_routes, diag));
+    TRY(judge_change(text, &look.changes_routes, &definition.needs_all, diag));
     TRY(synchronize(task, router, false, diag));
     TRY(cluster_look(task, session, note_newest, &look, diag));
     TRY(silently(task, session, out, "BEGIN", diag));
@@ -938,50 +1140,36 @@ define_once(struct task *task, struct router *router, struct sql_session *sessio
     if (err == ERR_OK) {
         err = cluster_look(task, session, note_new, &look, diag);
     }
+    if (err == ERR_OK && look.temporary) {
+        err = refuse(REFUSED_SESSION_STATE, diag);
+    }
     int64_t version = (int64_t)cluster->version + 1;
     if (look.changes_routes) {
         put_epoch(&extra, version);
     }
     buffer_add_u8(&extra, 0);
-    struct change change = {
+    definition.change = (struct change){
         .version = version,
         .statement = mem_strdup(text),
-        .role = mem_strdup(env->user),
-        .path = mem_strdup(sql_session_setting(session, "search_path")),
+        .role = mem_strdup(sql_session_env(session)->user),
+        .settings = settings_of(session),
         .extra = mem_strdup((const char *)extra.data),
     };
     buffer_destroy(&extra);
     *everywhere = true;
     if (err == ERR_OK) {
-        err = apply_at(task, router, 0, &change, diag);
+        err = ask_nodes(task, &definition, diag);
+    }
+    if (err == ERR_OK) {
+        err = commit_at_nodes(task, &definition, everywhere, diag);
+    }
+    for (uint32_t i = 0; i < ROUTER_NODES_MAX; i++) {
+        give_back(task, &definition, i);
     }
     struct diag ignored;
-    if (err == ERR_OK) { /* durable: from here on it is only a matter of time */
-        struct buffer log = {0};
-        put_log(&log, &change);
-        buffer_add_text(&log, "; COMMIT");
-        buffer_add_u8(&log, 0);
-        if (silently(task, session, out, (const char *)log.data, &ignored) == ERR_OK) {
-            cluster->epoch_due = look.changes_routes;
-            (void)!bring_epoch(task, router, &ignored); /* before the version: K4 */
-            cluster->version++;
-        } else {
+    if (err == ERR_OK) {
+        if (commit_here(task, &definition, session, out, look.changes_routes) != ERR_OK) {
             *everywhere = false;
-        }
-        buffer_destroy(&log);
-        for (uint32_t i = 1; i < router->node_count; i++) {
-            if (router->nodes[i].dropped) {
-                continue;
-            }
-            enum err there = catch_up(task, router, i, change.version - 1, &ignored);
-            if (there == ERR_OK) {
-                there = apply_at(task, router, i, &change, &ignored);
-            }
-            if (there != ERR_OK && there != ERR_UNIQUE) {
-                world_log(router->world, "node \"%s\" has not version %lld of the schema yet: %s",
-                    router->nodes[i].name, (long long)change.version, ignored.message);
-                *everywhere = false;
-            }
         }
         (void)!load_map(task, router, &ignored);
     } else {
@@ -990,7 +1178,7 @@ define_once(struct task *task, struct router *router, struct sql_session *sessio
     if (sql_session_status(session) != 'I') {
         (void)!silently(task, session, out, "ROLLBACK", &ignored);
     }
-    change_destroy(&change);
+    change_destroy(&definition.change);
     return err;
 }
 
@@ -1000,10 +1188,12 @@ cluster_define(struct task *task, struct router *router, struct sql_session *ses
 {
     struct cluster *cluster = router->cluster;
     bool everywhere = true;
-    enum err err = ERR_UNIQUE;
+    enum err err = ERR_OK;
+    bool late = true; /* the number was taken: K2 */
     lock(task, cluster);
-    for (int attempt = 0; attempt < 10 && err == ERR_UNIQUE; attempt++) {
+    for (int attempt = 0; attempt < 10 && late; attempt++) {
         err = define_once(task, router, session, out, text, &everywhere, diag);
+        late = err == ERR_UNIQUE && strcmp(diag->constraint, "ddl_pkey") == 0;
     }
     unlock(cluster);
     if (!everywhere && cluster->keeper != NULL) {
@@ -1069,95 +1259,12 @@ cluster_append(struct task *task, struct router *router, struct upstream *first,
         .version = version,
         .statement = mem_strdup(words),
         .role = mem_strdup(cluster->user),
-        .path = mem_strdup(""),
+        .settings = mem_strdup(""),
         .extra = mem_strdup((const char *)extra.data),
     };
     buffer_destroy(&extra);
     enum err err = apply_on(task, router, first, &change, diag);
     change_destroy(&change);
-    return err;
-}
-
-/* ---- numbers -----------------------------------------------------------------------------------
- */
-
-static enum err
-read_text(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
-{
-    char **text = arg;
-    (void)diag;
-    if (count == 1) {
-        mem_free(*text);
-        *text = copy_value(values[0]);
-    }
-    return ERR_OK;
-}
-
-/* Blocks 0 to node_count - 1 were given out with the definition; the first node counts the rest. */
-enum err
-cluster_give_block(struct task *task, struct router *router, struct upstream *upstream,
-    const char *schema, const char *name, struct diag *diag)
-{
-    struct buffer text = {0};
-    int64_t block = -1;
-    buffer_printf(&text, "INSERT INTO tusk_cluster.blocks VALUES (");
-    struct buffer full = {0};
-    buffer_printf(&full, "%s.%s", schema, name);
-    buffer_add_u8(&full, 0);
-    put_quoted(&text, (const char *)full.data);
-    buffer_destroy(&full);
-    buffer_printf(&text,
-        ", %u) ON CONFLICT (name) DO UPDATE SET last = blocks.last + 1 RETURNING last",
-        router->node_count);
-    buffer_add_u8(&text, 0);
-    enum err err = cluster_at_node(
-        task, router, 0, (const char *)text.data, cluster_read_number, &block, diag);
-    if (err == ERR_OK) {
-        long long low = (long long)block * SEQUENCE_BLOCK + 1;
-        text.size = 0;
-        buffer_printf(&text,
-            "ALTER SEQUENCE \"%s\".\"%s\" MINVALUE %lld MAXVALUE %lld START %lld RESTART", schema,
-            name, low, low + SEQUENCE_BLOCK - 1, low);
-        buffer_add_u8(&text, 0);
-        err = node_query(task, upstream, (const char *)text.data, NULL, NULL, diag);
-    }
-    buffer_destroy(&text);
-    return err;
-}
-
-enum err
-cluster_extend_sequence(
-    struct task *task, struct router *router, uint32_t node, const char *message, struct diag *diag)
-{
-    const char *start = strchr(message, '"');
-    const char *end = start == NULL ? NULL : strchr(start + 1, '"');
-    char *schema = NULL;
-    if (end == NULL) {
-        return diag_set(diag, ERR_SEQUENCE_LIMIT, "%s", message);
-    }
-    struct buffer text = {0};
-    struct buffer name = {0};
-    buffer_add(&name, start + 1, (size_t)(end - start - 1));
-    buffer_add_u8(&name, 0);
-    buffer_add_text(&text, "SELECT schemaname::text FROM pg_sequences WHERE sequencename = ");
-    put_quoted(&text, (const char *)name.data);
-    buffer_add_u8(&text, 0);
-    enum err err =
-        cluster_at_node(task, router, node, (const char *)text.data, read_text, &schema, diag);
-    if (err == ERR_OK && schema == NULL) {
-        err = diag_set(diag, ERR_SEQUENCE_LIMIT, "%s", message);
-    }
-    struct upstream *upstream = NULL;
-    if (err == ERR_OK) {
-        err = cluster_connect(task, router, node, &upstream, diag);
-    }
-    if (err == ERR_OK) {
-        err = cluster_give_block(task, router, upstream, schema, (const char *)name.data, diag);
-        pool_release(task, upstream);
-    }
-    mem_free(schema);
-    buffer_destroy(&name);
-    buffer_destroy(&text);
     return err;
 }
 
@@ -1192,10 +1299,22 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
     router->cluster = cluster;
     cluster->user = sql_config_text(router->config, "router_user");
     cluster->database = "postgres";
+    cluster->sink = (struct sql_sink){
+        .arg = cluster,
+        .describe = sink_describe,
+        .row = sink_row,
+        .complete = sink_complete,
+        .empty = sink_empty,
+        .notice = sink_notice,
+        .parameter_status = sink_parameter,
+    };
     struct sql_session *session = NULL;
     enum err err = open_session(task, router, &session, diag);
     if (err == ERR_OK) {
         err = here(task, session, cluster_create_list, diag);
+    }
+    if (err == ERR_OK) {
+        err = here(task, session, open_list, diag);
     }
     if (err == ERR_OK) {
         err = here(task, session, settle_epoch, diag);

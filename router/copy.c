@@ -209,8 +209,7 @@ copy_check(struct task *task, struct remote_cut *cut, struct diag *diag)
             enum err err = node_query(task, node->upstream, NULL, NULL, NULL, diag);
             if (err == ERR_SEQUENCE_LIMIT) { /* the next attempt has numbers */
                 struct diag ignored;
-                (void)!cluster_extend_sequence(
-                    task, cut->worker->router, i, diag->message, &ignored);
+                (void)!numbers_extend(task, cut->worker->router, i, diag->message, &ignored);
             } else if (err == ERR_WRONG_BUCKET || err == ERR_BUCKET_MOVING) {
                 struct diag ignored;
                 (void)!cluster_refresh(task, cut->worker->router, &ignored);

@@ -422,7 +422,7 @@ give_blocks(struct task *task, struct router *router, struct upstream *upstream,
         &names, diag));
     enum err err = ERR_OK;
     for (size_t i = 0; err == ERR_OK && i < names.count; i++) {
-        err = cluster_give_block(task, router, upstream, names.rows[i][0], names.rows[i][1], diag);
+        err = numbers_give_block(task, router, upstream, names.rows[i][0], names.rows[i][1], diag);
     }
     arena_destroy(&names.arena);
     return err;

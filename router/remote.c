@@ -256,6 +256,9 @@ static enum err
 begin_moment(struct task *task, struct remote_cut *cut, struct diag *diag)
 {
     TRY(sagas_may_read(cut->session, diag));
+    if (sql_session_setting(cut->session, "tusk.idempotency_key")[0] != '\0') {
+        return refuse(REFUSED_KEY_SPREAD, diag);
+    }
     struct moment *moment = mem_zalloc(sizeof *moment);
     moment->references = 1;
     moment->worker = cut->worker;

@@ -211,7 +211,7 @@ struct statement {
     struct arena *arena; /* while it is looked at */
     struct route *route; /* BOUND, EXPLAIN */
     char *cursor;        /* CURSOR */
-    char *path;          /* by which its names were found; "" where they were not looked up */
+    char *path;          /* by which its names and literals were read */
     char *text;
     uint32_t text_size;
     struct slice types; /* of Parse: be32 each */
@@ -222,7 +222,7 @@ struct statement_key {
     const char *text;
     size_t size;
     struct slice types; /* of Parse; of a text with lifted literals theirs */
-    const char *path;   /* "" for a router of one node */
+    const char *path;   /* client.c, path_of */
 };
 /* NULL: not known, or not as the schema is now. */
 struct statement *statement_find(struct worker *worker, const struct statement_key *key);
@@ -276,7 +276,9 @@ void statements_destroy(struct worker *worker);
     X(16, REFUSED_SETTLED, "settled reads are not made over several nodes",                     \
         "RESET tusk.saga_reads.")                                                               \
     X(17, REFUSED_DATABASE, "a cluster of several nodes has one database, \"postgres\"",        \
-        "Use schemas, or a cluster of its own for each database.")
+        "Use schemas, or a cluster of its own for each database.")                              \
+    X(18, REFUSED_KEY_SPREAD, "an idempotency key is of a transaction on one shard",            \
+        "Set the key before a transaction whose rows are all on one shard.")
 
 #define REFUSAL_NAME(number, name, message, hint) name = number,
 enum {
@@ -309,10 +311,6 @@ uint32_t cluster_schema_version(const struct cluster *cluster);
 int cluster_owner(const struct cluster *cluster, const char *group, uint32_t bucket);
 /* Ask the nodes again, for the schema, too: a shard has refused a bucket or an epoch. */
 enum err cluster_refresh(struct task *task, struct router *router, struct diag *diag);
-/* A node's sequence is at the end of its block: it gets another. `message`: the node's words, which
- * name it. */
-enum err cluster_extend_sequence(struct task *task, struct router *router, uint32_t node,
-    const char *message, struct diag *diag);
 /* A change of the schema, on all nodes. The session must be in no block; what it says of the
  * statement goes to its client. */
 enum err cluster_define(struct task *task, struct router *router, struct sql_session *session,
@@ -320,6 +318,10 @@ enum err cluster_define(struct task *task, struct router *router, struct sql_ses
 
 /* Shows `look` the schema as the session's transaction has it. */
 enum err cluster_look(struct task *task, struct sql_session *session,
+    enum err (*look)(void *arg, const struct sql_inspection *inspection), void *arg,
+    struct diag *diag);
+/* The same, for the router's own session. */
+enum err cluster_look_here(struct task *task, struct router *router,
     enum err (*look)(void *arg, const struct sql_inspection *inspection), void *arg,
     struct diag *diag);
 /* A change of the schema that is the router's own. */
@@ -356,9 +358,21 @@ enum err cluster_at_node(struct task *task, struct router *router, uint32_t shar
     node_row *row, void *arg, struct diag *diag);
 node_row cluster_read_number; /* arg: int64_t */
 extern const char cluster_create_list[];
+
+/* ---- numbers.c: what sequences give
+ * --------------------------------------------------------------
+ */
+
+/* Lines of a change (cluster.c): each node's sequence gets a block of its own. */
+void numbers_put_first_blocks(
+    const struct router *router, const struct relation *sequence, struct buffer *to);
 /* Numbers that no node has given or will give, for the sequence there. */
-enum err cluster_give_block(struct task *task, struct router *router, struct upstream *upstream,
+enum err numbers_give_block(struct task *task, struct router *router, struct upstream *upstream,
     const char *schema, const char *name, struct diag *diag);
+/* A node's sequence is at the end of its block: it gets another. `message`: the node's words, which
+ * name it. */
+enum err numbers_extend(struct task *task, struct router *router, uint32_t node,
+    const char *message, struct diag *diag);
 
 /* ---- nodes.c: which nodes there are -----------------------------------------------------------
  */

@@ -649,6 +649,12 @@ scan_steps(struct eval *eval, const struct catalog *catalog, emit_row *emit, voi
     return merge(eval, catalog, "tusk_saga_steps", emit, arg);
 }
 
+static enum err
+scan_keys(struct eval *eval, const struct catalog *catalog, emit_row *emit, void *arg)
+{
+    return merge(eval, catalog, "tusk_idempotency_keys", emit, arg);
+}
+
 /* ---- beginning and end -------------------------------------------------------------------------
  */
 
@@ -662,6 +668,7 @@ sagas_open(struct task *task, struct router *router, struct diag *diag)
     saga_set_body_check(check_body);
     catalog_set_virtual_scan("tusk_sagas", scan_sagas);
     catalog_set_virtual_scan("tusk_saga_steps", scan_steps);
+    catalog_set_virtual_scan("tusk_idempotency_keys", scan_keys);
     sagas->alive = 1;
     enum err err =
         task_spawn(router->world, (int)task_worker(task), "saga manager", manage_main, sagas, diag);

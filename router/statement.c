@@ -136,6 +136,10 @@ leaves_state(const struct ast_node *body, const char *text, size_t size)
         return ast_as_create_table(body)->persistence == AST_TEMPORARY;
     case AST_CREATE_TABLE_AS:
         return ast_as_create_table_as(body)->persistence == AST_TEMPORARY;
+    case AST_CREATE_VIEW:
+        return ast_as_create_view(body)->persistence == AST_TEMPORARY;
+    case AST_CREATE_SEQUENCE:
+        return ast_as_create_sequence(body)->persistence == AST_TEMPORARY;
     case AST_DECLARE_CURSOR:
         return ast_as_declare_cursor(body)->hold;
     case AST_SELECT:
@@ -274,8 +278,12 @@ inspect_table(struct task *task, struct sql_session *session, struct statement *
         copy->table->schema == NULL ? "" : ".", parser_quote_ident(arena, copy->table->name));
     TRY(parser_parse(arena, text, strlen(text), &list, diag));
     statement->route = route_new();
-    TRY(sql_session_inspect(task, session, ast_as_statement(ast_list_at(list, 0))->body, text, NULL,
-        0, 0, route_look, statement->route, diag));
+    enum err err = sql_session_inspect(task, session, ast_as_statement(ast_list_at(list, 0))->body,
+        text, NULL, 0, 0, route_look, statement->route, diag);
+    if (err != ERR_OK) {
+        diag_position(diag, 0); /* it is one in our words */
+        return err;
+    }
     statement->kind = ROUTE_BOUND;
     if (statement->route->spread || (copy->from && !statement->route->home)) {
         statement->kind = ROUTE_LOCAL;

@@ -27,6 +27,8 @@ upstream_error(struct slice body, const char *node, struct diag *diag)
     if (hint[0] != '\0') {
         diag_hint(diag, "%s", hint);
     }
+    diag_names(diag, wire_error_field(body, 's'), wire_error_field(body, 't'),
+        wire_error_field(body, 'c'), wire_error_field(body, 'n'));
     diag_context(diag, "shard \"%s\"", node);
     return code;
 }
@@ -440,6 +442,23 @@ upstream_note_prepared(struct upstream *upstream, uint32_t id)
     upstream->prepared_count++;
 }
 
+/* Of a line of sql_session_settings_put: values have quotes around them, and anything within. */
+static const char *
+end_of_setting(const char *line)
+{
+    char quote = '\0';
+    while (quote != '\0' || line[0] != ';' || line[1] != '\n') {
+        ASSERT(line[0] != '\0');
+        if (quote == '\0' && (*line == '\'' || *line == '"')) {
+            quote = *line;
+        } else if (quote == *line) {
+            quote = '\0'; /* a doubled one begins anew */
+        }
+        line++;
+    }
+    return line;
+}
+
 bool
 upstream_settings(const struct upstream *upstream, const char *wanted, struct buffer *to)
 {
@@ -447,10 +466,10 @@ upstream_settings(const struct upstream *upstream, const char *wanted, struct bu
         return false;
     }
     for (const char *line = upstream->settings; *line != '\0';) {
-        const char *end = strstr(line, ";\n");
+        const char *end = end_of_setting(line);
         const char *name = line + sizeof "SET " - 1;
         const char *name_end = strstr(name, " = ");
-        ASSERT(end != NULL && name_end != NULL);
+        ASSERT(name_end != NULL);
         buffer_add_text(to, "RESET ");
         buffer_add(to, name, (size_t)(name_end - name));
         buffer_add_text(to, ";\n");

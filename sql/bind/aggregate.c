@@ -201,7 +201,8 @@ register_grouped(const struct query *query, reg_t reg)
 static bool
 depends_on_group(const struct query *query, const struct rel *rel)
 {
-    if (query->sets != NULL || rel->kind != REL_TABLE || rel->relation->primary == NULL) {
+    bool table = rel->kind == REL_TABLE || rel->kind == REL_VIRTUAL; /* its rows may be elsewhere */
+    if (query->sets != NULL || !table || rel->relation->primary == NULL) {
         return false;
     }
     const struct index *primary = rel->relation->primary;

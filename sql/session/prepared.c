@@ -432,6 +432,13 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
  */
 
 void
+sql_session_set_relayed(struct sql_session *session)
+{
+    session->relayed = true;
+    session->idempotency_key = "";
+}
+
+void
 sql_session_set_remote(struct sql_session *session, const struct exec_remote *remote)
 {
     session->remote = remote;

@@ -144,6 +144,12 @@ uint32_t sql_session_settings_generation(const struct sql_session *session);
 /* What differs here from the configuration and another session needs to behave alike: a line
  * `SET name = 'value';` each, in an order that depends on the values alone. */
 void sql_session_settings_put(const struct sql_session *session, struct buffer *to);
+/* One setting as it is now: `SET LOCAL name = 'value';`. */
+void sql_session_setting_put_local(
+    const struct sql_session *session, const char *name, struct buffer *to);
+/* What its transactions do is done elsewhere: it claims no idempotency keys. Before the first
+ * statement. */
+void sql_session_set_relayed(struct sql_session *session);
 /* Tables' rows are elsewhere, but for the catalog's. Before the first statement. */
 void sql_session_set_remote(struct sql_session *session, const struct exec_remote *remote);
 /* What a statement means, for who sends it elsewhere: bound as the session would bind it now. In a

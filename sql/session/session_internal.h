@@ -261,6 +261,7 @@ struct sql_session {
     char **search_path;       /* what search_path says, NULL at the end; or NULL: public */
     uint32_t path_generation; /* counts its changes */
     uint32_t settings_generation;
+    bool relayed; /* sql_session_set_relayed */
     const struct exec_remote *remote;
     int64_t statement_timeout_us, lock_timeout_us, idle_in_transaction_us, idle_session_us;
     int64_t log_statement_us; /* log statements that take so long; negative: none */

@@ -339,7 +339,7 @@ apply(struct sql_session *session, int index)
     } else if (strcmp(name, "tusk.saga_reads") == 0) {
         session->settled_reads = strcmp(value, "settled") == 0;
     } else if (strcmp(name, "tusk.idempotency_key") == 0) {
-        session->idempotency_key = value;
+        session->idempotency_key = session->relayed ? "" : value;
     } else if (strcmp(name, "client_min_messages") == 0) {
         session->notice_level = strcmp(value, "warning") == 0 ? 1
                                 : strcmp(value, "error") == 0 ? 2
@@ -405,14 +405,33 @@ sql_session_settings_generation(const struct sql_session *session)
     return session->settings_generation;
 }
 
+/* A list is quoted already; but an element that is empty ("") can be said as a string only. */
 static void
-put_setting(struct buffer *to, const char *name, const char *value)
+put_list(struct buffer *to, const char *value)
 {
-    if (strcmp(name, "search_path") == 0 && value[0] != '\0') { /* a list: quoted already */
-        buffer_printf(to, "SET %s = %s;\n", name, value);
+    bool quoted = false;
+    for (const char *at = value; *at != '\0'; at++) {
+        bool begins = at == value || at[-1] == ' ' || at[-1] == ',';
+        if (!quoted && begins && at[0] == '"' && at[1] == '"' && at[2] != '"') {
+            buffer_add_text(to, "''");
+            at++;
+            continue;
+        }
+        quoted = quoted != (*at == '"');
+        buffer_add_u8(to, (uint8_t)*at);
+    }
+}
+
+static void
+put_setting(struct buffer *to, const char *set, const char *name, const char *value)
+{
+    buffer_printf(to, "%s %s = ", set, name);
+    if (strcmp(name, "search_path") == 0 && value[0] != '\0') {
+        put_list(to, value);
+        buffer_add_text(to, ";\n");
         return;
     }
-    buffer_printf(to, "SET %s = '", name);
+    buffer_add_u8(to, '\'');
     for (const char *at = value; *at != '\0'; at++) {
         if (*at == '\'') {
             buffer_add_u8(to, '\'');
@@ -430,14 +449,21 @@ sql_session_settings_put(const struct sql_session *session, struct buffer *to)
         bool kept = strncmp(name, "transaction_", 12) != 0 && strcmp(name, "client_encoding") != 0;
         if (session->values[i] != NULL && kept &&
             (setting_table[i].flags & SETTING_READ_ONLY) == 0) {
-            put_setting(to, name, session->values[i]);
+            put_setting(to, "SET", name, session->values[i]);
         }
     }
     for (const struct setting_custom *at = session->customs; at != NULL; at = at->next) {
         if (at->value[0] != '\0') {
-            put_setting(to, at->name, at->value);
+            put_setting(to, "SET", at->name, at->value);
         }
     }
+}
+
+void
+sql_session_setting_put_local(
+    const struct sql_session *session, const char *name, struct buffer *to)
+{
+    put_setting(to, "SET LOCAL", name, sql_session_setting(session, name));
 }
 
 static void

@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""What a client of a cluster can get wrong, and what the cluster must then get right.
+
+    tests/cluster/clients.py [BUILD]
+
+Definitions that one node refuses, that end in a comment, that depend on the client's settings; sequences with
+bounds; commits that fail at the shard; settings with anything in them; who may touch the schema's list.
+"""
+import sys
+
+from cluster import Cluster, Router, connect, sqlstate
+import pgwire
+from schema import VERSION, rows, wait_for
+from server import Checks, Server
+
+
+def error_of(action):
+    try:
+        action()
+    except pgwire.Error as error:
+        return error
+    return None
+
+
+def same_version(cluster):
+    return len({rows(s, VERSION)[0][0] for s in cluster.shards}) == 1
+
+
+def contradicted(checks, cluster):
+    """K5, K6: what rows of any node contradict is nobody's, and nobody is left behind."""
+    with connect(cluster.router) as a:
+        a.query("create table ck (id int primary key, v int, w int) shard by hash (id) buckets 12")
+        for id in range(40):
+            a.query(f"insert into ck values ({id}, 1, {id})")
+        for id in range(0, 40, 5):   # on whatever node
+            a.query(f"update ck set v = -1 where id = {id}")
+            for sql, state in (("add constraint positive check (v > 0)", "23514"),
+                               ("add column x int not null", "23502"),
+                               ("alter v type int using 1 / (v + 1)", "22012")):
+                got = error_of(lambda s=sql: a.query(f"alter table ck {s}"))
+                checks.check(f"row {id} contradicts: {sql}", got is not None and got.sqlstate == state, got)
+            a.query(f"update ck set v = 1 where id = {id}")
+        got = error_of(lambda: a.query("alter table ck add column n int not null"))
+        checks.check("the error says what one server's says",
+                     got.fields.get("t") == "ck" and got.fields.get("c") == "n", got.fields)
+        a.query("update ck set w = null where id = 7")
+        got = error_of(lambda: a.query("create unique index on ck (id, (1 / (w - 8)))"))
+        checks.check("an index that a row refuses", got.sqlstate == "22012", got)
+        checks.check("all nodes have the same list", same_version(cluster))
+        cluster.shards[2].kill()
+        got = error_of(lambda: a.query("alter table ck add constraint positive check (v > 0)"))
+        checks.check("who is away may have such rows", got.sqlstate == "08001", got)
+        a.query("alter table ck add column later int default 3")
+        cluster.shards[2].start()
+        checks.check("what no row contradicts does not wait for him", wait_for(lambda: same_version(cluster)))
+        a.query("alter table ck add constraint positive check (v > 0)")
+        states = {sqlstate(lambda i=i: a.query(f"update ck set v = 0 where id = {i}")) for i in range(40)}
+        checks.check("it holds on all nodes", states == {"23514"}, states)
+        rows(cluster.shards[1], "create role stray")
+        got = error_of(lambda: a.query("create role stray"))
+        checks.check("a name that one node has by itself", got.sqlstate == "42710", got)
+        checks.check("leaves nobody behind", same_version(cluster))
+
+
+def written(checks, cluster):
+    """A definition means on all nodes what it meant where it was written."""
+    with connect(cluster.router) as a:
+        a.query("create table remark (a int) -- the end")
+        checks.check("a comment at the end", wait_for(lambda: same_version(cluster)) and
+                     rows(cluster.shards[2], "select count(*) from remark") == [("0",)])
+        a.query("set timezone = 'America/New_York'")
+        a.query("set datestyle = 'SQL, DMY'")
+        a.query("create table zones (id int primary key, t timestamptz default '02/01/2020 00:00', "
+                "d date default '03/04/2020') shard by hash (id) buckets 12")
+        for id in range(12):
+            a.query(f"insert into zones values ({id})")
+        a.query("reset all")
+        got = set(a.query("select t, d from zones")[-1].rows)
+        checks.check("constants are read by the client's settings",
+                     got == {("2020-01-02 05:00:00+00", "2020-04-03")}, got)
+        a.query("set search_path = ''")
+        a.query("create table public.pathless (a int)")
+        got = a.query("select count(*) from public.pathless")[-1].rows
+        checks.check("an empty search_path, as pg_dump sets it", got == [("0",)], got)
+        a.query("reset search_path")
+        a.query("create role \"o'dd \"\"name\"")
+        a.query("grant create on schema public to \"o'dd \"\"name\"")
+        a.query("set role \"o'dd \"\"name\"")
+        a.query("create table \"o'dd \"\"table\" (id int primary key, s serial)")
+        a.query("reset role")
+        owners = {rows(s, "select tableowner from pg_tables where tablename like 'o''dd%'")[0][0]
+                  for s in cluster.shards}
+        checks.check("names with quotes", owners == {"o'dd \"name"}, owners)
+        for sql in ("create table pg_temp.t1 (a int)", "create temp view v1 as select 1",
+                    "create temp sequence s1"):
+            got = error_of(lambda s=sql: a.query(s))
+            checks.check(f"refused: {sql}", got is not None and got.sqlstate == "0A000", got)
+        a.query("create role nobody login")
+        with pgwire.connect(port=cluster.router.port, user="nobody") as b:
+            for sql in ("insert into tusk_cluster.ddl values (100000, 'alter role nobody superuser', "
+                        "'postgres', '', '')", "select * from tusk_cluster.ddl"):
+                got = error_of(lambda s=sql: b.query(s))
+                checks.check(f"not for everybody: {sql}", got is not None and got.sqlstate == "42501", got)
+        checks.check("all nodes have the same list", same_version(cluster))
+
+
+def numbered(checks, cluster):
+    """SQ1-SQ3"""
+    with connect(cluster.router) as a:
+        a.query("create table big (id bigint generated by default as identity (start with 5000 increment by 50), "
+                "k int primary key) shard by hash (k) buckets 12")
+        for k in range(30):
+            a.query(f"insert into big (k) values ({k})")
+        got = a.query("select count(distinct id), min(id), sum((id % 50)::int) from big")[-1].rows
+        checks.check("START and INCREMENT are the client's", got == [("30", "5000", "0")], got)
+        a.query("create table small (id smallserial, k int primary key) shard by hash (k) buckets 12")
+        with cluster.new_router() as second, connect(second) as b:
+            for k in range(2500):
+                if k == 1500:
+                    a.query("alter table small_id_seq rename to other_seq")
+                (a if k % 7 else b).query(f"insert into small (k) values ({k})")
+        got = a.query("select count(distinct id), max(id) < 32768 from small")[-1].rows
+        checks.check("small ones, block after block, under another name too", got == [("2500", "t")], got)
+        a.query("create sequence few maxvalue 40")
+        a.query("create table lots (k int primary key, n bigint default nextval('few')) "
+                "shard by hash (k) buckets 12")
+        states = [sqlstate(lambda k=k: a.query(f"insert into lots values ({k})")) for k in range(120)]
+        got = a.query("select count(distinct n) = count(*), max(n) <= 40, count(*) >= 25 from lots")[-1].rows
+        checks.check("none is given twice, none beyond the limit", got == [("t", "t", "t")] and
+                     set(states) == {None, "2200H"}, (got, set(states)))
+
+
+def failing_commits(checks, cluster):
+    """A COMMIT that fails ends the block: what follows is in none, at the shard and here."""
+    with connect(cluster.router) as a:
+        a.query("create table fp (id int primary key)")
+        a.query("create table fc (id int primary key, p int references fp deferrable initially deferred)")
+        for extended in (False, True):
+            def run(sql, extended=extended):
+                return a.execute(sql) if extended else a.query(sql)
+            run("begin")
+            run("insert into fc values (1, 1)")
+            got = error_of(lambda: run("commit"))
+            checks.check("a deferred key fails the COMMIT", got.sqlstate == "23503" and a.status == "I",
+                         (got, a.status))
+            run("insert into fp values (1)")
+            checks.check("what follows is in no block", a.status == "I")
+            with connect(cluster.router) as b:
+                got = b.query("select count(*) from fp")[-1].rows
+                checks.check("and everybody sees it", got == [("1",)], got)
+            run("delete from fp")
+
+
+def odd_settings(checks, cluster):
+    """What a client sets may hold anything: it goes to the shard and back as it is."""
+    values = ["a;\nb", "'; drop table odd; --", "\"", "''", "x\\y", "SET a = 'b';\n", "ü\t"]
+    with connect(cluster.router) as a, connect(cluster.router) as b:
+        a.query("create table odd (id int primary key)")
+        a.query("insert into odd values (1)")
+        for value in values:
+            quoted = value.replace("'", "''")
+            a.query(f"set my.value = '{quoted}'")
+            a.query(f"set application_name = '{quoted}'")
+            b.query("set my.value = 'mine'")
+            for _ in range(2):
+                got = [c.query("select current_setting('my.value') from odd")[-1].rows[0][0] for c in (a, b)]
+                checks.check(f"setting {value!r}", got == [value, "mine"], got)
+        a.query("set search_path = '', \"a\"\"b\", \"\"\"\", public")
+        got = a.query("select current_setting('search_path'), count(*) from odd")[-1].rows
+        checks.check("a path with empty and quoted names", got == [('"", "a""b", """", public', "1")], got)
+        a.query("begin -- a block")
+        a.query("savepoint s -- a point")
+        got = a.query("select count(*) from odd")[-1].rows
+        a.query("rollback -- and back")
+        checks.check("comments behind BEGIN and SAVEPOINT", got == [("1",)], got)
+
+
+def prepared(checks, router):
+    """A text prepared under one client's settings is not another's."""
+    with connect(router) as a, connect(router) as b:
+        a.query("create schema pa")
+        a.query("create schema pb")
+        a.query("create table pa.who (n int)")
+        a.query("create table pb.who (n int, m int)")
+        a.query("create table moment (t timestamptz)")
+        a.query("insert into moment values ('2020-07-01 00:00+00')")
+        b.query("set timezone = 'Asia/Tokyo'")
+        b.query("set datestyle = 'ISO, DMY'")
+        sql = "select count(*) from moment where t = '07/01/2020 00:00'"
+        for turn in range(3):
+            got = [c.execute(sql).rows[0][0] for c in (a, b)]
+            checks.check("literals are read by whose they are", got == ["1", "0"], (turn, got))
+            a.query("set search_path = pa")
+            b.query("set search_path = pb")
+            got = [len(c.execute("select * from who").columns) for c in (a, b)]
+            checks.check("names too", got == [1, 2], got)
+            for c in (a, b):
+                c.query("reset search_path")
+        b.query("reset all")
+        got = b.execute(sql).rows[0][0]
+        checks.check("as of now", got == "1", got)
+
+
+def keys(checks, cluster, router):
+    """An idempotency key that is SET is of the next transaction that commits, once, whoever is at the shard next."""
+    def count(c):
+        return c.query("select count(*) from idem")[-1].rows[0][0]
+    with connect(router) as a, connect(router) as b:
+        a.query("create table idem (id int)")
+        for extended in (False, True):
+            def run(c, sql, extended=extended):
+                return c.execute(sql) if extended else c.query(sql)
+            word = "x" if extended else "s"
+            b.query("delete from idem")
+            for turn in range(3):
+                a.query(f"set tusk.idempotency_key = '{word}1'")
+                run(a, "insert into idem values (1)")
+                left = a.query("show tusk.idempotency_key")[-1].rows
+                checks.check("the key is used up", left == [("",)], left)
+                checks.check("and the statement was done once", count(b) == "1", (turn, count(b)))
+            run(a, "insert into idem values (2)")
+            run(b, "insert into idem values (3)")
+            checks.check("what follows has no key", count(b) == "3", count(b))
+            a.query(f"set tusk.idempotency_key = '{word}2'")
+            checks.check("a failure leaves it", sqlstate(lambda: run(a, "insert into idem values (1/(select 0))")) ==
+                         "22012" and a.query("show tusk.idempotency_key")[-1].rows == [(f"{word}2",)])
+            a.query("begin")
+            run(a, "insert into idem values (4)")
+            a.query("rollback")
+            for turn in range(2):
+                a.query("begin")
+                a.query(f"set local tusk.idempotency_key = '{word}3'")
+                run(a, "insert into idem values (5)")
+                a.query("commit")
+            checks.check("so does a rollback; LOCAL goes before it",
+                         a.query("show tusk.idempotency_key")[-1].rows == [(f"{word}2",)])
+            checks.check("each once", count(b) == "4", count(b))
+            run(a, "insert into idem values (6)")
+            run(b, "insert into idem values (7)")
+            checks.check("then it is used", a.query("show tusk.idempotency_key")[-1].rows == [("",)] and
+                         count(b) == "6", count(b))
+        if cluster is None:
+            return
+        a.query("create table spread (id int primary key) shard by hash (id) buckets 12")
+        a.query("set tusk.idempotency_key = 'one'")
+        for sql in ("select count(*) from spread", "create table with_key (a int)"):
+            got = error_of(lambda s=sql: a.query(s))
+            checks.check(f"{sql} has no key", got is not None and "Reason 18" in (got.detail or ""), got)
+
+
+def main():
+    build = sys.argv[1] if len(sys.argv) > 1 else "release"
+    checks = Checks()
+    with Cluster(build, arguments=["-c", "router_breaker_pause=300"]) as cluster:
+        for part in (contradicted, written, numbered, failing_commits, odd_settings):
+            part(checks, cluster)
+        keys(checks, cluster, cluster.router)
+        prepared(checks, cluster.router)
+    with Server(build) as one, Router(build, f"n1=127.0.0.1:{one.port}") as router:
+        keys(checks, None, router)
+        prepared(checks, router)
+    return checks.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
