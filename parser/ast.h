@@ -1091,11 +1091,19 @@ struct ast_alter_table {
     struct ast_list *actions; /* AST_ALTER_ACTION */
 };
 
-/* ALTER CLUSTER ADD NODE name 'host:port' | DROP NODE name */
+/* ALTER CLUSTER ADD NODE name 'host:port' | DROP NODE name | DRAIN NODE name | REBALANCE */
+enum ast_cluster_kind {
+    AST_CLUSTER_ADD,
+    AST_CLUSTER_DROP,
+    AST_CLUSTER_DRAIN,
+    AST_CLUSTER_REBALANCE,
+};
+
 struct ast_alter_cluster {
     struct ast_node node;
-    const char *name;
-    const char *address; /* NULL: DROP NODE */
+    enum ast_cluster_kind kind;
+    const char *name;    /* NULL: REBALANCE */
+    const char *address; /* ADD NODE */
 };
 
 struct ast_alter_sequence {

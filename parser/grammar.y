@@ -1837,13 +1837,26 @@ bucket_numbers(A) ::= bucket_numbers(L) COMMA ICONST(N). { A = parser__append(p,
 utility_stmt(A) ::= ALTER(K) CLUSTER ADD IDENT(W) col_id(N) SCONST(S). {
     parser__expect_word(p, W, "node");
     struct ast_alter_cluster *alter = NEW(AST_ALTER_CLUSTER, alter_cluster, HERE(K));
-    alter->name = N.text; alter->address = S.text;
+    alter->kind = AST_CLUSTER_ADD; alter->name = N.text; alter->address = S.text;
     A = NODE(alter);
 }
 utility_stmt(A) ::= ALTER(K) CLUSTER DROP IDENT(W) col_id(N). {
     parser__expect_word(p, W, "node");
     struct ast_alter_cluster *alter = NEW(AST_ALTER_CLUSTER, alter_cluster, HERE(K));
-    alter->name = N.text;
+    alter->kind = AST_CLUSTER_DROP; alter->name = N.text;
+    A = NODE(alter);
+}
+utility_stmt(A) ::= ALTER(K) CLUSTER IDENT(D) IDENT(W) col_id(N). {
+    parser__expect_word(p, D, "drain");
+    parser__expect_word(p, W, "node");
+    struct ast_alter_cluster *alter = NEW(AST_ALTER_CLUSTER, alter_cluster, HERE(K));
+    alter->kind = AST_CLUSTER_DRAIN; alter->name = N.text;
+    A = NODE(alter);
+}
+utility_stmt(A) ::= ALTER(K) CLUSTER IDENT(D). {
+    parser__expect_word(p, D, "rebalance");
+    struct ast_alter_cluster *alter = NEW(AST_ALTER_CLUSTER, alter_cluster, HERE(K));
+    alter->kind = AST_CLUSTER_REBALANCE;
     A = NODE(alter);
 }
 %type alter_using {struct {struct ast_node *expr; int32_t start; int32_t size;}}

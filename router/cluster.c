@@ -135,6 +135,7 @@ node_query(struct task *task, struct upstream *upstream, const char *text, node_
     struct diag *diag)
 {
     enum err result = ERR_OK;
+    upstream->canceled = false;
     if (text != NULL) {
         upstream_put_query(upstream, text, strlen(text));
     }
@@ -147,6 +148,9 @@ node_query(struct task *task, struct upstream *upstream, const char *text, node_
         } else if (message.type == 'D' && result == ERR_OK && row != NULL) {
             result = hand_row(message.body, row, arg, diag);
         } else if (message.type == 'Z') {
+            if (upstream->canceled && result != ERR_QUERY_CANCELED) {
+                task_interrupt(task, TASK_CANCEL); /* it came too late for this query */
+            }
             return result;
         }
     }

@@ -19,7 +19,7 @@ enum {
     WATCH_PAUSE_US = 100 * 1000, /* a move changes a few documents */
     CLOSE_PAUSE_US = 1000,
 };
-#define WATCHED_PREFIX "mov" /* both */
+#define WATCHED_PREFIX "mov" /* all of it */
 
 struct links {
     struct router *router;
@@ -146,7 +146,7 @@ run(struct task *task, struct router *router, struct ctl *ctl, const char *key, 
         bool given_up = false;
         enum err err = move_run(task, ctl, &link, key, &report, &given_up, diag);
         *over = report.over;
-        if (err == ERR_OK || given_up || tries == TRIES_MAX) {
+        if (err == ERR_OK || given_up || tries == TRIES_MAX || err == ERR_QUERY_CANCELED) {
             return err;
         }
         TRY(task_interrupted(task, diag));
@@ -154,30 +154,38 @@ run(struct task *task, struct router *router, struct ctl *ctl, const char *key, 
     }
 }
 
+enum err
+cluster_move_bucket(struct task *task, struct router *router, struct ctl *ctl, const char *group,
+    uint32_t bucket_count, uint32_t bucket, const char *to, struct arena *arena, struct diag *diag)
+{
+    TRY(bring_map(task, router, ctl, group, bucket_count, arena, diag));
+    const char *key = arena_printf(arena, SHARD_MOVES_PREFIX "%s/%u", group, bucket);
+    bool there = false;
+    for (int tries = 0; !there; tries++) {
+        enum err err = move_plan(task, ctl, group, bucket, to, &there, diag);
+        bool ours = err == ERR_OK, over = false;
+        if (there || (!ours && (err != ERR_OBJECT_IN_USE || tries == TRIES_MAX))) {
+            return err;
+        }
+        TRY(run(task, router, ctl, key, &over, diag)); /* one that was left is ended first */
+        there = ours && !over;
+    }
+    return ERR_OK;
+}
+
 static enum err
 move_all(struct task *task, struct router *router, struct ctl *ctl,
     const struct ast_alter_action *action, const char *group, uint32_t bucket_count,
     struct arena *arena, struct diag *diag)
 {
-    TRY(bring_map(task, router, ctl, group, bucket_count, arena, diag));
     AST_FOREACH(at, action->options)
     {
         const struct ast_const *number = ast_as_const(*at);
         uint32_t bucket = number->integer < 0 || number->integer >= SHARD_BUCKETS_MAX
                               ? SHARD_BUCKETS_MAX
                               : (uint32_t)number->integer;
-        const char *key = arena_printf(arena, SHARD_MOVES_PREFIX "%s/%u", group, bucket);
-        bool there = false;
-        for (int tries = 0; !there; tries++) {
-            enum err err = move_plan(task, ctl, group, bucket, action->name, &there, diag);
-            bool ours = err == ERR_OK, over = false;
-            if (there || (!ours && (err != ERR_OBJECT_IN_USE || tries == TRIES_MAX))) {
-                TRY(err);
-                break;
-            }
-            TRY(run(task, router, ctl, key, &over, diag)); /* one that was left is ended first */
-            there = ours && !over;
-        }
+        TRY(cluster_move_bucket(
+            task, router, ctl, group, bucket_count, bucket, action->name, arena, diag));
     }
     return cluster_refresh(task, router, diag);
 }
@@ -276,9 +284,9 @@ cluster_move(struct task *task, struct router *router, struct sql_session *sessi
 
 /* ---- in the background -----------------------------------------------------------------------
  *
- * A task of each router hears of what changes in the control store under "moves/" and "movers/":
- * then buckets may be elsewhere, or a move has lost its mover, which it ends. It looks without
- * having heard of anything, too, as often as for changes of the schema. */
+ * A task of each router hears of what changes in the control store about moves, their movers and
+ * plans: then buckets may be elsewhere, or a move has lost its mover, which it ends. It looks
+ * without having heard of anything, too, as often as for changes of the schema. */
 
 struct control {
     struct router *router;
@@ -287,10 +295,16 @@ struct control {
 };
 
 static bool
+begins(const char *key, const char *prefix)
+{
+    return strncmp(key, prefix, strlen(prefix)) == 0;
+}
+
+static bool
 has_mover(const struct ctl_entry *entries, size_t count, const char *key)
 {
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(entries[i].key, SHARD_MOVERS_PREFIX, strlen(SHARD_MOVERS_PREFIX)) == 0 &&
+        if (begins(entries[i].key, SHARD_MOVERS_PREFIX) &&
             strcmp(entries[i].key + strlen(SHARD_MOVERS_PREFIX), key) == 0) {
             return true;
         }
@@ -311,8 +325,16 @@ resume_moves(struct task *task, struct control *control, struct ctl *ctl, struct
         const struct move_link link = {.arg = &links, .query = query, .hang_up = hang_up};
         struct move_report report;
         bool given_up;
-        if (strncmp(entries[i].key, SHARD_MOVES_PREFIX, strlen(SHARD_MOVES_PREFIX)) != 0 ||
-            has_mover(entries, count, entries[i].key)) {
+        if (has_mover(entries, count, entries[i].key)) {
+            continue;
+        }
+        if (begins(entries[i].key, SHARD_PLANS_PREFIX)) {
+            enum err err = balance_resume(task, router, ctl, entries[i].key, arena, diag);
+            if (err != ERR_OK) {
+                world_log(router->world, "\"%s\" is left: %s", entries[i].key, diag->message);
+            }
+        }
+        if (!begins(entries[i].key, SHARD_MOVES_PREFIX)) {
             continue;
         }
         enum err err = move_run(task, ctl, &link, entries[i].key, &report, &given_up, diag);

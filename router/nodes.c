@@ -582,8 +582,7 @@ drop_once(struct task *task, struct router *router, const char *name, struct dia
     if (err == ERR_OK && owned > 0) {
         err = diag_set(
             diag, ERR_OBJECT_IN_USE, "node \"%s\" still has %lld buckets", name, (long long)owned);
-        diag_hint(diag, "Move them to other nodes first: ALTER TABLE .. MOVE BUCKETS (..) TO ..; "
-                        "view tusk_buckets of that node says which.");
+        diag_hint(diag, "ALTER CLUSTER DRAIN NODE moves them to the others.");
     }
     err = err == ERR_OK ? open_alone(task, router, 0, &first, diag) : err;
     err = err == ERR_OK ? node_query(task, first, "BEGIN", NULL, NULL, diag) : err;
@@ -619,7 +618,10 @@ cluster_alter(struct task *task, struct router *router, struct sql_session *sess
     const struct ast_alter_cluster *alter, struct diag *diag)
 {
     struct router_node node = {.port = 0};
-    bool add = alter->address != NULL;
+    bool add = alter->kind == AST_CLUSTER_ADD;
+    if (alter->kind == AST_CLUSTER_DRAIN || alter->kind == AST_CLUSTER_REBALANCE) {
+        return cluster_balance(task, router, session, alter->name, diag);
+    }
     if (strlen(alter->name) >= ROUTER_NAME_MAX) {
         return diag_set(diag, ERR_UNDEFINED_OBJECT, "there is no node \"%s\"", alter->name);
     }

@@ -33,6 +33,7 @@ struct router_limits {
     uint32_t breaker_failures;
     int64_t breaker_pause_us;
     int64_t sync_pause_us;
+    int64_t balance_pause_us;
     uint32_t retries;
     uint64_t pull_size;
 };
@@ -82,7 +83,8 @@ struct upstream {
     char status; /* of its last ReadyForQuery */
     bool encrypted;
     bool broken;
-    bool lost; /* broken, and by the shard or the network */
+    bool lost;     /* broken, and by the shard or the network */
+    bool canceled; /* a cancel of who waits was sent on; whoever looks at this resets it */
     /* Where who used it last remembers it: among idle connections his own has his settings and his
      * statements. Both know of each other or neither. */
     struct upstream **last_of;
@@ -388,9 +390,23 @@ enum err nodes_load(struct task *task, struct router *router, struct diag *diag)
 int router_node(const struct router *router, const char *name);
 /* host:port; false: it is not that. */
 bool router_node_address(struct router_node *node, const char *text, size_t size);
-/* ALTER CLUSTER ADD NODE, DROP NODE. */
+/* ALTER CLUSTER: all of it. */
 enum err cluster_alter(struct task *task, struct router *router, struct sql_session *session,
     const struct ast_alter_cluster *alter, struct diag *diag);
+
+/* ---- balance.c --------------------------------------------------------------------------------
+ */
+
+/* ALTER CLUSTER DRAIN NODE; NULL: REBALANCE. */
+enum err cluster_balance(struct task *task, struct router *router, struct sql_session *session,
+    const char *drain, struct diag *diag);
+/* The next move of a plan that nobody follows, or its end. */
+enum err balance_resume(struct task *task, struct router *router, struct ctl *ctl, const char *key,
+    struct arena *arena, struct diag *diag);
+/* All plans there are. node: NULL for none; left: moves. */
+enum err balance_each(struct task *task, struct router *router, struct arena *arena,
+    enum err (*each)(void *arg, const char *plan, const char *node, uint64_t moved, uint64_t left),
+    void *arg, struct diag *diag);
 
 /* ---- move.c ------------------------------------------------------------------------------------
  */
@@ -404,6 +420,10 @@ enum err cluster_control(
     struct task *task, struct router *router, struct ctl **ctl, struct diag *diag);
 enum err cluster_require_superuser(struct task *task, struct router *router,
     struct sql_session *session, const char *what, struct diag *diag);
+/* One bucket, by whoever is at it; what was left there is ended first. */
+enum err cluster_move_bucket(struct task *task, struct router *router, struct ctl *ctl,
+    const char *group, uint32_t bucket_count, uint32_t bucket, const char *to, struct arena *arena,
+    struct diag *diag);
 enum err cluster_move(struct task *task, struct router *router, struct sql_session *session,
     const struct ast_alter_table *alter, struct diag *diag);
 

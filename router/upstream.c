@@ -119,6 +119,7 @@ receive(struct task *task, struct upstream *upstream, size_t size, int64_t deadl
         }
         if (err == ERR_QUERY_CANCELED) {
             task_interrupt_clear(task, TASK_CANCEL);
+            upstream->canceled = true;
             upstream_cancel(task, upstream);
             continue;
         }

@@ -284,6 +284,30 @@ scan_moves(struct eval *eval, const struct catalog *catalog, emit_row *emit, voi
     return ERR_OK;
 }
 
+struct plans {
+    emit_row *emit;
+    void *arg;
+};
+
+static enum err
+emit_plan(void *arg, const char *plan, const char *node, uint64_t moved, uint64_t left)
+{
+    const struct plans *plans = arg;
+    struct datum values[] = {text_datum(plan), node == NULL ? datum_null() : text_datum(node),
+        datum_int((int64_t)moved), datum_int((int64_t)left)};
+    return plans->emit(plans->arg, values);
+}
+
+static enum err
+scan_plans(struct eval *eval, const struct catalog *catalog, emit_row *emit, void *arg)
+{
+    (void)catalog;
+    struct plans plans = {emit, arg};
+    return shown->cluster == NULL
+               ? ERR_OK
+               : balance_each(eval->task, shown, eval->arena, emit_plan, &plans, eval->diag);
+}
+
 void
 router_views_register(struct router *router)
 {
@@ -293,4 +317,5 @@ router_views_register(struct router *router)
     catalog_set_virtual_scan("tusk_nodes", scan_nodes);
     catalog_set_virtual_scan("tusk_moves", scan_moves);
     catalog_set_virtual_scan("tusk_router_breakers", scan_breakers);
+    catalog_set_virtual_scan("tusk_router_plans", scan_plans);
 }

@@ -21,7 +21,8 @@
 
 #define SHARD_MAP_KEY       "map"
 #define SHARD_MOVES_PREFIX  "moves/"
-#define SHARD_MOVERS_PREFIX "movers/" /* bound to the mover's lease */
+#define SHARD_MOVERS_PREFIX "movers/"    /* bound to the mover's lease */
+#define SHARD_PLANS_PREFIX  "moveplans/" /* of many moves */
 
 struct shard_map_node {
     const char *name, *host;

@@ -429,13 +429,14 @@ take_lease(struct move *move)
     return done ? ERR_OK : lost(move);
 }
 
-/* Not the way to it, but what is asked for is wrong: trying again would not help. */
+/* Not the way to it, but what is asked for is wrong: trying again would not help. Or it is not
+ * wanted any more. */
 static bool
 is_final(enum err err)
 {
     return err == ERR_FEATURE_NOT_SUPPORTED || err == ERR_CORRUPT || err == ERR_UNDEFINED_OBJECT ||
            err == ERR_UNDEFINED_TABLE || err == ERR_OBJECT_STATE ||
-           err == ERR_INSUFFICIENT_PRIVILEGE || err == ERR_UNIQUE;
+           err == ERR_INSUFFICIENT_PRIVILEGE || err == ERR_UNIQUE || err == ERR_QUERY_CANCELED;
 }
 
 /* MV3: the document is ours in this version, and undecided: nobody decides any more once it is

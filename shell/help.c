@@ -15,7 +15,9 @@ static const struct statement statements[] = {
     {"ABORT", "the same as ROLLBACK", "ABORT [ WORK | TRANSACTION ] [ AND [ NO ] CHAIN ]"},
     {"ALTER CLUSTER", "nodes of a cluster (at a router)",
         "ALTER CLUSTER ADD NODE name 'host:port'\n"
-        "ALTER CLUSTER DROP NODE name"},
+        "ALTER CLUSTER DROP NODE name\n"
+        "ALTER CLUSTER DRAIN NODE name\n"
+        "ALTER CLUSTER REBALANCE"},
     {"ALTER DATABASE", "change a database",
         "ALTER DATABASE name { RENAME TO new_name | OWNER TO role }\n"
         "ALTER DATABASE name SET setting { TO | = } { value | DEFAULT }\n"

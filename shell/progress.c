@@ -96,15 +96,15 @@ struct watch {
     struct connection connection; /* the second one */
     int64_t start_us;
     bool moves; /* else it may build an index */
+    bool plan;  /* many moves */
     bool open, failed, shown;
     bool canceled; /* Ctrl-C came while we asked: it is meant for the statement */
 };
 
-/* ALTER TABLE .. MOVE BUCKET, wherever the words stand: at worst a view is asked in vain. */
+/* Wherever the words stand: at worst a view is asked in vain. */
 static bool
-moves_buckets(const char *text, size_t size)
+has_words(const char *text, size_t size, const char *words)
 {
-    static const char words[] = "move bucket";
     for (size_t at = 0; at + strlen(words) <= size; at++) {
         if (strncasecmp(text + at, words, strlen(words)) == 0) {
             return true;
@@ -186,11 +186,13 @@ show_move(struct watch *watch, struct slice body)
         PHASE,
         ROWS,
         BYTES,
+        LEFT,
     };
     char fields[FIELDS_MAX][FIELD_SIZE];
     read_fields(body, fields);
-    (void)fprintf(stderr, "\rbucket %s %s: %s rows, %.1f MiB, %.0f s \033[K", fields[BUCKET],
-        fields[PHASE], fields[ROWS], strtod(fields[BYTES], NULL) / (1 << 20),
+    (void)fprintf(stderr, "\r%s%sbucket %s %s: %s rows, %.1f MiB, %.0f s \033[K", fields[LEFT],
+        fields[LEFT][0] == '\0' ? "" : " to move, ", fields[BUCKET], fields[PHASE], fields[ROWS],
+        strtod(fields[BYTES], NULL) / (1 << 20),
         (double)(world_clock_us(watch->shell->world) - watch->start_us) / 1e6);
     (void)fflush(stderr);
     watch->shown = true;
@@ -231,6 +233,12 @@ ask(struct watch *watch, struct diag *diag)
 {
     char text[256] = "select bucket, phase, rows, bytes from pg_catalog.tusk_moves "
                      "where role = 'sends' order by bucket limit 1";
+    if (watch->plan) {
+        (void)snprintf(text, sizeof text,
+            "select bucket, phase, rows, bytes, (select sum(to_move) from "
+            "pg_catalog.tusk_router_plans) from pg_catalog.tusk_moves where role = 'sends' "
+            "order by bucket limit 1");
+    }
     if (!watch->moves) {
         (void)snprintf(text, sizeof text,
             "select phase, blocks_done, blocks_total, tuples_done, tuples_total "
@@ -278,7 +286,8 @@ watch_start(struct shell *shell, const char *text, size_t size)
     }
     struct watch *watch = mem_zalloc(sizeof *watch);
     watch->shell = shell;
-    watch->moves = moves_buckets(text, size);
+    watch->plan = has_words(text, size, "drain node") || has_words(text, size, "rebalance");
+    watch->moves = watch->plan || has_words(text, size, "move bucket");
     watch->start_us = world_clock_us(shell->world);
     shell->connection.on_wait = on_wait;
     shell->connection.on_wait_arg = watch;

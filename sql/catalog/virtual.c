@@ -80,6 +80,7 @@ static struct {
     {.table = "tusk_router_refusals"},
     {.table = "tusk_router_pools"},
     {.table = "tusk_router_breakers"},
+    {.table = "tusk_router_plans"},
     {.table = "tusk_checkpoint"},
     {.table = "tusk_undo"},
     {.table = "tusk_idempotency_keys"},
