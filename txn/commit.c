@@ -337,7 +337,35 @@ finish(struct txn *txn)
         wake_keeper(txn->db);
     }
     txn->savepoint_count = 0;
+    txn->tally_count = 0;
     txn->state = TXN_IDLE;
+}
+
+void
+txn_count_at_commit(struct txn *txn, _Atomic uint64_t *counter, uint64_t by)
+{
+    uint32_t i = 0;
+    while (i < txn->tally_count && txn->tallies[i].counter != counter) {
+        i++;
+    }
+    if (i == TALLIES_MAX) {
+        atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+        return;
+    }
+    if (i == txn->tally_count) {
+        txn->tallies[txn->tally_count++].counter = counter;
+        txn->tallies[i].by = 0;
+    }
+    txn->tallies[i].by += by;
+}
+
+static void
+count_tallies(struct txn *txn)
+{
+    for (uint32_t i = 0; i < txn->tally_count; i++) {
+        atomic_fetch_add_explicit(
+            txn->tallies[i].counter, txn->tallies[i].by, memory_order_relaxed);
+    }
 }
 
 /* The table has the result from here on. */
@@ -543,6 +571,7 @@ txn_commit(struct task *task, struct txn *txn, struct diag *diag)
         return err;
     }
     count(&txn->commits);
+    count_tallies(txn);
     end_serializable(txn, end.v);
     bool checkpoint = db->checkpoint_automatic &&
                       end.v - atomic_load_explicit(&db->checkpoint_lsn, memory_order_relaxed) >

@@ -412,6 +412,10 @@ enum err txn_lock_advisory(struct task *task, struct txn *txn, const struct txn_
 bool txn_unlock_advisory(struct txn *txn, const struct txn_advisory *lock);
 void txn_unlock_all_advisory(struct txn *txn);
 
+/* Add `by` to the counter when the transaction has committed, and others can see what it did;
+ * nothing if it rolls back. Of many counters some are added to at once. */
+void txn_count_at_commit(struct txn *txn, _Atomic uint64_t *counter, uint64_t by);
+
 /* lock_timeout of the session, 0: none. */
 void txn_set_lock_timeout(struct txn *txn, int64_t timeout_us);
 

@@ -30,6 +30,7 @@ enum {
     TABLE_CHUNK_IDS = 1 << TABLE_CHUNK_BITS,
     TABLE_CHUNKS = 1 << 16, /* a window of 268 million ids between the oldest and the newest */
     SLOTS_MAX = TXN_SESSIONS_MAX,
+    TALLIES_MAX = 4,     /* txn_count_at_commit */
     SLOT_HISTORY = 0,    /* hlc.c; the first that is looked at (H3) */
     SLOT_CHECKPOINT = 1, /* the checkpointer's own */
     SLOT_SAGAS = 2,      /* sagas.c; can be given up; before those of readers (G2) */
@@ -331,6 +332,12 @@ struct txn {
     struct arena scratch;
 
     uint64_t commit_hlc; /* of its last commit that wrote; 0: none */
+
+    struct {
+        _Atomic uint64_t *counter;
+        uint64_t by;
+    } tallies[TALLIES_MAX]; /* txn_count_at_commit */
+    uint32_t tally_count;
 
     _Atomic uint64_t commits, rollbacks; /* written by the owner only */
     _Atomic uint8_t sleeps;              /* enum txn_session_wait, but for locks; to be looked at */

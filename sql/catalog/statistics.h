@@ -44,12 +44,13 @@ const struct column_statistics *statistics_of(const struct relation *relation, u
 enum err statistics_gather(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct relation *relation, struct diag *diag);
 
-/* Rows that were inserted, updated or deleted: counted to know when to gather anew. */
+/* Rows that were inserted, updated or deleted: counted, to know when to gather anew. Not before the
+ * commit: who gathers in between would take for dealt with what he could not see. */
 static inline void
-statistics_note_changes(const struct relation *relation, uint64_t rows)
+statistics_note_changes(struct txn *txn, const struct relation *relation, uint64_t rows)
 {
     if (relation->changes != NULL && rows > 0) {
-        atomic_fetch_add_explicit(relation->changes, rows, memory_order_relaxed);
+        txn_count_at_commit(txn, relation->changes, rows);
     }
 }
 

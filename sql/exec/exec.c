@@ -167,7 +167,7 @@ exec_close(struct task *task, struct exec *x)
     }
     const struct plan_node *root = x->program->plan->root;
     if (root->kind == PLAN_INSERT || root->kind == PLAN_UPDATE || root->kind == PLAN_DELETE) {
-        statistics_note_changes(root->modify.relation, x->row_count);
+        statistics_note_changes(x->context.txn, root->modify.relation, x->row_count);
     }
     exec__subplans_close(x);
     exec__shared_close(task, x);

@@ -803,7 +803,7 @@ copy_from(struct copier *copier, const struct ast_copy *copy, uint64_t *rows)
             copier->task, sink->arg, target.count, copier->options.binary, copier->diag);
         if (err == ERR_OK) {
             err = insert_records(copier, &target, inserter, &row, rows);
-            statistics_note_changes(target.relation, *rows);
+            statistics_note_changes(copier->session->txn, target.relation, *rows);
             if (err != ERR_OK && err != ERR_CONNECTION_FAILURE) {
                 add_context(copier);
             }
