@@ -120,7 +120,9 @@ purge_log(struct task *task, struct txn_db *db, struct undo_log *log, struct txn
             sweep_committed(task, db, reader, log);
         }
     }
+    uint64_t bytes = log->bytes;
     undo__free(db, log, keeper);
+    atomic_fetch_sub_explicit(&db->purging_bytes, bytes, memory_order_relaxed);
 }
 
 /* ---- the queue ---------------------------------------------------------------------------------
@@ -136,18 +138,21 @@ take_retired(struct txn_db *db, unsigned limit, uint64_t *horizon)
     struct undo_log *first = db->retired_first;
     struct undo_log *last = NULL;
     unsigned count = 0;
+    uint64_t bytes = 0;
     for (struct undo_log *at = first; at != NULL && count < limit; at = at->next) {
         if (at->era > *horizon || at->lsn > durable) {
             break;
         }
         last = at;
         count++;
-        db->retired_bytes -= at->bytes;
+        bytes += at->bytes;
         db->retired_work -= at->work;
         if (at == db->spill_last) {
             db->spill_last = NULL; /* whoever is first now has not been spilled */
         }
     }
+    db->retired_bytes -= bytes;
+    atomic_fetch_add_explicit(&db->purging_bytes, bytes, memory_order_relaxed);
     if (last != NULL) {
         db->retired_first = last->next;
         last->next = NULL;

@@ -700,7 +700,8 @@ static void
 relieve(struct task *task, struct txn_db *db)
 {
     latch_acquire(&db->commit_latch);
-    uint64_t retired = db->retired_bytes;
+    /* What a session has taken to purge, and perhaps lost the processor over, is not stuck. */
+    uint64_t retired = db->retired_bytes + atomic_load(&db->purging_bytes);
     uint64_t era = db->retired_first == NULL ? 0 : db->retired_first->era;
     latch_release(&db->commit_latch);
     bool much = retired > total(db) / 4;

@@ -366,9 +366,10 @@ struct txn_db {
     uint64_t hlc_reserved;     /* the log says that the clock may be so far */
     struct hlc_ring *hlc_ring; /* NULL: no history is kept */
     struct undo_log *retired_first, *retired_last;
-    struct undo_log *spill_last; /* those up to it have been spilled; NULL: none in the queue */
-    uint64_t retired_bytes;      /* of undo */
-    uint64_t retired_work;       /* records that the purge must look at */
+    struct undo_log *spill_last;    /* those up to it have been spilled; NULL: none in the queue */
+    uint64_t retired_bytes;         /* of undo */
+    _Atomic uint64_t purging_bytes; /* of what is no longer retired and not yet free */
+    uint64_t retired_work;          /* records that the purge must look at */
     struct list_node with_parts;
     _Atomic uint64_t retired_count;
     _Atomic uint64_t purge_at; /* that many, and a commit sweeps */

@@ -415,6 +415,9 @@ test_too_old(struct task *task, struct test_session *a)
         session_begin(a, TXN_READ_COMMITTED);
         enum err err = change(a, 0, 1, 10 + (uint32_t)passes, true);
         if (err != ERR_OK) { /* the writer itself had the oldest snapshot */
+            if (err != ERR_SNAPSHOT_TOO_OLD) {
+                (void)fprintf(stderr, "pass %d: %s\n", passes, a->diag.message);
+            }
             ASSERT(err == ERR_SNAPSHOT_TOO_OLD);
             txn_rollback(task, a->txn);
             continue;
