@@ -23,6 +23,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "parser/scanner.h"
 #include "router/router.h"
 #include "shard/route.h"
 
@@ -57,6 +58,7 @@ struct named {
     char *name;
     struct statement *statement; /* held */
     bool local;                  /* the session knows it too */
+    bool from_sql;               /* PREPARE */
 };
 
 struct bound {
@@ -89,6 +91,8 @@ struct client {
     bool explains;             /* the answer is a plan: say where it is from */
     bool may_ask_again, stale; /* an error that says "elsewhere" is not the client's; it has come */
     struct arena arena;        /* of one message */
+    struct arena values;       /* EXECUTE's */
+    struct list_node node;     /* worker->clients */
     struct list_node statements; /* struct named */
     uint32_t executes;           /* since the last Sync */
     struct bound *executed;
@@ -870,13 +874,54 @@ find_node(struct client *client, const struct statement *statement, route_param 
     return ERR_OK;
 }
 
+static void put_parse(struct client *client, struct statement *statement);
+
+/* What a simple query sends: its own text, or that of EXECUTE with the shard's name for what it
+ * executes between two parts of it. */
+struct sending {
+    struct slice text;
+    struct statement *executes; /* NULL: nothing */
+    struct slice behind;
+    bool explains;
+};
+
+/* Between messages of the simple protocol. It has failed, and the client been told: client->failed.
+ */
+static enum err
+prepare_now(
+    struct task *task, struct client *client, struct statement *statement, struct diag *diag)
+{
+    client->failed = false;
+    if (upstream_has_prepared(client->upstream, statement->id)) {
+        return ERR_OK;
+    }
+    put_parse(client, statement);
+    wire_put_empty(&client->upstream->out, 'S');
+    note_pending(client, PENDING_SYNC, NULL, 0);
+    return drain(task, client, diag);
+}
+
 static enum err
 send_query(struct task *task, struct client *client, uint32_t shard, const struct buffer *route,
-    struct slice body, struct diag *diag)
+    const struct sending *what, struct diag *diag)
 {
     TRY(pin(task, client, shard, diag));
+    if (what->executes != NULL) {
+        TRY(prepare_now(task, client, what->executes, diag));
+        if (client->failed) {
+            return ERR_OK;
+        }
+    }
     put_route(client, route);
-    upstream_put_query(client->upstream, body.data, body.size - 1);
+    struct buffer *out = &client->upstream->out;
+    size_t start = wire_begin(out, 'Q');
+    buffer_add(out, what->text.data, what->text.size);
+    if (what->executes != NULL) {
+        buffer_printf(out, "EXECUTE tusk_%u ", what->executes->id);
+        buffer_add(out, what->behind.data, what->behind.size);
+    }
+    buffer_add_u8(out, 0);
+    wire_end(out, start);
     client->sent = true;
     note_pending(client, PENDING_QUERY, NULL, 0);
     return drain(task, client, diag);
@@ -884,13 +929,13 @@ send_query(struct task *task, struct client *client, uint32_t shard, const struc
 
 static enum relay_answer
 query_to_shard(struct task *task, struct client *client, const struct statement *statement,
-    uint32_t shard, const struct buffer *route, struct slice body, struct diag *diag)
+    uint32_t shard, const struct buffer *route, const struct sending *what, struct diag *diag)
 {
     size_t before = connection_out(client->connection)->size;
     for (uint32_t attempt = 0;; attempt++) {
         client->failed = false;
         client->left = false;
-        enum err err = send_query(task, client, shard, route, body, diag);
+        enum err err = send_query(task, client, shard, route, what, diag);
         if (err == ERR_OK) {
             mirror(task, client);
             settle(task, client);
@@ -931,11 +976,13 @@ look_again(
     return now->kind == ROUTE_REFUSED ? refuse(now->refusal, diag) : ERR_OK;
 }
 
-/* To the shard that has its rows; asked again if it is not there any more, or not yet. */
+/* To the shard that has its rows; asked again if it is not there any more, or not yet. lifted: of
+ * what->text literals are the parameters. */
 static enum relay_answer
-query_to_owner(struct task *task, struct client *client, struct statement **held, bool lifted,
-    struct slice body, struct diag *diag)
+query_to_owner(struct task *task, struct client *client, struct statement **held,
+    const struct sending *to_send, bool lifted, route_param *param, void *arg, struct diag *diag)
 {
+    struct sending what = *to_send;
     struct statement *statement = *held;
     struct buffer route = {0};
     enum relay_answer answer = RELAY_FAILED;
@@ -943,11 +990,10 @@ query_to_owner(struct task *task, struct client *client, struct statement **held
     bool alone = sql_session_status(client->session) == 'I' && client->upstream == NULL;
     for (uint32_t attempt = 0;; attempt++) {
         int node = 0;
-        struct worker *worker = client->worker;
         if (attempt > 0 && lifted) {
-            normalize(worker, (const char *)body.data, body.size - 1);
+            normalize(client->worker, (const char *)what.text.data, what.text.size);
         }
-        enum err err = find_node(client, statement, literal_value, worker, &route, &node, diag);
+        enum err err = find_node(client, statement, param, arg, &route, &node, diag);
         bool unknown = err == ERR_WRONG_BUCKET;
         if (err == ERR_OK && node == ROUTE_SEVERAL) {
             answer = RELAY_SESSION;
@@ -956,8 +1002,8 @@ query_to_owner(struct task *task, struct client *client, struct statement **held
         if (err == ERR_OK) {
             client->stale = false;
             client->may_ask_again = alone && attempt < ASK_AGAIN_MAX;
-            client->explains = statement->kind == ROUTE_EXPLAIN;
-            answer = query_to_shard(task, client, statement, (uint32_t)node, &route, body, diag);
+            client->explains = what.explains || statement->kind == ROUTE_EXPLAIN;
+            answer = query_to_shard(task, client, statement, (uint32_t)node, &route, &what, diag);
             client->explains = false;
             client->may_ask_again = false;
         }
@@ -987,6 +1033,7 @@ query_to_owner(struct task *task, struct client *client, struct statement **held
             break;
         }
         statement = *held;
+        what.executes = what.executes == NULL ? NULL : statement;
         if (statement->kind == ROUTE_LOCAL) {
             answer = RELAY_SESSION;
             break;
@@ -1053,6 +1100,282 @@ define(struct task *task, struct client *client, const char *text, struct diag *
         task, client->router, client->session, connection_out(client->connection), text, diag);
 }
 
+static enum err prepare_here(
+    struct task *task, struct client *client, struct named *named, struct diag *diag);
+
+/* All that the client has prepared, for pg_prepared_statements. Of one node's tables the session
+ * knows nothing: client_prepared. */
+static enum err
+tell_session(struct task *task, struct client *client, struct diag *diag)
+{
+    if (client->router->cluster == NULL || sql_session_status(client->session) == 'E') {
+        return ERR_OK;
+    }
+    LIST_FOREACH (node, &client->statements) {
+        TRY(prepare_here(task, client, LIST_ENTRY(node, struct named, node), diag));
+    }
+    return ERR_OK;
+}
+
+/* ---- PREPARE, EXECUTE, DEALLOCATE ---------------------------------------------------------------
+ *
+ * What PREPARE prepares is kept like what Parse does: a text, prepared at each connection when it
+ * is first executed there. With several nodes the session knows it too, and says what its
+ * parameters are; the values of EXECUTE are evaluated by the session, once, and sent as literals,
+ * so that the node which they lead to gets the values that led there. With one node its arguments
+ * go as they stand.
+ */
+
+static struct named *
+add_named(struct client *client, const char *name, struct statement *statement)
+{
+    struct named *named = mem_zalloc(sizeof *named);
+    named->name = mem_strdup(name);
+    named->statement = statement;
+    list_push_front(&client->statements, &named->node);
+    return named;
+}
+
+/* The types that PREPARE gives, of one node's: built-in ones only. */
+static enum err
+types_by_name(
+    struct client *client, const struct ast_prepare *prepare, uint8_t *types, struct diag *diag)
+{
+    for (uint32_t i = 0; i < ast_list_count(prepare->types); i++) {
+        const struct ast_type *name = ast_as_type(ast_list_at(prepare->types, i));
+        const struct type *type =
+            type_named(sql_session_env(client->session), name->schema, name->name);
+        if (type == NULL) {
+            (void)diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+                "the parameter's type \"%s\" is not known to the router", name->name);
+            diag_hint(diag, "Leave the types away.");
+            return ERR_FEATURE_NOT_SUPPORTED;
+        }
+        store_be32(types + 4 * (size_t)i, name->array_dimensions > 0 ? type->array_oid : type->oid);
+    }
+    return ERR_OK;
+}
+
+/* The session has prepared it. */
+static enum err
+types_of_session(struct task *task, struct client *client, const char *name, struct buffer *types,
+    struct diag *diag)
+{
+    struct sql_description description;
+    TRY(sql_session_describe_statement(task, client->session, name, &description, diag));
+    for (uint32_t i = 0; i < description.param_count; i++) {
+        buffer_add_be32(types, description.param_types[i]);
+    }
+    return ERR_OK;
+}
+
+static enum err
+find_inner(struct task *task, struct client *client, const struct ast_prepare *prepare,
+    const char *text, struct slice types, struct statement **statement, struct diag *diag)
+{
+    struct statement_key key = {.text = text + prepare->statement_start,
+        .size = (size_t)prepare->statement_size,
+        .types = types,
+        .path = path_of(client)};
+    *statement = statement_find(client->worker, &key);
+    if (*statement == NULL) {
+        TRY(statement_get(task, client->worker, client->session, &key, statement, diag));
+    }
+    if ((*statement)->kind != ROUTE_REFUSED) {
+        return ERR_OK;
+    }
+    int refusal = (*statement)->refusal;
+    statement_release(client->worker, *statement);
+    return refuse(refusal, diag);
+}
+
+/* *told: an error, by the shard. */
+static enum err
+prepare_by_sql(struct task *task, struct client *client, const struct ast_prepare *prepare,
+    const char *text, bool *told, struct diag *diag)
+{
+    struct buffer types = {0};
+    struct statement *statement = NULL;
+    struct buffer *out = connection_out(client->connection);
+    size_t before = out->size;
+    bool several = client->router->cluster != NULL;
+    *told = false;
+    if (find_named(client, prepare->name) != NULL) {
+        return diag_set(diag, ERR_DUPLICATE_PREPARED, "prepared statement \"%s\" already exists",
+            prepare->name);
+    }
+    if (several) {
+        TRY(sql_session_query(task, client->session, text, strlen(text), diag));
+        TRY(types_of_session(task, client, prepare->name, &types, diag));
+    } else {
+        uint32_t count = ast_list_count(prepare->types);
+        TRY(types_by_name(client, prepare, buffer_extend(&types, 4 * (size_t)count), diag));
+    }
+    enum err err =
+        find_inner(task, client, prepare, text, slice_of(types.data, types.size), &statement, diag);
+    buffer_destroy(&types);
+    if (err != ERR_OK) {
+        out->size = before;
+        if (several) {
+            sql_session_close_statement(task, client->session, prepare->name);
+        }
+        return err;
+    }
+    struct named *named = add_named(client, prepare->name, statement);
+    named->local = several;
+    named->from_sql = true;
+    if (statement->kind == ROUTE_NODE && !statement->good) {
+        err = pin(task, client, 0, diag);
+        err = err == ERR_OK ? prepare_now(task, client, statement, diag) : err;
+        *told = err == ERR_OK && client->failed;
+        if (err != ERR_OK && client->upstream != NULL) {
+            client->upstream->broken |= client->sent;
+        }
+    }
+    if (err != ERR_OK || *told) {
+        drop_named(client, named);
+    } else if (!several) {
+        wire_put_command_complete(out, "PREPARE");
+    }
+    settle(task, client);
+    return err;
+}
+
+/* route_param of EXECUTE's values. */
+struct execute_values {
+    struct datum *values;
+    uint32_t count;
+};
+
+static bool
+execute_value(void *arg, struct eval *eval, const struct route_key *key,
+    const struct route_value *value, struct datum *datum)
+{
+    const struct execute_values *values = arg;
+    (void)eval;
+    (void)key;
+    if (value->param >= values->count) {
+        return false;
+    }
+    *datum = values->values[value->param];
+    return true;
+}
+
+/* The arguments as literals. */
+static enum err
+put_values(struct task *task, struct client *client, const struct ast_execute *execute,
+    const char *text, struct execute_values *values, struct buffer *to, struct diag *diag)
+{
+    const oid_t *types = NULL;
+    if (statement_has_sequences(text, strlen(text))) {
+        return refuse(REFUSED_LOCAL_SEQUENCE, diag);
+    }
+    TRY(sql_session_execute_values(task, client->session, execute, text, &client->values,
+        &values->values, &types, &values->count, diag));
+    for (uint32_t i = 0; i < values->count; i++) {
+        buffer_add_text(to, i == 0 ? "(" : ", ");
+        if (!ship_literal(sql_session_env(client->session), types[i], values->values[i], to)) {
+            return diag_set(
+                diag, ERR_FEATURE_NOT_SUPPORTED, "a parameter's value cannot be sent to the nodes");
+        }
+    }
+    buffer_add_text(to, values->count > 0 ? ")" : "");
+    return ERR_OK;
+}
+
+/* What stands behind EXECUTE and the name. */
+static struct slice
+behind_name(const char *text, const struct ast_execute *execute)
+{
+    struct scanner scanner;
+    struct scan_token token;
+    size_t start = (size_t)execute->node.location;
+    scanner_create(&scanner, text + start, strlen(text) - start);
+    scanner_next(&scanner, &token);
+    scanner_next(&scanner, &token);
+    return slice_of(text + start + token.end, strlen(text) - start - token.end);
+}
+
+static enum relay_answer
+execute_by_sql(struct task *task, struct client *client, const struct ast_execute *execute,
+    const char *text, bool explains, struct diag *diag)
+{
+    struct named *named = find_named(client, execute->name);
+    if (named == NULL) {
+        return RELAY_SESSION; /* which says that there is none */
+    }
+    if (statement_is_old(client->worker, named->statement) &&
+        look_again(task, client, &named->statement, diag) != ERR_OK) {
+        return RELAY_FAILED;
+    }
+    struct statement *statement = named->statement;
+    struct sending what = {.text = slice_of(text, (size_t)execute->node.location),
+        .executes = statement,
+        .explains = explains};
+    enum relay_answer answer = RELAY_SESSION;
+    statement->references++;
+    if (statement->kind == ROUTE_NODE) {
+        what.behind = behind_name(text, execute);
+        answer = query_to_shard(task, client, statement, 0, NULL, &what, diag);
+    } else if (statement->kind == ROUTE_BOUND) {
+        struct execute_values values = {0};
+        struct buffer literals = {0};
+        answer = RELAY_FAILED;
+        if (put_values(task, client, execute, text, &values, &literals, diag) == ERR_OK) {
+            what.behind = slice_of(literals.data, literals.size);
+            answer = query_to_owner(
+                task, client, &statement, &what, false, execute_value, &values, diag);
+        }
+        buffer_destroy(&literals);
+        arena_reset(&client->values);
+    } else if (client->upstream != NULL && reads_spread(statement)) {
+        (void)refuse(REFUSED_SPREAD_IN_BLOCK, diag);
+        answer = RELAY_FAILED;
+    }
+    statement_release(client->worker, statement);
+    return answer;
+}
+
+static enum relay_answer
+on_prepared(
+    struct task *task, struct client *client, const char *text, size_t size, struct diag *diag)
+{
+    struct arena arena;
+    struct ast_list *list = NULL;
+    enum relay_answer answer = RELAY_SESSION;
+    if (sql_session_status(client->session) == 'E') {
+        return RELAY_SESSION;
+    }
+    arena_create(&arena, "prepared");
+    enum err err = parser_parse(&arena, text, size, &list, diag);
+    const struct ast_node *body =
+        err == ERR_OK ? ast_as_statement(ast_list_at(list, 0))->body : NULL;
+    if (body == NULL) {
+        answer = RELAY_FAILED;
+    } else if (body->kind == AST_PREPARE) {
+        bool told = false;
+        err = prepare_by_sql(task, client, ast_as_prepare(body), text, &told, diag);
+        answer = err == ERR_OK ? RELAY_READY : RELAY_FAILED;
+    } else if (body->kind == AST_EXECUTE) {
+        answer = execute_by_sql(task, client, ast_as_execute(body), text, false, diag);
+    } else if (body->kind == AST_EXPLAIN) {
+        answer = execute_by_sql(task, client, ast_as_execute(ast_as_explain(body)->statement), text,
+            client->router->cluster != NULL, diag);
+    } else {
+        struct named *named = find_named(client, ast_as_deallocate(body)->name);
+        bool known = named == NULL || named->local;
+        if (named != NULL) {
+            drop_named(client, named);
+        }
+        if (!known) {
+            wire_put_command_complete(connection_out(client->connection), "DEALLOCATE");
+            answer = RELAY_READY;
+        }
+    }
+    arena_destroy(&arena);
+    return answer;
+}
+
 static enum relay_answer
 on_query(struct task *task, struct client *client, struct slice body, struct diag *diag)
 {
@@ -1071,6 +1394,7 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
     }
     enum relay_answer answer = RELAY_SESSION;
     enum route_kind kind = statement->kind;
+    struct sending what = {.text = slice_of(text, body.size - 1)};
     if (sql_session_status(client->session) == 'E' && client->upstream == NULL &&
         kind != ROUTE_TRANSACTION) {
         kind = ROUTE_LOCAL; /* the session refuses it */
@@ -1081,8 +1405,11 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
             (void)!refuse(REFUSED_SPREAD_IN_BLOCK, diag);
             answer = RELAY_FAILED;
         }
-        if (statement->node == AST_DISCARD || statement->node == AST_DEALLOCATE) {
+        if (statement->forgets) {
             drop_all_named(client);
+        }
+        if (statement->shows_prepared && tell_session(task, client, diag) != ERR_OK) {
+            answer = RELAY_FAILED;
         }
         break;
     case ROUTE_TRANSACTION:
@@ -1094,20 +1421,24 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
         client->set |= statement->kind == ROUTE_SET;
         client->mirrored = mem_strdup(text);
         answer = query_to_shard(
-            task, client, statement, client->upstream->pool->shard_number, NULL, body, diag);
+            task, client, statement, client->upstream->pool->shard_number, NULL, &what, diag);
         break;
     case ROUTE_CURSOR:
         if (is_cursor_there(client, statement)) {
             answer = query_to_shard(
-                task, client, statement, client->upstream->pool->shard_number, NULL, body, diag);
+                task, client, statement, client->upstream->pool->shard_number, NULL, &what, diag);
         }
         break;
     case ROUTE_NODE:
-        answer = query_to_shard(task, client, statement, 0, NULL, body, diag);
+        answer = query_to_shard(task, client, statement, 0, NULL, &what, diag);
         break;
     case ROUTE_BOUND:
     case ROUTE_EXPLAIN:
-        answer = query_to_owner(task, client, &statement, lifted, body, diag);
+        answer = query_to_owner(
+            task, client, &statement, &what, lifted, literal_value, client->worker, diag);
+        break;
+    case ROUTE_PREPARED:
+        answer = on_prepared(task, client, text, body.size - 1, diag);
         break;
     case ROUTE_SCHEMA:
         answer = define(task, client, text, diag) == ERR_OK ? RELAY_READY : RELAY_FAILED;
@@ -1236,15 +1567,12 @@ on_parse(struct task *task, struct client *client, struct slice body, struct dia
         return diag_set(diag, ERR_IN_FAILED_TRANSACTION,
             "current transaction is aborted, commands ignored until end of transaction block");
     }
-    if (statement->kind == ROUTE_REFUSED) {
-        int refusal = statement->refusal;
+    if (statement->kind == ROUTE_REFUSED || statement->kind == ROUTE_PREPARED) {
+        int refusal = statement->kind == ROUTE_PREPARED ? REFUSED_PREPARE : statement->refusal;
         statement_release(client->worker, statement);
         return refuse(refusal, diag);
     }
-    named = mem_zalloc(sizeof *named);
-    named->name = mem_strdup(name);
-    named->statement = statement;
-    list_push_front(&client->statements, &named->node);
+    named = add_named(client, name, statement);
     if (is_bound(statement) || is_cursor_there(client, statement)) {
         /* Its names and types have been looked at here, where they are as at the shards. */
     } else if (statement->kind != ROUTE_NODE) {
@@ -1828,6 +2156,33 @@ client_status(struct task *task, void *arg, char status)
     return client->upstream == NULL || status == 'E' ? status : client->upstream->status;
 }
 
+enum err
+client_prepared(struct worker *worker, struct eval *eval,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg)
+{
+    LIST_FOREACH (node, &worker->clients) {
+        const struct client *client = LIST_ENTRY(node, struct client, node);
+        if (client->session != eval->env->session) {
+            continue;
+        }
+        LIST_FOREACH (at, &client->statements) {
+            const struct named *named = LIST_ENTRY(at, struct named, node);
+            const struct statement *statement = named->statement;
+            uint32_t count = (uint32_t)(statement->types.size / 4);
+            struct datum *types = arena_array(eval->arena, (size_t)count + 1, sizeof *types);
+            for (uint32_t i = 0; i < count; i++) {
+                types[i] = datum_int(load_be32(statement->types.data + 4 * (size_t)i));
+            }
+            const struct datum values[] = {datum_bytes(named->name, strlen(named->name)),
+                datum_bytes(statement->text, statement->text_size), datum_null(),
+                array_make(eval->arena, TYPE_REGTYPE, false, types, count),
+                datum_bool(named->from_sql), datum_int(0), datum_int(0)};
+            TRY(emit(arg, values));
+        }
+    }
+    return ERR_OK;
+}
+
 static void *
 client_begin(struct task *task, void *arg, struct connection *connection)
 {
@@ -1839,7 +2194,9 @@ client_begin(struct task *task, void *arg, struct connection *connection)
     client->session = connection_session(connection);
     list_init(&client->statements);
     list_init(&client->portals);
+    list_push_front(&client->worker->clients, &client->node);
     arena_create(&client->arena, "client");
+    arena_create(&client->values, "values");
     sql_session_set_relayed(client->session);
     if (router->cluster != NULL) {
         remote_start(&client->cut, client->worker, client->session);
@@ -1853,6 +2210,7 @@ static void
 client_end(struct task *task, void *arg)
 {
     struct client *client = arg;
+    list_remove(&client->node);
     if (client->upstream != NULL) {
         client->upstream->broken |= client->sent;
         let_go(task, client);
@@ -1864,6 +2222,7 @@ client_end(struct task *task, void *arg)
     drop_all_named(client);
     buffer_destroy(&client->prologue);
     arena_destroy(&client->arena);
+    arena_destroy(&client->values);
     if (client->cut.worker != NULL) {
         remote_end(task, &client->cut);
     }

@@ -971,6 +971,10 @@ stream_begin(struct task *task, void *arg, const struct plan_remote *query,
     struct buffer text = {0};
     struct stream *opened = NULL;
     struct diag *diag = eval->diag;
+    if (query->locks) {
+        return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+            "rows of several nodes cannot be locked or changed here");
+    }
     if (sql_session_status(cut->session) == 'T' &&
         strcmp(sql_session_setting(cut->session, "transaction_isolation"), "read committed") != 0) {
         return refuse(REFUSED_SPREAD_IN_BLOCK, diag);

@@ -110,15 +110,16 @@ router_opened(struct task *task, void *arg, struct sql_engine *engine, struct di
         struct worker *worker = &router->workers[i];
         worker->router = router;
         list_init(&worker->pools);
+        list_init(&worker->clients);
         list_init(&worker->ages);
     }
-    router_views_register(router);
     bool several = router->node_count > 1 || nodes_has_cluster(task, router);
     enum err err = several ? cluster_open(task, router, diag) : ERR_OK;
     if (err == ERR_OK && router->cluster != NULL) {
         err = sagas_open(task, router, diag);
         err = err == ERR_OK ? control_open(task, router, diag) : err;
     }
+    router_views_register(router);
     if (err != ERR_OK) {
         router_closing(task, router);
     }

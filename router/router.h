@@ -193,6 +193,7 @@ enum route_kind {
     ROUTE_TRANSACTION, /* BEGIN .. ROLLBACK TO: the session, and the shard if there is one */
     ROUTE_SET,         /* likewise SET, RESET, SET TRANSACTION */
     ROUTE_CURSOR,      /* FETCH, MOVE, CLOSE: whose cursor it is */
+    ROUTE_PREPARED,    /* PREPARE, EXECUTE, DEALLOCATE: what the client has prepared */
     ROUTE_REFUSED,
 };
 
@@ -207,6 +208,8 @@ struct statement {
     int refusal;
     bool good;               /* some shard has prepared it */
     bool loads;              /* COPY FROM that the session takes apart */
+    bool forgets;            /* DISCARD ALL, DEALLOCATE ALL */
+    bool shows_prepared;     /* pg_prepared_statements */
     bool reads;              /* changes nothing: may be sent again */
     uint32_t schema_version; /* of several nodes: what was known when it was looked at */
     struct worker *worker;
@@ -233,6 +236,8 @@ enum err statement_get(struct task *task, struct worker *worker, struct sql_sess
     const struct statement_key *key, struct statement **statement, struct diag *diag);
 bool statement_is_old(const struct worker *worker, const struct statement *statement);
 void statement_release(struct worker *worker, struct statement *statement);
+/* It calls nextval or its like, which nodes alone can answer. */
+bool statement_has_sequences(const char *text, size_t size);
 void statements_destroy(struct worker *worker);
 
 /* ---- refusals.c -------------------------------------------------------------------------------
@@ -243,8 +248,9 @@ void statements_destroy(struct worker *worker);
         "what lives as long as a session cannot be had through the router",                     \
         "LISTEN, temporary tables, cursors WITH HOLD and advisory locks of a session need a "   \
         "shard's session of their own.")                                                        \
-    X(2, REFUSED_PREPARE, "PREPARE, EXECUTE and DEALLOCATE in SQL are not routed",              \
-        "Prepare by the protocol, as drivers do.")                                              \
+    X(2, REFUSED_PREPARE,                                                                       \
+        "PREPARE, EXECUTE and DEALLOCATE in SQL are routed as simple queries only",             \
+        "Prepare by the protocol, as drivers do, or send the statement as a simple query.")     \
     X(3, REFUSED_SEVERAL, "several statements in one string that do not all go the same way",   \
         "Send them one by one.")                                                                \
     X(4, REFUSED_SECOND_SHARD, "a transaction stays on the shard of its first statement",       \
@@ -476,6 +482,7 @@ enum {
 struct worker {
     struct router *router;
     struct list_node pools;
+    struct list_node clients;
     struct breaker breakers[ROUTER_NODES_MAX];
     struct statement *statements[STATEMENT_BUCKETS];
     struct list_node ages; /* statements nobody holds, the oldest first */
@@ -491,5 +498,9 @@ struct worker {
 enum err router_opened(struct task *task, void *arg, struct sql_engine *engine, struct diag *diag);
 void router_closing(struct task *task, void *arg);
 void client_relay(struct router *router, struct connection_relay *relay);
+/* What the client of eval's session has prepared: rows of pg_prepared_statements, of a router of
+ * one node. */
+enum err client_prepared(struct worker *worker, struct eval *eval,
+    enum err (*emit)(void *arg, const struct datum *values), void *arg);
 
 #endif /* ROUTER_ROUTER_H */

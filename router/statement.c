@@ -125,6 +125,13 @@ mentions(const char *text, size_t size, const char *word)
     return false;
 }
 
+bool
+statement_has_sequences(const char *text, size_t size)
+{
+    return mentions(text, size, "nextval") || mentions(text, size, "setval") ||
+           mentions(text, size, "currval") || mentions(text, size, "lastval");
+}
+
 /* What stays at the shard behind the transaction would be met by the next client there. */
 static bool
 leaves_state(const struct ast_node *body, const char *text, size_t size)
@@ -170,24 +177,31 @@ classify(struct statement *statement, const struct ast_node *body)
         statement->kind = ROUTE_SET;
         break;
     case AST_SHOW:
-    case AST_DISCARD: /* both are the session's */
         statement->kind = ROUTE_LOCAL;
         break;
+    case AST_DISCARD:
+        statement->kind = ROUTE_LOCAL;
+        statement->forgets = ast_as_discard_statement(body)->what == AST_DISCARD_ALL;
+        break;
     case AST_DEALLOCATE:
-        if (ast_as_deallocate(body)->name == NULL) {
-            statement->kind = ROUTE_LOCAL;
-            break;
-        }
-        __attribute__((fallthrough));
+        statement->kind = ast_as_deallocate(body)->name == NULL ? ROUTE_LOCAL : ROUTE_PREPARED;
+        break;
     case AST_PREPARE:
     case AST_EXECUTE:
-        statement->kind = ROUTE_REFUSED;
-        statement->refusal = REFUSED_PREPARE;
+        statement->kind = ROUTE_PREPARED;
+        break;
+    case AST_EXPLAIN:
+        if (ast_as_explain(body)->statement->kind == AST_EXECUTE) {
+            statement->kind = ROUTE_PREPARED;
+        }
         break;
     case AST_SELECT: {
         const struct ast_select *select = ast_as_select(body);
         statement->reads = select->locking == NULL && select->with.ctes == NULL;
+        statement->shows_prepared =
+            mentions(statement->text, statement->text_size, "pg_prepared_statements");
         if (mentions(statement->text, statement->text_size, "tusk_router_") ||
+            statement->shows_prepared ||
             (statement->worker->router->cluster != NULL &&
                 (mentions(statement->text, statement->text_size, "tusk_nodes") ||
                     mentions(statement->text, statement->text_size, "tusk_moves")))) {
@@ -249,13 +263,10 @@ inspect(struct task *task, struct sql_session *session, struct statement *statem
         statement->kind = ROUTE_REFUSED;
         statement->refusal = route->refusal;
     } else if (!route->tables || (reads && route->spread)) {
-        static const char *const words[] = {"nextval", "setval", "currval", "lastval"};
         statement->kind = ROUTE_LOCAL;
-        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-            if (mentions(statement->text, statement->text_size, words[i])) {
-                statement->kind = ROUTE_REFUSED;
-                statement->refusal = REFUSED_LOCAL_SEQUENCE;
-            }
+        if (statement_has_sequences(statement->text, statement->text_size)) {
+            statement->kind = ROUTE_REFUSED;
+            statement->refusal = REFUSED_LOCAL_SEQUENCE;
         }
     } else if (route->spread) {
         statement->kind = ROUTE_REFUSED;

@@ -308,12 +308,22 @@ scan_plans(struct eval *eval, const struct catalog *catalog, emit_row *emit, voi
                : balance_each(eval->task, shown, eval->arena, emit_plan, &plans, eval->diag);
 }
 
+static enum err
+scan_prepared(struct eval *eval, const struct catalog *catalog, emit_row *emit, void *arg)
+{
+    (void)catalog;
+    return client_prepared(&shown->workers[task_worker(eval->task)], eval, emit, arg);
+}
+
 void
 router_views_register(struct router *router)
 {
     shown = router;
     catalog_set_virtual_scan("tusk_router_refusals", scan_refusals);
     catalog_set_virtual_scan("tusk_router_pools", scan_pools);
+    if (router->cluster == NULL) {
+        catalog_set_virtual_scan("pg_prepared_statements", scan_prepared);
+    }
     catalog_set_virtual_scan("tusk_nodes", scan_nodes);
     catalog_set_virtual_scan("tusk_moves", scan_moves);
     catalog_set_virtual_scan("tusk_router_breakers", scan_breakers);

@@ -269,6 +269,7 @@ struct plan_remote {
     const uint32_t *wanted; /* of outputs, in the order of the rows' values */
     uint32_t wanted_count;
     bool distinct;
+    bool locks; /* rows are wanted to be changed: to be described, never to be run */
     const char *rest;
     const struct plan_sort_key *order; /* each node's rows come so: the streams are merged */
     uint32_t order_count;

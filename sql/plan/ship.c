@@ -1644,9 +1644,9 @@ ship_table(struct planner *planner, struct rel *rel, struct plan_node *node)
     *relation =
         (struct plan_relation){.relation = rel->relation, .alias = rel->alias, .base = rel->base};
     shipper_start(&shipper, planner);
-    if (rel->identity) {
-        return diag_set(planner->diag, ERR_FEATURE_NOT_SUPPORTED,
-            "rows of several nodes cannot be locked or changed here");
+    if (rel->identity) { /* what is prepared here to be described, and runs elsewhere */
+        *relation = node->scan.relation;
+        remote->locks = true;
     }
     buffer_add_text(&rest, " FROM ");
     (void)put_table(&shipper, rel, false, &rest);

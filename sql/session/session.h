@@ -219,6 +219,11 @@ enum err sql_session_describe_portal(struct task *task, struct sql_session *sess
 enum err sql_session_execute(struct task *task, struct sql_session *session, const char *portal,
     uint64_t rows_max, bool *suspended, struct diag *diag);
 
+/* The values that EXECUTE gives what it executes, evaluated, and their types. Memory in `into`. */
+struct ast_execute;
+enum err sql_session_execute_values(struct task *task, struct sql_session *session,
+    const struct ast_execute *execute, const char *text, struct arena *into, struct datum **values,
+    const oid_t **types, uint32_t *count, struct diag *diag);
 void sql_session_close_statement(struct task *task, struct sql_session *session, const char *name);
 void sql_session_close_portal(struct task *task, struct sql_session *session, const char *name);
 /* End of a pipeline: commits the implicit transaction. */

@@ -246,6 +246,33 @@ utility__execute_portal(struct task *task, struct sql_session *session,
     return err;
 }
 
+enum err
+sql_session_execute_values(struct task *task, struct sql_session *session,
+    const struct ast_execute *execute, const char *text, struct arena *into, struct datum **values,
+    const oid_t **types, uint32_t *count, struct diag *diag)
+{
+    bool own = session->block == BLOCK_NONE;
+    struct portal portal;
+    TRY(session__begin_implicit(task, session, diag));
+    enum err err = utility__execute_portal(task, session, execute, text, &portal, diag);
+    if (err == ERR_OK) {
+        uint32_t there = portal.prepared->param_count;
+        oid_t *kept = arena_array(into, (size_t)there + 1, sizeof *kept);
+        *values = arena_array(into, (size_t)there + 1, sizeof **values);
+        for (uint32_t i = 0; i < there; i++) {
+            kept[i] = portal.prepared->param_types[i];
+            (*values)[i] = datum_copy(into, kept[i], portal.params[i]);
+        }
+        *types = kept;
+        *count = there;
+        portal__destroy(task, &portal);
+    }
+    if (own) {
+        session__rollback_all(task, session);
+    }
+    return err;
+}
+
 static enum err
 do_execute(struct task *task, struct sql_session *session, const struct ast_execute *statement,
     const char *text, bool describe, struct diag *diag)

@@ -225,6 +225,56 @@ def streams(checks, cluster):
         checks.check("connections are sound at the end", settled(watch), pools(watch))
 
 
+def prepared(checks, cluster):
+    """PREPARE, EXECUTE and DEALLOCATE in SQL."""
+    with connect(cluster.router) as a, connect(cluster.router) as b:
+        def outcome(sql, connection=a):
+            try:
+                return connection.query(sql)[-1].rows
+            except pgwire.Error as error:
+                return error.sqlstate, error.message, error.detail or ""
+        got = outcome("prepare one (int) as select name from users where id = $1"), outcome("execute one (27)"), \
+            outcome("execute one (13 + 14)"), outcome("execute one ('28')"), outcome("execute one (null)")
+        checks.check("EXECUTE finds the node", got == ([], [("u27",)], [("u27",)], [("u28",)], []), got)
+        got = outcome("prepare all_of as select count(*) from users where age >= $1"), outcome("execute all_of (0)")
+        checks.check("or asks all", got[1][0][0] == "60", got)
+        got = outcome("prepare change (int, text) as update users set name = $2 where id = $1 returning id, name"), \
+            outcome("execute change (9, 'it''s \\ nine')"), outcome("execute one (9)"), outcome("execute change (9, 'u9')")
+        checks.check("changes", got[1] == [("9", "it's \\ nine")] and got[2] == [("it's \\ nine",)], got)
+        got = outcome("prepare one as select 1"), outcome("execute two (1)"), outcome("execute one (1, 2)"), \
+            outcome("execute one ('x')"), outcome("prepare w as update users set name = 'x'"), outcome("execute w")
+        checks.check("what is wrong with them", [g[0] for g in got] == ["42P05", "26000", "42601", "22P02", "0A000",
+                     "26000"] and "\"one\"" in got[2][1], got)
+        got = "\n".join(row[0] for row in outcome("explain (costs off) execute one (27)")), \
+            "\n".join(row[0] for row in outcome("explain execute all_of (1)"))
+        checks.check("EXPLAIN EXECUTE", "Route: node n" in got[0] and "partial aggregates" in got[1], got)
+        outcome("begin")
+        got = outcome("execute one (27)"), outcome("execute change (27, 'other')"), outcome("execute one (28)")
+        checks.check("in a block", got[0] == [("u27",)] and got[1] == [("27", "other")] and got[2][0] == "0A000", got)
+        outcome("rollback")
+        a.parse("select id from users where id = $1", name="by_protocol", types=[23])
+        a.sync()
+        a.collect()
+        a.bind([b"11"], name="one")
+        a.execute_portal()
+        a.sync()
+        got = a.collect()[-1].rows
+        checks.check("Bind of what PREPARE has prepared", got == [("u11",)], got)
+        got = outcome("execute by_protocol (12)")
+        checks.check("EXECUTE of what Parse has", got == [("12",)] or got[0] == "26000", got)
+        got = sorted(outcome("select name, parameter_types, from_sql from pg_prepared_statements"))
+        checks.check("pg_prepared_statements", got == [("all_of", "{integer}", "t"), ("by_protocol", "{integer}", "f"),
+                     ("change", "{integer,text}", "t"), ("one", "{integer}", "t")], got)
+        outcome("alter table users add column more int default 5", b)
+        got = outcome("execute one (27)"), outcome("deallocate by_protocol"), outcome("deallocate one"), \
+            outcome("execute one (27)")
+        checks.check("DEALLOCATE", got[0] == [("u27",)] and got[1:3] == ([], []) and got[3][0] == "26000", got)
+        got = outcome("discard plans"), outcome("execute all_of (0)"), outcome("deallocate all"), \
+            outcome("execute all_of (0)"), outcome("prepare one as select 1"), outcome("discard all"), \
+            outcome("select * from pg_prepared_statements")
+        checks.check("all of them", got[1][0][0] == "60" and got[3][0] == "26000" and got[6] == [], got)
+
+
 def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     checks = Checks()
@@ -233,6 +283,7 @@ def main():
             schema(a)
             explained(checks, a)
         cursors(checks, cluster)
+        prepared(checks, cluster)
         streams(checks, cluster)
     return checks.done()
 
