@@ -87,6 +87,10 @@ struct client {
     char *path; /* path_of, as of path_generation */
     uint32_t path_generation;
     struct remote_cut cut;
+    struct buffer open_sagas; /* for the next statement; empty: it is not told */
+    bool told;                /* one of this transaction was */
+    bool settled;             /* tusk.saga_reads, as of settled_generation */
+    uint32_t settled_generation;
     char *exhausted;           /* a sequence is at its end: what the shard says of it */
     bool explains;             /* the answer is a plan: say where it is from */
     bool may_ask_again, stale; /* an error that says "elsewhere" is not the client's; it has come */
@@ -262,7 +266,7 @@ let_go(struct task *task, struct client *client)
         return;
     }
     client->upstream = NULL;
-    client->sent = false;
+    client->sent = client->told = false;
     client->key_local = false;
     client->pending_count = client->pending_at = 0;
     while (!list_empty(&client->portals)) {
@@ -628,9 +632,6 @@ pin(struct task *task, struct client *client, uint32_t shard, struct diag *diag)
         return client->upstream->pool->shard_number == shard ? ERR_OK
                                                              : refuse(REFUSED_SECOND_SHARD, diag);
     }
-    if (client->router->cluster != NULL) {
-        TRY(sagas_may_read(client->session, diag));
-    }
     struct eval_env *env = sql_session_env(client->session);
     struct pool *pool = pool_of(client->worker, shard, env->session_user, env->database);
     TRY(pool_acquire(task, pool, &client->last, &client->upstream, diag));
@@ -901,10 +902,58 @@ prepare_now(
     return drain(task, client, diag);
 }
 
-static enum err
-send_query(struct task *task, struct client *client, uint32_t shard, const struct buffer *route,
-    const struct sending *what, struct diag *diag)
+static bool
+reads_settled(struct client *client)
 {
+    uint32_t generation = sql_session_settings_generation(client->session);
+    if (generation != client->settled_generation) {
+        client->settled = settled_wanted(client->session);
+        client->settled_generation = generation;
+    }
+    return client->settled && client->router->cluster != NULL;
+}
+
+static bool
+is_write(const struct statement *statement)
+{
+    return statement->node == AST_INSERT || statement->node == AST_UPDATE ||
+           statement->node == AST_DELETE || statement->node == AST_START_SAGA ||
+           statement->node == AST_ALTER_SAGA;
+}
+
+/* Which sagas a node is to pass over. In a block with one snapshot its first statement says it for
+ * all, whatever that is. Before a connection is taken, or has anything to say. */
+static enum err
+learn_open_sagas(
+    struct task *task, struct client *client, const struct statement *statement, struct diag *diag)
+{
+    client->open_sagas.size = 0;
+    bool rows = statement->kind == ROUTE_NODE || statement->kind == ROUTE_BOUND ||
+                statement->kind == ROUTE_EXPLAIN;
+    if (!rows || !reads_settled(client)) {
+        return ERR_OK;
+    }
+    const char *isolation = sql_session_setting(client->session, "transaction_isolation");
+    bool fixed = strcmp(isolation, "repeatable read") == 0;
+    return (fixed ? client->told : is_write(statement))
+               ? ERR_OK
+               : settled_learn(task, client->worker, &client->open_sagas, diag);
+}
+
+static void
+tell_open_sagas(struct client *client)
+{
+    if (client->open_sagas.size > 0) {
+        settled_put(client->upstream, &client->open_sagas);
+        client->told = true;
+    }
+}
+
+static enum err
+send_query(struct task *task, struct client *client, const struct statement *statement,
+    uint32_t shard, const struct buffer *route, const struct sending *what, struct diag *diag)
+{
+    TRY(learn_open_sagas(task, client, statement, diag));
     TRY(pin(task, client, shard, diag));
     if (what->executes != NULL) {
         TRY(prepare_now(task, client, what->executes, diag));
@@ -913,6 +962,7 @@ send_query(struct task *task, struct client *client, uint32_t shard, const struc
         }
     }
     put_route(client, route);
+    tell_open_sagas(client);
     struct buffer *out = &client->upstream->out;
     size_t start = wire_begin(out, 'Q');
     buffer_add(out, what->text.data, what->text.size);
@@ -935,7 +985,7 @@ query_to_shard(struct task *task, struct client *client, const struct statement 
     for (uint32_t attempt = 0;; attempt++) {
         client->failed = false;
         client->left = false;
-        enum err err = send_query(task, client, shard, route, what, diag);
+        enum err err = send_query(task, client, statement, shard, route, what, diag);
         if (err == ERR_OK) {
             mirror(task, client);
             settle(task, client);
@@ -1815,7 +1865,13 @@ on_execute(
     struct wire_reader reader = wire_reader_of(body);
     struct bound *bound = find_bound(client, wire_get_text(&reader));
     if (is_there(client, bound)) {
+        if (bound != NULL) {
+            TRY(learn_open_sagas(task, client, bound->statement, diag));
+        }
         put_route(client, bound == NULL ? NULL : &bound->route);
+        if (bound != NULL) {
+            tell_open_sagas(client);
+        }
         client->executes++;
         client->executed = bound;
         if (bound != NULL) {
@@ -1925,6 +1981,9 @@ execute_again(struct task *task, struct client *client, struct diag *diag)
         if (err == ERR_OK) {
             err = find_node(client, statement, bind_value, &all, &route, &node, diag);
         }
+        if (err == ERR_OK && node >= 0) {
+            err = learn_open_sagas(task, client, statement, diag);
+        }
         if (err == ERR_OK) {
             err = node < 0 ? refuse(REFUSED_SPREAD_IN_BLOCK, diag)
                            : pin(task, client, (uint32_t)node, diag);
@@ -1934,6 +1993,7 @@ execute_again(struct task *task, struct client *client, struct diag *diag)
             put_bind(client, portal, statement, all.body);
             note_pending(client, PENDING_PARSE, NULL, 0);
             put_route(client, &route);
+            tell_open_sagas(client);
             struct buffer *out = &client->upstream->out;
             size_t start = wire_begin(out, 'E');
             wire_put_text(out, portal);
@@ -2195,6 +2255,7 @@ client_begin(struct task *task, void *arg, struct connection *connection)
     list_init(&client->statements);
     list_init(&client->portals);
     list_push_front(&client->worker->clients, &client->node);
+    client->settled_generation = UINT32_MAX;
     arena_create(&client->arena, "client");
     arena_create(&client->values, "values");
     sql_session_set_relayed(client->session);
@@ -2221,6 +2282,7 @@ client_end(struct task *task, void *arg)
     }
     drop_all_named(client);
     buffer_destroy(&client->prologue);
+    buffer_destroy(&client->open_sagas);
     arena_destroy(&client->arena);
     arena_destroy(&client->values);
     if (client->cut.worker != NULL) {

@@ -94,9 +94,7 @@ begin_at(struct task *task, struct remote_cut *cut, uint32_t number, struct diag
     struct buffer text = {0};
     struct arena arena;
     arena_create(&arena, "copy");
-    size_t start = wire_begin(&node->upstream->out, SHARD_ROUTE_MESSAGE);
-    shard_route_encode(&route, &node->upstream->out);
-    wire_end(&node->upstream->out, start);
+    upstream_put_route(node->upstream, &route);
     buffer_printf(&text, "COPY %s.%s", parser_quote_ident(&arena, copy->relation->schema_name),
         parser_quote_ident(&arena, copy->relation->name));
     for (uint32_t i = 0; i < copy->column_count; i++) {

@@ -357,6 +357,7 @@ pool_release(struct task *task, struct upstream *upstream)
 void
 worker_close(struct task *task, struct worker *worker)
 {
+    buffer_destroy(&worker->rounds.list);
     for (struct list_node *at = list_pop_front(&worker->pools); at != NULL;
          at = list_pop_front(&worker->pools)) {
         struct pool *pool = LIST_ENTRY(at, struct pool, node);

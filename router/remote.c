@@ -62,6 +62,8 @@ struct moment {
     uint64_t kept;    /* bytes */
     uint32_t next_portal;
     uint32_t node_count;
+    bool settled;
+    struct buffer open_sagas; /* if so: settled.c */
     struct link links[ROUTER_NODES_MAX];
 };
 
@@ -100,8 +102,8 @@ struct stream {
 /* ---- the moment --------------------------------------------------------------------------------
  */
 
-static enum err
-note_clock(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
+enum err
+remote_note_clock(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
 {
     (void)diag;
     uint64_t *moment = arg;
@@ -118,9 +120,10 @@ static void
 put_route(const struct moment *moment, struct upstream *upstream, struct shard_route *route)
 {
     route->hlc = route->read_at = moment->stamp;
-    size_t start = wire_begin(&upstream->out, SHARD_ROUTE_MESSAGE);
-    shard_route_encode(route, &upstream->out);
-    wire_end(&upstream->out, start);
+    upstream_put_route(upstream, route);
+    if (moment->settled) {
+        settled_put(upstream, &moment->open_sagas);
+    }
 }
 
 static void
@@ -154,7 +157,10 @@ end_request(struct link *link)
 static enum err
 open_nodes(struct task *task, struct sql_session *session, struct moment *moment, struct diag *diag)
 {
-    static const char begin[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    moment->settled = settled_wanted(session);
+    const char *begin = moment->settled ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+                                          "SET LOCAL tusk.saga_reads = settled"
+                                        : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     struct router *router = moment->worker->router;
     moment->node_count = router->node_count;
     for (uint32_t i = 0; i < moment->node_count; i++) {
@@ -167,7 +173,7 @@ open_nodes(struct task *task, struct sql_session *session, struct moment *moment
         struct upstream *upstream = moment->links[i].upstream;
         if (upstream != NULL) {
             upstream_put_query(upstream, "SELECT tusk_hlc()", 17);
-            upstream_put_query(upstream, begin, sizeof begin - 1);
+            upstream_put_query(upstream, begin, strlen(begin));
             TRY(upstream_flush(task, upstream, diag));
         }
     }
@@ -175,9 +181,16 @@ open_nodes(struct task *task, struct sql_session *session, struct moment *moment
     for (uint32_t i = 0; i < moment->node_count; i++) {
         struct upstream *upstream = moment->links[i].upstream;
         if (upstream != NULL) {
-            TRY(node_query(task, upstream, NULL, note_clock, &stamp, diag));
+            TRY(node_query(task, upstream, NULL, remote_note_clock, &stamp, diag));
             TRY(node_query(task, upstream, NULL, NULL, NULL, diag));
         }
+    }
+    if (moment->settled) {
+        struct upstream *upstreams[ROUTER_NODES_MAX] = {NULL};
+        for (uint32_t i = 0; i < moment->node_count; i++) {
+            upstreams[i] = moment->links[i].upstream;
+        }
+        TRY(settled_ask(task, upstreams, moment->node_count, stamp, &moment->open_sagas, diag));
     }
     moment->stamp = stamp;
     return ERR_OK;
@@ -240,6 +253,7 @@ moment_delete(struct task *task, struct moment *moment)
         }
         mem_free(link->requests);
     }
+    buffer_destroy(&moment->open_sagas);
     mem_free(moment);
 }
 
@@ -255,7 +269,6 @@ moment_release(struct task *task, struct moment *moment)
 static enum err
 begin_moment(struct task *task, struct remote_cut *cut, struct diag *diag)
 {
-    TRY(sagas_may_read(cut->session, diag));
     if (sql_session_setting(cut->session, "tusk.idempotency_key")[0] != '\0') {
         return refuse(REFUSED_KEY_SPREAD, diag);
     }
@@ -883,13 +896,13 @@ ask_nodes(struct task *task, struct moment *moment, const struct places *places,
 {
     struct diag *diag = eval->diag;
     uint64_t epoch = catalog_route_epoch(eval->env->catalog);
+    bool first = moment->streams++ == 0; /* at once: a second one that fails asks no other moment */
     for (uint32_t i = 0; i < ROUTER_NODES_MAX; i++) {
         struct link *link = &moment->links[i];
         if (places->ask[i] && (i >= moment->node_count || link->upstream == NULL)) {
             return diag_set(diag, ERR_WRONG_BUCKET, "a node has been dropped or added meanwhile");
         }
-        if (i >= moment->node_count || link->upstream == NULL ||
-            (!places->ask[i] && moment->streams > 0)) {
+        if (i >= moment->node_count || link->upstream == NULL || (!places->ask[i] && !first)) {
             continue;
         }
         struct shard_route route = {.epoch = epoch,
@@ -907,7 +920,6 @@ ask_nodes(struct task *task, struct moment *moment, const struct places *places,
         }
         TRY(upstream_flush(task, link->upstream, diag));
     }
-    moment->streams++;
     for (uint32_t i = 0; i < stream->feed_count; i++) {
         TRY(advance(task, &stream->feeds[i], eval));
     }

@@ -112,6 +112,7 @@ router_opened(struct task *task, void *arg, struct sql_engine *engine, struct di
         list_init(&worker->pools);
         list_init(&worker->clients);
         list_init(&worker->ages);
+        list_init(&worker->rounds.waiters);
     }
     bool several = router->node_count > 1 || nodes_has_cluster(task, router);
     enum err err = several ? cluster_open(task, router, diag) : ERR_OK;

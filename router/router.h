@@ -123,6 +123,8 @@ void upstream_note_prepared(struct upstream *upstream, uint32_t id);
 /* Text of a simple query that brings its settings from what they are to `wanted`; NULL: none is
  * needed. In `to`. */
 bool upstream_settings(const struct upstream *upstream, const char *wanted, struct buffer *to);
+struct shard_route;
+void upstream_put_route(struct upstream *upstream, const struct shard_route *route);
 void upstream_put_query(struct upstream *upstream, const void *text, size_t size);
 /* An ErrorResponse as a diag of ours; the code is ERR_CONNECTION_FAILURE where we do not know it.
  */
@@ -281,8 +283,6 @@ void statements_destroy(struct worker *worker);
     X(15, REFUSED_COPY_SPREAD, "COPY has rows for several shards",                              \
         "SET tusk.copy_spread = on lets it be one transaction on each shard, committed one "    \
         "after the other; or send each shard's rows by themselves.")                            \
-    X(16, REFUSED_SETTLED, "settled reads are not made over several nodes",                     \
-        "RESET tusk.saga_reads.")                                                               \
     X(17, REFUSED_DATABASE, "a cluster of several nodes has one database, \"postgres\"",        \
         "Use schemas, or a cluster of its own for each database.")                              \
     X(18, REFUSED_KEY_SPREAD, "an idempotency key is of a transaction on one shard",            \
@@ -443,11 +443,35 @@ void sagas_close(struct task *task, struct router *router);
 /* The tables that its records need are there when this returns. */
 enum err sagas_prepare(struct task *task, struct router *router, struct sql_session *session,
     const struct ast_create_saga *statement, struct diag *diag);
-/* Refuses what sagas forbid this client's statements on rows. */
-enum err sagas_may_read(struct sql_session *session, struct diag *diag);
+/* A value of type bytea, in its text form. */
+enum err sagas_read_bytes(
+    struct arena *arena, struct slice text, struct slice *read, struct diag *diag);
 /* To the home: of START SAGA's key, or ALTER SAGA's number. */
 enum err sagas_route(struct task *task, struct sql_session *session, const struct ast_node *body,
     const char *text, struct route *route, struct diag *diag);
+
+/* ---- settled.c: tusk.saga_reads = settled ------------------------------------------------------
+ */
+
+bool settled_wanted(struct sql_session *session);
+/* A moment not before now, and which sagas are open at it; body of a message for the nodes. */
+enum err settled_learn(
+    struct task *task, struct worker *worker, struct buffer *list, struct diag *diag);
+/* The same for this moment, of the nodes at these connections. */
+enum err settled_ask(struct task *task, struct upstream **upstreams, uint32_t count,
+    uint64_t moment, struct buffer *list, struct diag *diag);
+/* It counts for the statement that is put next. */
+void settled_put(struct upstream *upstream, const struct buffer *list);
+/* Nodes forget those that have ended. */
+enum err settled_close(struct task *task, struct worker *worker, struct diag *diag);
+
+/* Of one worker's clients. */
+struct settled_rounds {
+    uint64_t begun, done; /* the number of the last */
+    bool running;
+    struct buffer list; /* of the last that was done */
+    struct list_node waiters;
+};
 
 /* ---- remote.c: rows of several shards, for the router's own engine -----------------------------
  */
@@ -466,6 +490,7 @@ struct remote_cut {
 };
 extern const struct exec_remote_copy remote_copy_calls; /* copy.c; arg: struct remote_cut * */
 
+node_row remote_note_clock; /* arg: uint64_t *, raised to what is said */
 void remote_start(struct remote_cut *cut, struct worker *worker, struct sql_session *session);
 /* The statement is over: connections go back, unless a portal still reads. */
 void remote_end(struct task *task, struct remote_cut *cut);
@@ -487,6 +512,7 @@ struct worker {
     struct statement *statements[STATEMENT_BUCKETS];
     struct list_node ages; /* statements nobody holds, the oldest first */
     uint32_t statement_count, next_statement;
+    struct settled_rounds rounds;
     struct arena arena;                  /* of one call */
     struct parser_normalized normalized; /* of one call */
     uint8_t literal_types[4 * PARSER_LITERALS_MAX];

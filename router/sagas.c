@@ -47,6 +47,26 @@ struct sagas {
 /* ---- asking ------------------------------------------------------------------------------------
  */
 
+/* Of a delivery: what it says, and the clock behind its commit. */
+struct delivered {
+    struct buffer answer;
+    uint64_t clock;
+    uint32_t rows;
+};
+
+static enum err
+take_delivered(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
+{
+    struct delivered *delivered = arg;
+    if (delivered->rows++ > 0) {
+        return remote_note_clock(&delivered->clock, values, count, diag);
+    }
+    if (count == 1 && values[0].data != NULL) {
+        buffer_add(&delivered->answer, values[0].data, values[0].size);
+    }
+    return ERR_OK;
+}
+
 static enum err
 take_text(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
 {
@@ -60,17 +80,16 @@ take_text(void *arg, const struct slice *values, uint32_t count, struct diag *di
 }
 
 /* In a connection of the routers' own pools for sagas: clients that wait for sagas cannot keep them
- * from being carried on. The last value of one column is left in `value`. */
+ * from being carried on. */
 static enum err
 at_node(struct task *task, struct router *router, uint32_t node, const char *database,
-    const char *text, struct buffer *value, struct diag *diag)
+    const char *text, node_row *row, void *arg, struct diag *diag)
 {
     struct worker *worker = &router->workers[task_worker(task)];
     struct upstream *upstream = NULL;
     const char *user = sql_config_text(router->config, "router_user");
-    value->size = 0;
     TRY(pool_acquire(task, pool_of_sagas(worker, node, user, database), NULL, &upstream, diag));
-    enum err err = node_query(task, upstream, text, take_text, value, diag);
+    enum err err = node_query(task, upstream, text, row, arg, diag);
     if (err != ERR_OK && !upstream->broken && upstream->status != 'I') {
         struct diag ignored;
         if (node_query(task, upstream, "ROLLBACK", NULL, NULL, &ignored) != ERR_OK) {
@@ -87,22 +106,30 @@ digit_of(uint8_t c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "\x6f72.." */
+enum err
+sagas_read_bytes(struct arena *arena, struct slice text, struct slice *read, struct diag *diag)
+{
+    size_t size = text.size < 2 ? 0 : (text.size - 2) / 2;
+    uint8_t *bytes = arena_alloc(arena, size + 1);
+    for (size_t i = 0; i < size; i++) {
+        int high = digit_of(text.data[2 + 2 * i]);
+        int low = digit_of(text.data[3 + 2 * i]);
+        if (high < 0 || low < 0) {
+            return diag_set(diag, ERR_PROTOCOL, "a node's answer about sagas is damaged");
+        }
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    *read = slice_of(bytes, size);
+    return ERR_OK;
+}
+
 static enum err
 read_order(
     struct arena *arena, const struct buffer *text, struct saga_order *order, struct diag *diag)
 {
-    size_t size = text->size < 2 ? 0 : (text->size - 2) / 2;
-    uint8_t *bytes = arena_alloc(arena, size + 1);
-    for (size_t i = 0; i < size; i++) {
-        int high = digit_of(text->data[2 + 2 * i]);
-        int low = digit_of(text->data[3 + 2 * i]);
-        if (high < 0 || low < 0) {
-            return diag_set(diag, ERR_PROTOCOL, "this is no order about a saga");
-        }
-        bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    return saga_order_decode(arena, slice_of(bytes, size), order, diag);
+    struct slice bytes;
+    TRY(sagas_read_bytes(arena, slice_of(text->data, text->size), &bytes, diag));
+    return saga_order_decode(arena, bytes, order, diag);
 }
 
 /* ---- one saga, as far as it goes ---------------------------------------------------------------
@@ -132,7 +159,7 @@ look_again(struct task *task, struct router *router)
 /* At the node that has the bucket, wherever it has gone meanwhile. */
 static enum err
 perform(struct task *task, struct sagas *sagas, const struct saga_order *order,
-    struct buffer *answer, struct diag *diag)
+    struct delivered *delivered, struct diag *diag)
 {
     struct router *router = sagas->router;
     enum err err = ERR_OK;
@@ -140,9 +167,11 @@ perform(struct task *task, struct sagas *sagas, const struct saga_order *order,
         int node = order->group[0] == '\0'
                        ? 0
                        : cluster_owner(router->cluster, order->group, order->bucket);
+        delivered->rows = 0;
+        delivered->answer.size = 0;
         err = node < 0 ? diag_set(diag, ERR_WRONG_BUCKET, "no node is known to have these rows")
-                       : at_node(task, router, (uint32_t)node, order->database, order->sql, answer,
-                             diag);
+                       : at_node(task, router, (uint32_t)node, order->database, order->sql,
+                             take_delivered, delivered, diag);
         if (!is_elsewhere(err)) {
             return err;
         }
@@ -153,7 +182,7 @@ perform(struct task *task, struct sagas *sagas, const struct saga_order *order,
 
 static void
 put_report(struct buffer *text, const struct saga_order *order, enum err outcome,
-    const struct diag *failure, const struct buffer *answer)
+    const struct diag *failure, const struct delivered *delivered)
 {
     const char *message = outcome == ERR_OK ? "" : failure->message;
     if (order->kind == SAGA_ORDER_NOTE) {
@@ -167,8 +196,10 @@ put_report(struct buffer *text, const struct saga_order *order, enum err outcome
         (unsigned long long)order->number, order->step, order->kind != 0 ? "true" : "false",
         order->attempt, outcome == ERR_OK ? "" : err_sqlstate(outcome));
     buffer_add_text(text, parser_quote_literal(&arena, message, strlen(message)));
-    buffer_printf(text, ", '%.*s')", (int)(outcome == ERR_OK ? answer->size : 0),
-        outcome == ERR_OK ? (const char *)answer->data : "");
+    const struct buffer *answer = &delivered->answer;
+    buffer_printf(text, ", '%.*s', %llu)", (int)(outcome == ERR_OK ? answer->size : 0),
+        outcome == ERR_OK ? (const char *)answer->data : "",
+        (unsigned long long)(outcome == ERR_OK ? delivered->clock : 0));
     buffer_add_u8(text, 0);
     arena_destroy(&arena);
 }
@@ -186,7 +217,7 @@ report(struct task *task, struct sagas *sagas, const struct saga_order *order, c
         int node = cluster_owner(router->cluster, LOG_GROUP, slot);
         err = node < 0
                   ? diag_set(diag, ERR_WRONG_BUCKET, "no node is known to be the home of a saga")
-                  : at_node(task, router, (uint32_t)node, "postgres", text, next, diag);
+                  : at_node(task, router, (uint32_t)node, "postgres", text, take_text, next, diag);
         if (!is_elsewhere(err) && err != ERR_SHARD_LOST && err != ERR_SHARD_UNREACHABLE) {
             return err;
         }
@@ -205,17 +236,17 @@ run_main(struct task *task, void *arg)
     arena_create(&arena, "saga");
     while (run->order.size > 0 && !sagas->closing) {
         struct saga_order order;
-        struct buffer answer = {0};
+        struct delivered delivered = {0};
         struct buffer text = {0};
         enum err err = read_order(&arena, &run->order, &order, diag);
         if (err == ERR_OK) {
-            enum err outcome = perform(task, sagas, &order, &answer, diag);
+            enum err outcome = perform(task, sagas, &order, &delivered, diag);
             run->order.size = 0;
             bool note = order.kind == SAGA_ORDER_NOTE;
             if (note && outcome != ERR_OK) {
                 err = outcome; /* the note is there, and the order comes again */
             } else if (outcome != ERR_ADMIN_SHUTDOWN || !sagas->closing) {
-                put_report(&text, &order, outcome, diag, &answer);
+                put_report(&text, &order, outcome, diag, &delivered);
                 err = report(task, sagas, &order, (const char *)text.data, &run->order, diag);
                 run->order.size = note ? 0 : run->order.size;
             }
@@ -225,7 +256,7 @@ run_main(struct task *task, void *arg)
             run->order.size = 0;
         }
         buffer_destroy(&text);
-        buffer_destroy(&answer);
+        buffer_destroy(&delivered.answer);
         arena_reset(&arena);
     }
     arena_destroy(&arena);
@@ -283,7 +314,8 @@ ask_main(struct task *task, void *arg)
             task_sleep(task, ROOM_PAUSE_US);
             continue;
         }
-        enum err err = at_node(task, router, asker->node, "postgres", text, &order, diag);
+        enum err err =
+            at_node(task, router, asker->node, "postgres", text, take_text, &order, diag);
         if (err == ERR_OK && order.size > 0) {
             err = begin_run(task, sagas, asker->node, &order, diag);
         }
@@ -316,6 +348,10 @@ manage_main(struct task *task, void *arg)
                 mem_free(asker);
                 break;
             }
+        }
+        struct diag ignored;
+        if (!sagas->closing) {
+            (void)!settled_close(task, &router->workers[task_worker(task)], &ignored);
         }
         int64_t until = world_clock_us(router->world) + MANAGE_PAUSE_US;
         while (!sagas->closing && world_clock_us(router->world) < until) {
@@ -556,14 +592,6 @@ sagas_route(struct task *task, struct sql_session *session, const struct ast_nod
     return routing.found
                ? ERR_OK
                : diag_set(diag, ERR_UNDEFINED_OBJECT, "there are no sagas yet: CREATE SAGA first");
-}
-
-/* Nodes know of the sagas that they are the home of, and of no others. */
-enum err
-sagas_may_read(struct sql_session *session, struct diag *diag)
-{
-    const char *reads = sql_session_setting(session, "tusk.saga_reads");
-    return reads != NULL && strcmp(reads, "settled") == 0 ? refuse(REFUSED_SETTLED, diag) : ERR_OK;
 }
 
 /* ---- views -------------------------------------------------------------------------------------

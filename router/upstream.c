@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "router/router.h"
+#include "shard/route.h"
 
 enum {
     READ_SIZE = 16 * 1024,
@@ -209,6 +210,14 @@ upstream_sound(struct task *task, struct upstream *upstream)
     }
     return world_recv(task, upstream->socket, &byte, 1, 0, 0, &got, NULL) ==
            ERR_IDLE_SESSION_TIMEOUT;
+}
+
+void
+upstream_put_route(struct upstream *upstream, const struct shard_route *route)
+{
+    size_t start = wire_begin(&upstream->out, SHARD_ROUTE_MESSAGE);
+    shard_route_encode(route, &upstream->out);
+    wire_end(&upstream->out, start);
 }
 
 void

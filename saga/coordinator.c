@@ -358,7 +358,6 @@ saga__judge(struct saga_room *room, struct saga_instance *instance, const struct
     bool again = instance->attempts + 1 < step->retry_max;
     bool transient = is_transient(sqlstate);
     int64_t now = world_wall_us(room->world);
-    instance->skips = false;
     if (saga__is_routed(instance->number) && is_absence(failure->code)) {
         instance->due = now + backoff_us(room, step, ABSENCE_BACKOFFS);
         instance->changed = now;
@@ -366,6 +365,7 @@ saga__judge(struct saga_room *room, struct saga_instance *instance, const struct
         instance->error = arena_strdup(arena, failure->message);
         return;
     }
+    instance->skips = false;
     instance->attempts++;
     instance->changed = now;
     instance->sqlstate = sqlstate;
@@ -751,6 +751,7 @@ saga_open(
         .start = saga__start,
         .alter = saga__alter,
         .database_goes = saga__database_goes,
+        .check_open = saga__check_open,
         .committed = saga__committed};
     enum err err = go_on(task, room, diag);
     if (err == ERR_OK) {
@@ -758,6 +759,7 @@ saga_open(
         saga__register_functions();
         saga__register_home();
         saga__register_notes();
+        saga__register_settled();
         sql_engine_set_saga_hooks(engine, &room->hooks);
         room->worker_count = (uint32_t)sql_engine_setting(engine, "tusk.saga_workers");
     }

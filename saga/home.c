@@ -445,7 +445,8 @@ make_order(struct task *task, struct saga_room *room, struct txn *txn,
         buffer_destroy(&settings);
         return err;
     }
-    saga__encode_delivery(&delivery, instance->forgets, world_wall_us(room->world), &bytes);
+    saga__encode_delivery(&delivery, instance->forgets, world_wall_us(room->world),
+        txn_db_hlc(sql_engine_db(room->engine)), &bytes);
     buffer_add_text(&sql, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ");
     if (step->timeout_ms > 0) {
         buffer_printf(&sql, "SET LOCAL statement_timeout = %u; ", step->timeout_ms);
@@ -457,7 +458,7 @@ make_order(struct task *task, struct saga_room *room, struct txn *txn,
     buffer_destroy(&settings);
     buffer_add_text(&sql, "SELECT tusk_saga_deliver('\\x");
     saga__put_hex(&sql, slice_of(bytes.data, bytes.size));
-    buffer_add_text(&sql, "'); COMMIT");
+    buffer_add_text(&sql, "'); COMMIT; SELECT tusk_hlc()");
     buffer_add_u8(&sql, 0);
     saga__put_order(order, &(const struct saga_order){.number = instance->number,
                                .step = instance->step,
@@ -936,8 +937,8 @@ text_of(struct eval *eval, struct datum datum)
     return arena_strndup(eval->arena, (const char *)datum.p, datum.size);
 }
 
-/* (number, step, undoing, attempt, SQLSTATE or '', message, what tusk_saga_deliver has said): the
- * saga's next order, or null */
+/* (number, step, undoing, attempt, SQLSTATE or '', message, what tusk_saga_deliver has said, the
+ * clock there behind its commit): the saga's next order, or null */
 static enum err
 saga_report(struct eval *eval, const struct datum *arguments, int count, struct datum *result)
 {
@@ -953,6 +954,9 @@ saga_report(struct eval *eval, const struct datum *arguments, int count, struct 
     struct saga_room *room = NULL;
     TRY(saga__check_caller(eval, &room));
     report.fine = sqlstate[0] == '\0';
+    /* The end of a saga is behind all it has done, by the stamps (S9). */
+    TRY(txn_db_raise_hlc(
+        eval->task, sql_engine_db(room->engine), (uint64_t)arguments[7].i, eval->diag));
     if (!report.fine) {
         enum err code = err_of_sqlstate(sqlstate);
         (void)diag_set(&report.failure, code == ERR_OK ? ERR_CONNECTION_FAILURE : code, "%s",
@@ -976,9 +980,9 @@ saga_report(struct eval *eval, const struct datum *arguments, int count, struct 
 static const struct function functions[] = {
     {"tusk_saga_take", 0, TYPE_BYTEA, 1, 1, FUNCTION_STRICT | FUNCTION_VOLATILE, {TYPE_INT4},
         saga_take, NULL, NULL},
-    {"tusk_saga_report", 0, TYPE_BYTEA, 7, 7, FUNCTION_STRICT | FUNCTION_VOLATILE,
-        {TYPE_INT8, TYPE_INT4, TYPE_BOOL, TYPE_INT4, TYPE_TEXT, TYPE_TEXT, TYPE_BYTEA}, saga_report,
-        NULL, NULL},
+    {"tusk_saga_report", 0, TYPE_BYTEA, 8, 8, FUNCTION_STRICT | FUNCTION_VOLATILE,
+        {TYPE_INT8, TYPE_INT4, TYPE_BOOL, TYPE_INT4, TYPE_TEXT, TYPE_TEXT, TYPE_BYTEA, TYPE_INT8},
+        saga_report, NULL, NULL},
 };
 
 void

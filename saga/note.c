@@ -206,6 +206,9 @@ arrive(struct eval *eval, struct saga_room *room, struct saga_place *place, uint
         end_at_once(room, &instance, other, same, eval->arena);
     }
     TRY(saga__instance_put(task, txn, place, &instance, eval->diag));
+    if (other == 0) {
+        TRY(saga__open_put(task, room, txn, place, &instance, eval->diag));
+    }
     sql_session_touch_saga(eval->env->session, number);
     return ERR_OK;
 }

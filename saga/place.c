@@ -184,6 +184,14 @@ saga__place_step(struct task *task, struct sql_session *session, const struct sa
     return ERR_OK;
 }
 
+enum err
+saga__place_records(struct task *task, struct sql_engine *engine, struct txn *txn,
+    const char *table, struct arena *arena, struct saga_place **place, struct diag *diag)
+{
+    *place = NULL;
+    return make_place(task, sql_engine_catalogs(engine), txn, table, true, arena, place, diag);
+}
+
 void
 saga__place_end(struct saga_place *place)
 {

@@ -7,7 +7,7 @@
  * needed: parameters, and the definition that the saga began with.
  *
  *     be64 number, be16 step, kind, flags, be32 attempt, be64 epoch, be64 when it was sent,
- *     definition, parameters
+ *     be64 stamp by which the saga had begun, definition, parameters
  */
 #include "saga/saga_internal.h"
 #include "sql/catalog/access.h"
@@ -25,12 +25,13 @@ struct call {
     struct saga_definition definition;
     bool forgets;
     int64_t sent;
+    uint64_t stamp;
     struct eval *eval;
 };
 
 void
-saga__encode_delivery(
-    const struct saga_delivery *delivery, bool forgets, int64_t sent, struct buffer *to)
+saga__encode_delivery(const struct saga_delivery *delivery, bool forgets, int64_t sent,
+    uint64_t stamp, struct buffer *to)
 {
     const struct saga_definition *definition = delivery->definition;
     buffer_add_be64(to, delivery->number);
@@ -40,6 +41,7 @@ saga__encode_delivery(
     buffer_add_be32(to, delivery->attempt);
     buffer_add_be64(to, delivery->epoch);
     buffer_add_be64(to, (uint64_t)sent);
+    buffer_add_be64(to, stamp);
     saga__encode_definition(definition, to);
     for (uint32_t i = 0; i < definition->param_count; i++) {
         saga__put_datum(to, definition->param_types[i], delivery->params[i]);
@@ -63,6 +65,7 @@ decode(struct call *call, struct slice bytes)
     delivery->attempt = load_be32(reader_take(&reader, 4));
     delivery->epoch = load_be64(reader_take(&reader, 8));
     call->sent = (int64_t)load_be64(reader_take(&reader, 8));
+    call->stamp = load_be64(reader_take(&reader, 8));
     delivery->definition = definition;
     TRY(saga__decode_definition(arena, &reader, definition, call->eval->diag));
     struct datum *params = arena_array(arena, (size_t)definition->param_count + 1, sizeof *params);
@@ -106,6 +109,22 @@ saga__check_age(struct saga_room *room, int64_t sent, struct diag *diag)
                                     (long long)(age / 1000000));
 }
 
+/* S9. What it does is stamped behind the saga's beginning; and the saga is known here before it
+ * commits. A clock that is minutes behind is put right by somebody, and the step waits for it. */
+static enum err
+join(struct call *call)
+{
+    struct txn_db *db = sql_engine_db(call->room->engine);
+    struct diag *diag = call->eval->diag;
+    enum err err = txn_db_raise_hlc(call->task, db, call->stamp, diag);
+    if (err == ERR_INVALID_PARAMETER_VALUE) {
+        diag->code = ERR_CANNOT_CONNECT_NOW;
+    } else if (err == ERR_OK) {
+        txn_saga_joins(db, call->delivery.number);
+    }
+    return err == ERR_INVALID_PARAMETER_VALUE ? ERR_CANNOT_CONNECT_NOW : err;
+}
+
 static enum err
 deliver(struct call *call, struct datum *result)
 {
@@ -121,7 +140,7 @@ deliver(struct call *call, struct datum *result)
     if (call->forgets) {
         err = saga__record_remove(call->task, sql_session_txn(call->session), place,
             delivery->number, delivery->step, eval->arena, eval->diag);
-    } else {
+    } else if ((err = join(call)) == ERR_OK) {
         err = saga__deliver(call->task, call->session, delivery, eval->arena, &record, eval->diag);
         if (err == ERR_OK) {
             record.images = slice_of("", 0);

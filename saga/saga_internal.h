@@ -153,8 +153,6 @@ struct saga_place {
 };
 
 #define SAGA_DATABASE  "postgres" /* of a cluster */
-#define SAGA_SCHEMA    "tusk_cluster"
-#define SAGA_LOG_TABLE "sagas"
 #define SAGA_LOG_GROUP "tusk_cluster.sagas"
 
 /* Is this server a node of a cluster? */
@@ -169,6 +167,9 @@ enum err saga__place_home(struct task *task, struct sql_engine *engine, struct t
 enum err saga__place_step(struct task *task, struct sql_session *session,
     const struct saga_step *step, const struct datum *params, const oid_t *param_types,
     struct arena *arena, struct saga_place **place, struct diag *diag);
+/* Records of this group, to be read; the shard column's value is not set. NULL: there are none. */
+enum err saga__place_records(struct task *task, struct sql_engine *engine, struct txn *txn,
+    const char *table, struct arena *arena, struct saga_place **place, struct diag *diag);
 void saga__place_end(struct saga_place *place); /* or NULL */
 /* The slots whose bucket this node has, as bits. 0 in no cluster. `comings`, or NULL: which of its
  * moves has brought it, so that one that was away and is back can be told. */
@@ -223,6 +224,11 @@ enum err saga__record_put(struct task *task, struct txn *txn, const struct saga_
 enum err saga__record_get(struct task *task, struct txn *txn, const struct saga_place *place,
     uint64_t number, uint16_t step, enum saga_kind kind, struct arena *arena,
     struct saga_record *record, bool *found, struct diag *diag);
+
+/* Its row as the snapshot has it; nobody is asked whose bucket it is. */
+enum err saga__record_look(struct task *task, struct txn *txn, struct txn_snapshot snapshot,
+    const struct saga_place *place, uint64_t number, uint16_t step, enum saga_kind kind,
+    struct arena *arena, struct txn_row *row, bool *found, struct diag *diag);
 
 /* What a delivery answers, and its home keeps. */
 void saga__encode_record(const struct saga_record *record, struct buffer *to);
@@ -437,9 +443,24 @@ struct slice saga__of_note(struct slice value); /* its instance */
 void saga__noted_sql(uint64_t number, struct buffer *sql);
 void saga__register_notes(void);
 
+/* ---- settled.c: which are open, as of a moment -------------------------------------------------
+ */
+
+#define SAGA_OPEN_ROWS ((enum catalog_tree)251) /* in ids of rows only: there is no such tree */
+
+/* With the commit that begins the instance, and the one that ends it. */
+enum err saga__open_put(struct task *task, struct saga_room *room, struct txn *txn,
+    const struct saga_place *place, const struct saga_instance *instance, struct diag *diag);
+enum err saga__open_remove(struct task *task, struct txn *txn, const struct saga_place *place,
+    uint64_t number, struct diag *diag);
+/* hooks.check_open. */
+enum err saga__check_open(struct task *task, void *arg, struct txn *txn,
+    struct txn_snapshot snapshot, const struct shard_settled *settled, struct diag *diag);
+void saga__register_settled(void);
+
 /* remote.c */
-void saga__encode_delivery(
-    const struct saga_delivery *delivery, bool forgets, int64_t sent, struct buffer *to);
+void saga__encode_delivery(const struct saga_delivery *delivery, bool forgets, int64_t sent,
+    uint64_t stamp, struct buffer *to);
 void saga__register_functions(void);
 /* S8 */
 enum err saga__check_age(struct saga_room *room, int64_t sent, struct diag *diag);

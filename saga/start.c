@@ -164,7 +164,10 @@ make_at(struct starting *starting, struct txn *txn, const struct saga_place *pla
     TRY(claim_key(starting, txn, place, &existing));
     *made = existing == 0;
     if (*made) {
-        return saga__instance_put(starting->task, txn, place, instance, starting->diag);
+        TRY(saga__instance_put(starting->task, txn, place, instance, starting->diag));
+        return place == NULL ? ERR_OK
+                             : saga__open_put(starting->task, starting->room, txn, place, instance,
+                                   starting->diag);
     }
     bool found = false;
     TRY(saga__instance_get(starting->task, txn, place, existing, false, starting->arena, instance,

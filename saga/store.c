@@ -47,21 +47,29 @@ struct stored {
     struct buffer key, id;
 };
 
-static enum err
-stored_begin(struct task *task, struct txn *txn, const struct saga_place *place,
-    enum catalog_tree tree, struct slice key, struct stored *stored, struct diag *diag)
+static void
+name(
+    const struct saga_place *place, enum catalog_tree tree, struct slice key, struct stored *stored)
 {
     *stored = (struct stored){.tree = saga__tree(tree)};
     if (place == NULL) {
         buffer_add(&stored->key, key.data, key.size);
-        return ERR_OK;
+        return;
     }
     stored->tree = place->relation->tree;
     buffer_add_u8(&stored->id, (uint8_t)tree);
     buffer_add(&stored->id, key.data, key.size);
+    saga__place_key(place, slice_of(stored->id.data, stored->id.size), &stored->key);
+}
+
+static enum err
+stored_begin(struct task *task, struct txn *txn, const struct saga_place *place,
+    enum catalog_tree tree, struct slice key, struct stored *stored, struct diag *diag)
+{
+    name(place, tree, key, stored);
     struct slice id = slice_of(stored->id.data, stored->id.size);
-    saga__place_key(place, id, &stored->key);
-    return txn_read_only(txn) ? ERR_OK : saga__place_check(task, txn, place, id, diag);
+    return place == NULL || txn_read_only(txn) ? ERR_OK
+                                               : saga__place_check(task, txn, place, id, diag);
 }
 
 static void
@@ -502,6 +510,9 @@ saga__instance_put(struct task *task, struct txn *txn, const struct saga_place *
     enum err err = saga__put(task, txn, place, CATALOG_TREE_SAGA_INSTANCES,
         slice_of(key, sizeof key), slice_of(value.data, value.size), diag);
     buffer_destroy(&value);
+    if (err == ERR_OK && place != NULL && saga__is_final(instance->state) && !instance->forgets) {
+        err = saga__open_remove(task, txn, place, instance->number, diag);
+    }
     return err;
 }
 
@@ -595,6 +606,20 @@ saga__record_get(struct task *task, struct txn *txn, const struct saga_place *pl
     TRY(saga__get(task, txn, place, CATALOG_TREE_SAGA_STEPS, record_key(key, number, step, kind),
         false, arena, &value, found, diag));
     return *found ? saga__decode_record(arena, value, record, diag) : ERR_OK;
+}
+
+enum err
+saga__record_look(struct task *task, struct txn *txn, struct txn_snapshot snapshot,
+    const struct saga_place *place, uint64_t number, uint16_t step, enum saga_kind kind,
+    struct arena *arena, struct txn_row *row, bool *found, struct diag *diag)
+{
+    uint8_t key[SAGA_ID_SIZE + 3];
+    struct stored stored;
+    name(place, CATALOG_TREE_SAGA_STEPS, record_key(key, number, step, kind), &stored);
+    enum err err =
+        txn_get(task, txn, snapshot, stored.tree, key_of(&stored), arena, row, found, diag);
+    stored_end(&stored);
+    return err;
 }
 
 /* Both records of a step. */

@@ -23,6 +23,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "shard/route.h"
+#include "shard/settled.h"
 #include "wire/wire.h"
 
 enum {
@@ -1019,6 +1020,15 @@ on_route(struct task *task, struct connection *connection, struct slice body)
 }
 
 static enum err
+on_settled(struct task *task, struct connection *connection, struct slice body)
+{
+    (void)task;
+    enum err err = sql_session_settled(connection->session, body, &connection->diag);
+    connection->ended = connection->ended || err != ERR_OK;
+    return err;
+}
+
+static enum err
 on_close(struct task *task, struct connection *connection, struct slice body)
 {
     struct wire_reader reader = wire_reader_of(body);
@@ -1193,6 +1203,9 @@ on_message_of(struct task *task, struct connection *connection, char type, struc
         break;
     case SHARD_ROUTE_MESSAGE:
         on_extended(task, connection, on_route, body);
+        break;
+    case SHARD_SETTLED_MESSAGE:
+        on_extended(task, connection, on_settled, body);
         break;
     case 'X':
         connection->ended = true;

@@ -23,7 +23,7 @@ ROOMS = {
     "shard": ["base", "world"],
     "sql": ["base", "world", "parser", "shard", "txn"],
     "cdc": ["base", "world", "wal", "txn", "sql"],
-    "saga": ["base", "world", "parser", "txn", "sql"],
+    "saga": ["base", "world", "parser", "shard", "txn", "sql"],
     # The router is a server whose rows lie elsewhere: it has server/'s connections and sql/'s engine
     # (router/README.md says why).
     "router": ["base", "world", "parser", "wire", "login", "shard", "txn", "sql", "saga", "server"],

@@ -345,6 +345,7 @@ open_all(
     atomic_store(&db->next_tree, next_tree < TREE_ID_FIRST_USER ? TREE_ID_FIRST_USER : next_tree);
     table__create(db, last_id + 1);
     hlc__open(db);
+    sagas__opened(db);
     return start_tasks(task, db, diag);
 }
 

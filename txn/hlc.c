@@ -205,28 +205,56 @@ out_of_reach(struct diag *diag)
     return ERR_SNAPSHOT_TOO_OLD;
 }
 
+static enum err
+no_history(struct diag *diag)
+{
+    (void)diag_set(diag, ERR_OBJECT_STATE, "this server keeps no history to be read");
+    diag_hint(diag, "It does as a node of a cluster: settings cluster_node, history_window.");
+    return ERR_OBJECT_STATE;
+}
+
+/* H1. The newest commit up to the stamp. */
+static enum err
+find_moment(struct task *task, struct txn_db *db, uint64_t stamp, struct hlc_entry *entry,
+    struct diag *diag)
+{
+    TRY(txn_db_raise_hlc(task, db, stamp, diag));
+    latch_acquire(&db->commit_latch);
+    bool found = find(db->hlc_ring, stamp, entry);
+    latch_release(&db->commit_latch);
+    return found ? ERR_OK : out_of_reach(diag);
+}
+
+enum err
+hlc__look_back(struct task *task, struct txn *txn, uint64_t stamp, uint64_t *lsn, struct diag *diag)
+{
+    struct txn_db *db = txn->db;
+    struct hlc_entry entry;
+    if (db->hlc_ring == NULL) {
+        return no_history(diag);
+    }
+    TRY(find_moment(task, db, stamp, &entry, diag));
+    *lsn = entry.lsn;
+    return snapshot__lower(txn, entry.era) && /* H3: in this order */
+                   atomic_load(&db->slots[SLOT_HISTORY].era) <= entry.era
+               ? ERR_OK
+               : out_of_reach(diag);
+}
+
 enum err
 txn_read_at(struct task *task, struct txn *txn, uint64_t stamp, struct diag *diag)
 {
     struct txn_db *db = txn->db;
     ASSERT(txn->state == TXN_ACTIVE && !txn->has_snapshot && txn->log == NULL);
     if (db->hlc_ring == NULL) {
-        (void)diag_set(diag, ERR_OBJECT_STATE, "this server keeps no history to be read");
-        diag_hint(diag, "It does as a node of a cluster: settings cluster_node, history_window.");
-        return ERR_OBJECT_STATE;
+        return no_history(diag);
     }
     if (txn->isolation == TXN_SERIALIZABLE) {
         return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
             "a serializable transaction cannot read as of a stamp");
     }
-    TRY(txn_db_raise_hlc(task, db, stamp, diag)); /* H1 */
     struct hlc_entry entry;
-    latch_acquire(&db->commit_latch);
-    bool found = find(db->hlc_ring, stamp, &entry);
-    latch_release(&db->commit_latch);
-    if (!found) {
-        return out_of_reach(diag);
-    }
+    TRY(find_moment(task, db, stamp, &entry, diag));
     atomic_store(&txn->slot->era, entry.era); /* H3: in this order */
     if (atomic_load(&db->slots[SLOT_HISTORY].era) > entry.era) {
         snapshot__drop(txn->slot);

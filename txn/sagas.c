@@ -16,6 +16,19 @@
  *       settled snapshots until every saga that was open has ended. So it is for sagas from before
  *       the server's start, whose versions went with the undo.
  *
+ * On a node of a cluster a saga's home may be elsewhere. Then who reads says as of which stamp T,
+ * and which sagas were open at T (saga/README.md, "Settled reads over several nodes"):
+ *
+ *   G4. A saga is entered here before the first of its transactions commits here. `since` is a
+ * stamp by which it had begun. Who raises the clock to T and then takes the latch finds all ids
+ * with stamps up to T: stamps are given under the commit latch, as ids are entered. G5. It is
+ * dropped only when somebody who knew all that were open at some T >= `since` did not name it, so
+ * it had ended by T; and `dropped` is the newest such T. A reader as of an earlier stamp is
+ * refused: he may name it. So who is answered finds all that he names, as far as this server has
+ * seen them. G6. What a saga has done before this server's start, or in a bucket that came here
+ * since, it has not seen. All that was begun after `blind` it has; of others the records of steps
+ * are asked whose they are (saga/remote.c).
+ *
  * The latch is taken alone or under the commit latch.
  */
 #include <stdlib.h>
@@ -23,8 +36,12 @@
 #include "txn/txn_internal.h"
 
 enum {
-    SAGA_BUCKETS = 1024
+    SAGA_BUCKETS = 1024,
+    STAMP_SHIFT = 12,
 };
+
+/* How long readers may be on their way whose moment is before a saga's end. */
+#define GRACE ((uint64_t)2000000 << STAMP_SHIFT)
 
 struct open_saga {
     struct list_node node;
@@ -33,6 +50,10 @@ struct open_saga {
     uint64_t era;   /* its versions are younger */
     uint64_t ended; /* LSN; 0: no */
     bool lost;      /* its versions are gone */
+    bool elsewhere; /* not ended here: the three below count, stamps but for the last */
+    uint64_t since; /* it had begun by then */
+    uint64_t over;  /* it had ended by then; 0: not known */
+    uint64_t named; /* in this round of looking */
     uint64_t *ids;
     uint32_t count, capacity;
 };
@@ -42,6 +63,10 @@ struct sagas {
     struct list_node open; /* struct open_saga, oldest first */
     struct open_saga *buckets[SAGA_BUCKETS];
     uint32_t lost;
+    uint64_t dropped;   /* G5 */
+    uint64_t ended_lsn; /* of the last that ended here */
+    uint64_t rounds;
+    _Atomic uint64_t blind; /* G6 */
 };
 
 /* A settled snapshot's ids, in order; of the statement with this command number. */
@@ -111,11 +136,11 @@ lose_all(struct sagas *sagas, const struct open_saga *but)
     }
 }
 
-void
-txn_saga_begins(struct txn_db *db, uint64_t number)
+/* Under the latch. */
+static struct open_saga *
+begin(struct txn_db *db, uint64_t number)
 {
     struct sagas *sagas = db->sagas;
-    latch_acquire(&sagas->latch);
     struct open_saga *saga = add(sagas, number);
     if (saga->era == 0) {
         struct slot *slot = &db->slots[SLOT_SAGAS];
@@ -127,7 +152,26 @@ txn_saga_begins(struct txn_db *db, uint64_t number)
             atomic_store(&slot->era, saga->era);
         }
     }
-    latch_release(&sagas->latch);
+    return saga;
+}
+
+void
+txn_saga_begins(struct txn_db *db, uint64_t number)
+{
+    latch_acquire(&db->sagas->latch);
+    (void)begin(db, number);
+    latch_release(&db->sagas->latch);
+}
+
+void
+txn_saga_joins(struct txn_db *db, uint64_t number)
+{
+    uint64_t now = txn_db_hlc(db);
+    latch_acquire(&db->sagas->latch);
+    struct open_saga *saga = begin(db, number);
+    saga->elsewhere = true;
+    saga->since = saga->since == 0 ? now : saga->since;
+    latch_release(&db->sagas->latch);
 }
 
 void
@@ -184,13 +228,10 @@ void
 sagas__committing(struct txn *txn, uint64_t lsn)
 {
     struct sagas *sagas = txn->db->sagas;
-    if (load_be64(txn->saga_id) != 0) {
-        return; /* its end will not be told here */
-    }
     latch_acquire(&sagas->latch);
     struct open_saga *saga = *find(sagas, load_be64(txn->saga_id + 8));
     if (saga != NULL && txn->saga_ends) {
-        saga->ended = lsn;
+        saga->ended = sagas->ended_lsn = lsn;
     } else if (saga != NULL) {
         if (saga->count == saga->capacity) {
             saga->capacity = saga->capacity == 0 ? 8 : saga->capacity * 2;
@@ -210,6 +251,80 @@ sagas__committed(struct txn *txn)
     }
 }
 
+/* ---- those that end elsewhere ------------------------------------------------------------------
+ */
+
+void
+sagas__opened(struct txn_db *db)
+{
+    atomic_store(&db->sagas->blind, db->hlc);
+}
+
+uint64_t
+txn_sagas_blind(struct txn_db *db)
+{
+    return atomic_load(&db->sagas->blind);
+}
+
+void
+txn_sagas_go_blind(struct txn_db *db)
+{
+    uint64_t now = txn_db_hlc(db);
+    uint64_t blind = atomic_load(&db->sagas->blind);
+    while (now > blind && !atomic_compare_exchange_weak(&db->sagas->blind, &blind, now)) {
+    }
+}
+
+uint32_t
+txn_sagas_joined(struct txn_db *db)
+{
+    uint32_t count = 0;
+    latch_acquire(&db->sagas->latch);
+    LIST_FOREACH (node, &db->sagas->open) {
+        count += LIST_ENTRY(node, struct open_saga, node)->elsewhere;
+    }
+    latch_release(&db->sagas->latch);
+    return count;
+}
+
+/* G5. Under the latch. */
+static void
+note_over(struct sagas *sagas, const struct txn_open_sagas *open)
+{
+    sagas->rounds++;
+    for (size_t i = 0; i < open->count; i++) {
+        struct open_saga *saga = *find(sagas, open->numbers[i]);
+        if (saga != NULL) {
+            saga->named = sagas->rounds;
+        }
+    }
+    LIST_FOREACH (node, &sagas->open) {
+        struct open_saga *saga = LIST_ENTRY(node, struct open_saga, node);
+        if (saga->elsewhere && saga->named != sagas->rounds && saga->over == 0 &&
+            saga->since <= open->stamp) {
+            saga->over = open->stamp;
+        }
+    }
+}
+
+void
+txn_sagas_close(struct txn_db *db, const struct txn_open_sagas *open)
+{
+    struct sagas *sagas = db->sagas;
+    latch_acquire(&sagas->latch);
+    note_over(sagas, open);
+    struct list_node *node = sagas->open.next;
+    while (node != &sagas->open) {
+        struct open_saga *saga = LIST_ENTRY(node, struct open_saga, node);
+        node = node->next;
+        if (saga->elsewhere && saga->over != 0 && saga->over + GRACE <= open->stamp) {
+            sagas->dropped = saga->over > sagas->dropped ? saga->over : sagas->dropped;
+            drop(db, find(sagas, saga->number));
+        }
+    }
+    latch_release(&sagas->latch);
+}
+
 /* ---- reading ----------------------------------------------------------------------------------
  */
 
@@ -227,16 +342,11 @@ hold_back(struct txn *txn)
 {
     const struct slot *held = &txn->db->slots[SLOT_SAGAS];
     uint64_t oldest = atomic_load(&held->era);
-    uint64_t own = atomic_load(&txn->slot->era);
     if (oldest == 0) {
         return true; /* no saga is open */
     }
-    do {
-        if ((oldest & SLOT_TOO_OLD) != 0 || (own & SLOT_TOO_OLD) != 0) {
-            return false;
-        }
-    } while (own > oldest && !atomic_compare_exchange_weak(&txn->slot->era, &own, oldest));
-    return (atomic_load(&held->era) & SLOT_TOO_OLD) == 0;
+    return (oldest & SLOT_TOO_OLD) == 0 && snapshot__lower(txn, oldest) &&
+           (atomic_load(&held->era) & SLOT_TOO_OLD) == 0;
 }
 
 static struct hidden *
@@ -249,19 +359,31 @@ new_hidden(struct txn *txn, uint32_t command, uint32_t count)
     return hidden;
 }
 
-/* The transactions to pass over, as of `visible` now. */
-static struct hidden *
-collect(struct txn *txn, uint32_t command, uint64_t visible)
+/* Is it passed over by one who sees what is up to `lsn`, and says which of those elsewhere are
+ * open?
+ */
+static bool
+is_hidden(const struct sagas *sagas, const struct open_saga *saga, uint64_t lsn)
 {
+    return saga->count > 0 &&
+           (saga->elsewhere ? saga->named == sagas->rounds : saga->ended == 0 || saga->ended > lsn);
+}
+
+/* The transactions to pass over. Under the latch. */
+static struct hidden *
+collect(struct txn *txn, uint32_t command, uint64_t lsn)
+{
+    const struct sagas *sagas = txn->db->sagas;
     uint32_t count = 0;
-    LIST_FOREACH (node, &txn->db->sagas->open) {
-        count += LIST_ENTRY(node, struct open_saga, node)->count;
+    LIST_FOREACH (node, &sagas->open) {
+        const struct open_saga *saga = LIST_ENTRY(node, struct open_saga, node);
+        count += is_hidden(sagas, saga, lsn) ? saga->count : 0;
     }
     struct hidden *hidden = new_hidden(txn, command, count);
     hidden->count = 0;
-    LIST_FOREACH (node, &txn->db->sagas->open) {
+    LIST_FOREACH (node, &sagas->open) {
         const struct open_saga *saga = LIST_ENTRY(node, struct open_saga, node);
-        if (saga->count > 0 && (saga->ended == 0 || saga->ended > visible)) {
+        if (is_hidden(sagas, saga, lsn)) {
             memcpy(hidden->ids + hidden->count, saga->ids, saga->count * sizeof saga->ids[0]);
             hidden->count += saga->count;
         }
@@ -282,23 +404,67 @@ not_settled(bool lost, struct diag *diag)
     return ERR_SAGA_UNSETTLED;
 }
 
-enum err
-txn_hide_sagas(struct txn *txn, struct txn_snapshot *snapshot, struct diag *diag)
+static const struct hidden *
+hidden_of(const struct txn *txn, uint32_t command)
 {
-    if (txn->isolation == TXN_SERIALIZABLE || txn->at_stamp) {
-        return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
-            "tusk.saga_reads = settled is not supported at SERIALIZABLE, nor for earlier moments");
+    const struct hidden *hidden = txn->hidden;
+    while (hidden != NULL && hidden->command != command) {
+        hidden = hidden->next;
     }
+    return hidden;
+}
+
+/* What is known without looking: *done. */
+static enum err
+hide_at_once(
+    struct txn *txn, const struct txn_snapshot *snapshot, bool reads, bool *done, struct diag *diag)
+{
     bool fixed = txn->isolation == TXN_REPEATABLE_READ;
-    if (fixed && txn->hidden != NULL) { /* the same for all statements */
-        struct hidden *hidden = new_hidden(txn, snapshot->command, txn->hidden->count);
-        memcpy(hidden->ids, txn->hidden->ids, hidden->count * sizeof hidden->ids[0]);
-        txn->hidden = hidden;
+    *done = true;
+    if (txn->isolation == TXN_SERIALIZABLE) {
+        return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+            "tusk.saga_reads = settled is not supported at SERIALIZABLE");
+    }
+    if (hidden_of(txn, snapshot->command) != NULL) { /* a function's, of this statement */
         return ERR_OK;
     }
-    if (fixed && snapshot->command > 1) {
-        return diag_set(diag, ERR_ACTIVE_TRANSACTION,
-            "tusk.saga_reads must be set before the transaction's first query");
+    if (fixed && txn->hidden != NULL) { /* the same for all statements */
+        if (reads) {
+            struct hidden *hidden = new_hidden(txn, snapshot->command, txn->hidden->count);
+            memcpy(hidden->ids, txn->hidden->ids, hidden->count * sizeof hidden->ids[0]);
+            txn->hidden = hidden;
+        }
+        return ERR_OK;
+    }
+    if (fixed && snapshot->command > 1 && !txn->at_stamp) {
+        return reads ? diag_set(diag, ERR_ACTIVE_TRANSACTION,
+                           "tusk.saga_reads must be set before the transaction's first query")
+                     : ERR_OK;
+    }
+    *done = false;
+    return ERR_OK;
+}
+
+/* A writer's is for the statements behind it, which read by his snapshot. */
+static void
+install(struct txn *txn, struct txn_snapshot *snapshot, uint64_t lsn, bool reads)
+{
+    txn->snapshot_lsn = lsn;
+    snapshot->lsn.v = lsn;
+    txn->hidden = collect(txn, reads ? snapshot->command : 0, lsn);
+}
+
+enum err
+txn_hide_sagas(struct txn *txn, struct txn_snapshot *snapshot, bool reads, struct diag *diag)
+{
+    bool done = false;
+    if (txn->at_stamp) {
+        return diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+            "tusk.saga_reads = settled is not supported for earlier moments");
+    }
+    TRY(hide_at_once(txn, snapshot, reads, &done, diag));
+    if (done) {
+        return ERR_OK;
     }
     struct sagas *sagas = txn->db->sagas;
     latch_acquire(&sagas->latch);
@@ -306,9 +472,8 @@ txn_hide_sagas(struct txn *txn, struct txn_snapshot *snapshot, struct diag *diag
     bool known = !lost && hold_back(txn);
     if (known) {
         /* Now, for what ended since the snapshot was taken is no more in the list. */
-        txn->snapshot_lsn = atomic_load(&txn->db->visible);
-        snapshot->lsn.v = txn->snapshot_lsn;
-        txn->hidden = collect(txn, snapshot->command, txn->snapshot_lsn);
+        sagas->rounds++;
+        install(txn, snapshot, atomic_load(&txn->db->visible), reads);
     }
     latch_release(&sagas->latch);
     if (!known) {
@@ -318,13 +483,87 @@ txn_hide_sagas(struct txn *txn, struct txn_snapshot *snapshot, struct diag *diag
     return ERR_OK;
 }
 
+enum outcome {
+    KNOWN,
+    GIVEN_UP, /* what some have replaced is gone */
+    TOO_LATE, /* as of a moment at which some were open that have been dropped */
+};
+
+/* G4, G5. Under the latch. */
+static enum outcome
+look_at_open(struct txn *txn, const struct txn_open_sagas *open, uint64_t lsn)
+{
+    struct sagas *sagas = txn->db->sagas;
+    note_over(sagas, open);
+    if (open->stamp < sagas->dropped || lsn < sagas->ended_lsn) {
+        return TOO_LATE;
+    }
+    if ((atomic_load(&txn->db->slots[SLOT_SAGAS].era) & SLOT_TOO_OLD) != 0) {
+        lose_all(sagas, NULL);
+    }
+    bool any = false;
+    LIST_FOREACH (node, &sagas->open) {
+        const struct open_saga *saga = LIST_ENTRY(node, struct open_saga, node);
+        bool unknown = saga->lost && (!saga->elsewhere || saga->named == sagas->rounds);
+        if (unknown) {
+            return GIVEN_UP;
+        }
+        any = any || is_hidden(sagas, saga, lsn);
+    }
+    return !any || hold_back(txn) ? KNOWN : GIVEN_UP;
+}
+
+enum err
+txn_hide_open_sagas(struct task *task, struct txn *txn, struct txn_snapshot *snapshot,
+    const struct txn_open_sagas *open, bool reads, struct diag *diag)
+{
+    bool done = false;
+    TRY(hide_at_once(txn, snapshot, reads, &done, diag));
+    if (done) {
+        return ERR_OK;
+    }
+    if (open->blind < txn_sagas_blind(txn->db)) { /* G6: who asked did not know this */
+        return diag_set(diag, ERR_BUCKET_MOVING,
+            "rows have come to this node since it was asked which sagas are open");
+    }
+    uint64_t lsn = txn->snapshot_lsn;
+    if (!txn->at_stamp) {
+        TRY(hlc__look_back(task, txn, open->stamp, &lsn, diag));
+    }
+    struct sagas *sagas = txn->db->sagas;
+    latch_acquire(&sagas->latch);
+    enum outcome outcome = look_at_open(txn, open, lsn);
+    if (outcome == KNOWN) {
+        install(txn, snapshot, lsn, reads);
+    }
+    latch_release(&sagas->latch);
+    if (outcome != KNOWN) {
+        return outcome == GIVEN_UP
+                   ? not_settled(false, diag)
+                   : diag_set(diag, ERR_BUCKET_MOVING, "the moment to be read is too long ago");
+    }
+    qsort(txn->hidden->ids, txn->hidden->count, sizeof txn->hidden->ids[0], compare_ids);
+    return ERR_OK;
+}
+
+bool
+txn_hides_sagas(const struct txn *txn)
+{
+    return txn->hidden != NULL;
+}
+
+bool
+txn_hides(const struct txn *txn, uint64_t writer)
+{
+    const struct hidden *hidden = txn->hidden;
+    return hidden != NULL && hidden->count > 0 &&
+           bsearch(&writer, hidden->ids, hidden->count, sizeof writer, compare_ids) != NULL;
+}
+
 bool
 sagas__hides(const struct txn *txn, uint32_t command, uint64_t writer)
 {
-    const struct hidden *hidden = txn->hidden;
-    while (hidden != NULL && hidden->command != command) {
-        hidden = hidden->next;
-    }
+    const struct hidden *hidden = hidden_of(txn, command);
     return hidden != NULL && hidden->count > 0 &&
            bsearch(&writer, hidden->ids, hidden->count, sizeof writer, compare_ids) != NULL;
 }

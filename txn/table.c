@@ -134,6 +134,18 @@ snapshot__ensure(struct txn *txn)
     }
 }
 
+bool
+snapshot__lower(struct txn *txn, uint64_t era)
+{
+    uint64_t own = atomic_load(&txn->slot->era);
+    do {
+        if ((own & SLOT_TOO_OLD) != 0) {
+            return false;
+        }
+    } while (own > era && !atomic_compare_exchange_weak(&txn->slot->era, &own, era));
+    return true;
+}
+
 enum err
 snapshot__too_old(struct diag *diag)
 {

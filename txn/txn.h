@@ -241,6 +241,24 @@ void txn_saga_begins(struct txn_db *db, uint64_t number);
 void txn_saga_ended(struct txn_db *db, uint64_t number);
 void txn_saga_was_open(struct txn_db *db, uint64_t number);
 
+/* Those whose end is not told here: a step's transaction joins its saga before it commits, behind a
+ * raise of the clock to a stamp by which the saga had begun (G4-G6). */
+void txn_saga_joins(struct txn_db *db, uint64_t number);
+uint32_t txn_sagas_joined(struct txn_db *db); /* how many are kept */
+/* Of sagas that began after this stamp all transactions here are known. */
+uint64_t txn_sagas_blind(struct txn_db *db);
+/* Rows come, in this transaction or the next, that sagas have written elsewhere. */
+void txn_sagas_go_blind(struct txn_db *db);
+/* All sagas elsewhere that had begun by this stamp and had not ended by it. */
+struct txn_open_sagas {
+    uint64_t stamp;
+    uint64_t blind; /* of those that began by then it is also said what they have done */
+    const uint64_t *numbers;
+    size_t count;
+};
+/* Others need not be kept. */
+void txn_sagas_close(struct txn_db *db, const struct txn_open_sagas *open);
+
 /* What this transaction has changed so far, newest first, catalog and indexes included; the bytes
  * are in the arena. ERR_PROGRAM_LIMIT if there are more than `most`. */
 struct txn_change {
@@ -275,8 +293,17 @@ struct txn_snapshot {
  * txn_snapshots_release or the end. */
 struct txn_snapshot txn_statement_begin(struct txn *txn);
 /* From now on this statement's snapshot passes over what they have written, all of it; it may be
- * newer afterwards. Before the first read by it. ERR_SAGA_UNSETTLED if that cannot be. */
-enum err txn_hide_sagas(struct txn *txn, struct txn_snapshot *snapshot, struct diag *diag);
+ * newer afterwards. Before the first read by it. ERR_SAGA_UNSETTLED if that cannot be. `reads`
+ * false: this statement does not, but at REPEATABLE READ those behind it will, by its snapshot. */
+enum err txn_hide_sagas(
+    struct txn *txn, struct txn_snapshot *snapshot, bool reads, struct diag *diag);
+/* The same for those elsewhere that are open, as of their stamp. ERR_BUCKET_MOVING: somebody must
+ * be asked anew which those are. */
+enum err txn_hide_open_sagas(struct task *task, struct txn *txn, struct txn_snapshot *snapshot,
+    const struct txn_open_sagas *open, bool reads, struct diag *diag);
+/* Has it passed over some; does its latest statement pass over what this one wrote? */
+bool txn_hides_sagas(const struct txn *txn);
+bool txn_hides(const struct txn *txn, uint64_t writer);
 /* No statement or open portal of this transaction needs a snapshot any more (READ COMMITTED: stop
  * holding undo back). No effect in REPEATABLE READ. */
 void txn_snapshots_release(struct txn *txn);

@@ -508,6 +508,9 @@ void snapshot__drop(struct slot *slot);
 /* Every snapshot sees all that ended in this era or before. */
 uint64_t snapshot__horizon(struct txn_db *db);
 void snapshot__ensure(struct txn *txn);
+/* It announces this era if that is older than its own; false: it has been given up. Before it
+ * relies on that, somebody else must be found to hold back as much. */
+bool snapshot__lower(struct txn *txn, uint64_t era);
 
 /* Does serializability concern this tree? Not the catalog's, which has locks. */
 static inline bool
@@ -613,6 +616,7 @@ enum sight {
 
 struct sagas *sagas__new(void);
 void sagas__delete(struct sagas *sagas);
+void sagas__opened(struct txn_db *db); /* the clock is known */
 /* The transaction has a saga id: under the commit latch before `visible` moves, and after it. */
 void sagas__committing(struct txn *txn, uint64_t lsn);
 void sagas__committed(struct txn *txn);
@@ -856,6 +860,9 @@ void hlc__open(struct txn_db *db);
 void hlc__close(struct txn_db *db);
 void hlc__committed(struct txn_db *db, uint64_t stamp, uint64_t lsn);
 void hlc__serve(struct task *task, struct txn_db *db); /* until db->stopping */
+/* What was visible as of the stamp, which the transaction holds back from now on. */
+enum err hlc__look_back(
+    struct task *task, struct txn *txn, uint64_t stamp, uint64_t *lsn, struct diag *diag);
 
 /* Reads the log from db->wal and brings the trees to its end. Alone in the house. */
 enum err recover__run(struct task *task, struct txn_db *db, const struct checkpoint_meta *meta,

@@ -213,7 +213,8 @@ wire_message_size(struct slice bytes, size_t *size, struct diag *diag)
     case 'P':
     case 'Q':
     case 'd':
-    case 'r': /* a router's; shard/route.h */
+    case 'r': /* a router's; shard/route.h, settled.h */
+    case 's':
         limit = WIRE_MESSAGE_SIZE_MAX;
         break;
     case 'C':

@@ -67,6 +67,11 @@ enum err sql_session_evaluate(struct task *task, struct sql_session *session, st
 /* ---- sagas --------------------------------------------------------------------------------------
  */
 
+/* Where a cluster's sagas are (saga/saga_internal.h). */
+#define SAGA_SCHEMA    "tusk_cluster"
+#define SAGA_LOG_TABLE "sagas"
+
+struct shard_settled;
 struct ast_create_saga;
 struct ast_drop_saga;
 struct ast_start_saga;
@@ -96,6 +101,10 @@ struct sql_saga_hooks {
      * the session's transaction, or it is refused. Nobody is in it. */
     enum err (*database_goes)(struct task *task, void *arg, struct sql_session *session,
         const char *name, const char *to, struct diag *diag);
+    /* This transaction passes over these sagas (txn_hides): is all that they have done here, as of
+     * the snapshot, known by its transactions? ERR_SAGA_UNSETTLED if not. */
+    enum err (*check_open)(struct task *task, void *arg, struct txn *txn,
+        struct txn_snapshot snapshot, const struct shard_settled *settled, struct diag *diag);
     /* A transaction has committed in which sql_session_touch_saga was called with this. */
     void (*committed)(void *arg, uint64_t number);
 };

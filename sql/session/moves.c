@@ -1064,6 +1064,7 @@ FN(receive_own)
         return wrong_state(eval, move, &record);
     }
     TRY(txn_db_raise_hlc(eval->task, session->engine->db, (uint64_t)args[1].i, eval->diag));
+    txn_sagas_go_blind(session->engine->db); /* before a snapshot sees the rows (G6) */
     move->phase = "owns";
     *result = datum_int(0);
     return put_state(eval, move, BUCKET_OWNED, (uint64_t)args[0].i, "");

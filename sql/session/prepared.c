@@ -413,11 +413,11 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
     session__exec_context(session, planned->catalog, arena, diag, &context);
     context.params = params;
     context.count = count;
-    if (session->settled_reads && !planned->plan->writes) {
-        TRY(txn_hide_sagas(txn, &context.snapshot, diag));
-    }
+    uint64_t taken = context.snapshot.lsn.v;
+    TRY(route__hide_sagas(task, session, planned, &context.snapshot, diag));
     TRY(route__check(task, session, planned, context.snapshot, diag));
-    bool newest = txn_isolation(session->txn) == TXN_READ_COMMITTED;
+    bool newest = txn_isolation(session->txn) == TXN_READ_COMMITTED &&
+                  context.snapshot.lsn.v >= taken; /* not as of an earlier moment */
     if (!newest) {
         TRY(check_snapshot(planned, context.snapshot, diag));
     } else if (session->borrowed_snapshot != NULL &&

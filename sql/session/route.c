@@ -8,15 +8,19 @@
 
 #include "base/mem.h"
 #include "shard/lease.h"
+#include "shard/settled.h"
 #include "sql/catalog/buckets.h"
+#include "sql/session/body.h"
 #include "sql/session/session_internal.h"
 
 struct session_route {
-    struct arena message_memory, text_memory;
+    struct arena message_memory, text_memory, settled_memory;
     struct shard_route message, text;
     bool by_message, by_text;
     uint64_t reads_at; /* of this transaction; 0: not said */
-    bool wrote;        /* this transaction has had a routed statement that writes */
+    struct shard_settled settled;
+    bool by_settled;
+    bool wrote; /* this transaction has had a routed statement that writes */
 };
 
 static struct session_route *
@@ -26,6 +30,7 @@ route_of(struct sql_session *session)
         session->route = mem_zalloc(sizeof *session->route);
         arena_create(&session->route->message_memory, "route");
         arena_create(&session->route->text_memory, "route");
+        arena_create(&session->route->settled_memory, "open sagas");
     }
     return session->route;
 }
@@ -36,6 +41,7 @@ route__destroy(struct sql_session *session)
     if (session->route != NULL) {
         arena_destroy(&session->route->message_memory);
         arena_destroy(&session->route->text_memory);
+        arena_destroy(&session->route->settled_memory);
         mem_free(session->route);
     }
 }
@@ -48,6 +54,19 @@ sql_session_route(struct sql_session *session, struct slice body, struct diag *d
     route->by_message = false;
     TRY(shard_route_decode(&route->message_memory, body, &route->message, diag));
     route->by_message = true;
+    return ERR_OK;
+}
+
+enum err
+sql_session_settled(struct sql_session *session, struct slice body, struct diag *diag)
+{
+    struct session_route *route = route_of(session);
+    arena_reset(&route->settled_memory);
+    route->by_settled = false;
+    struct slice bytes =
+        slice_of(arena_copy(&route->settled_memory, body.data, body.size), body.size);
+    TRY(shard_settled_decode(&route->settled_memory, bytes, &route->settled, diag));
+    route->by_settled = true;
     return ERR_OK;
 }
 
@@ -70,6 +89,7 @@ route__answered(struct sql_session *session)
 {
     if (session->route != NULL) {
         session->route->by_message = false;
+        session->route->by_settled = false;
     }
 }
 
@@ -175,6 +195,81 @@ route__check(struct task *task, struct sql_session *session, const struct planne
         }
     }
     return ERR_OK;
+}
+
+/* ---- tusk.saga_reads = settled ------------------------------------------------------------------
+ */
+
+/* Routers have given this node part in the sagas of a cluster, whose ends it does not know. */
+static bool
+has_sagas_elsewhere(const struct sql_session *session, const struct catalog *catalog)
+{
+    return buckets_node(session->engine->catalogs)[0] != '\0' &&
+           catalog_relation(catalog, SAGA_SCHEMA, SAGA_LOG_TABLE) != NULL;
+}
+
+/* Rows that a saga may have written. */
+static bool
+reads_rows(const struct planned *planned)
+{
+    for (uint32_t i = 0; i < planned->plan->lock_count; i++) {
+        const struct relation *relation =
+            catalog_relation_by_oid(planned->catalog, planned->plan->locks[i].relation);
+        if (relation != NULL && strcmp(relation->schema_name, SAGA_SCHEMA) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err
+hide_open(struct task *task, struct sql_session *session, const struct shard_settled *settled,
+    struct txn_snapshot *snapshot, bool reads, struct diag *diag)
+{
+    uint64_t *numbers = mem_array(settled->count + 1, sizeof *numbers);
+    for (size_t i = 0; i < settled->count; i++) {
+        numbers[i] = settled->sagas[i].number;
+    }
+    const struct txn_open_sagas open = {.stamp = settled->stamp,
+        .blind = settled->blind,
+        .numbers = numbers,
+        .count = settled->count};
+    enum err err = txn_hide_open_sagas(task, session->txn, snapshot, &open, reads, diag);
+    mem_free(numbers);
+    const struct sql_saga_hooks *hooks = session->engine->sagas;
+    if (err == ERR_OK && hooks != NULL) {
+        err = hooks->check_open(task, hooks->arg, session->txn, *snapshot, settled, diag);
+    }
+    return err;
+}
+
+enum err
+route__hide_sagas(struct task *task, struct sql_session *session, const struct planned *planned,
+    struct txn_snapshot *snapshot, struct diag *diag)
+{
+    struct txn *txn = session->txn;
+    bool reads = !planned->plan->writes;
+    bool fixed = txn_isolation(txn) == TXN_REPEATABLE_READ;
+    const struct session_route *route = session->route;
+    if (!session->settled_reads || (!reads && !fixed)) {
+        return ERR_OK;
+    }
+    if (!has_sagas_elsewhere(session, planned->catalog)) {
+        return txn_hide_sagas(txn, snapshot, reads, diag);
+    }
+    if (route != NULL && route->by_settled) {
+        return hide_open(task, session, &route->settled, snapshot, reads, diag);
+    }
+    if (fixed && txn_hides_sagas(txn)) { /* as its first statement was told */
+        return hide_open(task, session, &(struct shard_settled){0}, snapshot, reads, diag);
+    }
+    if (!reads || !reads_rows(planned)) {
+        return ERR_OK;
+    }
+    (void)diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+        "a node of a cluster does not know which sagas are unfinished");
+    diag_hint(diag, "Settled reads are made through tusk-router.");
+    return ERR_FEATURE_NOT_SUPPORTED;
 }
 
 void

@@ -191,6 +191,8 @@ enum err sql_session_parse(struct task *task, struct sql_session *session, const
 
 /* What a router says of the statements up to the next ReadyForQuery (shard/route.h). */
 enum err sql_session_route(struct sql_session *session, struct slice body, struct diag *diag);
+/* And of sagas that are unfinished (shard/settled.h). */
+enum err sql_session_settled(struct sql_session *session, struct slice body, struct diag *diag);
 
 struct sql_parameter {
     struct slice bytes;

@@ -289,6 +289,10 @@ enum err route__before_snapshot(struct task *task, struct sql_session *session, 
 enum err route__check_names(
     struct sql_session *session, const struct catalog *catalog, bool writes, struct diag *diag);
 /* That, and are the buckets here, as the snapshot sees it? */
+/* tusk.saga_reads: the statement's snapshot passes over unfinished sagas. It may be another then.
+ */
+enum err route__hide_sagas(struct task *task, struct sql_session *session,
+    const struct planned *planned, struct txn_snapshot *snapshot, struct diag *diag);
 enum err route__check(struct task *task, struct sql_session *session, const struct planned *planned,
     struct txn_snapshot snapshot, struct diag *diag);
 /* Of routed writes: does the node have its lease still? */

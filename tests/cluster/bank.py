@@ -4,6 +4,11 @@ and moves of buckets: sums hold, every saga is settled or listed, a step takes e
 
     tests/cluster/bank.py [--build release] [--seconds 8] [--seed N] [--moves] [--clients 4]
 
+Settled readers (tusk.saga_reads) beside them: each owner has a purse of accounts that only its sagas
+change, one saga at a time, so what each of its rows may be is known: as before the last saga or as
+after it, all of them alike; as after it once that was seen, or answered; and the sum is the same at
+every read. (Where several open sagas write one row a sum may contain a part: docs/sagas.md.)
+
 Each transfer has a key of its own and is repeated until it is answered; the rows of `ledger` tell how
 often each step took effect, for their key is not the transfer's.
 """
@@ -51,6 +56,109 @@ SCHEMA = [
                  VALUES (p_to, p_id, 'give', p_amount) $$
            RETRIABLE RETRY 1000 BACKOFF '10ms' TO '200ms'""",
 ]
+
+
+PURSES, PURSE = 3, 4
+
+PURSE_SCHEMA = [
+    "CREATE TABLE purse (id int PRIMARY KEY, balance int NOT NULL, w int) SHARD BY HASH (id) BUCKETS 12 "
+    "COLOCATE WITH account",
+    """CREATE SAGA shift (p_from int, p_to int, p_bad int)
+         STEP take ON purse (id => p_from) DO $$ UPDATE purse SET balance = balance - 1 WHERE id = p_from $$
+           UNDO AUTO EXPECT ROWS RETRY 10 BACKOFF '10ms' TO '200ms'
+         STEP give ON purse (id => p_to) DO $$ UPDATE purse SET balance = balance + 1 WHERE id = p_to $$
+           UNDO AUTO EXPECT ROWS RETRY 10 BACKOFF '10ms' TO '200ms'
+         STEP decide ON purse (id => p_from) DO $$ UPDATE purse SET w = 1 / (1 - p_bad) WHERE id = p_from $$
+           PIVOT RETRY 10 BACKOFF '10ms' TO '200ms'
+         STEP note ON purse (id => p_to) DO $$ UPDATE purse SET w = 2 WHERE id = p_to $$
+           RETRIABLE RETRY 1000 BACKOFF '10ms' TO '200ms'""",
+]
+
+
+class Owner(threading.Thread):
+    """Shifts within its purse, one after the other, and looks at it with settled reads meanwhile."""
+
+    def __init__(self, number, routers, seed, stop):
+        super().__init__(daemon=True)
+        self.number, self.routers, self.stop = number, routers, stop
+        self.random = random.Random(seed * 77 + number)
+        self.ids = range(number * PURSE + 1, (number + 1) * PURSE + 1)
+        self.before = dict.fromkeys(self.ids, BALANCE)
+        self.after = None            # while a saga may be open that is not to be taken back
+        self.open = False
+        self.count = self.reads = self.unknown = self.late = 0
+        self.wrong, self.other = [], {}
+        self.conns = {}
+
+    def ask(self, text, anywhere=True, params=None):
+        """None: there is no answer."""
+        router = self.random.choice(self.routers) if anywhere else self.routers[0]
+        try:
+            if router not in self.conns:
+                self.conns[router] = connect(router, timeout=6)
+                self.conns[router].query("SET tusk.saga_reads = settled")
+            conn = self.conns[router]
+            return conn.execute(text, params).rows if params is not None else conn.query(text)[-1].rows
+        except pgwire.Error as error:
+            self.unknown += error.sqlstate == "TS011"
+            self.other[error.sqlstate] = self.other.get(error.sqlstate, 0) + 1
+            return None
+        except (pgwire.ConnectionLost, OSError):
+            conn = self.conns.pop(router, None)
+            if conn is not None:
+                conn.sock.close()
+            return None
+
+    def ended(self, completed):
+        if completed:
+            self.before = self.after
+        self.after, self.open = None, False
+
+    def judge(self, how, found):
+        self.reads += 1
+        values = {int(k): int(v) for k, v in found}
+        if all(self.before[k] == v for k, v in values.items()):
+            return
+        if self.after is not None and all(self.after[k] == v for k, v in values.items()):
+            self.ended(True)
+            return
+        self.wrong.append((how, self.count, values, self.before, self.after))
+
+    def look(self):
+        ids = f"{self.ids[0]} AND {self.ids[-1]}"
+        one = self.random.choice(self.ids)
+        for how, text, params in self.random.sample([
+                ("all", f"SELECT id, balance FROM purse WHERE id BETWEEN {ids}", None),
+                ("one", f"SELECT id, balance FROM purse WHERE id = {one}", None),
+                ("one, prepared", "SELECT id, balance FROM purse WHERE id = $1", [one])], 2):
+            found = self.ask(text, True, params)
+            if found is not None:
+                self.judge(how, found)
+        total = self.ask("SELECT sum(balance), count(*) FROM purse")
+        if total is not None:
+            self.reads += 1
+            if total != [(str(PURSES * PURSE * BALANCE), str(PURSES * PURSE))]:
+                self.wrong.append(("sum", self.count, total))
+
+    def run(self):
+        while not self.stop.is_set() or self.open:
+            if not self.open:
+                self.count += 1
+                a, b = self.random.sample(self.ids, 2)
+                self.bad = int(self.random.random() < 0.3)
+                self.text = f"START SAGA shift ({a}, {b}, {self.bad}) WITH KEY 'p{self.number}.{self.count}'"
+                self.after = None if self.bad else {
+                    k: v - (k == a) + (k == b) for k, v in self.before.items()}
+                self.open = True
+                self.ask(self.text)
+            self.look()
+            if self.open and (self.stop.is_set() or self.random.random() < 0.4):
+                got = self.ask(self.text + " WAIT")
+                if got is not None and got[0][1] in ("completed", "compensated"):
+                    if (got[0][1] == "completed") == bool(self.bad):
+                        self.wrong.append(("end", self.count, got))
+                    self.ended(not self.bad)
+                self.look()
 
 
 class Client(threading.Thread):
@@ -202,7 +310,7 @@ def judge(checks, router, clients):
     for client in clients:
         answers.update(client.answers)
     sagas = {row[1]: (row[0], row[2]) for row in ask(
-        router, "SELECT saga, key, state FROM tusk_sagas")}
+        router, "SELECT saga, key, state FROM tusk_sagas WHERE name = 'transfer'")}
     checks.check("every answered saga is there once",
                  all(sagas.get(key, (None,))[0] == number for key, (number, _) in answers.items()),
                  [(k, v, sagas.get(k)) for k, v in answers.items() if sagas.get(k, (0,))[0] != v[0]][:3])
@@ -258,12 +366,17 @@ def main():
                 conn.query(text)
             for i in range(1, ACCOUNTS + 1):
                 conn.query(f"INSERT INTO account VALUES ({i}, {BALANCE})")
+            for text in PURSE_SCHEMA:
+                conn.query(text)
+            for i in range(1, PURSES * PURSE + 1):
+                conn.query(f"INSERT INTO purse VALUES ({i}, {BALANCE}, 0)")
         stop, calm = threading.Event(), threading.Event()
         clients = [Client(i, routers, args.seed, stop) for i in range(args.clients)]
         others = [Trouble(cluster, routers, args.seed, calm)]
         if args.moves:
             others.append(Mover(routers, args.seed, calm))
-        for thread in clients + others:
+        owners = [Owner(i, routers, args.seed, stop) for i in range(PURSES)]
+        for thread in clients + others + owners:
             thread.start()
         time.sleep(args.seconds)
         calm.set()
@@ -274,6 +387,11 @@ def main():
         for client in clients:
             client.join(90)
             checks.check("every transfer is answered at last", not client.is_alive(), client.other)
+        for owner in owners:
+            owner.join(90)
+            checks.check("settled reads show whole sagas, or nothing of them",
+                         not owner.is_alive() and not owner.wrong, owner.wrong[:2] or owner.other)
+            checks.check("settled reads are answered", owner.reads > 0, owner.other)
         checks.check("every saga settles", settle(cluster.router))
         states = judge(checks, cluster.router, clients)
         moved = f", {others[1].moved} buckets moved, {others[1].refused} not" if args.moves else ""
@@ -282,7 +400,8 @@ def main():
             for state, count in client.other.items():
                 other[state] = other.get(state, 0) + count
         print(f"{states}, {sum(c.repeats for c in clients)} starts repeated {other}; "
-              f"{others[0].done}{moved}")
+              f"{others[0].done}{moved}; {sum(o.reads for o in owners)} settled reads, "
+              f"{sum(o.unknown for o in owners)} not known, {sum(o.count for o in owners)} shifts")
         if checks.failed:
             for server in cluster.shards + routers:
                 print(os.path.basename(server.directory), server.tail(8))

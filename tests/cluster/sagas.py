@@ -78,10 +78,6 @@ def definitions(checks, cluster):
         a.query(TRANSFER)
         state = sqlstate(lambda: a.query(TRANSFER))
         checks.check("a saga of that name is there", state == "42710", state)
-        state = sqlstate(lambda: a.query("set tusk.saga_reads = settled; select 1 from home"))
-        state = state or sqlstate(lambda: a.query("select * from home"))
-        checks.check("settled reads are refused", state == "0A000", state)
-        a.query("reset tusk.saga_reads")
         for i in range(1, 13):
             a.query(f"insert into account values ({i}, 100)")
 
@@ -458,6 +454,187 @@ def absent(checks, cluster):
     checks.check("money is still there", got == [("1200",)], got)
 
 
+class Half:
+    """A transfer whose second step waits for a row that somebody else holds."""
+
+    def __init__(self, cluster, key, source, target, amount=7):
+        self.router, self.key = cluster.router, key
+        self.holder, self.conn = connect(cluster.router), connect(cluster.router)
+        self.holder.query("begin")
+        self.holder.query(f"update account set balance = balance where id = {target}")
+        self.number = self.conn.query(
+            f"start saga transfer ('{key}', {source}, {target}, {amount}) with key '{key}'")[-1].rows[0][0]
+        wait_for(lambda: rows(self.router, f"select count(*) from line where id = '{key}'") == [("1",)])
+
+    def finish(self):
+        self.holder.query("commit")
+        self.holder.close()
+        wait_for(lambda: rows(self.router, f"select state from tusk_sagas where saga = {self.number}") in
+                 ([("completed",)], [("compensated",)]))
+        self.conn.close()
+
+
+def places(cluster):
+    """Of accounts 1 to 12: which node, from 0."""
+    return {int(k): i for i, s in enumerate(cluster.shards) for (k,) in rows(s, "select id from account "
+                                                                              "where id < 13")}
+
+
+def until_settled(a, sql):
+    """The answer, as soon as it is known what unfinished sagas have replaced; and how often it was not."""
+    for refused in range(200):
+        try:
+            return a.query(sql)[-1].rows, refused
+        except pgwire.Error as error:
+            if error.sqlstate != "TS011":
+                raise
+            time.sleep(0.05)
+    return None, refused
+
+
+def pairs_of(cluster):
+    """Two accounts on one node, one on another: their keys."""
+    at = places(cluster)
+    for a in at:
+        for b in at:
+            for c in at:
+                if a != b and at[a] == at[b] != at[c]:
+                    return a, b, c
+    return None
+
+
+def settled(checks, cluster):
+    one, two, far = pairs_of(cluster)
+    everything = "select sum(balance), count(*) from account"
+    with connect(cluster.router) as a, connect(cluster.router) as plain, cluster.new_router() as other, \
+            connect(other) as b:
+        for conn in (a, b):
+            conn.query("set tusk.saga_reads = settled")
+        before = dict(a.query("select id, balance from account")[-1].rows)
+        whole = a.query(everything)[-1].rows
+        half = Half(cluster, "half1", one, far)
+        got = plain.query(f"select balance from account where id = {one}")[-1].rows
+        checks.check("half done: it is there", got != [(before[str(one)],)], got)
+        for what, conn in (("this router", a), ("another", b)):
+            got = conn.query(everything)[-1].rows
+            checks.check(f"settled: not in a scatter by {what}", got == whole, (got, whole))
+            got = conn.query(f"select balance from account where id = {one}")[-1].rows
+            checks.check(f"settled: nor on one shard by {what}", got == [(before[str(one)],)], got)
+            got = conn.execute("select balance from account where id = $1", [one]).rows
+            checks.check(f"settled: nor with parameters by {what}", got == [(before[str(one)],)], got)
+            conn.query("prepare p (int) as select balance from account where id = $1")
+            got = conn.query(f"execute p ({one})")[-1].rows
+            checks.check(f"settled: nor by EXECUTE by {what}", got == [(before[str(one)],)], got)
+            got = conn.execute("select sum(balance) from account where id > $1", [0]).rows
+            checks.check(f"settled: nor in a scatter with parameters by {what}", got == [whole[0][:1]], got)
+        got = a.query(f"select count(*) from line where account = {one} and id = 'half1'")[-1].rows
+        checks.check("settled: rows it has made are not there", got == [("0",)], got)
+        a.query("begin")
+        a.query(f"update account set balance = balance + 1 where id = {two}")
+        got = a.query(f"select id, balance from account where id in ({one}, {two}) order by id")[-1].rows
+        wanted = sorted([(str(one), before[str(one)]), (str(two), str(int(before[str(two)]) + 1))],
+                        key=lambda row: int(row[0]))
+        checks.check("settled: a block sees what it has done itself", got == wanted, (got, wanted))
+        a.query(f"declare c cursor for select balance from account where id = {one}")
+        got = a.query("fetch all from c")[-1].rows
+        checks.check("settled: a cursor on one shard", got == [(before[str(one)],)], got)
+        a.query("rollback")
+        a.query("begin")
+        a.query("declare c cursor for select sum(balance) from account")
+        got = a.query("fetch all from c")[-1].rows
+        checks.check("settled: a cursor on all", got == [whole[0][:1]], got)
+        a.query("rollback")
+        a.query("begin isolation level repeatable read")
+        fixed = a.query(f"select balance from account where id = {one}")[-1].rows
+        b.query("begin isolation level repeatable read")
+        b.query(f"update account set balance = balance where id = {two}")
+        state = sqlstate(lambda: plain.query("begin isolation level serializable; "
+                                             "set local tusk.saga_reads = settled; "
+                                             f"select 1 from account where id = {one}"))
+        plain.query("rollback")
+        checks.check("settled: not at SERIALIZABLE", state == "0A000", state)
+        half.finish()
+        for what, conn in (("a query first", a), ("a change first", b)):
+            got = conn.query(f"select balance from account where id = {one}")[-1].rows
+            checks.check(f"settled: one snapshot at REPEATABLE READ, {what}", got == fixed, (got, fixed))
+            conn.query("rollback")
+            got = conn.query(f"select balance from account where id = {one}")[-1].rows
+            checks.check(f"settled: when it has ended, {what}",
+                         got == [(str(int(before[str(one)]) - 7),)], got)
+        got = a.query(everything)[-1].rows
+        checks.check("settled: the sum is the same", got == whole, (got, whole))
+        state = sqlstate(lambda: rows(cluster.shards[0], "set tusk.saga_reads = settled; select * from account"))
+        checks.check("settled: a node by itself does not know", state == "0A000", state)
+        wrong = []
+        for i in range(30):
+            left = int(plain.query(f"select balance from account where id = {one}")[-1].rows[0][0])
+            plain.query(f"start saga transfer ('seen{i}', {one}, {far}, 1) wait")
+            for conn in (a, b):
+                got = conn.query(f"select balance from account where id = {one}")[-1].rows
+                wrong += [(i, got, left)] if got != [(str(left - 1),)] else []
+        checks.check("settled: what was answered is seen through any router", not wrong, wrong[:3])
+
+
+def settled_stuck(checks, cluster):
+    one, two, far = pairs_of(cluster)
+    with connect(cluster.router) as a, connect(cluster.router) as plain:
+        a.query("set tusk.saga_reads = settled")
+        whole = a.query("select sum(balance) from account")[-1].rows
+        before = a.query(f"select balance from account where id = {two}")[-1].rows
+        plain.query(f"insert into line values ({far}, 't1.to', 0)")
+        number = plain.query(f"start saga transfer ('t1', {two}, {far}, 5) with key 't1' wait")[-1].rows[0][0]
+        time.sleep(0.3)
+        got = a.query(f"select balance from account where id = {two}")[-1].rows
+        checks.check("settled: a stuck one is not seen", got == before, (got, before))
+        for bucket in range(0, 64, 2):   # nor does its home's move change that
+            plain.query(f"alter table tusk_cluster.sagas move bucket {bucket} to n{bucket % 3 + 1}")
+        got = a.query(f"select balance from account where id = {two}")[-1].rows
+        checks.check("settled: wherever its home goes", got == before, (got, before))
+        at = places(cluster)
+        bucket = rows(cluster.router, f"select tusk_bucket('account', '{two}')")[0][0]
+        plain.query(f"alter table account move bucket {bucket} to n{3 - at[far] - at[two] + 1}")
+        state = sqlstate(lambda: a.query(f"select balance from account where id = {two}"))
+        checks.check("settled: its rows have moved", state == "TS011", state)
+        state = sqlstate(lambda: a.query("select sum(balance) from account"))
+        checks.check("settled: nor is a scatter answered", state == "TS011", state)
+        plain.query(f"alter saga instance {number} skip step book")
+        got, _ = until_settled(a, "select sum(balance) from account")
+        checks.check("settled: when it has ended", got == whole, (got, whole))
+        got, refused = until_settled(a, f"select balance from account where id = {two}")
+        checks.check("settled: it is seen", refused == 0 and got == [(str(int(before[0][0]) - 5),)], (got, before))
+        plain.query(f"delete from line where account = {far} and id = 't1.to'")
+
+
+def settled_killed(checks, cluster):
+    one, two, far = pairs_of(cluster)
+    at = places(cluster)
+    with connect(cluster.router) as a, connect(cluster.router) as plain:
+        a.query("set tusk.saga_reads = settled")
+        whole = a.query("select sum(balance) from account")[-1].rows
+        half = Half(cluster, "kill1", one, far)
+        victim = cluster.shards[at[one]]
+        victim.kill()
+        victim.start()
+        wait_for(lambda: plain.query("select sum(balance) from account"))
+        state = sqlstate(lambda: a.query(f"select balance from account where id = {one}"))
+        checks.check("settled: a node was killed amid a saga", state == "TS011", state)
+        got = a.query(f"select balance from account where id = {far}")[-1].rows
+        checks.check("settled: not all nodes were", len(got) == 1, got)
+        half.finish()
+        got, _ = until_settled(a, "select sum(balance) from account")
+        checks.check("settled: when it has ended all is seen", got == whole, (got, whole))
+        half = Half(cluster, "kill2", one, far)
+        got = a.query("select sum(balance) from account")[-1].rows
+        checks.check("settled: what begins afterwards is known again", got == whole, (got, whole))
+        half.finish()
+        cluster.shards[2].kill()
+        state = sqlstate(lambda: a.query(f"select balance from account where id = {one}"))
+        checks.check("settled: all nodes are asked", state in ("08001", "08007"), state)
+        cluster.shards[2].start()
+        got = wait_for(lambda: a.query("select sum(balance) from account")[-1].rows == whole)
+        checks.check("settled: and answer again", got)
+
+
 def forgotten(checks, cluster):
     with connect(cluster.router) as a:
         for shard in cluster.shards:
@@ -509,8 +686,9 @@ def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     checks = Checks()
     with Cluster(build, arguments=["-c", "router_breaker_pause=100"]) as cluster:
-        for part in (definitions, transfers, blocks, notes, held, there_and_back, altered, moved, undone_elsewhere,
-                     waited_for_while_it_moves, names, databases, absent, forgotten):
+        for part in (definitions, transfers, blocks, notes, held, there_and_back, altered, settled,
+                     settled_stuck, settled_killed, moved, undone_elsewhere, waited_for_while_it_moves,
+                     names, databases, absent, forgotten):
             part(checks, cluster)
     if os.path.exists(os.path.join(ROOT, "docs", "cluster-examples.md")):
         with Cluster(build) as cluster:

@@ -9,6 +9,7 @@
 
 #include "shard/map.h"
 #include "shard/route.h"
+#include "shard/settled.h"
 
 static struct slice
 key(const char *text)
@@ -154,6 +155,39 @@ the_map_is_written_and_read(void **state)
     arena_destroy(&arena);
 }
 
+static void
+lists_of_open_sagas_say_what_need_be(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct diag diag;
+    struct buffer bytes = {0};
+    arena_create(&arena, "test");
+    struct shard_open_saga sagas[] = {{.number = 7, .begun = 10, .places = key("here")},
+        {.number = 8, .begun = 11, .places = key("there")}};
+    const struct shard_settled list = {.stamp = 20, .blind = 10, .count = 2, .sagas = sagas};
+    for (int all = 0; all < 2; all++) {
+        struct shard_settled again;
+        bytes.size = 0;
+        shard_settled_encode(&list, all != 0, &bytes);
+        assert_int_equal(
+            shard_settled_decode(&arena, slice_of(bytes.data, bytes.size), &again, &diag), ERR_OK);
+        assert_int_equal(again.stamp, 20);
+        assert_int_equal(again.blind, 10);
+        assert_int_equal(again.count, 2);
+        assert_int_equal(again.sagas[1].number, 8);
+        assert_true(slice_equal(again.sagas[0].places, key("here")));
+        assert_int_equal(again.sagas[1].places.size, all != 0 ? 5 : 0);
+        for (size_t size = 0; size < bytes.size; size++) {
+            assert_int_equal(
+                shard_settled_decode(&arena, slice_of(bytes.data, size), &again, &diag),
+                ERR_PROTOCOL);
+        }
+    }
+    buffer_destroy(&bytes);
+    arena_destroy(&arena);
+}
+
 int
 main(void)
 {
@@ -162,6 +196,7 @@ main(void)
         cmocka_unit_test(ranges_and_lists_find_their_bucket),
         cmocka_unit_test(routes_survive_both_forms),
         cmocka_unit_test(the_map_is_written_and_read),
+        cmocka_unit_test(lists_of_open_sagas_say_what_need_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

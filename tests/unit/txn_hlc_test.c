@@ -93,6 +93,99 @@ reads_see_exactly_the_stamps_below(struct task *task, struct txn_db *db, tree_id
     session_destroy(&reader);
 }
 
+/* ---- sagas that end elsewhere (sagas.c) --------------------------------------------------------
+ */
+
+enum {
+    SAGA = 77,
+    GRACE_US = 2 * 1000 * 1000, /* of sagas.c */
+};
+
+static uint64_t
+step_of_saga(struct test_session *s, struct txn_db *db, tree_id_t tree, const char *value)
+{
+    uint8_t id[16] = {0};
+    struct diag diag;
+    enum txn_outcome outcome;
+    id[15] = SAGA;
+    session_begin(s, TXN_READ_COMMITTED);
+    txn_saga_joins(db, SAGA);
+    OK(session_update(s, tree, "k", value, &outcome));
+    ASSERT(outcome == TXN_DONE);
+    txn_set_saga(s->txn, id, 0, false);
+    session_commit(s);
+    return txn_commit_hlc(s->txn);
+}
+
+/* A reader as of this stamp who says that the saga is open, or that none is. -1: refused. */
+static int
+settled_at(struct test_session *s, tree_id_t tree, uint64_t stamp, bool open, uint64_t blind)
+{
+    static const uint64_t numbers[] = {SAGA};
+    const struct txn_open_sagas sagas = {
+        .stamp = stamp, .blind = blind, .numbers = numbers, .count = open};
+    struct diag diag;
+    struct txn_row row;
+    int value = -1;
+    session_begin(s, TXN_READ_COMMITTED);
+    enum err err = txn_hide_open_sagas(s->task, s->txn, &s->snapshot, &sagas, true, &diag);
+    ASSERT(err == ERR_OK || err == ERR_BUCKET_MOVING);
+    if (err == ERR_OK) {
+        char number[16] = "";
+        ASSERT(session_get(s, tree, "k", &row));
+        memcpy(number, row.value.data, row.value.size);
+        value = atoi(number);
+    }
+    session_commit(s);
+    return value;
+}
+
+static void
+sagas_are_passed_over_as_readers_say(struct task *task, struct txn_db *db, tree_id_t tree)
+{
+    struct test_session writer, reader;
+    struct diag diag;
+    enum txn_outcome outcome;
+    session_create(&writer, task, db, 1);
+    session_create(&reader, task, db, 2);
+    uint64_t blind = txn_sagas_blind(db);
+    session_begin(&writer, TXN_READ_COMMITTED);
+    OK(session_update(&writer, tree, "k", "100", &outcome));
+    session_commit(&writer);
+    uint64_t before = txn_commit_hlc(writer.txn);
+    session_begin(&writer, TXN_READ_COMMITTED);
+    OK(session_update(&writer, tree, "k", "100", &outcome));
+    session_commit(&writer);
+    uint64_t first = step_of_saga(&writer, db, tree, "101");
+    uint64_t second = step_of_saga(&writer, db, tree, "102");
+    ASSERT(settled_at(&reader, tree, before, false, blind) == 100);
+    ASSERT(settled_at(&reader, tree, first, true, blind) == 100);
+    ASSERT(settled_at(&reader, tree, second, true, blind) == 100);
+    ASSERT(settled_at(&reader, tree, second, false, blind) == 102); /* it has ended, he says */
+    ASSERT(txn_sagas_joined(db) == 1);
+    /* Rows have come since he asked: what sagas have done to them he does not know. */
+    txn_sagas_go_blind(db);
+    ASSERT(txn_sagas_blind(db) >= second);
+    ASSERT(settled_at(&reader, tree, second, true, blind) == -1);
+    blind = txn_sagas_blind(db);
+    ASSERT(settled_at(&reader, tree, second, true, blind) == 100);
+    /* It goes some time after it was said to have ended; from then on nobody may name it. */
+    uint64_t now = txn_db_hlc(db);
+    struct txn_open_sagas none = {.stamp = before};
+    txn_sagas_close(db, &none); /* of a moment at which it had not begun */
+    none.stamp = now;
+    txn_sagas_close(db, &none);
+    ASSERT(txn_sagas_joined(db) == 1);
+    ASSERT(settled_at(&reader, tree, second, true, blind) == 100);
+    none.stamp = now + ((uint64_t)GRACE_US << US_SHIFT);
+    txn_sagas_close(db, &none);
+    ASSERT(txn_sagas_joined(db) == 0);
+    ASSERT(settled_at(&reader, tree, first, true, blind) == -1);
+    ASSERT(settled_at(&reader, tree, now, false, blind) == 102);
+    session_destroy(&writer);
+    session_destroy(&reader);
+}
+
 static void
 test(struct task *task, void *arg)
 {
@@ -106,6 +199,7 @@ test(struct task *task, void *arg)
     OK(txn_tree_create(task, s.txn, &tree, &diag));
     session_commit(&s);
     reads_see_exactly_the_stamps_below(task, db, tree);
+    sagas_are_passed_over_as_readers_say(task, db, tree);
 
     /* A clock that was raised does not go back over a restart, nor by a clock that is wrong. */
     uint64_t raised = txn_db_hlc(db) + ((uint64_t)5000000 << US_SHIFT);

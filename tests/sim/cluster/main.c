@@ -35,6 +35,8 @@ enum {
     WRITERS = 3,
     TRANSFERS_MAX = 100000,
     SAGAS_MAX = 4000,
+    OWNERS = 2,     /* of rows that only one client's sagas change, one at a time */
+    OWNED_ROWS = 4, /* of each */
     FIRST_PORT = 5440,
     ARGUMENTS_MAX = 9,
     LIFE_SECONDS_MAX = 120,
@@ -61,6 +63,12 @@ struct ledger {
         uint8_t from, to, bad;
         int64_t number;
     } saga[SAGAS_MAX];
+    struct owned {
+        uint32_t sagas;
+        int64_t v[OWNED_ROWS]; /* when the last one had not begun */
+        uint8_t from, to;
+        bool open, bad; /* the last one */
+    } owned[OWNERS];
 };
 
 struct life life; /* of tests/sim/sim.h: its world, number, steps */
@@ -70,7 +78,7 @@ static struct server_options servers[SERVERS];
 static struct router routers[ROUTERS];
 static struct task *lead_task;
 static unsigned clients_left;
-static uint64_t moves_done, cuts_read, refusals_met;
+static uint64_t moves_done, cuts_read, refusals_met, settled_read, settled_refused;
 
 int64_t
 sim_now_us(void)
@@ -402,13 +410,224 @@ start_saga(struct client *client)
     task_sleep(client->task, (int64_t)kept_draw(20000));
 }
 
+/* ---- settled reads -----------------------------------------------------------------------------
+ *
+ * Rows of which it is known what each may be: as before the last saga or as after it, all of them
+ * alike, and as after it for ever once it was seen or its end was answered.
+ */
+
+static int64_t
+first_of(const struct owned *owned)
+{
+    return (owned - ledger->owned) * OWNED_ROWS + 1;
+}
+
+static int64_t
+after(const struct owned *owned, uint32_t row)
+{
+    return owned->v[row] - (row == owned->from) + (row == owned->to);
+}
+
+static void
+end_owned(struct owned *owned, bool completed)
+{
+    for (uint32_t row = 0; completed && row < OWNED_ROWS; row++) {
+        owned->v[row] = after(owned, row);
+    }
+    owned->open = false;
+}
+
+/* Values of the rows from `row` on. */
+static void
+judge_settled(struct client *client, struct owned *owned, uint32_t row, const char *how)
+{
+    bool before = true, behind = owned->open && !owned->bad;
+    for (uint32_t i = 0; i < client->rows; i++) {
+        int64_t value = client_int(client, i, 0);
+        before = before && value == owned->v[row + i];
+        behind = behind && value == after(owned, row + i);
+    }
+    settled_read++;
+    if (!before && !behind) {
+        sim_fail("%s: %s: row %lld is %lld; it was %lld, saga %u of %u to %u is %s%s", client->name,
+            how, (long long)(first_of(owned) + row), (long long)client_int(client, 0, 0),
+            (long long)owned->v[row], owned->sagas, owned->from, owned->to,
+            owned->open ? "open" : "over", owned->bad ? ", bad" : "");
+    }
+    if (!before) {
+        end_owned(owned, true);
+    }
+}
+
+/* True: there is an answer. What stood there before a crash or a move may not be known. */
+static bool
+try_settled(struct client *client, const char *text)
+{
+    if (client->socket != NULL && client_query_text(client, text) == ANSWER_DONE) {
+        return true;
+    }
+    if (client->socket != NULL && strcmp(client->sqlstate, "TS011") == 0) {
+        settled_refused++;
+    } else if (client->socket != NULL && client->status == 'E' &&
+               strstr(client->message, "stays on the shard") != NULL) {
+        /* Its bucket has moved since the block's first statement. */
+    } else if (client->socket != NULL) {
+        sim_check_error(client, text);
+    }
+    return false;
+}
+
+static void
+look_settled(struct client *client, struct owned *owned)
+{
+    char all[128], one[80];
+    long long first = first_of(owned);
+    uint32_t row = (uint32_t)kept_draw(OWNED_ROWS);
+    (void)snprintf(all, sizeof all,
+        "select v from owned where id between %lld and %lld order by id", first,
+        first + OWNED_ROWS - 1);
+    (void)snprintf(one, sizeof one, "select v from owned where id = %lld", first + row);
+    if (!try_query(client, "set tusk.saga_reads = settled")) {
+        return;
+    }
+    if (kept_one_in(4)) {
+        int64_t value = 0;
+        if (try_query(client, "begin isolation level repeatable read") &&
+            try_settled(client, one)) {
+            judge_settled(client, owned, row, "in a block");
+            value = client_int(client, 0, 0);
+            task_sleep(client->task, (int64_t)kept_draw(50000));
+            if (try_settled(client, one) && client_int(client, 0, 0) != value) {
+                sim_fail("%s: in one snapshot a row is %lld, then %lld", client->name,
+                    (long long)value, (long long)client_int(client, 0, 0));
+            }
+        }
+        roll_back(client);
+    }
+    if (kept_one_in(2) && try_settled(client, one)) {
+        judge_settled(client, owned, row, "one row");
+    }
+    if (try_settled(client, all)) {
+        if (client->rows != OWNED_ROWS) {
+            sim_fail("%s: %u rows", client->name, client->rows);
+        }
+        judge_settled(client, owned, 0, "all rows");
+    }
+    if (client->socket != NULL) {
+        (void)try_query(client, "reset tusk.saga_reads");
+    }
+}
+
+static void
+owned_text(const struct owned *owned, bool wait, char *text, size_t size)
+{
+    (void)snprintf(text, size, "start saga shift (%lld, %lld, %d) with key 'shift %lld %u'%s",
+        (long long)(first_of(owned) + owned->from), (long long)(first_of(owned) + owned->to),
+        owned->bad, (long long)first_of(owned), owned->sagas, wait ? " wait" : "");
+}
+
+static void
+note_owned(struct client *client, struct owned *owned)
+{
+    const char *state = client_value(client, 0, 1);
+    if (strcmp(state, "completed") == 0 || strcmp(state, "compensated") == 0) {
+        if (owned->bad == (strcmp(state, "completed") == 0)) {
+            sim_fail("%s: the saga is %s: %s", client->name, state, client_value(client, 0, 2));
+        }
+        end_owned(owned, !owned->bad);
+    }
+}
+
+static void
+shift_once(struct client *client, struct owned *owned)
+{
+    char text[160];
+    if (!owned->open) {
+        owned->sagas++;
+        owned->from = (uint8_t)kept_draw(OWNED_ROWS);
+        owned->to = (uint8_t)((owned->from + 1 + kept_draw(OWNED_ROWS - 1)) % OWNED_ROWS);
+        owned->bad = kept_one_in(3);
+        owned->open = true;
+        owned_text(owned, false, text, sizeof text);
+        (void)try_query(client, text);
+    } else if (kept_one_in(3)) {
+        owned_text(owned, true, text, sizeof text);
+        if (try_query(client, text)) {
+            note_owned(client, owned);
+        }
+    }
+    roll_back(client);
+    if (kept_one_in(2)) {
+        task_sleep(client->task, (int64_t)kept_draw(20000));
+    }
+    if (client->socket != NULL && kept_one_in(3)) {
+        client_close(client); /* what was answered here is seen through the other router, too */
+        need_connection(client, NODES + kept_draw(ROUTERS));
+    }
+    if (client->socket != NULL) {
+        look_settled(client, owned);
+    }
+}
+
+static void
+shift_first(struct client *client)
+{
+    shift_once(client, &ledger->owned[0]);
+}
+
+static void
+shift_second(struct client *client)
+{
+    shift_once(client, &ledger->owned[1]);
+}
+
+/* All have ended, so nothing is unknown, and nodes need to keep nothing. */
+static void
+verify_settled(struct client *client)
+{
+    for (uint32_t i = 0; i < OWNERS; i++) {
+        struct owned *owned = &ledger->owned[i];
+        char text[160];
+        if (owned->open) {
+            owned_text(owned, true, text, sizeof text);
+            must_query(client, NODES, text);
+            note_owned(client, owned);
+        }
+    }
+    for (uint32_t i = 0; i < OWNERS; i++) {
+        struct owned *owned = &ledger->owned[i];
+        char text[128];
+        (void)snprintf(text, sizeof text,
+            "select v from owned where id between %lld and %lld order by id",
+            (long long)first_of(owned), (long long)first_of(owned) + OWNED_ROWS - 1);
+        client_close(client);
+        must_query(client, NODES, "set tusk.saga_reads = settled");
+        must_query(client, NODES, text);
+        judge_settled(client, owned, 0, "at the end");
+    }
+    int64_t until = world_clock_us(life.now) + QUIET_US;
+    for (size_t node = 0; node < NODES;) {
+        client_close(client);
+        must_query(client, node, "select tusk_saga_joined()");
+        if (client_int(client, 0, 0) == 0) {
+            node++;
+        } else if (world_clock_us(life.now) > until) {
+            sim_fail("node %s keeps %s sagas", names[node], client_value(client, 0, 0));
+        } else {
+            task_sleep(client->task, LOOK_US);
+        }
+    }
+    client_close(client);
+}
+
 struct actor {
     const char *name;
     void (*step)(struct client *client);
 };
 static const struct actor actors[] = {{"writer1", write_once}, {"writer2", write_once},
-    {"writer3", write_once}, {"saga1", start_saga}, {"saga2", start_saga}, {"mover1", move_once},
-    {"mover2", move_once}, {"reader", look_once}, {"clock", raise_once}, {"slow reader", cut_once}};
+    {"writer3", write_once}, {"saga1", start_saga}, {"saga2", start_saga}, {"owner1", shift_first},
+    {"owner2", shift_second}, {"mover1", move_once}, {"mover2", move_once}, {"reader", look_once},
+    {"clock", raise_once}, {"slow reader", cut_once}};
 
 static void
 actor_main(struct task *task, void *arg)
@@ -624,6 +843,24 @@ set_up(struct client *client)
         "step give on sacc (id => p_to) do $$ insert into slog select p_to, p_id, 2, count(*) "
         "from slog where id = p_to and saga = p_id and effect = 2; "
         "update sacc set v = v + 1 where id = p_to and p_bad = 0 $$ expect rows pivot");
+    must_query(client, NODES,
+        "create table owned (id int primary key, v int not null, w int) shard by hash (id) buckets "
+        "6 colocate with acc");
+    must_query(client, NODES,
+        "create saga shift (p_from int, p_to int, p_bad int) "
+        "step take on owned (id => p_from) do $$ update owned set v = v - 1 where id = p_from $$ "
+        "undo auto expect rows "
+        "step give on owned (id => p_to) do $$ update owned set v = v + 1 where id = p_to $$ "
+        "undo auto expect rows "
+        "step decide on owned (id => p_from) do $$ update owned set w = 1 / (1 - p_bad) where id = "
+        "p_from $$ pivot "
+        "step note on owned (id => p_to) do $$ update owned set w = 2 where id = p_to $$ "
+        "retriable");
+    for (int row = 1; row <= OWNERS * OWNED_ROWS; row++) {
+        char text[96];
+        (void)snprintf(text, sizeof text, "insert into owned values (%d, 0, 0)", row);
+        must_query(client, NODES, text);
+    }
     for (int row = 1; row <= ROWS; row++) {
         char text[96];
         (void)snprintf(text, sizeof text, "insert into acc values (%d, 0, 'w')", row);
@@ -662,6 +899,7 @@ lead_main(struct task *task, void *arg)
     }
     verify(client);
     verify_sagas(client);
+    verify_settled(client);
     world_sim_crash(task, "all was looked at");
 }
 
@@ -686,9 +924,12 @@ run_life_here(void)
     ASSERT(err == ERR_OK);
     world_run(life.now);
     const char *crashed = world_sim_crashed(life.now);
-    sim_tell("the end of life %u: %s; %llu moves, %llu cuts, %llu refusals", life.number,
-        crashed == NULL ? "nothing can happen any more" : crashed, (unsigned long long)moves_done,
-        (unsigned long long)cuts_read, (unsigned long long)refusals_met);
+    sim_tell("the end of life %u: %s; %llu moves, %llu cuts, %llu refusals, %llu settled reads, "
+             "%llu not known",
+        life.number, crashed == NULL ? "nothing can happen any more" : crashed,
+        (unsigned long long)moves_done, (unsigned long long)cuts_read,
+        (unsigned long long)refusals_met, (unsigned long long)settled_read,
+        (unsigned long long)settled_refused);
     if (crashed == NULL) {
         sim_fail("nothing can happen any more");
     }
