@@ -41,6 +41,7 @@ torture: test-deps build
 	@tests/system/differential.py --seed $$(date +%s) --rounds 400
 	@tests/system/differential_calls.py --seed $$(date +%s) --calls 200000
 	@tests/cluster/bank.py --seconds 120 --moves
+	@tests/cluster/damage.py release --seconds 120 --seed $$(date +%s)
 	@tests/system/kill.py --rounds 1000000
 
 # The whole server in the simulator, seed after seed, until interrupted.
