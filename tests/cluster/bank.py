@@ -2,7 +2,10 @@
 """Bank transfers as sagas over three shards and two routers, amid kill -9, SIGSTOP, cut connections
 and moves of buckets: sums hold, every saga is settled or listed, a step takes effect at most once.
 
-    tests/cluster/bank.py [--build release] [--seconds 8] [--seed N] [--moves] [--clients 4]
+    tests/cluster/bank.py [--build release] [--seconds 8] [--seed N] [--moves] [--clients 4] [--etcd]
+
+A third of the transfers begin in a transaction block beside a row of `witness`: the saga is there if
+and only if the row is. --etcd: leases and moves in etcd, which is killed and stopped, too.
 
 Settled readers (tusk.saga_reads) beside them: each owner has a purse of accounts that only its sagas
 change, one saga at a time, so what each of its rows may be is known: as before the last saga or as
@@ -13,6 +16,7 @@ Each transfer has a key of its own and is repeated until it is answered; the row
 often each step took effect, for their key is not the transfer's.
 """
 import argparse
+import contextlib
 import os
 import random
 import signal
@@ -21,7 +25,7 @@ import tempfile
 import threading
 import time
 
-from cluster import Cluster, connect
+from cluster import Cluster, Etcd, connect
 import pgwire
 from server import Checks
 
@@ -34,6 +38,8 @@ SCHEMA = [
     # One row for each time a step, or its undoing, took effect: a second one would be seen.
     "CREATE TABLE ledger (account int, nonce bigserial, transfer text, what text, amount int, "
     "PRIMARY KEY (account, nonce)) SHARD BY HASH (account) BUCKETS 12 COLOCATE WITH account",
+    "CREATE TABLE witness (account int, transfer text, PRIMARY KEY (account, transfer)) "
+    "SHARD BY HASH (account) BUCKETS 12 COLOCATE WITH account",
     "CREATE TABLE decision (transfer text PRIMARY KEY, amount int) SHARD BY HASH (transfer) BUCKETS 6",
     """CREATE SAGA transfer (p_id text, p_from int, p_to int, p_amount int)
          STEP take ON account (id => p_from)
@@ -169,6 +175,7 @@ class Client(threading.Thread):
         self.number, self.routers, self.stop = number, routers, stop
         self.random = random.Random(seed * 1000 + number)
         self.answers, self.repeats, self.other, self.conn = {}, 0, {}, None
+        self.in_blocks = self.taken_back = 0
 
     def run(self):
         count = 0
@@ -177,7 +184,34 @@ class Client(threading.Thread):
             a, b = self.random.sample(range(1, ACCOUNTS + 1), 2)
             if self.random.random() < 0.05:
                 b = 1000 + b   # nobody's: the step finds no row
-            self.transfer(f"{self.number}.{count}", a, b, self.random.randint(1, 60))
+            amount = self.random.randint(1, 60)
+            if self.random.random() < 0.35:
+                self.in_block(f"b{self.number}.{count}", a, b, amount)
+            else:
+                self.transfer(f"{self.number}.{count}", a, b, amount)
+
+    def in_block(self, key, a, b, amount):
+        """Beside a row of the client's own; sometimes rolled back; not always repeated."""
+        account = self.random.randint(1, ACCOUNTS)
+        back = self.random.random() < 0.2
+        for _ in range(self.random.choice([1, 3, 1000])):
+            try:
+                if self.conn is None:
+                    self.conn = connect(self.random.choice(self.routers), timeout=6)
+                self.conn.query("BEGIN")
+                self.conn.query(f"INSERT INTO witness VALUES ({account}, '{key}') ON CONFLICT DO NOTHING")
+                self.conn.query(f"START SAGA transfer ('{key}', {a}, {b}, {amount}) WITH KEY '{key}'")
+                self.conn.query("ROLLBACK" if back else "COMMIT")
+                self.in_blocks += not back
+                self.taken_back += back
+                return
+            except pgwire.Error as error:
+                self.other[error.sqlstate] = self.other.get(error.sqlstate, 0) + 1
+                self.drop()
+            except (pgwire.ConnectionLost, OSError):
+                self.drop()
+            self.repeats += 1
+            time.sleep(0.02)
 
     def transfer(self, key, a, b, amount):
         wait = self.random.random() < 0.8
@@ -211,9 +245,9 @@ class Client(threading.Thread):
 class Trouble(threading.Thread):
     """Kills, stops and cuts, one thing after another."""
 
-    def __init__(self, cluster, routers, seed, stop):
+    def __init__(self, cluster, routers, etcd, seed, stop):
         super().__init__(daemon=True)
-        self.cluster, self.routers, self.stop = cluster, routers, stop
+        self.cluster, self.routers, self.etcd, self.stop = cluster, routers, etcd, stop
         self.random = random.Random(seed)
         self.done = {}
         self.failed = None
@@ -221,7 +255,8 @@ class Trouble(threading.Thread):
     def run(self):
         try:
             while not self.stop.wait(self.random.uniform(0.2, 0.7)):
-                name = self.random.choice(["kill", "kill", "pause", "pause", "cut", "router", "rest"])
+                name = self.random.choice(["kill", "kill", "pause", "pause", "cut", "router", "rest"] +
+                                          (["store", "store_pause"] if self.etcd else []))
                 self.done[name] = self.done.get(name, 0) + 1
                 getattr(self, name)()
         except Exception as error:  # pylint: disable=broad-except
@@ -244,6 +279,16 @@ class Trouble(threading.Thread):
         victim.process.send_signal(signal.SIGSTOP)
         time.sleep(self.random.uniform(0.05, 1.0))
         victim.process.send_signal(signal.SIGCONT)
+
+    def store(self):
+        self.etcd.kill()
+        time.sleep(self.random.uniform(0, 3))
+        self.etcd.start()
+
+    def store_pause(self):
+        self.etcd.process.send_signal(signal.SIGSTOP)
+        time.sleep(self.random.uniform(0.1, 3))
+        self.etcd.process.send_signal(signal.SIGCONT)
 
     def cut(self):
         """The connections of a shard's clients end."""
@@ -298,7 +343,8 @@ def settle(router):
     """Until nothing runs any more, or two minutes."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
-        rest = ask(router, "SELECT count(*) FROM tusk_sagas WHERE state IN ('running', 'compensating')")
+        rest = ask(router, "SELECT count(*) FROM tusk_sagas WHERE state IN "
+                           "('starting', 'running', 'compensating')")
         if rest == [("0",)]:
             return True
         time.sleep(0.2)
@@ -310,7 +356,11 @@ def judge(checks, router, clients):
     for client in clients:
         answers.update(client.answers)
     sagas = {row[1]: (row[0], row[2]) for row in ask(
-        router, "SELECT saga, key, state FROM tusk_sagas WHERE name = 'transfer'")}
+        router, "SELECT saga, key, state FROM tusk_sagas WHERE name = 'transfer'") if row[1] is not None}
+    begun = {key for key in sagas if key.startswith("b")}
+    seen = {row[0] for row in ask(router, "SELECT transfer FROM witness")}
+    checks.check("a saga of a block is there if the block's row is", begun == seen,
+                 (sorted(begun - seen)[:3], sorted(seen - begun)[:3]))
     checks.check("every answered saga is there once",
                  all(sagas.get(key, (None,))[0] == number for key, (number, _) in answers.items()),
                  [(k, v, sagas.get(k)) for k, v in answers.items() if sagas.get(k, (0,))[0] != v[0]][:3])
@@ -353,13 +403,18 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--moves", action="store_true")
+    parser.add_argument("--etcd", action="store_true")
     args = parser.parse_args()
     print(f"bank.py --seconds {args.seconds} --seed {args.seed} --clients {args.clients}"
-          f"{' --moves' if args.moves else ''}", flush=True)
+          f"{' --moves' if args.moves else ''}{' --etcd' if args.etcd else ''}", flush=True)
     checks = Checks()
-    with tempfile.TemporaryDirectory() as store, Cluster(args.build, arguments=[
-            "-c", "router_breaker_pause=100", "-c", f"router_control=file:{store}"]) as cluster, \
-            cluster.new_router() as second:
+    with contextlib.ExitStack() as stack:
+        etcd = stack.enter_context(Etcd()) if args.etcd else None
+        store = etcd.url() if etcd else "file:" + stack.enter_context(tempfile.TemporaryDirectory())
+        cluster = stack.enter_context(Cluster(
+            args.build, arguments=["-c", "router_breaker_pause=100", "-c", f"router_control={store}"],
+            shard_arguments=["-c", f"cluster_control={store}", "-c", "cluster_lease=2s"] if etcd else []))
+        second = stack.enter_context(cluster.new_router())
         routers = [cluster.router, second]
         with connect(cluster.router) as conn:
             for text in SCHEMA:
@@ -372,7 +427,7 @@ def main():
                 conn.query(f"INSERT INTO purse VALUES ({i}, {BALANCE}, 0)")
         stop, calm = threading.Event(), threading.Event()
         clients = [Client(i, routers, args.seed, stop) for i in range(args.clients)]
-        others = [Trouble(cluster, routers, args.seed, calm)]
+        others = [Trouble(cluster, routers, etcd, args.seed, calm)]
         if args.moves:
             others.append(Mover(routers, args.seed, calm))
         owners = [Owner(i, routers, args.seed, stop) for i in range(PURSES)]
@@ -399,6 +454,8 @@ def main():
         for client in clients:
             for state, count in client.other.items():
                 other[state] = other.get(state, 0) + count
+        print(f"{sum(c.in_blocks for c in clients)} begun in blocks, "
+              f"{sum(c.taken_back for c in clients)} taken back")
         print(f"{states}, {sum(c.repeats for c in clients)} starts repeated {other}; "
               f"{others[0].done}{moved}; {sum(o.reads for o in owners)} settled reads, "
               f"{sum(o.unknown for o in owners)} not known, {sum(o.count for o in owners)} shifts")

@@ -1,6 +1,10 @@
 """Three shards and a router for tests."""
 import os
+import shutil
+import socket
+import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import pgwire
@@ -42,6 +46,41 @@ class Cluster:
         self.router.__exit__(*why)
         for shard in self.shards:
             shard.__exit__(*why)
+
+
+class Etcd:
+    """One member, on loopback, its data in a directory that goes with it."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="tusk_etcd_")
+        self.ports = []
+        for _ in range(2):
+            with socket.socket() as one:
+                one.bind(("127.0.0.1", 0))
+                self.ports.append(one.getsockname()[1])
+        self.process = None
+
+    def url(self):
+        return f"etcd://127.0.0.1:{self.ports[0]}/tusk/"
+
+    def start(self):
+        client, peer = (f"http://127.0.0.1:{port}" for port in self.ports)
+        self.process = subprocess.Popen(
+            ["etcd", "--data-dir", self.directory, "--listen-client-urls", client,
+             "--advertise-client-urls", client, "--listen-peer-urls", peer, "--log-level", "error"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *why):
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def connect(server, **more):

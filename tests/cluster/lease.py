@@ -5,52 +5,15 @@
 """
 import argparse
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import time
 
-from cluster import Cluster, connect
+from cluster import Cluster, Etcd, connect
 import pgwire
 from server import Checks, Server
 
 LEASE = 2
-
-
-class Etcd:
-    def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="tusk_etcd_")
-        self.ports = []
-        for _ in range(2):
-            with socket.socket() as one:
-                one.bind(("127.0.0.1", 0))
-                self.ports.append(one.getsockname()[1])
-        self.process = None
-
-    def url(self):
-        return f"etcd://127.0.0.1:{self.ports[0]}/tusk/"
-
-    def start(self):
-        client, peer = (f"http://127.0.0.1:{port}" for port in self.ports)
-        self.process = subprocess.Popen(
-            ["etcd", "--data-dir", self.directory, "--listen-client-urls", client,
-             "--advertise-client-urls", client, "--listen-peer-urls", peer, "--log-level", "error"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *why):
-        self.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def state_of(action):

@@ -23,7 +23,7 @@ enum {
     CLIENTS_MAX = 32,
     TRIES_MAX = 20,
     CONNECTS_MAX = 500,
-    ARGUMENTS_MAX = 3,
+    ARGUMENTS_MAX = 4,
 };
 
 static bool server_ended;
@@ -192,6 +192,7 @@ make_arguments(char texts[ARGUMENTS_MAX][64], const char *arguments[ARGUMENTS_MA
     (void)snprintf(
         texts[1], 64, "shared_buffers=%llukB", (unsigned long long)life.cache_size / 1024);
     (void)snprintf(texts[2], 64, "max_connections=64");
+    (void)snprintf(texts[3], 64, "tusk.saga_history=%s", sagas_history());
     for (int i = 0; i < ARGUMENTS_MAX; i++) {
         arguments[i] = texts[i];
     }

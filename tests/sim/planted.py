@@ -66,8 +66,8 @@ PLANTS = [
      "            wal->next_segment++;", 400),
     # The key of a saga is not claimed.
     ("key", "saga/start.c",
-     "    if (starting->instance.key[0] == '\\0') {\n        return ERR_OK;\n    }\n    struct buffer key",
-     "    if (starting->instance.key[0] != '\\1') {\n        return ERR_OK;\n    }\n    struct buffer key",
+     "    if (starting->instance.key[0] == '\\0') {\n        return ERR_OK;\n    }\n    TRY(saga__claim_key(",
+     "    if (starting->instance.key[0] != '\\1') {\n        return ERR_OK;\n    }\n    TRY(saga__claim_key(",
      200),
     # A step's effect and its record are two commits.
     ("twice", "saga/step.c",
@@ -89,6 +89,21 @@ PLANTS = [
      "    taken = false;\n"
      "    TRY(saga__record_claim(task, txn, delivery->place, delivery->number, delivery->step,\n"
      "        delivery->kind, &taken, diag));\n    if (taken) { /* S1 */", 600),
+    # Sagas are forgotten as soon as they have ended.
+    ("early", "saga/expire.c",
+     "world_wall_us(room->world) - sql_engine_setting(room->engine, \"tusk.saga_history\") * 1000;",
+     "world_wall_us(room->world);", 400),
+    # Nobody looks whether a saga's time is over.
+    ("timeout", "saga/coordinator.c",
+     "    if (!instance.compensates && instance.deadline != 0 && instance.deadline <= now &&",
+     "    if (!instance.compensates && instance.deadline == 1 && instance.deadline <= now &&", 300),
+    # Behind the pivot, too.
+    ("pivot", "saga/coordinator.c",
+     "instance.deadline <= now &&\n        saga__is_revocable(&instance)) {",
+     "instance.deadline <= now) {", 1500),
+    # SKIP STEP skips another step than the one it names.
+    ("skip", "saga/start.c",
+     "    if (strcmp(step->name, name) != 0) {", "    if (name == NULL) {", 600),
     # A row is written in a bucket that has been stopped.
     ("fence", "sql/catalog/buckets.c",
      "    if (state != BUCKET_OWNED) {\n        return refuse(task, txn, group, bucket, state, diag);",

@@ -5,7 +5,9 @@
  * twice; a saga that was acknowledged is listed after every crash, under its number, and one that
  * was told to have failed is not; a key names one saga, whoever asks and how often; what has ended
  * stays as it ended. And when all have been let go on, all end: with all their effects or with
- * none.
+ * none, but for steps that were skipped. Some are in a hurry: those are taken back when their time
+ * is over, not before, and never behind the pivot. In some runs what has ended is soon forgotten:
+ * not sooner than may be, and what is left of it must be whole.
  */
 #include <stdlib.h>
 
@@ -18,6 +20,10 @@ enum {
     WORKS_MAX = 4000,
     SETTLE_TRIES = 20000,
     SETTLE_PAUSE_US = 5000,
+    HURRY_US = 150 * 1000,
+    HISTORY_US = 2 * 1000 * 1000, /* where it is short */
+    HISTORY_MARGIN_US = 800 * 1000,
+    FORGOTTEN_US = HISTORY_US + 12 * 1000 * 1000, /* they are looked for every five seconds */
 };
 
 enum fate {
@@ -49,19 +55,28 @@ enum spoiled {
     SPOILED_TAKE,
     SPOILED_GIVE,
     SPOILED_BOOK,
+    SPOILED_SLOW, /* `take` takes longer than it may, whenever it is tried */
 };
+
+static const char *const step_names[] = {"take", "give", "book", "note"};
 
 struct work {
     uint8_t fate, ending, spoiled, from, to;
-    bool keyed;
+    uint8_t skips[4]; /* of each step: how often it may have been skipped */
+    bool keyed, hurried;
     bool touched; /* by ALTER SAGA INSTANCE */
     bool listed;  /* when last looked at */
+    bool gone;    /* it may be forgotten: how it ended need not be known */
     int16_t amount;
     int64_t number; /* 0: not known */
+    int64_t sent;   /* when it was first asked for */
+    int64_t open;   /* it had not ended then */
 };
 
 struct sagas {
+    bool forgetful; /* HISTORY_US, not for days */
     uint32_t count;
+    uint32_t late; /* answers that told of one taken back because its time was over */
     struct work works[WORKS_MAX];
 };
 
@@ -69,6 +84,7 @@ void
 sagas_create(void)
 {
     kept->sagas = kept_alloc(sizeof *kept->sagas);
+    kept->sagas->forgetful = kept_one_in(3);
 }
 
 /* n is not part of what is unique by an effect's nature, so that a second one is there to be seen.
@@ -76,6 +92,26 @@ sagas_create(void)
 #define LEDGER(effect, account)                                                         \
     "insert into saga_ledger select p_id, " effect ", count(*), " account ", p_amount " \
     "from saga_ledger where saga = p_id and effect = " effect
+
+#define MOVE_STEPS(start, limits)                                                                  \
+    "step take on saga_left (id => p_from) do $$ " start LEDGER("1",                               \
+        "p_from") "; update saga_left set balance = balance - p_amount where id = p_from $$ "      \
+                  "undo auto expect rows " limits " "                                              \
+                  "step give on saga_right (id => p_to) do $$ " LEDGER("2",                        \
+                      "p_to") "; update saga_right set balance = balance + p_amount where id = "   \
+                              "p_to $$ "                                                           \
+                              "undo $$ " LEDGER("-2",                                              \
+                                  "p_to") "; update saga_right set balance = balance - p_amount "  \
+                                          "where id = p_to $$ "                                    \
+                                          "expect rows retry 5 backoff '1ms' to '20ms' "           \
+                                          "step book on saga_ledger (saga => p_id) do $$ " LEDGER( \
+                                              "3",                                                 \
+                                              "p_to") " having 1 / (3 - p_spoiled) > -2 $$ pivot " \
+                                                      "retry 5 backoff '1ms' to '20ms' "           \
+                                                      "step note on saga_ledger (saga => p_id) "   \
+                                                      "do $$ " LEDGER(                             \
+                                                          "4", "p_to") " $$ retriable retry 50 "   \
+                                                                       "backoff '1ms' to '20ms'"
 
 void
 sagas_set_up(struct client *client)
@@ -85,31 +121,11 @@ sagas_set_up(struct client *client)
         "create table saga_right (id int primary key, balance int not null)",
         "create table saga_ledger (saga int, effect int, n bigint, account int, amount int, "
         "primary key (saga, effect, n))",
-        "create saga sim_move (p_id int, p_from int, p_to int, p_amount int, p_spoiled int) "
-        "step take on saga_left (id => p_from) "
-        "do $$ " LEDGER("1",
-            "p_from") "; "
-                      "update saga_left set balance = balance - p_amount where id = p_from $$ "
-                      "undo auto expect rows retry 5 backoff '1ms' to '20ms' "
-                      "step give on saga_right (id => p_to) "
-                      "do $$ " LEDGER("2",
-                          "p_to") "; "
-                                  "update saga_right set balance = balance + p_amount where id = "
-                                  "p_to $$ "
-                                  "undo $$ " LEDGER("-2",
-                                      "p_to") "; "
-                                              "update saga_right set balance = balance - p_amount "
-                                              "where id = p_to $$ "
-                                              "expect rows retry 5 backoff '1ms' to '20ms' "
-                                              "step book on saga_ledger (saga => p_id) "
-                                              "do $$ " LEDGER("3",
-                                                  "p_to") " having 1 / (3 - p_spoiled) > -1 $$ "
-                                                          "pivot retry 5 backoff '1ms' to '20ms' "
-                                                          "step note on saga_ledger (saga => p_id) "
-                                                          "do $$ " LEDGER("4",
-                                                              "p_to") " $$ "
-                                                                      "retriable retry 50 backoff "
-                                                                      "'1ms' to '20ms'",
+        "create saga sim_move (p_id int, p_from int, p_to int, p_amount int, p_spoiled "
+        "int) " MOVE_STEPS("", "retry 5 backoff '1ms' to '20ms'"),
+        "create saga sim_hurry (p_id int, p_from int, p_to int, p_amount int, p_spoiled int) "
+        "timeout '150ms' " MOVE_STEPS("select pg_sleep(10) where p_spoiled = 4; ",
+            "retry 1000000 backoff '1ms' to '20ms' timeout '10ms'"),
     };
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
         (void)client_query_text(client, statements[i]);
@@ -118,6 +134,12 @@ sagas_set_up(struct client *client)
         BALANCE, ACCOUNTS - 1);
     (void)client_query(client, "insert into saga_right select g, %d from generate_series(0, %d) g",
         BALANCE, ACCOUNTS - 1);
+}
+
+const char *
+sagas_history(void)
+{
+    return kept->sagas->forgetful ? "2s" : "7d";
 }
 
 /* Can any step have failed in this run, as often as is tried? */
@@ -137,9 +159,10 @@ work_at(int64_t id)
 }
 
 /* What is said of a saga: its number, its state and why. `before`: how it was known to have ended
- * when that was asked, for others may learn more until the answer comes. */
+ * when that was asked, at `asked`, for others may learn more until the answer comes. */
 static void
-learn(struct work *work, enum ending before, int64_t number, const char *state, const char *cause)
+learn(struct work *work, enum ending before, int64_t asked, int64_t number, const char *state,
+    const char *cause)
 {
     long long id = work - kept->sagas->works;
     for (uint32_t i = 0; i < kept->sagas->count; i++) {
@@ -147,6 +170,9 @@ learn(struct work *work, enum ending before, int64_t number, const char *state, 
         if (other != work && other->number == number && other->fate == FATE_THERE && !kept->lied) {
             sim_fail("sagas %lld and %u have both number %lld", id, i, (long long)number);
         }
+    }
+    if (work->gone) {
+        sim_fail("saga %lld was forgotten and is there", id);
     }
     if (work->fate == FATE_THERE && work->number != number && !kept->lied) {
         sim_fail("saga %lld had number %lld, and now it is %lld", id, (long long)work->number,
@@ -165,16 +191,23 @@ learn(struct work *work, enum ending before, int64_t number, const char *state, 
     if (strcmp(state, "paused") == 0 && !work->touched) {
         sim_fail("saga %lld is paused, and nobody has done it", id);
     }
-    if (ending == COMPLETED && work->spoiled != SPOILED_NOT) {
+    int spoiled_step = work->spoiled % SPOILED_SLOW - (work->spoiled % SPOILED_SLOW > 0);
+    if (ending == COMPLETED && work->spoiled != SPOILED_NOT && work->skips[spoiled_step] == 0) {
         sim_fail("saga %lld is completed, and one of its steps must fail", id);
     }
-    if (ending == COMPENSATED && !troubled() && !work->touched) {
-        static const char *const codes[] = {"23514", "TS005", "TS005", "22012"};
+    bool too_late = work->hurried && cause != NULL && strncmp(cause, "57014", 5) == 0;
+    kept->sagas->late += too_late;
+    if (too_late && sim_now_us() < work->sent + HURRY_US) {
+        sim_fail("saga %lld was taken back before its time was over", id);
+    }
+    if (ending == COMPENSATED && !troubled() && !work->touched && !too_late) {
+        static const char *const codes[] = {"23514", "TS005", "TS005", "22012", "57014"};
         if (cause == NULL || (strncmp(cause, codes[work->spoiled], 5) != 0 &&
                                  strncmp(cause, codes[SPOILED_NOT], 5) != 0)) {
             sim_fail("saga %lld was taken back for: %s", id, cause == NULL ? "nothing" : cause);
         }
     }
+    work->open = ending == NOT_ENDED && asked > work->open ? asked : work->open;
     work->number = number;
     work->ending = ending == NOT_ENDED ? work->ending : (uint8_t)ending;
 }
@@ -186,6 +219,7 @@ static bool
 look_at_list(struct client *client)
 {
     struct sagas *sagas = kept->sagas;
+    int64_t asked = sim_now_us();
     if (!sim_must(client,
             "select substr(split_part(parameters, ',', 1), 9), saga, state, cause, key from "
             "tusk_sagas order by saga")) {
@@ -212,17 +246,27 @@ look_at_list(struct client *client)
         if (work->keyed ? there == NULL || strcmp(there, key) != 0 : there != NULL) {
             sim_fail("saga %lld has the key %s", (long long)id, there == NULL ? "NULL" : there);
         }
-        if (work->fate == FATE_FAILED || work->fate == FATE_OPEN || work->fate == FATE_NONE) {
+        if (!work->gone &&
+            (work->fate == FATE_FAILED || work->fate == FATE_OPEN || work->fate == FATE_NONE)) {
             sim_fail("saga %lld was not started and is there", (long long)id);
         }
         kept->unknown += work->fate == FATE_UNKNOWN;
-        learn(work, work->ending, client_int(client, i, 1), client_value(client, i, 2),
+        learn(work, work->ending, asked, client_int(client, i, 1), client_value(client, i, 2),
             client_value(client, i, 3));
         work->fate = FATE_THERE;
         work->listed = true;
     }
     for (uint32_t i = 0; i < sagas->count; i++) {
         struct work *work = &sagas->works[i];
+        if (work->gone) {
+            continue;
+        }
+        bool may_be_gone = sagas->forgetful && sim_now_us() >= work->open + HISTORY_US;
+        if (!work->listed && may_be_gone &&
+            (work->fate == FATE_THERE || work->fate == FATE_UNKNOWN)) {
+            work->gone = true;
+            continue;
+        }
         if (!work->listed && work->fate == FATE_THERE) {
             sim_fail(
                 "saga %u (number %lld) was acknowledged and is lost", i, (long long)work->number);
@@ -310,14 +354,24 @@ static void
 judge(uint32_t id, const int64_t effects[EFFECTS], bool ungiven)
 {
     const struct work *work = &kept->sagas->works[id];
-    bool completed = work->fate == FATE_THERE && work->ending == COMPLETED;
-    bool compensated = work->fate == FATE_THERE && work->ending == COMPENSATED;
-    bool right = completed ? effects[TAKEN] && effects[GIVEN] && effects[BOOKED] &&
-                                 effects[NOTED] && !ungiven
-                 : compensated ? !effects[TAKEN] && !effects[BOOKED] && !effects[NOTED] &&
-                                     (effects[GIVEN] != 0) == ungiven
-                               : !effects[TAKEN] && !effects[GIVEN] && !effects[BOOKED] &&
-                                     !effects[NOTED] && !ungiven;
+    bool there = work->fate == FATE_THERE;
+    bool completed = there && work->ending == COMPLETED;
+    bool compensated = there && work->ending == COMPENSATED;
+    bool skipped[sizeof step_names / sizeof *step_names];
+    for (size_t i = 0; i < sizeof step_names / sizeof *step_names; i++) {
+        skipped[i] = work->skips[i] > 0;
+    }
+    bool given_back = (effects[GIVEN] != 0) == ungiven || skipped[1];
+    bool all = (effects[TAKEN] || skipped[0]) && (effects[GIVEN] || skipped[1]) && !ungiven &&
+               (effects[BOOKED] || skipped[2]) && (effects[NOTED] || skipped[3]);
+    bool back =
+        (!effects[TAKEN] || skipped[0]) && given_back && !effects[BOOKED] && !effects[NOTED];
+    bool none =
+        !effects[TAKEN] && !effects[GIVEN] && !effects[BOOKED] && !effects[NOTED] && !ungiven;
+    bool right = work->gone && !completed && !compensated ? all || back || none
+                 : completed                              ? all
+                 : compensated                            ? back
+                                                          : none;
     if (!right) {
         sim_fail("saga %u %s, and its effects are:%s%s%s%s%s", id,
             completed     ? "is completed"
@@ -327,6 +381,25 @@ judge(uint32_t id, const int64_t effects[EFFECTS], bool ungiven)
             ungiven ? " give's undo" : "", effects[BOOKED] ? " book" : "",
             effects[NOTED] ? " note" : "");
     }
+}
+
+/* What has ended is forgotten, with its records and keys. */
+static bool
+verify_forgotten(struct client *client)
+{
+    if (!kept->sagas->forgetful || troubled()) {
+        return true;
+    }
+    task_sleep(client->task, FORGOTTEN_US);
+    if (!sim_must(client, "select (select count(*) from tusk_sagas), "
+                          "(select count(*) from tusk_saga_steps)")) {
+        return false;
+    }
+    if (client_int(client, 0, 0) != 0 || client_int(client, 0, 1) != 0) {
+        sim_fail("%lld sagas that ended long ago are not forgotten",
+            (long long)client_int(client, 0, 0));
+    }
+    return true;
 }
 
 bool
@@ -348,11 +421,23 @@ sagas_settle(struct client *client)
             task_sleep(client->task, SETTLE_PAUSE_US);
         }
     }
+    if (!sagas->forgetful && kept_one_in(2)) { /* it will have been looked for old ones */
+        task_sleep(client->task, FORGOTTEN_US);
+    }
     if (!sagas_verify(client) ||
         !sim_must(client, "select saga, effect, account, amount from saga_ledger order by 1, 2")) {
         return false;
     }
+    uint32_t gone = 0, skipped = 0;
+    for (uint32_t id = 0; id < sagas->count; id++) {
+        const struct work *work = &sagas->works[id];
+        gone += work->gone;
+        skipped += work->skips[0] + work->skips[1] + work->skips[2] + work->skips[3] > 0;
+    }
+    sim_tell("%u sagas, %u forgotten, %u with steps skipped, %u late", sagas->count, gone, skipped,
+        sagas->late);
     uint32_t at = 0;
+    int64_t sum = (int64_t)2 * ACCOUNTS * BALANCE;
     for (uint32_t id = 0; id < sagas->count; id++) {
         int64_t effects[EFFECTS] = {0};
         bool ungiven = false;
@@ -370,6 +455,7 @@ sagas_settle(struct client *client)
             }
         }
         judge(id, effects, ungiven);
+        sum += work->amount * ((effects[GIVEN] != 0) - ungiven - (effects[TAKEN] != 0));
     }
     if (at < client->rows) {
         sim_fail("the ledger has a saga that nobody has started");
@@ -378,10 +464,11 @@ sagas_settle(struct client *client)
                           "(select sum(balance) from saga_right)")) {
         return false;
     }
-    if (client_int(client, 0, 0) != (int64_t)2 * ACCOUNTS * BALANCE) {
+    if (client_int(client, 0, 0) !=
+        sum) { /* not that of the beginning only if steps were skipped */
         sim_fail("all sagas have ended, and the sum is %s", client_value(client, 0, 0));
     }
-    return true;
+    return verify_forgotten(client);
 }
 
 /* ---- working --------------------------------------------------------------------------------- */
@@ -413,8 +500,9 @@ ask(struct client *client, uint32_t id, const struct work *work, int amount, boo
     if (work->keyed) {
         (void)snprintf(key, sizeof key, " with key 'move %u'", id);
     }
-    return client_query(client, "start saga sim_move (%u, %d, %d, %d, %d)%s%s", id, work->from,
-        work->to, amount, work->spoiled, key, wait ? " wait" : "");
+    return client_query(client, "start saga %s (%u, %d, %d, %d, %d)%s%s",
+        work->hurried ? "sim_hurry" : "sim_move", id, work->from, work->to, amount, work->spoiled,
+        key, wait ? " wait" : "");
 }
 
 static bool
@@ -440,9 +528,43 @@ start_in_block(struct client *client, uint32_t id, struct work *work)
     if (strcmp(client->tag, "COMMIT") != 0) {
         sim_fail("COMMIT was answered with %s", client->tag);
     }
-    learn(work, NOT_ENDED, number, "running", NULL);
+    learn(work, NOT_ENDED, work->open, number, "running", NULL);
     set_fate(work, FATE_THERE);
     return true;
+}
+
+static bool
+act(struct client *client, const struct work *work, const char *action)
+{
+    if (client_query(client, "alter saga instance %lld %s", (long long)work->number, action) ==
+            ANSWER_ERROR &&
+        !client_is_error(client, "55000") &&
+        !(kept->sagas->forgetful && client_is_error(client, "42704"))) {
+        sim_check_error(client, "ALTER SAGA INSTANCE");
+    }
+    return client->answer != ANSWER_LOST;
+}
+
+static bool
+alter(struct client *client, struct work *work)
+{
+    static const char *const actions[] = {"pause", "resume", "compensate", "retry"};
+    work->touched = true;
+    if (!kept_one_in(3)) {
+        return act(client, work, actions[kept_draw(4)]);
+    }
+    char skip[32];
+    uint32_t step = (uint32_t)kept_draw(sizeof step_names / sizeof *step_names);
+    (void)snprintf(skip, sizeof skip, "skip step %s", step_names[step]);
+    if (!act(client, work, "pause")) {
+        return false;
+    }
+    work->skips[step]++;
+    bool on = act(client, work, skip);
+    if (client->answer == ANSWER_ERROR) {
+        work->skips[step]--;
+    }
+    return on;
 }
 
 static bool
@@ -453,6 +575,7 @@ start(struct client *client, uint32_t id, struct work *work)
     }
     bool wait = kept_one_in(2);
     enum ending before = work->ending;
+    int64_t asked = sim_now_us();
     set_fate(work, FATE_UNKNOWN);
     if (ask(client, id, work, work->amount, wait) != ANSWER_DONE) {
         return give_up(client, work, wait || client->answer == ANSWER_LOST);
@@ -461,11 +584,11 @@ start(struct client *client, uint32_t id, struct work *work)
     if (wait && (strcmp(state, "running") == 0 || strcmp(state, "compensating") == 0)) {
         sim_fail("saga %u was waited for and is %s", id, state);
     }
-    learn(work, before, client_int(client, 0, 0), state, client_value(client, 0, 2));
+    learn(work, before, asked, client_int(client, 0, 0), state, client_value(client, 0, 2));
     set_fate(work, FATE_THERE);
     kept->commits++;
     sim_tempt(client, 8);
-    return true;
+    return wait || !kept_one_in(3) || alter(client, work);
 }
 
 /* The key of another request. */
@@ -484,19 +607,6 @@ misuse(struct client *client, uint32_t id, struct work *work)
     return true;
 }
 
-static bool
-alter(struct client *client, struct work *work)
-{
-    static const char *const actions[] = {"pause", "resume", "compensate", "retry"};
-    work->touched = true;
-    if (client_query(client, "alter saga instance %lld %s", (long long)work->number,
-            actions[kept_draw(4)]) == ANSWER_ERROR &&
-        !client_is_error(client, "55000")) {
-        sim_check_error(client, "ALTER SAGA INSTANCE");
-    }
-    return client->answer != ANSWER_LOST;
-}
-
 /* Something with one that somebody has begun. */
 static bool
 again(struct client *client)
@@ -505,10 +615,11 @@ again(struct client *client)
     uint32_t back = (uint32_t)kept_draw(sagas->count < 20 ? sagas->count : 20);
     uint32_t id = sagas->count - 1 - back;
     struct work *work = &sagas->works[id];
-    if (work->fate == FATE_THERE && kept_one_in(4)) {
+    bool old = sagas->forgetful && sim_now_us() >= work->sent + HISTORY_US - HISTORY_MARGIN_US;
+    if (work->fate == FATE_THERE && !work->gone && kept_one_in(4)) {
         return alter(client, work);
     }
-    if (!work->keyed) {
+    if (!work->keyed || old || work->gone) { /* its key may be another saga's soon */
         return true;
     }
     return work->fate == FATE_THERE && kept_one_in(4) ? misuse(client, id, work)
@@ -531,6 +642,9 @@ bool
 sagas_step(struct client *client)
 {
     struct sagas *sagas = kept->sagas;
+    if (sagas->forgetful && kept_one_in(30)) {
+        task_sleep(client->task, (int64_t)kept_draw(2 * (uint64_t)HISTORY_US));
+    }
     if (kept_one_in(5)) {
         return read_books(client);
     }
@@ -539,7 +653,9 @@ sagas_step(struct client *client)
     }
     uint32_t id = sagas->count++;
     struct work *work = &sagas->works[id];
-    work->spoiled = (uint8_t)(kept_one_in(3) ? 1 + kept_draw(3) : SPOILED_NOT);
+    work->hurried = kept_one_in(5);
+    work->spoiled = (uint8_t)(kept_one_in(3) ? 1 + kept_draw(work->hurried ? 4 : 3) : SPOILED_NOT);
+    work->sent = work->open = sim_now_us();
     work->from = work->spoiled == SPOILED_TAKE ? NOWHERE : (uint8_t)kept_draw(ACCOUNTS);
     work->to = work->spoiled == SPOILED_GIVE ? NOWHERE : (uint8_t)kept_draw(ACCOUNTS);
     work->amount = (int16_t)(1 + kept_draw(100));

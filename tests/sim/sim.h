@@ -151,6 +151,7 @@ bool model_verify(struct client *client);
 bool model_step(struct client *client);
 
 void sagas_create(void);
+const char *sagas_history(void); /* of this run: tusk.saga_history */
 void sagas_set_up(struct client *client);
 bool sagas_verify(struct client *client);
 bool sagas_step(struct client *client);
