@@ -62,7 +62,7 @@ def fill(server):
             conn.query(text)
         conn.query("SET tusk.copy_spread = on")
         data = "".join(f"{i}\t1000\n" for i in range(1, ACCOUNTS + 1)).encode()
-        conn.copy_in("COPY account FROM STDIN", [data])
+        conn.copy_in("COPY account FROM STDIN", data)
 
 
 def unfinished(server):

@@ -358,6 +358,15 @@ saga__judge(struct saga_room *room, struct saga_instance *instance, const struct
     bool again = instance->attempts + 1 < step->retry_max;
     bool transient = is_transient(sqlstate);
     int64_t now = world_wall_us(room->world);
+    if (failure->code == ERR_SAGA_TOMBSTONE && instance->compensates) { /* S11 */
+        instance->state = SAGA_RUNNING;
+        instance->compensates = false;
+        instance->attempts = 0;
+        instance->due = instance->deadline = 0;
+        instance->changed = now;
+        instance->sqlstate = instance->error = instance->cause = "";
+        return;
+    }
     if (saga__is_routed(instance->number) && is_absence(failure->code)) {
         instance->due = now + backoff_us(room, step, ABSENCE_BACKOFFS);
         instance->changed = now;

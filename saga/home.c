@@ -29,7 +29,7 @@ enum {
     STEP_OF_NOTE = UINT16_MAX, /* in orders and reports */
 };
 
-#define NUMBERS_EPOCH_US INT64_C(1767225600000000) /* 2026-01-01 */
+#define NUMBERS_EPOCH_US INT64_C(1577836800000000) /* 2020-01-01 */
 #define FIRST_US         ((uint64_t)1 << 38)
 
 /* ---- numbers -----------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ uint64_t
 saga__cluster_number(struct saga_room *room, uint32_t slot)
 {
     int64_t us = (int64_t)(txn_db_hlc(sql_engine_db(room->engine)) >> 12) - NUMBERS_EPOCH_US;
-    uint64_t now = us < (int64_t)FIRST_US ? FIRST_US : (uint64_t)us;
+    uint64_t now = FIRST_US + (us < 0 ? 0 : (uint64_t)us);
     latch_acquire(&room->latch);
     room->last_us = now > room->last_us ? now : room->last_us + 1;
     uint64_t number = room->last_us * SAGA_SLOTS + slot;

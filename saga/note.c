@@ -62,20 +62,16 @@ saga__note_start(struct task *task, struct saga_room *room, struct txn *txn,
     struct saga_instance *instance, const uint8_t digest[HASH128_SIZE], struct arena *arena,
     struct diag *diag)
 {
-    uint64_t own = 0;
+    uint32_t at = 0;
     struct saga_place *place = NULL;
-    TRY(saga__own_slots(task, room->engine, txn, &own, NULL, diag));
-    if (own == 0) {
+    TRY(saga__own_slot(task, room->engine, txn, &at, diag));
+    if (at == SAGA_SLOTS) {
         (void)diag_set(diag, ERR_OBJECT_STATE,
             "the node of this block has no bucket of " SAGA_LOG_GROUP
             ", so it cannot start sagas of other nodes");
         diag_hint(diag, "ALTER TABLE " SAGA_LOG_GROUP
                         " MOVE BUCKET .. TO this node, or start the saga behind the block.");
         return ERR_OBJECT_STATE;
-    }
-    uint32_t at = (uint32_t)(world_random(room->world) % SAGA_SLOTS);
-    while ((own >> at & 1) == 0) {
-        at = (at + 1) % SAGA_SLOTS;
     }
     TRY(saga__place_home(task, room->engine, txn, at, false, arena, &place, diag));
     enum err err = put_note(task, room, txn, place, at, instance, digest, diag);

@@ -276,6 +276,41 @@ is_owned(struct task *task, struct txn *txn, const struct saga_place *place, uin
 }
 
 enum err
+saga__owns_slot(struct task *task, struct sql_engine *engine, struct txn *txn, uint32_t slot,
+    bool *owned, struct diag *diag)
+{
+    struct arena arena;
+    struct saga_place *place = NULL;
+    uint64_t coming = 0;
+    *owned = false;
+    arena_create(&arena, "slot");
+    enum err err = saga__place_home(task, engine, txn, slot, true, &arena, &place, diag);
+    if (err == ERR_OK && place != NULL) {
+        err = is_owned(task, txn, place, slot, &arena, owned, &coming, diag);
+    }
+    saga__place_end(place);
+    arena_destroy(&arena);
+    return err;
+}
+
+enum err
+saga__own_slot(struct task *task, struct sql_engine *engine, struct txn *txn, uint32_t *slot,
+    struct diag *diag)
+{
+    uint32_t first = (uint32_t)(world_random(task_world(task)) % SAGA_SLOTS);
+    for (uint32_t i = 0; i < SAGA_SLOTS; i++) {
+        bool owned = false;
+        *slot = (first + i) % SAGA_SLOTS;
+        TRY(saga__owns_slot(task, engine, txn, *slot, &owned, diag));
+        if (owned) {
+            return ERR_OK;
+        }
+    }
+    *slot = SAGA_SLOTS;
+    return ERR_OK;
+}
+
+enum err
 saga__own_slots(struct task *task, struct sql_engine *engine, struct txn *txn, uint64_t *slots,
     uint64_t *comings, struct diag *diag)
 {

@@ -175,6 +175,11 @@ void saga__place_end(struct saga_place *place); /* or NULL */
  * moves has brought it, so that one that was away and is back can be told. */
 enum err saga__own_slots(struct task *task, struct sql_engine *engine, struct txn *txn,
     uint64_t *slots, uint64_t *comings, struct diag *diag);
+enum err saga__owns_slot(struct task *task, struct sql_engine *engine, struct txn *txn,
+    uint32_t slot, bool *owned, struct diag *diag);
+/* Any one of them; SAGA_SLOTS: there is none. */
+enum err saga__own_slot(struct task *task, struct sql_engine *engine, struct txn *txn,
+    uint32_t *slot, struct diag *diag);
 /* Of a place: its row's key and form. */
 enum err saga__place_check(struct task *task, struct txn *txn, const struct saga_place *place,
     struct slice id, struct diag *diag);

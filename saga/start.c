@@ -182,16 +182,16 @@ static enum err
 choose_slot(struct starting *starting, struct txn *txn)
 {
     const struct saga_instance *instance = &starting->instance;
-    uint64_t own = 0;
     if (instance->key[0] != '\0') {
         starting->slot = saga_slot_of_key(instance->role, instance->key);
         return ERR_OK;
     }
-    TRY(saga__own_slots(starting->task, starting->room->engine, txn, &own, NULL, starting->diag));
-    starting->slot = (uint32_t)(world_random(starting->room->world) % SAGA_SLOTS);
-    for (uint32_t i = 0; own != 0 && (own >> starting->slot & 1) == 0; i++) {
-        starting->slot = (starting->slot + 1) % SAGA_SLOTS;
+    if (!saga__in_cluster(starting->room->engine)) {
+        return ERR_OK;
     }
+    TRY(saga__own_slot(
+        starting->task, starting->room->engine, txn, &starting->slot, starting->diag));
+    starting->slot %= SAGA_SLOTS; /* none: it is refused */
     return ERR_OK;
 }
 
@@ -204,10 +204,10 @@ make(struct starting *starting, struct txn *txn, bool *made)
         starting->arena, &place, starting->diag));
     enum err err = ERR_OK;
     if (place != NULL && starting->in_block && starting->instance.key[0] != '\0') {
-        uint64_t own = 0;
-        err = saga__own_slots(
-            starting->task, starting->room->engine, txn, &own, NULL, starting->diag);
-        if (err == ERR_OK && (own >> starting->slot & 1) == 0) {
+        bool owned = false;
+        err = saga__owns_slot(
+            starting->task, starting->room->engine, txn, starting->slot, &owned, starting->diag);
+        if (err == ERR_OK && !owned) {
             saga__place_end(place);
             starting->noted = *made = true;
             return saga__note_start(starting->task, starting->room, txn, &starting->instance,
@@ -277,14 +277,14 @@ look_at(struct starting *starting, struct txn *txn, bool *found)
     struct saga_place *place = NULL;
     uint64_t number = starting->waiter.number;
     if (saga__is_routed(number)) {
-        uint64_t own = 0;
-        TRY(saga__own_slots(
-            starting->task, starting->room->engine, txn, &own, NULL, starting->diag));
-        if ((own >> saga_slot(number) & 1) == 0 && saga_start_repeats(starting->statement)) {
+        bool owned = false;
+        TRY(saga__owns_slot(starting->task, starting->room->engine, txn, saga_slot(number), &owned,
+            starting->diag));
+        if (!owned && saga_start_repeats(starting->statement)) {
             return diag_set(starting->diag, ERR_WRONG_BUCKET, "saga %llu has moved to another node",
                 (unsigned long long)number);
         }
-        if ((own >> saga_slot(number) & 1) == 0) {
+        if (!owned) {
             return diag_set(starting->diag, ERR_OBJECT_STATE,
                 "saga %llu has moved to another node while it was waited for: look for it in "
                 "tusk_sagas",

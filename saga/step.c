@@ -150,6 +150,10 @@ undo_step(struct task *task, struct sql_session *session, const struct saga_deli
         record->outcome = found ? done.outcome : SAGA_TOMBSTONE;
         return ERR_OK;
     }
+    if ((step->flags & SAGA_HAS_UNDO) == 0) { /* S11 */
+        return diag_set(diag, ERR_SAGA_TOMBSTONE,
+            "step \"%s\" is done, and the saga can only go forward", step->name);
+    }
     if ((step->flags & SAGA_UNDO_AUTO) != 0) {
         return saga__invert(task, session, done.images, diag);
     }

@@ -104,6 +104,16 @@ PLANTS = [
     # SKIP STEP skips another step than the one it names.
     ("skip", "saga/start.c",
      "    if (strcmp(step->name, name) != 0) {", "    if (name == NULL) {", 600),
+    # The note of a saga goes though the saga has not come to its home.
+    ("note", "router/sagas.c",
+     "            if (note && outcome != ERR_OK) {", "            if (note && outcome == ERR_INTERNAL) {",
+     200, CLUSTER),
+    # What is undone before it was done leaves no tombstone.
+    ("tombstone", "saga/step.c",
+     "        return saga__record_put(task, txn, delivery->place, delivery->number, delivery->step,\n"
+     "            SAGA_DO, &tombstone, diag);",
+     "        return saga__record_remove(task, txn, delivery->place, delivery->number,\n"
+     "            delivery->step, arena, diag);", 400, CLUSTER),
     # A row is written in a bucket that has been stopped.
     ("fence", "sql/catalog/buckets.c",
      "    if (state != BUCKET_OWNED) {\n        return refuse(task, txn, group, bucket, state, diag);",

@@ -22,8 +22,10 @@
 #include <unistd.h>
 
 #include "router/router.h"
+#include "saga/saga.h"
 #include "shard/ctl.h"
 #include "shard/map.h"
+#include "sql/catalog/trees.h"
 #include "tests/sim/sim.h"
 
 enum {
@@ -60,7 +62,11 @@ struct ledger {
     uint8_t row[TRANSFERS_MAX];
     uint32_t sagas; /* asked for */
     struct {
-        uint8_t from, to, bad;
+        uint8_t from, to, bad; /* 2: its first step never succeeds, and its time ends */
+        bool in_block;         /* it begins beside a row of sw, which is there if it does */
+        uint8_t fate;          /* of the block */
+        bool touched;          /* by ALTER SAGA INSTANCE */
+        uint8_t skips[2];      /* of each step: how often it may have been skipped */
         int64_t number;
     } saga[SAGAS_MAX];
     struct owned {
@@ -125,7 +131,7 @@ server_main(struct task *task, void *arg)
     int count = 0;
     (void)snprintf(texts[count++], 128, "port=%d", FIRST_PORT + (int)which);
     (void)snprintf(texts[count++], 128, "shared_buffers=4MB");
-    (void)snprintf(texts[count++], 128, "max_connections=64");
+    (void)snprintf(texts[count++], 128, "max_connections=160");
     if (which < NODES) {
         (void)snprintf(texts[count++], 128, "cluster_node=%s", names[which]);
         (void)snprintf(texts[count++], 128, "history_window=20s");
@@ -274,8 +280,10 @@ static void
 move_once(struct client *client)
 {
     char text[96];
-    (void)snprintf(text, sizeof text, "alter table acc move bucket %u to n%u",
-        (unsigned)kept_draw(BUCKETS), 1 + (unsigned)kept_draw(NODES));
+    bool home = kept_one_in(3);
+    (void)snprintf(text, sizeof text, "alter table %s move bucket %u to n%u",
+        home ? "tusk_cluster.sagas" : "acc", (unsigned)kept_draw(home ? SAGA_SLOTS : BUCKETS),
+        1 + (unsigned)kept_draw(NODES));
     if (client_query_text(client, text) == ANSWER_DONE) {
         moves_done++;
     } else if (client->socket != NULL && strcmp(client->sqlstate, "55006") != 0 &&
@@ -367,8 +375,9 @@ cut_once(struct client *client)
 static void
 saga_text(uint32_t id, bool wait, char *text, size_t size)
 {
-    (void)snprintf(text, size, "start saga pass (%u, %d, %d, %d) with key 'pass %u'%s", id,
-        ledger->saga[id].from, ledger->saga[id].to, ledger->saga[id].bad, id, wait ? " wait" : "");
+    (void)snprintf(text, size, "start saga %s (%u, %d, %d, %d) with key 'pass %u'%s",
+        ledger->saga[id].bad == 2 ? "late" : "pass", id, ledger->saga[id].from, ledger->saga[id].to,
+        ledger->saga[id].bad, id, wait ? " wait" : "");
 }
 
 /* A key names one saga. */
@@ -388,23 +397,98 @@ note_saga(const struct client *client, uint32_t id)
     ledger->saga[id].number = number;
 }
 
+static uint32_t
+new_saga(bool in_block)
+{
+    uint32_t id = ledger->sagas++;
+    ASSERT(id < SAGAS_MAX);
+    ledger->saga[id].from = (uint8_t)(1 + kept_draw(ROWS));
+    ledger->saga[id].to = (uint8_t)(1 + kept_draw(ROWS));
+    ledger->saga[id].bad = kept_one_in(3) ? (uint8_t)(1 + kept_draw(2)) : 0;
+    ledger->saga[id].in_block = in_block;
+    return id;
+}
+
+/* Somebody looks after one of them. */
+static void
+alter_saga(struct client *client, uint32_t id)
+{
+    static const char *const actions[] = {"pause", "resume", "compensate", "retry"};
+    static const char *const steps[] = {"take", "give"};
+    char text[96];
+    size_t step = kept_draw(2);
+    bool skips = kept_one_in(3);
+    ledger->saga[id].touched = true;
+    for (int i = skips ? 0 : 1; i < 2; i++) {
+        if (i == 1 && skips) {
+            ledger->saga[id].skips[step]++;
+        }
+        (void)snprintf(text, sizeof text, "alter saga instance %lld %s%s",
+            (long long)ledger->saga[id].number,
+            i == 0  ? "pause"
+            : skips ? "skip step "
+                    : actions[kept_draw(4)],
+            i == 1 && skips ? steps[step] : "");
+        if (client_query_text(client, text) == ANSWER_ERROR &&
+            strcmp(client->sqlstate, "55000") == 0 && i == 1 && skips) {
+            ledger->saga[id].skips[step]--;
+        }
+        if (client->socket == NULL) {
+            return;
+        }
+        if (client->answer == ANSWER_ERROR && strcmp(client->sqlstate, "55000") != 0) {
+            sim_check_error(client, text);
+        }
+    }
+}
+
 /* One unit from one row to another, of any bucket; a bad one is to be taken back. With its key, for
  * the first time or again. */
 static void
 start_saga(struct client *client)
 {
     bool again = ledger->sagas > 0 && kept_one_in(3);
-    uint32_t id = again ? (uint32_t)kept_draw(ledger->sagas) : ledger->sagas++;
+    uint32_t id = again ? (uint32_t)kept_draw(ledger->sagas) : new_saga(false);
     char text[160];
-    ASSERT(id < SAGAS_MAX);
-    if (!again) {
-        ledger->saga[id].from = (uint8_t)(1 + kept_draw(ROWS));
-        ledger->saga[id].to = (uint8_t)(1 + kept_draw(ROWS));
-        ledger->saga[id].bad = kept_one_in(3);
+    if (ledger->saga[id].in_block) {
+        return;
     }
     saga_text(id, kept_one_in(4), text, sizeof text);
     if (try_query(client, text)) {
         note_saga(client, id);
+        kept->commits++;
+        if (kept_one_in(4)) {
+            alter_saga(client, id);
+        }
+    }
+    task_sleep(client->task, (int64_t)kept_draw(20000));
+}
+
+/* Beside a row of the client's own; for the first time or again, by the same key. */
+static void
+start_in_block(struct client *client)
+{
+    uint32_t id = ledger->sagas > 0 ? (uint32_t)kept_draw(ledger->sagas) : 0;
+    char text[160];
+    bool again = ledger->sagas > 0 && ledger->saga[id].in_block && kept_one_in(2);
+    id = again ? id : new_saga(true);
+    bool back = !again && kept_one_in(4);
+    if (!again) {
+        ledger->saga[id].fate = FATE_FAILED;
+    }
+    (void)snprintf(text, sizeof text, "insert into sw values (%u, %u) on conflict do nothing",
+        1 + (unsigned)kept_draw(ROWS), id);
+    if (!try_query(client, "begin") || !try_query(client, text)) {
+        return;
+    }
+    saga_text(id, false, text, sizeof text);
+    if (!try_query(client, text) || (back && try_query(client, "rollback"))) {
+        return;
+    }
+    uint8_t fate = ledger->saga[id].fate;
+    ledger->saga[id].fate = fate == FATE_DONE ? FATE_DONE : FATE_SENT;
+    if (try_query(client, "commit") && strcmp(client->tag, "COMMIT") == 0) {
+        ledger->saga[id].fate = FATE_DONE;
         kept->commits++;
     }
     task_sleep(client->task, (int64_t)kept_draw(20000));
@@ -626,8 +710,9 @@ struct actor {
 };
 static const struct actor actors[] = {{"writer1", write_once}, {"writer2", write_once},
     {"writer3", write_once}, {"saga1", start_saga}, {"saga2", start_saga}, {"owner1", shift_first},
-    {"owner2", shift_second}, {"mover1", move_once}, {"mover2", move_once}, {"reader", look_once},
-    {"clock", raise_once}, {"slow reader", cut_once}};
+    {"owner2", shift_second}, {"saga3", start_in_block}, {"saga4", start_in_block},
+    {"mover1", move_once}, {"mover2", move_once}, {"reader", look_once}, {"clock", raise_once},
+    {"slow reader", cut_once}};
 
 static void
 actor_main(struct task *task, void *arg)
@@ -776,25 +861,103 @@ verify(struct client *client)
     }
 }
 
-/* All are asked for again and end, the last time: with all their effects or with none. (Views that
- * list sagas cannot be asked: there is one set of them in a process, the routers'.) */
+/* What was begun in blocks is not asked for again: that would begin it. All with effects 3 that
+ * must have them, or until nothing more is to be expected. */
+static void
+wait_for_blocks(struct client *client)
+{
+    static bool seen[SAGAS_MAX];
+    static uint8_t effects[SAGAS_MAX];
+    int64_t until = world_clock_us(life.now) + QUIET_US;
+    memset(seen, 0, sizeof seen);
+    must_query(client, NODES, "select distinct saga from sw");
+    for (uint32_t i = 0; i < client->rows; i++) {
+        seen[client_int(client, i, 0)] = true;
+    }
+    for (bool all = false; !all;) {
+        memset(effects, 0, sizeof effects);
+        must_query(client, NODES, "select saga, effect from slog");
+        for (uint32_t i = 0; i < client->rows; i++) {
+            effects[client_int(client, i, 0)] |= (uint8_t)client_int(client, i, 1);
+        }
+        all = true;
+        for (uint32_t id = 0; id < ledger->sagas; id++) {
+            bool wanted = seen[id] && ledger->saga[id].bad == 0;
+            if (!ledger->saga[id].in_block) {
+                continue;
+            }
+            if (seen[id] ? ledger->saga[id].fate == FATE_FAILED
+                         : ledger->saga[id].fate == FATE_DONE) {
+                sim_fail("the block of saga %u %s", id,
+                    seen[id] ? "has failed and is there" : "was acknowledged and is lost");
+            }
+            if (!seen[id] && effects[id] != 0) {
+                sim_fail("saga %u has effects, and its block is not there", id);
+            }
+            if (wanted && effects[id] != 3 && world_clock_us(life.now) > until) {
+                sim_fail("saga %u of a block does not begin, or end", id);
+            }
+            all &= !wanted || effects[id] == 3;
+        }
+        task_sleep(client->task, LOOK_US);
+    }
+    for (uint32_t id = 0; id < ledger->sagas; id++) { /* the others' keys may be used */
+        ledger->saga[id].fate = seen[id] ? FATE_DONE : FATE_FAILED;
+    }
+}
+
+/* Ended: the answer is there. Paused ones go on. */
+static void
+end_saga(struct client *client, uint32_t id)
+{
+    char text[160], resume[64];
+    for (;;) {
+        saga_text(id, true, text, sizeof text);
+        must_query(client, NODES, text);
+        if (!ledger->saga[id].in_block) { /* the others' number may have been another's */
+            note_saga(client, id);
+        }
+        const char *state = client_value(client, 0, 1);
+        if (strcmp(state, "paused") != 0 || !ledger->saga[id].touched) {
+            return;
+        }
+        (void)snprintf(resume, sizeof resume, "alter saga instance %lld resume",
+            (long long)client_int(client, 0, 0));
+        (void)try_query(client, resume);
+        roll_back(client);
+        need_connection(client, NODES);
+    }
+}
+
+/* All are asked for again and end, the last time: with all their effects or with none, but for
+ * steps that were skipped. (Views that list sagas cannot be asked: there is one set of them in a
+ * process, the routers'.) */
 static void
 verify_sagas(struct client *client)
 {
-    static bool done[SAGAS_MAX];
+    static bool done[SAGAS_MAX], timely[SAGAS_MAX];
     static uint8_t effects[SAGAS_MAX];
     memset(effects, 0, sizeof effects);
     client_close(client);
+    wait_for_blocks(client);
     for (uint32_t id = 0; id < ledger->sagas; id++) {
-        char text[160];
-        saga_text(id, true, text, sizeof text);
-        must_query(client, NODES, text);
-        note_saga(client, id);
-        done[id] = strcmp(client_value(client, 0, 1), "completed") == 0;
-        bool bad = ledger->saga[id].bad;
-        if (!done[id] ? !bad || strcmp(client_value(client, 0, 1), "compensated") != 0 : bad) {
-            sim_fail("saga %u is %s: %s", id, client_value(client, 0, 1),
-                client_value(client, 0, 2) == NULL ? "" : client_value(client, 0, 2));
+        if (ledger->saga[id].in_block && ledger->saga[id].fate != FATE_DONE) {
+            done[id] = false;
+            continue;
+        }
+        end_saga(client, id);
+        const char *state = client_value(client, 0, 1), *error = client_value(client, 0, 2);
+        uint8_t bad = ledger->saga[id].bad;
+        const uint8_t *skips = ledger->saga[id].skips;
+        done[id] = strcmp(state, "completed") == 0;
+        timely[id] = error == NULL || strncmp(error, "57014", 5) != 0;
+        bool may_end = !bad || (bad == 1 ? skips[1] : skips[0]) > 0;
+        bool may_not = bad || ledger->saga[id].touched;
+        if (done[id] ? !may_end : strcmp(state, "compensated") != 0 || !may_not) {
+            sim_fail("saga %u is %s: %s", id, state, error == NULL ? "" : error);
+        }
+        if (!done[id] && !ledger->saga[id].touched && timely[id] == (bad == 2)) {
+            sim_fail("saga %u was taken back for %s", id, error == NULL ? "" : error);
         }
     }
     must_query(client, NODES, "select saga, effect, n from slog");
@@ -805,15 +968,52 @@ verify_sagas(struct client *client)
         }
         effects[id] |= (uint8_t)effect;
     }
+    int64_t sum = 0;
     for (uint32_t id = 0; id < ledger->sagas; id++) {
-        if (effects[id] != (done[id] ? 3 : 0)) {
+        uint8_t skipped = (uint8_t)((ledger->saga[id].skips[0] > 0 ? 1 : 0) |
+                                    (ledger->saga[id].skips[1] > 0 ? 2 : 0));
+        if (((effects[id] ^ (done[id] ? 3 : 0)) & ~skipped) != 0) {
             sim_fail("saga %u is %s and has effects %u", id, done[id] ? "completed" : "compensated",
                 effects[id]);
         }
+        sum += (effects[id] >> 1 & 1) - (effects[id] & 1);
     }
     must_query(client, NODES, "select sum(v) from sacc");
-    if (client_int(client, 0, 0) != 0) {
+    if (client_int(client, 0, 0) != sum) {
         sim_fail("all sagas have ended, and the sum is %s", client_value(client, 0, 0));
+    }
+}
+
+/* When all have ended they are forgotten: rows of the log but epochs, and records, are on no node.
+ */
+static void
+verify_forgotten(struct client *client)
+{
+    int64_t until = world_clock_us(life.now) + QUIET_US;
+    char table[64], text[256];
+    for (size_t node = 0; node < NODES; node++) {
+        client_close(client);
+        must_query(client, node, "alter system set tusk.saga_history = '1s'");
+        must_query(client, node, "select pg_reload_conf()");
+    }
+    must_query(client, NODES - 1,
+        "select relname from pg_class where relname like 'steps!_%' escape '!' and relkind = 'r'");
+    (void)snprintf(table, sizeof table, "%s", client_value(client, 0, 0));
+    (void)snprintf(text, sizeof text,
+        "select (select count(*) from tusk_cluster.sagas where get_byte(tusk_id, 0) <> %d), "
+        "(select count(*) from tusk_cluster.%s)",
+        (int)CATALOG_TREE_SAGA_EPOCHS, table);
+    for (size_t node = 0; node < NODES;) {
+        client_close(client);
+        must_query(client, node, text);
+        if (client_int(client, 0, 0) == 0 && client_int(client, 0, 1) == 0) {
+            node++;
+        } else if (world_clock_us(life.now) > until) {
+            sim_fail("%s still has %lld rows of sagas' log and %lld records", names[node],
+                (long long)client_int(client, 0, 0), (long long)client_int(client, 0, 1));
+        } else {
+            task_sleep(client->task, 10 * LOOK_US);
+        }
     }
 }
 
@@ -861,6 +1061,16 @@ set_up(struct client *client)
         (void)snprintf(text, sizeof text, "insert into owned values (%d, 0, 0)", row);
         must_query(client, NODES, text);
     }
+    must_query(client, NODES,
+        "create table sw (id int, saga int, primary key (id, saga)) shard by hash (id) buckets 6 "
+        "colocate with acc");
+    must_query(client, NODES,
+        "create saga late (p_id int, p_from int, p_to int, p_bad int) timeout '300ms' "
+        "step take on sacc (id => p_from) do $$ select pg_sleep(10) $$ undo auto "
+        "retry 1000000 backoff '1ms' to '20ms' timeout '5ms' "
+        "step give on sacc (id => p_to) do $$ insert into slog select p_to, p_id, 2, count(*) "
+        "from slog where id = p_to and saga = p_id and effect = 2; "
+        "update sacc set v = v + 1 where id = p_to $$ pivot");
     for (int row = 1; row <= ROWS; row++) {
         char text[96];
         (void)snprintf(text, sizeof text, "insert into acc values (%d, 0, 'w')", row);
@@ -900,6 +1110,9 @@ lead_main(struct task *task, void *arg)
     verify(client);
     verify_sagas(client);
     verify_settled(client);
+    if (life.last) { /* their keys may be used up to here */
+        verify_forgotten(client);
+    }
     world_sim_crash(task, "all was looked at");
 }
 
