@@ -142,6 +142,8 @@
     X(ERR_WRONG_BUCKET, "TR003", "bucket_is_elsewhere")                                \
     X(ERR_BUCKET_MOVING, "TR004", "bucket_is_moving")                                  \
     X(ERR_NODE_LEASE, "TR005", "node_has_no_lease")                                    \
+    X(ERR_REPLICATED_BEHIND, "TR006", "replicated_tables_of_another_version")          \
+    X(ERR_REPLICATED_PARTLY, "TR007", "replicated_change_not_everywhere")              \
     X(ERR_SAGA_KEY, "TS002", "saga_key_of_another_request")                            \
     X(ERR_SAGA_CHANGED, "TS003", "saga_undo_of_a_changed_row")                         \
     X(ERR_SAGA_NO_ROWS, "TS005", "saga_step_without_rows")                             \

@@ -11,9 +11,11 @@ shard_route_encode(const struct shard_route *route, struct buffer *to)
     buffer_add_be64(to, route->epoch);
     buffer_add_be64(to, route->hlc);
     buffer_add_be64(to, route->read_at);
-    ASSERT(route->group_count < SHARD_ROUTE_CONFINED);
+    ASSERT(route->group_count < SHARD_ROUTE_REPLICATED);
+    bool replicated = route->replicated != SHARD_REPLICATED_NONE;
     buffer_add_be16(
-        to, (uint16_t)(route->group_count | (route->confined ? SHARD_ROUTE_CONFINED : 0U)));
+        to, (uint16_t)(route->group_count | (route->confined ? SHARD_ROUTE_CONFINED : 0U) |
+                       (replicated ? SHARD_ROUTE_REPLICATED : 0U)));
     for (size_t i = 0; i < route->group_count; i++) {
         const struct shard_route_group *group = &route->groups[i];
         buffer_add(to, group->name, strlen(group->name) + 1);
@@ -23,6 +25,10 @@ shard_route_encode(const struct shard_route *route, struct buffer *to)
             buffer_add_be32(to, group->ranges[r].first);
             buffer_add_be32(to, group->ranges[r].last);
         }
+    }
+    if (replicated) {
+        buffer_add_u8(to, (uint8_t)route->replicated);
+        buffer_add_be64(to, route->replicated_version);
     }
 }
 
@@ -87,7 +93,8 @@ shard_route_decode(
     route->read_at = load_be64(bytes + 16);
     route->group_count = load_be16(bytes + 24);
     route->confined = (route->group_count & SHARD_ROUTE_CONFINED) != 0;
-    route->group_count &= SHARD_ROUTE_CONFINED - 1;
+    bool replicated = (route->group_count & SHARD_ROUTE_REPLICATED) != 0;
+    route->group_count &= SHARD_ROUTE_REPLICATED - 1;
     if (route->group_count * 3 > body.size) {
         return damaged(diag);
     }
@@ -96,6 +103,14 @@ shard_route_decode(
         TRY(decode_group(arena, &body, &groups[i], diag));
     }
     route->groups = groups;
+    if (replicated) {
+        if (!take(&body, 9, &bytes) || bytes[0] == SHARD_REPLICATED_NONE ||
+            bytes[0] > SHARD_REPLICATED_CHANGES) {
+            return damaged(diag);
+        }
+        route->replicated = (enum shard_replicated)bytes[0];
+        route->replicated_version = load_be64(bytes + 1);
+    }
     return body.size == 0 ? ERR_OK : damaged(diag);
 }
 
@@ -170,6 +185,23 @@ named_number(const char *word, size_t size, const char *name, uint64_t *number, 
     return true;
 }
 
+static bool
+named_version(const char *word, size_t size, struct shard_route *route, bool *bad)
+{
+    static const struct {
+        const char *name;
+        enum shard_replicated kind;
+    } kinds[] = {{"replicated", SHARD_REPLICATED_READS}, {"exactly", SHARD_REPLICATED_EXACTLY},
+        {"changes_replicated", SHARD_REPLICATED_CHANGES}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (named_number(word, size, kinds[i].name, &route->replicated_version, bad)) {
+            route->replicated = kinds[i].kind;
+            return true;
+        }
+    }
+    return false;
+}
+
 enum err
 shard_route_parse(
     struct arena *arena, const char *text, struct shard_route *route, struct diag *diag)
@@ -195,7 +227,8 @@ shard_route_parse(
         }
         if (!named_number(text, size, "epoch", &route->epoch, &bad) &&
             !named_number(text, size, "hlc", &route->hlc, &bad) &&
-            !named_number(text, size, "read_at", &route->read_at, &bad)) {
+            !named_number(text, size, "read_at", &route->read_at, &bad) &&
+            !named_version(text, size, route, &bad)) {
             const char *colon = memrchr(text, ':', size);
             if (colon == NULL) {
                 return malformed(diag, text, size);

@@ -23,12 +23,13 @@
  *     0       8     epoch; 0: the cluster has had no change of what routes mean yet
  *     8       8     hlc: the shard's clock is raised to at least this; 0: nothing
  *     16      8     read_at: read as of this stamp, read only; 0: the newest
- *     24      2     number of groups, and 32768 if confined; then each:
- *                     name and NUL
- *                     2     number of ranges; then each: 4 first bucket, 4 last bucket
+ *     24      2     number of groups, 32768 if confined, and 16384 if it concerns replicated
+ * tables; then each group: name and NUL 2     number of ranges; then each: 4 first bucket, 4 last
+ * bucket 9     behind the groups, if it concerns replicated tables (sql/catalog/replicated.h): 1
+ * enum shard_replicated, 8 the number of their version
  *
  * The text form: "epoch=17 hlc=0 read_at=0 public.users:0-31,64 public.items:5", all parts
- * optional.
+ * optional; and "replicated=5", "exactly=5" or "changes_replicated=5".
  */
 #ifndef SHARD_ROUTE_H
 #define SHARD_ROUTE_H
@@ -42,6 +43,15 @@ enum {
     SHARD_ROUTE_MESSAGE = 'r',
     SHARD_ROUTE_RANGES_MAX = 65535,
     SHARD_ROUTE_CONFINED = 1 << 15, /* beside the number of groups */
+    SHARD_ROUTE_REPLICATED = 1 << 14,
+};
+
+/* What the statement has to do with replicated tables. */
+enum shard_replicated {
+    SHARD_REPLICATED_NONE,
+    SHARD_REPLICATED_READS,   /* of the version said, or of a later one */
+    SHARD_REPLICATED_EXACTLY, /* of the version said */
+    SHARD_REPLICATED_CHANGES, /* and reads them as READS does */
 };
 
 struct shard_route_range {
@@ -59,9 +69,11 @@ struct shard_route {
     bool confined;
     size_t group_count;
     const struct shard_route_group *groups;
+    enum shard_replicated replicated;
+    uint64_t replicated_version;
 };
 
-/* The body only. At most 32,767 groups, and 65,535 ranges each. */
+/* The body only. At most 16,383 groups, and 65,535 ranges each. */
 void shard_route_encode(const struct shard_route *route, struct buffer *to);
 /* ERR_PROTOCOL if the bytes are not what they should be. */
 enum err shard_route_decode(

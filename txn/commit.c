@@ -81,6 +81,8 @@ txn_begin(struct task *task, struct txn *txn, enum txn_isolation isolation, bool
     txn->isolation = isolation;
     txn->read_only = read_only;
     txn->changes_schema = false;
+    txn->changes_replicated = false;
+    txn->replicated = TXN_REPLICATED_NOTHING;
     txn->idempotency_key = (struct slice){0};
     memset(txn->saga_id, 0, sizeof txn->saga_id);
     txn->saga_step = 0;
@@ -177,6 +179,30 @@ txn_set_idempotency_key(struct txn *txn, struct slice key)
 {
     ASSERT(txn->log != NULL && key.size <= UINT8_MAX);
     txn->idempotency_key = key;
+}
+
+void
+txn_permit_replicated(struct txn *txn, enum txn_replicated permitted)
+{
+    txn->replicated = permitted;
+}
+
+enum txn_replicated
+txn_replicated_permitted(const struct txn *txn)
+{
+    return txn->replicated;
+}
+
+void
+txn_mark_replicated_change(struct txn *txn)
+{
+    txn->changes_replicated = true;
+}
+
+bool
+txn_changes_replicated(const struct txn *txn)
+{
+    return txn->changes_replicated;
 }
 
 bool

@@ -278,6 +278,18 @@ void txn_set_idempotency_key(struct txn *txn, struct slice key);
 void txn_mark_schema_change(struct txn *txn);
 bool txn_changes_schema(const struct txn *txn);
 
+/* What this transaction may do to rows of replicated tables (sql/catalog/replicated.h), up to its
+ * end, and whether it has changed any. */
+enum txn_replicated {
+    TXN_REPLICATED_NOTHING,
+    TXN_REPLICATED_LISTED, /* its commit appends them to the list */
+    TXN_REPLICATED_ALONE,  /* of this node's copy alone */
+};
+void txn_permit_replicated(struct txn *txn, enum txn_replicated permitted);
+enum txn_replicated txn_replicated_permitted(const struct txn *txn);
+void txn_mark_replicated_change(struct txn *txn);
+bool txn_changes_replicated(const struct txn *txn);
+
 /* ---- snapshots ---------------------------------------------------------------------------------
  */
 

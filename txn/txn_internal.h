@@ -289,6 +289,8 @@ struct txn {
     bool read_only;
     bool synchronous;
     bool changes_schema;
+    bool changes_replicated;
+    enum txn_replicated replicated;
     bool has_snapshot;
     uint32_t command;
     uint32_t dead_command; /* snapshots up to it are too old (T13) */

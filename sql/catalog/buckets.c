@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "sql/catalog/catalog_internal.h"
 #include "sql/catalog/index_key.h"
+#include "sql/catalog/replicated.h"
 
 enum {
     TAG_BITS = 3,
@@ -526,7 +527,7 @@ buckets_check_write(struct task *task, struct catalog_store *store, struct txn *
 {
     const struct sharding *sharding = relation->sharding;
     if (sharding->scheme.kind == SHARD_REPLICATED) {
-        return ERR_OK;
+        return replicated_check_write(store, txn, diag);
     }
     uint32_t bucket;
     TRY(sharding_bucket(relation, row, key, &bucket, diag));

@@ -26,6 +26,7 @@
  *             or 0, kind byte                           are on
  *     36      be32 oid, be32 schema oid, name           version, text of CREATE FUNCTION, be32
  * owner 35      group, NUL, be32 bucket                   version, state of a bucket (buckets.c)
+ *     38      be64 version, be32 piece                  changes of replicated tables (replicated.c)
  *
  * Tree 19 is what makes names unique under concurrency: who creates inserts the name there first,
  * and so waits for whoever is creating (or dropping) the same one.
@@ -223,6 +224,9 @@ void catalog__buckets_destroy(struct catalog_store *store);
 /* edit.c. Insert, or replace what the newest snapshot sees; no change of the schema. */
 enum err catalog__put_row(struct task *task, struct catalog_store *store, struct txn *txn,
     enum catalog_tree tree, struct slice key, struct slice value, struct diag *diag);
+/* Removed if it is there; likewise no change of the schema. */
+enum err catalog__take_row(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_tree tree, struct slice key, struct diag *diag);
 /* A change of the schema. NULL: remove it if it is there. */
 enum err catalog__put_record(struct task *task, struct catalog_store *store, struct txn *txn,
     enum catalog_tree tree, oid_t oid, const struct buffer *value, struct diag *diag);

@@ -75,10 +75,9 @@ put(struct task *task, struct catalog_store *store, struct txn *txn, enum catalo
     return err;
 }
 
-/* Remove if there. */
-static enum err
-take(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
-    struct slice key, struct diag *diag)
+enum err
+catalog__take_row(struct task *task, struct catalog_store *store, struct txn *txn,
+    enum catalog_tree tree, struct slice key, struct diag *diag)
 {
     struct arena arena;
     arena_create(&arena, "catalog row");
@@ -97,6 +96,15 @@ take(struct task *task, struct catalog_store *store, struct txn *txn, enum catal
         }
     }
     arena_destroy(&arena);
+    return err;
+}
+
+/* Remove if there. */
+static enum err
+take(struct task *task, struct catalog_store *store, struct txn *txn, enum catalog_tree tree,
+    struct slice key, struct diag *diag)
+{
+    enum err err = catalog__take_row(task, store, txn, tree, key, diag);
     txn_mark_schema_change(txn);
     return err;
 }

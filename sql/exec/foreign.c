@@ -17,6 +17,7 @@
 #include "sql/exec/foreign.h"
 #include "sql/catalog/edit.h"
 #include "sql/catalog/foreign_key.h"
+#include "sql/catalog/replicated.h"
 #include "sql/exec/exec_internal.h"
 
 enum {
@@ -904,7 +905,11 @@ foreign__process(struct task *task, struct foreign_work *work, const struct fore
     ASSERT(value_count(event) > 0);
     arena_reset(&work->scratch);
     TRY(task_breathe(task, work->context.diag));
-    return event->kind == FOREIGN_EVENT_CHECK ? check(task, work, event) : act(task, work, event);
+    if (event->kind == FOREIGN_EVENT_CHECK) {
+        return check(task, work, event);
+    }
+    TRY(replicated_check_referenced(work->context.store, event->key, work->context.diag));
+    return act(task, work, event);
 }
 
 enum err

@@ -478,7 +478,7 @@ find_target(struct copier *copier, const struct ast_copy *copy, struct target *t
         target->catalog = NULL;
     }
     const struct relation *relation = target->relation;
-    TRY(route__check_names(session, target->catalog, copy->from, diag));
+    TRY(route__check_copy(copier->task, session, target->catalog, copy->from, diag));
     progress_set(&copier->progress, PROGRESS_RELATION, relation->oid);
     TRY(check_access(session, target, copy->from ? PRIVILEGE_INSERT : PRIVILEGE_SELECT, diag));
     bool materialized = relation_is_materialized(relation);

@@ -10,6 +10,8 @@
 #include "shard/lease.h"
 #include "shard/settled.h"
 #include "sql/catalog/buckets.h"
+#include "sql/catalog/edit.h"
+#include "sql/catalog/replicated.h"
 #include "sql/session/body.h"
 #include "sql/session/session_internal.h"
 
@@ -20,7 +22,9 @@ struct session_route {
     uint64_t reads_at; /* of this transaction; 0: not said */
     struct shard_settled settled;
     bool by_settled;
-    bool wrote; /* this transaction has had a routed statement that writes */
+    bool wrote;              /* this transaction has had a routed statement that writes */
+    bool changes_replicated; /* or one that changes replicated tables */
+    uint64_t replicated;     /* their version then, once it is about to commit */
 };
 
 static struct session_route *
@@ -54,6 +58,7 @@ sql_session_route(struct sql_session *session, struct slice body, struct diag *d
     route->by_message = false;
     TRY(shard_route_decode(&route->message_memory, body, &route->message, diag));
     route->by_message = true;
+    route->changes_replicated |= route->message.replicated == SHARD_REPLICATED_CHANGES;
     return ERR_OK;
 }
 
@@ -148,8 +153,16 @@ check_lease(const struct sql_session *session, struct diag *diag)
 }
 
 enum err
-route__before_commit(struct sql_session *session, struct diag *diag)
+route__before_commit(struct task *task, struct sql_session *session, struct diag *diag)
 {
+    if (txn_changes_replicated(session->txn) ||
+        (session->route != NULL && session->route->changes_replicated)) {
+        uint64_t version = 0;
+        TRY(replicated__before_commit(task, session, &version, diag));
+        if (session->route != NULL) {
+            session->route->replicated = version;
+        }
+    }
     return session->route != NULL && session->route->wrote ? check_lease(session, diag) : ERR_OK;
 }
 
@@ -169,6 +182,60 @@ route__check_names(
     return ERR_OK;
 }
 
+static void
+report_number(struct sql_session *session, const char *name, uint64_t number)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    session->sink->parameter_status(session->sink->arg, name, text);
+}
+
+/* RP3: is the transaction to be listed? RP5. */
+static enum err
+check_replicated(
+    struct task *task, struct sql_session *session, struct txn_snapshot snapshot, struct diag *diag)
+{
+    const struct shard_route *route = current(session);
+    struct txn *txn = session->txn;
+    if (route == NULL || route->replicated == SHARD_REPLICATED_NONE) {
+        if (session->replicated_alone && txn_replicated_permitted(txn) == TXN_REPLICATED_NOTHING) {
+            const struct role *role = catalog_role(session->env.catalog, session->env.user);
+            if (role != NULL && role->superuser) {
+                txn_permit_replicated(txn, TXN_REPLICATED_ALONE);
+            }
+        }
+        return ERR_OK;
+    }
+    if (route->replicated == SHARD_REPLICATED_CHANGES) {
+        txn_permit_replicated(txn, TXN_REPLICATED_LISTED);
+        session->route->changes_replicated = true;
+    }
+    uint64_t version = 0;
+    TRY(replicated_check_route(
+        task, session->engine->catalogs, txn, snapshot, route, &version, diag));
+    if (version != session->reported_replicated) {
+        session->reported_replicated = version;
+        report_number(session, "tusk.replicated_seen", version);
+    }
+    return ERR_OK;
+}
+
+enum err
+route__check_copy(struct task *task, struct sql_session *session, const struct catalog *catalog,
+    bool writes, struct diag *diag)
+{
+    struct catalog_store *store = session->engine->catalogs;
+    TRY(route__check_names(session, catalog, writes, diag));
+    const struct catalog *before = session->env.catalog;
+    session->env.catalog = catalog;
+    enum err err =
+        buckets_node(store)[0] == '\0'
+            ? ERR_OK
+            : check_replicated(task, session, catalog_newest_snapshot(store, session->txn), diag);
+    session->env.catalog = before;
+    return err;
+}
+
 enum err
 route__check(struct task *task, struct sql_session *session, const struct planned *planned,
     struct txn_snapshot snapshot, struct diag *diag)
@@ -181,6 +248,7 @@ route__check(struct task *task, struct sql_session *session, const struct planne
     if (planned->plan->lock_count > 0) {
         TRY(route__check_names(session, planned->catalog, planned->plan->writes, diag));
     }
+    TRY(check_replicated(task, session, snapshot, diag));
     if (route != NULL && route->group_count > 0) {
         TRY(buckets_check_route(task, store, session->txn, snapshot, route, diag));
         if (route->confined) {
@@ -273,14 +341,25 @@ route__hide_sagas(struct task *task, struct sql_session *session, const struct p
 }
 
 void
+route__transaction_ended(struct sql_session *session)
+{
+    session->applied_version = 0;
+    session->applied_pieces = 0;
+    if (session->route != NULL) {
+        session->route->changes_replicated = false;
+    }
+}
+
+void
 route__committed(struct sql_session *session)
 {
     uint64_t stamp = txn_commit_hlc(session->txn);
+    if (session->route != NULL && session->route->changes_replicated) {
+        report_number(session, "tusk.replicated_committed", session->route->replicated);
+    }
     if (!session->report_commit_token || stamp == session->reported_hlc) {
         return;
     }
     session->reported_hlc = stamp;
-    char token[32];
-    (void)snprintf(token, sizeof token, "%llu", (unsigned long long)stamp);
-    session->sink->parameter_status(session->sink->arg, "tusk.commit_token", token);
+    report_number(session, "tusk.commit_token", stamp);
 }

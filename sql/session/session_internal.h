@@ -276,6 +276,10 @@ struct sql_session {
     struct session_move *move;   /* moves.c; or NULL */
     bool report_commit_token;
     uint64_t reported_hlc;
+    bool replicated_alone;        /* the setting */
+    uint64_t reported_replicated; /* route.c */
+    uint64_t applied_version;     /* replicated.c: of this transaction, with pieces to come; or 0 */
+    int64_t applied_pieces;
 };
 
 /* ---- route.c ----------------------------------------------------------------------------------
@@ -295,9 +299,14 @@ enum err route__hide_sagas(struct task *task, struct sql_session *session,
     const struct planned *planned, struct txn_snapshot *snapshot, struct diag *diag);
 enum err route__check(struct task *task, struct sql_session *session, const struct planned *planned,
     struct txn_snapshot snapshot, struct diag *diag);
-/* Of routed writes: does the node have its lease still? */
-enum err route__before_commit(struct sql_session *session, struct diag *diag);
+/* Before rows of the table come by COPY. */
+enum err route__check_copy(struct task *task, struct sql_session *session,
+    const struct catalog *catalog, bool writes, struct diag *diag);
+/* The list of changes of replicated tables. Of routed writes: does the node have its lease still?
+ */
+enum err route__before_commit(struct task *task, struct sql_session *session, struct diag *diag);
 void route__committed(struct sql_session *session);
+void route__transaction_ended(struct sql_session *session);
 void route__answered(struct sql_session *session); /* ReadyForQuery is due */
 void route__destroy(struct sql_session *session);
 
@@ -466,6 +475,11 @@ void buckets__register(void);
 /* The session, if its user may move buckets and its transaction may write. */
 enum err buckets__superuser(struct eval *eval, struct sql_session **session);
 void moves__register(void);
+void replicated__register(void);
+/* What the transaction has changed in replicated tables is appended to the list. *version: the
+ * list's number then. */
+enum err replicated__before_commit(
+    struct task *task, struct sql_session *session, uint64_t *version, struct diag *diag);
 /* What this session was moving is let go of. */
 void moves__end(struct task *task, struct sql_session *session);
 

@@ -224,6 +224,8 @@ const struct setting setting_table[] = {
         "Sets how much of the rows that a transaction with an idempotency key returned is kept."},
     {"tusk.idempotency_ttl", SETTING_INT, UNIT_MS, SETTING_RELOAD, "86400000", 1000,
         INT64_C(31536000000), NULL, "Sets how long idempotency keys are remembered."},
+    {"tusk.replicated_alone", SETTING_BOOL, 0, SETTING_SESSION, "off", 0, 0, NULL,
+        "Lets a superuser change this node's copy of replicated tables alone."},
     {"tusk.report_commit_token", SETTING_BOOL, 0, 0, "off", 0, 0, NULL,
         "Sets whether each commit's stamp is told as the parameter tusk.commit_token."},
     {"tusk.route", SETTING_TEXT, 0, SETTING_SESSION, "", 0, 0, NULL,

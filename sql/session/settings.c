@@ -304,6 +304,8 @@ apply(struct sql_session *session, int index)
         (void)route__set_text(session, value, &unused);
     } else if (strcmp(name, "tusk.report_commit_token") == 0) {
         session->report_commit_token = strcmp(value, "on") == 0;
+    } else if (strcmp(name, "tusk.replicated_alone") == 0) {
+        session->replicated_alone = strcmp(value, "on") == 0;
     } else if (strcmp(name, "TimeZone") == 0) {
         session->cache_stale = true;
         session->env.time_zone = value;

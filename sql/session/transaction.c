@@ -65,6 +65,7 @@ block_over(struct sql_session *session)
 {
     forget_savepoints(session, 0);
     exec_deferred_forget(session->deferred);
+    route__transaction_ended(session);
     buckets_transaction_ended(session->engine->catalogs, session->txn);
     session->block = BLOCK_NONE;
 }
@@ -105,7 +106,7 @@ commit(struct task *task, struct sql_session *session, struct diag *diag)
         err = idempotency__before_commit(task, session, diag);
     }
     if (err == ERR_OK) {
-        err = route__before_commit(session, diag);
+        err = route__before_commit(task, session, diag);
     }
     if (err != ERR_OK) {
         cursor__put_back(&held, &session->portals);

@@ -211,6 +211,7 @@ views__register(void)
     locks__register();
     buckets__register();
     moves__register();
+    replicated__register();
     notify__register();
     activity__register();
     serializable__register();
