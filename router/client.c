@@ -94,6 +94,9 @@ struct client {
     char *exhausted;           /* a sequence is at its end: what the shard says of it */
     bool explains;             /* the answer is a plan: say where it is from */
     bool may_ask_again, stale; /* an error that says "elsewhere" is not the client's; it has come */
+    bool behind;               /* it was about the version of replicated tables */
+    uint64_t replicated;       /* the version known before the block's snapshot, or the statement */
+    struct buffer held;        /* the answer to a commit that not all nodes know of yet */
     struct arena arena;        /* of one message */
     struct arena values;       /* EXECUTE's */
     struct list_node node;     /* worker->clients */
@@ -161,6 +164,12 @@ static bool
 reads_spread(const struct statement *statement)
 {
     return statement->route != NULL && statement->route->tables && !statement->loads;
+}
+
+static bool
+reads_replicated(const struct statement *statement)
+{
+    return statement->route != NULL && statement->route->replicated;
 }
 
 static struct named *
@@ -477,6 +486,13 @@ may_execute_again(const struct client *client)
            client->pending_at + 2 == client->pending_count;
 }
 
+static void
+note_stale(struct client *client, const struct upstream_message *message)
+{
+    client->stale = true;
+    client->behind = strcmp(wire_error_field(message->body, 'C'), "TR006") == 0;
+}
+
 static const char rollback[] = "ROLLBACK";
 
 static bool
@@ -517,7 +533,7 @@ take(struct task *task, struct client *client, const struct upstream_message *me
         client->failed = true;
         if (client->may_ask_again && !client->left && pending->kind == PENDING_QUERY &&
             strncmp(wire_error_field(message->body, 'C'), "TR00", 4) == 0) {
-            client->stale = true;
+            note_stale(client, message);
             return ERR_OK;
         }
         if (client->may_ask_again && !client->left && pending->kind == PENDING_QUERY &&
@@ -528,7 +544,7 @@ take(struct task *task, struct client *client, const struct upstream_message *me
         }
         if (pending->kind == PENDING_EXECUTE && may_execute_again(client) &&
             strncmp(wire_error_field(message->body, 'C'), "TR00", 4) == 0) {
-            client->stale = true;
+            note_stale(client, message);
             skip_to_sync(client);
             return ERR_OK;
         }
@@ -554,6 +570,11 @@ take(struct task *task, struct client *client, const struct upstream_message *me
                               memcmp(message->body.data, rollback, sizeof rollback) == 0;
         if (is_plan(client, pending)) {
             put_plan_line(client);
+        }
+        if (client->upstream->committed != 0 &&
+            (pending->kind == PENDING_QUERY || pending->kind == PENDING_SPECIAL)) {
+            buffer_add(&client->held, message->whole.data, message->whole.size); /* R9 */
+            break;
         }
         __attribute__((fallthrough));
     default:
@@ -636,6 +657,8 @@ pin(struct task *task, struct client *client, uint32_t shard, struct diag *diag)
     struct pool *pool = pool_of(client->worker, shard, env->session_user, env->database);
     TRY(pool_acquire(task, pool, &client->last, &client->upstream, diag));
     struct upstream *upstream = client->upstream;
+    upstream->committed = 0;
+    client->held.size = 0;
     sql_session_set_busy(client->session, true);
     const char *wanted = current_settings(client);
     if (strcmp(upstream->settings, wanted) != 0) {
@@ -652,6 +675,38 @@ pin(struct task *task, struct client *client, uint32_t shard, struct diag *diag)
         note_pending(client, PENDING_SILENT, NULL, 0);
     }
     return ERR_OK;
+}
+
+/* R9. The answer that was held back leaves, unless not all nodes have the change. */
+static enum err
+spread(struct task *task, struct client *client, struct diag *diag)
+{
+    struct upstream *upstream = client->upstream;
+    if (upstream == NULL || upstream->committed == 0) {
+        return ERR_OK;
+    }
+    uint64_t version = upstream->committed;
+    upstream->committed = 0;
+    enum err err = copies_spread(task, client->router, version, diag);
+    if (err == ERR_OK) {
+        buffer_add(connection_out(client->connection), client->held.data, client->held.size);
+    }
+    client->held.size = 0;
+    return err;
+}
+
+/* What the last refusal was about is looked at. */
+static void
+look_around(struct task *task, struct client *client, uint32_t attempt, int node)
+{
+    struct diag ignored;
+    if (client->behind) {
+        client->behind = false;
+        copies_catch_up(task, client->router, node);
+        return;
+    }
+    task_sleep(task, (int64_t)(attempt < 5 ? 1 : 5) * ASK_AGAIN_PAUSE_US);
+    (void)!cluster_refresh(task, client->router, &ignored);
 }
 
 /* For rows that the session takes apart (copy.c). arg: struct client *. */
@@ -840,6 +895,15 @@ any_node(struct worker *worker)
     return (int)node;
 }
 
+/* All statements of the block see one moment. */
+static bool
+keeps_snapshot(const struct client *client)
+{
+    return sql_session_status(client->session) == 'T' &&
+           strcmp(sql_session_setting(client->session, "transaction_isolation"),
+               "read committed") != 0;
+}
+
 /* Where to. A node, or ROUTE_SEVERAL: the session runs it over all. */
 static enum err
 find_node(struct client *client, const struct statement *statement, route_param *param, void *arg,
@@ -849,7 +913,11 @@ find_node(struct client *client, const struct statement *statement, route_param 
     struct eval eval = {
         .arena = &client->arena, .env = sql_session_env(client->session), .diag = &ignored};
     message->size = 0;
-    *node = route_resolve(client->router, statement->route, &eval, param, arg, message);
+    if (client->upstream == NULL || !keeps_snapshot(client)) {
+        client->replicated = copies_known(client->router);
+    }
+    *node = route_resolve(
+        client->router, statement->route, client->replicated, &eval, param, arg, message);
     arena_reset(&client->arena);
     if (statement->node == AST_START_SAGA && client->upstream != NULL) {
         /* Begun in a block, wherever its home: that node leaves a note (saga/README.md, S9). */
@@ -862,9 +930,13 @@ find_node(struct client *client, const struct statement *statement, route_param 
     if (*node == ROUTE_NOWHERE) {
         return diag_set(diag, ERR_WRONG_BUCKET, "no node is known to have these rows");
     }
-    if (*node == ROUTE_ANYWHERE) {
+    if (*node == ROUTE_ANYWHERE) { /* a block may go on to change them */
         *node = client->upstream != NULL ? (int)client->upstream->pool->shard_number
-                                         : any_node(client->worker);
+                : sql_session_status(client->session) == 'T' ? 0
+                                                             : any_node(client->worker);
+    }
+    if (*node == ROUTE_SEVERAL && statement->route->changes_replicated) {
+        return refuse(REFUSED_REPLICATED, diag);
     }
     if (*node == ROUTE_SEVERAL && (!statement->reads || statement->node == AST_COPY)) {
         return refuse(REFUSED_WRITE, diag);
@@ -988,8 +1060,9 @@ query_to_shard(struct task *task, struct client *client, const struct statement 
         enum err err = send_query(task, client, statement, shard, route, what, diag);
         if (err == ERR_OK) {
             mirror(task, client);
+            err = spread(task, client, diag);
             settle(task, client);
-            return RELAY_READY;
+            return err == ERR_OK ? RELAY_READY : RELAY_FAILED;
         }
         bool again = may_retry(client, statement, err) && attempt < client->router->limits.retries;
         if (client->upstream != NULL && client->sent) {
@@ -1076,9 +1149,7 @@ query_to_owner(struct task *task, struct client *client, struct statement **held
         client->stale = false;
         answer = RELAY_FAILED;
         connection_out(client->connection)->size = before;
-        task_sleep(task, (int64_t)(attempt < 5 ? 1 : 5) * ASK_AGAIN_PAUSE_US);
-        struct diag ignored;
-        (void)!cluster_refresh(task, client->router, &ignored);
+        look_around(task, client, attempt, node);
         if (look_again(task, client, held, diag) != ERR_OK) {
             break;
         }
@@ -1089,6 +1160,7 @@ query_to_owner(struct task *task, struct client *client, struct statement **held
             break;
         }
     }
+    client->cut.replicated = answer == RELAY_SESSION && reads_replicated(statement);
     buffer_destroy(&route);
     return answer;
 }
@@ -1382,6 +1454,7 @@ execute_by_sql(struct task *task, struct client *client, const struct ast_execut
         (void)refuse(REFUSED_SPREAD_IN_BLOCK, diag);
         answer = RELAY_FAILED;
     }
+    client->cut.replicated = answer == RELAY_SESSION && reads_replicated(statement);
     statement_release(client->worker, statement);
     return answer;
 }
@@ -1455,6 +1528,7 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
             (void)!refuse(REFUSED_SPREAD_IN_BLOCK, diag);
             answer = RELAY_FAILED;
         }
+        client->cut.replicated = reads_replicated(statement);
         if (statement->forgets) {
             drop_all_named(client);
         }
@@ -1887,6 +1961,7 @@ on_execute(
         return client->skipping ? ERR_OK : define(task, client, bound->text, diag);
     }
     if (bound == NULL || bound->text == NULL) {
+        client->cut.replicated = bound != NULL && reads_replicated(bound->statement);
         *session = true;
         client->touched = true;
         return catch_up(task, client, diag);
@@ -1917,6 +1992,7 @@ on_execute(
         client->touched = true;
         client->failed |= err != ERR_OK;
         mirror(task, client);
+        err = err == ERR_OK ? spread(task, client, diag) : err;
     }
     mem_free(text);
     return err;
@@ -1968,12 +2044,10 @@ execute_again(struct task *task, struct client *client, struct diag *diag)
     for (uint32_t attempt = 0; err == ERR_OK && client->stale; attempt++) {
         struct buffer route = {0};
         struct bind_values all = {.body = slice_of(values.data, values.size)};
-        struct diag ignored;
-        int node = 0;
+        int node = client->upstream == NULL ? -1 : (int)client->upstream->pool->shard_number;
         client->stale = false;
         settle(task, client);
-        task_sleep(task, (int64_t)(attempt < 5 ? 1 : 5) * ASK_AGAIN_PAUSE_US);
-        (void)!cluster_refresh(task, client->router, &ignored);
+        look_around(task, client, attempt, node);
         err = look_again(task, client, &statement, diag);
         if (err == ERR_OK && !is_bound(statement)) {
             err = refuse(REFUSED_SPREAD_IN_BLOCK, diag);
@@ -2036,6 +2110,12 @@ on_sync(struct task *task, struct client *client, bool *session, struct diag *di
         err = drain(task, client, diag);
         if (err == ERR_OK && client->stale) {
             err = execute_again(task, client, diag);
+        }
+        if (err == ERR_OK) {
+            err = spread(task, client, diag);
+            if (err != ERR_OK) {
+                settle(task, client); /* nothing is wrong with the connection */
+            }
         }
         if (err != ERR_OK && client->upstream != NULL) {
             client->upstream->broken = true;
@@ -2283,6 +2363,7 @@ client_end(struct task *task, void *arg)
     drop_all_named(client);
     buffer_destroy(&client->prologue);
     buffer_destroy(&client->open_sagas);
+    buffer_destroy(&client->held);
     arena_destroy(&client->arena);
     arena_destroy(&client->values);
     if (client->cut.worker != NULL) {

@@ -18,7 +18,11 @@
  *       commits, and then theirs do: one that any of them refuses is nobody's. Else who refuses it
  *       would be behind for ever.
  *   K6. A change that rows may contradict (a constraint, an index, a new type) needs all nodes: who
- *       is away cannot be asked.
+ *       is away cannot be asked. So does TRUNCATE, whose answer says that rows are gone.
+ *   K7. Each change leaves a mark in the first node's list of changes of replicated tables, in its
+ *       own transaction, and takes its place at another node where that list has the mark: so rows
+ *       that were changed before a change of the schema are there before it (copies.c, RR1). The
+ *       list is locked from the mark to the end, so no entry can come between.
  *
  * A router that dies amid a change leaves it to the next one, or to its own next start.
  *
@@ -483,9 +487,12 @@ put_name(struct buffer *to, const char *name)
     arena_destroy(&arena);
 }
 
-/* All that a node does but COMMIT, as one string of statements; node -1: this router. */
+/* All that a node does but COMMIT, as one string of statements; node -1: this router. mark: the
+ * number of its mark, which is passed, or CLUSTER_NEW_MARK (whose number is the last row of the
+ * answer), or CLUSTER_NO_MARK (K7). */
 static void
-put_change(struct buffer *to, const struct change *change, int node, const char *own_user)
+put_change(
+    struct buffer *to, const struct change *change, int node, int64_t mark, const char *own_user)
 {
     buffer_printf(to, "BEGIN; %s", change->settings);
     bool other = strcmp(change->role, own_user) != 0;
@@ -510,6 +517,10 @@ put_change(struct buffer *to, const struct change *change, int node, const char 
             buffer_add_text(to, "; ");
         }
         line = end == NULL ? line + strlen(line) : end + 1;
+    }
+    if (mark != CLUSTER_NO_MARK) {
+        buffer_printf(to, "SELECT pg_catalog.tusk_replicated_mark(%lld, %lld); ", (long long)mark,
+            (long long)change->version);
     }
     put_log(to, change);
 }
@@ -545,10 +556,10 @@ roll_back(struct task *task, struct upstream *upstream)
 /* A string of statements that may fail in the middle of its block. */
 static enum err
 apply_on(struct task *task, struct router *router, struct upstream *upstream,
-    const struct change *change, struct diag *diag)
+    const struct change *change, int64_t mark, struct diag *diag)
 {
     struct buffer text = {0};
-    put_change(&text, change, (int)upstream->pool->shard_number, router->cluster->user);
+    put_change(&text, change, (int)upstream->pool->shard_number, mark, router->cluster->user);
     buffer_add_text(&text, "; COMMIT");
     buffer_add_u8(&text, 0);
     enum err err = node_query(task, upstream, (const char *)text.data, NULL, NULL, diag);
@@ -620,7 +631,21 @@ fetch_change(struct task *task, struct router *router, int64_t version, struct c
                      (long long)version);
 }
 
-/* K3 */
+enum err
+cluster_change_at(struct task *task, struct router *router, struct upstream *upstream,
+    int64_t version, int64_t mark, struct diag *diag)
+{
+    struct change change = {0};
+    enum err err = fetch_change(task, router, version, &change, diag);
+    if (err == ERR_OK) {
+        err = apply_on(task, router, upstream, &change, mark, diag);
+    }
+    change_destroy(&change);
+    return err;
+}
+
+/* K3, of a node whose rows of replicated tables are copied afterwards, or of changes that are older
+ * than their list. */
 static enum err
 catch_up_on(struct task *task, struct router *router, struct upstream *upstream, int64_t to,
     struct diag *diag)
@@ -628,12 +653,7 @@ catch_up_on(struct task *task, struct router *router, struct upstream *upstream,
     int64_t at = 0;
     TRY(node_query(task, upstream, read_version, cluster_read_number, &at, diag));
     for (; at < to; at++) {
-        struct change change = {0};
-        enum err err = fetch_change(task, router, at + 1, &change, diag);
-        if (err == ERR_OK) {
-            err = apply_on(task, router, upstream, &change, diag);
-        }
-        change_destroy(&change);
+        enum err err = cluster_change_at(task, router, upstream, at + 1, CLUSTER_NO_MARK, diag);
         if (err != ERR_OK && err != ERR_UNIQUE) {
             return err;
         }
@@ -641,10 +661,14 @@ catch_up_on(struct task *task, struct router *router, struct upstream *upstream,
     return ERR_OK;
 }
 
+/* K7, to the number that the list had when its schema was at `to` or later. */
 static enum err
-catch_up(struct task *task, struct router *router, uint32_t node, int64_t to, struct diag *diag)
+catch_up(struct task *task, struct router *router, uint32_t node, int64_t to, uint64_t list,
+    struct diag *diag)
 {
     struct upstream *upstream = NULL;
+    uint64_t reached = 0;
+    TRY(copies_bring(task, router, node, list, &reached, diag));
     TRY(cluster_connect(task, router, node, &upstream, diag));
     enum err err = catch_up_on(task, router, upstream, to, diag);
     pool_release(task, upstream);
@@ -666,7 +690,7 @@ catch_up_here(struct task *task, struct router *router, int64_t to, struct diag 
         err = fetch_change(task, router, (int64_t)cluster->version + 1, &change, diag);
         if (err == ERR_OK) {
             struct buffer text = {0};
-            put_change(&text, &change, -1, cluster->user);
+            put_change(&text, &change, -1, CLUSTER_NO_MARK, cluster->user);
             buffer_add_text(&text, "; COMMIT");
             buffer_add_u8(&text, 0);
             err = here(task, session, (const char *)text.data, diag);
@@ -685,10 +709,18 @@ catch_up_here(struct task *task, struct router *router, int64_t to, struct diag 
     return err;
 }
 
+/* The first node's versions, of the schema and (not older) of its list of changes. */
 static enum err
-newest_version(struct task *task, struct router *router, int64_t *version, struct diag *diag)
+newest_version(
+    struct task *task, struct router *router, int64_t *version, uint64_t *list, struct diag *diag)
 {
-    return cluster_at_node(task, router, 0, read_version, cluster_read_number, version, diag);
+    int64_t number = 0;
+    TRY(cluster_at_node(task, router, 0, read_version, cluster_read_number, version, diag));
+    TRY(cluster_at_node(task, router, 0, "SELECT pg_catalog.tusk_replicated_version()",
+        cluster_read_number, &number, diag));
+    *list = (uint64_t)number;
+    copies_note(router, *list);
+    return ERR_OK;
 }
 
 /* Everybody to the first node's version; who cannot be reached is tried again later. */
@@ -696,14 +728,15 @@ static enum err
 synchronize(struct task *task, struct router *router, bool others, struct diag *diag)
 {
     int64_t version = 0;
-    TRY(newest_version(task, router, &version, diag));
+    uint64_t list = 0;
+    TRY(newest_version(task, router, &version, &list, diag));
     TRY(catch_up_here(task, router, version, diag));
     enum err result = ERR_OK;
     for (uint32_t i = 1; others && i < router->node_count; i++) {
         if (router->nodes[i].dropped) {
             continue;
         }
-        enum err err = catch_up(task, router, i, version, diag);
+        enum err err = catch_up(task, router, i, version, list, diag);
         result = err == ERR_OK ? result : err;
     }
     return result;
@@ -923,7 +956,8 @@ judge_change(const char *text, bool *changes_routes, bool *needs_all, struct dia
     *changes_routes = err != ERR_OK || ast_list_count(list) != 1 ||
                       !keeps_routes(ast_as_statement(ast_list_at(list, 0))->body);
     *needs_all = err == ERR_OK && ast_list_count(list) == 1 &&
-                 rows_may_contradict(ast_as_statement(ast_list_at(list, 0))->body);
+                 (rows_may_contradict(ast_as_statement(ast_list_at(list, 0))->body) ||
+                     ast_as_statement(ast_list_at(list, 0))->body->kind == AST_TRUNCATE);
     arena_destroy(&arena);
     return err;
 }
@@ -983,6 +1017,7 @@ struct definition {
     struct router *router;
     struct change change;
     bool needs_all; /* K6 */
+    int64_t mark;   /* K7 */
     struct upstream *at[ROUTER_NODES_MAX];
 };
 
@@ -993,10 +1028,13 @@ ask_node(struct task *task, struct definition *definition, uint32_t node, struct
     struct upstream **at = &definition->at[node];
     TRY(cluster_connect(task, router, node, at, diag));
     if (node > 0) {
+        uint64_t reached = 0;
+        TRY(copies_bring_on(task, router, *at, (uint64_t)definition->mark - 1, &reached, diag));
         TRY(catch_up_on(task, router, *at, definition->change.version - 1, diag));
     }
     struct buffer text = {0};
-    put_change(&text, &definition->change, (int)node, router->cluster->user);
+    put_change(&text, &definition->change, (int)node,
+        node > 0 ? definition->mark : CLUSTER_NEW_MARK, router->cluster->user);
     upstream_put_query(*at, text.data, text.size);
     buffer_destroy(&text);
     return upstream_flush(task, *at, diag);
@@ -1043,7 +1081,7 @@ ask_nodes(struct task *task, struct definition *definition, struct diag *diag)
 {
     struct router *router = definition->router;
     TRY(ask_node(task, definition, 0, diag));
-    TRY(node_query(task, definition->at[0], NULL, NULL, NULL, diag));
+    TRY(node_query(task, definition->at[0], NULL, cluster_read_number, &definition->mark, diag));
     enum err result = ERR_OK;
     for (uint32_t i = 1; result == ERR_OK && i < router->node_count; i++) {
         enum err err = router->nodes[i].dropped ? ERR_OK : ask_node(task, definition, i, diag);
@@ -1071,6 +1109,7 @@ commit_at_nodes(
 {
     struct router *router = definition->router;
     TRY(node_query(task, definition->at[0], "COMMIT", NULL, NULL, diag));
+    copies_note(router, (uint64_t)definition->mark);
     *everywhere = true;
     for (uint32_t i = 1; i < router->node_count; i++) {
         struct diag why;
@@ -1267,7 +1306,7 @@ cluster_append(struct task *task, struct router *router, struct upstream *first,
         .extra = mem_strdup((const char *)extra.data),
     };
     buffer_destroy(&extra);
-    enum err err = apply_on(task, router, first, &change, diag);
+    enum err err = apply_on(task, router, first, &change, CLUSTER_NEW_MARK, diag);
     change_destroy(&change);
     return err;
 }
@@ -1289,6 +1328,8 @@ keeper_main(struct task *task, void *arg)
             lock(task, cluster);
             (void)!bring_epoch(task, router, &diag);
             (void)!synchronize(task, router, true, &diag);
+            copies_keep(task, router);
+            copies_forget(task, router);
             unlock(cluster);
         }
     }
@@ -1301,6 +1342,7 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
 {
     struct cluster *cluster = mem_zalloc(sizeof *cluster);
     router->cluster = cluster;
+    copies_open(router);
     cluster->user = sql_config_text(router->config, "router_user");
     cluster->database = "postgres";
     cluster->sink = (struct sql_sink){
@@ -1349,6 +1391,7 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
         err = err == ERR_SHARD_UNREACHABLE ? ERR_OK : err;
     }
     if (err == ERR_OK) {
+        copies_keep(task, router);
         err = task_spawn(
             router->world, (int)task_worker(task), "schema keeper", keeper_main, router, diag);
     } else {
@@ -1371,6 +1414,7 @@ cluster_close(struct task *task, struct router *router)
         }
         task_park(task, world_clock_us(router->world) + 10000);
     }
+    copies_close(task, router);
     map_delete(cluster->map);
     mem_free(cluster);
     router->cluster = NULL;

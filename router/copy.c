@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "router/router.h"
 #include "shard/route.h"
-#include "sql/catalog/sharding.h"
+#include "sql/catalog/replicated.h"
 
 enum {
     BATCH_SIZE = 32 * 1024,
@@ -76,6 +76,17 @@ put_rows(struct copy_node *node)
     node->rows.size = 0;
 }
 
+static bool
+refers_to_replicated(const struct relation *relation)
+{
+    for (uint16_t i = 0; i < relation->foreign_count; i++) {
+        if (relation_is_replicated(relation->foreign[i].referenced_table)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The node takes rows from here on. */
 static enum err
 begin_at(struct task *task, struct remote_cut *cut, uint32_t number, struct diag *diag)
@@ -90,7 +101,11 @@ begin_at(struct task *task, struct remote_cut *cut, uint32_t number, struct diag
             task, cut->worker, number, env->session_user, env->database, &node->upstream, diag));
         TRY(node_query(task, node->upstream, "BEGIN", NULL, NULL, diag));
     }
-    struct shard_route route = {.epoch = copy->epoch};
+    struct shard_route route = {.epoch = copy->epoch,
+        .replicated = relation_is_replicated(copy->relation) ? SHARD_REPLICATED_CHANGES
+                      : refers_to_replicated(copy->relation) ? SHARD_REPLICATED_READS
+                                                             : SHARD_REPLICATED_NONE,
+        .replicated_version = copies_known(cut->worker->router)};
     struct buffer text = {0};
     struct arena arena;
     arena_create(&arena, "copy");
@@ -128,12 +143,13 @@ copy_begin(struct task *task, void *arg, const struct relation *relation, const 
     struct remote_cut *cut = arg;
     (void)task;
     const struct sharding *sharding = relation->sharding;
-    if (sharding != NULL && sharding->scheme.kind == SHARD_REPLICATED) {
+    bool replicated = relation_is_replicated(relation);
+    if (replicated && relation->primary == NULL) {
         return refuse(REFUSED_REPLICATED, diag);
     }
-    bool keyed = sharding == NULL;
+    bool keyed = sharding == NULL || replicated;
     for (uint32_t i = 0; i < count; i++) {
-        keyed |= sharding != NULL && columns[i] == sharding->column;
+        keyed |= !keyed && columns[i] == sharding->column;
     }
     if (!keyed) {
         return refuse(REFUSED_KEY_UNKNOWN, diag);
@@ -156,7 +172,7 @@ copy_row(struct task *task, void *arg, const struct datum *values, struct diag *
     struct remote_copy *copy = cut->copy;
     const struct relation *relation = copy->relation;
     int number = 0;
-    if (relation->sharding != NULL) {
+    if (relation->sharding != NULL && !relation_is_replicated(relation)) {
         uint32_t bucket = 0;
         TRY(sharding_bucket(relation, values, &copy->key, &bucket, diag));
         number = cluster_owner(cut->worker->router->cluster, relation->sharding->group, bucket);
@@ -208,6 +224,8 @@ copy_check(struct task *task, struct remote_cut *cut, struct diag *diag)
             if (err == ERR_SEQUENCE_LIMIT) { /* the next attempt has numbers */
                 struct diag ignored;
                 (void)!numbers_extend(task, cut->worker->router, i, diag->message, &ignored);
+            } else if (err == ERR_REPLICATED_BEHIND) {
+                copies_catch_up(task, cut->worker->router, (int)i);
             } else if (err == ERR_WRONG_BUCKET || err == ERR_BUCKET_MOVING) {
                 struct diag ignored;
                 (void)!cluster_refresh(task, cut->worker->router, &ignored);
@@ -233,15 +251,18 @@ copy_destroy(struct remote_cut *cut)
 static enum err
 commit_all(struct task *task, struct remote_cut *cut, struct diag *diag)
 {
-    const struct router *router = cut->worker->router;
+    struct router *router = cut->worker->router;
     struct buffer done = {0};
     enum err err = ERR_OK;
+    uint64_t committed = 0; /* of replicated tables */
     for (uint32_t i = 0; i < ROUTER_NODES_MAX && err == ERR_OK; i++) {
         struct copy_node *node = &cut->copy->nodes[i];
         if (node->upstream != NULL) {
             err = node_query(task, node->upstream, "COMMIT", NULL, NULL, diag);
             if (err == ERR_OK) {
                 buffer_printf(&done, "%s%s", done.size == 0 ? "" : ", ", router->nodes[i].name);
+                committed = node->upstream->committed;
+                node->upstream->committed = 0;
                 pool_release(task, node->upstream);
                 node->upstream = NULL;
             }
@@ -254,7 +275,7 @@ commit_all(struct task *task, struct remote_cut *cut, struct diag *diag)
             (int)done.size, (const char *)done.data);
     }
     buffer_destroy(&done);
-    return err;
+    return err != ERR_OK || committed == 0 ? err : copies_spread(task, router, committed, diag);
 }
 
 static void

@@ -8,8 +8,10 @@
  * number is its place in the list, and stays; who has left keeps it.
  *
  *   N1. A node is in the list only when it has the schema, sequences with blocks of their own and
- *       the rows of replicated tables. Those are copied while they are locked at the first node
- *       against changes, in the transaction that puts the node into the list.
+ *       the rows of replicated tables, as of the number that it says it has (replicated.h). Those
+ *       are copied while they and their list are locked at the first node against changes, in the
+ *       transaction that puts the node into the list of nodes. Who changes replicated tables by an
+ *       older list of nodes has committed before, and so is in the copy, or is refused (K4).
  *   N2. Who is dropped has no bucket, and no move leads there: the control store's map does not
  *       know it any more (a move compares the map's version when it is planned and when it is
  *       decided), before the node is asked what it has. The change itself is refused if another one
@@ -492,11 +494,16 @@ copy_replicated(struct task *task, struct upstream *first, struct upstream *to, 
         "'replicated' ORDER BY relid",
         &names, diag));
     struct arena *arena = &names.arena;
-    enum err err = names.count == 0 ? ERR_OK : node_query(task, to, "BEGIN", NULL, NULL, diag);
+    int64_t version = 0;
+    enum err err =
+        node_query(task, to, "BEGIN; SET LOCAL tusk.replicated_alone = on", NULL, NULL, diag);
     for (size_t i = 0; err == ERR_OK && i < names.count; i++) {
         err = node_query(task, first,
             arena_printf(arena, "LOCK TABLE %s IN SHARE MODE", table_name(arena, names.rows[i])),
             NULL, NULL, diag);
+    }
+    if (err == ERR_OK) {
+        err = take_number(task, first, "SELECT pg_catalog.tusk_replicated_lock()", &version, diag);
     }
     for (size_t i = names.count; err == ERR_OK && i > 0; i--) { /* of an attempt that has failed */
         err = node_query(task, to,
@@ -506,8 +513,11 @@ copy_replicated(struct task *task, struct upstream *first, struct upstream *to, 
     for (size_t i = 0; err == ERR_OK && i < names.count; i++) {
         err = copy_table(task, first, to, table_name(arena, names.rows[i]), diag);
     }
-    if (err == ERR_OK && names.count > 0) {
-        err = node_query(task, to, "COMMIT", NULL, NULL, diag);
+    if (err == ERR_OK) {
+        err = node_query(task, to,
+            arena_printf(arena, "SELECT pg_catalog.tusk_replicated_settle(%lld); COMMIT",
+                (long long)version),
+            NULL, NULL, diag);
     }
     arena_destroy(arena);
     return err;
@@ -640,6 +650,7 @@ cluster_alter(struct task *task, struct router *router, struct sql_session *sess
     if (err == ERR_OK && cluster_synchronize(task, router, true, &later) != ERR_OK) {
         world_log(router->world, "not all nodes know of the change yet: %s", later.message);
     }
+    copies_keep(task, router);
     cluster_unlock(router);
     if (err == ERR_OK && add && change_map(task, router, &node, true, &later) != ERR_OK) {
         world_log(router->world, "the control store does not know node \"%s\" yet: %s", node.name,

@@ -23,6 +23,10 @@
  *        END_PATIENCE_US is cancelled, what does not obey is closed. A connection goes back to its
  *        pool only behind the answer to ROLLBACK.
  *   RS6. Rows that are sorted at the nodes are merged (SH7): the least of what each has next.
+ *   RS7. If replicated tables are read all nodes check that at that moment they have the version
+ *        that is said (sql/catalog/replicated.h, RP5), also those that the first stream does not
+ *        ask; none of its rows is used before all have said so. So no later stream of the statement
+ *        meets another version.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +62,8 @@ struct moment {
     uint32_t references; /* the statement's, and one of each stream */
     struct worker *worker;
     uint64_t stamp;   /* all nodes are read as of it; 0: not known yet */
+    bool replicated;  /* RS7 */
+    uint64_t version; /* of replicated tables, known before the stamp */
     uint32_t streams; /* that were opened */
     uint64_t kept;    /* bytes */
     uint32_t next_portal;
@@ -117,8 +123,11 @@ remote_note_clock(void *arg, const struct slice *values, uint32_t count, struct 
 }
 
 static void
-put_route(const struct moment *moment, struct upstream *upstream, struct shard_route *route)
+put_route(const struct moment *moment, struct upstream *upstream, bool replicated,
+    struct shard_route *route)
 {
+    route->replicated = replicated ? SHARD_REPLICATED_EXACTLY : SHARD_REPLICATED_NONE;
+    route->replicated_version = moment->version;
     route->hlc = route->read_at = moment->stamp;
     upstream_put_route(upstream, route);
     if (moment->settled) {
@@ -275,6 +284,8 @@ begin_moment(struct task *task, struct remote_cut *cut, struct diag *diag)
     struct moment *moment = mem_zalloc(sizeof *moment);
     moment->references = 1;
     moment->worker = cut->worker;
+    moment->replicated = cut->replicated;
+    moment->version = copies_known(cut->worker->router);
     cut->moment = moment;
     enum err err = open_nodes(task, cut->session, moment, diag);
     for (uint32_t i = 0; err != ERR_OK && i < moment->node_count; i++) {
@@ -889,6 +900,22 @@ make_room(struct task *task, struct link *link, size_t size, struct diag *diag)
     return ERR_OK;
 }
 
+/* RS7: does the node have the version? */
+static enum err
+read_check(struct task *task, struct link *link, struct diag *diag)
+{
+    enum err err = ERR_OK;
+    struct upstream_message message = {0};
+    while (message.type != 'Z') {
+        TRY(upstream_next(task, link->upstream, TASK_CANCEL | TASK_TIMEOUT, &message, diag));
+        if (message.type == 'E') {
+            err = upstream_error(message.body, link->upstream->pool->shard->name, diag);
+        }
+    }
+    end_request(link);
+    return err;
+}
+
 /* RS3, RS4. All nodes have been asked before the first answers. */
 static enum err
 ask_nodes(struct task *task, struct moment *moment, const struct places *places,
@@ -897,6 +924,8 @@ ask_nodes(struct task *task, struct moment *moment, const struct places *places,
     struct diag *diag = eval->diag;
     uint64_t epoch = catalog_route_epoch(eval->env->catalog);
     bool first = moment->streams++ == 0; /* at once: a second one that fails asks no other moment */
+    bool replicated = moment->replicated || stream->query->replicated;
+    bool only_checks[ROUTER_NODES_MAX] = {false};
     for (uint32_t i = 0; i < ROUTER_NODES_MAX; i++) {
         struct link *link = &moment->links[i];
         if (places->ask[i] && (i >= moment->node_count || link->upstream == NULL)) {
@@ -909,16 +938,22 @@ ask_nodes(struct task *task, struct moment *moment, const struct places *places,
             .group_count = places->ask[i] && places->groups[i].range_count > 0,
             .groups = &places->groups[i]};
         TRY(make_room(task, link, text->size, diag));
-        put_route(moment, link->upstream, &route);
+        put_route(moment, link->upstream, replicated, &route);
         if (places->ask[i]) {
             add_feed(stream, link);
             put_portal(&stream->feeds[stream->feed_count - 1], text);
             put_execute(&stream->feeds[stream->feed_count - 1]);
         } else {
             upstream_put_query(link->upstream, "SELECT 1", 8);
+            only_checks[i] = replicated; /* RS7; nothing else is on its way there yet */
             add_request(link, NULL);
         }
         TRY(upstream_flush(task, link->upstream, diag));
+    }
+    for (uint32_t i = 0; i < moment->node_count; i++) {
+        if (only_checks[i]) {
+            TRY(read_check(task, &moment->links[i], diag));
+        }
     }
     for (uint32_t i = 0; i < stream->feed_count; i++) {
         TRY(advance(task, &stream->feeds[i], eval));
@@ -937,7 +972,7 @@ wait_before(struct task *task, const struct router *router, uint32_t attempt)
 static bool
 is_elsewhere(enum err err)
 {
-    return err == ERR_WRONG_BUCKET || err == ERR_BUCKET_MOVING;
+    return err == ERR_WRONG_BUCKET || err == ERR_BUCKET_MOVING || err == ERR_REPLICATED_BEHIND;
 }
 
 /* All nodes are asked anew, as of another moment, unless there is a stream of this one already. */
@@ -1003,13 +1038,20 @@ stream_begin(struct task *task, void *arg, const struct plan_remote *query,
             break;
         }
         remote_end(task, cut);
+        if (err == ERR_REPLICATED_BEHIND) {
+            copies_note_words(router, diag->detail);
+            copies_catch_up(task, router, -1);
+            continue;
+        }
         wait_before(task, router, attempt);
         if (is_elsewhere(err)) {
             struct diag ignored;
             (void)!cluster_refresh(task, router, &ignored);
         }
     }
-    if (is_elsewhere(err)) { /* the next attempt knows more */
+    if (err == ERR_REPLICATED_BEHIND) {
+        copies_note_words(router, diag->detail);
+    } else if (is_elsewhere(err)) { /* the next attempt knows more */
         struct diag ignored;
         (void)!cluster_refresh(task, router, &ignored);
     }

@@ -17,6 +17,7 @@
 #include "router/router.h"
 #include "shard/route.h"
 #include "sql/bind/bind.h"
+#include "sql/catalog/replicated.h"
 #include "sql/catalog/sharding.h"
 
 enum {
@@ -356,6 +357,10 @@ walk_query(struct analysis *analysis, const struct query *query, int opaque)
     if (query->from != NULL) {
         walk_tree(analysis, query->from, place, opaque);
     }
+    for (uint32_t i = 0; i < query->lock_count; i++) { /* that holds back who changes them */
+        const struct rel *rel = query->locks[i].rel;
+        analysis->route->home |= rel->relation != NULL && relation_is_replicated(rel->relation);
+    }
     take_conditions(analysis, &place, &query->where);
     walk_targets(analysis, query->targets, query->target_count);
     for (uint32_t i = 0; i < query->group_count; i++) {
@@ -528,7 +533,9 @@ judge_tables(struct analysis *analysis)
         route->tables = true;
         if (sharding == NULL) {
             route->home = true;
-        } else if (sharding->scheme.kind != SHARD_REPLICATED) {
+        } else if (sharding->scheme.kind == SHARD_REPLICATED) {
+            route->replicated = true;
+        } else {
             reg_t reg = key_register(analysis->tables[i].rel);
             const struct edge *edge = values_of(analysis, reg, EDGE_VALUES);
             if (edge == NULL ? !add_range(analysis, relation, reg)
@@ -613,8 +620,15 @@ static int
 judge_modify(struct analysis *analysis, const struct modify *modify)
 {
     const struct sharding *sharding = modify->relation->sharding;
-    if (sharding != NULL && sharding->scheme.kind == SHARD_REPLICATED) {
-        return REFUSED_REPLICATED;
+    for (uint16_t i = 0; i < modify->relation->foreign_count; i++) {
+        const struct relation *other = modify->relation->foreign[i].referenced_table;
+        analysis->route->replicated |= relation_is_replicated(other);
+    }
+    if (relation_is_replicated(modify->relation)) {
+        analysis->route->tables = true;
+        analysis->route->home = true;
+        analysis->route->changes_replicated = true;
+        return modify->relation->primary == NULL ? REFUSED_REPLICATED : 0;
     }
     if (changes_key(modify) || (modify->update != NULL && changes_key(modify->update))) {
         return REFUSED_KEY_CHANGE;
@@ -752,8 +766,8 @@ buckets_of_range(struct eval *eval, const struct route_key *key, route_param *pa
 }
 
 int
-route_resolve(const struct router *router, const struct route *route, struct eval *eval,
-    route_param *param, void *arg, struct buffer *message)
+route_resolve(const struct router *router, const struct route *route, uint64_t replicated,
+    struct eval *eval, route_param *param, void *arg, struct buffer *message)
 {
     int node = route->home ? 0 : ROUTE_ANYWHERE;
     if (route->spread) {
@@ -785,7 +799,13 @@ route_resolve(const struct router *router, const struct route *route, struct eva
                 .name = key->group, .range_count = count, .ranges = ranges};
         }
     }
-    struct shard_route said = {.epoch = route->epoch, .group_count = group_count, .groups = groups};
+    struct shard_route said = {.epoch = route->epoch,
+        .group_count = group_count,
+        .groups = groups,
+        .replicated = route->changes_replicated ? SHARD_REPLICATED_CHANGES
+                      : route->replicated       ? SHARD_REPLICATED_READS
+                                                : SHARD_REPLICATED_NONE,
+        .replicated_version = replicated};
     shard_route_encode(&said, message);
     return node;
 }

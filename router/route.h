@@ -34,12 +34,14 @@ struct route_key {
 
 struct route {
     struct arena arena;
-    uint64_t epoch; /* of the picture it was read off (sql/catalog/buckets.h, BU4) */
-    bool home;      /* a table that is on the first node only */
-    bool spread;    /* a sharded table of which nothing is known */
-    bool writes;    /* changes or locks rows */
-    bool tables;    /* any at all */
-    int refusal;    /* 0: none */
+    uint64_t epoch;          /* of the picture it was read off (sql/catalog/buckets.h, BU4) */
+    bool home;               /* a table that is on the first node only */
+    bool spread;             /* a sharded table of which nothing is known */
+    bool writes;             /* changes or locks rows */
+    bool tables;             /* any at all */
+    bool replicated;         /* reads replicated tables, foreign keys' included */
+    bool changes_replicated; /* `home` then, too */
+    int refusal;             /* 0: none */
     uint32_t key_count, key_capacity;
     struct route_key *keys;
 };
@@ -54,10 +56,10 @@ enum {
     ROUTE_SEVERAL = -2,
     ROUTE_NOWHERE = -3, /* a bucket that nobody has */
 };
-/* The node, or one of those; and the message for the shard (shard/route.h), nothing if no bucket is
- * named. */
-int route_resolve(const struct router *router, const struct route *route, struct eval *eval,
-    route_param *param, void *arg, struct buffer *message);
+/* The node, or one of those. replicated: the version of replicated tables that is wanted. And the
+ * message for the shard (shard/route.h), nothing if no bucket is named. */
+int route_resolve(const struct router *router, const struct route *route, uint64_t replicated,
+    struct eval *eval, route_param *param, void *arg, struct buffer *message);
 /* The message for a shard that is to be asked whatever its buckets. */
 void route_put_epoch(const struct route *route, struct buffer *message);
 /* An integer, as far as it fits into the column's type. */

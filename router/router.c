@@ -57,6 +57,8 @@ read_limits(struct router *router)
     limits->breaker_pause_us = US_PER_MS * sql_config_integer(config, "router_breaker_pause");
     limits->sync_pause_us = US_PER_MS * sql_config_integer(config, "router_sync");
     limits->balance_pause_us = US_PER_MS * sql_config_integer(config, "router_balance_pause");
+    limits->replicated_timeout_us =
+        US_PER_MS * sql_config_integer(config, "router_replicated_timeout");
     limits->pull_size = 1024 * (uint64_t)sql_config_integer(config, "router_pull_size");
     limits->retries = (uint32_t)sql_config_integer(config, "router_retries");
 }

@@ -36,6 +36,7 @@ struct router_limits {
     int64_t balance_pause_us;
     uint32_t retries;
     uint64_t pull_size;
+    int64_t replicated_timeout_us;
 };
 
 struct router_node {
@@ -63,6 +64,7 @@ struct router {
     struct cluster *cluster;
     struct sagas *sagas;
     struct control *control;
+    struct copies *copies;  /* with the cluster */
     struct worker *workers; /* by task_worker */
     struct connection_relay relay;
 };
@@ -92,6 +94,10 @@ struct upstream {
     uint32_t *prepared; /* open addressing; 0: empty */
     uint32_t prepared_count, prepared_capacity;
     int64_t idle_since;
+    int64_t deadline_us; /* of each answer; 0: there is none */
+    /* The version of replicated tables with which a change of theirs was committed here, until
+     * somebody has taken note and set it to 0. */
+    uint64_t committed;
     bool idle; /* in its pool */
 };
 
@@ -269,8 +275,9 @@ void statements_destroy(struct worker *worker);
         "Give it as a constant or a parameter.")                                                \
     X(10, REFUSED_KEY_CHANGE, "a row's shard column cannot be changed",                         \
         "Delete the row and insert it anew; on two shards by a saga.")                          \
-    X(11, REFUSED_REPLICATED, "a replicated table cannot be changed by one statement",          \
-        "Send the same change to each node by itself, one change after the other.")             \
+    X(11, REFUSED_REPLICATED,                                                                   \
+        "this change of a replicated table needs rows of other nodes, or a primary key",        \
+        "It is made on the first node. Read other tables' rows by a statement of its own.")     \
     X(12, REFUSED_SPREAD_IN_BLOCK,                                                              \
         "rows of several shards cannot be read in this transaction block",                      \
         "Read them before the block, or in one at READ COMMITTED that has met no shard yet.")   \
@@ -286,7 +293,11 @@ void statements_destroy(struct worker *worker);
     X(17, REFUSED_DATABASE, "a cluster of several nodes has one database, \"postgres\"",        \
         "Use schemas, or a cluster of its own for each database.")                              \
     X(18, REFUSED_KEY_SPREAD, "an idempotency key is of a transaction on one shard",            \
-        "Set the key before a transaction whose rows are all on one shard.")
+        "Set the key before a transaction whose rows are all on one shard.")                    \
+    X(20, REFUSED_REFERENCED,                                                                   \
+        "a row of a replicated table that sharded tables refer to can be neither deleted nor "  \
+        "get another key",                                                                      \
+        "Rows that refer to it may be on other nodes: drop the foreign key, or mark the row.")
 
 #define REFUSAL_NAME(number, name, message, hint) name = number,
 enum {
@@ -381,6 +392,39 @@ enum err numbers_give_block(struct task *task, struct router *router, struct ups
  * name it. */
 enum err numbers_extend(struct task *task, struct router *router, uint32_t node,
     const char *message, struct diag *diag);
+
+/* ---- copies.c: changes of replicated tables ------------------------------------------------
+ */
+
+enum {
+    CLUSTER_NO_MARK = -1,
+    CLUSTER_NEW_MARK = 0,
+};
+/* cluster.c: a change of the schema there (K5). */
+enum err cluster_change_at(struct task *task, struct router *router, struct upstream *upstream,
+    int64_t version, int64_t mark, struct diag *diag);
+
+void copies_open(struct router *router);
+void copies_close(struct task *task, struct router *router);
+/* RR3. 0: nothing is known. */
+uint64_t copies_known(const struct router *router);
+void copies_note(struct router *router, uint64_t version);
+/* Of a refusal's DETAIL. */
+void copies_note_words(struct router *router, const char *detail);
+/* RR1: the node to that version, by the caller. *reached: what it has then. */
+enum err copies_bring_on(struct task *task, struct router *router, struct upstream *upstream,
+    uint64_t wanted, uint64_t *reached, struct diag *diag);
+enum err copies_bring(struct task *task, struct router *router, uint32_t node, uint64_t wanted,
+    uint64_t *reached, struct diag *diag);
+/* RR2: a change has been committed; returns when all nodes have it. ERR_REPLICATED_PARTLY: one has
+ * not within router_replicated_timeout. */
+enum err copies_spread(
+    struct task *task, struct router *router, uint64_t version, struct diag *diag);
+/* RR4: waits a while for the node, or (-1) all, to have what is known. */
+void copies_catch_up(struct task *task, struct router *router, int node);
+/* Under the cluster's lock: tasks for new nodes; what all nodes have is forgotten. */
+void copies_keep(struct task *task, struct router *router);
+void copies_forget(struct task *task, struct router *router);
 
 /* ---- nodes.c: which nodes there are -----------------------------------------------------------
  */
@@ -482,6 +526,7 @@ struct remote_cut {
     struct sql_session *session;
     struct exec_remote remote;
     struct moment *moment; /* of the statement; NULL: it has not been chosen yet */
+    bool replicated;       /* the statement reads replicated tables (RS7) */
     struct remote_copy *copy;
     /* The node's connection that the client's block is on, from now on. */
     enum err (*pin)(

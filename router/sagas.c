@@ -496,13 +496,15 @@ judge_route(const struct judging *judging, const struct route *route)
     const struct saga_check *check = judging->check;
     const struct sharding *sharding = check->relation->sharding;
     bool sharded = sharding != NULL && sharding->scheme.kind != SHARD_REPLICATED;
+    if (route->changes_replicated) {
+        return strays(judging, "changes a replicated table");
+    }
     if (route->refusal != 0) {
         for (size_t i = 0; i < refusal_count; i++) {
             if (refusals[i].number == route->refusal) {
                 return strays(judging,
                     route->refusal == REFUSED_KEY_UNKNOWN
                         ? "makes rows whose shard column is not given by the step's key"
-                    : route->refusal == REFUSED_REPLICATED ? "changes a replicated table"
                     : route->refusal == REFUSED_KEY_CHANGE ? "changes a row's shard column"
                                                            : "has a statement that is not routed");
             }

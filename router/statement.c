@@ -270,7 +270,7 @@ inspect(struct task *task, struct sql_session *session, struct statement *statem
         }
     } else if (route->spread) {
         statement->kind = ROUTE_REFUSED;
-        statement->refusal = REFUSED_WRITE;
+        statement->refusal = route->changes_replicated ? REFUSED_REPLICATED : REFUSED_WRITE;
     } else {
         statement->kind = ROUTE_BOUND;
     }

@@ -171,11 +171,33 @@ next(struct task *task, struct upstream *upstream, int64_t deadline_us, int obey
     return ERR_OK;
 }
 
+/* What the shard says of its version of replicated tables. */
+static void
+note_parameter(struct upstream *upstream, struct slice body)
+{
+    struct wire_reader reader = wire_reader_of(body);
+    const char *name = wire_get_text(&reader);
+    const char *value = wire_get_text(&reader);
+    if (reader.failed || strncmp(name, "tusk.replicated_", 16) != 0) {
+        return;
+    }
+    uint64_t version = strtoull(value, NULL, 10);
+    copies_note(upstream->pool->worker->router, version);
+    if (strcmp(name + 16, "committed") == 0) {
+        upstream->committed = version;
+    }
+}
+
 enum err
 upstream_next(struct task *task, struct upstream *upstream, int obey,
     struct upstream_message *message, struct diag *diag)
 {
-    return next(task, upstream, WORLD_NEVER, obey, message, diag);
+    int64_t deadline_us = upstream->deadline_us == 0 ? WORLD_NEVER : upstream->deadline_us;
+    TRY(next(task, upstream, deadline_us, obey, message, diag));
+    if (message->type == 'S') {
+        note_parameter(upstream, message->body);
+    }
+    return ERR_OK;
 }
 
 bool

@@ -61,7 +61,7 @@ replicated_check_referenced(
         "sharded table \"%s\" refers to it",
         key->referenced_table->name, key->table->name);
     diag_detail(diag,
-        "Reason 17 of tusk_router_refusals: foreign key \"%s\"; rows that refer to "
+        "Reason 20 of tusk_router_refusals: foreign key \"%s\"; rows that refer to "
         "it may be on other nodes.",
         key->name);
     return ERR_FEATURE_NOT_SUPPORTED;

@@ -57,7 +57,7 @@ struct shipper {
     uint32_t parents[SOURCES_MAX]; /* of sharded tables: those that are tied have one root */
     uint32_t source_count;
     const struct relation *sharded;
-    bool home;
+    bool home, replicated;
     uint32_t aliases, depth;
 };
 
@@ -597,7 +597,9 @@ put_table(struct shipper *shipper, const struct rel *rel, bool nullable, struct 
     }
     if (sharding == NULL) {
         shipper->home = true;
-    } else if (sharding->scheme.kind != SHARD_REPLICATED) {
+    } else if (sharding->scheme.kind == SHARD_REPLICATED) {
+        shipper->replicated = true;
+    } else {
         if (shipper->source_count == SOURCES_MAX ||
             (shipper->sharded != NULL &&
                 strcmp(shipper->sharded->sharding->group, sharding->group) != 0)) {
@@ -1110,6 +1112,7 @@ leaf(struct shipper *shipper, struct plan_remote *remote, const struct output_li
 {
     remote->sharded = shipper->sharded;
     remote->home = shipper->home;
+    remote->replicated = shipper->replicated;
     remote->outputs = outputs->items;
     remote->output_count = outputs->count;
     remote->rest = text_of(shipper, rest);

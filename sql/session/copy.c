@@ -957,24 +957,27 @@ send_header(struct copier *copier, const struct plan *plan)
     return send_line(copier);
 }
 
-/* COPY t (a, b) TO is COPY (SELECT a, b FROM t) TO. */
+/* COPY t (a, b) TO is COPY (SELECT a, b FROM t) TO; without a list those of `names`, if there are
+ * any, and else all. */
 static struct ast_node *
-query_of(struct copier *copier, const struct ast_copy *copy)
+query_of(
+    struct copier *copier, const struct ast_copy *copy, const char *const *names, uint32_t named)
 {
     if (copy->query != NULL) {
         return copy->query;
     }
     struct arena *arena = &copier->session->statement;
-    uint32_t count = copy->columns == NULL ? 1 : copy->columns->count;
+    uint32_t count = copy->columns != NULL ? copy->columns->count : named > 0 ? named : 1;
     struct ast_list *targets = arena_alloc(arena, sizeof *targets);
     targets->items = arena_array(arena, count, sizeof *targets->items);
     targets->count = targets->capacity = count;
     for (uint32_t i = 0; i < count; i++) {
         struct ast_column *column = arena_alloc(arena, sizeof *column);
         column->node = (struct ast_node){.kind = AST_COLUMN, .depth = 1, .location = -1};
-        column->star = copy->columns == NULL;
+        column->star = copy->columns == NULL && named == 0;
         if (!column->star) {
-            column->parts[0] = ast_as_name(copy->columns->items[i])->text;
+            column->parts[0] =
+                copy->columns == NULL ? names[i] : ast_as_name(copy->columns->items[i])->text;
             column->count = 1;
         }
         struct ast_target *target = arena_alloc(arena, sizeof *target);
@@ -1019,6 +1022,26 @@ send_rows(struct copier *copier, const struct planned *planned, struct exec *exe
     }
 }
 
+/* What COPY table TO copies of a table with generated columns: the others. */
+static uint32_t
+copied_columns(struct copier *copier, const struct target *target, const char ***names)
+{
+    const struct relation *relation = target->relation;
+    struct arena *arena = &copier->session->statement;
+    bool any = false;
+    for (uint16_t i = 0; i < relation->column_count; i++) {
+        any |= relation->columns[i].generated && !relation->columns[i].dropped;
+    }
+    if (!any) {
+        return 0;
+    }
+    *names = arena_array(arena, (size_t)target->count + 1, sizeof **names);
+    for (uint32_t i = 0; i < target->count; i++) {
+        (*names)[i] = arena_strdup(arena, target->names[i]);
+    }
+    return target->count;
+}
+
 /* The query found no such column: in the words of COPY. */
 static enum err
 column_missing(struct copier *copier, const struct ast_copy *copy)
@@ -1039,17 +1062,21 @@ column_missing(struct copier *copier, const struct ast_copy *copy)
 static enum err
 copy_to(struct copier *copier, const struct ast_copy *copy, const char *text, uint64_t *rows)
 {
+    const char **names = NULL;
+    uint32_t named = 0;
     if (copy->table != NULL) { /* in the words for a table, not for the query it becomes */
         struct target target = {0};
         enum err found = find_target(copier, copy, &target);
+        named = found == ERR_OK ? copied_columns(copier, &target, &names) : 0;
         if (target.catalog != NULL) {
             catalog_release(target.catalog);
         }
         TRY(found);
     }
     struct planned *planned = NULL;
-    enum err err = planned__renew(copier->task, copier->session, query_of(copier, copy),
-        copy->query == NULL ? NULL : text, NULL, 0, 0, &planned, copier->diag);
+    enum err err =
+        planned__renew(copier->task, copier->session, query_of(copier, copy, names, named),
+            copy->query == NULL ? NULL : text, NULL, 0, 0, &planned, copier->diag);
     if (err == ERR_UNDEFINED_COLUMN && copy->query == NULL) {
         return column_missing(copier, copy);
     }

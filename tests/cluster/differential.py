@@ -214,7 +214,22 @@ class Generator:
             "update notes set b = b || 'x'",
             f"with x as (delete from orders where user_id = {self.id()} returning *) "
             f"select count(*) from x",
-            f"select id, age from users where id = {self.id()} for update")
+            f"select id, age from users where id = {self.id()} for update",
+            *self.changes_of_copies(city))
+
+    def changes_of_copies(self, city):
+        r = self.random
+        return (
+            f"insert into cities values ({city}, {r.randint(0, 900)}), ('ulm', 7) "
+            f"on conflict (name) do update set pop = cities.pop + excluded.pop returning name, pop",
+            f"insert into cities select name || '!', pop from cities where name = {city} returning name",
+            f"update cities set pop = pop + {r.randint(1, 9)} where name = {city} or pop < {r.randint(0, 300)}",
+            "update cities set pop = (select count(*) from notes) where name = 'jena' returning *",
+            f"update cities set pop = u.age from users u where u.id = {self.id()} and u.city = name",
+            f"update cities set name = {city} where name = 'ulm!'",
+            f"delete from cities where name like '%!' and pop > {r.randint(0, 900)} returning name",
+            f"delete from cities where name = {city} returning name",
+            f"select name from cities where pop < {r.randint(0, 900)} order by name for update")
 
 
 def run(connection, statement, extended):
@@ -250,9 +265,8 @@ def main():
             one.query(statement)
             many.query(statement)
         for name in CITIES:   # every node has its own copy
-            for server in [single] + cluster.shards:
-                with connect(server) as direct:
-                    direct.query(f"insert into cities values ('{name}', {len(name) * 100})")
+            for connection in (one, many):
+                connection.query(f"insert into cities values ('{name}', {len(name) * 100})")
         for i in range(options.count):
             changes = i < 200 or generator.random.random() < 0.4
             statement = generator.change() if changes else \
@@ -272,6 +286,13 @@ def main():
             failures += 1
             if failures <= 10:
                 print(f"FAILED: {statement}\n  one:  {wanted}\n  many: {got}", flush=True)
+        copies = []
+        for server in cluster.shards:
+            with connect(server) as direct:
+                copies.append(run(direct, "select * from cities order by 1", False)[1])
+        if copies != [run(one, "select * from cities order by 1", False)[1]] * len(copies):
+            failures += 1
+            print(f"FAILED: copies of a replicated table differ: {copies}", flush=True)
         one.sock.close()
         many.sock.close()
     print(f"{counts['equal']} equal, {counts['errors']} equal errors, {counts['refused']} refused, "

@@ -7,12 +7,15 @@
  * A run is two to four lives, as tusk_sim's: each ends by a power cut of everything at a moment or
  * at a file operation (but the last, which ends when all has been looked at), and the next one
  * begins with what the disk has kept. In a life clients write through both routers, buckets are
- * moved, connections are cut, movers and routers stop for longer than their leases, nodes' clocks
- * go ahead. The second router looks for changes once an hour only: it learns by being refused.
+ * moved, rows of a replicated table are changed, connections are cut, movers and routers stop for
+ * longer than their leases, nodes' clocks go ahead. The second router looks for changes once an
+ * hour only: it learns by being refused.
  *
  * What must hold: for every reader, at every moment, all rows are there once and the sum of values
  * is the number of log rows; at the end each row is on the node that owns its bucket and nowhere
- * else; what was acknowledged is there once, what failed is not. Both runs of a seed are the same.
+ * else; what was acknowledged is there once, what failed is not. Of a replicated table: a reader
+ * sees all that was acknowledged before he asked, and the same rows on all nodes in one query; at
+ * the end all nodes have the same rows. Both runs of a seed are the same.
  */
 #include <getopt.h>
 #include <malloc.h>
@@ -39,6 +42,7 @@ enum {
     SAGAS_MAX = 4000,
     OWNERS = 2,     /* of rows that only one client's sagas change, one at a time */
     OWNED_ROWS = 4, /* of each */
+    COPIES = 3,     /* rows of the replicated table */
     FIRST_PORT = 5440,
     ARGUMENTS_MAX = 9,
     LIFE_SECONDS_MAX = 120,
@@ -75,6 +79,9 @@ struct ledger {
         uint8_t from, to;
         bool open, bad; /* the last one */
     } owned[OWNERS];
+    /* By how much rows of the replicated table were raised: answered; told that it is committed and
+     * not everywhere; not known. */
+    int64_t raised[COPIES], partly[COPIES], unknown[COPIES];
 };
 
 struct life life; /* of tests/sim/sim.h: its world, number, steps */
@@ -98,8 +105,8 @@ sim_now_us(void)
 static bool
 is_allowed(const struct client *client)
 {
-    static const char *const codes[] = {"TR003", "TR004", "08001", "08006", "08007", "40001",
-        "40P01", "57P01", "57P03", "25P02", "53300"};
+    static const char *const codes[] = {"TR003", "TR004", "TR006", "08001", "08006", "08007",
+        "40001", "40P01", "57P01", "57P03", "25P02", "53300"};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         if (strcmp(client->sqlstate, codes[i]) == 0) {
             return true;
@@ -370,6 +377,74 @@ cut_once(struct client *client)
         }
     }
     check_cut(client, found[0], found[1], found[2]);
+}
+
+/* In a block or alone. */
+static void
+raise_copy(struct client *client)
+{
+    char text[96];
+    size_t row = kept_draw(COPIES);
+    bool block = kept_one_in(3);
+    (void)snprintf(text, sizeof text, "update rep set v = v + 1 where k = %zu", row);
+    if (block && (!try_query(client, "begin") || !try_query(client, text))) {
+        return;
+    }
+    ledger->unknown[row]++;
+    enum answer answer = client_query_text(client, block ? "commit" : text);
+    bool partly = client->socket != NULL && strcmp(client->sqlstate, "TR007") == 0;
+    if (answer == ANSWER_DONE) {
+        if (strcmp(client->tag, block ? "COMMIT" : "UPDATE 1") != 0) {
+            sim_fail("%s: \"%s\" says %s", client->name, text, client->tag);
+        }
+        ledger->raised[row]++;
+        ledger->unknown[row]--;
+        kept->commits++;
+    } else if (partly) {
+        ledger->partly[row]++;
+        ledger->unknown[row]--;
+    } else if (client->socket != NULL) {
+        sim_check_error(client, text);
+        if (strcmp(client->sqlstate, "08007") != 0 && strcmp(client->sqlstate, "08006") != 0) {
+            ledger->unknown[row]--;
+        }
+    }
+    task_sleep(client->task, (int64_t)kept_draw(30000));
+}
+
+/* On one node, or on all of them as of one moment. */
+static void
+look_at_copies(struct client *client)
+{
+    int64_t answered[COPIES];
+    char text[160];
+    bool spread = kept_one_in(2);
+    memcpy(answered, ledger->raised, sizeof answered);
+    if (spread) {
+        (void)snprintf(text, sizeof text,
+            "select rep.k, min(rep.v), max(rep.v), count(*) from acc, "
+            "rep group by rep.k order by 1");
+    } else {
+        (void)snprintf(text, sizeof text,
+            "select rep.k, rep.v, rep.v, %d from acc, rep where acc.id = %u order by 1", ROWS,
+            1 + (unsigned)kept_draw(ROWS));
+    }
+    if (!try_query(client, text)) {
+        task_sleep(client->task, (int64_t)kept_draw(30000));
+        return;
+    }
+    for (uint32_t i = 0; i < client->rows; i++) {
+        int64_t low = client_int(client, i, 1), high = client_int(client, i, 2);
+        if (low != high || client_int(client, i, 3) != ROWS) {
+            sim_fail("%s: a replicated row is %lld and %lld in one query, %lld times", client->name,
+                (long long)low, (long long)high, (long long)client_int(client, i, 3));
+        }
+        if (low < answered[i] || client->rows != COPIES) {
+            sim_fail("%s: replicated row %u is %lld, and was raised to %lld at least", client->name,
+                i, (long long)low, (long long)answered[i]);
+        }
+    }
+    task_sleep(client->task, (int64_t)kept_draw(30000));
 }
 
 static void
@@ -712,7 +787,8 @@ static const struct actor actors[] = {{"writer1", write_once}, {"writer2", write
     {"writer3", write_once}, {"saga1", start_saga}, {"saga2", start_saga}, {"owner1", shift_first},
     {"owner2", shift_second}, {"saga3", start_in_block}, {"saga4", start_in_block},
     {"mover1", move_once}, {"mover2", move_once}, {"reader", look_once}, {"clock", raise_once},
-    {"slow reader", cut_once}};
+    {"slow reader", cut_once}, {"copies1", raise_copy}, {"copies2", raise_copy},
+    {"copies3", look_at_copies}};
 
 static void
 actor_main(struct task *task, void *arg)
@@ -858,6 +934,39 @@ verify(struct client *client)
             sim_fail("row %u is %s: %u, %u log rows", row, at[row] == 0 ? "lost" : "wrong",
                 value[row], count[row]);
         }
+    }
+}
+
+static void
+verify_copies(struct client *client)
+{
+    int64_t until = world_clock_us(life.now) + QUIET_US;
+    int64_t seen[NODES][COPIES + 1];
+    for (bool equal = false; !equal; task_sleep(client->task, LOOK_US)) {
+        equal = true;
+        for (size_t node = 0; node < NODES; node++) {
+            client_close(client);
+            must_query(client, node,
+                "select k, v, (select tusk_replicated_version()) from rep order by k");
+            for (uint32_t i = 0; i < client->rows && i < COPIES; i++) {
+                seen[node][i] = client_int(client, i, 1);
+                seen[node][COPIES] = client_int(client, i, 2);
+            }
+            equal =
+                equal && client->rows == COPIES && memcmp(seen[node], seen[0], sizeof seen[0]) == 0;
+        }
+        if (!equal && world_clock_us(life.now) > until) {
+            sim_fail("copies of a replicated table differ");
+        }
+    }
+    for (uint32_t i = 0; i < COPIES; i++) {
+        int64_t sure = ledger->raised[i] + ledger->partly[i];
+        if (seen[0][i] < sure || seen[0][i] > sure + ledger->unknown[i]) {
+            sim_fail("replicated row %u is %lld: raised by %lld, and %lld not known", i,
+                (long long)seen[0][i], (long long)sure, (long long)ledger->unknown[i]);
+        }
+        ledger->raised[i] = seen[0][i]; /* known from now on */
+        ledger->partly[i] = ledger->unknown[i] = 0;
     }
 }
 
@@ -1026,6 +1135,8 @@ set_up(struct client *client)
         "create table acc (id int primary key, v int not null, w text) shard by hash (id) buckets "
         "6");
     must_query(client, NODES, "create index on acc (v)");
+    must_query(client, NODES, "create table rep (k int primary key, v int not null) replicated");
+    must_query(client, NODES, "insert into rep values (0, 0), (1, 0), (2, 0)");
     must_query(client, NODES,
         "create table log (id int, n int, primary key (id, n)) shard by hash (id) buckets 6 "
         "colocate with acc");
@@ -1096,6 +1207,7 @@ lead_main(struct task *task, void *arg)
     }
     if (life.last || kept_one_in(2)) {
         verify(client);
+        verify_copies(client);
     }
     for (size_t i = 0; i < sizeof actors / sizeof actors[0]; i++) {
         struct diag diag;
@@ -1108,6 +1220,7 @@ lead_main(struct task *task, void *arg)
         task_park(task, WORLD_NEVER);
     }
     verify(client);
+    verify_copies(client);
     verify_sagas(client);
     verify_settled(client);
     if (life.last) { /* their keys may be used up to here */
