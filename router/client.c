@@ -573,7 +573,7 @@ take(struct task *task, struct client *client, const struct upstream_message *me
         }
         if (client->upstream->committed != 0 &&
             (pending->kind == PENDING_QUERY || pending->kind == PENDING_SPECIAL)) {
-            buffer_add(&client->held, message->whole.data, message->whole.size); /* R9 */
+            buffer_add(&client->held, message->whole.data, message->whole.size); /* R11 */
             break;
         }
         __attribute__((fallthrough));
@@ -677,7 +677,7 @@ pin(struct task *task, struct client *client, uint32_t shard, struct diag *diag)
     return ERR_OK;
 }
 
-/* R9. The answer that was held back leaves, unless not all nodes have the change. */
+/* R11. The answer that was held back leaves, unless not all nodes have the change. */
 static enum err
 spread(struct task *task, struct client *client, struct diag *diag)
 {

@@ -98,6 +98,7 @@ def main():
     step("golden files, one node and three, extended protocol", ["tests/cluster/golden.py", "--extended"])
     step("COPY to nodes", ["tests/cluster/copy.py"])
     step("damage between nodes, ASan", ["tests/cluster/damage.py", "debug", "--seconds", "6"])
+    step("replicated tables", ["tests/cluster/replicated.py"])
     step("one node and three", ["tests/cluster/differential.py", "--build", "debug", "--count", "600"])
     step("nodes drained, buckets spread", ["tests/cluster/balance.py"])
     step("buckets moved by the router", ["tests/cluster/moves.py"])
