@@ -86,7 +86,8 @@ routes_survive_both_forms(void **state)
     struct shard_route route, again;
     assert_int_equal(
         shard_route_parse(&arena,
-            " epoch=17 hlc=5 confined read_at=18446744073709551615 public.users:0-31,64 b:7",
+            " epoch=17 hlc=5 confined read_at=18446744073709551615 public.users:0-31,64 b:7 "
+            "exactly=9",
             &route, &diag),
         ERR_OK);
     struct buffer bytes = {0};
@@ -103,10 +104,19 @@ routes_survive_both_forms(void **state)
     assert_int_equal(again.groups[0].ranges[0].last, 31);
     assert_int_equal(again.groups[0].ranges[1].first, 64);
     assert_int_equal(again.groups[1].ranges[0].last, 7);
+    assert_int_equal(again.replicated, SHARD_REPLICATED_EXACTLY);
+    assert_int_equal(again.replicated_version, 9);
     for (size_t size = 0; size < bytes.size; size++) {
         assert_int_equal(
             shard_route_decode(&arena, slice_of(bytes.data, size), &again, &diag), ERR_PROTOCOL);
     }
+    bytes.size = 0;
+    route.replicated = SHARD_REPLICATED_NONE;
+    shard_route_encode(&route, &bytes);
+    assert_int_equal(
+        shard_route_decode(&arena, slice_of(bytes.data, bytes.size), &again, &diag), ERR_OK);
+    assert_int_equal(again.replicated, SHARD_REPLICATED_NONE);
+    assert_int_equal(again.group_count, 2);
     buffer_destroy(&bytes);
     static const char *const bad[] = {"x", "t:1-", "t:5-3", "t:1,,2", "t:99999999", "epoch=x",
         "epoch=18446744073709551616", "t:1,", "t:-1"};
