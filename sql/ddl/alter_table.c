@@ -8,6 +8,8 @@
 
 #include "base/assert.h"
 #include "sql/catalog/access.h"
+#include "sql/catalog/buckets.h"
+#include "sql/catalog/replicated.h"
 #include "sql/ddl/ddl_internal.h"
 #include "sql/plan/plan.h"
 
@@ -208,6 +210,29 @@ add_column_foreign(struct ddl *ddl, oid_t table, const struct ast_column_def *de
     return ERR_OK;
 }
 
+/* Each node computes the values of its own copy of a replicated table. */
+static enum err
+check_copies(struct ddl *ddl, const struct relation *table, const struct expr *value)
+{
+    struct diag ignored;
+    struct diag *diag = ddl->diag;
+    if (value == NULL || !relation_is_replicated(table) ||
+        buckets_node(ddl->context->store)[0] == '\0') {
+        return ERR_OK;
+    }
+    ddl->diag = &ignored;
+    enum err err = ddl__check_immutable(ddl, value, "");
+    ddl->diag = diag;
+    if (err == ERR_OK) {
+        return ERR_OK;
+    }
+    (void)diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+        "rows of replicated table \"%s\" would get values that are not the same on all nodes",
+        table->name);
+    diag_hint(diag, "Add the column without a default, UPDATE it, and set the default then.");
+    return ERR_FEATURE_NOT_SUPPORTED;
+}
+
 static enum err
 add_column(struct ddl *ddl, const struct relation *table, const struct ast_alter_action *action)
 {
@@ -243,6 +268,7 @@ add_column(struct ddl *ddl, const struct relation *table, const struct ast_alter
         change.values = arena_array(ddl->arena, edit->relation.column_count, sizeof(struct expr *));
         TRY(ddl__bind_default(
             ddl, added, value, -1, added->generated ? table : NULL, &change.values[column]));
+        TRY(check_copies(ddl, table, change.values[column]));
     }
     if (added->not_null) {
         change.verify = true;
@@ -623,6 +649,7 @@ alter_type(struct ddl *ddl, const struct relation *table, int column,
     }
     struct change change = {.rewrite = true};
     TRY(bind_type_change(ddl, table, edit, column, action, &change));
+    TRY(check_copies(ddl, table, change.values == NULL ? NULL : change.values[column]));
     if (to->not_null) {
         change.not_null = arena_array(ddl->arena, table->column_count, sizeof(bool));
         change.not_null[column] = true;

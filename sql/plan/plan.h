@@ -264,7 +264,7 @@ struct plan_remote_key {
 struct plan_remote {
     const struct relation *sharded; /* one of those whose buckets say where rows are; or NULL */
     bool home;                      /* a table that is not sharded; neither: all nodes are alike */
-    bool replicated;               /* a replicated table is among them */
+    bool replicated;                /* a replicated table is among them */
     const struct plan_remote_output *outputs;
     uint32_t output_count;
     const uint32_t *wanted; /* of outputs, in the order of the rows' values */
