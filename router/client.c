@@ -83,6 +83,7 @@ struct client {
     struct buffer prologue;
     size_t prologue_before; /* its size before the last piece, which may have failed */
     uint32_t settings_generation;
+    uint32_t channels; /* the generation of the session's that the nodes know */
     char *settings;
     char *path; /* path_of, as of path_generation */
     uint32_t path_generation;
@@ -155,6 +156,9 @@ say(struct client *client, char type)
 static bool
 is_cursor_there(const struct client *client, const struct statement *statement)
 {
+    if (statement->kind == ROUTE_NOTIFY) { /* L4 */
+        return client->upstream != NULL;
+    }
     return statement->kind == ROUTE_CURSOR && client->upstream != NULL &&
            !sql_session_has_portal(client->session, statement->cursor);
 }
@@ -1548,6 +1552,7 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
             task, client, statement, client->upstream->pool->shard_number, NULL, &what, diag);
         break;
     case ROUTE_CURSOR:
+    case ROUTE_NOTIFY:
         if (is_cursor_there(client, statement)) {
             answer = query_to_shard(
                 task, client, statement, client->upstream->pool->shard_number, NULL, &what, diag);
@@ -1852,7 +1857,9 @@ on_bind(
         return ERR_OK;
     }
     struct buffer route = {0};
-    int node = statement->kind == ROUTE_CURSOR ? (int)client->upstream->pool->shard_number : 0;
+    int node = statement->kind == ROUTE_CURSOR || statement->kind == ROUTE_NOTIFY
+                   ? (int)client->upstream->pool->shard_number
+                   : 0;
     if (is_bound(statement)) {
         struct bind_values values = {.body = slice_of(reader.at, (size_t)(reader.end - reader.at))};
         enum err err = find_node(client, statement, bind_value, &values, &route, &node, diag);
@@ -2282,10 +2289,49 @@ client_message(struct task *task, void *arg, char type, struct slice body, struc
     }
 }
 
+static void
+warn(struct client *client, const char *words)
+{
+    struct diag notice;
+    (void)diag_set(&notice, ERR_WARNING, "%s", words);
+    wire_put_diag(connection_out(client->connection), 'N', "WARNING", &notice);
+}
+
+/* What the session's commit has done to its channels, and what it has notified, to the nodes. */
+static void
+pass_on_notices(struct task *task, struct client *client)
+{
+    struct sql_session *session = client->session;
+    char words[DIAG_TEXT_MAX + 2 * ROUTER_NAME_MAX + 64];
+    struct diag diag;
+    char *channel, *payload;
+    while (sql_session_take_notice(session, &channel, &payload)) {
+        if (listeners_tell(task, client->router, session, channel, payload, &diag) != ERR_OK) {
+            (void)snprintf(words, sizeof words, "a notification on channel \"%s\" was not sent: %s",
+                channel, diag.message);
+            warn(client, words);
+        }
+        mem_free(channel);
+    }
+    bool any = false;
+    uint32_t now = sql_session_channels(session, &any);
+    if (now != client->channels) {
+        const char *away = NULL;
+        client->channels = now;
+        enum err err = listeners_hear(task, client->router, session, any, &away, &diag);
+        if (err != ERR_OK || away != NULL) {
+            (void)snprintf(words, sizeof words, "notifications of node \"%s\" cannot be heard now",
+                away == NULL ? client->router->nodes[0].name : away);
+            warn(client, words);
+        }
+    }
+}
+
 static char
 client_status(struct task *task, void *arg, char status)
 {
     struct client *client = arg;
+    pass_on_notices(task, client);
     if (client->cut.moment != NULL) {
         remote_end(task, &client->cut);
     }

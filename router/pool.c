@@ -28,19 +28,19 @@ struct waiter {
 };
 
 static struct pool *
-find_pool(
-    struct worker *worker, uint32_t shard, const char *user, const char *database, bool of_sagas)
+find_pool(struct worker *worker, uint32_t shard, const char *user, const char *database,
+    enum pool_use use)
 {
     LIST_FOREACH (node, &worker->pools) {
         struct pool *pool = LIST_ENTRY(node, struct pool, node);
-        if (pool->shard_number == shard && pool->of_sagas == of_sagas &&
-            strcmp(pool->user, user) == 0 && strcmp(pool->database, database) == 0) {
+        if (pool->shard_number == shard && pool->use == use && strcmp(pool->user, user) == 0 &&
+            strcmp(pool->database, database) == 0) {
             return pool;
         }
     }
     struct pool *pool = mem_zalloc(sizeof *pool);
     pool->worker = worker;
-    pool->of_sagas = of_sagas;
+    pool->use = use;
     pool->shard = &worker->router->nodes[shard];
     pool->shard_number = shard;
     pool->user = mem_strdup(user);
@@ -54,13 +54,19 @@ find_pool(
 struct pool *
 pool_of(struct worker *worker, uint32_t shard, const char *user, const char *database)
 {
-    return find_pool(worker, shard, user, database, false);
+    return find_pool(worker, shard, user, database, POOL_CLIENTS);
 }
 
 struct pool *
 pool_of_sagas(struct worker *worker, uint32_t shard, const char *user, const char *database)
 {
-    return find_pool(worker, shard, user, database, true);
+    return find_pool(worker, shard, user, database, POOL_SAGAS);
+}
+
+struct pool *
+pool_of_listeners(struct worker *worker, uint32_t shard, const char *user, const char *database)
+{
+    return find_pool(worker, shard, user, database, POOL_LISTENERS);
 }
 
 /* ---- the breaker ------------------------------------------------------------------------------

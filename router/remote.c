@@ -212,7 +212,7 @@ run_dry(struct task *task, struct link *link, int64_t deadline_us)
     struct upstream *upstream = link->upstream;
     while (link->request_count > 0 && !upstream->broken) {
         struct upstream_message message;
-        if (!upstream_wait(task, upstream, deadline_us)) {
+        if (!upstream_wait(task, upstream, deadline_us, 0)) {
             return false;
         }
         if (upstream_next(task, upstream, 0, &message, NULL) == ERR_OK && message.type == 'Z') {

@@ -123,6 +123,7 @@ router_opened(struct task *task, void *arg, struct sql_engine *engine, struct di
         err = err == ERR_OK ? control_open(task, router, diag) : err;
     }
     router_views_register(router);
+    listeners_create(router);
     if (err != ERR_OK) {
         router_closing(task, router);
     }
@@ -152,6 +153,7 @@ void
 router_closing(struct task *task, void *arg)
 {
     struct router *router = arg;
+    listeners_close(task, router);
     control_close(task, router);
     sagas_close(task, router);
     cluster_close(task, router);

@@ -63,6 +63,7 @@ struct router {
     /* Several: what follows counts. One: the router is a pooler, and knows no table. */
     struct cluster *cluster;
     struct sagas *sagas;
+    struct listeners *listeners;
     struct control *control;
     struct copies *copies;  /* with the cluster */
     struct worker *workers; /* by task_worker */
@@ -118,8 +119,9 @@ enum err upstream_flush(struct task *task, struct upstream *upstream, struct dia
  * goes on. */
 enum err upstream_next(struct task *task, struct upstream *upstream, int obey,
     struct upstream_message *message, struct diag *diag);
-/* Until there is a message, or nothing more will come: false at the deadline. */
-bool upstream_wait(struct task *task, struct upstream *upstream, int64_t deadline_us);
+/* Until there is a message, or nothing more will come: false at the deadline, or if TASK_NOTIFY in
+ * `obey` has come. */
+bool upstream_wait(struct task *task, struct upstream *upstream, int64_t deadline_us, int obey);
 /* Over a connection of its own. When it returns it cannot meet a later statement. */
 void upstream_cancel(struct task *task, struct upstream *upstream);
 /* Nothing has come and nobody has hung up since it became idle. */
@@ -162,7 +164,11 @@ struct pool {
     const struct router_node *shard;
     uint32_t shard_number;
     char *user, *database;
-    bool of_sagas;
+    enum pool_use {
+        POOL_CLIENTS,
+        POOL_SAGAS,
+        POOL_LISTENERS,
+    } use;
     /* The shard has not let this user in: until then it is not asked again. */
     int64_t login_retry_us;
     char *login_failure;   /* NULL: it has */
@@ -185,6 +191,8 @@ struct pool *pool_of(struct worker *worker, uint32_t shard, const char *user, co
 /* No client's ever. */
 struct pool *pool_of_sagas(
     struct worker *worker, uint32_t shard, const char *user, const char *database);
+struct pool *pool_of_listeners(
+    struct worker *worker, uint32_t shard, const char *user, const char *database);
 /* What became of an attempt to reach a shard. */
 void breaker_note(struct worker *worker, uint32_t shard, bool fine);
 void worker_close(struct task *task, struct worker *worker);
@@ -201,6 +209,7 @@ enum route_kind {
     ROUTE_TRANSACTION, /* BEGIN .. ROLLBACK TO: the session, and the shard if there is one */
     ROUTE_SET,         /* likewise SET, RESET, SET TRANSACTION */
     ROUTE_CURSOR,      /* FETCH, MOVE, CLOSE: whose cursor it is */
+    ROUTE_NOTIFY,      /* the block's node, or else the session */
     ROUTE_PREPARED,    /* PREPARE, EXECUTE, DEALLOCATE: what the client has prepared */
     ROUTE_REFUSED,
 };
@@ -254,8 +263,8 @@ void statements_destroy(struct worker *worker);
 #define REFUSALS(X)                                                                             \
     X(1, REFUSED_SESSION_STATE,                                                                 \
         "what lives as long as a session cannot be had through the router",                     \
-        "LISTEN, temporary tables, cursors WITH HOLD and advisory locks of a session need a "   \
-        "shard's session of their own.")                                                        \
+        "Temporary tables, cursors WITH HOLD and advisory locks of a session need a shard's "   \
+        "session of their own.")                                                                \
     X(2, REFUSED_PREPARE,                                                                       \
         "PREPARE, EXECUTE and DEALLOCATE in SQL are routed as simple queries only",             \
         "Prepare by the protocol, as drivers do, or send the statement as a simple query.")     \
@@ -516,6 +525,21 @@ struct settled_rounds {
     struct buffer list; /* of the last that was done */
     struct list_node waiters;
 };
+
+/* ---- listen.c -----------------------------------------------------------------------------------
+ */
+
+struct listeners;
+
+void listeners_create(struct router *router);
+void listeners_close(struct task *task, struct router *router);
+/* The session's channels are others than before. wait: until all nodes have taken it (L1); *away:
+ * one that cannot be reached, or NULL. */
+enum err listeners_hear(struct task *task, struct router *router, struct sql_session *session,
+    bool wait, const char **away, struct diag *diag);
+/* What the session has committed (L4). */
+enum err listeners_tell(struct task *task, struct router *router, struct sql_session *session,
+    const char *channel, const char *payload, struct diag *diag);
 
 /* ---- remote.c: rows of several shards, for the router's own engine -----------------------------
  */

@@ -137,8 +137,6 @@ static bool
 leaves_state(const struct ast_node *body, const char *text, size_t size)
 {
     switch ((enum ast_kind)body->kind) {
-    case AST_NOTIFY:
-        return ast_as_notify(body)->kind != AST_NOTIFY_NOTIFY;
     case AST_CREATE_TABLE:
         return ast_as_create_table(body)->persistence == AST_TEMPORARY;
     case AST_CREATE_TABLE_AS:
@@ -179,6 +177,11 @@ classify(struct statement *statement, const struct ast_node *body)
     case AST_SHOW:
         statement->kind = ROUTE_LOCAL;
         break;
+    case AST_NOTIFY:
+        statement->kind = ast_as_notify(body)->kind != AST_NOTIFY_NOTIFY ? ROUTE_LOCAL
+                          : statement->worker->router->cluster != NULL   ? ROUTE_NOTIFY
+                                                                         : ROUTE_NODE;
+        break;
     case AST_DISCARD:
         statement->kind = ROUTE_LOCAL;
         statement->forgets = ast_as_discard_statement(body)->what == AST_DISCARD_ALL;
@@ -202,6 +205,7 @@ classify(struct statement *statement, const struct ast_node *body)
             mentions(statement->text, statement->text_size, "pg_prepared_statements");
         if (mentions(statement->text, statement->text_size, "tusk_router_") ||
             statement->shows_prepared ||
+            mentions(statement->text, statement->text_size, "pg_listening_channels") ||
             (statement->worker->router->cluster != NULL &&
                 (mentions(statement->text, statement->text_size, "tusk_nodes") ||
                     mentions(statement->text, statement->text_size, "tusk_moves")))) {

@@ -115,7 +115,7 @@ receive(struct task *task, struct upstream *upstream, size_t size, int64_t deadl
         size_t got = 0;
         enum err err = world_recv(task, upstream->socket, to, room, deadline_us,
             obey | TASK_CANCEL | TASK_TERMINATE, &got, diag);
-        if (err == ERR_QUERY_CANCELED && obey != 0) {
+        if (err == ERR_NOTIFIED || (err == ERR_QUERY_CANCELED && obey != 0)) {
             return err;
         }
         if (err == ERR_QUERY_CANCELED) {
@@ -201,7 +201,7 @@ upstream_next(struct task *task, struct upstream *upstream, int obey,
 }
 
 bool
-upstream_wait(struct task *task, struct upstream *upstream, int64_t deadline_us)
+upstream_wait(struct task *task, struct upstream *upstream, int64_t deadline_us, int obey)
 {
     while (!upstream->broken) {
         size_t there = upstream->in.size - upstream->at;
@@ -211,8 +211,8 @@ upstream_wait(struct task *task, struct upstream *upstream, int64_t deadline_us)
         size_t got = 0;
         uint8_t *to = buffer_reserve(&upstream->in, READ_SIZE);
         enum err err = world_recv(
-            task, upstream->socket, to, READ_SIZE, deadline_us, TASK_TERMINATE, &got, NULL);
-        if (err == ERR_IDLE_SESSION_TIMEOUT) {
+            task, upstream->socket, to, READ_SIZE, deadline_us, obey | TASK_TERMINATE, &got, NULL);
+        if (err == ERR_IDLE_SESSION_TIMEOUT || err == ERR_NOTIFIED) {
             return false;
         }
         upstream->in.size += got;

@@ -24,6 +24,7 @@ struct session_notice {
     struct list_node node;
     uint32_t pid;
     size_t size; /* of all this */
+    bool warning;
     const char *payload;
     char channel[]; /* then the payload */
 };
@@ -133,12 +134,14 @@ listen_to(struct sql_session *session, const char *name)
     struct session_channel *channel = mem_alloc(sizeof *channel + strlen(name) + 1);
     memcpy(channel->name, name, strlen(name) + 1);
     session->listens = true;
+    session->channels_generation++;
     list_push_back(&session->channels, &channel->node);
 }
 
 static void
-drop_channel(struct session_channel *channel)
+drop_channel(struct sql_session *session, struct session_channel *channel)
 {
+    session->channels_generation++;
     list_remove(&channel->node);
     mem_free(channel);
 }
@@ -147,11 +150,11 @@ static void
 unlisten(struct sql_session *session, const char *name)
 {
     while (name == NULL && !list_empty(&session->channels)) {
-        drop_channel(LIST_ENTRY(session->channels.next, struct session_channel, node));
+        drop_channel(session, LIST_ENTRY(session->channels.next, struct session_channel, node));
     }
     struct session_channel *channel = name == NULL ? NULL : find_channel(session, name);
     if (channel != NULL) {
-        drop_channel(channel);
+        drop_channel(session, channel);
     }
 }
 
@@ -179,29 +182,101 @@ notify__before_commit(struct sql_session *session, struct diag *diag)
 
 /* Into the inboxes of who listens. Both latches are held: sessions stay while we look at them. */
 static void
-send_one(struct sql_session *from, const struct session_asked *asked)
+send_one(struct sql_engine *engine, const char *database, uint32_t pid, const char *channel,
+    const char *payload)
 {
-    size_t channel_size = strlen(asked->channel) + 1;
-    size_t payload_size = strlen(asked->payload) + 1;
-    LIST_FOREACH (node, &from->engine->sessions) {
+    const char *name = channel == NULL ? "" : channel;
+    size_t channel_size = strlen(name) + 1;
+    size_t payload_size = strlen(payload) + 1;
+    LIST_FOREACH (node, &engine->sessions) {
         struct sql_session *to = LIST_ENTRY(node, struct sql_session, node);
-        if (!to->listens || strcmp(to->database, from->database) != 0 ||
-            find_channel(to, asked->channel) == NULL) {
+        bool hears =
+            to->listens && strcmp(to->database, database) == 0 &&
+            (channel == NULL ? !list_empty(&to->channels) : find_channel(to, channel) != NULL);
+        if (!hears) {
             continue;
         }
         struct session_notice *notice = mem_alloc(sizeof *notice + channel_size + payload_size);
-        notice->pid = from->pid;
+        notice->pid = pid;
+        notice->warning = channel == NULL;
         notice->size = sizeof *notice + channel_size + payload_size;
-        memcpy(notice->channel, asked->channel, channel_size);
-        memcpy(notice->channel + channel_size, asked->payload, payload_size);
+        memcpy(notice->channel, name, channel_size);
+        memcpy(notice->channel + channel_size, payload, payload_size);
         notice->payload = notice->channel + channel_size;
-        from->engine->inboxes_size += notice->size;
+        engine->inboxes_size += notice->size;
         list_push_back(&to->inbox, &notice->node);
         if (to->waiting) {
             to->waiting = false;
             task_interrupt(to->task, TASK_NOTIFY);
         }
     }
+}
+
+void
+sql_engine_notify(struct sql_engine *engine, const char *database, uint32_t pid,
+    const char *channel, const char *payload)
+{
+    latch_acquire(&engine->latch);
+    latch_acquire(&engine->notify_latch);
+    if (engine->inboxes_size <= INBOXES_SIZE_MAX) { /* else nobody reads */
+        send_one(engine, database, pid, channel, payload);
+    }
+    latch_release(&engine->notify_latch);
+    latch_release(&engine->latch);
+}
+
+void
+sql_engine_channels(struct sql_engine *engine, const char *database,
+    void (*each)(void *arg, const char *channel), void *arg)
+{
+    latch_acquire(&engine->latch);
+    latch_acquire(&engine->notify_latch);
+    LIST_FOREACH (node, &engine->sessions) {
+        const struct sql_session *session = LIST_ENTRY(node, struct sql_session, node);
+        if (!session->listens || strcmp(session->database, database) != 0) {
+            continue;
+        }
+        LIST_FOREACH (at, &session->channels) {
+            each(arg, LIST_ENTRY(at, struct session_channel, node)->name);
+        }
+    }
+    latch_release(&engine->notify_latch);
+    latch_release(&engine->latch);
+}
+
+uint32_t
+sql_session_channels(const struct sql_session *session, bool *any)
+{
+    *any = session->listens && !list_empty(&session->channels);
+    return session->channels_generation;
+}
+
+bool
+sql_session_take_notice(struct sql_session *session, char **channel, char **payload)
+{
+    struct session_asked *asked = session->outbox;
+    if (asked == NULL) {
+        return false;
+    }
+    session->outbox = asked->next;
+    *channel = asked->channel;
+    *payload = asked->channel + strlen(asked->channel) + 1;
+    mem_free(asked);
+    return true;
+}
+
+/* The first of what was asked goes to the outbox's end, as a copy: the list keeps its own. */
+static void
+put_out(struct sql_session *session, const struct session_asked *asked)
+{
+    struct session_asked **end = &session->outbox;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    size_t size = strlen(asked->channel) + 1 + strlen(asked->payload) + 1;
+    *end = mem_zalloc(sizeof **end);
+    (*end)->channel = mem_alloc(size);
+    memcpy((*end)->channel, asked->channel, size);
 }
 
 void
@@ -218,8 +293,10 @@ notify__after_commit(struct sql_session *session)
             unlisten(session, at->channel);
         } else if (at->kind == AST_NOTIFY_LISTEN) {
             listen_to(session, at->channel);
+        } else if (session->relayed) {
+            put_out(session, at);
         } else {
-            send_one(session, at);
+            send_one(engine, session->database, session->pid, at->channel, at->payload);
         }
     }
     latch_release(&engine->notify_latch);
@@ -231,6 +308,10 @@ void
 notify__end(struct sql_session *session)
 {
     notify__rollback(session, 0);
+    char *channel, *payload;
+    while (sql_session_take_notice(session, &channel, &payload)) {
+        mem_free(channel);
+    }
     if (!session->listens) {
         return;
     }
@@ -263,7 +344,14 @@ sql_session_deliver(struct sql_session *session, bool waits)
             LIST_ENTRY(session->inbox.next, struct session_notice, node);
         engine->inboxes_size -= notice->size;
         list_remove(&notice->node);
-        session->sink->notify(session->sink->arg, notice->pid, notice->channel, notice->payload);
+        if (notice->warning) {
+            struct diag words;
+            (void)diag_set(&words, ERR_WARNING, "%s", notice->payload);
+            session->sink->notice(session->sink->arg, "WARNING", &words);
+        } else {
+            session->sink->notify(
+                session->sink->arg, notice->pid, notice->channel, notice->payload);
+        }
         mem_free(notice);
         any = true;
     }

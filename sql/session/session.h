@@ -228,6 +228,17 @@ enum err sql_session_execute_values(struct task *task, struct sql_session *sessi
     const oid_t **types, uint32_t *count, struct diag *diag);
 void sql_session_close_statement(struct task *task, struct sql_session *session, const char *name);
 void sql_session_close_portal(struct task *task, struct sql_session *session, const char *name);
+/* Of relayed sessions: what they have notified and committed is another's to tell; one at a time,
+ * the channel is the caller's to free, and the payload lies with it. */
+bool sql_session_take_notice(struct sql_session *session, char **channel, char **payload);
+/* Grows whenever the session listens to other channels; *any: to one at least. */
+uint32_t sql_session_channels(const struct sql_session *session, bool *any);
+/* Of all sessions in the database, some more than once. Under latches: `each` is quick. */
+void sql_engine_channels(struct sql_engine *engine, const char *database,
+    void (*each)(void *arg, const char *channel), void *arg);
+/* Somebody else has notified. channel NULL: a warning to all who listen in the database. */
+void sql_engine_notify(struct sql_engine *engine, const char *database, uint32_t pid,
+    const char *channel, const char *payload);
 /* End of a pipeline: commits the implicit transaction. */
 enum err sql_session_sync(struct task *task, struct sql_session *session, struct diag *diag);
 /* After an error that server/ itself found (a malformed message): same effect as a failed

@@ -202,6 +202,8 @@ struct sql_session {
     bool listens; /* has ever listened */
     bool waiting; /* for its client, and wants to be woken */
     struct list_node channels, inbox;
+    uint32_t channels_generation;
+    struct session_asked *outbox;   /* of a relayed session: what it has notified */
     struct session_asked *asked;    /* to be done at COMMIT */
     struct exec_deferred *deferred; /* constraints that wait for COMMIT */
     bool in_statement;              /* busy, for SIGTERM */

@@ -275,6 +275,93 @@ def prepared(checks, cluster):
         checks.check("all of them", got[1][0][0] == "60" and got[3][0] == "26000" and got[6] == [], got)
 
 
+def heard(connection, wait=0.3):
+    """(channel, payload) of what has come, and the warnings, until nothing more does."""
+    connection.sock.settimeout(wait)
+    got = []
+    try:
+        while True:
+            message = connection.receive()
+            if message.type == "A":
+                channel, payload = message.body[4:].split(b"\0")[:2]
+                got.append((channel.decode(), payload.decode()))
+            elif message.type == "N":
+                got.append(("warning", pgwire.parse_fields(message.body)["M"]))
+    except (TimeoutError, pgwire.ConnectionLost):
+        pass
+    connection.sock.settimeout(30)
+    return got
+
+
+def notify(checks, cluster):
+    """LISTEN hears what is notified anywhere in the cluster."""
+    with connect(cluster.router) as a, connect(cluster.router) as b, cluster.new_router() as other, \
+            connect(other) as c, connect(cluster.shards[2]) as direct:
+        def outcome(sql, connection=b):
+            try:
+                return connection.query(sql)[-1].rows
+            except pgwire.Error as error:
+                return error.sqlstate
+        a.query("listen news")
+        a.query("listen \"Other\"")
+        outcome("notify news, 'plain'")
+        outcome("select pg_notify('news', 'by a function')")
+        outcome("notify elsewhere, 'nobody'")
+        direct.query("notify news, 'at a shard'")
+        outcome("notify \"Other\", 'other router'", c)
+        got = heard(a)
+        checks.check("what is heard", sorted(got) == sorted([("news", "plain"), ("news", "by a function"),
+                     ("news", "at a shard"), ("Other", "other router")]), got)
+        outcome("begin")
+        for i in (21, 22, 23):
+            outcome(f"update users set age = age where id = {i}")
+            outcome("rollback" if i == 22 else "select 1")
+            outcome("begin" if i == 22 else "select 1")
+        outcome("rollback")
+        outcome("begin")
+        outcome("update users set age = age where id = 24")
+        outcome("notify news, 'in a block'")
+        outcome("savepoint s")
+        outcome("notify news, 'taken back'")
+        outcome("rollback to s")
+        before = heard(a, 0.1)
+        outcome("commit")
+        outcome("begin")
+        outcome("notify news, 'before the shard'")
+        outcome("update users set age = age where id = 25")
+        outcome("commit")
+        outcome("begin")
+        outcome("notify news, 'rolled back'")
+        outcome("rollback")
+        outcome("select count(pg_notify('news', age::text)) from users where id in (1, 2, 3)")
+        got = heard(a)
+        checks.check("at commit, once", before == [] and sorted(got) == sorted([("news", "in a block"),
+                     ("news", "before the shard"), ("news", "1"), ("news", "2"), ("news", "3")]), (before, got))
+        b.parse("notify news, 'extended'")
+        b.bind()
+        b.execute_portal()
+        b.sync()
+        b.collect()
+        got = heard(a)
+        checks.check("by the extended protocol", got == [("news", "extended")], got)
+        got = sorted(r[0] for r in a.query("select pg_listening_channels()")[-1].rows)
+        checks.check("pg_listening_channels", got == ["Other", "news"], got)
+        cluster.shards[1].kill()
+        cluster.shards[1].start()
+        got = heard(a, 1.5)
+        checks.check("who might have missed something is told", len(got) == 1 and got[0][0] == "warning" and
+                     "node \"n2\"" in got[0][1], got)
+        with connect(cluster.shards[1]) as again:
+            again.query("notify news, 'back'")
+        got = heard(a)
+        checks.check("and hears again", got == [("news", "back")], got)
+        a.query("unlisten news")
+        outcome("notify news, 'gone'")
+        got = heard(a)
+        checks.check("UNLISTEN", got == [], got)
+        a.query("unlisten *")
+
+
 def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     checks = Checks()
@@ -284,6 +371,7 @@ def main():
             explained(checks, a)
         cursors(checks, cluster)
         prepared(checks, cluster)
+        notify(checks, cluster)
         streams(checks, cluster)
     return checks.done()
 

@@ -110,6 +110,25 @@ def prepared(checks, router):
         a.query("drop table prepared")
 
 
+def notify(checks, router, server):
+    """LISTEN is the router's own, NOTIFY the server's."""
+    with connect(router) as a, connect(router) as b, connect(server) as direct:
+        a.query("listen news")
+        b.query("notify news, 'one'")
+        for sql in ("begin", "notify news, 'two'", "rollback"):
+            b.query(sql)
+        direct.query("select pg_notify('news', 'three')")
+        got = []
+        a.sock.settimeout(5)
+        while len(got) < 2:
+            message = a.receive()
+            if message.type == "A":
+                got.append(message.body[4:].split(b"\0")[:2])
+        checks.check("LISTEN", sorted(got) == [[b"news", b"one"], [b"news", b"three"]], got)
+        got = a.query("select pg_listening_channels()")[-1].rows
+        checks.check("pg_listening_channels", got == [("news",)], got)
+
+
 def pools(checks, build, server):
     """One connection for all; whoever waits too long is told so."""
     with Router(build, f"n1=127.0.0.1:{server.port}",
@@ -187,6 +206,7 @@ def main():
             golden(checks, router)
             settings(checks, router)
             prepared(checks, router)
+            notify(checks, router, server)
             cancel(checks, router)
             pools(checks, build, server)
             shard_restarts(checks, server, router)
