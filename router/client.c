@@ -24,6 +24,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "parser/scanner.h"
+#include "router/route.h"
 #include "router/router.h"
 #include "shard/route.h"
 
@@ -49,7 +50,9 @@ enum pending_kind {
 
 struct pending {
     enum pending_kind kind;
-    struct statement *statement; /* PARSE, EXECUTE: not held, its client's statement does */
+    struct statement *statement; /* PARSE: not held, its client's statement does */
+    uint32_t of;                 /* Bind, EXECUTE: the statement's number */
+    bool plan;                   /* EXECUTE: the answer is one */
     char say;
 };
 
@@ -57,6 +60,7 @@ struct named {
     struct list_node node;
     char *name;
     struct statement *statement; /* held */
+    uint64_t shape;              /* of the rows that the client expects */
     bool local;                  /* the session knows it too */
     bool from_sql;               /* PREPARE */
 };
@@ -93,6 +97,7 @@ struct client {
     bool settled;             /* tusk.saga_reads, as of settled_generation */
     uint32_t settled_generation;
     char *exhausted;           /* a sequence is at its end: what the shard says of it */
+    uint32_t exhausted_at;     /* which */
     bool explains;             /* the answer is a plan: say where it is from */
     bool may_ask_again, stale; /* an error that says "elsewhere" is not the client's; it has come */
     bool behind;               /* it was about the version of replicated tables */
@@ -174,6 +179,12 @@ static bool
 reads_replicated(const struct statement *statement)
 {
     return statement->route != NULL && statement->route->replicated;
+}
+
+static uint64_t
+shape_of(const struct statement *statement)
+{
+    return statement->route == NULL ? 0 : statement->route->shape;
 }
 
 static struct named *
@@ -498,13 +509,23 @@ note_stale(struct client *client, const struct upstream_message *message)
 }
 
 static const char rollback[] = "ROLLBACK";
+static const char limit_reached[] = "2200H";
+/* Clients know by it that they have to prepare anew, as PostgreSQL's routine is called. */
+static const char changed_plan[] = "RevalidateCachedQuery";
+
+static void
+retire(struct client *client, uint32_t id)
+{
+    LIST_FOREACH (node, &client->statements) {
+        struct named *named = LIST_ENTRY(node, struct named, node);
+        named->statement->retired = named->statement->retired || named->statement->id == id;
+    }
+}
 
 static bool
 is_plan(const struct client *client, const struct pending *pending)
 {
-    return pending->kind == PENDING_EXECUTE
-               ? pending->statement != NULL && pending->statement->kind == ROUTE_EXPLAIN
-               : pending->kind == PENDING_QUERY && client->explains;
+    return pending->plan || (pending->kind == PENDING_QUERY && client->explains);
 }
 
 /* One message of the shard for the first of what is pending. */
@@ -535,22 +556,31 @@ take(struct task *task, struct client *client, const struct upstream_message *me
             return ERR_OK;
         }
         client->failed = true;
+        if (client->router->cluster != NULL &&
+            strcmp(wire_error_field(message->body, 'C'), limit_reached) == 0) {
+            mem_free(client->exhausted);
+            client->exhausted = mem_strdup(wire_error_field(message->body, 'M'));
+            client->exhausted_at = client->upstream->pool->shard_number;
+        }
         if (client->may_ask_again && !client->left && pending->kind == PENDING_QUERY &&
             strncmp(wire_error_field(message->body, 'C'), "TR00", 4) == 0) {
             note_stale(client, message);
             return ERR_OK;
         }
         if (client->may_ask_again && !client->left && pending->kind == PENDING_QUERY &&
-            strcmp(wire_error_field(message->body, 'C'), "2200H") == 0) {
+            strcmp(wire_error_field(message->body, 'C'), limit_reached) == 0) {
             client->stale = true;
-            client->exhausted = mem_strdup(wire_error_field(message->body, 'M'));
             return ERR_OK;
         }
         if (pending->kind == PENDING_EXECUTE && may_execute_again(client) &&
-            strncmp(wire_error_field(message->body, 'C'), "TR00", 4) == 0) {
+            (strncmp(wire_error_field(message->body, 'C'), "TR00", 4) == 0 ||
+                client->exhausted != NULL)) {
             note_stale(client, message);
             skip_to_sync(client);
             return ERR_OK;
+        }
+        if (strcmp(wire_error_field(message->body, 'R'), changed_plan) == 0) {
+            retire(client, pending->of);
         }
         put_error(client, message);
         if (pending->kind != PENDING_QUERY && pending->kind != PENDING_SPECIAL) {
@@ -858,6 +888,17 @@ mirror(struct task *task, struct client *client)
     client->mirrored = NULL;
 }
 
+/* The shard's sequence gets another block. */
+static enum err
+give_numbers(struct task *task, struct client *client, struct diag *diag)
+{
+    enum err err =
+        numbers_extend(task, client->router, client->exhausted_at, client->exhausted, diag);
+    mem_free(client->exhausted);
+    client->exhausted = NULL;
+    return err;
+}
+
 static void
 pause_before_retry(struct task *task, struct client *client, uint32_t attempt)
 {
@@ -936,8 +977,9 @@ find_node(struct client *client, const struct statement *statement, route_param 
     }
     if (*node == ROUTE_ANYWHERE) { /* a block may go on to change them */
         *node = client->upstream != NULL ? (int)client->upstream->pool->shard_number
-                : sql_session_status(client->session) == 'T' ? 0
-                                                             : any_node(client->worker);
+                : sql_session_status(client->session) == 'T' || !statement->route->tables
+                    ? 0
+                    : any_node(client->worker);
     }
     if (*node == ROUTE_SEVERAL && statement->route->changes_replicated) {
         return refuse(REFUSED_REPLICATED, diag);
@@ -1083,6 +1125,17 @@ query_to_shard(struct task *task, struct client *client, const struct statement 
     }
 }
 
+static enum err
+check_shape(const struct statement *statement, uint64_t shape, struct diag *diag)
+{
+    if (shape_of(statement) == shape) {
+        return ERR_OK;
+    }
+    (void)diag_set(diag, ERR_FEATURE_NOT_SUPPORTED, "cached plan must not change result type");
+    diag->routine = changed_plan;
+    return ERR_FEATURE_NOT_SUPPORTED;
+}
+
 /* What names mean may have changed since it was looked at: *statement is what it is now. */
 static enum err
 look_again(
@@ -1139,9 +1192,7 @@ query_to_owner(struct task *task, struct client *client, struct statement **held
             break;
         }
         if (client->exhausted != NULL) {
-            err = numbers_extend(task, client->router, (uint32_t)node, client->exhausted, diag);
-            mem_free(client->exhausted);
-            client->exhausted = NULL;
+            err = give_numbers(task, client, diag);
             client->stale = false;
             answer = RELAY_FAILED;
             connection_out(client->connection)->size = before;
@@ -1181,11 +1232,8 @@ add_to_prologue(
 }
 
 static enum err
-define(struct task *task, struct client *client, const char *text, struct diag *diag)
+define_alone(struct task *task, struct client *client, const char *text, struct diag *diag)
 {
-    if (sql_session_status(client->session) != 'I' || client->upstream != NULL) {
-        return refuse(REFUSED_DDL_IN_BLOCK, diag);
-    }
     if (has_key(client)) {
         return refuse(REFUSED_KEY_SPREAD, diag);
     }
@@ -1258,6 +1306,7 @@ add_named(struct client *client, const char *name, struct statement *statement)
     struct named *named = mem_zalloc(sizeof *named);
     named->name = mem_strdup(name);
     named->statement = statement;
+    named->shape = shape_of(statement);
     list_push_front(&client->statements, &named->node);
     return named;
 }
@@ -1430,8 +1479,9 @@ execute_by_sql(struct task *task, struct client *client, const struct ast_execut
     if (named == NULL) {
         return RELAY_SESSION; /* which says that there is none */
     }
-    if (statement_is_old(client->worker, named->statement) &&
-        look_again(task, client, &named->statement, diag) != ERR_OK) {
+    if ((statement_is_old(client->worker, named->statement) &&
+            look_again(task, client, &named->statement, diag) != ERR_OK) ||
+        check_shape(named->statement, named->shape, diag) != ERR_OK) {
         return RELAY_FAILED;
     }
     struct statement *statement = named->statement;
@@ -1503,6 +1553,56 @@ on_prepared(
     return answer;
 }
 
+/* What the block has done is committed, there and here. */
+static enum err
+commit_block(struct task *task, struct client *client, struct diag *diag)
+{
+    enum err err = ERR_OK;
+    if (client->upstream != NULL) {
+        upstream_put_query(client->upstream, "COMMIT", 6);
+        note_pending(client, PENDING_SILENT, NULL, 0);
+        err = drain(task, client, diag);
+    }
+    silently(task, client, err == ERR_OK ? "COMMIT" : "ROLLBACK");
+    if (client->upstream != NULL) {
+        let_go(task, client);
+    }
+    client->prologue.size = client->prologue_before = 0;
+    return err;
+}
+
+/* R11. What follows is in a block like the one that was. */
+static enum err
+define(struct task *task, struct client *client, const char *text, struct diag *diag)
+{
+    struct sql_session *session = client->session;
+    if (sql_session_status(session) == 'I' && client->upstream == NULL) {
+        return define_alone(task, client, text, diag);
+    }
+    if (sql_session_status(session) != 'T' || sql_session_has_savepoints(session) ||
+        strcmp(sql_session_setting(session, "tusk.definitions_commit"), "on") != 0 ||
+        strcmp(sql_session_setting(session, "transaction_read_only"), "off") != 0) {
+        return refuse(REFUSED_DDL_IN_BLOCK, diag);
+    }
+    if (has_key(client)) {
+        return refuse(REFUSED_KEY_SPREAD, diag);
+    }
+    char begin[64];
+    (void)snprintf(begin, sizeof begin, "BEGIN ISOLATION LEVEL %s",
+        sql_session_setting(session, "transaction_isolation"));
+    char *own = mem_strdup(text); /* its portal ends with the block */
+    enum err err = commit_block(task, client, diag);
+    if (err == ERR_OK) {
+        err = define_alone(task, client, own, diag);
+    }
+    mem_free(own);
+    silently(task, client, begin);
+    buffer_add_text(&client->prologue, begin);
+    buffer_add_text(&client->prologue, "\n;\n");
+    client->prologue_before = client->prologue.size;
+    return err;
+}
+
 static enum relay_answer
 on_query(struct task *task, struct client *client, struct slice body, struct diag *diag)
 {
@@ -1528,6 +1628,11 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
     }
     switch (kind) {
     case ROUTE_LOCAL:
+        if (statement->resets && sql_session_status(client->session) != 'I') {
+            (void)!refuse(REFUSED_SEVERAL, diag);
+            answer = RELAY_FAILED;
+            break;
+        }
         if (client->upstream != NULL && reads_spread(statement)) {
             (void)!refuse(REFUSED_SPREAD_IN_BLOCK, diag);
             answer = RELAY_FAILED;
@@ -1581,7 +1686,8 @@ on_query(struct task *task, struct client *client, struct slice body, struct dia
     return answer;
 }
 
-/* ---- the extended protocol ---------------------------------------------------------------------
+/* ---- the extended protocol
+ * ---------------------------------------------------------------------
  */
 
 static void
@@ -1737,7 +1843,8 @@ static enum err
 renew(struct task *task, struct client *client, struct named *named, struct diag *diag)
 {
     TRY(catch_up(task, client, diag));
-    return look_again(task, client, &named->statement, diag);
+    TRY(look_again(task, client, &named->statement, diag));
+    return check_shape(named->statement, named->shape, diag);
 }
 
 /* The session binds it; what it needs of several shards it asks for (remote.c). */
@@ -1843,6 +1950,8 @@ on_bind(
     }
     if (statement_is_old(client->worker, named->statement)) {
         TRY(renew(task, client, named, diag));
+    } else {
+        TRY(check_shape(named->statement, named->shape, diag));
     }
     struct statement *statement = named->statement;
     if (!runs_there(client, statement)) {
@@ -1877,6 +1986,7 @@ on_bind(
     prepare_there(client, statement);
     put_bind(client, portal, statement, slice_of(reader.at, (size_t)(reader.end - reader.at)));
     note_pending(client, PENDING_ONE, NULL, 0);
+    client->pending[client->pending_count - 1].of = statement->id;
     client->sent = true;
     struct bound *bound = add_bound(client, portal, statement);
     bound->route = route;
@@ -1959,8 +2069,9 @@ on_execute(
             bound->rows_max = wire_get_u32(&reader);
         }
         pass_on(client, 'E', body, PENDING_EXECUTE);
-        client->pending[client->pending_count - 1].statement =
-            bound == NULL ? NULL : bound->statement;
+        struct pending *pending = &client->pending[client->pending_count - 1];
+        pending->of = bound == NULL ? 0 : bound->statement->id;
+        pending->plan = bound != NULL && bound->statement->kind == ROUTE_EXPLAIN;
         return ERR_OK;
     }
     if (bound != NULL && bound->statement->kind == ROUTE_SCHEMA) {
@@ -2036,8 +2147,8 @@ on_close(
     return catch_up(task, client, diag);
 }
 
-/* The shard has refused the bucket: the statement is bound and executed where it is now. The client
- * has heard of all but the answer. */
+/* The shard has refused the bucket: the statement is bound and executed where it is now. The
+ * client has heard of all but the answer. */
 static enum err
 execute_again(struct task *task, struct client *client, struct diag *diag)
 {
@@ -2054,8 +2165,16 @@ execute_again(struct task *task, struct client *client, struct diag *diag)
         int node = client->upstream == NULL ? -1 : (int)client->upstream->pool->shard_number;
         client->stale = false;
         settle(task, client);
-        look_around(task, client, attempt, node);
-        err = look_again(task, client, &statement, diag);
+        if (client->exhausted != NULL) {
+            err = give_numbers(task, client, diag);
+        } else {
+            look_around(task, client, attempt, node);
+        }
+        uint64_t shape = shape_of(statement);
+        err = err == ERR_OK ? look_again(task, client, &statement, diag) : err;
+        if (err == ERR_OK) {
+            err = check_shape(statement, shape, diag);
+        }
         if (err == ERR_OK && !is_bound(statement)) {
             err = refuse(REFUSED_SPREAD_IN_BLOCK, diag);
         }
@@ -2146,8 +2265,8 @@ on_sync(struct task *task, struct client *client, bool *session, struct diag *di
     return err;
 }
 
-/* In on_parse and the like a failure of the router's own. What was sent is read up to a Sync of the
- * router's, so that the connection is at a known place again. */
+/* In on_parse and the like a failure of the router's own. What was sent is read up to a Sync of
+ * the router's, so that the connection is at a known place again. */
 static void
 recover(struct task *task, struct client *client)
 {
@@ -2240,7 +2359,8 @@ on_extended(
     return session ? RELAY_SESSION : RELAY_DONE;
 }
 
-/* ---- the relay ---------------------------------------------------------------------------------
+/* ---- the relay
+ * ---------------------------------------------------------------------------------
  */
 
 static const char fail_text[] = "SELECT 'a statement of this block has failed in the router'::int4";
@@ -2250,6 +2370,11 @@ client_message(struct task *task, void *arg, char type, struct slice body, struc
 {
     struct client *client = arg;
     char status = sql_session_status(client->session);
+    if (client->exhausted != NULL &&
+        client->upstream == NULL) { /* nothing of ours is locked there */
+        struct diag ignored;
+        (void)!give_numbers(task, client, &ignored);
+    }
     if (client->upstream != NULL && status == 'E' && client->upstream->status == 'T' &&
         nothing_pending(client)) {
         /* R2: what failed here, or was refused, fails the block there. */
@@ -2416,6 +2541,7 @@ client_end(struct task *task, void *arg)
         remote_end(task, &client->cut);
     }
     mem_free(client->path);
+    mem_free(client->exhausted);
     mem_free(client->settings);
     mem_free(client->pending);
     mem_free(client);

@@ -955,9 +955,11 @@ judge_change(const char *text, bool *changes_routes, bool *needs_all, struct dia
     enum err err = parser_parse(&arena, text, strlen(text), &list, diag);
     *changes_routes = err != ERR_OK || ast_list_count(list) != 1 ||
                       !keeps_routes(ast_as_statement(ast_list_at(list, 0))->body);
-    *needs_all = err == ERR_OK && ast_list_count(list) == 1 &&
-                 (rows_may_contradict(ast_as_statement(ast_list_at(list, 0))->body) ||
-                     ast_as_statement(ast_list_at(list, 0))->body->kind == AST_TRUNCATE);
+    *needs_all = false;
+    for (uint32_t i = 0; err == ERR_OK && i < ast_list_count(list); i++) {
+        const struct ast_node *body = ast_as_statement(ast_list_at(list, i))->body;
+        *needs_all = *needs_all || rows_may_contradict(body) || body->kind == AST_TRUNCATE;
+    }
     arena_destroy(&arena);
     return err;
 }

@@ -13,6 +13,7 @@
 #include "router/route.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "router/router.h"
 #include "shard/route.h"
@@ -641,10 +642,26 @@ judge_modify(struct analysis *analysis, const struct modify *modify)
     return modify->statement == STATEMENT_INSERT ? judge_insert(analysis, modify) : 0;
 }
 
+static uint64_t
+shape_of(const struct target *targets, uint32_t count)
+{
+    uint64_t shape = count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct expr *expr = targets[i].expr;
+        const uint64_t column[] = {shape, expr->type, (uint64_t)(uint32_t)expr->typmod};
+        shape = targets[i].junk ? shape : hash64(column, sizeof column, 0);
+    }
+    return shape;
+}
+
 enum err
 route_look(void *arg, const struct sql_inspection *inspection)
 {
     struct route *route = arg;
+    route->shape =
+        inspection->modify == NULL
+            ? shape_of(inspection->query->targets, inspection->query->target_count)
+            : shape_of(inspection->modify->returning, inspection->modify->returning_count);
     struct analysis *analysis = arena_alloc(inspection->arena, sizeof *analysis);
     analysis->route = route;
     analysis->inspection = inspection;

@@ -41,6 +41,7 @@ struct route {
     bool tables;             /* any at all */
     bool replicated;         /* reads replicated tables, foreign keys' included */
     bool changes_replicated; /* `home` then, too */
+    uint64_t shape;          /* of the rows it gives: their columns' types */
     int refusal;             /* 0: none */
     uint32_t key_count, key_capacity;
     struct route_key *keys;

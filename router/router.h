@@ -223,11 +223,13 @@ struct statement {
     enum route_kind kind;
     enum ast_kind node; /* of its one statement; AST_KIND_COUNT: none or several */
     int refusal;
-    bool good;               /* some shard has prepared it */
-    bool loads;              /* COPY FROM that the session takes apart */
-    bool forgets;            /* DISCARD ALL, DEALLOCATE ALL */
-    bool shows_prepared;     /* pg_prepared_statements */
-    bool reads;              /* changes nothing: may be sent again */
+    bool good;           /* some shard has prepared it */
+    bool retired;        /* it gives other rows now: whoever prepares the text anew gets another */
+    bool resets;         /* a string that brings a session back to its beginning */
+    bool loads;          /* COPY FROM that the session takes apart */
+    bool forgets;        /* DISCARD ALL, DEALLOCATE ALL */
+    bool shows_prepared; /* pg_prepared_statements */
+    bool reads;          /* changes nothing: may be sent again */
     uint32_t schema_version; /* of several nodes: what was known when it was looked at */
     struct worker *worker;
     struct arena *arena; /* while it is looked at */
@@ -275,7 +277,9 @@ void statements_destroy(struct worker *worker);
     X(5, REFUSED_SET_CONFIG, "set_config in a transaction block with parameters is not routed", \
         "Use SET, or set_config before the block.")                                             \
     X(6, REFUSED_DDL_IN_BLOCK, "a definition cannot be changed in a transaction block",         \
-        "Each change of the schema is one step of the whole cluster: send it alone.")           \
+        "Each change of the schema is one step of the whole cluster: send it alone, or SET "    \
+        "tusk.definitions_commit = on, by which it commits the block before it (without "       \
+        "savepoints), and itself.")                                                             \
     X(7, REFUSED_STATEMENT, "this statement is not routed",                                     \
         "Send it to each shard, or write it as statements that are routed.")                    \
     X(8, REFUSED_WRITE, "rows on several shards cannot be changed by one statement",            \
@@ -293,9 +297,8 @@ void statements_destroy(struct worker *worker);
     X(13, REFUSED_PULL_SIZE,                                                                    \
         "the query reads more rows of the shards again and again than router_pull_size allows", \
         "Let an equality join its tables, narrow it down, or raise the setting.")               \
-    X(14, REFUSED_LOCAL_SEQUENCE, "nextval and its like are not routed alone",                  \
-        "Let a column's default call nextval, or call it within a statement that goes to one "  \
-        "shard.")                                                                               \
+    X(14, REFUSED_LOCAL_SEQUENCE, "setval, currval and lastval are not routed",                 \
+        "Use RETURNING for the numbers of rows that are inserted; nextval can be called.")      \
     X(15, REFUSED_COPY_SPREAD, "COPY has rows for several shards",                              \
         "SET tusk.copy_spread = on lets it be one transaction on each shard, committed one "    \
         "after the other; or send each shard's rows by themselves.")                            \

@@ -56,7 +56,7 @@ struct statement *
 statement_find(struct worker *worker, const struct statement_key *key)
 {
     struct statement *statement = find(worker, hash_of(key), key);
-    if (statement == NULL || is_old(worker, statement)) {
+    if (statement == NULL || statement->retired || is_old(worker, statement)) {
         return NULL;
     }
     hold(statement);
@@ -130,6 +130,18 @@ statement_has_sequences(const char *text, size_t size)
 {
     return mentions(text, size, "nextval") || mentions(text, size, "setval") ||
            mentions(text, size, "currval") || mentions(text, size, "lastval");
+}
+
+/* Of numbers that have been given, which this client's next shard need not know. */
+static bool
+asks_for_numbers(const struct statement *statement)
+{
+    static const char *const words[] = {"setval", "currval", "lastval"};
+    bool asks = false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        asks = asks || mentions(statement->text, statement->text_size, words[i]);
+    }
+    return asks;
 }
 
 /* What stays at the shard behind the transaction would be met by the next client there. */
@@ -267,8 +279,9 @@ inspect(struct task *task, struct sql_session *session, struct statement *statem
         statement->kind = ROUTE_REFUSED;
         statement->refusal = route->refusal;
     } else if (!route->tables || (reads && route->spread)) {
-        statement->kind = ROUTE_LOCAL;
-        if (statement_has_sequences(statement->text, statement->text_size)) {
+        bool numbers = mentions(statement->text, statement->text_size, "nextval");
+        statement->kind = numbers ? ROUTE_BOUND : ROUTE_LOCAL; /* nextval alone: any node's */
+        if ((numbers && route->spread) || asks_for_numbers(statement)) {
             statement->kind = ROUTE_REFUSED;
             statement->refusal = REFUSED_LOCAL_SEQUENCE;
         }
@@ -412,6 +425,45 @@ classify_for_several(struct task *task, struct sql_session *session, struct stat
 /* ---- texts -------------------------------------------------------------------------------------
  */
 
+/* Nothing of it concerns a shard: between transactions a client has nothing there. */
+static bool
+is_reset(const struct ast_node *body, const char *text, size_t size)
+{
+    switch ((enum ast_kind)body->kind) {
+    case AST_CLOSE_CURSOR:
+        return ast_as_close_cursor(body)->name == NULL;
+    case AST_NOTIFY:
+        return ast_as_notify(body)->kind == AST_NOTIFY_UNLISTEN;
+    case AST_SET:
+        return ast_as_set(body)->kind == AST_SET_RESET_ALL;
+    case AST_SELECT: /* there are no such locks */
+        return ast_as_select(body)->from == NULL &&
+               mentions(text, size, "pg_advisory_unlock_all") &&
+               !mentions(text, size, "advisory_lock");
+    default:
+        return false;
+    }
+}
+
+static bool
+all_reset(const struct statement *statement, const struct ast_list *list)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < ast_list_count(list) && all; i++) {
+        all = is_reset(
+            ast_as_statement(ast_list_at(list, i))->body, statement->text, statement->text_size);
+    }
+    return all;
+}
+
+/* Definitions are one change, as they are one implicit transaction on one server. */
+static bool
+is_plain_definition(const struct ast_node *body)
+{
+    return body->kind != AST_ALTER_CLUSTER && body->kind != AST_CREATE_SAGA &&
+           !cluster_is_move(body);
+}
+
 /* All of a string go the same way: to the shard, or to the session. What changes the block or
  * settings would have to be done by both, statement by statement. */
 static enum err
@@ -420,13 +472,21 @@ classify_string(struct task *task, struct sql_session *session, struct statement
 {
     enum route_kind kind = ROUTE_LOCAL;
     int refusal = 0;
+    if (all_reset(statement, list)) {
+        statement->kind = ROUTE_LOCAL;
+        statement->resets = true;
+        return ERR_OK;
+    }
     for (uint32_t i = 0; i < ast_list_count(list); i++) {
+        const struct ast_node *body = ast_as_statement(ast_list_at(list, i))->body;
         struct statement part = *statement;
         TRY(one(task, session, &part, ast_as_statement(ast_list_at(list, i)), diag));
         route_delete(part.route);
         mem_free(part.cursor);
         part.kind = part.kind == ROUTE_TRANSACTION ? ROUTE_SET : part.kind;
-        bool whole = part.kind == ROUTE_NODE || part.kind == ROUTE_SET || part.kind == ROUTE_LOCAL;
+        bool whole = part.kind == ROUTE_NODE || part.kind == ROUTE_SET ||
+                     part.kind == ROUTE_LOCAL ||
+                     (part.kind == ROUTE_SCHEMA && is_plain_definition(body));
         if (part.kind == ROUTE_REFUSED) {
             refusal = part.refusal;
         } else if ((i > 0 && part.kind != kind) || !whole) {

@@ -94,6 +94,8 @@ def main():
     step("control store, etcd", ["tests/cluster/control.py"])
     step("nodes with leases, etcd", ["tests/cluster/lease.py"])
     step("clients of a cluster", ["tests/cluster/clients.py"])
+    step("clients' suites at a cluster", ["tests/clients/run.py", "--cluster", "libpq", "psycopg2", "psycopg3",
+                                          "asyncpg", "dbd"])
     step("golden files, one node and three", ["tests/cluster/golden.py", "--sharded"])
     step("golden files, one node and three, extended protocol", ["tests/cluster/golden.py", "--extended"])
     step("COPY to nodes", ["tests/cluster/copy.py"])

@@ -431,6 +431,12 @@ planned__open(struct task *task, struct sql_session *session, const struct plann
 /* ---- for who sends statements elsewhere --------------------------------------------------------
  */
 
+bool
+sql_session_has_savepoints(const struct sql_session *session)
+{
+    return session->savepoint_count > 0;
+}
+
 void
 sql_session_set_relayed(struct sql_session *session)
 {

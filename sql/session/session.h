@@ -147,6 +147,7 @@ void sql_session_settings_put(const struct sql_session *session, struct buffer *
 /* One setting as it is now: `SET LOCAL name = 'value';`. */
 void sql_session_setting_put_local(
     const struct sql_session *session, const char *name, struct buffer *to);
+bool sql_session_has_savepoints(const struct sql_session *session);
 /* What its transactions do is done elsewhere: it claims no idempotency keys. Before the first
  * statement. */
 void sql_session_set_relayed(struct sql_session *session);

@@ -249,7 +249,8 @@ struct sql_session {
     struct idempotency *idempotency; /* the transaction's claim, or NULL */
 
     /* settings.c */
-    char **values;             /* by index of the settings table; NULL: what config says */
+    char **values;  /* by index of the settings table; NULL: what config says */
+    char **initial; /* likewise, as the role and the client wanted them at the start: RESET */
     struct sql_config *config; /* as of config_version */
     uint32_t config_version;
     struct setting_custom {

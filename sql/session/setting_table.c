@@ -220,6 +220,9 @@ const struct setting setting_table[] = {
         "Sets the current transaction's read-only status."},
     {"tusk.copy_spread", SETTING_BOOL, 0, 0, "off", 0, 0, NULL,
         "Lets COPY FROM through tusk-router be one transaction on each shard it has rows for."},
+    {"tusk.definitions_commit", SETTING_BOOL, 0, 0, "off", 0, 0, NULL,
+        "Lets a definition through tusk-router commit the transaction block it stands in, and "
+        "itself."},
     {"tusk.idempotency_key", SETTING_TEXT, 0, SETTING_SESSION, "", 0, 0, NULL,
         "Names the transaction: another one with the same key changes nothing and is answered as "
         "the first was."},

@@ -558,6 +558,7 @@ change(
                     : "parameter \"%s\" cannot be changed now",
                 setting->name);
         }
+        value = value == NULL ? session->initial[index] : value; /* RESET */
         if (value != NULL) {
             TRY(setting_check(
                 session->task, setting, value, session->values[index], &checked, diag));
@@ -741,7 +742,9 @@ settings__start(struct sql_session *session, const char *name, const char *value
     TRY(setting_check(
         session->task, &setting_table[index], value, session->values[index], &checked, diag));
     mem_free(session->values[index]);
+    mem_free(session->initial[index]);
     session->values[index] = checked;
+    session->initial[index] = mem_strdup(checked);
     apply(session, index);
     return ERR_OK;
 }
@@ -813,6 +816,7 @@ settings__create(struct sql_session *session)
     sql_config_retain(session->config);
     latch_release(&engine->latch);
     session->values = mem_array((size_t)setting_count, sizeof *session->values);
+    session->initial = mem_array((size_t)setting_count, sizeof *session->initial);
     for (int i = 0; i < setting_count; i++) {
         apply(session, i);
     }
@@ -882,8 +886,10 @@ settings__destroy(struct sql_session *session)
 {
     for (int i = 0; i < setting_count; i++) {
         mem_free(session->values[i]);
+        mem_free(session->initial[i]);
     }
     mem_free(session->values);
+    mem_free(session->initial);
     sql_config_release(session->config);
     free_path(session);
     while (session->untold != NULL) {

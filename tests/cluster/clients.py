@@ -175,6 +175,109 @@ def odd_settings(checks, cluster):
         checks.check("comments behind BEGIN and SAVEPOINT", got == [("1",)], got)
 
 
+def in_blocks(checks, cluster):
+    """R11: definitions in blocks and in strings."""
+    with connect(cluster.router) as a, connect(cluster.router) as b:
+        def run(sql, extended):
+            return a.execute(sql) if extended else a.query(sql)[-1]
+        a.query("create table blocks (id int)")
+        a.query("begin")
+        got = error_of(lambda: a.query("create table refused (a int)"))
+        checks.check("refused as long as it is not asked for", "Reason 6" in (got.detail or ""), got)
+        a.query("rollback")
+        a.query("alter role postgres set tusk.definitions_commit = on")
+        with connect(cluster.router) as c:
+            got = c.query("show tusk.definitions_commit")[-1].rows
+            checks.check("a role's setting", got == [("on",)], got)
+        a.query("set tusk.definitions_commit = on")
+        for extended in (False, True):
+            name = "bx" if extended else "bs"
+            run("begin isolation level repeatable read", extended)
+            run("insert into blocks values (1)", extended)
+            run(f"create table {name} (id int)", extended)
+            got = b.query("select count(*) from blocks")[-1].rows
+            checks.check("it commits what was before it", got == [("1",)], got)
+            run("insert into blocks values (2)", extended)
+            level = run("show transaction_isolation", extended).rows
+            checks.check("then a block like the one that was", (a.status, level) == ("T", [("repeatable read",)]))
+            run("rollback", extended)
+            got = b.query("select count(*) from blocks")[-1].rows
+            checks.check("and ROLLBACK takes back what came after it", got == [("1",)], got)
+            run("begin", extended)
+            got = error_of(lambda n=name: run(f"create table {n} (id int)", extended))
+            checks.check("one that fails fails the block", (got.sqlstate, a.status) == ("42P07", "E"), (got, a.status))
+            run("rollback", extended)
+            run("begin", extended)
+            run("savepoint s", extended)
+            got = error_of(lambda n=name: run(f"drop table {n}", extended))
+            checks.check("not behind a savepoint", "Reason 6" in (got.detail or ""), got)
+            run("rollback", extended)
+            run("delete from blocks", extended)
+        a.query("create table sa (a int primary key); create table sb (a int references sa); "
+                "create index on sb (a) -- all three")
+        checks.check("definitions in one string", same_version(cluster) and
+                     rows(cluster.shards[1], "select count(*) from sb") == [("0",)])
+        got = error_of(lambda: a.query("create table sc (a int); create table sa (a int)"))
+        checks.check("are made together or not at all", got.sqlstate == "42P07" and
+                     sqlstate(lambda: b.query("select * from sc")) == "42P01", got)
+        a.query("select pg_advisory_unlock_all(); close all; unlisten *; reset all;")
+        checks.check("asyncpg's reset", a.query("show tusk.definitions_commit")[-1].rows == [("off",)])
+        a.query("alter role postgres reset tusk.definitions_commit")
+
+
+def called(checks, cluster):
+    """nextval alone, and by the extended protocol up to a block's end."""
+    with connect(cluster.router) as a, connect(cluster.router) as b:
+        a.query("create sequence sq increment 50")
+        got = [int(c.query("select nextval('sq')")[-1].rows[0][0]) for c in (a, b, a)]
+        got += [int(c.execute("select nextval('sq') as n").rows[0][0]) for c in (a, b)]
+        checks.check("nextval", got == [1, 51, 101, 151, 201], got)
+        for word in ("currval('sq')", "lastval()", "setval('sq', 5)"):
+            got = error_of(lambda w=word: a.query(f"select {w}"))
+            checks.check(f"refused: {word}", "Reason 14" in (got.detail or ""), got)
+        a.query("create table ends (k int primary key, id smallserial) shard by hash (k) buckets 12")
+        for k in range(1800):
+            a.execute("insert into ends (k) values ($1)", [str(k)])
+        got = a.query("select count(distinct id) from ends")[-1].rows
+        checks.check("by the extended protocol, block after block", got == [("1800",)], got)
+        failed = 0
+        for k in range(1800, 4000):
+            a.query("begin")
+            try:
+                a.execute("insert into ends (k) values ($1)", [str(k)])
+                a.query("commit")
+            except pgwire.Error as error:
+                failed += 1
+                checks.check("only for that", error.sqlstate == "2200H", error)
+                a.query("rollback")
+        checks.check("in a block the next one finds numbers", 0 < failed < 12, failed)
+
+
+def described(checks, cluster):
+    """What a client has been told of a statement's columns holds, or it is told that it does not."""
+    with connect(cluster.router) as a, connect(cluster.router) as b:
+        a.query("create table shapes (id int primary key, v int) shard by hash (id) buckets 12")
+        a.query("insert into shapes values (1, 2)")
+        for where in (" where id = 1", ""):
+            a.parse(f"select * from shapes{where}", name="p")
+            a.sync()
+            a.collect()
+            b.query("alter table shapes add column w int")
+            for _ in range(2):
+                a.bind(name="p")
+                a.execute_portal()
+                a.sync()
+                got = error_of(a.collect)
+                checks.check("other columns are not sent", got is not None and got.sqlstate == "0A000" and
+                             got.fields.get("R") == "RevalidateCachedQuery", got)
+            a.close_statement("p")
+            a.sync()
+            a.collect()
+            got = a.execute(f"select * from shapes{where}")
+            checks.check("prepared anew it has them", len(got.columns) == len(got.rows[0]) == 3, got.columns)
+            b.query("alter table shapes drop column w")
+
+
 def prepared(checks, router):
     """A text prepared under one client's settings is not another's."""
     with connect(router) as a, connect(router) as b:
@@ -252,7 +355,8 @@ def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     checks = Checks()
     with Cluster(build, arguments=["-c", "router_breaker_pause=300"]) as cluster:
-        for part in (contradicted, written, numbered, failing_commits, odd_settings):
+        for part in (contradicted, written, numbered, failing_commits, odd_settings, in_blocks, called,
+                     described):
             part(checks, cluster)
         keys(checks, cluster, cluster.router)
         prepared(checks, cluster.router)
