@@ -133,6 +133,20 @@ read_params(struct defining *defining, const struct ast_list *params)
     return ERR_OK;
 }
 
+/* p, or saga.p; -1: none of them. */
+static int32_t
+param_of(const struct saga_definition *definition, const struct ast_column *name)
+{
+    bool whole =
+        name->count == 1 || (name->count == 2 && strcmp(name->parts[0], definition->name) == 0);
+    for (uint32_t i = 0; whole && !name->star && i < definition->param_count; i++) {
+        if (strcmp(definition->param_names[i], name->parts[name->count - 1]) == 0) {
+            return (int32_t)i;
+        }
+    }
+    return -1;
+}
+
 /* Which parameter is the value of the table's shard column; -1: none, or it is not sharded. */
 static int32_t
 key_param(const struct defining *defining, const struct ast_saga_step *from,
@@ -153,18 +167,42 @@ key_param(const struct defining *defining, const struct ast_saga_step *from,
             value = *at;
         }
     }
-    if (value == NULL || value->kind != AST_COLUMN || ast_as_column(value)->star) {
+    if (value == NULL || value->kind != AST_COLUMN) {
         return -1;
     }
-    const struct ast_column *name = ast_as_column(value);
-    bool whole =
-        name->count == 1 || (name->count == 2 && strcmp(name->parts[0], definition->name) == 0);
-    for (uint32_t i = 0; whole && i < definition->param_count; i++) {
-        if (strcmp(definition->param_names[i], name->parts[name->count - 1]) == 0) {
-            return (int32_t)i;
+    return param_of(definition, ast_as_column(value));
+}
+
+/* What ON says must be there, though only a sharded table's rows are looked for by it. */
+static enum err
+check_keys(const struct defining *defining, const struct ast_saga_step *from,
+    const struct relation *relation)
+{
+    AST_FOREACH(at, from->keys)
+    {
+        const struct ast_node *value = *at;
+        if (value->kind == AST_NAMED_ARG) {
+            const char *column = ast_as_named_arg(value)->name;
+            uint32_t i = 0;
+            while (
+                i < relation->column_count &&
+                (relation->columns[i].dropped || strcmp(relation->columns[i].name, column) != 0)) {
+                i++;
+            }
+            if (i == relation->column_count) {
+                return diag_set(defining->diag, ERR_UNDEFINED_COLUMN,
+                    "column \"%s\" of relation \"%s\" does not exist", column, relation->name);
+            }
+            value = ast_as_named_arg(value)->value;
+        }
+        if (value->kind == AST_COLUMN &&
+            param_of(&defining->definition, ast_as_column(value)) < 0) {
+            return diag_set(defining->diag, ERR_UNDEFINED_PARAMETER,
+                "step \"%s\" says by ON where its rows are, but the saga has no parameter \"%s\"",
+                from->name, ast_as_column(value)->parts[ast_as_column(value)->count - 1]);
         }
     }
-    return -1;
+    return ERR_OK;
 }
 
 static enum err
@@ -193,6 +231,10 @@ read_step(struct defining *defining, const struct ast_saga_step *from, struct sa
     uint32_t most =
         step->backoff_ms > BACKOFF_MAX_DEFAULT_MS ? step->backoff_ms : BACKOFF_MAX_DEFAULT_MS;
     TRY(duration(defining, "backoff", from->backoff_to, most, &step->backoff_max_ms));
+    if (step->backoff_max_ms < step->backoff_ms) {
+        return wrong(defining, step, "has pauses that end shorter than they begin",
+            "BACKOFF 'first' TO 'longest'.");
+    }
     TRY(duration(defining, "timeout", from->timeout, 0, &step->timeout_ms));
     const struct relation *relation = catalog_relation_on(defining->catalog,
         sql_session_env(defining->session)->search_path, from->table->schema, from->table->name);
@@ -204,6 +246,7 @@ read_step(struct defining *defining, const struct ast_saga_step *from, struct sa
     }
     step->schema = relation->schema_name;
     step->table = relation->name;
+    TRY(check_keys(defining, from, relation));
     step->key_param = key_param(defining, from, relation);
     if (defining->in_cluster && step->key_param >= 0 &&
         !saga__key_fits(definition->param_types[step->key_param],

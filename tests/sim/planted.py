@@ -93,11 +93,11 @@ PLANTS = [
     ("early", "saga/expire.c",
      "world_wall_us(room->world) - sql_engine_setting(room->engine, \"tusk.saga_history\") * 1000;",
      "world_wall_us(room->world);", 400),
-    # Nobody looks whether a saga's time is over.
-    ("timeout", "saga/coordinator.c",
-     "    if (!instance.compensates && instance.deadline != 0 && instance.deadline <= now &&",
-     "    if (!instance.compensates && instance.deadline == 1 && instance.deadline <= now &&", 300),
-    # Behind the pivot, too.
+    # A saga's TIMEOUT is lost.
+    ("timeout", "saga/start.c",
+     "instance->deadline = instance->definition.timeout_ms == 0",
+     "instance->deadline = instance->definition.timeout_ms != 1", 300),
+    # A saga's time is over behind the pivot, too.
     ("pivot", "saga/coordinator.c",
      "instance.deadline <= now &&\n        saga__is_revocable(&instance)) {",
      "instance.deadline <= now) {", 1500),

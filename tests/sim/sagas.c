@@ -125,7 +125,7 @@ sagas_set_up(struct client *client)
         "int) " MOVE_STEPS("", "retry 5 backoff '1ms' to '20ms'"),
         "create saga sim_hurry (p_id int, p_from int, p_to int, p_amount int, p_spoiled int) "
         "timeout '150ms' " MOVE_STEPS("select pg_sleep(10) where p_spoiled = 4; ",
-            "retry 1000000 backoff '1ms' to '20ms' timeout '10ms'"),
+            "retry 1000000 backoff '10ms' to '1s' timeout '10ms'"),
     };
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
         (void)client_query_text(client, statements[i]);
