@@ -183,13 +183,7 @@ check_keys(const struct defining *defining, const struct ast_saga_step *from,
         const struct ast_node *value = *at;
         if (value->kind == AST_NAMED_ARG) {
             const char *column = ast_as_named_arg(value)->name;
-            uint32_t i = 0;
-            while (
-                i < relation->column_count &&
-                (relation->columns[i].dropped || strcmp(relation->columns[i].name, column) != 0)) {
-                i++;
-            }
-            if (i == relation->column_count) {
+            if (relation_column(relation, column) < 0) {
                 return diag_set(defining->diag, ERR_UNDEFINED_COLUMN,
                     "column \"%s\" of relation \"%s\" does not exist", column, relation->name);
             }
