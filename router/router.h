@@ -262,54 +262,56 @@ void statements_destroy(struct worker *worker);
 /* ---- refusals.c -------------------------------------------------------------------------------
  */
 
-#define REFUSALS(X)                                                                             \
-    X(1, REFUSED_SESSION_STATE,                                                                 \
-        "what lives as long as a session cannot be had through the router",                     \
-        "Temporary tables, cursors WITH HOLD and advisory locks of a session need a shard's "   \
-        "session of their own.")                                                                \
-    X(2, REFUSED_PREPARE,                                                                       \
-        "PREPARE, EXECUTE and DEALLOCATE in SQL are routed as simple queries only",             \
-        "Prepare by the protocol, as drivers do, or send the statement as a simple query.")     \
-    X(3, REFUSED_SEVERAL, "several statements in one string that do not all go the same way",   \
-        "Send them one by one.")                                                                \
-    X(4, REFUSED_SECOND_SHARD, "a transaction stays on the shard of its first statement",       \
-        "Use a saga for work on several shards.")                                               \
-    X(5, REFUSED_SET_CONFIG, "set_config in a transaction block with parameters is not routed", \
-        "Use SET, or set_config before the block.")                                             \
-    X(6, REFUSED_DDL_IN_BLOCK, "a definition cannot be changed in a transaction block",         \
-        "Each change of the schema is one step of the whole cluster: send it alone, or SET "    \
-        "tusk.definitions_commit = on, by which it commits the block before it (without "       \
-        "savepoints), and itself.")                                                             \
-    X(7, REFUSED_STATEMENT, "this statement is not routed",                                     \
-        "Send it to each shard, or write it as statements that are routed.")                    \
-    X(8, REFUSED_WRITE, "rows on several shards cannot be changed by one statement",            \
-        "Use a saga, or name the shard column's value in WHERE.")                               \
-    X(9, REFUSED_KEY_UNKNOWN, "the shard column's value is not known before the row is there",  \
-        "Give it as a constant or a parameter.")                                                \
-    X(10, REFUSED_KEY_CHANGE, "a row's shard column cannot be changed",                         \
-        "Delete the row and insert it anew; on two shards by a saga.")                          \
-    X(11, REFUSED_REPLICATED,                                                                   \
-        "this change of a replicated table needs rows of other nodes, or a primary key",        \
-        "It is made on the first node. Read other tables' rows by a statement of its own.")     \
-    X(12, REFUSED_SPREAD_IN_BLOCK,                                                              \
-        "rows of several shards cannot be read in this transaction block",                      \
-        "Read them before the block, or in one at READ COMMITTED that has met no shard yet.")   \
-    X(13, REFUSED_PULL_SIZE,                                                                    \
-        "the query reads more rows of the shards again and again than router_pull_size allows", \
-        "Let an equality join its tables, narrow it down, or raise the setting.")               \
-    X(14, REFUSED_LOCAL_SEQUENCE, "setval, currval and lastval are not routed",                 \
-        "Use RETURNING for the numbers of rows that are inserted; nextval can be called.")      \
-    X(15, REFUSED_COPY_SPREAD, "COPY has rows for several shards",                              \
-        "SET tusk.copy_spread = on lets it be one transaction on each shard, committed one "    \
-        "after the other; or send each shard's rows by themselves.")                            \
-    X(17, REFUSED_DATABASE, "a cluster of several nodes has one database, \"postgres\"",        \
-        "Use schemas, or a cluster of its own for each database.")                              \
-    X(18, REFUSED_KEY_SPREAD, "an idempotency key is of a transaction on one shard",            \
-        "Set the key before a transaction whose rows are all on one shard.")                    \
-    X(20, REFUSED_REFERENCED,                                                                   \
-        "a row of a replicated table that sharded tables refer to can be neither deleted nor "  \
-        "get another key",                                                                      \
-        "Rows that refer to it may be on other nodes: drop the foreign key, or mark the row.")
+#define REFUSALS(X)                                                                                \
+    X(1, REFUSED_SESSION_STATE,                                                                    \
+        "what lives as long as a session cannot be had through the router",                        \
+        "Temporary tables, cursors WITH HOLD and advisory locks of a session need a shard's "      \
+        "session of their own.")                                                                   \
+    X(2, REFUSED_PREPARE,                                                                          \
+        "PREPARE, EXECUTE and DEALLOCATE in SQL are routed as simple queries only",                \
+        "Prepare by the protocol, as drivers do, or send the statement as a simple query.")        \
+    X(3, REFUSED_SEVERAL, "several statements in one string that do not all go the same way",      \
+        "Send them one by one.")                                                                   \
+    X(4, REFUSED_SECOND_SHARD, "a transaction stays on the shard of its first statement",          \
+        "Use a saga for work on several shards.")                                                  \
+    X(5, REFUSED_SET_CONFIG, "set_config in a transaction block with parameters is not routed",    \
+        "Use SET, or set_config before the block.")                                                \
+    X(6, REFUSED_DDL_IN_BLOCK, "a definition cannot be changed in a transaction block",            \
+        "Each change of the schema is one step of the whole cluster: send it alone, or SET "       \
+        "tusk.definitions_commit = on, by which it commits the block before it (without "          \
+        "savepoints), and itself.")                                                                \
+    X(7, REFUSED_STATEMENT, "this statement is not routed",                                        \
+        "Send it to each shard, or write it as statements that are routed.")                       \
+    X(8, REFUSED_WRITE, "rows on several shards cannot be changed by one statement",               \
+        "Use a saga, or name the shard column's value in WHERE.")                                  \
+    X(9, REFUSED_KEY_UNKNOWN, "the shard column's value is not known before the row is there",     \
+        "Give it as a constant or a parameter.")                                                   \
+    X(10, REFUSED_KEY_CHANGE, "a row's shard column cannot be changed",                            \
+        "Delete the row and insert it anew; on two shards by a saga.")                             \
+    X(11, REFUSED_REPLICATED,                                                                      \
+        "this change of a replicated table needs rows of other nodes, or a primary key",           \
+        "It is made on the first node. Read other tables' rows by a statement of its own.")        \
+    X(12, REFUSED_SPREAD_IN_BLOCK,                                                                 \
+        "rows of several shards cannot be read in this transaction block",                         \
+        "Read them before the block, or in one at READ COMMITTED that has met no shard yet.")      \
+    X(13, REFUSED_PULL_SIZE,                                                                       \
+        "the query reads more rows of the shards again and again than router_pull_size allows",    \
+        "Let an equality join its tables, narrow it down, or raise the setting.")                  \
+    X(14, REFUSED_LOCAL_SEQUENCE, "setval, currval and lastval are not routed",                    \
+        "Use RETURNING for the numbers of rows that are inserted; nextval can be called.")         \
+    X(15, REFUSED_COPY_SPREAD, "COPY has rows for several shards",                                 \
+        "SET tusk.copy_spread = on lets it be one transaction on each shard, committed one "       \
+        "after the other; or send each shard's rows by themselves.")                               \
+    X(17, REFUSED_DATABASE, "a cluster of several nodes has one database, \"postgres\"",           \
+        "Use schemas, or a cluster of its own for each database.")                                 \
+    X(18, REFUSED_KEY_SPREAD, "an idempotency key is of a transaction on one shard",               \
+        "Set the key before a transaction whose rows are all on one shard.")                       \
+    X(20, REFUSED_REFERENCED,                                                                      \
+        "a row of a replicated table that sharded tables refer to can be neither deleted nor "     \
+        "get another key",                                                                         \
+        "Rows that refer to it may be on other nodes: drop the foreign key, or mark the row.")     \
+    X(21, REFUSED_CREATE_AS, "a table over several nodes is not made and filled by one statement", \
+        "It would be seen before it is whole: CREATE TABLE .. SHARD BY, then INSERT .. SELECT.")
 
 #define REFUSAL_NAME(number, name, message, hint) name = number,
 enum {

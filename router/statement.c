@@ -414,6 +414,10 @@ classify_for_several(struct task *task, struct sql_session *session, struct stat
     case AST_DROP_SAGA:
         statement->kind = ROUTE_SCHEMA;
         return ERR_OK;
+    case AST_CREATE_TABLE_AS:
+        statement->kind = ROUTE_REFUSED;
+        statement->refusal = REFUSED_CREATE_AS;
+        return ERR_OK;
     default:
         break;
     }

@@ -402,7 +402,8 @@ def killed(checks, cluster):
 def refusals(checks, cluster):
     with connect(cluster.router) as a:
         listed = {row[0] for row in a.query("select number from tusk_router_refusals")[-1].rows}
-        for sql in ("update t set v = 'x'", "update t set id = 1 where id = 2", "listen x",
+        for sql in ("update t set v = 'x'", "update t set id = 1 where id = 2", "create table u as select * from t",
+                    "select * into u from t",
                     "insert into t select generate_series(1, 5)", "select currval('ids_id_seq')",
                     "create temp table x (a int)", "do $$ begin end $$",
                     "insert into t values (1), (2), (3), (4), (5), (6)"):
