@@ -1339,6 +1339,14 @@ keeper_main(struct task *task, void *arg)
     cluster->closed = true;
 }
 
+/* A node is away, or goes at this moment, or another router is at the same: the keeper goes on. */
+static bool
+is_over_soon(enum err err)
+{
+    return err == ERR_SHARD_UNREACHABLE || err == ERR_SHARD_LOST || err == ERR_REPLICATED_BEHIND ||
+           err == ERR_SERIALIZATION;
+}
+
 enum err
 cluster_open(struct task *task, struct router *router, struct diag *diag)
 {
@@ -1379,18 +1387,18 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
         err = router->nodes[i].dropped
                   ? ERR_OK
                   : cluster_at_node(task, router, i, cluster_create_list, NULL, NULL, diag);
-        if (err == ERR_SHARD_UNREACHABLE && i > 0) {
+        if (is_over_soon(err) && i > 0) {
             world_log(router->world, "%s", diag->message);
             err = ERR_OK;
         }
     }
     if (err == ERR_OK) {
         err = synchronize(task, router, true, diag);
-        err = err == ERR_SHARD_UNREACHABLE ? ERR_OK : err;
+        err = is_over_soon(err) ? ERR_OK : err;
     }
     if (err == ERR_OK) {
         err = load_map(task, router, diag);
-        err = err == ERR_SHARD_UNREACHABLE ? ERR_OK : err;
+        err = is_over_soon(err) ? ERR_OK : err;
     }
     if (err == ERR_OK) {
         copies_keep(task, router);

@@ -16,8 +16,8 @@ import pgwire
 from server import Checks
 
 NUMBER = "select tusk_replicated_version()"
-FAST = ["-c", "router_breaker_pause=100", "-c", "router_replicated_timeout=400", "-c", "router_sync=200"]
-PATIENT = ["-c", "router_breaker_pause=100", "-c", "router_replicated_timeout=20000", "-c", "router_sync=200"]
+HASTY = ["-c", "router_breaker_pause=100", "-c", "router_replicated_timeout=400", "-c", "router_sync=200"]
+PATIENT = ["-c", "router_breaker_pause=100", "-c", "router_replicated_timeout=10000", "-c", "router_sync=200"]
 AGAIN = ("TR003", "TR004", "TR006", "40001", "40P01")
 
 
@@ -191,7 +191,7 @@ def away(checks, cluster, second):
     third = cluster.shards[2]
     here = place(cluster, 2)
     joined = f"select c.v from s, c where s.id = {here}"
-    with connect(cluster.router) as a, connect(second) as b:
+    with connect(second) as a, connect(cluster.router) as b:
         a.query("create table c (k int primary key, v int) replicated")
         a.query("insert into c values (1, 0)")
         wait_for(lambda: b.query("select v from c"))   # it has heard of the table
@@ -215,7 +215,7 @@ def away(checks, cluster, second):
             checks.check("and behind a change of the schema", state == "TR007", state)
             seen = b.query("select c.v from c, s where s.id = " + place(cluster, 0))[-1].rows
             third.start()
-            with connect(second) as d:
+            with connect(cluster.router) as d:
                 got = [d.query(joined)[-1].rows]
             got += [a.query(joined)[-1].rows, b.execute(joined).rows,
                     b.query("select min(c.v) from c, s")[-1].rows]
@@ -241,6 +241,9 @@ def between(checks, cluster, patient):
         except (pgwire.Error, pgwire.ConnectionLost, OSError):
             pass
 
+    known = connect(patient)   # it has heard of the last definition; else it would ask the nodes that are stopped
+    wait_for(lambda: known.query("update c set v = v + 1"))
+    known.close()
     before = rows(cluster.shards[0], "select v from c")
     stopped = cluster.shards[1:]
     for shard in stopped:
@@ -351,7 +354,8 @@ class Storm:
 
 def storm(checks, cluster, second, seconds, seed):
     with connect(cluster.router) as a:
-        a.query("create table w (k int primary key, v int) replicated")
+        # the first node was killed before: a connection to it may be lost
+        wait_for(lambda: a.query("create table if not exists w (k int primary key, v int) replicated"))
         a.query("create table total (id int primary key, v int, last int) replicated")
         a.query("insert into w select i, 0 from generate_series(0, 7) i")
         a.query("insert into total values (1, 0, 0)")
@@ -387,9 +391,9 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     checks = Checks()
-    with Cluster(options.build, arguments=FAST) as cluster:
+    with Cluster(options.build, arguments=PATIENT) as cluster:
         statements(checks, cluster)
-        with cluster.new_router() as second, cluster.new_router(PATIENT) as patient:
+        with cluster.new_router(HASTY) as second, cluster.new_router() as patient:
             away(checks, cluster, second)
             between(checks, cluster, patient)
             storm(checks, cluster, second, options.seconds, options.seed)
