@@ -171,6 +171,7 @@ open_nodes(struct task *task, struct sql_session *session, struct moment *moment
                                           "SET LOCAL tusk.saga_reads = settled"
                                         : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     struct router *router = moment->worker->router;
+    uint32_t version = cluster_schema_version(router->cluster); /* before the nodes are counted */
     moment->node_count = router->node_count;
     for (uint32_t i = 0; i < moment->node_count; i++) {
         if (!router->nodes[i].dropped) {
@@ -199,7 +200,8 @@ open_nodes(struct task *task, struct sql_session *session, struct moment *moment
         for (uint32_t i = 0; i < moment->node_count; i++) {
             upstreams[i] = moment->links[i].upstream;
         }
-        TRY(settled_ask(task, upstreams, moment->node_count, stamp, &moment->open_sagas, diag));
+        TRY(settled_ask(
+            task, upstreams, moment->node_count, stamp, version, &moment->open_sagas, diag));
     }
     moment->stamp = stamp;
     return ERR_OK;

@@ -515,9 +515,10 @@ bool settled_wanted(struct sql_session *session);
 /* A moment not before now, and which sagas are open at it; body of a message for the nodes. */
 enum err settled_learn(
     struct task *task, struct worker *worker, struct buffer *list, struct diag *diag);
-/* The same for this moment, of the nodes at these connections. */
+/* The same for this moment, of the nodes at these connections, which are all as of this version of
+ * the schema. ERR_WRONG_BUCKET: there may be others by now. */
 enum err settled_ask(struct task *task, struct upstream **upstreams, uint32_t count,
-    uint64_t moment, struct buffer *list, struct diag *diag);
+    uint64_t moment, uint32_t version, struct buffer *list, struct diag *diag);
 /* It counts for the statement that is put next. */
 void settled_put(struct upstream *upstream, const struct buffer *list);
 /* Nodes forget those that have ended. */

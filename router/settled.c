@@ -19,6 +19,8 @@
 
 enum {
     WAIT_US = 1000 * 1000,
+    ASK_AGAIN_MAX = 100,
+    ASK_AGAIN_US = 10 * 1000,
 };
 
 bool
@@ -35,6 +37,7 @@ struct merging {
     struct arena *arena;
     struct shard_settled all;
     size_t capacity;
+    uint32_t version;
 };
 
 static enum err
@@ -49,6 +52,10 @@ merge(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
     }
     TRY(sagas_read_bytes(merging->arena, values[0], &bytes, diag));
     TRY(shard_settled_decode(merging->arena, bytes, &some, diag));
+    if (some.epoch > merging->version) { /* K4: the nodes are known before the version is */
+        return diag_set(
+            diag, ERR_WRONG_BUCKET, "there are nodes that this router has not heard of");
+    }
     all->blind = some.blind > all->blind ? some.blind : all->blind;
     if (all->count + some.count > merging->capacity) {
         merging->capacity = 2 * (all->count + some.count);
@@ -67,13 +74,13 @@ merge(void *arg, const struct slice *values, uint32_t count, struct diag *diag)
 
 enum err
 settled_ask(struct task *task, struct upstream **upstreams, uint32_t count, uint64_t moment,
-    struct buffer *list, struct diag *diag)
+    uint32_t version, struct buffer *list, struct diag *diag)
 {
     static const char text[] = "SELECT tusk_saga_open()";
     const struct shard_route route = {.hlc = moment, .read_at = moment};
     struct arena arena;
     arena_create(&arena, "open sagas");
-    struct merging merging = {.arena = &arena};
+    struct merging merging = {.arena = &arena, .version = version};
     enum err err = ERR_OK;
     for (uint32_t i = 0; err == ERR_OK && i < count; i++) {
         if (upstreams[i] != NULL) {
@@ -110,6 +117,7 @@ settled_put(struct upstream *upstream, const struct buffer *list)
 struct nodes {
     struct upstream *upstreams[ROUTER_NODES_MAX];
     uint32_t count;
+    uint32_t version; /* of the schema: it was known before they were counted */
 };
 
 /* After an error answers may be on their way. */
@@ -129,7 +137,8 @@ static enum err
 take_all(struct task *task, struct worker *worker, struct nodes *nodes, struct diag *diag)
 {
     struct router *router = worker->router;
-    *nodes = (struct nodes){.count = router->node_count};
+    *nodes = (struct nodes){.version = cluster_schema_version(router->cluster)};
+    nodes->count = router->node_count;
     for (uint32_t i = 0; i < nodes->count; i++) {
         if (!router->nodes[i].dropped) {
             TRY(cluster_connect(task, router, i, &nodes->upstreams[i], diag));
@@ -157,7 +166,7 @@ ask_clocks(struct task *task, struct nodes *nodes, uint64_t *moment, struct diag
 }
 
 static enum err
-ask(struct task *task, struct worker *worker, struct buffer *list, struct diag *diag)
+ask_once(struct task *task, struct worker *worker, struct buffer *list, struct diag *diag)
 {
     struct nodes nodes;
     uint64_t moment = 0;
@@ -167,9 +176,24 @@ ask(struct task *task, struct worker *worker, struct buffer *list, struct diag *
         err = ask_clocks(task, &nodes, &moment, diag);
     }
     if (err == ERR_OK) {
-        err = settled_ask(task, nodes.upstreams, nodes.count, moment, list, diag);
+        err = settled_ask(task, nodes.upstreams, nodes.count, moment, nodes.version, list, diag);
     }
     give_back(task, &nodes, err == ERR_OK || idle);
+    return err;
+}
+
+/* A slot's bucket on its way is there again in a moment; so is what this router has not heard. */
+static enum err
+ask(struct task *task, struct worker *worker, struct buffer *list, struct diag *diag)
+{
+    enum err err = ask_once(task, worker, list, diag);
+    for (int i = 0; (err == ERR_BUCKET_MOVING || err == ERR_WRONG_BUCKET) && i < ASK_AGAIN_MAX;
+         i++) {
+        struct diag ignored;
+        task_sleep(task, ASK_AGAIN_US);
+        (void)!cluster_refresh(task, worker->router, &ignored);
+        err = ask_once(task, worker, list, diag);
+    }
     return err;
 }
 
@@ -272,7 +296,8 @@ settled_close(struct task *task, struct worker *worker, struct diag *diag)
     if (err == ERR_OK && joined > 0) {
         err = ask_clocks(task, &nodes, &moment, diag);
         if (err == ERR_OK) {
-            err = settled_ask(task, nodes.upstreams, nodes.count, moment, &list, diag);
+            err =
+                settled_ask(task, nodes.upstreams, nodes.count, moment, nodes.version, &list, diag);
         }
         if (err == ERR_OK) {
             err = close_at(task, &nodes, &list, diag);

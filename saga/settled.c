@@ -135,6 +135,10 @@ saga_open_list(struct eval *eval, const struct datum *arguments, int count, stru
     TRY(list_open(eval->task, room->engine, txn, &listing, eval->diag));
     txn_settle(eval->task, txn); /* an end that a crash takes back must not have been told */
     listing.settled.blind = txn_sagas_blind(sql_engine_db(room->engine));
+    struct catalog *catalog = NULL;
+    TRY(catalog_get(eval->task, sql_engine_catalogs(room->engine), txn, &catalog, eval->diag));
+    listing.settled.epoch = catalog_route_epoch(catalog);
+    catalog_release(catalog);
     struct buffer bytes = {0};
     shard_settled_encode(&listing.settled, true, &bytes);
     *result = datum_bytes(arena_copy(eval->arena, bytes.data, bytes.size), bytes.size);

@@ -12,6 +12,7 @@ shard_settled_encode(const struct shard_settled *settled, bool all, struct buffe
 {
     buffer_add_be64(to, settled->stamp);
     buffer_add_be64(to, settled->blind);
+    buffer_add_be64(to, settled->epoch);
     buffer_add_be32(to, (uint32_t)settled->count);
     for (size_t i = 0; i < settled->count; i++) {
         const struct shard_open_saga *saga = &settled->sagas[i];
@@ -30,6 +31,7 @@ shard_settled_decode(
     struct reader reader = {.rest = bytes};
     settled->stamp = load_be64(reader_take(&reader, 8));
     settled->blind = load_be64(reader_take(&reader, 8));
+    settled->epoch = load_be64(reader_take(&reader, 8));
     settled->count = load_be32(reader_take(&reader, 4));
     if (reader.bad || settled->count > reader.rest.size / SAGA_SIZE) {
         return diag_set(diag, ERR_PROTOCOL, "invalid list of open sagas");

@@ -9,10 +9,9 @@
  *     OFFSET  SIZE  numbers big-endian
  *     0       8     stamp; 0 in a node's answer
  *     8       8     blind: of sagas that began later all nodes know what they have done there
- *     16      4     number of sagas; then each:
- *                     8 number
- *                     8 begun: a stamp before its beginning
- *                     4 size of what follows: where the records of its steps are (saga/remote.c);
+ *     16      8     epoch of routes at the node (route.h): who does not know of it may not know of
+ * all nodes; 0 in a message 24      4     number of sagas; then each: 8 number 8 begun: a stamp
+ * before its beginning 4 size of what follows: where the records of its steps are (saga/remote.c);
  *                       a router leaves it out where begun is above blind
  */
 #ifndef SHARD_SETTLED_H
@@ -32,7 +31,7 @@ struct shard_open_saga {
 };
 
 struct shard_settled {
-    uint64_t stamp, blind;
+    uint64_t stamp, blind, epoch;
     size_t count;
     struct shard_open_saga *sagas;
 };

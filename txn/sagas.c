@@ -72,6 +72,8 @@ struct sagas {
 /* A settled snapshot's ids, in order; of the statement with this command number. */
 struct hidden {
     struct hidden *next;
+    uint64_t lsn, era; /* the snapshot's, and what holds it back */
+    uint64_t stamp;    /* 0: of no other's saying */
     uint32_t command, count;
     uint64_t ids[];
 };
@@ -354,6 +356,7 @@ new_hidden(struct txn *txn, uint32_t command, uint32_t count)
 {
     struct hidden *hidden = mem_alloc(sizeof *hidden + count * sizeof hidden->ids[0]);
     hidden->next = txn->hidden;
+    hidden->lsn = hidden->era = hidden->stamp = 0;
     hidden->command = command;
     hidden->count = count;
     return hidden;
@@ -414,6 +417,27 @@ hidden_of(const struct txn *txn, uint32_t command)
     return hidden;
 }
 
+static void
+hide_the_same(struct txn *txn, uint32_t command)
+{
+    const struct hidden *latest = txn->hidden;
+    struct hidden *hidden = new_hidden(txn, command, latest->count);
+    memcpy(hidden->ids, latest->ids, hidden->count * sizeof hidden->ids[0]);
+    hidden->lsn = latest->lsn;
+    hidden->era = latest->era;
+    hidden->stamp = latest->stamp;
+    txn->hidden = hidden;
+}
+
+/* A statement within another, which was told the same: however long ago that is. */
+static bool
+hides_as_of(const struct txn *txn, uint64_t stamp)
+{
+    const struct hidden *latest = txn->hidden;
+    return latest != NULL && stamp != 0 && latest->stamp == stamp &&
+           atomic_load(&txn->slot->era) <= latest->era;
+}
+
 /* What is known without looking: *done. */
 static enum err
 hide_at_once(
@@ -430,9 +454,7 @@ hide_at_once(
     }
     if (fixed && txn->hidden != NULL) { /* the same for all statements */
         if (reads) {
-            struct hidden *hidden = new_hidden(txn, snapshot->command, txn->hidden->count);
-            memcpy(hidden->ids, txn->hidden->ids, hidden->count * sizeof hidden->ids[0]);
-            txn->hidden = hidden;
+            hide_the_same(txn, snapshot->command);
         }
         return ERR_OK;
     }
@@ -452,6 +474,8 @@ install(struct txn *txn, struct txn_snapshot *snapshot, uint64_t lsn, bool reads
     txn->snapshot_lsn = lsn;
     snapshot->lsn.v = lsn;
     txn->hidden = collect(txn, reads ? snapshot->command : 0, lsn);
+    txn->hidden->lsn = lsn;
+    txn->hidden->era = atomic_load(&txn->slot->era);
 }
 
 enum err
@@ -522,19 +546,27 @@ txn_hide_open_sagas(struct task *task, struct txn *txn, struct txn_snapshot *sna
     if (done) {
         return ERR_OK;
     }
+    if (reads && hides_as_of(txn, open->stamp)) {
+        hide_the_same(txn, snapshot->command);
+        snapshot->lsn.v = txn->snapshot_lsn = txn->hidden->lsn;
+        return ERR_OK;
+    }
     if (open->blind < txn_sagas_blind(txn->db)) { /* G6: who asked did not know this */
         return diag_set(diag, ERR_BUCKET_MOVING,
             "rows have come to this node since it was asked which sagas are open");
     }
     uint64_t lsn = txn->snapshot_lsn;
-    if (!txn->at_stamp) {
-        TRY(hlc__look_back(task, txn, open->stamp, &lsn, diag));
+    enum err err = txn->at_stamp ? ERR_OK : hlc__look_back(task, txn, open->stamp, &lsn, diag);
+    if (err == ERR_SNAPSHOT_TOO_OLD) { /* as of another moment it can be answered */
+        return diag_set(diag, ERR_BUCKET_MOVING, "the moment to be read is too long ago");
     }
+    TRY(err);
     struct sagas *sagas = txn->db->sagas;
     latch_acquire(&sagas->latch);
     enum outcome outcome = look_at_open(txn, open, lsn);
     if (outcome == KNOWN) {
         install(txn, snapshot, lsn, reads);
+        txn->hidden->stamp = open->stamp;
     }
     latch_release(&sagas->latch);
     if (outcome != KNOWN) {

@@ -575,6 +575,20 @@ def settled(checks, cluster):
         checks.check("settled: what was answered is seen through any router", not wrong, wrong[:3])
 
 
+def churn(conn, but):
+    """Changes that end and are purged, on all nodes."""
+    end = time.monotonic() + 1.6
+    while time.monotonic() < end:
+        for row in range(1, 13):
+            if row != but:
+                conn.query(f"update account set balance = balance where id = {row}")
+
+
+def kept(cluster):
+    """How many sagas nodes keep for settled readers."""
+    return sum(int(rows(s, "select tusk_saga_joined()")[0][0]) for s in cluster.shards)
+
+
 def settled_stuck(checks, cluster):
     one, two, far = pairs_of(cluster)
     with connect(cluster.router) as a, connect(cluster.router) as plain:
@@ -583,7 +597,7 @@ def settled_stuck(checks, cluster):
         before = a.query(f"select balance from account where id = {two}")[-1].rows
         plain.query(f"insert into line values ({far}, 't1.to', 0)")
         number = plain.query(f"start saga transfer ('t1', {two}, {far}, 5) with key 't1' wait")[-1].rows[0][0]
-        time.sleep(0.3)
+        churn(plain, two)   # for longer than history_window: what it replaced is still there
         got = a.query(f"select balance from account where id = {two}")[-1].rows
         checks.check("settled: a stuck one is not seen", got == before, (got, before))
         for bucket in range(0, 64, 2):   # nor does its home's move change that
@@ -603,6 +617,88 @@ def settled_stuck(checks, cluster):
         got, refused = until_settled(a, f"select balance from account where id = {two}")
         checks.check("settled: it is seen", refused == 0 and got == [(str(int(before[0][0]) - 5),)], (got, before))
         plain.query(f"delete from line where account = {far} and id = 't1.to'")
+
+
+def clock_of(server):
+    return int(rows(server, "select tusk_hlc()")[0][0])
+
+
+def raise_clock(server, stamp):
+    with connect(server) as conn:
+        conn.query(f"set tusk.route = 'hlc={stamp}'")
+        conn.query("select count(*) from account")
+
+
+def as_of(cluster, stamp, sql):
+    """What a router says that is very slow: as of this stamp, from each node."""
+    lists, answers, epoch = [], [], 0
+    for server in cluster.shards:
+        with connect(server) as conn:
+            conn.query(f"set tusk.route = 'read_at={stamp}'")
+            lists.append(bytes.fromhex(conn.query("select tusk_saga_open()")[-1].rows[0][0][2:]))
+            epoch = int.from_bytes(lists[-1][16:24], "big")
+    body = stamp.to_bytes(8, "big") + max(x[8:16] for x in lists) + bytes(8)
+    body += sum(int.from_bytes(x[24:28], "big") for x in lists).to_bytes(4, "big")
+    body += b"".join(x[28:] for x in lists)
+    for server in cluster.shards:
+        with connect(server) as conn:
+            conn.query("set tusk.saga_reads = settled")
+            conn.query(f"set tusk.route = 'epoch={epoch} read_at={stamp}'")
+            conn.send(b"s", body)
+            answers += conn.query(sql)[-1].rows
+    return dict(answers)
+
+
+def settled_skewed(checks, cluster):
+    """Nodes' clocks are seconds apart, and a reader's moment is between them: stamps are in the order
+    of what happens all the same (SR2)."""
+    one, _, far = pairs_of(cluster)
+    at, second = places(cluster), 1000000 << 12
+
+    def owner(number):
+        return [k for k, s in enumerate(cluster.shards) if rows(
+            s, "select 1 from tusk_buckets where bucketgroup = 'tusk_cluster.sagas' and state = 'owned' "
+               f"and bucket = {int(number) % 64}")][0]
+
+    def text_for_another_home(conn):
+        """Where it begins a saga's text says, if there is no key."""
+        for i in range(40):
+            text = f"start saga hop ({one}, {far}) wait" + " " * i
+            if owner(conn.query(text)[-1].rows[0][0]) != at[one]:
+                return text
+        return None
+
+    def begin(ahead):
+        """All clocks alike; then these are ahead, and the moment is between."""
+        wait_for(lambda: kept(cluster) == 0)   # else routers set the clocks
+        top = max(clock_of(s) for s in cluster.shards)
+        for shard in cluster.shards:
+            raise_clock(shard, top)
+        for i, shard in enumerate(cluster.shards):
+            if ahead(i):
+                raise_clock(shard, top + 6 * second)
+        return top + 3 * second
+
+    def differs(moment, before):
+        got = as_of(cluster, moment, "select id, balance from account")
+        return {k: (before[k], got.get(k)) for k in before if got.get(k) != before[k]}
+
+    with connect(cluster.router) as a:
+        a.query("create saga hop (p_from int, p_to int) "
+                "step take on account (id => p_from) do $$ update account set balance = balance - 1 "
+                "where id = p_from $$ undo auto "
+                "step give on account (id => p_to) do $$ update account set balance = balance + 1 "
+                "where id = p_to $$ retriable")
+        text = text_for_another_home(a)
+        for what, ahead in (("a step is behind its saga's beginning", lambda i: i != at[one]),
+                            ("a saga's end is behind all it has done", lambda i: i == at[one])):
+            before = dict(a.query("select id, balance from account")[-1].rows)
+            moment = begin(ahead)
+            a.query(text)
+            wrong = differs(moment, before)
+            checks.check(f"settled: {what}", not wrong, wrong)
+            a.query("start saga hop (%d, %d) wait" % (far, one))
+        a.query("drop saga hop")
 
 
 def settled_killed(checks, cluster):
@@ -633,6 +729,7 @@ def settled_killed(checks, cluster):
         cluster.shards[2].start()
         got = wait_for(lambda: a.query("select sum(balance) from account")[-1].rows == whole)
         checks.check("settled: and answer again", got)
+        checks.check("settled: nothing is kept of what has ended", wait_for(lambda: kept(cluster) == 0), kept(cluster))
 
 
 def forgotten(checks, cluster):
@@ -687,7 +784,7 @@ def main():
     checks = Checks()
     with Cluster(build, arguments=["-c", "router_breaker_pause=100"]) as cluster:
         for part in (definitions, transfers, blocks, notes, held, there_and_back, altered, settled,
-                     settled_stuck, settled_killed, moved, undone_elsewhere, waited_for_while_it_moves,
+                     settled_stuck, settled_skewed, settled_killed, moved, undone_elsewhere, waited_for_while_it_moves,
                      names, databases, absent, forgotten):
             part(checks, cluster)
     if os.path.exists(os.path.join(ROOT, "docs", "cluster-examples.md")):

@@ -134,6 +134,18 @@ PLANTS = [
     ("follow", "sql/catalog/buckets.c",
      "        if (txn_db_is_active(db, (txn_id_t){load_be64(head)})) {",
      "        if (db == NULL) {", 200, CLUSTER),
+    # Settled reads (saga/README.md, SR1-SR6). A saga that has begun is on no list of open ones.
+    ("list", "saga/start.c",
+     "        return place == NULL ? ERR_OK\n", "        return made != NULL ? ERR_OK\n", 20, CLUSTER),
+    # What was done before a node's start, or elsewhere, is not asked for.
+    ("records", "saga/settled.c",
+     "if (settled->sagas[i].begun <= blind) {", "if (settled->sagas[i].begun == 0) {", 100, CLUSTER),
+    # Rows that have come in are taken for rows that were always here.
+    ("arrived", "sql/session/moves.c",
+     "    txn_sagas_go_blind(session->engine->db);", "    ;", 200, CLUSTER),
+    # A list that somebody has asked for earlier is believed to be of now.
+    ("rounds", "router/settled.c",
+     "uint64_t need = rounds->begun + 1;", "uint64_t need = rounds->begun > 0 ? 1 : 1;", 20, CLUSTER),
 ]
 
 
