@@ -41,6 +41,8 @@ superblock__read(
             err = diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
                 "file \"%s\" has format version %u; this program reads version %d",
                 world_file_path(store->file), copies[i].version, SUPERBLOCK_VERSION);
+            diag_hint(diag, "Start the server that made it, write everything out with pg_dump, and "
+                            "load that into a new directory.");
         } else if (ours && copies[i].page_size == BTREE_PAGE_SIZE &&
                    copies[i].crc == checksum(&copies[i]) &&
                    (best == NULL || copies[i].number > best->number)) {

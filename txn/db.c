@@ -238,6 +238,13 @@ lock_directory(struct task *task, struct txn_db *db, const char *directory, stru
 {
     char path[1024];
     TRY(world_mkdir(task, directory, diag));
+    (void)snprintf(path, sizeof path, "%s/PG_VERSION", directory);
+    if (world_file_exists(task, path)) { /* a mixture would be neither's */
+        (void)diag_set(
+            diag, ERR_OBJECT_IN_USE, "directory \"%s\" is PostgreSQL's data directory", directory);
+        diag_hint(diag, "Name another one; load into it what pg_dump writes.");
+        return ERR_OBJECT_IN_USE;
+    }
     (void)snprintf(path, sizeof path, "%s/tusk.lock", directory);
     TRY(world_file_open(task, path, WORLD_FILE_WRITE | WORLD_FILE_CREATE, &db->lock_file, diag));
     enum err err = world_file_lock(task, db->lock_file, diag);

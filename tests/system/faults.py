@@ -407,10 +407,17 @@ def hands(checks):
             for block in (0, 4096):
                 file.seek(block + 8)
                 file.write(struct.pack("<I", 99))
-        refused("the data file is of another version", "data.tusk", "version 99")
+        refused("the data file is of another version", "data.tusk", "version 99", "pg_dump")
         with open(server.path("data.tusk"), "r+b") as file:
             file.write(b"\0" * 8192)
         refused("the superblocks are overwritten", "data.tusk", "superblock", "HINT")
+        with tempfile.TemporaryDirectory() as other:
+            with open(f"{other}/PG_VERSION", "w", encoding="ascii") as file:
+                file.write("15\n")
+            run = subprocess.run([server.binary, "--data", other, "--port", "0"], capture_output=True, text=True,
+                                 timeout=60, check=False)
+            checks.check("PostgreSQL's directory is refused and left as it is", run.returncode == 1 and
+                         "PostgreSQL" in run.stderr and os.listdir(other) == ["PG_VERSION"], run.stderr)
 
         # Permissions. Root may read everything, so then it is nobody who tries.
         for name in ("data.tusk", "wal", "tusk.lock"):
