@@ -108,6 +108,10 @@ PLANTS = [
     ("note", "router/sagas.c",
      "            if (note && outcome != ERR_OK) {", "            if (note && outcome == ERR_INTERNAL) {",
      200, CLUSTER),
+    # A pivot that is done is undone all the same.
+    ("forward", "saga/step.c",
+     "    if ((step->flags & SAGA_HAS_UNDO) == 0) { /* S11 */",
+     "    if ((step->flags & SAGA_HAS_UNDO) == 1024) { /* S11 */", 300, CLUSTER),
     # What is undone before it was done leaves no tombstone.
     ("tombstone", "saga/step.c",
      "        return saga__record_put(task, txn, delivery->place, delivery->number, delivery->step,\n"
