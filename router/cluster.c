@@ -40,6 +40,8 @@
 
 enum {
     LOCK_PAUSE_US = 2000,
+    OPEN_TRIES_MAX = 50,
+    OPEN_PAUSE_US = 20000,
 };
 
 struct map_group {
@@ -1394,6 +1396,13 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
     }
     if (err == ERR_OK) {
         err = synchronize(task, router, true, diag);
+        /* A connection that was cut is no reason to begin with an old schema: the keeper may look
+         * in an hour only, and what is not known here is said to be nowhere. */
+        for (int i = 0; i < OPEN_TRIES_MAX && is_over_soon(err) && err != ERR_SHARD_UNREACHABLE;
+             i++) {
+            task_sleep(task, OPEN_PAUSE_US);
+            err = synchronize(task, router, true, diag);
+        }
         err = is_over_soon(err) ? ERR_OK : err;
     }
     if (err == ERR_OK) {
