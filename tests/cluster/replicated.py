@@ -359,6 +359,8 @@ def storm(checks, cluster, second, seconds, seed):
         a.query("create table total (id int primary key, v int, last int) replicated")
         a.query("insert into w select i, 0 from generate_series(0, 7) i")
         a.query("insert into total values (1, 0, 0)")
+    with connect(second) as b:
+        wait_for(lambda: b.query("select v from total"))   # it has heard of both tables
     for kill in (False, True):
         one = Storm(cluster, (cluster.router, second), seed)
         one.acknowledged = [int(v) for _, v in rows(cluster.shards[0], "select k, v from w order by k")]
