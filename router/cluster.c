@@ -761,6 +761,21 @@ cluster_refresh(struct task *task, struct router *router, struct diag *diag)
     return err;
 }
 
+void
+cluster_refresh_within(struct task *task, struct router *router)
+{
+    struct cluster *cluster = router->cluster;
+    struct diag ignored;
+    bool free = false;
+    if (atomic_compare_exchange_strong(&cluster->changing, &free, true)) {
+        (void)!(load_map(task, router, &ignored) == ERR_OK);
+        unlock(cluster);
+    }
+    if (cluster->keeper != NULL) {
+        task_unpark(cluster->keeper);
+    }
+}
+
 /* ---- a change ----------------------------------------------------------------------------------
  */
 

@@ -227,8 +227,7 @@ copy_check(struct task *task, struct remote_cut *cut, struct diag *diag)
             } else if (err == ERR_REPLICATED_BEHIND) {
                 copies_catch_up(task, cut->worker->router, (int)i);
             } else if (err == ERR_WRONG_BUCKET || err == ERR_BUCKET_MOVING) {
-                struct diag ignored;
-                (void)!cluster_refresh(task, cut->worker->router, &ignored);
+                cluster_refresh_within(task, cut->worker->router);
             }
             TRY(err);
         }

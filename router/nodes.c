@@ -371,7 +371,7 @@ check_candidate(struct task *task, struct router *router, struct upstream *upstr
     const char *name = parser_quote_literal(&arena, node->name, strlen(node->name));
     int64_t named = 0, owned = 0, version = 0, known = 0;
     enum err err = take_number(task, upstream,
-        arena_printf(&arena, "SELECT count(*) FROM pg_catalog.tusk_nodes WHERE name = %s", name),
+        arena_printf(&arena, "SELECT count(*) WHERE current_setting('cluster_node') = %s", name),
         &named, diag);
     if (err == ERR_OK && named == 0) {
         err = diag_set(diag, ERR_OBJECT_STATE,
@@ -586,9 +586,14 @@ drop_once(struct task *task, struct router *router, const char *name, struct dia
     const struct router_node *node = &router->nodes[number];
     struct upstream *leaver = NULL, *first = NULL;
     int64_t owned = 0;
-    TRY(change_map(task, router, node, false, diag)); /* N2: before it is asked */
     enum err err = open_alone(task, router, (uint32_t)number, &leaver, diag);
     err = err == ERR_OK ? count_buckets(task, leaver, &owned, diag) : err;
+    bool away = false;
+    if (err == ERR_OK && owned == 0) { /* N2: before it is asked again; what it had is nobody's */
+        err = change_map(task, router, node, false, diag);
+        away = err == ERR_OK;
+        err = err == ERR_OK ? count_buckets(task, leaver, &owned, diag) : err;
+    }
     if (err == ERR_OK && owned > 0) {
         err = diag_set(
             diag, ERR_OBJECT_IN_USE, "node \"%s\" still has %lld buckets", name, (long long)owned);
@@ -610,7 +615,7 @@ drop_once(struct task *task, struct router *router, const char *name, struct dia
             world_log(router->world, "node \"%s\" has not been told that it is dropped: %s", name,
                 ignored.message);
         }
-    } else {
+    } else if (away) {
         struct diag words = *diag;
         (void)!(change_map(task, router, node, true, diag) == ERR_OK);
         *diag = words;

@@ -979,14 +979,15 @@ is_elsewhere(enum err err)
 
 /* All nodes are asked anew, as of another moment, unless there is a stream of this one already. */
 static bool
-may_ask_again(
-    const struct remote_cut *cut, enum err err, uint32_t attempt, const struct router *router)
+may_ask_again(const struct remote_cut *cut, enum err err, const char *detail, uint32_t attempt,
+    const struct router *router)
 {
     if (cut->moment != NULL && cut->moment->streams > 1) {
         return false;
     }
-    if (is_elsewhere(err)) {
-        return attempt < ELSEWHERE_MAX;
+    if (is_elsewhere(err)) { /* not if it is the picture that is old: this statement has no other */
+        bool bucket = strstr(detail, "bucket=") != NULL;
+        return (err == ERR_BUCKET_MOVING || bucket) && attempt < ELSEWHERE_MAX;
     }
     return (err == ERR_SHARD_UNREACHABLE || err == ERR_SHARD_LOST) &&
            sql_session_status(cut->session) == 'I' && attempt < router->limits.retries;
@@ -1036,7 +1037,7 @@ stream_begin(struct task *task, void *arg, const struct plan_remote *query,
     enum err err = ERR_OK;
     for (uint32_t attempt = 0;; attempt++) {
         err = open_once(task, cut, query, params, &text, eval, &opened);
-        if (err == ERR_OK || !may_ask_again(cut, err, attempt, router)) {
+        if (err == ERR_OK || !may_ask_again(cut, err, diag->detail, attempt, router)) {
             break;
         }
         remote_end(task, cut);
@@ -1047,15 +1048,13 @@ stream_begin(struct task *task, void *arg, const struct plan_remote *query,
         }
         wait_before(task, router, attempt);
         if (is_elsewhere(err)) {
-            struct diag ignored;
-            (void)!cluster_refresh(task, router, &ignored);
+            cluster_refresh_within(task, router);
         }
     }
     if (err == ERR_REPLICATED_BEHIND) {
         copies_note_words(router, diag->detail);
     } else if (is_elsewhere(err)) { /* the next attempt knows more */
-        struct diag ignored;
-        (void)!cluster_refresh(task, router, &ignored);
+        cluster_refresh_within(task, router);
     }
     buffer_destroy(&text);
     *stream = opened;

@@ -157,6 +157,14 @@ lost(struct move *move)
         "another mover has taken over bucket %u of \"%s\"", move->bucket, move->group);
 }
 
+static void
+at_step(struct move *move, const char *step)
+{
+    if (move->link->at_step != NULL) {
+        move->link->at_step(move->task, move->link->arg, step);
+    }
+}
+
 /* While we are at it nobody else begins. Not what makes it safe (SH3). */
 static enum err
 keep_lease(struct move *move)
@@ -236,6 +244,7 @@ take_over(struct move *move)
         &move->arena, move->group, move->bucket, move->from.name, move->to.name, move->decided);
     TRY(ctl_cas(move->task, move->ctl, move->key, text, &move->version, &done, move->diag));
     move->attempt = move->version;
+    at_step(move, "taken");
     return done ? ERR_OK : lost(move);
 }
 
@@ -255,14 +264,17 @@ copy(struct move *move)
 {
     bool any = true;
     TRY(tell(move, &move->from, with_bucket(move, "tusk_send_begin")));
+    at_step(move, "noted");
     while (any) {
         TRY(pass(move, "SELECT tusk_send_rows()", &any));
+        at_step(move, any ? "piece" : "copied");
     }
     TRY(follow(move));
     /* What is left is compared by what changes from here on. */
     TRY(tell(move, &move->from, "SELECT tusk_send_verify()"));
     TRY(keep_lease(move));
     TRY(tell(move, &move->to, "SELECT tusk_receive_verify()"));
+    at_step(move, "verified");
     return follow(move);
 }
 
@@ -347,12 +359,16 @@ hand_over(struct move *move)
     TRY(tell(move, &move->from,
         arena_printf(
             &move->scratch, "SELECT tusk_send_decided(%llu)", (unsigned long long)move->epoch)));
+    at_step(move, "sent");
     TRY(ask(move, &move->from, "SELECT tusk_hlc()", &stamp)); /* MV5 */
     TRY(tell(move, &move->to,
         arena_printf(&move->scratch, "SELECT tusk_receive_own(%llu, %s)",
             (unsigned long long)move->epoch, stamp == NULL ? "0" : stamp)));
     TRY(tell(move, &move->to, "COMMIT"));
-    return tell(move, &move->from, "SELECT tusk_send_end()"); /* who waited is told where it is */
+    at_step(move, "owned");
+    TRY(tell(move, &move->from, "SELECT tusk_send_end()")); /* who waited is told where it is */
+    at_step(move, "told");
+    return ERR_OK;
 }
 
 /* MV5. The other has it, by this attempt or an earlier one: its clock is past OWNED's stamp. */
@@ -377,11 +393,15 @@ transfer(struct move *move)
     if (!move->decided) { /* what an earlier attempt has stopped goes on meanwhile */
         TRY(tell(move, &move->from, with_bucket(move, "tusk_send_abort")));
     }
+    at_step(move, "aborted");
     TRY(copy(move));
     int64_t stopped_us = world_clock_us(world);
     TRY(stop(move));
+    at_step(move, "stopped");
     TRY(finish_copy(move));
+    at_step(move, "compared");
     TRY(move->decided ? ERR_OK : decide(move));
+    at_step(move, "decided");
     TRY(hand_over(move));
     move->report->pause_us = world_clock_us(world) - stopped_us;
     return ERR_OK;
@@ -394,6 +414,7 @@ drive(struct move *move)
     TRY(take_over(move));
     TRY(tell(move, &move->to, "BEGIN"));
     TRY(ask(move, &move->to, with_bucket(move, "tusk_receive_begin"), &state));
+    at_step(move, "receives");
     bool owned = state != NULL && strcmp(state, "owned") == 0;
     if (owned && !move->decided) { /* planned by a wrong map: that is put right */
         TRY(decide(move));
@@ -405,11 +426,13 @@ drive(struct move *move)
     }
     TRY(keep_lease(move));
     TRY(forget(move));
+    at_step(move, "gone");
     const struct ctl_compare compare = {move->key, move->version};
     const struct ctl_write away = {.key = move->key};
     bool done = false;
     uint64_t version;
     TRY(ctl_txn(move->task, move->ctl, &compare, 1, &away, 1, &done, &version, move->diag));
+    at_step(move, "ended");
     return done ? ERR_OK : lost(move);
 }
 
@@ -474,6 +497,7 @@ move_run(struct task *task, struct ctl *ctl, const struct move_link *link, const
     arena_create(&move.scratch, "move");
     enum err err = take_lease(&move);
     if (err == ERR_OK) {
+        at_step(&move, "lease");
         err = read_document(&move, &report->over);
         err = err == ERR_OK && !report->over ? drive(&move) : err;
         if (err != ERR_OK && !move.decided && move.attempt != 0 && is_final(err)) {

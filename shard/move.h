@@ -33,6 +33,11 @@
  *        a stamp meets the rows at the old one below SENT, at the new one from OWNED on, and in
  *        between somebody who refuses (TR004 or TR003): never both, and never neither, though
  *        nobody is told which buckets to have.
+ *   MV6. Both have the same buckets: which values are in one is compared before rows are taken, and
+ *        cannot change at either until the new node has committed (both hold locks on the tables;
+ * at the old one, from HANDING on, the state itself refuses a split). Else a bucket that was split
+ * at the old node and not yet at the new one would leave its child behind, which the new node, when
+ * it hears of the split, takes for its own, too.
  */
 #ifndef SHARD_MOVE_H
 #define SHARD_MOVE_H
@@ -49,7 +54,16 @@ struct move_link {
         const char *sql, struct arena *arena, const char **value, struct diag *diag);
     /* End all sessions; what they had open is rolled back. */
     void (*hang_up)(struct task *task, void *arg);
+    /* For tests, else NULL: this step (of MOVE_STEPS) has just been done. */
+    void (*at_step)(struct task *task, void *arg, const char *step);
 };
+
+/* In this order: mover's lease; the document rewritten; the new node has begun; the old one has
+ * none of an older attempt; notes are made; a piece; all pieces; both have read all for the sums;
+ * HANDING; sums agree; the map; SENT; OWNED; who waited is told; GONE; the document is away. */
+#define MOVE_STEPS                                                                              \
+    "lease", "taken", "receives", "aborted", "noted", "piece", "copied", "verified", "stopped", \
+        "compared", "decided", "sent", "owned", "told", "gone", "ended"
 
 struct move_report {
     int64_t pause_us; /* from the stop until the new node has it */

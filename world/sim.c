@@ -98,7 +98,9 @@ sim_clock_us(const struct world *world)
 static int64_t
 sim_wall_us(const struct world *world)
 {
-    return wall_start_us + sim_clock_us(world);
+    const struct sim_world *sim = (const struct sim_world *)(const void *)world;
+    const struct task *task = world->workers[0].current;
+    return wall_start_us + sim_clock_us(world) + (task == NULL ? 0 : sim->ahead_us[task->process]);
 }
 
 static void

@@ -24,6 +24,7 @@ struct sim_file {
     struct list_node node;  /* sim->files */
     struct sim_inode *inode;
     int flags;
+    unsigned process;
 };
 
 static struct sim_file *
@@ -141,6 +142,10 @@ sim__file_open(
     sim__pause(task, SIM_FILE_OPEN);
     char *clean = clean_path(path);
     struct sim_inode *inode = NULL;
+    if (sim__denied(task, clean)) {
+        mem_free(clean);
+        return fail(diag, ERR_IO, "open file", path, "No route to host");
+    }
     enum err err = (flags & WORLD_FILE_TEMPORARY) != 0
                        ? open_temporary(sim_of(task), clean, &inode, diag)
                        : open_inode(sim_of(task), clean, flags, &inode, diag);
@@ -152,6 +157,7 @@ sim__file_open(
     own->inode = inode;
     own->flags = flags;
     own->file.path = mem_strdup(path);
+    own->process = task->process;
     list_push_back(&sim_of(task)->files, &own->node);
     *file = &own->file;
     return ERR_OK;
@@ -502,7 +508,9 @@ sim__list_directory(struct task *task, const char *path, void (*each)(void *arg,
     struct sim_world *sim = sim_of(task);
     char *clean = clean_path(path);
     enum err err = ERR_OK;
-    if (!is_directory(sim, clean, strlen(clean))) {
+    if (sim__denied(task, clean)) {
+        err = fail(diag, ERR_IO, "open directory", path, "No route to host");
+    } else if (!is_directory(sim, clean, strlen(clean))) {
         err = fail(diag, ERR_UNDEFINED_FILE, "open directory", path, "No such file or directory");
     }
     for (size_t i = 0; err == ERR_OK && i < sim->names.count; i++) {
@@ -543,4 +551,16 @@ sim__file_private(struct task *task, const struct world_file *file)
     (void)task;
     (void)file;
     return true; /* there are no others */
+}
+
+/* Open files stay open in a memory that nobody sees; what counts is that the locks go. */
+void
+sim__files_kill(struct sim_world *sim, unsigned process)
+{
+    LIST_FOREACH (node, &sim->files) {
+        struct sim_file *own = LIST_ENTRY(node, struct sim_file, node);
+        if (own->process == process && own->inode->locked_by == &own->file) {
+            own->inode->locked_by = NULL;
+        }
+    }
 }

@@ -21,6 +21,9 @@ enum sim_event {
     SIM_NET_CLOSE,
     SIM_CRASH,
     SIM_FAULT,
+    SIM_KILL,
+    SIM_STOP,
+    SIM_PART,
 };
 
 enum {
@@ -75,6 +78,11 @@ struct sim_world {
     struct list_node listeners;
     struct list_node sockets; /* all that exist, for the end */
     uint16_t last_port;
+    /* of processes, sim_process.c */
+    uint64_t apart[SIM_PROCESSES_MAX]; /* with which nothing is exchanged */
+    uint64_t denied;
+    const char *denied_directory;
+    int64_t ahead_us[SIM_PROCESSES_MAX];
 };
 
 static inline struct sim_world *
@@ -124,6 +132,14 @@ void sim__disk_load(struct sim_world *sim, struct slice disk);
 void sim__files_destroy(struct sim_world *sim); /* the open ones */
 void sim__disk_destroy(struct sim_world *sim);
 void sim__net_destroy(struct sim_world *sim);
+
+/* What the system does for a process that has ended. */
+void sim__net_kill(struct sim_world *sim, unsigned process);
+void sim__files_kill(struct sim_world *sim, unsigned process);
+/* Everybody who waits for the network looks again. */
+void sim__net_wake(struct sim_world *sim);
+/* May the task's process not open this? */
+bool sim__denied(struct task *task, const char *path);
 
 enum err sim__file_open(
     struct task *task, const char *path, int flags, struct world_file **file, struct diag *diag);

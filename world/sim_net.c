@@ -16,6 +16,8 @@ enum {
     PIPE_SIZE_MAX = 64 * 1024,
     FIRST_PORT = 20000,
     SEND_PATIENCE_US = 1000000,
+    CONNECT_PATIENCE_US = 3000000,
+    CONNECT_AGAIN_US = 200000,
 };
 
 /* Bytes under way, with the moment from which the receiver sees them. */
@@ -40,6 +42,7 @@ struct connection {
     struct pipe pipes[2];
     unsigned ends;
     bool cut; /* for both ends: nothing arrives any more */
+    unsigned processes[2];
 };
 
 struct sim_socket {
@@ -50,6 +53,7 @@ struct sim_socket {
     unsigned side; /* reads pipes[side], writes the other */
     uint16_t peer_port;
     int64_t arrive_us;
+    bool dead; /* its process has ended */
 };
 
 struct sim_listener {
@@ -57,6 +61,7 @@ struct sim_listener {
     struct list_node node;
     struct list_node backlog;
     struct task *acceptor;
+    unsigned process;
     bool closed; /* while a task sleeps in accept, which then does the rest */
 };
 
@@ -64,6 +69,12 @@ static struct sim_listener *
 sim_listener_of(struct world_listener *listener)
 {
     return (struct sim_listener *)(void *)listener;
+}
+
+static bool
+are_apart(const struct sim_world *sim, unsigned a, unsigned b)
+{
+    return (sim->apart[a] >> b & 1) != 0;
 }
 
 static struct sim_listener *
@@ -96,6 +107,7 @@ sim__listen(struct task *task, const char *host, uint16_t port, struct world_lis
     }
     struct sim_listener *own = mem_zalloc(sizeof *own);
     own->listener.port = port;
+    own->process = task->process;
     list_init(&own->backlog);
     list_push_back(&sim->listeners, &own->node);
     *listener = &own->listener;
@@ -124,6 +136,15 @@ wake(struct task *task)
 {
     if (task != NULL) {
         task_unpark(task);
+    }
+}
+
+static void
+wake_all(const struct connection *connection)
+{
+    for (int i = 0; i < 2; i++) {
+        wake(connection->pipes[i].reader);
+        wake(connection->pipes[i].writer);
     }
 }
 
@@ -186,6 +207,16 @@ sim__connect(struct task *task, const char *host, uint16_t port, struct world_so
     struct sim_world *sim = sim_of(task);
     sim__pause(task, SIM_NET_CONNECT);
     struct sim_listener *listener = find_listener(sim, port);
+    int64_t until = sim->now_us + CONNECT_PATIENCE_US;
+    while (listener != NULL && are_apart(sim, task->process, listener->process)) {
+        if (sim->now_us >= until || atomic_load(&task->interrupts) != 0) {
+            return diag_set(diag, ERR_CONNECTION_FAILURE,
+                "could not connect to \"%s\", port %u: Connection timed out", host, port);
+        }
+        task_park(
+            task, until < sim->now_us + CONNECT_AGAIN_US ? until : sim->now_us + CONNECT_AGAIN_US);
+        listener = find_listener(sim, port);
+    }
     if (listener == NULL || listener->closed) {
         return diag_set(diag, ERR_CONNECTION_FAILURE,
             "could not connect to \"%s\", port %u: Connection refused", host, port);
@@ -193,6 +224,8 @@ sim__connect(struct task *task, const char *host, uint16_t port, struct world_so
     struct connection *connection = mem_zalloc(sizeof *connection);
     list_init(&connection->pipes[0].parcels);
     list_init(&connection->pipes[1].parcels);
+    connection->processes[0] = task->process;
+    connection->processes[1] = listener->process;
     *socket = &socket_new(sim, connection, 0)->socket;
     struct sim_socket *other = socket_new(sim, connection, 1);
     other->peer_port = (uint16_t)(40000 + sim__draw(sim, 20000));
@@ -276,11 +309,14 @@ sim__recv(struct task *task, struct world_socket *world_socket, void *bytes, siz
     ASSERT(size > 0);
     for (;;) {
         int64_t until = deadline_us;
-        if (socket->connection->cut) {
+        bool apart =
+            are_apart(sim, socket->connection->processes[0], socket->connection->processes[1]);
+        if (socket->connection->cut && !apart) {
             return diag_set(diag, ERR_CONNECTION_FAILURE,
                 "could not receive data from client: Connection reset by peer");
         }
-        if (!list_empty(&pipe->parcels)) {
+        if (apart) { /* whoever brings them together wakes us */
+        } else if (!list_empty(&pipe->parcels)) {
             const struct parcel *first = LIST_ENTRY(pipe->parcels.next, struct parcel, node);
             if (first->arrive_us <= sim->now_us) {
                 *size_read = pipe_take(sim, pipe, bytes, size);
@@ -338,10 +374,7 @@ sim__send(struct task *task, struct world_socket *world_socket, const void *byte
     world__trace(&sim->world, ((uint64_t)SIM_NET_SEND << 56) ^ (task->serial << 32) ^ size);
     if (sim__chance(sim, sim->options.faults.cut)) {
         socket->connection->cut = true;
-        for (int i = 0; i < 2; i++) {
-            wake(socket->connection->pipes[i].reader);
-            wake(socket->connection->pipes[i].writer);
-        }
+        wake_all(socket->connection);
     }
     while (size > 0) {
         if (pipe->broken || socket->connection->cut) {
@@ -369,6 +402,45 @@ sim__send(struct task *task, struct world_socket *world_socket, const void *byte
         pipe->writer = NULL;
     }
     return ERR_OK;
+}
+
+void
+sim__net_wake(struct sim_world *sim)
+{
+    LIST_FOREACH (node, &sim->sockets) {
+        wake_all(LIST_ENTRY(node, struct sim_socket, node)->connection);
+    }
+}
+
+/* What it has sent may still arrive; or the connection is reset and it does not. */
+void
+sim__net_kill(struct sim_world *sim, unsigned process)
+{
+    LIST_FOREACH (node, &sim->sockets) {
+        struct sim_socket *socket = LIST_ENTRY(node, struct sim_socket, node);
+        struct connection *connection = socket->connection;
+        if (socket->dead || connection->processes[socket->side] != process) {
+            continue;
+        }
+        struct pipe *in = &connection->pipes[socket->side];
+        struct pipe *out = &connection->pipes[1 - socket->side];
+        socket->dead = true;
+        in->broken = true;
+        in->reader = NULL;
+        out->closed = true;
+        out->writer = NULL;
+        connection->cut = connection->cut || sim__draw(sim, 2) == 0;
+        wake_all(connection);
+    }
+    struct list_node *node = sim->listeners.next;
+    while (node != &sim->listeners) {
+        struct sim_listener *own = LIST_ENTRY(node, struct sim_listener, node);
+        node = node->next;
+        if (own->process == process) {
+            list_remove(&own->node);
+            list_init(&own->node);
+        }
+    }
 }
 
 void

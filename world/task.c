@@ -234,6 +234,11 @@ static void
 queue_push(struct worker *worker, struct task *task)
 {
     task->queue_next = NULL;
+    if ((worker->held >> task->process & 1) != 0) {
+        *(worker->held_tail == NULL ? &worker->held_head : &worker->held_tail->queue_next) = task;
+        worker->held_tail = task;
+        return;
+    }
     if (worker->queue_tail == NULL) {
         worker->queue_head = task;
     } else {
@@ -400,6 +405,64 @@ world__halt(struct world *world)
     if (world->workers[0].current != NULL) {
         switch_to_scheduler(world->workers[0].current);
         ASSERT(false);
+    }
+}
+
+/* Takes all out of the queue, and puts them in again, or where they are held. */
+static void
+sort_anew(struct worker *worker, struct task *task)
+{
+    while (task != NULL) {
+        struct task *next = task->queue_next;
+        queue_push(worker, task);
+        task = next;
+    }
+}
+
+void
+world__hold(struct world *world, uint64_t processes)
+{
+    struct worker *worker = &world->workers[0];
+    ASSERT(world->worker_count == 1);
+    struct task *queued = worker->queue_head;
+    worker->held |= processes;
+    worker->queue_head = worker->queue_tail = NULL;
+    worker->queue_count = 0;
+    sort_anew(worker, queued);
+}
+
+void
+world__release(struct world *world, uint64_t processes)
+{
+    struct worker *worker = &world->workers[0];
+    struct task *held = worker->held_head;
+    worker->held &= ~processes;
+    worker->held_head = worker->held_tail = NULL;
+    sort_anew(worker, held);
+}
+
+/* They stay in memory, neither queued nor parked, so that nobody can wake them. */
+void
+world__end_tasks(struct world *world, unsigned process)
+{
+    struct worker *worker = &world->workers[0];
+    struct task *queued = worker->queue_head, *next;
+    worker->queue_head = worker->queue_tail = NULL;
+    worker->queue_count = 0;
+    for (; queued != NULL; queued = next) {
+        next = queued->queue_next;
+        if (queued->process != process) {
+            queue_push(worker, queued);
+        }
+    }
+    LIST_FOREACH (node, &worker->tasks) {
+        struct task *task = LIST_ENTRY(node, struct task, all);
+        if (task->process == process) {
+            ASSERT(task != worker->current);
+            timer_remove(worker, task);
+            atomic_store(&task->state, TASK_RUNNING);
+            task->process = SIM_PROCESSES_MAX; /* of none that there will be */
+        }
     }
 }
 
@@ -611,6 +674,12 @@ task_spawn(struct world *world, int worker_index, const char *name, task_main *r
     task->worker = worker;
     task->worker_index = index;
     breathe_anew(task);
+    const struct worker *here = current_worker();
+    if (world->spawns_for != 0) {
+        task->process = world->spawns_for - 1;
+    } else if (here != NULL && here->current != NULL) {
+        task->process = here->current->process;
+    }
     task->serial = atomic_fetch_add(&world->task_serial, 1);
     task->name = name;
     task->run = run;

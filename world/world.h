@@ -31,6 +31,8 @@ struct world_file;
 struct world_listener;
 struct world_socket;
 
+typedef void task_main(struct task *task, void *arg);
+
 enum {
     WORLD_WORKERS_MAX = 64,
     TASK_STACK_SIZE = 512 * 1024, /* address space; only touched pages cost memory */
@@ -100,6 +102,28 @@ uint64_t world_sim_io_count(const struct world *world);
 /* From now on. */
 void world_sim_set_faults(struct world *world, const struct world_sim_faults *faults);
 
+/*
+ * A simulated world may have several processes, numbered from 0, which is that of whoever is not
+ * told otherwise: a task is of the process of who spawns it. What follows is called by a task of
+ * another process.
+ */
+enum {
+    SIM_PROCESSES_MAX = 16,
+};
+enum err world_sim_spawn(struct world *world, unsigned process, const char *name, task_main *run,
+    void *arg, struct diag *diag);
+/* As by SIGKILL. What was not synced stays so. The number may be used again. */
+void world_sim_kill(struct world *world, unsigned process);
+/* As by SIGSTOP and SIGCONT. */
+void world_sim_stop(struct world *world, unsigned process);
+void world_sim_continue(struct world *world, unsigned process);
+/* Nothing arrives between the two; it is under way until they are together again. */
+void world_sim_part(struct world *world, unsigned a, unsigned b, bool apart);
+/* What is below this directory the process cannot open; NULL: it can again. One directory a world.
+ */
+void world_sim_deny(struct world *world, unsigned process, const char *directory);
+void world_sim_set_wall(struct world *world, unsigned process, int64_t ahead_us);
+
 /* As if the process got this signal (world_on_signal). On a task. */
 void world_sim_signal(struct world *world, int signal);
 
@@ -131,8 +155,6 @@ uint64_t world_random(struct world *world);        /* any thread; not for secret
 void world_random_bytes(struct world *world, void *bytes, size_t size); /* good for secrets */
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
-
-typedef void task_main(struct task *task, void *arg);
 
 enum {
     WORLD_ANY_WORKER = -1

@@ -49,6 +49,7 @@ struct task {
     int64_t deadline_us;                  /* task_set_deadline */
     size_t timer_index;                   /* in worker->timers; SIZE_MAX: not there */
     unsigned breaths_left, breath_stride; /* until task_breathe looks at the clock */
+    unsigned process;                     /* simulator */
     unsigned worker_index; /* what task_worker says; the simulator has one thread for all */
     uint64_t serial;       /* order of birth, for the simulator's trace */
     bool ended;
@@ -65,10 +66,12 @@ struct worker {
     void *scheduler_context;
     struct task *queue_head, *queue_tail; /* runnable; this thread only */
     size_t queue_count;
-    _Atomic(struct task *) inbox;      /* from other threads, newest first */
-    _Atomic(struct errand *) finished; /* from other threads, newest first */
-    _Atomic int sleeping;              /* about to wait for events, or waiting */
-    struct task **timers;              /* binary heap by wake_time */
+    uint64_t held;                      /* simulator: processes whose tasks do not run now */
+    struct task *held_head, *held_tail; /* runnable, but for that */
+    _Atomic(struct task *) inbox;       /* from other threads, newest first */
+    _Atomic(struct errand *) finished;  /* from other threads, newest first */
+    _Atomic int sleeping;               /* about to wait for events, or waiting */
+    struct task **timers;               /* binary heap by wake_time */
     size_t timer_count, timer_capacity;
     struct list_node tasks; /* under tasks_latch: all alive tasks of this worker */
     pthread_mutex_t tasks_mutex;
@@ -166,7 +169,8 @@ struct world {
     unsigned worker_count;   /* threads */
     unsigned reported_count; /* world_worker_count */
     _Atomic int stopping;
-    bool halted; /* simulator: crashed, no task runs again */
+    bool halted;         /* simulator: crashed, no task runs again */
+    unsigned spawns_for; /* simulator: 0, or a process's number plus 1 */
     _Atomic unsigned task_count;
     _Atomic uint64_t task_serial;
     _Atomic uint64_t random_state;
@@ -191,6 +195,11 @@ void worker__finish(struct worker *worker, struct errand *errand);
 bool worker__alone(const struct worker *worker);
 /* Simulator: nothing of this world runs again. Called on a task, or off all of them. */
 void world__halt(struct world *world);
+/* Simulator: tasks of these processes do not run, until they are released; of this one, never
+ * again. */
+void world__hold(struct world *world, uint64_t processes);
+void world__release(struct world *world, uint64_t processes);
+void world__end_tasks(struct world *world, unsigned process);
 /* Mix a decision into the simulator's trace. */
 void world__trace(struct world *world, uint64_t what);
 /* Error of an interrupt in `set`, or ERR_OK. */

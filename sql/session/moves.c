@@ -26,8 +26,8 @@
  *     tusk_receive_sum()
  *     tusk_receive_own(epoch, hlc)              it is ours (OWNED) if this transaction commits
  *
- * Pieces are records: 'T' be16 number, be16 size, name of a table, be64 digest of its columns;
- * 'P' be16 table, be32 size, key, be32 size, row; 'D' be16 table, be32 size, key.
+ * Pieces are records: 'T' be16 number, be16 size, name of a table, be64 digest of its columns, be64
+ * of the scheme; 'P' be16 table, be32 size, key, be32 size, row; 'D' be16 table, be32 size, key.
  *
  * The checksum is a sum of rows' hashes, so a row can be taken out of it and put in. Who sends
  * reads all rows at one snapshot (VERIFIED), which stays readable: of each row noted since, what it
@@ -333,6 +333,19 @@ digest(const struct relation *relation)
     return hash;
 }
 
+/* Which values are in which bucket: another after a SPLIT. */
+static uint64_t
+scheme_digest(const struct relation *relation)
+{
+    const struct shard_scheme *scheme = &relation->sharding->scheme;
+    uint64_t hash = scheme->bucket_count;
+    for (size_t i = 0; i < scheme->entry_count; i++) {
+        hash = hash64(scheme->entries[i].key.data, scheme->entries[i].key.size, hash);
+        hash = hash64(&scheme->entries[i].bucket, sizeof scheme->entries[i].bucket, hash);
+    }
+    return hash;
+}
+
 static void
 put_heads(const struct session_move *move, struct buffer *to)
 {
@@ -346,6 +359,7 @@ put_heads(const struct session_move *move, struct buffer *to)
         buffer_add_u8(to, '\0');
         buffer_add(to, table->name, name);
         buffer_add_be64(to, digest(table));
+        buffer_add_be64(to, scheme_digest(table));
     }
 }
 
@@ -943,6 +957,7 @@ meet_table(struct eval *eval, struct incoming *incoming, struct piece *piece)
     uint16_t number = load_be16(take(piece, 2).data);
     struct slice name = take(piece, load_be16(take(piece, 2).data));
     uint64_t columns = load_be64(take(piece, 8).data);
+    uint64_t scheme = load_be64(take(piece, 8).data);
     const struct session_move *move = incoming->move;
     for (size_t i = 0; !piece->bad && i < move->table_count; i++) {
         const struct relation *table = move->tables[i];
@@ -955,6 +970,11 @@ meet_table(struct eval *eval, struct incoming *incoming, struct piece *piece)
         if (digest(table) != columns) {
             return diag_set(eval->diag, ERR_FEATURE_NOT_SUPPORTED,
                 "table \"%s\" has other columns on the node that sends", table->name);
+        }
+        if (scheme_digest(table) != scheme) { /* MV6 */
+            return diag_set(eval->diag, ERR_BUCKET_MOVING,
+                "one of both nodes has not heard yet that a bucket of \"%s\" was split",
+                move->name);
         }
         if (number < TABLES_MAX) {
             incoming->numbers[number] = i;

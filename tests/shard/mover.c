@@ -7,7 +7,12 @@
  *     tusk_mover CTL map                      shows the map
  *     tusk_mover CTL move GROUP BUCKET NODE   plans, and runs until it is done
  *     tusk_mover CTL resume                   runs whatever stands there
+ *     tusk_mover CTL steps                    names the steps of a move
+ *
+ * With TUSK_MOVER_STOP=STEP in its environment it stops itself (SIGSTOP) when it has done this step
+ * for the first time.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,12 +146,26 @@ change_map(struct task *task, struct ctl *ctl, const struct command *command)
     arena_destroy(&arena);
 }
 
+static void
+at_step(struct task *task, void *arg, const char *step)
+{
+    static bool stopped;
+    (void)task;
+    (void)arg;
+    const char *wanted = getenv("TUSK_MOVER_STOP");
+    if (wanted != NULL && !stopped && strcmp(wanted, step) == 0) {
+        stopped = true;
+        (void)raise(SIGSTOP);
+    }
+}
+
 /* Until it is over; other movers may be at it, nodes may be away. */
 static bool
 run(struct task *task, struct ctl *ctl, const char *key)
 {
     struct links links = {.count = 0};
-    const struct move_link link = {.arg = &links, .query = query, .hang_up = hang_up};
+    const struct move_link link = {
+        .arg = &links, .query = query, .hang_up = hang_up, .at_step = at_step};
     for (int tries = 0; tries < RETRIES_MAX; tries++) {
         struct move_report report;
         struct diag diag;
@@ -198,6 +217,11 @@ command_main(struct task *task, void *arg)
         check(ctl_list(task, ctl, SHARD_MOVES_PREFIX, &arena, &entries, &count, &diag), &diag);
         for (size_t i = 0; i < count; i++) {
             good = run(task, ctl, entries[i].key) && good;
+        }
+    } else if (strcmp(command->argv[2], "steps") == 0) {
+        static const char *const steps[] = {MOVE_STEPS};
+        for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+            (void)printf("%s\n", steps[i]);
         }
     } else {
         change_map(task, ctl, command);

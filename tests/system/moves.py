@@ -4,6 +4,7 @@ stopped and started again: no row on a wrong node, none lost, none there twice.
 
     tests/system/moves.py [--seconds 10] [--seed N] [--etcd] [--build release]
     tests/system/moves.py --pause [--moves 60] [--clients 8]     how long writes stand still
+    tests/system/moves.py --steps [--cases 0] [--etcd]           each step, each process: killed, stopped
 
 Nodes are tuskd with cluster_node; the mover is tests/shard/mover.c (shard/move.h). Clients keep a map
 of their own, which they look at again only when a node refuses them, and then not always.
@@ -82,12 +83,8 @@ class Cluster:
         self.folder, self.etcd = folder, None
         ports = free_ports(5)
         if args.etcd:
-            self.etcd = subprocess.Popen(
-                ["etcd", "--data-dir", os.path.join(folder, "etcd"), "--listen-client-urls",
-                 f"http://127.0.0.1:{ports[3]}", "--advertise-client-urls",
-                 f"http://127.0.0.1:{ports[3]}", "--listen-peer-urls",
-                 f"http://127.0.0.1:{ports[4]}", "--log-level", "error"],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.etcd_ports = ports[3:]
+            self.start_etcd()
             time.sleep(1.5)
             self.ctl = f"etcd://127.0.0.1:{ports[3]}/moves/"
         else:
@@ -95,6 +92,13 @@ class Cluster:
         self.nodes = [Node(self.build, folder, f"n{i + 1}", ports[i]) for i in range(3)]
         for node in self.nodes:
             node.start()
+
+    def start_etcd(self):
+        client, peer = (f"http://127.0.0.1:{port}" for port in self.etcd_ports)
+        self.etcd = subprocess.Popen(
+            ["etcd", "--data-dir", os.path.join(self.folder, "etcd"), "--listen-client-urls", client,
+             "--advertise-client-urls", client, "--listen-peer-urls", peer, "--log-level", "error"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def mover(self, *words, **more):
         return subprocess.Popen([os.path.join(self.build, "tusk_mover"), self.ctl, *words],
@@ -423,6 +427,106 @@ def torture(args, cluster):
     assert reader.good > 0 and written > 0
 
 
+def wait_stopped(process):
+    """Whether it has stopped itself, or has ended."""
+    for _ in range(3000):
+        if process.poll() is not None:
+            return False
+        with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+            if file.read().rsplit(")", 1)[1].split()[0] == "T":
+                return True
+        time.sleep(0.01)
+    raise AssertionError("the mover neither stops nor ends")
+
+
+def states_of(cluster, bucket):
+    return [dict(node.query("SELECT bucket, state FROM tusk_buckets")).get(bucket, "elsewhere")
+            for node in cluster.nodes]
+
+
+def one_case(cluster, bucket, target, step, victim, action):
+    """The mover has just done this step; then this happens to one process. How the bucket was then,
+    and who ended the move."""
+    _, owners = cluster.owners()
+    mover = cluster.mover("move", GROUP, str(bucket), f"n{target + 1}",
+                          env=dict(os.environ, TUSK_MOVER_STOP=step))
+    stopped = wait_stopped(mover)
+    assert stopped or step == "piece", f"the mover does not come to {step}: {mover.communicate()}"
+    states = states_of(cluster, bucket)
+    was = f"{states[owners[bucket]]}/{states[target]}"
+    process = {"mover": mover, "control": cluster.etcd, "old": cluster.nodes[owners[bucket]].process,
+               "new": cluster.nodes[target].process}[victim]
+    if action == "kill":
+        process.kill()
+        process.wait()
+        if victim == "control":
+            cluster.start_etcd()
+        elif victim != "mover":
+            cluster.nodes[owners[bucket] if victim == "old" else target].start()
+        if victim != "mover":
+            mover.send_signal(signal.SIGCONT)
+    else:   # longer than the mover's lease; another one begins
+        if victim != "mover":
+            process.send_signal(signal.SIGSTOP)
+            mover.send_signal(signal.SIGCONT)
+        other = cluster.mover("resume")
+        time.sleep(3.6)
+        process.send_signal(signal.SIGCONT)
+        other.communicate(timeout=60)
+    try:
+        said = mover.communicate(timeout=60)[0]
+    finally:
+        mover.kill()
+    by = "itself" if "pause_us" in said else "another"
+    for _ in range(100):   # of a mover that was killed the lease is still there
+        code, _, err = cluster.run_mover("resume")
+        states = states_of(cluster, bucket)
+        if code == 0 and sorted(states) != states and states.count("owned") == 1 and "sent" not in states \
+                and "handing" not in states:
+            break
+        time.sleep(0.1)
+    _, owners = cluster.owners()
+    assert states[target] == "owned" and states.count("owned") == 1 and "sent" not in states, (states, err)
+    assert owners[bucket] == target, (owners, target)
+    return was, by
+
+
+def steps(args, cluster):
+    rng = random.Random(args.seed)
+    rows = 1500
+    buckets = cluster.prepare(rows)
+    names = cluster.run_mover("steps")[1].split()
+    cases = [(step, victim, action) for step in names for victim in ("mover", "old", "new", "control")
+             for action in ("kill", "stop") if victim != "control" or cluster.etcd is not None]
+    if args.cases:
+        cases = rng.sample(cases, args.cases)
+    stop = threading.Event()
+    clients = [Client(cluster, buckets, i, args.seed * 100 + i, stop) for i in range(4)]
+    reader = Reader(cluster, rows, stop)
+    for thread in clients + [reader]:
+        thread.start()
+    table = {}
+    for step, victim, action in cases:
+        bucket = rng.randrange(BUCKETS)
+        _, owners = cluster.owners()
+        target = rng.choice([i for i in range(3) if i != owners[bucket]])
+        before = sum(len(c.acked) for c in clients)
+        was, by = one_case(cluster, bucket, target, step, victim, action)
+        for thread in clients + [reader]:
+            assert thread.failed is None, (step, victim, action, thread.failed)
+        table[step, victim, action] = by
+        table[step] = was
+        print(f"{step:9} {victim:8} {action:5} bucket was {was:17} ended by {by:8} "
+              f"{sum(len(c.acked) for c in clients) - before} increments", flush=True)
+    stop.set()
+    for thread in clients + [reader]:
+        thread.join(timeout=60)
+        assert thread.failed is None, thread.failed
+    written = check(cluster, rows, clients)
+    print(f"{len(cases)} cases; {written} increments, {sum(c.refused for c in clients)} refused; "
+          f"{reader.good} cuts read, {reader.refused} refused")
+
+
 def pause(args, cluster):
     rows = args.rows
     buckets = cluster.prepare(rows)
@@ -481,6 +585,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--etcd", action="store_true")
     parser.add_argument("--pause", action="store_true")
+    parser.add_argument("--steps", action="store_true")
+    parser.add_argument("--cases", type=int, default=0)
     parser.add_argument("--moves", type=int, default=60)
     parser.add_argument("--rows", type=int, default=24000)
     parser.add_argument("--buckets", type=int, default=BUCKETS)
@@ -492,7 +598,7 @@ def main():
     cluster = Cluster(args, folder)
     good = False
     try:
-        (pause if args.pause else torture)(args, cluster)
+        (pause if args.pause else steps if args.steps else torture)(args, cluster)
         good = True
     finally:
         cluster.stop()
