@@ -39,6 +39,7 @@
 #include "sql/catalog/sharding.h"
 
 enum {
+    KEEPER_WAIT_US = 200 * 1000,
     LOCK_PAUSE_US = 2000,
     OPEN_TRIES_MAX = 50,
     OPEN_PAUSE_US = 20000,
@@ -67,6 +68,7 @@ struct cluster {
     int64_t answer; /* the last number that a session of the router's own said; under `changing` */
     const char *user, *database;
     struct task *keeper;
+    _Atomic uint64_t rounds; /* of the keeper */
     _Atomic bool closing, closed;
 };
 
@@ -771,8 +773,13 @@ cluster_refresh_within(struct task *task, struct router *router)
         (void)!(load_map(task, router, &ignored) == ERR_OK);
         unlock(cluster);
     }
+    uint64_t rounds = cluster->rounds;
+    int64_t until = world_clock_us(router->world) + KEEPER_WAIT_US;
     if (cluster->keeper != NULL) {
         task_unpark(cluster->keeper);
+        while (cluster->rounds == rounds && world_clock_us(router->world) < until) {
+            task_sleep(task, LOCK_PAUSE_US);
+        }
     }
 }
 
@@ -1350,6 +1357,7 @@ keeper_main(struct task *task, void *arg)
             copies_keep(task, router);
             copies_forget(task, router);
             unlock(cluster);
+            cluster->rounds++;
         }
     }
     cluster->keeper = NULL;

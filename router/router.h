@@ -345,7 +345,8 @@ int cluster_owner(const struct cluster *cluster, const char *group, uint32_t buc
 /* Ask the nodes again, for the schema, too: a shard has refused a bucket or an epoch. */
 enum err cluster_refresh(struct task *task, struct router *router, struct diag *diag);
 /* The same for a statement of this engine, which has locks that a change of the schema may have to
- * wait for: so nobody is waited for here; the schema comes when the statement has ended. */
+ * wait for: so nobody is waited for here for long; then the schema comes when the statement has
+ * ended. */
 void cluster_refresh_within(struct task *task, struct router *router);
 /* A change of the schema, on all nodes. The session must be in no block; what it says of the
  * statement goes to its client. */
