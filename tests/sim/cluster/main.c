@@ -1,15 +1,18 @@
 /*
- * tests/sim/cluster/main.c - tusk_sim_cluster: three nodes, two routers and a control store in one
+ * tests/sim/cluster/main.c - tusk_sim_cluster: four nodes, two routers and a control store in one
  * simulated world, seed after seed.
  *
- *     tusk_sim_cluster --seed N [--count K] [--once] [--verbose]
+ *     tusk_sim_cluster --seed N [--count K] [--once] [--verbose] [--trouble]
  *
  * A run is two to four lives, as tusk_sim's: each ends by a power cut of everything at a moment or
  * at a file operation (but the last, which ends when all has been looked at), and the next one
  * begins with what the disk has kept. In a life clients write through both routers, buckets are
- * moved, rows of a replicated table are changed, connections are cut, movers and routers stop for
- * longer than their leases, nodes' clocks go ahead. The second router looks for changes once an
- * hour only: it learns by being refused.
+ * moved, rows of a replicated table are changed, connections are cut, nodes'
+ * clocks go ahead. With --trouble a fourth
+ * node comes and is drained, ranges are split, and in some lives single nodes and routers are
+ * killed and started again, stopped for longer than leases last, cut off from each other or from
+ * the control store, or have wrong wall clocks (chaos_main). The second router looks for changes
+ * once an hour only: it learns by being refused.
  *
  * What must hold: for every reader, at every moment, all rows are there once and the sum of values
  * is the number of log rows; at the end each row is on the node that owns its bucket and nowhere
@@ -32,9 +35,13 @@
 #include "tests/sim/sim.h"
 
 enum {
-    NODES = 3,
+    NODES = 3, /* from the beginning on */
+    NODES_ALL = 4,
     ROUTERS = 2,
-    SERVERS = NODES + ROUTERS,
+    FIRST_ROUTER = NODES_ALL,
+    SERVERS = NODES_ALL + ROUTERS,
+    DAYS = 40,
+    SPLITS_MAX = 12,
     ROWS = 24,
     BUCKETS = 6,
     WRITERS = 3,
@@ -44,7 +51,7 @@ enum {
     OWNED_ROWS = 4, /* of each */
     COPIES = 3,     /* rows of the replicated table */
     FIRST_PORT = 5440,
-    ARGUMENTS_MAX = 9,
+    ARGUMENTS_MAX = 10,
     LIFE_SECONDS_MAX = 120,
     PATIENCE_US = 120 * 1000000,
     QUIET_US = 240 * 1000000, /* for moves that were left to be ended */
@@ -64,6 +71,7 @@ struct ledger {
     uint32_t next;
     uint8_t fate[TRANSFERS_MAX];
     uint8_t row[TRANSFERS_MAX];
+    uint32_t splits;
     uint32_t sagas; /* asked for */
     struct {
         uint8_t from, to, bad; /* 2: its first step never succeeds, and its time ends */
@@ -92,6 +100,9 @@ static struct router routers[ROUTERS];
 static struct task *lead_task;
 static unsigned clients_left;
 static uint64_t moves_done, cuts_read, refusals_met, settled_read, settled_refused;
+static bool chaos_ends, chaos_ended;
+static bool trouble;   /* --trouble */
+static unsigned chaos; /* a set of enum trouble; 0: none in this life */
 
 int64_t
 sim_now_us(void)
@@ -106,13 +117,14 @@ static bool
 is_allowed(const struct client *client)
 {
     static const char *const codes[] = {"TR003", "TR004", "TR006", "08001", "08006", "08007",
-        "40001", "40P01", "57P01", "57P03", "25P02", "53300"};
+        "40001", "40P01", "57P01", "57P03", "25P02", "53300", "TR005"};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
         if (strcmp(client->sqlstate, codes[i]) == 0) {
             return true;
         }
     }
-    return false;
+    /* Who is started again remembers no older moment. */
+    return chaos != 0 && strcmp(client->sqlstate, "72000") == 0;
 }
 
 void
@@ -126,7 +138,7 @@ sim_check_error(const struct client *client, const char *doing)
 
 /* ---- the servers ----------------------------------------------------------------------------- */
 
-static const char *const names[SERVERS] = {"n1", "n2", "n3", "r1", "r2"};
+static const char *const names[SERVERS] = {"n1", "n2", "n3", "n4", "r1", "r2"};
 
 static void
 server_main(struct task *task, void *arg)
@@ -139,7 +151,7 @@ server_main(struct task *task, void *arg)
     (void)snprintf(texts[count++], 128, "port=%d", FIRST_PORT + (int)which);
     (void)snprintf(texts[count++], 128, "shared_buffers=4MB");
     (void)snprintf(texts[count++], 128, "max_connections=160");
-    if (which < NODES) {
+    if (which < NODES_ALL) {
         (void)snprintf(texts[count++], 128, "cluster_node=%s", names[which]);
         (void)snprintf(texts[count++], 128, "history_window=20s");
     } else {
@@ -148,9 +160,11 @@ server_main(struct task *task, void *arg)
             FIRST_PORT + 1, FIRST_PORT + 2);
         (void)snprintf(texts[count++], 128, "router_user=sim");
         (void)snprintf(texts[count++], 128, "router_control=file:ctl");
-        (void)snprintf(texts[count++], 128, "router_sync=%s", which == NODES ? "1s" : "1h");
+        (void)snprintf(texts[count++], 128, "router_sync=%s", which == FIRST_ROUTER ? "1s" : "1h");
         (void)snprintf(texts[count++], 128, "router_breaker_failures=1000");
-        (void)snprintf(texts[count++], 128, "router_watch=%s", which == NODES ? "on" : "off");
+        (void)snprintf(
+            texts[count++], 128, "router_watch=%s", which == FIRST_ROUTER ? "on" : "off");
+        (void)snprintf(texts[count++], 128, "router_balance_pause=1ms");
     }
     for (int i = 0; i < count; i++) {
         arguments[i] = texts[i];
@@ -161,8 +175,8 @@ server_main(struct task *task, void *arg)
     for (;;) {
         enum err err = sql_config_load(
             task, server->data_directory, arguments, (uint32_t)count, &server->config, diag);
-        if (err == ERR_OK && which >= NODES) {
-            struct router *router = &routers[which - NODES];
+        if (err == ERR_OK && which >= FIRST_ROUTER) {
+            struct router *router = &routers[which - FIRST_ROUTER];
             *router =
                 (struct router){.config = server->config, .directory = server->data_directory};
             client_relay(router, &router->relay);
@@ -173,7 +187,7 @@ server_main(struct task *task, void *arg)
         }
         err = err == ERR_OK ? server_run(task, server, diag) : err;
         /* A router needs the first node; its connection may have been cut. */
-        if (which < NODES || err == ERR_OK) {
+        if (which < FIRST_ROUTER || err == ERR_OK) {
             sim_fail("server %s ended: %s", names[which], err == ERR_OK ? "" : diag->message);
         }
         sim_tell("router %s did not start: %s", names[which], diag->message);
@@ -283,6 +297,26 @@ write_once(struct client *client)
     }
 }
 
+/* Errors that a change of the cluster may meet, beside the usual ones. */
+static void
+change(struct client *client, const char *text)
+{
+    static const char *const codes[] = {
+        "55006", "55000", "55P03", "42710", "42704", "58030", "57014", "42P17", "22023", "23505"};
+    if (client_query_text(client, text) == ANSWER_DONE) {
+        moves_done++;
+        return;
+    }
+    for (size_t i = 0; client->socket != NULL && i < sizeof codes / sizeof codes[0]; i++) {
+        if (strcmp(client->sqlstate, codes[i]) == 0) {
+            return;
+        }
+    }
+    if (client->socket != NULL) {
+        sim_check_error(client, text);
+    }
+}
+
 static void
 move_once(struct client *client)
 {
@@ -291,12 +325,7 @@ move_once(struct client *client)
     (void)snprintf(text, sizeof text, "alter table %s move bucket %u to n%u",
         home ? "tusk_cluster.sagas" : "acc", (unsigned)kept_draw(home ? SAGA_SLOTS : BUCKETS),
         1 + (unsigned)kept_draw(NODES));
-    if (client_query_text(client, text) == ANSWER_DONE) {
-        moves_done++;
-    } else if (client->socket != NULL && strcmp(client->sqlstate, "55006") != 0 &&
-               strcmp(client->sqlstate, "55000") != 0 && strcmp(client->sqlstate, "55P03") != 0) {
-        sim_check_error(client, text);
-    }
+    change(client, text);
     task_sleep(client->task, (int64_t)kept_draw(50000));
 }
 
@@ -351,11 +380,12 @@ raise_once(struct client *client)
 static void
 cut_once(struct client *client)
 {
+    static const char find_log[] = "select count(*) from pg_tables where tablename = 'log'";
     static const char where[] = "this node is at ";
     static int64_t epoch; /* as they say when they refuse another */
     char route[96];
     int64_t stamp = 0, found[3] = {0};
-    for (size_t node = 0; node < NODES; node++) {
+    for (size_t node = 0; node < NODES_ALL; node++) {
         if (!try_on(client, node, "select tusk_hlc()")) {
             return;
         }
@@ -364,7 +394,13 @@ cut_once(struct client *client)
     task_sleep(client->task, (int64_t)kept_draw(100000));
     (void)snprintf(route, sizeof route, "set tusk.route = 'epoch=%lld read_at=%lld'",
         (long long)epoch, (long long)stamp);
-    for (size_t node = 0; node < NODES; node++) {
+    for (size_t node = 0; node < NODES_ALL; node++) {
+        if (node >= NODES && !try_on(client, node, find_log)) {
+            return;
+        }
+        if (node >= NODES && client_int(client, 0, 0) == 0) {
+            continue; /* the fourth has not come yet */
+        }
         if (!try_on(client, node, route) ||
             !try_query(client, "select (select count(*) from acc), (select coalesce(sum(v), 0) "
                                "from acc), (select count(*) from log)")) {
@@ -721,7 +757,7 @@ shift_once(struct client *client, struct owned *owned)
     }
     if (client->socket != NULL && kept_one_in(3)) {
         client_close(client); /* what was answered here is seen through the other router, too */
-        need_connection(client, NODES + kept_draw(ROUTERS));
+        need_connection(client, FIRST_ROUTER + kept_draw(ROUTERS));
     }
     if (client->socket != NULL) {
         look_settled(client, owned);
@@ -749,7 +785,7 @@ verify_settled(struct client *client)
         char text[160];
         if (owned->open) {
             owned_text(owned, true, text, sizeof text);
-            must_query(client, NODES, text);
+            must_query(client, FIRST_ROUTER, text);
             note_owned(client, owned);
         }
     }
@@ -760,12 +796,12 @@ verify_settled(struct client *client)
             "select v from owned where id between %lld and %lld order by id",
             (long long)first_of(owned), (long long)first_of(owned) + OWNED_ROWS - 1);
         client_close(client);
-        must_query(client, NODES, "set tusk.saga_reads = settled");
-        must_query(client, NODES, text);
+        must_query(client, FIRST_ROUTER, "set tusk.saga_reads = settled");
+        must_query(client, FIRST_ROUTER, text);
         judge_settled(client, owned, 0, "at the end");
     }
     int64_t until = world_clock_us(life.now) + QUIET_US;
-    for (size_t node = 0; node < NODES;) {
+    for (size_t node = 0; node < NODES_ALL;) {
         client_close(client);
         must_query(client, node, "select tusk_saga_joined()");
         if (client_int(client, 0, 0) == 0) {
@@ -779,6 +815,59 @@ verify_settled(struct client *client)
     client_close(client);
 }
 
+/* The fourth node comes, gets buckets, and is drained. */
+static void
+nodes_once(struct client *client)
+{
+    char text[96];
+    switch (kept_draw(5)) {
+    case 0:
+    case 1:
+        (void)snprintf(
+            text, sizeof text, "alter cluster add node n4 '127.0.0.1:%d'", FIRST_PORT + NODES);
+        change(client, text);
+        break;
+    case 2:
+        change(client, "alter cluster drain node n4");
+        break;
+    case 3:
+        (void)snprintf(
+            text, sizeof text, "alter cluster drain node n%u", 1 + (unsigned)kept_draw(NODES));
+        change(client, text);
+        break;
+    default:
+        change(client, "alter cluster rebalance");
+        break;
+    }
+    task_sleep(client->task, (int64_t)kept_draw(200000));
+}
+
+/* Ranges are split and moved; all days are there for every reader. */
+static void
+days_once(struct client *client)
+{
+    char text[96];
+    if (kept_one_in(8) && ledger->splits < SPLITS_MAX) {
+        ledger->splits++;
+        (void)snprintf(
+            text, sizeof text, "alter table days split at (%u)", 1 + (unsigned)kept_draw(DAYS));
+        change(client, text);
+    } else if (kept_one_in(4)) {
+        (void)snprintf(text, sizeof text, "alter table days move bucket %u to n%u",
+            (unsigned)kept_draw(4), 1 + (unsigned)kept_draw(NODES));
+        change(client, text);
+    } else if (try_query(client, "select count(*), count(distinct day), sum(day) from days")) {
+        if (client_int(client, 0, 0) != DAYS || client_int(client, 0, 1) != DAYS ||
+            client_int(client, 0, 2) != DAYS * (DAYS + 1) / 2) {
+            sim_fail("%s: %s days, %s of them different, sum %s", client->name,
+                client_value(client, 0, 0), client_value(client, 0, 1), client_value(client, 0, 2));
+        }
+        cuts_read++;
+    }
+    roll_back(client);
+    task_sleep(client->task, (int64_t)kept_draw(50000));
+}
+
 struct actor {
     const char *name;
     void (*step)(struct client *client);
@@ -788,7 +877,7 @@ static const struct actor actors[] = {{"writer1", write_once}, {"writer2", write
     {"owner2", shift_second}, {"saga3", start_in_block}, {"saga4", start_in_block},
     {"mover1", move_once}, {"mover2", move_once}, {"reader", look_once}, {"clock", raise_once},
     {"slow reader", cut_once}, {"copies1", raise_copy}, {"copies2", raise_copy},
-    {"copies3", look_at_copies}};
+    {"copies3", look_at_copies}, {"nodes", nodes_once}, {"days", days_once}};
 
 static void
 actor_main(struct task *task, void *arg)
@@ -800,13 +889,94 @@ actor_main(struct task *task, void *arg)
         if (client->socket != NULL && kept_one_in(8)) {
             client_close(client); /* to the other router, perhaps */
         }
-        need_connection(client, NODES + kept_draw(ROUTERS));
+        need_connection(client, FIRST_ROUTER + kept_draw(ROUTERS));
         actor->step(client);
         roll_back(client);
     }
     client_destroy(client);
     mem_free(client);
     clients_left--;
+    task_unpark(lead_task);
+}
+
+/* ---- trouble --------------------------------------------------------------------------------- */
+
+enum trouble {
+    TROUBLE_KILL = 1,
+    TROUBLE_STOP = 2,
+    TROUBLE_PART = 4,
+    TROUBLE_DENY = 8,
+    TROUBLE_WALL = 16,
+    TROUBLE_KINDS = 5,
+};
+
+static unsigned
+process_of(size_t server)
+{
+    return (unsigned)server + 1; /* 0: clients */
+}
+
+static void
+start_server(size_t server)
+{
+    struct diag diag;
+    enum err err = world_sim_spawn(
+        life.now, process_of(server), names[server], server_main, &servers[server], &diag);
+    ASSERT(err == ERR_OK);
+}
+
+/* One thing goes wrong for a while, often for longer than leases last. */
+static void
+trouble_once(struct task *task, enum trouble what)
+{
+    size_t victim = kept_draw(SERVERS), other = kept_draw(NODES_ALL);
+    int64_t for_us = kept_one_in(3) ? 3500000 : (int64_t)kept_draw(300000);
+    unsigned process = process_of(victim);
+    switch (what) {
+    case TROUBLE_KILL:
+        sim_tell("%s is killed", names[victim]);
+        world_sim_kill(life.now, process);
+        task_sleep(task, for_us / 4);
+        start_server(victim);
+        break;
+    case TROUBLE_STOP:
+        sim_tell("%s stops for %lld us", names[victim], (long long)for_us);
+        world_sim_stop(life.now, process);
+        task_sleep(task, for_us);
+        world_sim_continue(life.now, process);
+        break;
+    case TROUBLE_PART:
+        victim = FIRST_ROUTER + kept_draw(ROUTERS);
+        sim_tell("%s and %s are apart for %lld us", names[victim], names[other], (long long)for_us);
+        world_sim_part(life.now, process_of(victim), process_of(other), true);
+        task_sleep(task, for_us);
+        world_sim_part(life.now, process_of(victim), process_of(other), false);
+        break;
+    case TROUBLE_DENY:
+        victim = FIRST_ROUTER + kept_draw(ROUTERS);
+        sim_tell("%s has no control store for %lld us", names[victim], (long long)for_us);
+        world_sim_deny(life.now, process_of(victim), "ctl");
+        task_sleep(task, for_us);
+        world_sim_deny(life.now, process_of(victim), NULL);
+        break;
+    default:
+        world_sim_set_wall(life.now, process, (int64_t)kept_draw(4000000) - 2000000);
+        break;
+    }
+}
+
+static void
+chaos_main(struct task *task, void *arg)
+{
+    (void)arg;
+    while (!chaos_ends) {
+        enum trouble what = (enum trouble)(1 << kept_draw(TROUBLE_KINDS));
+        task_sleep(task, (int64_t)kept_draw(400000));
+        if ((chaos & what) != 0 && !chaos_ends) {
+            trouble_once(task, what);
+        }
+    }
+    chaos_ended = true;
     task_unpark(lead_task);
 }
 
@@ -836,8 +1006,11 @@ verify_map(struct task *task, const uint8_t owner[BUCKETS])
     ctl_close(task, ctl);
     const struct shard_map_group *group = shard_map_group(&map, "public.acc");
     for (uint32_t bucket = 0; group != NULL && bucket < BUCKETS; bucket++) {
-        const char *name = map.nodes[group->owners[bucket]].name;
-        if (strcmp(name, names[owner[bucket] - 1]) != 0) {
+        const char *name = "nobody"; /* between two looks of DROP NODE a bucket had come */
+        if (group->owners[bucket] >= 0) {
+            name = map.nodes[group->owners[bucket]].name;
+        }
+        if (group->owners[bucket] >= 0 && strcmp(name, names[owner[bucket] - 1]) != 0) {
             sim_fail("the map says that bucket %u is on %s, and it is on %s", bucket, name,
                 names[owner[bucket] - 1]);
         }
@@ -870,18 +1043,30 @@ wait_for_quiet(struct client *client)
     arena_destroy(&arena);
 }
 
+/* Has it the tables? Not so the fourth before it has come for the first time. */
+static bool
+knows(struct client *client, size_t node)
+{
+    must_query(client, node, "select count(*) from pg_tables where tablename = 'days'");
+    return client_int(client, 0, 0) == 1;
+}
+
 static void
 verify(struct client *client)
 {
     static uint8_t at[ROWS + 1], owner[BUCKETS];
     static uint32_t value[ROWS + 1];
     static uint8_t found[TRANSFERS_MAX];
+    int64_t days = 0;
     memset(at, 0, sizeof at);
     memset(owner, 0, sizeof owner);
     memset(found, 0, sizeof found);
     wait_for_quiet(client);
-    for (size_t node = 0; node < NODES; node++) {
+    for (size_t node = 0; node < NODES_ALL; node++) {
         client_close(client);
+        if (!knows(client, node)) {
+            continue;
+        }
         must_query(client, node,
             "select bucket from tusk_buckets where state = 'owned' and "
             "bucketgroup = 'public.acc'");
@@ -911,6 +1096,11 @@ verify(struct client *client)
             }
             found[number] = 1;
         }
+        must_query(client, node, "select count(*) from days");
+        days += client_int(client, 0, 0);
+    }
+    if (days != DAYS) {
+        sim_fail("%lld days of %d", (long long)days, DAYS);
     }
     for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
         if (owner[bucket] == 0) {
@@ -979,13 +1169,13 @@ wait_for_blocks(struct client *client)
     static uint8_t effects[SAGAS_MAX];
     int64_t until = world_clock_us(life.now) + QUIET_US;
     memset(seen, 0, sizeof seen);
-    must_query(client, NODES, "select distinct saga from sw");
+    must_query(client, FIRST_ROUTER, "select distinct saga from sw");
     for (uint32_t i = 0; i < client->rows; i++) {
         seen[client_int(client, i, 0)] = true;
     }
     for (bool all = false; !all;) {
         memset(effects, 0, sizeof effects);
-        must_query(client, NODES, "select saga, effect from slog");
+        must_query(client, FIRST_ROUTER, "select saga, effect from slog");
         for (uint32_t i = 0; i < client->rows; i++) {
             effects[client_int(client, i, 0)] |= (uint8_t)client_int(client, i, 1);
         }
@@ -1022,7 +1212,7 @@ end_saga(struct client *client, uint32_t id)
     char text[160], resume[64];
     for (;;) {
         saga_text(id, true, text, sizeof text);
-        must_query(client, NODES, text);
+        must_query(client, FIRST_ROUTER, text);
         if (!ledger->saga[id].in_block) { /* the others' number may have been another's */
             note_saga(client, id);
         }
@@ -1034,7 +1224,7 @@ end_saga(struct client *client, uint32_t id)
             (long long)client_int(client, 0, 0));
         (void)try_query(client, resume);
         roll_back(client);
-        need_connection(client, NODES);
+        need_connection(client, FIRST_ROUTER);
     }
 }
 
@@ -1069,7 +1259,7 @@ verify_sagas(struct client *client)
             sim_fail("saga %u was taken back for %s", id, error == NULL ? "" : error);
         }
     }
-    must_query(client, NODES, "select saga, effect, n from slog");
+    must_query(client, FIRST_ROUTER, "select saga, effect, n from slog");
     for (uint32_t i = 0; i < client->rows; i++) {
         int64_t id = client_int(client, i, 0), effect = client_int(client, i, 1);
         if (id >= ledger->sagas || client_int(client, i, 2) != 0) {
@@ -1087,7 +1277,7 @@ verify_sagas(struct client *client)
         }
         sum += (effects[id] >> 1 & 1) - (effects[id] & 1);
     }
-    must_query(client, NODES, "select sum(v) from sacc");
+    must_query(client, FIRST_ROUTER, "select sum(v) from sacc");
     if (client_int(client, 0, 0) != sum) {
         sim_fail("all sagas have ended, and the sum is %s", client_value(client, 0, 0));
     }
@@ -1131,22 +1321,23 @@ verify_forgotten(struct client *client)
 static void
 set_up(struct client *client)
 {
-    must_query(client, NODES,
+    must_query(client, FIRST_ROUTER,
         "create table acc (id int primary key, v int not null, w text) shard by hash (id) buckets "
         "6");
-    must_query(client, NODES, "create index on acc (v)");
-    must_query(client, NODES, "create table rep (k int primary key, v int not null) replicated");
-    must_query(client, NODES, "insert into rep values (0, 0), (1, 0), (2, 0)");
-    must_query(client, NODES,
+    must_query(client, FIRST_ROUTER, "create index on acc (v)");
+    must_query(
+        client, FIRST_ROUTER, "create table rep (k int primary key, v int not null) replicated");
+    must_query(client, FIRST_ROUTER, "insert into rep values (0, 0), (1, 0), (2, 0)");
+    must_query(client, FIRST_ROUTER,
         "create table log (id int, n int, primary key (id, n)) shard by hash (id) buckets 6 "
         "colocate with acc");
-    must_query(client, NODES,
+    must_query(client, FIRST_ROUTER,
         "create table sacc (id int primary key, v int not null) shard by hash (id) buckets 6 "
         "colocate with acc");
-    must_query(client, NODES,
+    must_query(client, FIRST_ROUTER,
         "create table slog (id int, saga int, effect int, n bigint, primary key (id, saga, effect, "
         "n)) shard by hash (id) buckets 6 colocate with acc");
-    must_query(client, NODES,
+    must_query(client, FIRST_ROUTER,
         "create saga pass (p_id int, p_from int, p_to int, p_bad int) "
         "step take on sacc (id => p_from) do $$ insert into slog select p_from, p_id, 1, count(*) "
         "from slog where id = p_from and saga = p_id and effect = 1; "
@@ -1154,10 +1345,10 @@ set_up(struct client *client)
         "step give on sacc (id => p_to) do $$ insert into slog select p_to, p_id, 2, count(*) "
         "from slog where id = p_to and saga = p_id and effect = 2; "
         "update sacc set v = v + 1 where id = p_to and p_bad = 0 $$ expect rows pivot");
-    must_query(client, NODES,
+    must_query(client, FIRST_ROUTER,
         "create table owned (id int primary key, v int not null, w int) shard by hash (id) buckets "
         "6 colocate with acc");
-    must_query(client, NODES,
+    must_query(client, FIRST_ROUTER,
         "create saga shift (p_from int, p_to int, p_bad int) "
         "step take on owned (id => p_from) do $$ update owned set v = v - 1 where id = p_from $$ "
         "undo auto expect rows "
@@ -1170,12 +1361,19 @@ set_up(struct client *client)
     for (int row = 1; row <= OWNERS * OWNED_ROWS; row++) {
         char text[96];
         (void)snprintf(text, sizeof text, "insert into owned values (%d, 0, 0)", row);
-        must_query(client, NODES, text);
+        must_query(client, FIRST_ROUTER, text);
     }
-    must_query(client, NODES,
+    must_query(
+        client, FIRST_ROUTER, "create table days (day int primary key) shard by range (day) (20)");
+    for (int day = 1; day <= DAYS; day++) {
+        char text[96];
+        (void)snprintf(text, sizeof text, "insert into days values (%d)", day);
+        must_query(client, FIRST_ROUTER, text);
+    }
+    must_query(client, FIRST_ROUTER,
         "create table sw (id int, saga int, primary key (id, saga)) shard by hash (id) buckets 6 "
         "colocate with acc");
-    must_query(client, NODES,
+    must_query(client, FIRST_ROUTER,
         "create saga late (p_id int, p_from int, p_to int, p_bad int) timeout '300ms' "
         "step take on sacc (id => p_from) do $$ select pg_sleep(10) $$ undo auto "
         "retry 1000000 backoff '1ms' to '20ms' timeout '5ms' "
@@ -1185,9 +1383,9 @@ set_up(struct client *client)
     for (int row = 1; row <= ROWS; row++) {
         char text[96];
         (void)snprintf(text, sizeof text, "insert into acc values (%d, 0, 'w')", row);
-        must_query(client, NODES, text);
+        must_query(client, FIRST_ROUTER, text);
         (void)snprintf(text, sizeof text, "insert into sacc values (%d, 0)", row);
-        must_query(client, NODES, text);
+        must_query(client, FIRST_ROUTER, text);
     }
 }
 
@@ -1201,7 +1399,7 @@ lead_main(struct task *task, void *arg)
     if (kept->template) {
         set_up(client);
         client_close(client);
-        need_connection(client, NODES + 1);
+        need_connection(client, FIRST_ROUTER + 1);
         kept->set_up = true;
         world_sim_crash(task, "the template is made");
     }
@@ -1211,12 +1409,24 @@ lead_main(struct task *task, void *arg)
     }
     for (size_t i = 0; i < sizeof actors / sizeof actors[0]; i++) {
         struct diag diag;
+        if (!trouble && (actors[i].step == nodes_once || actors[i].step == days_once)) {
+            continue;
+        }
         clients_left++;
         enum err err = task_spawn(life.now, WORLD_ANY_WORKER, actors[i].name, actor_main,
             (void *)(uintptr_t)&actors[i], &diag);
         ASSERT(err == ERR_OK);
     }
+    if (chaos != 0) {
+        struct diag diag;
+        enum err err = task_spawn(life.now, WORLD_ANY_WORKER, "chaos", chaos_main, NULL, &diag);
+        ASSERT(err == ERR_OK);
+    }
     while (clients_left > 0) {
+        task_park(task, WORLD_NEVER);
+    }
+    chaos_ends = true;
+    while (chaos != 0 && !chaos_ended) {
         task_park(task, WORLD_NEVER);
     }
     verify(client);
@@ -1242,9 +1452,7 @@ run_life_here(void)
             .checkpoint_wal_size = 64 << 10,
             .system_user = "sim",
         };
-        enum err err = task_spawn(life.now, (int)(i % world_worker_count(life.now)), names[i],
-            server_main, &servers[i], &diag);
-        ASSERT(err == ERR_OK);
+        start_server(i);
     }
     enum err err = task_spawn(life.now, WORLD_ANY_WORKER, "lead", lead_main, NULL, &diag);
     ASSERT(err == ERR_OK);
@@ -1312,6 +1520,7 @@ run_seed(uint64_t seed)
             .disk = slice_of(kept->disk, kept->disk_size),
         };
         life.steps = 6 + (unsigned)kept_draw(20);
+        chaos = trouble && kept_one_in(2) ? (unsigned)kept_draw(1 << TROUBLE_KINDS) : 0;
         life.end = kept_one_in(4) ? WORLD_SIM_KILLED : WORLD_SIM_POWER_CUT;
         if (!life.last) {
             life.world.faults.cut = cuts ? 300 + (uint32_t)kept_draw(3000) : 0;
@@ -1347,7 +1556,8 @@ main(int argc, char **argv)
 {
     static const struct option options[] = {{"seed", required_argument, NULL, 's'},
         {"count", required_argument, NULL, 'c'}, {"once", no_argument, NULL, 'o'},
-        {"verbose", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
+        {"verbose", no_argument, NULL, 'v'}, {"trouble", no_argument, NULL, 't'},
+        {NULL, 0, NULL, 0}};
     uint64_t seed = 1, count = 1, statements = 0, commits = 0, unknown = 0, ios = 0;
     bool once = false;
     int option = 0;
@@ -1361,6 +1571,9 @@ main(int argc, char **argv)
             break;
         case 'o':
             once = true;
+            break;
+        case 't':
+            trouble = true;
             break;
         case 'v':
             sim_verbose = once = true;
