@@ -484,9 +484,14 @@ classify_string(struct task *task, struct sql_session *session, struct statement
     for (uint32_t i = 0; i < ast_list_count(list); i++) {
         const struct ast_node *body = ast_as_statement(ast_list_at(list, i))->body;
         struct statement part = *statement;
-        TRY(one(task, session, &part, ast_as_statement(ast_list_at(list, i)), diag));
+        enum err err = one(task, session, &part, ast_as_statement(ast_list_at(list, i)), diag);
         route_delete(part.route);
         mem_free(part.cursor);
+        if (err != ERR_OK && kind == ROUTE_SCHEMA) { /* it may be about what was just defined */
+            refusal = REFUSED_SEVERAL;
+            break;
+        }
+        TRY(err);
         part.kind = part.kind == ROUTE_TRANSACTION ? ROUTE_SET : part.kind;
         bool whole = part.kind == ROUTE_NODE || part.kind == ROUTE_SET ||
                      part.kind == ROUTE_LOCAL ||

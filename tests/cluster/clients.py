@@ -220,6 +220,8 @@ def in_blocks(checks, cluster):
         got = error_of(lambda: a.query("create table sc (a int); create table sa (a int)"))
         checks.check("are made together or not at all", got.sqlstate == "42P07" and
                      sqlstate(lambda: b.query("select * from sc")) == "42P01", got)
+        got = error_of(lambda: a.query("create table sd (a int); insert into sd values (1)"))
+        checks.check("not with what uses them", "Reason 3" in (got.detail or ""), got)
         a.query("select pg_advisory_unlock_all(); close all; unlisten *; reset all;")
         checks.check("asyncpg's reset", a.query("show tusk.definitions_commit")[-1].rows == [("off",)])
         a.query("alter role postgres reset tusk.definitions_commit")
