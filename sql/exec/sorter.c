@@ -173,6 +173,16 @@ write_kept(struct task *task, struct sorter *sorter)
     return run_flush(task, &sorter->spill, run);
 }
 
+/* More items would leave the rows less than half of the memory: then a run would be what little
+ * room they have left, down to a row each. */
+static bool
+is_full(const struct sorter *sorter)
+{
+    uint64_t more = 2 * 2 * (uint64_t)sorter->capacity * sizeof *sorter->items;
+    return sorter->capacity > 0 && more > sorter->context->work_mem / 2 &&
+           spill_possible(sorter->context);
+}
+
 static bool
 too_late(
     const struct sorter *sorter, uint64_t prefix, const struct datum *row, const uint32_t *regs)
@@ -206,6 +216,8 @@ sorter_add(struct task *task, struct sorter *sorter, const struct datum *row, co
     if (sorter->count == sorter->capacity) {
         if (sorter->bound < SIZE_MAX / 4 && sorter->count >= 2 * sorter->bound + 64) {
             TRY(cut(task, sorter));
+        } else if (is_full(sorter)) {
+            TRY(write_kept(task, sorter));
         } else {
             sorter->capacity = sorter->capacity == 0 ? 64 : sorter->capacity * 2;
             sorter->items = mem_realloc(sorter->items, sorter->capacity * sizeof *sorter->items);

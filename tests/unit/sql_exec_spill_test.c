@@ -250,6 +250,36 @@ test_sorter(struct fixture *f)
     ASSERT(f->space.used == 0);
 }
 
+/* Runs are as long as memory allows, however small the rows are. */
+static void
+test_narrow_rows(struct fixture *f)
+{
+    enum {
+        NARROW_ROWS = 40000,
+        WORK_MEM = 64 * 1024,
+    };
+    static const bool narrow[] = {false};
+    struct key_code key = {.slot = 0, .type = TYPE_INT4};
+    struct sorter sorter;
+    uint64_t before = f->context.work_mem;
+    f->context.work_mem = WORK_MEM;
+    sorter_create(&sorter, &f->context, (struct row_form){narrow, 1}, &key, 1);
+    for (int64_t i = 0; i < NARROW_ROWS; i++) {
+        struct datum value = datum_int(i * 7919 % NARROW_ROWS);
+        OK(sorter_add(f->task, &sorter, &value, NULL));
+        ASSERT(sorter_memory(&sorter) <= 2 * WORK_MEM);
+    }
+    ASSERT(sorter.run_count > 0 && sorter.run_count < NARROW_ROWS / 500);
+    OK(sorter_finish(f->task, &sorter));
+    const struct datum *row = NULL;
+    for (int64_t i = 0; i < NARROW_ROWS; i++) {
+        OK(sorter_next(f->task, &sorter, &row));
+        ASSERT(row != NULL && row->i == i);
+    }
+    sorter_destroy(f->task, &sorter);
+    f->context.work_mem = before;
+}
+
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 static void
@@ -332,6 +362,7 @@ test_all(struct task *task, void *arg)
         test_sorter(f);
         test_sorter(f);
     }
+    test_narrow_rows(f);
     test_limits(f);
     OK(world_list_directory(task, directory, no_name, NULL, &f->diag));
     arena_destroy(&f->arena);
