@@ -1571,7 +1571,7 @@ commit_block(struct task *task, struct client *client, struct diag *diag)
     return err;
 }
 
-/* R11. What follows is in a block like the one that was. */
+/* R12. What follows is in a block like the one that was. */
 static enum err
 define(struct task *task, struct client *client, const char *text, struct diag *diag)
 {

@@ -176,7 +176,7 @@ def odd_settings(checks, cluster):
 
 
 def in_blocks(checks, cluster):
-    """R11: definitions in blocks and in strings."""
+    """R12: definitions in blocks and in strings."""
     with connect(cluster.router) as a, connect(cluster.router) as b:
         def run(sql, extended):
             return a.execute(sql) if extended else a.query(sql)[-1]

@@ -233,11 +233,15 @@ def there_and_back(checks, cluster):
 
 
 def altered(checks, cluster):
-    with connect(cluster.router) as a:
+    with connect(cluster.router) as a, connect(cluster.router) as operator:
+        operator.query("listen tusk_saga_stuck")
         a.query("insert into line values (2, 'f.to', 0)")   # in the way of the last step
         got = a.query("start saga transfer ('f', 1, 2, 5) with key 'f' wait")[-1].rows[0]
         checks.check("stuck behind the pivot", got[1] == "stuck", got)
         number = got[0]
+        checks.check("who listens at a router hears of it", wait_for(lambda: operator.query("select 1") and any(
+            body[4:].startswith(b"tusk_saga_stuck\0" + str(number).encode()) for body in operator.notifications)),
+            operator.notifications)
         state = sqlstate(lambda: a.query(f"alter saga instance {number} compensate"))
         checks.check("it cannot go back", state == "55000", state)
         a.query("delete from line where account = 2 and id = 'f.to'")
