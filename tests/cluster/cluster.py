@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import pgwire
@@ -85,6 +86,24 @@ class Etcd:
 
 def connect(server, **more):
     return pgwire.connect(port=server.port, user="postgres", database="postgres", **more)
+
+
+def rows(server, sql):
+    with connect(server) as connection:
+        return connection.query(sql)[-1].rows
+
+
+def wait_for(condition, seconds=30):
+    """Until it holds; who cannot be asked now may be later."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if condition():
+                return True
+        except (pgwire.Error, pgwire.ConnectionLost, OSError):
+            pass
+        time.sleep(0.05)
+    return False
 
 
 def sqlstate(action):

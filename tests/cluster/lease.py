@@ -9,28 +9,10 @@ import signal
 import sys
 import time
 
-from cluster import Cluster, Etcd, connect
-import pgwire
+from cluster import Cluster, Etcd, connect, sqlstate, wait_for
 from server import Checks, Server
 
 LEASE = 2
-
-
-def state_of(action):
-    try:
-        action()
-        return None
-    except pgwire.Error as error:
-        return error.sqlstate
-
-
-def wait_for(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def main():
@@ -62,15 +44,15 @@ def main():
             time.sleep(LEASE + 1.5)
             gone = a.query("select epoch from tusk_nodes where name = 'n1'")[-1].rows
             n1.process.send_signal(signal.SIGCONT)
-            first = state_of(lambda: direct.query("insert into first values (2, 2)"))
+            first = sqlstate(lambda: direct.query("insert into first values (2, 2)"))
             checks.check("who was stopped for longer has no lease in etcd", gone == [(None,)], gone)
             checks.check("and refuses the first routed write", first == "TR005", first)
-            checks.check("not what is not routed", state_of(
+            checks.check("not what is not routed", sqlstate(
                 lambda: (direct.query("reset tusk.route"), direct.query("select 1 from first"))) is None)
             checks.check("it takes the lease again", wait_for(lambda: int(
                 (a.query("select epoch from tusk_nodes where name = 'n1'")[-1].rows[0][0]) or 0)
                 > int(epochs[0][1])))
-            state = state_of(lambda: held.query("commit"))
+            state = sqlstate(lambda: held.query("commit"))
             checks.check("and what was open may end", state is None, state)
         a.query("update t set v = v + 1 where id = 3")
 
@@ -80,24 +62,24 @@ def main():
             held.query("insert into first values (3, 3)")
             etcd.kill()
             time.sleep(LEASE + 0.5)
-            state = state_of(lambda: held.query("commit"))
+            state = sqlstate(lambda: held.query("commit"))
             checks.check("without etcd: what was open cannot be committed", state == "TR005", state)
             third.query(route)
-            state = state_of(lambda: third.query("insert into first values (9, 9)"))
+            state = sqlstate(lambda: third.query("insert into first values (9, 9)"))
             checks.check("nor is anything written", state == "TR005", state)
             got = a.query("select count(*) from t")[-1].rows
             checks.check("but it is read", got == [("20",)], got)
             etcd.start()
             began = time.monotonic()
-            state = state_of(lambda: a.query("update t set v = v + 1 where id = 4"))
+            state = sqlstate(lambda: a.query("update t set v = v + 1 where id = 4"))
             checks.check("a router's client waits until it is there again", state is None,
                          (state, time.monotonic() - began))
 
         n1.kill()
         n1.start()
-        wait_for(lambda: state_of(lambda: a.query("select 1 from first")) is None)
+        wait_for(lambda: sqlstate(lambda: a.query("select 1 from first")) is None)
         began = time.monotonic()
-        state = state_of(lambda: a.query("insert into first values (4, 4)"))
+        state = sqlstate(lambda: a.query("insert into first values (4, 4)"))
         checks.check("who was killed has it at once", state is None and time.monotonic() - began < 1.5,
                      (state, time.monotonic() - began))
 
@@ -107,15 +89,15 @@ def main():
                 other.query("create table first (id int primary key, v int)")
                 direct.query(route)
                 other.query(route)
-                lost = wait_for(lambda: state_of(
+                lost = wait_for(lambda: sqlstate(
                     lambda: direct.query("insert into first values (5, 5)")) == "TR005", 10)
                 checks.check("of twins the one that came first has lost it", lost)
                 time.sleep(LEASE)
-                states = [state_of(lambda c=c: c.query("insert into first values (6, 6)"))
+                states = [sqlstate(lambda c=c: c.query("insert into first values (6, 6)"))
                           for c in (direct, other)]
                 checks.check("and does not take it back", states == ["TR005", None], states)
                 twin.kill()
-                checks.check("while the other is there", wait_for(lambda: state_of(
+                checks.check("while the other is there", wait_for(lambda: sqlstate(
                     lambda: direct.query("insert into first values (7, 7)")) is None))
         finally:
             twin.__exit__()

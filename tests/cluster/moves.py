@@ -18,7 +18,7 @@ import threading
 import time
 import types
 
-from cluster import Cluster, connect
+from cluster import Cluster, connect, rows
 from lease import Etcd
 import pgwire
 from server import ROOT
@@ -27,11 +27,6 @@ sys.path.insert(0, os.path.join(ROOT, "tests/shell"))
 from compare import Terminal
 
 ROWS = 400
-
-
-def rows_of(server, text):
-    with connect(server) as conn:
-        return conn.query(text)[-1].rows
 
 
 class Writer(threading.Thread):
@@ -167,7 +162,7 @@ def quiet(cluster):
     """No bucket is on its way: whoever was killed, a router has ended his move."""
     for _ in range(600):
         states = [row[0] for shard in cluster.shards
-                  for row in rows_of(shard, "SELECT state FROM tusk_buckets WHERE bucketgroup = 'public.acc'")]
+                  for row in rows(shard, "SELECT state FROM tusk_buckets WHERE bucketgroup = 'public.acc'")]
         if "handing" not in states and "sent" not in states:
             return
         time.sleep(0.1)
@@ -177,15 +172,15 @@ def quiet(cluster):
 def check(cluster, clients):
     place, value, log, owned = {}, {}, set(), {}
     for node, shard in enumerate(cluster.shards):
-        for bucket, in rows_of(shard, "SELECT bucket FROM tusk_buckets WHERE state = 'owned' AND "
+        for bucket, in rows(shard, "SELECT bucket FROM tusk_buckets WHERE state = 'owned' AND "
                                "bucketgroup = 'public.acc'"):
             assert bucket not in owned, f"bucket {bucket} has two owners"
             owned[bucket] = node
-        for row, v, bucket in rows_of(shard, "SELECT id, v, tusk_bucket('acc', id::text) FROM acc"):
+        for row, v, bucket in rows(shard, "SELECT id, v, tusk_bucket('acc', id::text) FROM acc"):
             assert row not in place, f"row {row} is on two nodes"
             assert owned.get(bucket) == node, f"row {row} is on n{node + 1}, its bucket is not"
             place[row], value[row] = node, int(v)
-        for row, number in rows_of(shard, "SELECT id, n FROM log"):
+        for row, number in rows(shard, "SELECT id, n FROM log"):
             key = (int(row), int(number))
             assert key not in log, f"log {key} twice"
             assert place.get(row) == node, f"log {key} is on n{node + 1}"
@@ -289,7 +284,7 @@ def main():
             moved += len(buckets)
             for bucket in buckets:
                 for i, shard in enumerate(cluster.shards):
-                    state = rows_of(shard, "SELECT state FROM tusk_buckets WHERE bucketgroup = "
+                    state = rows(shard, "SELECT state FROM tusk_buckets WHERE bucketgroup = "
                                     f"'public.acc' AND bucket = {bucket}")
                     owned = state and state[0][0] == b"owned" or state and state[0][0] == "owned"
                     assert bool(owned) == (i + 1 == node), (bucket, i + 1, state)
@@ -298,9 +293,9 @@ def main():
             writer.join()
             assert writer.failed is None, writer.failed
         done = sum(w.done for w in writers)
-        count, total = [int(x) for x in rows_of(router, "SELECT count(*), sum(v) FROM acc")[0]]
+        count, total = [int(x) for x in rows(router, "SELECT count(*), sum(v) FROM acc")[0]]
         assert (count, total) == (ROWS, done), (count, total, done)
-        assert int(rows_of(router, "SELECT count(*) FROM part")[0][0]) == ROWS
+        assert int(rows(router, "SELECT count(*) FROM part")[0][0]) == ROWS
         with connect(router) as conn:
             for text, state in (("ALTER TABLE acc MOVE BUCKET 99 TO n1", "42704"),
                                 ("ALTER TABLE acc MOVE BUCKET 1 TO nowhere", "42704")):
@@ -314,8 +309,8 @@ def main():
                 conn.query(f"INSERT INTO days VALUES ({day}, {day})")
             conn.query("ALTER TABLE days SPLIT AT (150)")
             conn.query("ALTER TABLE days MOVE BUCKET 3 TO n3")
-        assert int(rows_of(router, "SELECT count(*) FROM days")[0][0]) == 30
-        assert int(rows_of(router, "SELECT x FROM days WHERE day = 170")[0][0]) == 170
+        assert int(rows(router, "SELECT count(*) FROM days")[0][0]) == 30
+        assert int(rows(router, "SELECT x FROM days WHERE day = 170")[0][0]) == 170
         see_progress(router, args.build)
         print(f"{moved + 1} buckets moved through the router, one split; {done} updates beside it, "
               f"{sum(w.tries for w in writers) - done} refused to the client")
@@ -328,7 +323,7 @@ def see_progress(router, build):
         for first in range(0, 300000, 5000):
             conn.query("INSERT INTO large VALUES " + ", ".join(
                 f"({i}, '{i:0400}')" for i in range(first, first + 5000)))
-        here = rows_of(router, "EXPLAIN SELECT t FROM large WHERE id = 1")
+        here = rows(router, "EXPLAIN SELECT t FROM large WHERE id = 1")
         to = next(n for n in ("n1", "n2") if n not in str(here))
     runner = types.SimpleNamespace(
         tusk=os.path.join(ROOT, "build", build, "tusk"), environment=dict(os.environ),

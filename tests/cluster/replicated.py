@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from cluster import Cluster, connect, sqlstate
+from cluster import Cluster, connect, rows, sqlstate, wait_for
 import pgwire
 from server import Checks
 
@@ -19,23 +19,6 @@ NUMBER = "select tusk_replicated_version()"
 HASTY = ["-c", "router_breaker_pause=100", "-c", "router_replicated_timeout=400", "-c", "router_sync=200"]
 PATIENT = ["-c", "router_breaker_pause=100", "-c", "router_replicated_timeout=10000", "-c", "router_sync=200"]
 AGAIN = ("TR003", "TR004", "TR006", "40001", "40P01")
-
-
-def rows(server, sql):
-    with connect(server) as connection:
-        return connection.query(sql)[-1].rows
-
-
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if condition():
-                return True
-        except (pgwire.Error, pgwire.ConnectionLost, OSError):
-            pass
-        time.sleep(0.05)
-    return False
 
 
 def copies(cluster, *tables):

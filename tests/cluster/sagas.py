@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from cluster import Cluster, connect, sqlstate
+from cluster import Cluster, connect, rows, sqlstate, wait_for
 import pgwire
 from server import ROOT, Checks
 
@@ -45,23 +45,6 @@ WRONG = [
     ("reading everywhere", "account (id => p_a)",
      "insert into line select p_a, p_c, count(*) from account"),
 ]
-
-
-def rows(server, sql):
-    with connect(server) as conn:
-        return conn.query(sql)[-1].rows
-
-
-def wait_for(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if condition():
-                return True
-        except (pgwire.Error, pgwire.ConnectionLost, OSError):
-            pass
-        time.sleep(0.05)
-    return False
 
 
 def definitions(checks, cluster):

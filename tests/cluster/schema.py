@@ -8,26 +8,9 @@ import tempfile
 import threading
 import time
 
-from cluster import Cluster, Router, connect, sqlstate
+from cluster import Cluster, Router, connect, rows, sqlstate, wait_for
 import pgwire
 from server import Checks
-
-
-def rows(server, sql):
-    with connect(server) as connection:
-        return connection.query(sql)[-1].rows
-
-
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if condition():
-                return True
-        except (pgwire.Error, pgwire.ConnectionLost):
-            pass
-        time.sleep(0.1)
-    return False
 
 
 VERSION = "select max(version) from tusk_cluster.ddl"
