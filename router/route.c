@@ -668,6 +668,10 @@ route_look(void *arg, const struct sql_inspection *inspection)
     analysis->arena = inspection->arena;
     route->writes = inspection->writes;
     route->epoch = catalog_route_epoch(inspection->catalog);
+    if (inspection->advisory) { /* here, or at one node: whoever is elsewhere would not meet it */
+        route->refusal = REFUSED_ADVISORY;
+        return ERR_OK;
+    }
     if (inspection->modifying) {
         route->refusal = REFUSED_STATEMENT;
         return ERR_OK;

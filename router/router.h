@@ -311,7 +311,9 @@ void statements_destroy(struct worker *worker);
         "get another key",                                                                         \
         "Rows that refer to it may be on other nodes: drop the foreign key, or mark the row.")     \
     X(21, REFUSED_CREATE_AS, "a table over several nodes is not made and filled by one statement", \
-        "It would be seen before it is whole: CREATE TABLE .. SHARD BY, then INSERT .. SELECT.")
+        "It would be seen before it is whole: CREATE TABLE .. SHARD BY, then INSERT .. SELECT.")   \
+    X(22, REFUSED_ADVISORY, "an advisory lock would exclude nobody at another node",               \
+        "Lock a row: INSERT one for it into a table, and SELECT it FOR UPDATE.")
 
 #define REFUSAL_NAME(number, name, message, hint) name = number,
 enum {

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "parser/parser.h"
+#include "parser/scanner.h"
 #include "router/router.h"
 #include "saga/saga.h"
 
@@ -144,9 +145,37 @@ asks_for_numbers(const struct statement *statement)
     return asks;
 }
 
+/* Names a function of a session's advisory locks. Of several nodes' statements route.c knows. */
+static bool
+locks_session(const struct statement *statement)
+{
+    static const char *const names[] = {
+        "pg_advisory_lock", "pg_try_advisory_lock", "pg_advisory_unlock"};
+    struct scanner scanner;
+    struct scan_token token = {.kind = SCAN_ILLEGAL};
+    if (statement->worker->router->cluster != NULL ||
+        !mentions(statement->text, statement->text_size, "advisory_")) {
+        return false;
+    }
+    scanner_create(&scanner, statement->text, statement->text_size);
+    while (token.kind != SCAN_END && token.kind != SCAN_ERROR) {
+        scanner_next(&scanner, &token);
+        if (token.kind != SCAN_WORD && token.kind != SCAN_QUOTED_IDENT) {
+            continue;
+        }
+        const char *word = scanner_decode_ident(&scanner, &token, statement->arena);
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            if (strncmp(word, names[i], strlen(names[i])) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* What stays at the shard behind the transaction would be met by the next client there. */
 static bool
-leaves_state(const struct ast_node *body, const char *text, size_t size)
+leaves_state(const struct statement *statement, const struct ast_node *body)
 {
     switch ((enum ast_kind)body->kind) {
     case AST_CREATE_TABLE:
@@ -158,11 +187,14 @@ leaves_state(const struct ast_node *body, const char *text, size_t size)
     case AST_CREATE_SEQUENCE:
         return ast_as_create_sequence(body)->persistence == AST_TEMPORARY;
     case AST_DECLARE_CURSOR:
-        return ast_as_declare_cursor(body)->hold;
+        return ast_as_declare_cursor(body)->hold || locks_session(statement);
     case AST_SELECT:
-        return mentions(text, size, "pg_advisory_lock") ||
-               mentions(text, size, "pg_try_advisory_lock") ||
-               mentions(text, size, "pg_advisory_unlock");
+    case AST_INSERT:
+    case AST_UPDATE:
+    case AST_DELETE:
+    case AST_COPY:
+    case AST_EXPLAIN:
+        return locks_session(statement);
     default:
         return false;
     }
@@ -173,7 +205,7 @@ classify(struct statement *statement, const struct ast_node *body)
 {
     statement->node = (enum ast_kind)body->kind;
     statement->kind = ROUTE_NODE;
-    if (leaves_state(body, statement->text, statement->text_size)) {
+    if (leaves_state(statement, body)) {
         statement->kind = ROUTE_REFUSED;
         statement->refusal = REFUSED_SESSION_STATE;
         return;

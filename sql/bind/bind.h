@@ -384,6 +384,7 @@ struct binder {
     struct plan_table_lock *locks;
     uint32_t lock_count, lock_capacity;
     bool writes;
+    bool advisory;            /* some function is FUNCTION_ADVISORY */
     struct scope *outer;      /* of a data-modifying WITH query: what is around it */
     struct vec modifying;     /* struct shared * */
     struct bind_notes *notes; /* NULL: nobody asks */

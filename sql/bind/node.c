@@ -159,6 +159,7 @@ expr_call(struct binder *binder, const struct function *function, const struct o
     expr->list = list;
     expr->count = count;
     ((struct call_expr *)(void *)expr)->op = op;
+    binder->advisory |= (function->flags & FUNCTION_ADVISORY) != 0;
     return expr_fold(binder, expr);
 }
 

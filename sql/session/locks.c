@@ -306,12 +306,13 @@ FN(session_is_blocked)
 
 enum {
     VOLATILE = FUNCTION_STRICT | FUNCTION_VOLATILE,
+    ADVISORY = VOLATILE | FUNCTION_ADVISORY,
 };
 
 #define BOTH(name, type, call)                                                  \
-    {name, 0, type, 1, 1, VOLATILE, {TYPE_INT8}, call, NULL, NULL},             \
+    {name, 0, type, 1, 1, ADVISORY, {TYPE_INT8}, call, NULL, NULL},             \
     {                                                                           \
-        name, 0, type, 2, 2, VOLATILE, {TYPE_INT4, TYPE_INT4}, call, NULL, NULL \
+        name, 0, type, 2, 2, ADVISORY, {TYPE_INT4, TYPE_INT4}, call, NULL, NULL \
     }
 
 static const struct function functions[] = {
@@ -325,7 +326,7 @@ static const struct function functions[] = {
     BOTH("pg_try_advisory_xact_lock_shared", TYPE_BOOL, try_xact_lock_shared),
     BOTH("pg_advisory_unlock", TYPE_BOOL, unlock),
     BOTH("pg_advisory_unlock_shared", TYPE_BOOL, unlock_shared),
-    {"pg_advisory_unlock_all", 0, TYPE_VOID, 0, 0, VOLATILE, {0}, unlock_all, NULL, NULL},
+    {"pg_advisory_unlock_all", 0, TYPE_VOID, 0, 0, ADVISORY, {0}, unlock_all, NULL, NULL},
     {"pg_blocking_pids", 0, TYPE_INT4_ARRAY, 1, 1, VOLATILE, {TYPE_INT4}, blocking_pids, NULL,
         NULL},
     {"pg_safe_snapshot_blocking_pids", 0, TYPE_INT4_ARRAY, 1, 1, VOLATILE, {TYPE_INT4},

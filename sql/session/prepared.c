@@ -532,6 +532,7 @@ session__inspect(struct task *task, struct sql_session *session, const struct as
         inspection.param_count = context.param_count;
         inspection.writes = binder.writes || inspection.modify != NULL;
         inspection.modifying = binder.modifying.count > 0;
+        inspection.advisory = binder.advisory;
         if (err == ERR_OK) {
             err = look(arg, &inspection);
         }

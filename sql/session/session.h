@@ -163,6 +163,7 @@ struct sql_inspection {
     uint32_t param_count;
     bool writes;    /* rows are changed or locked */
     bool modifying; /* in WITH */
+    bool advisory;  /* calls functions of advisory locks */
     struct arena *arena;
 };
 enum err sql_session_inspect(struct task *task, struct sql_session *session,

@@ -369,6 +369,7 @@ enum function_flags {
     FUNCTION_WINDOW = 4096,  /* only with OVER; sql/exec/window.c knows it by its name */
     FUNCTION_SHAPED = 1024,  /* in FROM with a column definition list alone; the last argument is a
                                 pointer to a struct row_shape */
+    FUNCTION_ADVISORY = 2048,  /* takes or gives back advisory locks */
     FUNCTION_ROUTINE = 16384,  /* of a user, run by the session: sql/plan/routine.h */
     FUNCTION_TYPED_ARGS = 512, /* behind each argument of TYPE_ANY wants the OID of its type */
 };

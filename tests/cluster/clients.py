@@ -353,17 +353,64 @@ def keys(checks, cluster, router):
             checks.check(f"{sql} has no key", got is not None and "Reason 18" in (got.detail or ""), got)
 
 
+def locked(checks, cluster):
+    """An advisory lock at one node, or at the router, would exclude nobody elsewhere."""
+    with connect(cluster.router) as a:
+        a.query("create table adv (id int primary key, t text) shard by hash (id) buckets 12")
+        a.query("create view locking as select pg_try_advisory_xact_lock(1) from adv where id = 1")
+        for sql in ("select pg_advisory_xact_lock(1)", "select pg_try_advisory_xact_lock_shared(1, 2)",
+                    "select pg_advisory_lock(1)", "select pg_try_advisory_lock(1)", "select pg_advisory_unlock(1)",
+                    "select pg_advisory_unlock_all()", "select 1 where pg_try_advisory_xact_lock(1)",
+                    "select * from pg_try_advisory_xact_lock(1)", 'select "pg_advisory_xact_lock"(id) from adv',
+                    "select t from adv where id = 1 and pg_try_advisory_xact_lock(id)",
+                    "select t from adv order by pg_try_advisory_xact_lock(id)", "table locking",
+                    "insert into adv values (1, (select pg_try_advisory_xact_lock(1)::text))",
+                    "insert into adv values (1, 'x') returning pg_advisory_xact_lock(id)",
+                    "update adv set t = 'x' where id = 1 and pg_try_advisory_xact_lock(1)",
+                    "delete from adv where id = 1 returning pg_try_advisory_xact_lock(1)",
+                    "with x as materialized (select pg_advisory_xact_lock(1)) select 1 from x",
+                    "explain select pg_advisory_xact_lock(1)", "copy (select pg_advisory_xact_lock(1)) to stdout"):
+            for extended in (False, True):
+                got = error_of(lambda s=sql, e=extended: a.execute(s) if e else a.query(s))
+                checks.check(f"refused: {sql}", got is not None and "Reason 22 " in (got.detail or ""), got)
+        got = error_of(lambda: a.query("declare c cursor with hold for select 1"))
+        checks.check("cursors WITH HOLD as they were", "Reason 1 " in (got.detail or ""), got)
+        a.query("insert into adv values (1, 'pg_advisory_lock(1)')")
+        got = a.query("select 'pg_advisory_lock(1)' = t from adv where id = 1")[-1].rows
+        checks.check("words are words", got == [("t",)], got)
+
+
+def locked_at_one(checks, one, router):
+    """Of one node all clients are there; what a session has is not given to the next client."""
+    with connect(router) as a, connect(one) as b:
+        a.query("create table adv (t text)")
+        a.query("begin")
+        a.query("select pg_advisory_xact_lock(7)")
+        got = rows(one, "select pg_try_advisory_xact_lock(7)")
+        checks.check("a transaction's lock is the node's", got == [("f",)], got)
+        a.query("commit")
+        got = b.query("select pg_try_advisory_xact_lock(7)")[-1].rows
+        checks.check("until its end", got == [("t",)], got)
+        a.query("insert into adv values ('pg_advisory_lock(1)')")
+        for sql in ("select pg_advisory_lock(1)", 'select 1 where "pg_try_advisory_lock"(1)',
+                    "insert into adv select pg_try_advisory_lock(1)", "delete from adv where pg_advisory_unlock(1)",
+                    "copy (select pg_advisory_lock(1)) to stdout", "explain analyze select pg_advisory_lock(1)"):
+            got = error_of(lambda s=sql: a.query(s))
+            checks.check(f"refused: {sql}", got is not None and "Reason 1 " in (got.detail or ""), got)
+
+
 def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     checks = Checks()
     with Cluster(build, arguments=["-c", "router_breaker_pause=300"]) as cluster:
         for part in (contradicted, written, numbered, failing_commits, odd_settings, in_blocks, called,
-                     described):
+                     described, locked):
             part(checks, cluster)
         keys(checks, cluster, cluster.router)
         prepared(checks, cluster.router)
     with Server(build) as one, Router(build, f"n1=127.0.0.1:{one.port}") as router:
         keys(checks, None, router)
+        locked_at_one(checks, one, router)
         prepared(checks, router)
     return checks.done()
 
