@@ -24,6 +24,12 @@
  *       that were changed before a change of the schema are there before it (copies.c, RR1). The
  *       list is locked from the mark to the end, so no entry can come between.
  *
+ *   K8. Each change is made once in the router's engine, too. What is read with it (the nodes, the
+ *       epoch) may fail and is tried again, without making the change again: its number is taken.
+ *   K9. What a change does at one node by number is done there under that number or not at all: a
+ *       server that was dropped and came back has another one, and refuses changes from a router
+ *       that still knows it by the old one.
+ *
  * A router that dies amid a change leaves it to the next one, or to its own next start.
  *
  * Who has which bucket is asked of the nodes (view tusk_buckets). What is known may be old: the
@@ -60,6 +66,8 @@ struct map {
 
 struct cluster {
     _Atomic uint32_t version; /* of the router's own engine */
+    int64_t applied; /* there; ahead of `version` while what goes with it (nodes, the epoch) has
+                      * failed; under `changing` */
     struct map *_Atomic map;
     _Atomic bool changing; /* one change of schema or map at a time in this router */
     bool epoch_due;        /* the engine has not the newest epoch of routes yet; under `changing` */
@@ -640,12 +648,30 @@ cluster_change_at(struct task *task, struct router *router, struct upstream *ups
     int64_t version, int64_t mark, struct diag *diag)
 {
     struct change change = {0};
+    int64_t left = 0;
+    char text[96];
+    (void)snprintf(text, sizeof text,
+        "SELECT count(*) FROM tusk_cluster.nodes WHERE number = %u AND dropped",
+        upstream->pool->shard_number);
+    TRY(node_query(task, upstream, text, cluster_read_number, &left, diag));
+    if (left > 0) { /* K9 */
+        return diag_set(diag, ERR_OBJECT_STATE, "node %u has been dropped, and its server says so",
+            upstream->pool->shard_number);
+    }
     enum err err = fetch_change(task, router, version, &change, diag);
     if (err == ERR_OK) {
         err = apply_on(task, router, upstream, &change, mark, diag);
     }
     change_destroy(&change);
     return err;
+}
+
+/* Another has made the change of that number. Any other row that is twice is no such thing: who
+ * took it for that would leave the change out. */
+static bool
+is_taken(enum err err, const struct diag *diag)
+{
+    return err == ERR_UNIQUE && strcmp(diag->constraint, "ddl_pkey") == 0;
 }
 
 /* K3, of a node whose rows of replicated tables are copied afterwards, or of changes that are older
@@ -658,7 +684,7 @@ catch_up_on(struct task *task, struct router *router, struct upstream *upstream,
     TRY(node_query(task, upstream, read_version, cluster_read_number, &at, diag));
     for (; at < to; at++) {
         enum err err = cluster_change_at(task, router, upstream, at + 1, CLUSTER_NO_MARK, diag);
-        if (err != ERR_OK && err != ERR_UNIQUE) {
+        if (err != ERR_OK && !is_taken(err, diag)) {
             return err;
         }
     }
@@ -692,13 +718,14 @@ catch_up_here(struct task *task, struct router *router, int64_t to, struct diag 
     while (err == ERR_OK && (int64_t)cluster->version < to) {
         struct change change = {0};
         err = fetch_change(task, router, (int64_t)cluster->version + 1, &change, diag);
-        if (err == ERR_OK) {
+        if (err == ERR_OK && cluster->applied < change.version) { /* K8 */
             struct buffer text = {0};
             put_change(&text, &change, -1, CLUSTER_NO_MARK, cluster->user);
             buffer_add_text(&text, "; COMMIT");
             buffer_add_u8(&text, 0);
             err = here(task, session, (const char *)text.data, diag);
             buffer_destroy(&text);
+            cluster->applied = err == ERR_OK ? change.version : cluster->applied;
         }
         if (err == ERR_OK && change.extra[0] == '*') { /* before the version: K4 */
             err = nodes_load(task, router, diag);
@@ -1168,6 +1195,7 @@ commit_here(struct task *task, struct definition *definition, struct sql_session
     enum err err = silently(task, session, out, (const char *)log.data, &ignored);
     buffer_destroy(&log);
     TRY(err);
+    cluster->applied = definition->change.version;
     cluster->epoch_due = changes_routes;
     (void)!bring_epoch(task, definition->router, &ignored); /* before the version: K4 */
     cluster->version++;
@@ -1262,7 +1290,7 @@ cluster_define(struct task *task, struct router *router, struct sql_session *ses
     lock(task, cluster);
     for (int attempt = 0; attempt < 10 && late; attempt++) {
         err = define_once(task, router, session, out, text, &everywhere, diag);
-        late = err == ERR_UNIQUE && strcmp(diag->constraint, "ddl_pkey") == 0;
+        late = is_taken(err, diag);
     }
     unlock(cluster);
     if (!everywhere && cluster->keeper != NULL) {
@@ -1305,6 +1333,15 @@ enum err
 cluster_synchronize(struct task *task, struct router *router, bool others, struct diag *diag)
 {
     return synchronize(task, router, others, diag);
+}
+
+enum err
+cluster_bring_member(struct task *task, struct router *router, uint32_t node, struct diag *diag)
+{
+    int64_t version = 0;
+    uint64_t list = 0;
+    TRY(newest_version(task, router, &version, &list, diag));
+    return catch_up(task, router, node, version, list, diag);
 }
 
 enum err
@@ -1403,6 +1440,7 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
     if (err == ERR_OK) {
         err = here(task, session, read_version, diag);
         cluster->version = (uint32_t)cluster->answer;
+        cluster->applied = cluster->answer;
     }
     if (session != NULL) {
         sql_session_delete(task, session);

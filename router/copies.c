@@ -18,8 +18,9 @@
  *   RR4. doing it twice does nothing (RP4), so any number of routers may. Who finds a node behind
  *        has its bearer look at once, and tries again;
  *   RR5. entries that all nodes have are removed, by whom has just heard so of all nodes, if the
- *        first node's list of nodes is still of that length in the same statement: a node that came
- *        meanwhile (nodes.c, N1) came with a number that is not below what the others had.
+ *        first node's list of nodes is still of that length in the same statement, those that have
+ *        left and those that have not: a node that came meanwhile (nodes.c, N1), perhaps for
+ *        another, came with a number that is not below what the others had.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -382,13 +383,14 @@ copies_forget(struct task *task, struct router *router)
     if (all <= copies->forgotten || copies->bearer_count < count) {
         return;
     }
-    char text[192];
+    char text[256];
     int64_t removed = 0;
     struct diag diag;
     (void)snprintf(text, sizeof text,
         "SELECT pg_catalog.tusk_replicated_forget(%llu) WHERE (SELECT count(*) FROM "
-        "tusk_cluster.nodes WHERE NOT dropped) = %u",
-        (unsigned long long)all, living);
+        "tusk_cluster.nodes WHERE NOT dropped) = %u AND (SELECT count(*) FROM "
+        "tusk_cluster.nodes) = %u",
+        (unsigned long long)all, living, count);
     if (cluster_at_node(task, router, 0, text, cluster_read_number, &removed, &diag) == ERR_OK &&
         removed == 0) {
         copies->forgotten = all; /* some thousands go at a time */

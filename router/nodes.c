@@ -14,8 +14,8 @@
  *       older list of nodes has committed before, and so is in the copy, or is refused (K4).
  *   N2. Who is dropped has no bucket, and no move leads there: the control store's map does not
  *       know it any more (a move compares the map's version when it is planned and when it is
- *       decided), before the node is asked what it has. The change itself is refused if another one
- *       came between, a new table's buckets for instance.
+ *       decided), before the node, brought up to date, is asked what it has. The change itself is
+ * refused if another one came between, a new table's buckets for instance.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -553,7 +553,8 @@ add_once(
         arena_create(&arena, "node");
         buffer_add_text(&lines, "* INSERT INTO tusk_cluster.nodes VALUES ");
         put_row(&lines, &arena, number, wanted);
-        buffer_add_text(&lines, "\n");
+        /* A router that starts writes its list at nodes that have not come to this change yet. */
+        buffer_add_text(&lines, " ON CONFLICT (number) DO UPDATE SET dropped = false\n");
         buffer_add_u8(&lines, 0);
         err = cluster_append(task, router, first,
             arena_printf(&arena, "/* ALTER CLUSTER ADD NODE %s '%s:%u' */", wanted->name,
@@ -587,6 +588,8 @@ drop_once(struct task *task, struct router *router, const char *name, struct dia
     struct upstream *leaver = NULL, *first = NULL;
     int64_t owned = 0;
     enum err err = open_alone(task, router, (uint32_t)number, &leaver, diag);
+    /* N2: buckets of a table that it has not heard of yet are its own */
+    err = err == ERR_OK ? cluster_bring_member(task, router, (uint32_t)number, diag) : err;
     err = err == ERR_OK ? count_buckets(task, leaver, &owned, diag) : err;
     bool away = false;
     if (err == ERR_OK && owned == 0) { /* N2: before it is asked again; what it had is nobody's */

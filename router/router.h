@@ -385,6 +385,9 @@ void cluster_unlock(struct router *router);
 /* This engine, and if asked for all others, to the first node's version. */
 enum err cluster_synchronize(
     struct task *task, struct router *router, bool others, struct diag *diag);
+/* One node of the list to the first node's version, its rows of replicated tables, too (K7). */
+enum err cluster_bring_member(
+    struct task *task, struct router *router, uint32_t node, struct diag *diag);
 /* Whoever is at the other end to this engine's version. */
 enum err cluster_bring(
     struct task *task, struct router *router, struct upstream *upstream, struct diag *diag);

@@ -332,6 +332,71 @@ def nodes(checks, cluster):
             other.__exit__()
 
 
+def again(checks, cluster):
+    """A node goes and comes back while another is away; then routers, of which one knows nothing of it."""
+    shards = cluster.shards
+    fourth = cluster.new_shard("n4").start()
+    add = f"alter cluster add node n4 '127.0.0.1:{fourth.port}'"
+
+    def same(servers):
+        text = "select number, name, dropped from tusk_cluster.nodes order by 1"
+        return (len({str(rows(s, VERSION)) for s in servers}) == 1
+                and len({str(rows(s, text)) for s in servers}) == 1)
+
+    def read(connection, text):
+        found = []
+        fine = retried(lambda: found.append(connection.query(text)[-1].rows))
+        return found[0] if fine else None
+
+    try:
+        with connect(cluster.router) as a:
+            a.query("create table ag (k int primary key, v int) shard by hash (k) buckets 8")
+            for k in range(24):
+                a.query(f"insert into ag values ({k}, 0)")
+            a.query(add)
+            with cluster.new_router(OLD) as late, connect(late) as b:
+                b.query("select count(*) from ag")
+                shards[1].kill()
+                a.query("create table ag1 (k int primary key)")
+                a.query("alter cluster drop node n4")
+                a.query("create table ag2 (k int primary key)")
+                a.query(add)
+                a.query("create table ag3 (k int primary key)")
+                cluster.router.kill()
+                shards[1].start()
+                cluster.router.start()   # it writes its list of nodes at n2, which is behind
+                came = wait_for(lambda: same(shards + [fourth]))
+                checks.check("a node that was away while another left and came back", came,
+                             [rows(s, VERSION) for s in shards + [fourth]])
+                got = read(b, "select count(*), sum(v) from ag")
+                checks.check("an old router reads all", got == [("24", "0")], got)
+        with connect(cluster.router) as a, cluster.new_router(OLD) as late, connect(late) as b:
+            b.query("select count(*) from ag")
+            a.query("alter cluster drop node n4")
+            a.query(add)
+            fourth.kill()
+            a.query("create table ag4 (k int primary key) shard by hash (k) buckets 16")
+            cluster.router.kill()
+            fourth.start()
+            came = wait_for(lambda: read(b, "select count(*) from ag") == [("24",)]
+                            and same(shards + [fourth]))
+            got = rows(fourth, "select count(*) from tusk_buckets where bucketgroup = 'public.ag4' "
+                       "and state = 'owned'")
+            checks.check("by an old router it gets its buckets by its new number",
+                         came and got == [("4",)], (came, got))
+            cluster.router.start()
+        with connect(cluster.router) as a:
+            fourth.kill()
+            a.query("create table ag5 (k int primary key) shard by hash (k) buckets 16")
+            fourth.start()
+            state = sqlstate(lambda: a.query("alter cluster drop node n4"))
+            checks.check("who has buckets that it has not heard of stays", state == "55006", state)
+            a.query("alter cluster drain node n4")
+            a.query("alter cluster drop node n4")
+    finally:
+        fourth.__exit__()
+
+
 def retried(action):
     """A query over all shards that an old router sends is refused, and the router told by that."""
     for _ in range(20):
@@ -417,6 +482,7 @@ def main():
         moves(checks, cluster)
         old_router(checks, cluster)
         nodes(checks, cluster)
+        again(checks, cluster)
         refusals(checks, cluster)
         killed(checks, cluster)
     return checks.done()
