@@ -74,7 +74,8 @@ static const char usage[] =
     "  -h, --host=HOSTNAME     server host (default: PGHOST or \"localhost\")\n"
     "  -p, --port=PORT         server port (default: PGPORT or 5433)\n"
     "  -U, --username=USERNAME user name (default: PGUSER or your name)\n"
-    "  -w, --no-password       accepted: passwords come from PGPASSWORD or the terminal\n"
+    "  -w, --no-password       accepted: passwords come from PGPASSWORD, PGPASSFILE or\n"
+    "                          ~/.pgpass, or the terminal\n"
     "\n"
     "Exit codes: 0 fine, 1 an error of its own or in -c, 2 connection lost or refused,\n"
     "3 error in a script with --stop-on-error.\n";

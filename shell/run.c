@@ -232,12 +232,41 @@ on_cancel(void *arg)
     (void)fputs("Cancel request sent\n", stderr);
 }
 
+/* What PGPASSFILE or ~/.pgpass has for this connection; NULL: nothing. A file that is of no use is
+ * told, and we go on without it, as libpq does. */
+static char *
+password_of_file(struct shell *shell)
+{
+    const struct connection *connection = &shell->connection;
+    const char *path = getenv("PGPASSFILE"), *home = getenv("HOME");
+    char usual[CONNECTION_FILE_MAX], port[sizeof "65535"];
+    if (path == NULL || path[0] == '\0') {
+        (void)snprintf(usual, sizeof usual, "%s/.pgpass", home == NULL ? "" : home);
+        path = usual;
+    }
+    if (!world_file_exists(shell->task, path)) {
+        return NULL;
+    }
+    (void)snprintf(port, sizeof port, "%u", connection->port);
+    const char *const target[] = {connection->host, port, connection->database, connection->user};
+    char *password = NULL;
+    struct diag diag;
+    diag_clear(&diag);
+    if (login_passfile_find(shell->task, path, target, &password, &diag) != ERR_OK) {
+        (void)fprintf(stderr, "WARNING: %s\n", diag.message);
+        if (diag.hint[0] != '\0') {
+            (void)fprintf(stderr, "HINT: %s\n", diag.hint);
+        }
+    }
+    return password;
+}
+
 static char *
 ask_password(void *arg)
 {
-    (void)arg;
     const char *given = getenv("PGPASSWORD");
-    return given != NULL ? mem_strdup(given) : input_password("Password: ");
+    char *password = given != NULL ? mem_strdup(given) : password_of_file(arg);
+    return password != NULL ? password : input_password("Password: ");
 }
 
 /* ---- connection ------------------------------------------------------------------------------ */

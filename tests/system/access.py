@@ -9,10 +9,11 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from server import Server  # noqa: E402
+from server import ROOT, Server  # noqa: E402
 
 PASSED = FAILED = 0
 
@@ -92,6 +93,38 @@ def bad_messages(port):
         client.close()
 
 
+def password_file(build, port, folder):
+    """The shell's, as libpq's; of alice, whose password is "new"."""
+    def run(lines, mode=0o600, path="pgpass", program=None, **more):
+        name = os.path.join(folder, path)
+        with open(name, "w") as file:
+            file.write(lines)
+        os.chmod(name, mode)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        environment.update({"HOME": folder, **more})
+        tusk = os.path.join(ROOT, "build", build, "tusk")
+        got = subprocess.run([program or tusk, "-X", "-A", "-t", "-h", "127.0.0.1", "-p", str(port), "-U", "alice", "-d",
+                              "postgres", "-c", "select current_user"], capture_output=True, text=True, env=environment,
+                             stdin=subprocess.DEVNULL, start_new_session=True, timeout=120, check=False)
+        return (got.stdout + got.stderr).strip()
+
+    named = {"PGPASSFILE": os.path.join(folder, "pgpass")}
+    right = f"# a comment\nother:*:*:*:x\n127.0.0.1:{port}:postgres:bob:x\n127.0.0.1:{port}:postgres:alice:new\n*:*:*:*:x\n"
+    for program in (None, "psql"):
+        for what, found in (("PGPASSFILE", run(right, program=program, **named)),
+                            ("~/.pgpass", run(right, path=".pgpass", program=program))):
+            check(f"{what}, {program}", found == "alice", found)
+        os.remove(os.path.join(folder, ".pgpass"))
+        found = run(right, 0o644, program=program, **named)
+        check(f"others may read it, {program}", "has group or world access" in found and "alice" not in found.split("\n"), found)
+        found = run("*:*:*:*:new", program=program, PGPASSWORD="wrong", **named)
+        check(f"PGPASSWORD comes first, {program}", "authentication failed" in found, found)
+        found = run("*:1:*:*:new", program=program, **named)
+        check(f"no line for it, {program}", "alice" not in found.split("\n") and "password" in found, found)
+        found = run("*:*:*:*:wrong", program=program, **named)
+        check(f"a wrong one, {program}", "authentication failed" in found, found)
+
+
 def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     server = Server(build)
@@ -132,6 +165,8 @@ def main():
         psql(port, "alter role alice password 'new'")
         check("old password", "authentication failed" in psql(port, "select 1", "alice", "wonder land"))
         check("new password", psql(port, "select 1", "alice", "new") == "1")
+        with tempfile.TemporaryDirectory() as folder:
+            password_file(build, port, folder)
         kept = psql(port, "select rolpassword from pg_authid where rolname = 'alice'")
         psql(port, f"alter role bob password '{kept}'")
         check("kept verifier", psql(port, "select 1", "bob", "new") == "1")
