@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/reader.h"
 #include "sql/catalog/catalog_internal.h"
 #include "sql/catalog/index_key.h"
 #include "sql/catalog/replicated.h"
@@ -521,6 +522,29 @@ note(struct txn *txn, struct bucket_group *group, uint32_t bucket, oid_t relatio
     latch_release(&group->capture_latch);
 }
 
+/* BU1 */
+static enum err
+check_owned(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct bucket_group *group, uint32_t bucket, struct diag *diag)
+{
+    TRY(buckets_lock(task, txn, group, bucket, false, diag));
+    enum bucket_state state;
+    TRY(state_at(task, txn, newest(store), group, bucket, &state, diag));
+    return state == BUCKET_OWNED ? ERR_OK : refuse(task, txn, group, bucket, state, diag);
+}
+
+enum err
+buckets_check_key(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct bucket_group *group, uint32_t bucket, struct slice key, struct diag *diag)
+{
+    TRY(check_owned(task, store, txn, group, bucket, diag));
+    if (key.size > 0 && atomic_load(&group->capture_count) > 0) {
+        TRY(txn_need_id(task, txn, diag));
+        note(txn, group, bucket, 0, key);
+    }
+    return ERR_OK;
+}
+
 enum err
 buckets_check_write(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct relation *relation, const struct datum *row, struct buffer *key, struct diag *diag)
@@ -535,12 +559,7 @@ buckets_check_write(struct task *task, struct catalog_store *store, struct txn *
         return ERR_OK;
     }
     struct bucket_group *group = sharding->ownership;
-    TRY(buckets_lock(task, txn, group, bucket, false, diag)); /* BU1 */
-    enum bucket_state state;
-    TRY(state_at(task, txn, newest(store), group, bucket, &state, diag));
-    if (state != BUCKET_OWNED) {
-        return refuse(task, txn, group, bucket, state, diag);
-    }
+    TRY(check_owned(task, store, txn, group, bucket, diag));
     if (atomic_load(&group->capture_count) > 0 && relation->primary != NULL) {
         TRY(txn_need_id(task, txn, diag));
         key->size = 0;
@@ -738,6 +757,83 @@ buckets_put(struct task *task, struct catalog_store *store, struct txn *txn,
     ASSERT(bucket < SHARD_BUCKETS_MAX);
     announce(store, txn, group, bucket);
     return write_record(task, store, txn, group, bucket, record, diag);
+}
+
+/* What stands behind the bucket is the key of tree 26; in the value stands when it was committed.
+ */
+static enum err
+split_key(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct bucket_group *group, uint32_t child, struct slice tree_key, struct slice committed,
+    struct diag *diag)
+{
+    struct arena arena;
+    struct buffer key = {0}, line_key = {0}, line = {0};
+    struct txn_row row;
+    bool found = false;
+    arena_create(&arena, "split key");
+    encode_key(group, child, &key);
+    buffer_add(&key, tree_key.data, tree_key.size);
+    enum err err = catalog__put_row(task, store, txn, CATALOG_TREE_IDEMPOTENCY_BUCKETS,
+        slice_of(key.data, key.size), committed, diag);
+    buffer_add(&line_key, committed.data, committed.size);
+    buffer_add(&line_key, tree_key.data, tree_key.size);
+    struct slice at = slice_of(line_key.data, line_key.size);
+    if (err == ERR_OK) {
+        err = txn_get(task, txn, newest(store), catalog__tree(CATALOG_TREE_IDEMPOTENCY_AGES), at,
+            &arena, &row, &found, diag);
+    }
+    if (err == ERR_OK && found) {
+        buffer_add(&line, row.value.data, row.value.size);
+        buffer_add_sized(&line, group->name);
+        buffer_add_be32(&line, child);
+        err = catalog__put_row(task, store, txn, CATALOG_TREE_IDEMPOTENCY_AGES, at,
+            slice_of(line.data, line.size), diag);
+    }
+    buffer_destroy(&key);
+    buffer_destroy(&line_key);
+    buffer_destroy(&line);
+    arena_destroy(&arena);
+    return err;
+}
+
+enum err
+buckets_split_keys(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct bucket_group *group, uint32_t parent, uint32_t child, struct diag *diag)
+{
+    struct arena arena;
+    struct buffer low = {0}, high = {0};
+    struct txn_scan *scan = NULL;
+    arena_create(&arena, "split keys");
+    encode_key(group, parent, &low);
+    encode_key(group, parent + 1, &high); /* the child is behind it, or at it */
+    const struct txn_range range = {.low = slice_of(low.data, low.size),
+        .has_low = true,
+        .high = slice_of(high.data, high.size),
+        .has_high = true};
+    enum err err = txn_scan_open(task, txn, newest(store),
+        catalog__tree(CATALOG_TREE_IDEMPOTENCY_BUCKETS), &range, false, &arena, &scan, diag);
+    while (err == ERR_OK) {
+        struct txn_row row;
+        bool found = false;
+        err = txn_scan_next(task, scan, &row, &found, diag);
+        if (err != ERR_OK || !found) {
+            break;
+        }
+        if (row.key.size > low.size && memcmp(row.key.data, low.data, low.size) == 0) {
+            struct slice key = slice_of(row.key.data + low.size, row.key.size - low.size);
+            err = split_key(task, store, txn, group, child,
+                slice_of(arena_copy(&arena, key.data, key.size), key.size),
+                slice_of(arena_copy(&arena, row.value.data, row.value.size), row.value.size), diag);
+        }
+        err = err == ERR_OK ? task_breathe(task, diag) : err;
+    }
+    if (scan != NULL) {
+        txn_scan_close(task, scan);
+    }
+    buffer_destroy(&low);
+    buffer_destroy(&high);
+    arena_destroy(&arena);
+    return err;
 }
 
 enum err

@@ -13,10 +13,11 @@
  *     GONE      -> OWNED          it has come back
  *
  * Invariants
- *   BU1. Who writes a row holds its bucket's lock, shared, to the end of his transaction, and has
- *        seen OWNED in the newest version of the state after he got it. Who changes OWNED to
- *        anything holds that lock alone. So no write to a bucket commits behind the commit that
- *        took it away, however old the writer's map or snapshot is.
+ *   BU1. Who writes a row, or commits with an idempotency key of the bucket, holds its lock,
+ *        shared, to the end of his transaction, and has seen OWNED in the newest version of the
+ *        state after he got it. Who changes OWNED to anything holds that lock alone. So no write to
+ *        a bucket commits behind the commit that took it away, however old the writer's map or
+ *        snapshot is.
  *   BU2. A statement reads buckets it was routed for only if they are OWNED or HANDING at its own
  *        snapshot; and, unless it is confined to them, only if no bucket is SENT at it. Rows on
  *        their way in are uncommitted, rows left behind are refused as SENT: so a snapshot sees
@@ -79,6 +80,10 @@ enum err buckets_check_table(struct task *task, struct catalog_store *store, str
 enum err buckets_check_write(struct task *task, struct catalog_store *store, struct txn *txn,
     const struct relation *relation, const struct datum *row, struct buffer *key,
     struct diag *diag);
+/* The transaction commits with an idempotency key that goes where the bucket goes; noted as a
+ * change of relation 0; or, with an empty one, is answered from such a key. May wait for a move. */
+enum err buckets_check_key(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct bucket_group *group, uint32_t bucket, struct slice key, struct diag *diag);
 
 /* ---- changing --------------------------------------------------------------------------------
  */
@@ -96,6 +101,11 @@ enum err buckets_put(struct task *task, struct catalog_store *store, struct txn 
 /* What routes mean has changed (BU4): this is their epoch if the transaction commits. */
 enum err buckets_put_epoch(struct task *task, struct catalog_store *store, struct txn *txn,
     uint64_t epoch, struct diag *diag);
+/* The parent's values may be the child's now, and so may be those that idempotency keys' first
+ * statements were for: the keys go with either (sql/session/idempotency_moves.c). The caller has
+ * both locks alone. */
+enum err buckets_split_keys(struct task *task, struct catalog_store *store, struct txn *txn,
+    struct bucket_group *group, uint32_t parent, uint32_t child, struct diag *diag);
 /* The group's last table is dropped. */
 enum err buckets_remove_group(struct task *task, struct catalog_store *store, struct txn *txn,
     struct bucket_group *group, struct diag *diag);
@@ -111,7 +121,7 @@ enum err buckets_capture(struct task *task, struct catalog_store *store, struct 
     uint32_t bucket, struct bucket_capture **capture, struct diag *diag);
 void buckets_capture_end(struct bucket_capture *capture);
 struct bucket_change {
-    oid_t relation;
+    oid_t relation; /* 0: an idempotency key */
     struct slice key;
 };
 /* Those whose writers have ended: a snapshot taken afterwards sees what became of them. *open: how

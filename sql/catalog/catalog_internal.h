@@ -18,7 +18,7 @@
  *     25      be32 database oid, be32 role oid, name    version, value of a setting
  *     26      be32 role oid, idempotency key            outcome (sql/session/idempotency.c)
  *             be32 0, be32 database oid, the same       of other databases than the first
- *     27      be64 time of the commit, key of tree 26   nothing
+ *     27      be64 time of the commit, key of tree 26   buckets (sql/session/idempotency_moves.c)
  *     28-32   sagas (saga/store.c)
  *     33      be32 type oid                             version, type of a user with its labels
  *     34      be32 relation oid                         version, sharding (sharding.c)
@@ -26,6 +26,7 @@
  *             or 0, kind byte                           are on
  *     36      be32 oid, be32 schema oid, name           version, text of CREATE FUNCTION, be32
  * owner 35      group, NUL, be32 bucket                   version, state of a bucket (buckets.c)
+ *     39      group, NUL, be32 bucket, key of tree 26   be64 time of the commit, the key's
  *     38      be64 version, be32 piece                  changes of replicated tables (replicated.c)
  *
  * Tree 19 is what makes names unique under concurrency: who creates inserts the name there first,

@@ -29,6 +29,7 @@ enum catalog_tree {
     CATALOG_TREE_FUNCTIONS,
     CATALOG_TREE_DEFAULT_ACCESS,
     CATALOG_TREE_REPLICATED,
+    CATALOG_TREE_IDEMPOTENCY_BUCKETS,
     CATALOG_TREE_END,
 };
 _Static_assert((int)CATALOG_TREE_END <= (int)TREE_ID_FIRST_USER, "below the users' trees");

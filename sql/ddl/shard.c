@@ -361,9 +361,12 @@ split_ownership(struct ddl *ddl, const struct relation *table, uint32_t parent, 
             "bucket %u of \"%s\" is being moved: it can be split afterwards", parent,
             table->sharding->group);
     }
-    return record.state == BUCKET_ELSEWHERE ? ERR_OK
-                                            : buckets_put(ddl->task, context->store, context->txn,
-                                                  group, child, &record, ddl->diag);
+    if (record.state == BUCKET_ELSEWHERE) {
+        return ERR_OK;
+    }
+    TRY(buckets_split_keys(
+        ddl->task, context->store, context->txn, group, parent, child, ddl->diag));
+    return buckets_put(ddl->task, context->store, context->txn, group, child, &record, ddl->diag);
 }
 
 enum err

@@ -28,6 +28,7 @@
  *   I2. No transaction commits with a claim whose row is not written whole.
  *   I3. A transaction that is answered from a row writes nothing; it may commit only if it was
  *       given all of the first one's statements.
+ * I4 to I7, keys that go with a bucket to another node: idempotency_moves.c.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -42,7 +43,7 @@
 #include "sql/catalog/trees.h"
 #include "sql/ddl/ddl.h"
 #include "sql/session/config.h"
-#include "sql/session/session_internal.h"
+#include "sql/session/idempotency_internal.h"
 
 enum {
     KEY_SIZE_MAX = 255,
@@ -90,7 +91,9 @@ struct idempotency {
     bool replays;
     struct item *items;
     uint32_t count, capacity;
-    uint32_t at; /* replay: how many have been asked for */
+    uint32_t at;                  /* replay: how many have been asked for */
+    struct keyed_bucket *buckets; /* they decide where the transaction is repeated (I4) */
+    uint32_t bucket_count;
     uint64_t rows_size, rows_limit;
     struct sql_sink sink; /* first run: what sees all answers pass by */
     const struct sql_sink *client;
@@ -101,13 +104,13 @@ struct idempotency {
 static tree_id_t
 keys_tree(void)
 {
-    return (tree_id_t){CATALOG_TREE_IDEMPOTENCY_KEYS};
+    return catalog__tree(CATALOG_TREE_IDEMPOTENCY_KEYS);
 }
 
 static tree_id_t
 ages_tree(void)
 {
-    return (tree_id_t){CATALOG_TREE_IDEMPOTENCY_AGES};
+    return catalog__tree(CATALOG_TREE_IDEMPOTENCY_AGES);
 }
 
 static int64_t
@@ -116,8 +119,14 @@ now_us(const struct sql_session *session)
     return world_wall_us(session->engine->world) - EPOCH_US;
 }
 
-static int64_t
-ttl_us(struct sql_engine *engine)
+bool
+idempotency__is_over(struct sql_session *session, int64_t committed)
+{
+    return committed + idempotency__ttl_us(session->engine) <= now_us(session);
+}
+
+int64_t
+idempotency__ttl_us(struct sql_engine *engine)
 {
     latch_acquire(&engine->latch);
     int64_t ttl = sql_config_integer(engine->config, "tusk.idempotency_ttl") * 1000;
@@ -180,7 +189,13 @@ add_text(const char *text, size_t size, struct buffer *to)
 static void
 add_param(const struct sql_session *session, oid_t type, struct datum value, struct buffer *to)
 {
-    buffer_add_be32(to, type);
+    if (type < OID_FIRST_USER) {
+        buffer_add_be32(to, type);
+    } else { /* its OID is another on another node (I6) */
+        const struct type *found = type_by_oid(type);
+        buffer_add_text(to, found == NULL ? "" : found->name);
+        buffer_add_u8(to, '\0');
+    }
     buffer_add_u8(to, value.null);
     if (!value.null) {
         size_t at = to->size;
@@ -248,9 +263,11 @@ put_item(const struct item *item, struct buffer *to)
         buffer_add_be16(to, (uint16_t)column->attnum);
         buffer_add_sized(to, column->name);
     }
+    struct slice rows =
+        item->rows.size > 0 ? slice_of(item->rows.data, item->rows.size) : item->kept;
     buffer_add_be64(to, item->row_count);
-    buffer_add_be64(to, item->rows.size);
-    buffer_add(to, item->rows.data, item->rows.size);
+    buffer_add_be64(to, rows.size);
+    buffer_add(to, rows.data, rows.size);
 }
 
 static void
@@ -373,8 +390,8 @@ session_role(struct task *task, struct sql_session *session, oid_t *role, struct
 
 /* Each database has keys of its own. Those of the first one begin with the role, as they did when
  * there was no other; no role is 0. */
-static void
-add_owner(struct buffer *to, oid_t database, oid_t role)
+void
+idempotency__add_owner(struct buffer *to, oid_t database, oid_t role)
 {
     if (database != DATABASE_POSTGRES) {
         buffer_add_be32(to, 0);
@@ -391,6 +408,57 @@ read_head(struct reader *reader, int64_t *committed, uint32_t *count)
     *committed = (int64_t)load_be64(reader_take(reader, 8));
     *count = load_be32(reader_take(reader, 4));
     return !reader->bad && *count <= reader->rest.size;
+}
+
+static void
+put_head(struct buffer *to, int64_t committed, uint32_t count)
+{
+    buffer_add_u8(to, VALUE_VERSION);
+    buffer_add_be64(to, (uint64_t)committed);
+    buffer_add_be32(to, count);
+}
+
+bool
+idempotency__committed_at(struct slice value, int64_t *committed)
+{
+    struct reader reader = {.rest = value};
+    uint32_t count;
+    return read_head(&reader, committed, &count);
+}
+
+/* What only this node knows goes: OIDs of tables, and values of users' types with their rows. */
+static void
+make_portable(struct item *item)
+{
+    for (uint32_t i = 0; i < item->column_count; i++) {
+        item->columns[i].table = 0;
+        item->columns[i].attnum = 0;
+        if (item->columns[i].type >= OID_FIRST_USER) {
+            item->columns[i].type = TYPE_TEXT;
+            item->columns[i].typmod = -1;
+            item->flags |= ITEM_ROWS_LOST;
+            item->kept = (struct slice){0};
+        }
+    }
+}
+
+bool
+idempotency__add_portable(struct slice value, struct arena *arena, struct buffer *to)
+{
+    struct reader reader = {.rest = value};
+    int64_t committed = 0;
+    uint32_t count = 0;
+    if (!read_head(&reader, &committed, &count)) {
+        return false;
+    }
+    put_head(to, committed, count);
+    for (uint32_t i = 0; i < count && !reader.bad; i++) {
+        struct item item = {0};
+        take_item(&reader, arena, &item);
+        make_portable(&item);
+        put_item(&item, to);
+    }
+    return !reader.bad && reader.rest.size == 0;
 }
 
 static enum err
@@ -430,7 +498,7 @@ claim(struct task *task, struct sql_session *session, struct idempotency *idem, 
 {
     oid_t role = 0;
     TRY(session_role(task, session, &role, diag));
-    add_owner(&idem->tree_key, session->database_oid, role);
+    idempotency__add_owner(&idem->tree_key, session->database_oid, role);
     buffer_add_text(&idem->tree_key, idem->key);
     struct slice key = slice_of(idem->tree_key.data, idem->tree_key.size);
     for (;;) {
@@ -448,7 +516,7 @@ claim(struct task *task, struct sql_session *session, struct idempotency *idem, 
             return corrupt(idem->key, diag);
         }
         bool taken = false;
-        if (committed + ttl_us(session->engine) <= now_us(session)) {
+        if (idempotency__is_over(session, committed)) {
             TRY(take_over(task, session, idem, &existing, &taken, diag));
             if (taken) {
                 return ERR_OK;
@@ -499,9 +567,7 @@ write_outcome(
     int64_t committed = now_us(session);
     struct slice key = slice_of(idem->tree_key.data, idem->tree_key.size);
     struct buffer value = {0};
-    buffer_add_u8(&value, VALUE_VERSION);
-    buffer_add_be64(&value, (uint64_t)committed);
-    buffer_add_be32(&value, idem->count);
+    put_head(&value, committed, idem->count);
     for (uint32_t i = 0; i < idem->count; i++) {
         put_item(&idem->items[i], &value);
     }
@@ -518,15 +584,10 @@ write_outcome(
             slice_of(value.data, value.size), &idem->arena, &latest, &outcome, diag);
         ASSERT(err != ERR_OK || outcome == TXN_DONE);
     }
-    if (err == ERR_OK) {
-        value.size = 0;
-        buffer_add_be64(&value, (uint64_t)committed);
-        buffer_add(&value, key.data, key.size);
-        err = txn_insert(task, session->txn, ages_tree(), slice_of(value.data, value.size),
-            slice_of("", 0), NULL, NULL, diag);
-    }
     buffer_destroy(&value);
-    return err;
+    return err == ERR_OK ? idempotency__add_buckets(task, session, key, committed, idem->buckets,
+                               idem->bucket_count, diag)
+                         : err;
 }
 
 static enum err
@@ -551,6 +612,9 @@ idempotency__before_commit(struct task *task, struct sql_session *session, struc
                    ? ERR_OK
                    : mismatch(idem, "The first transaction had more statements.", diag);
     }
+    TRY(idempotency__check_buckets(task, session,
+        slice_of(idem->tree_key.data, idem->tree_key.size), idem->buckets, idem->bucket_count,
+        diag));
     TRY(write_outcome(task, session, idem, diag));
     txn_set_idempotency_key(session->txn, slice_of(idem->key, strlen(idem->key)));
     return ERR_OK;
@@ -1001,6 +1065,23 @@ counts(const struct prepared *prepared)
     }
 }
 
+/* I4. Those of the first statement that was sent for buckets. Who is answered from the key holds
+ * them, too (I5): so his other statements are sent to this node as well. */
+static enum err
+note_buckets(struct task *task, struct sql_session *session, struct diag *diag)
+{
+    struct idempotency *idem = session->idempotency;
+    const struct shard_route *route = route__current(session);
+    if (idem->bucket_count > 0 || route == NULL ||
+        buckets_node(session->engine->catalogs)[0] == '\0') {
+        return ERR_OK;
+    }
+    idem->bucket_count = idempotency__routed(route, &idem->arena, &idem->buckets);
+    return idem->replays ? idempotency__check_buckets(task, session, slice_of("", 0), idem->buckets,
+                               idem->bucket_count, diag)
+                         : ERR_OK;
+}
+
 enum err
 idempotency__run(struct task *task, struct sql_session *session, struct portal *portal,
     uint64_t rows_max, bool describe, bool *suspended, struct diag *diag)
@@ -1011,6 +1092,7 @@ idempotency__run(struct task *task, struct sql_session *session, struct portal *
         return portal__run_now(task, session, portal, rows_max, describe, suspended, diag);
     }
     TRY(idempotency__claim(task, session, diag));
+    TRY(note_buckets(task, session, diag));
     return session->idempotency->replays
                ? replay(task, session, portal, rows_max, describe, suspended, diag)
                : run_watched(task, session, portal, rows_max, describe, suspended, diag);
@@ -1038,6 +1120,10 @@ expire_one(
             task, txn, snapshot, keys_tree(), key, row.version, arena, &row, &outcome, diag));
     }
     TRY(txn_get(task, txn, snapshot, ages_tree(), age, arena, &row, &found, diag));
+    if (found) {
+        TRY(idempotency__remove_buckets(
+            task, txn, key, (int64_t)load_be64(age.data), row.value, arena, diag));
+    }
     return found ? txn_remove(task, txn, snapshot, ages_tree(), age, row.version, arena, &row,
                        &outcome, diag)
                  : ERR_OK;
@@ -1079,7 +1165,7 @@ expire_some(struct task *task, struct txn *txn, int64_t until, struct arena *are
 void
 idempotency__expire(struct task *task, struct sql_engine *engine, struct txn *txn)
 {
-    int64_t until = world_wall_us(engine->world) - EPOCH_US - ttl_us(engine);
+    int64_t until = world_wall_us(engine->world) - EPOCH_US - idempotency__ttl_us(engine);
     struct arena arena;
     struct diag diag;
     arena_create(&arena, "expired keys");
@@ -1128,6 +1214,19 @@ describe_outcome(struct slice value, struct arena *arena, int64_t *committed, ui
     hash128(digests.data, digests.size, digest);
     buffer_destroy(&digests);
     return !reader.bad;
+}
+
+bool
+idempotency__same_request(struct slice a, struct slice b, struct arena *arena)
+{
+    uint8_t digests[2][HASH128_SIZE];
+    struct buffer tags = {0};
+    int64_t committed;
+    uint32_t count;
+    bool good = describe_outcome(a, arena, &committed, &count, &tags, digests[0]) &&
+                describe_outcome(b, arena, &committed, &count, &tags, digests[1]);
+    buffer_destroy(&tags);
+    return good && memcmp(digests[0], digests[1], HASH128_SIZE) == 0;
 }
 
 struct key_rows {
@@ -1216,7 +1315,7 @@ scan_keys(struct eval *eval, const struct catalog *catalog,
     const struct role *role = catalog_role(catalog, session->env.user);
     struct key_rows rows = {.eval = eval,
         .catalog = catalog,
-        .ttl = ttl_us(session->engine),
+        .ttl = idempotency__ttl_us(session->engine),
         .own = role == NULL ? 0 : role->oid,
         .database = session->database_oid,
         .all = role != NULL && role->superuser,

@@ -27,13 +27,16 @@
  *     tusk_receive_own(epoch, hlc)              it is ours (OWNED) if this transaction commits
  *
  * Pieces are records: 'T' be16 number, be16 size, name of a table, be64 digest of its columns, be64
- * of the scheme; 'P' be16 table, be32 size, key, be32 size, row; 'D' be16 table, be32 size, key.
+ * of the scheme; 'P' be16 table, be32 size, key, be32 size, row; 'D' be16 table, be32 size, key;
+ * 'K' be32 size, an idempotency key (idempotency_moves.c).
  *
  * The checksum is a sum of rows' hashes, so a row can be taken out of it and put in. Who sends
  * reads all rows at one snapshot (VERIFIED), which stays readable: of each row noted since, what it
  * was at that snapshot goes out, and in the end what it is comes in. Who receives does so at each
  * change, by what is stored before and after. So neither believes what was sent, and the stop reads
- * rows that have changed since, not all.
+ * rows that have changed since, not all. Of idempotency keys it is the number and a sum of those
+ * sent, and of those of them that are stored: what a node has of them at a moment cannot be
+ * compared, as their time ends meanwhile.
  *
  * An attempt's number is greater than all before; who begins ends the sessions of older ones, and a
  * state that a newer one has written is not changed by an older.
@@ -44,7 +47,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "sql/catalog/buckets.h"
-#include "sql/session/session_internal.h"
+#include "sql/session/idempotency_internal.h"
 
 enum {
     PIECE_SIZE = 256 * 1024,
@@ -83,6 +86,7 @@ struct session_move {
     size_t at;          /* table being read */
     struct buffer last; /* key */
     bool past_first;
+    struct key_move keys;
 
     bool verified; /* the sum is kept */
     struct sum sum;
@@ -172,6 +176,7 @@ moves__end(struct task *task, struct sql_session *session)
     mem_free(move->noted_slots);
     catalog_release(move->catalog);
     buffer_destroy(&move->last);
+    buffer_destroy(&move->keys.last);
     mem_free(move->tables);
     mem_free(move->name);
     mem_free(move);
@@ -192,6 +197,7 @@ find_tables(struct eval *eval, struct session_move *move)
         }
         move->tables[move->table_count++] = relation;
     }
+    move->keys.catalog = move->catalog;
     if (move->table_count == 0 || move->bucket >= move->tables[0]->sharding->scheme.bucket_count) {
         return diag_set(eval->diag, ERR_UNDEFINED_OBJECT, "there is no bucket %u of \"%s\"",
             move->bucket, move->name);
@@ -274,6 +280,7 @@ begin(struct eval *eval, const struct datum *args, bool sends, struct session_mo
     move->name = mem_strdup(name);
     move->bucket = (uint32_t)args[1].i;
     move->attempt = (uint64_t)args[2].i;
+    move->keys = (struct key_move){.session = session, .group = move->name, .bucket = move->bucket};
     move->phase = "begins";
     move->stop_timeout_us = STOP_TIMEOUT_US;
     arena_create(&move->noted_arena, "bucket");
@@ -532,10 +539,11 @@ verify(struct eval *eval, struct session_move *move, struct txn_snapshot snapsho
 }
 
 static struct datum
-sum_text(struct eval *eval, const struct sum *sum)
+sum_text(struct eval *eval, const struct sum *sum, const struct key_move *keys)
 {
-    char *text = arena_printf(eval->arena, "%llu rows %016llx%016llx",
-        (unsigned long long)sum->rows, (unsigned long long)sum->high, (unsigned long long)sum->low);
+    char *text = arena_printf(eval->arena, "%llu rows %016llx%016llx, %llu keys %016llx",
+        (unsigned long long)sum->rows, (unsigned long long)sum->high, (unsigned long long)sum->low,
+        (unsigned long long)keys->keys, (unsigned long long)keys->sum);
     return datum_bytes(text, strlen(text));
 }
 
@@ -646,6 +654,32 @@ send_row(void *arg, struct eval *eval, const struct session_move *move, size_t t
     return ERR_OK;
 }
 
+static void
+put_key(struct buffer *to, struct slice record)
+{
+    buffer_add_u8(to, 'K');
+    buffer_add_be32(to, (uint32_t)record.size);
+    buffer_add(to, record.data, record.size);
+}
+
+/* After the rows. */
+static enum err
+send_keys(struct eval *eval, struct session_move *move, struct datum *result)
+{
+    struct buffer piece = {0};
+    enum err err = move->keys.sent_all ? ERR_OK
+                                       : idempotency__send(eval->task, &move->keys, PIECE_SIZE,
+                                             put_key, &piece, eval->diag);
+    if (err != ERR_OK || piece.size == 0) {
+        buffer_destroy(&piece);
+        *result = datum_null();
+        return err;
+    }
+    atomic_fetch_add(&move->bytes, piece.size);
+    *result = bytes_datum(eval, &piece);
+    return ERR_OK;
+}
+
 FN(send_rows)
 {
     (void)args;
@@ -654,8 +688,7 @@ FN(send_rows)
     struct session_move *move;
     TRY(move_of(eval, true, &session, &move));
     if (move->at == move->table_count) {
-        *result = datum_null();
-        return ERR_OK;
+        return send_keys(eval, move, result);
     }
     struct sent sent = {0};
     put_heads(move, &sent.piece);
@@ -675,6 +708,10 @@ static enum err
 send_change(struct eval *eval, struct session_move *move, struct txn_snapshot snapshot,
     const struct bucket_change *change, struct buffer *piece)
 {
+    if (change->relation == 0) {
+        return idempotency__send_key(
+            eval->task, &move->keys, change->key, put_key, piece, eval->diag);
+    }
     size_t at = 0;
     while (at < move->table_count && move->tables[at]->oid != change->relation) {
         at++;
@@ -795,7 +832,7 @@ FN(send_sum)
             eval, move, newest(session), move->noted[i].table, move->noted[i].key, true, &sum));
         TRY(task_breathe(eval->task, eval->diag));
     }
-    *result = sum_text(eval, &sum);
+    *result = sum_text(eval, &sum, &move->keys);
     return ERR_OK;
 }
 
@@ -874,6 +911,7 @@ FN(send_forget)
         err = txn_db_raise_hlc(
             eval->task, move->session->engine->db, (uint64_t)args[3].i, eval->diag);
         err = err == ERR_OK ? remove_rows(eval, move) : err;
+        err = err == ERR_OK ? idempotency__leave(eval->task, &move->keys, eval->diag) : err;
         err = err == ERR_OK ? put_state(eval, move, BUCKET_GONE, record.epoch, record.node) : err;
     } else if (err == ERR_OK && record.state != BUCKET_GONE && record.state != BUCKET_ELSEWHERE) {
         err = wrong_state(eval, move, &record);
@@ -995,6 +1033,10 @@ apply_record(struct eval *eval, struct incoming *incoming, struct piece *piece)
     if (kind == 'T') {
         return meet_table(eval, incoming, piece);
     }
+    if (kind == 'K') {
+        struct slice record = take(piece, load_be32(take(piece, 4).data));
+        return idempotency__receive(eval->task, &incoming->move->keys, record, eval->diag);
+    }
     uint16_t number = load_be16(take(piece, 2).data);
     struct slice key = take(piece, load_be32(take(piece, 4).data));
     struct slice row = kind == 'P' ? take(piece, load_be32(take(piece, 4).data)) : key;
@@ -1067,7 +1109,7 @@ FN(receive_sum)
     if (!move->verified) {
         return diag_set(eval->diag, ERR_OBJECT_STATE, "the bucket has not been verified");
     }
-    *result = sum_text(eval, &move->sum);
+    *result = sum_text(eval, &move->sum, &move->keys);
     return ERR_OK;
 }
 

@@ -107,8 +107,8 @@ route__transaction_begins(struct sql_session *session)
     }
 }
 
-static const struct shard_route *
-current(const struct sql_session *session)
+const struct shard_route *
+route__current(const struct sql_session *session)
 {
     const struct session_route *route = session->route;
     return route == NULL       ? NULL
@@ -120,7 +120,7 @@ current(const struct sql_session *session)
 enum err
 route__before_snapshot(struct task *task, struct sql_session *session, struct diag *diag)
 {
-    const struct shard_route *route = current(session);
+    const struct shard_route *route = route__current(session);
     if (route == NULL) {
         return ERR_OK;
     }
@@ -170,7 +170,7 @@ enum err
 route__check_names(
     struct sql_session *session, const struct catalog *catalog, bool writes, struct diag *diag)
 {
-    const struct shard_route *route = current(session);
+    const struct shard_route *route = route__current(session);
     if (route == NULL || buckets_node(session->engine->catalogs)[0] == '\0') {
         return ERR_OK;
     }
@@ -195,7 +195,7 @@ static enum err
 check_replicated(
     struct task *task, struct sql_session *session, struct txn_snapshot snapshot, struct diag *diag)
 {
-    const struct shard_route *route = current(session);
+    const struct shard_route *route = route__current(session);
     struct txn *txn = session->txn;
     if (route == NULL || route->replicated == SHARD_REPLICATED_NONE) {
         if (session->replicated_alone && txn_replicated_permitted(txn) == TXN_REPLICATED_NOTHING) {
@@ -244,7 +244,7 @@ route__check(struct task *task, struct sql_session *session, const struct planne
     if (buckets_node(store)[0] == '\0') {
         return ERR_OK;
     }
-    const struct shard_route *route = current(session);
+    const struct shard_route *route = route__current(session);
     if (planned->plan->lock_count > 0) {
         TRY(route__check_names(session, planned->catalog, planned->plan->writes, diag));
     }

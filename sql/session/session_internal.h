@@ -310,6 +310,8 @@ enum err route__check_copy(struct task *task, struct sql_session *session,
 enum err route__before_commit(struct task *task, struct sql_session *session, struct diag *diag);
 void route__committed(struct sql_session *session);
 void route__transaction_ended(struct sql_session *session);
+/* What counts for the statement at hand; NULL: nothing was said. */
+const struct shard_route *route__current(const struct sql_session *session);
 void route__answered(struct sql_session *session); /* ReadyForQuery is due */
 void route__destroy(struct sql_session *session);
 

@@ -307,13 +307,184 @@ def main():
             conn.query("CREATE TABLE days (day int PRIMARY KEY, x int) SHARD BY RANGE (day) (100, 200)")
             for day in range(0, 300, 10):
                 conn.query(f"INSERT INTO days VALUES ({day}, {day})")
-            conn.query("ALTER TABLE days SPLIT AT (150)")
-            conn.query("ALTER TABLE days MOVE BUCKET 3 TO n3")
+            for again in (False, True):   # its key is of both halves (I4)
+                conn.query("SET tusk.idempotency_key = 'before the split'")
+                assert conn.query("UPDATE days SET x = x * 10 WHERE day = 190 RETURNING x")[-1].rows == [("1900",)]
+                if not again:
+                    conn.query("ALTER TABLE days SPLIT AT (150)")
+                    for node in (1, 3, 2, 3):
+                        conn.query(f"ALTER TABLE days MOVE BUCKET 3 TO n{node}")
         assert int(rows(router, "SELECT count(*) FROM days")[0][0]) == 30
         assert int(rows(router, "SELECT x FROM days WHERE day = 170")[0][0]) == 170
+        keyed_done = keys_move(cluster)
+        print(f"{keyed_done} transactions with keys beside moves, each repeated once")
         see_progress(router, args.build)
         print(f"{moved + 1} buckets moved through the router, one split; {done} updates beside it, "
               f"{sum(w.tries for w in writers) - done} refused to the client")
+
+
+UPDATED = "UPDATE paid SET v = v + 1 WHERE id = {} RETURNING id, v"
+
+
+def keyed(conn, key, row, block):
+    """What it is answered: rows and tags; and whether it was answered from the key."""
+    before = len(conn.notices)
+    if block:
+        conn.query(f"BEGIN; SET LOCAL tusk.idempotency_key = '{key}'")
+        answers = conn.query(UPDATED.format(row))
+        answers += conn.query(f"INSERT INTO receipts VALUES ({row}, '{key}')")
+        conn.query("COMMIT")
+    else:
+        conn.query(f"SET tusk.idempotency_key = '{key}'")
+        answers = conn.query(UPDATED.format(row))
+    said = any("has committed" in str(notice) for notice in conn.notices[before:])
+    return [(answer.rows, answer.tag) for answer in answers], said
+
+
+def patient(conn, key, row, block):
+    """As clients are told to: what was refused is asked again."""
+    while True:
+        try:
+            return keyed(conn, key, row, block)
+        except pgwire.Error as error:
+            assert error.sqlstate in ("TR003", "TR004", "40001", "40P01"), error
+            conn.query("ROLLBACK")
+            conn.query("RESET tusk.idempotency_key")
+            time.sleep(0.005)
+
+
+class Payer(threading.Thread):
+    def __init__(self, router, number, stop):
+        super().__init__(daemon=True)
+        self.router, self.number, self.stop = router, number, stop
+        self.paid, self.failed = [], None
+
+    def run(self):
+        try:
+            with connect(self.router) as conn:
+                while not self.stop.is_set() or not self.paid:
+                    key, row = f"payer-{self.number}-{len(self.paid)}", len(self.paid) % 40 + 1
+                    block = len(self.paid) % 2 == 0
+                    self.paid.append((key, row, block, patient(conn, key, row, block)[0]))
+        except Exception as error:  # pylint: disable=broad-except
+            self.failed = error
+
+
+def keys_move(cluster):
+    """Idempotency keys go with the buckets of their transactions' first statements (I4 to I7)."""
+    router = cluster.router
+    with connect(router) as conn:
+        conn.query("CREATE TABLE paid (id int PRIMARY KEY, v int) SHARD BY HASH (id) BUCKETS 4")
+        conn.query("CREATE TABLE receipts (id int, t text, PRIMARY KEY (id, t)) "
+                   "SHARD BY HASH (id) BUCKETS 4 COLOCATE WITH paid")
+        for row in range(1, 41):
+            conn.query(f"INSERT INTO paid VALUES ({row}, 0)")
+    here = [rows(shard, "SELECT id, tusk_bucket('paid', id::text) FROM paid WHERE id = 1")
+            for shard in cluster.shards]
+    home = next(i for i, found in enumerate(here) if found)
+    bucket = int(here[home][0][1])
+    others = [i for i in range(3) if i != home]
+    with connect(router) as conn:
+        first = {}
+        for key, block in (("in-block", True), ("alone", False)):
+            first[key], said = keyed(conn, key, 1, block)
+            assert not said
+        conn.query("SET tusk.idempotency_key = 'insert'")
+        conn.query("INSERT INTO receipts VALUES (1, 'insert') RETURNING t")
+        # A read decides where it is repeated, too.
+        conn.query("BEGIN; SET LOCAL tusk.idempotency_key = 'reads'")
+        conn.query("SELECT id FROM paid WHERE id = 1")
+        conn.query(UPDATED.format(1))
+        conn.query("COMMIT")
+        conn.query("SET tusk.idempotency_key = 'old'")
+        conn.query("UPDATE paid SET v = v + 0 WHERE id = 1")
+
+    def again(conn, place):
+        for key, block in (("in-block", True), ("alone", False)):
+            answer, said = keyed(conn, key, 1, block)
+            assert said and answer == first[key], (place, key, answer, first[key])
+        conn.query("SET tusk.idempotency_key = 'insert'")
+        assert conn.query("INSERT INTO receipts VALUES (1, 'insert') RETURNING t")[-1].rows == [("insert",)]
+        conn.query("BEGIN; SET LOCAL tusk.idempotency_key = 'reads'")
+        conn.query("SELECT id FROM paid WHERE id = 1")
+        assert conn.query(UPDATED.format(1))[-1].rows == [("1", "3")]
+        conn.query("COMMIT")
+        try:   # another request under the key
+            keyed(conn, "alone", 1, True)
+            assert False, "another request"
+        except pgwire.Error as error:
+            assert error.sqlstate == "TI001", error
+            conn.query("ROLLBACK")
+        assert conn.query("SELECT v FROM paid WHERE id = 1")[-1].rows == [("3",)], place
+        assert conn.query("SELECT count(*) FROM receipts WHERE id = 1")[-1].rows == [("2",)], place
+
+    with connect(router) as conn:
+        for place in (others[0], others[1], home, others[0]):
+            conn.query(f"ALTER TABLE paid MOVE BUCKET {bucket} TO n{place + 1}")
+            again(conn, place)
+    for server in cluster.shards + [router]:   # the router has connections to those that are gone
+        server.kill()
+        server.start()
+    with connect(router) as conn:
+        again(conn, "after the kill")
+    kept = [{row[0] for row in rows(shard, "SELECT key FROM tusk_idempotency_keys")}
+            for shard in cluster.shards]
+    assert all({"in-block", "alone", "insert", "reads", "old"} <= keys for keys in kept), kept
+
+    stop = threading.Event()
+    payers = [Payer(router, i, stop) for i in range(3)]
+    for payer in payers:
+        payer.start()
+    with connect(router) as conn:
+        for round in range(6):
+            conn.query(f"ALTER TABLE paid MOVE BUCKETS (0, 1, 2, 3) TO n{round % 3 + 1}")
+    stop.set()
+    for payer in payers:
+        payer.join()
+        assert payer.failed is None, payer.failed
+    done = sum(len(payer.paid) for payer in payers)
+
+    def total():
+        return [int(x) for x in rows(
+            router, "SELECT (SELECT sum(v) FROM paid), (SELECT count(*) FROM receipts)")[0]]
+    before = total()
+    assert before[0] == done + 3, (before, done)
+    with connect(router) as conn:
+        for payer in payers:
+            for key, row, block, answer in payer.paid:
+                again_answer, said = keyed(conn, key, row, block)
+                assert said and again_answer == answer, (key, answer, again_answer)
+    assert total() == before, (before, total())
+
+    # Who has only read where he would be repeated does not commit behind its move (I5).
+    with connect(router) as conn, connect(router) as mover:
+        other = conn.query(f"SELECT id FROM paid WHERE tusk_bucket('paid', id::text) <> {bucket}")[-1].rows[0][0]
+        conn.query("BEGIN; SET LOCAL tusk.idempotency_key = 'too-late'")
+        conn.query("SELECT v FROM paid WHERE id = 1")
+        conn.query(UPDATED.format(other))
+        mover.query(f"ALTER TABLE paid MOVE BUCKET {bucket} TO n2")
+        try:
+            conn.query("COMMIT")
+            assert False, "it has committed at a node where nobody looks for its key"
+        except pgwire.Error as error:
+            assert error.sqlstate == "TR003", error
+        assert total() == before, (before, total())
+
+    # Whose time is over stays behind, and is done again.
+    with connect(router) as conn:
+        keyed(conn, "late", 1, False)
+    for shard in cluster.shards:
+        with connect(shard) as conn:
+            conn.query("ALTER SYSTEM SET tusk.idempotency_ttl = '1s'")
+            conn.query("SELECT pg_reload_conf()")
+    time.sleep(1.2)
+    with connect(router) as conn:
+        conn.query(f"ALTER TABLE paid MOVE BUCKET {bucket} TO n1")
+        late = "SELECT key FROM tusk_idempotency_keys WHERE key = 'late'"
+        assert rows(cluster.shards[0], late) == []
+        assert not keyed(conn, "late", 1, False)[1]
+    assert len(rows(cluster.shards[0], late)) == 1
+    return done
 
 
 def see_progress(router, build):

@@ -46,6 +46,7 @@ enum {
     BUCKETS = 6,
     WRITERS = 3,
     TRANSFERS_MAX = 100000,
+    REPEATS = 3, /* of a write with a key */
     SAGAS_MAX = 4000,
     OWNERS = 2,     /* of rows that only one client's sagas change, one at a time */
     OWNED_ROWS = 4, /* of each */
@@ -253,18 +254,20 @@ must_query(struct client *client, size_t server, const char *text)
     }
 }
 
+/* One attempt. With a key it may be one of several: only the first knows that it has failed. */
 static void
-write_once(struct client *client)
+write_row(struct client *client, uint32_t number, bool first, bool keyed, bool again)
 {
     char text[160];
-    uint32_t number = ledger->next++;
-    uint32_t row = 1 + (uint32_t)kept_draw(ROWS);
-    ASSERT(number < TRANSFERS_MAX);
-    ledger->row[number] = (uint8_t)row;
-    ledger->fate[number] = FATE_FAILED;
-    bool first = kept_one_in(2); /* in either order: an insert, too, may be what is refused */
+    uint32_t row = ledger->row[number];
     if (!try_query(client, "begin")) {
         return;
+    }
+    if (keyed) {
+        (void)snprintf(text, sizeof text, "set local tusk.idempotency_key = 'write-%u'", number);
+        if (!try_query(client, text)) {
+            return;
+        }
     }
     for (int i = 0; i < 2; i++) {
         if ((i == 0) == first) {
@@ -282,17 +285,19 @@ write_once(struct client *client)
             task_sleep(client->task, (int64_t)kept_draw(20000));
         }
     }
-    ledger->fate[number] = FATE_SENT;
+    if (!again) {
+        ledger->fate[number] = FATE_SENT;
+    }
     if (try_query(client, "commit")) {
         if (strcmp(client->tag, "COMMIT") != 0) {
             sim_fail("%s: the commit says %s", client->name, client->tag);
         }
         ledger->fate[number] = FATE_DONE;
-        kept->commits++;
-    } else if (client->socket != NULL && strcmp(client->sqlstate, "08007") != 0 &&
+        kept->commits += again ? 0 : 1;
+    } else if (!again && client->socket != NULL && strcmp(client->sqlstate, "08007") != 0 &&
                strcmp(client->sqlstate, "08006") != 0) {
         ledger->fate[number] = FATE_FAILED;
-    } else {
+    } else if (!again) {
         kept->unknown++;
     }
 }
@@ -314,6 +319,25 @@ change(struct client *client, const char *text)
     }
     if (client->socket != NULL) {
         sim_check_error(client, text);
+    }
+}
+
+static void
+write_once(struct client *client)
+{
+    uint32_t number = ledger->next++;
+    ASSERT(number < TRANSFERS_MAX);
+    ledger->row[number] = (uint8_t)(1 + (uint32_t)kept_draw(ROWS));
+    ledger->fate[number] = FATE_FAILED;
+    bool first = kept_one_in(2); /* in either order: an insert, too, may be what is refused */
+    bool keyed = kept_one_in(2);
+    write_row(client, number, first, keyed, false);
+    /* Repeated, though it may have taken effect, or has: the log has no row twice. */
+    for (int tries = 0; keyed && tries < REPEATS && ledger->fate[number] != FATE_FAILED; tries++) {
+        task_sleep(client->task, (int64_t)kept_draw(100000));
+        roll_back(client);
+        need_connection(client, FIRST_ROUTER + kept_draw(ROUTERS));
+        write_row(client, number, first, true, true);
     }
 }
 
