@@ -527,8 +527,9 @@ go_on(struct handling *handling)
     }
     if (instance->due > now) {
         int64_t due = instance->due;
-        if (!instance->compensates && instance->deadline != 0 && instance->deadline < due &&
-            saga__is_revocable(instance)) {
+        /* Of one that has ended nothing is due then: it would be looked at without a pause. */
+        if (instance->state == SAGA_RUNNING && !instance->compensates && instance->deadline != 0 &&
+            instance->deadline < due && saga__is_revocable(instance)) {
             due = instance->deadline;
         }
         lease(room, instance->number, due);
