@@ -26,6 +26,7 @@ test: test-deps
 # Long forms, until interrupted.
 torture: test-deps build
 	@build/release/tusk_sim --seed $$(date +%s) --seconds 600
+	@build/release/tusk_sim_cluster --seed 1 --count 12 --trouble
 	@tests/isolation/isolation.py --spawn release
 	@tests/isolation/isolationtester.py --spawn release --limit 0 --level "read committed" \
 	    --level "repeatable read"
