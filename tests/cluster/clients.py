@@ -10,13 +10,14 @@ import concurrent.futures
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 
 from cluster import Cluster, Router, connect, sqlstate
 import pgwire
 from schema import VERSION, rows, wait_for
-from server import Checks, Server
+from server import ROOT, Checks, Server
 
 
 def error_of(action):
@@ -404,6 +405,22 @@ def locked_at_one(checks, one, router):
             checks.check(f"refused: {sql}", got is not None and "Reason 1 " in (got.detail or ""), got)
 
 
+def shown(checks, cluster, build):
+    """The shell says of a table how it is sharded."""
+    with connect(cluster.router) as a:
+        a.query("create table shown (id int primary key, v int) shard by hash (id) buckets 12")
+        a.query("create table copied (id int primary key) replicated")
+        a.query("create table plain (id int primary key)")
+    tusk = os.path.join(ROOT, "build", build, "tusk")
+    for server in (cluster.router, cluster.shards[1]):
+        for table, words in (("shown", "SHARD BY HASH (id) BUCKETS 12"), ("copied", "REPLICATED"), ("plain", None)):
+            got = subprocess.run([tusk, "-X", "-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "-d",
+                                  "postgres", "-c", f"\\d {table}"], capture_output=True, text=True, timeout=60,
+                                 check=False)
+            said = f"Sharding:\n    {words}\n" in got.stdout if words else "Shard" not in got.stdout
+            checks.check(f"\\d {table}", got.returncode == 0 and said, got.stdout + got.stderr)
+
+
 def patient(checks, build):
     """A router whose nodes are not there yet waits for them, aloud; who comes is told that it starts."""
     with socket.socket() as one:
@@ -455,6 +472,7 @@ def main():
             part(checks, cluster)
         keys(checks, cluster, cluster.router)
         prepared(checks, cluster.router)
+        shown(checks, cluster, build)
     with Server(build) as one, Router(build, f"n1=127.0.0.1:{one.port}") as router:
         keys(checks, None, router)
         locked_at_one(checks, one, router)
