@@ -1409,24 +1409,6 @@ is_over_soon(enum err err)
            err == ERR_SERIALIZATION;
 }
 
-/* Until the first node, and at first whoever knows the others, can be asked, nothing can be served:
- * what all agree on is there. */
-static enum err
-open_nodes(struct task *task, struct router *router, struct diag *diag)
-{
-    int64_t told_us = 0;
-    for (;;) {
-        enum err err = nodes_open(task, router, diag);
-        if (err == ERR_OK) {
-            err = cluster_at_node(task, router, 0, cluster_create_list, NULL, NULL, diag);
-        }
-        if (err != ERR_SHARD_UNREACHABLE && err != ERR_SHARD_LOST) {
-            return err;
-        }
-        TRY(nodes_wait(task, router, &told_us, diag));
-    }
-}
-
 enum err
 cluster_open(struct task *task, struct router *router, struct diag *diag)
 {
@@ -1463,12 +1445,12 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
     if (session != NULL) {
         sql_session_delete(task, session);
     }
-    err = err == ERR_OK ? open_nodes(task, router, diag) : err;
-    for (uint32_t i = 1; err == ERR_OK && i < router->node_count; i++) {
+    err = err == ERR_OK ? nodes_open(task, router, diag) : err;
+    for (uint32_t i = 0; err == ERR_OK && i < router->node_count; i++) {
         err = router->nodes[i].dropped
                   ? ERR_OK
                   : cluster_at_node(task, router, i, cluster_create_list, NULL, NULL, diag);
-        if (is_over_soon(err)) {
+        if (is_over_soon(err) && i > 0) {
             world_log(router->world, "%s", diag->message);
             err = ERR_OK;
         }
