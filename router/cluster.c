@@ -47,8 +47,6 @@
 enum {
     KEEPER_WAIT_US = 200 * 1000,
     LOCK_PAUSE_US = 2000,
-    OPEN_TRIES_MAX = 50,
-    OPEN_PAUSE_US = 20000,
 };
 
 struct map_group {
@@ -1409,6 +1407,39 @@ is_over_soon(enum err err)
            err == ERR_SERIALIZATION;
 }
 
+/* Until the first node, and at first whoever knows the others, can be asked, nothing can be served:
+ * what all agree on is there. */
+static enum err
+open_nodes(struct task *task, struct router *router, struct diag *diag)
+{
+    int64_t told_us = 0;
+    for (;;) {
+        enum err err = nodes_open(task, router, diag);
+        if (err == ERR_OK) {
+            err = cluster_at_node(task, router, 0, cluster_create_list, NULL, NULL, diag);
+        }
+        if (err != ERR_SHARD_UNREACHABLE && err != ERR_SHARD_LOST) {
+            return err;
+        }
+        TRY(nodes_wait(task, router, &told_us, diag));
+    }
+}
+
+/* Not before this engine has all that the first node has: what is not known here is said to be
+ * nowhere. */
+static enum err
+open_schema(struct task *task, struct router *router, struct diag *diag)
+{
+    int64_t told_us = 0;
+    for (;;) {
+        enum err err = synchronize(task, router, false, diag);
+        if (!is_over_soon(err)) {
+            return err;
+        }
+        TRY(nodes_wait(task, router, &told_us, diag));
+    }
+}
+
 enum err
 cluster_open(struct task *task, struct router *router, struct diag *diag)
 {
@@ -1445,25 +1476,19 @@ cluster_open(struct task *task, struct router *router, struct diag *diag)
     if (session != NULL) {
         sql_session_delete(task, session);
     }
-    err = err == ERR_OK ? nodes_open(task, router, diag) : err;
-    for (uint32_t i = 0; err == ERR_OK && i < router->node_count; i++) {
+    err = err == ERR_OK ? open_nodes(task, router, diag) : err;
+    for (uint32_t i = 1; err == ERR_OK && i < router->node_count; i++) {
         err = router->nodes[i].dropped
                   ? ERR_OK
                   : cluster_at_node(task, router, i, cluster_create_list, NULL, NULL, diag);
-        if (is_over_soon(err) && i > 0) {
+        if (is_over_soon(err)) {
             world_log(router->world, "%s", diag->message);
             err = ERR_OK;
         }
     }
+    err = err == ERR_OK ? open_schema(task, router, diag) : err;
     if (err == ERR_OK) {
         err = synchronize(task, router, true, diag);
-        /* A connection that was cut is no reason to begin with an old schema: the keeper may look
-         * in an hour only, and what is not known here is said to be nowhere. */
-        for (int i = 0; i < OPEN_TRIES_MAX && is_over_soon(err) && err != ERR_SHARD_UNREACHABLE;
-             i++) {
-            task_sleep(task, OPEN_PAUSE_US);
-            err = synchronize(task, router, true, diag);
-        }
         err = is_over_soon(err) ? ERR_OK : err;
     }
     if (err == ERR_OK) {

@@ -28,6 +28,8 @@ enum {
     TRIES_MAX = 20,
     COPY_FLUSH_SIZE = 64 * 1024,
     TABLES_MAX = 10000,
+    WAIT_PAUSE_US = 200 * 1000,
+    WAIT_TELL_US = 5 * 1000 * 1000,
 };
 
 int
@@ -132,23 +134,48 @@ nodes_load(struct task *task, struct router *router, struct diag *diag)
     return err;
 }
 
-bool
-nodes_has_cluster(struct task *task, struct router *router)
+enum err
+nodes_wait(struct task *task, struct router *router, int64_t *told_us, struct diag *diag)
 {
-    struct upstream *upstream = NULL;
-    struct diag ignored;
-    int64_t count = 0;
-    if (node_acquire(task, &router->workers[task_worker(task)], 0,
-            sql_config_text(router->config, "router_user"), "postgres", &upstream,
-            &ignored) != ERR_OK) {
-        world_log(router->world, "whether \"%s\" is one of a cluster cannot be asked: %s",
-            router->nodes[0].name, ignored.message);
-        return false;
+    struct breaker *breakers = router->workers[task_worker(task)].breakers;
+    int64_t now = world_clock_us(router->world);
+    TRY(task_interrupted(task, diag));
+    bool tell = *told_us == 0 || now - *told_us >= WAIT_TELL_US;
+    for (uint32_t i = 0; i < router->node_count; i++) {
+        if (tell && !router->nodes[i].dropped && breakers[i].last_failure[0] != '\0') {
+            world_log(router->world, "waiting for node \"%s\": %s", router->nodes[i].name,
+                breakers[i].last_failure);
+        }
     }
-    enum err err = node_query(task, upstream, "SELECT count(*) FROM pg_catalog.tusk_nodes",
-        cluster_read_number, &count, &ignored);
+    *told_us = tell ? now : *told_us;
+    task_sleep(task, WAIT_PAUSE_US);
+    return task_interrupted(task, diag);
+}
+
+enum err
+nodes_has_cluster(struct task *task, struct router *router, bool *has, struct diag *diag)
+{
+    struct worker *worker = &router->workers[task_worker(task)];
+    struct upstream *upstream = NULL;
+    int64_t count = 0, told_us = 0;
+    enum err err;
+    *has = false;
+    do {
+        worker->breakers[0] = (struct breaker){0};
+        err = node_acquire(task, worker, 0, sql_config_text(router->config, "router_user"),
+            "postgres", &upstream, diag);
+    } while (err == ERR_SHARD_UNREACHABLE && nodes_wait(task, router, &told_us, diag) == ERR_OK);
+    TRY(task_interrupted(task, diag));
+    if (err != ERR_OK) {
+        world_log(router->world, "whether \"%s\" is one of a cluster cannot be asked: %s",
+            router->nodes[0].name, diag->message);
+        return ERR_OK;
+    }
+    err = node_query(task, upstream, "SELECT count(*) FROM pg_catalog.tusk_nodes",
+        cluster_read_number, &count, diag);
     pool_release(task, upstream);
-    return err == ERR_OK && count == 1;
+    *has = err == ERR_OK && count == 1;
+    return ERR_OK;
 }
 
 /* A connection that is nobody else's, and is not kept. */

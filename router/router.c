@@ -116,8 +116,9 @@ router_opened(struct task *task, void *arg, struct sql_engine *engine, struct di
         list_init(&worker->ages);
         list_init(&worker->rounds.waiters);
     }
-    bool several = router->node_count > 1 || nodes_has_cluster(task, router);
-    enum err err = several ? cluster_open(task, router, diag) : ERR_OK;
+    bool several = router->node_count > 1;
+    enum err err = several ? ERR_OK : nodes_has_cluster(task, router, &several, diag);
+    err = err == ERR_OK && several ? cluster_open(task, router, diag) : err;
     if (err == ERR_OK && router->cluster != NULL) {
         err = sagas_open(task, router, diag);
         err = err == ERR_OK ? control_open(task, router, diag) : err;

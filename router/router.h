@@ -454,9 +454,12 @@ void copies_forget(struct task *task, struct router *router);
 
 /* At the start: from whoever of router_nodes knows them; nobody does: they are what it says. */
 enum err nodes_open(struct task *task, struct router *router, struct diag *diag);
-/* Is the only node of router_nodes one of a cluster (its setting cluster_node)? Who cannot be asked
- * is not. */
-bool nodes_has_cluster(struct task *task, struct router *router);
+/* At the start, when nodes that must be asked cannot be reached: a moment's pause. The log says
+ * every few seconds who they are, and why; *told_us is 0 at first. ERR_ADMIN_SHUTDOWN: no more. */
+enum err nodes_wait(struct task *task, struct router *router, int64_t *told_us, struct diag *diag);
+/* Is the only node of router_nodes one of a cluster (its setting cluster_node)? Waits for who
+ * cannot be reached; who does not let us in is not. */
+enum err nodes_has_cluster(struct task *task, struct router *router, bool *has, struct diag *diag);
 /* What the first node says. */
 enum err nodes_load(struct task *task, struct router *router, struct diag *diag);
 /* The number of one that is not dropped; -1: there is none. */

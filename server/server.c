@@ -289,7 +289,7 @@ drain(struct task *task, struct server *server)
 /* ---- while the engine opens --------------------------------------------------------------------
  */
 
-/* Tells whoever comes that the server starts (57P03). */
+/* Tells whoever comes that the server, or what stands behind it, starts (57P03). */
 static void
 greeter_main(struct task *task, void *arg)
 {
@@ -303,6 +303,13 @@ greeter_main(struct task *task, void *arg)
     server->greeter = NULL;
     server->greeter_ended = true;
     task_unpark(server->task);
+}
+
+static enum err
+begin_greeter(struct task *task, struct server *server, struct diag *diag)
+{
+    server->opened = server->greeter_ended = false;
+    return task_spawn(server->world, (int)task_worker(task), "greeter", greeter_main, server, diag);
 }
 
 static void
@@ -333,7 +340,7 @@ open_engine(struct task *task, struct server *server, const struct server_option
         .wal_segment_size = options->wal_segment_size,
         .checkpoint_wal_size = options->checkpoint_wal_size,
     };
-    TRY(task_spawn(server->world, (int)task_worker(task), "greeter", greeter_main, server, diag));
+    TRY(begin_greeter(task, server, diag));
     struct sql_engine *opened = NULL;
     enum err err = sql_engine_open(task, &engine, &opened, diag);
     end_greeter(task, server);
@@ -352,13 +359,23 @@ open_engine(struct task *task, struct server *server, const struct server_option
 /* ---- the whole ---------------------------------------------------------------------------------
  */
 
+/* It may wait for other servers. */
+static enum err
+open_relay(struct task *task, struct server *server, const struct server_options *options,
+    struct diag *diag)
+{
+    TRY(begin_greeter(task, server, diag));
+    enum err err = options->opened(task, options->arg, server->engine, diag);
+    end_greeter(task, server);
+    server->relay = options->relay;
+    return err;
+}
+
 static enum err
 serve_clients(struct task *task, struct server *server, const struct server_options *options,
     struct diag *diag)
 {
     const char *host = sql_config_text(options->config, "listen_addresses");
-    world_log(server->world, "ready: listening on %s, port %u, data directory \"%s\"", host,
-        world_listener_port(server->listener), options->data_directory);
     enum err err = task_spawn(
         server->world, (int)task_worker(task), "housekeeper", housekeeper_main, server, diag);
     bool kept = err == ERR_OK;
@@ -369,11 +386,12 @@ serve_clients(struct task *task, struct server *server, const struct server_opti
     }
     bool opened = err == ERR_OK && options->opened != NULL;
     if (opened) {
-        server->relay = options->relay;
-        err = options->opened(task, options->arg, server->engine, diag);
+        err = open_relay(task, server, options, diag);
         opened = err == ERR_OK;
     }
     if (err == ERR_OK) {
+        world_log(server->world, "ready: listening on %s, port %u, data directory \"%s\"", host,
+            world_listener_port(server->listener), options->data_directory);
         err = serve(task, server, server->engine, diag);
     }
     world_listener_close(task, server->listener);

@@ -3,6 +3,7 @@
 
     tests/cluster/access.py [release|debug]
 """
+import concurrent.futures
 import os
 import shutil
 import sys
@@ -12,7 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import pgwire
 from certificates import Authority
-from cluster import Cluster, connect
+from cluster import Cluster, connect, wait_for
 from server import Checks
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "release"
@@ -54,6 +55,17 @@ def start_fails(cluster, what, words, *settings):
     finally:
         router.__exit__()
     check(what, words in text and "FATAL" in text, text[-600:])
+
+
+def start_waits(cluster, what, words, *settings):
+    """A node that cannot be had is waited for: it may be mended."""
+    router = cluster.new_router([word for setting in settings for word in ("-c", setting)])
+    starting = concurrent.futures.ThreadPoolExecutor(1).submit(router.start)
+    check(what, wait_for(lambda: os.path.exists(router.log) and words in router.tail() and
+                         "waiting for node" in router.tail()), router.tail())
+    router.stop()
+    check(f"{what}: it has ended", starting.exception(60) is not None)
+    router.__exit__()
 
 
 def serves(cluster, what, *settings):
@@ -143,7 +155,7 @@ def main(folder):
                f"router_sslrootcert={authority.certificate}")
         start_fails(cluster, "hostssl, disable", "no tusk_hba.conf entry", with_file,
                     "router_sslmode=disable")
-        start_fails(cluster, "another's certificate", "certificate verify failed", with_file,
+        start_waits(cluster, "another's certificate", "certificate verify failed", with_file,
                     "router_sslmode=verify-ca", f"router_sslrootcert={stranger.certificate}")
         start_fails(cluster, "no authority", "root certificate file", with_file,
                     "router_sslmode=verify-full")

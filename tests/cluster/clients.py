@@ -6,9 +6,13 @@
 Definitions that one node refuses, that end in a comment, that depend on the client's settings; sequences with
 bounds; commits that fail at the shard; settings with anything in them; who may touch the schema's list.
 """
+import concurrent.futures
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
 
 from cluster import Cluster, Router, connect, sqlstate
 import pgwire
@@ -417,6 +421,48 @@ def shown(checks, cluster, build):
             checks.check(f"\\d {table}", got.returncode == 0 and said, got.stdout + got.stderr)
 
 
+def patient(checks, build):
+    """A router whose nodes are not there yet waits for them, aloud; who comes is told that it starts."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+
+    def begin(nodes):
+        """Its start, up to the wait."""
+        router = Router(build, nodes)
+        router.port = port   # there is no "ready" to tell it
+        starting = concurrent.futures.ThreadPoolExecutor(1).submit(router.start, 60)
+        told = wait_for(lambda: os.path.exists(router.log) and 'waiting for node "n1": could not connect' in router.tail())
+        checks.check("it says whom it waits for, and why", told, router.tail())
+        got = sqlstate(lambda: connect(router))
+        checks.check("clients are told that it starts", got == "57P03", got)
+        return router, starting
+
+    with Server(build, ["-c", "cluster_node=n1"]) as first, Server(build, ["-c", "cluster_node=n2"]) as second:
+        both, seed = f"n1=127.0.0.1:{first.port},n2=127.0.0.1:{second.port}", f"n1=127.0.0.1:{first.port}"
+        first.stop()
+        router, starting = begin(both)
+        checks.check("not of whom it has met", '"n2"' not in router.tail(), router.tail())
+        began = time.monotonic()
+        router.process.send_signal(signal.SIGTERM)
+        checks.check("SIGTERM ends the wait at once", router.process.wait(60) == 0 and time.monotonic() < began + 5)
+        checks.check("and the start", isinstance(starting.exception(60), RuntimeError))
+        router.__exit__()
+        second.stop()
+        for nodes in (both, seed):
+            router, starting = begin(nodes)
+            if nodes == both:
+                checks.check("of all", 'waiting for node "n2"' in router.tail(), router.tail())
+                second.start()
+            first.start()
+            starting.result(60)
+            got = rows(router, "select count(*) from tusk_nodes")
+            checks.check("then it begins, and knows the cluster", got == [("2",)], got)
+            first.stop()
+            router.__exit__()
+        first.start()
+
+
 def main():
     build = sys.argv[1] if len(sys.argv) > 1 else "release"
     checks = Checks()
@@ -431,6 +477,7 @@ def main():
         keys(checks, None, router)
         locked_at_one(checks, one, router)
         prepared(checks, router)
+    patient(checks, build)
     return checks.done()
 
 
