@@ -35,21 +35,24 @@ superblock__read(
     enum err err = world_file_read(
         task, store->file, 0, copies, SUPERBLOCK_BLOCKS * sizeof *copies, &got, diag);
     const struct superblock *best = NULL;
+    uint32_t other = 0; /* a version that is said beside no valid copy: a bit of one may be wrong */
     for (int i = 0; err == ERR_OK && i < SUPERBLOCK_BLOCKS; i++) {
         bool ours = memcmp(copies[i].magic, "TUSKDATA", 8) == 0;
         if (ours && copies[i].version != SUPERBLOCK_VERSION) {
-            err = diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
-                "file \"%s\" has format version %u; this program reads version %d",
-                world_file_path(store->file), copies[i].version, SUPERBLOCK_VERSION);
-            diag_hint(diag, "Start the server that made it, write everything out with pg_dump, and "
-                            "load that into a new directory.");
+            other = copies[i].version;
         } else if (ours && copies[i].page_size == BTREE_PAGE_SIZE &&
                    copies[i].crc == checksum(&copies[i]) &&
                    (best == NULL || copies[i].number > best->number)) {
             best = &copies[i];
         }
     }
-    if (err == ERR_OK && best == NULL) {
+    if (err == ERR_OK && best == NULL && other != 0) {
+        err = diag_set(diag, ERR_FEATURE_NOT_SUPPORTED,
+            "file \"%s\" has format version %u; this program reads version %d",
+            world_file_path(store->file), other, SUPERBLOCK_VERSION);
+        diag_hint(diag, "Start the server that made it, write everything out with pg_dump, and "
+                        "load that into a new directory.");
+    } else if (err == ERR_OK && best == NULL) {
         err = diag_set(
             diag, ERR_CORRUPT, "file \"%s\" has no valid superblock", world_file_path(store->file));
         diag_hint(

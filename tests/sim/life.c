@@ -449,7 +449,8 @@ lead_main(struct task *task, void *arg)
     mem_free(client);
     if (!server_ended) {
         static const int signals[] = {SIGTERM, SIGTERM, SIGINT, SIGQUIT};
-        world_sim_signal(life.now, signals[life.last ? 0 : kept_draw(4)]);
+        bool whole = life.last || kept->template; /* nothing of it may be left in memory */
+        world_sim_signal(life.now, signals[whole ? 0 : kept_draw(4)]);
     }
 }
 
@@ -484,7 +485,9 @@ life_run(void)
 {
     uint64_t seed = hash_u64(kept->chance ^ (life.number + 1));
     struct buffer disk = run_world(seed);
-    memcpy(kept->disk, disk.data, disk.size);
+    if (disk.size > 0) { /* not in a life that ends before its first sync */
+        memcpy(kept->disk, disk.data, disk.size);
+    }
     kept->disk_size = disk.size;
     kept->ios += world_sim_io_count(life.now);
     kept->clock_us += world_sim_now_us(life.now) + 1000;

@@ -40,7 +40,7 @@ PLANTS = [
      "page__append_range(left, old_right, 0, count - 1);", 1000),
     # The log is not told how an index was built.
     ("fill", "txn/fill.c",
-     "    redo__build(txn, tree, definition);\n", "    (void)definition;\n    (void)tree;\n", 1500),
+     "    redo__build(txn, tree, definition);\n", "    (void)definition;\n    (void)tree;\n", 4000),
     # An answer does not wait until what it shows is durable.
     ("txn", "txn/commit.c",
      "if (txn->observed != 0 && txn->observed > wal_durable(txn->db->wal).v) {",
@@ -120,8 +120,8 @@ PLANTS = [
      "            delivery->step, arena, diag);", 400, CLUSTER),
     # A row is written in a bucket that has been stopped.
     ("fence", "sql/catalog/buckets.c",
-     "    if (state != BUCKET_OWNED) {\n        return refuse(task, txn, group, bucket, state, diag);",
-     "    if (state > BUCKET_GONE) {\n        return refuse(task, txn, group, bucket, state, diag);",
+     "    return state == BUCKET_OWNED ? ERR_OK : refuse(",
+     "    return state <= BUCKET_GONE ? ERR_OK : refuse(",
      200, CLUSTER),
     # A bucket's owner is changed without comparing what was there.
     ("switch", "shard/move.c",
