@@ -243,9 +243,10 @@ enum err
 nodes_open(struct task *task, struct router *router, struct diag *diag)
 {
     struct list *list = mem_zalloc(sizeof *list);
-    enum err err = ERR_OK;
+    enum err err = ERR_OK, first = ERR_OK;
     for (uint32_t i = 0; i < router->node_count && list->count == 0; i++) {
         err = ask_seed(task, router, i, list, diag);
+        first = i == 0 ? err : first;
         if (err != ERR_OK && err != ERR_SHARD_UNREACHABLE) {
             break;
         }
@@ -262,6 +263,8 @@ nodes_open(struct task *task, struct router *router, struct diag *diag)
         }
         router->node_count = list->count;
         err = ERR_OK;
+    } else if (first == ERR_SHARD_UNREACHABLE) { /* it may have a list, and come at this moment */
+        err = first;
     } else if (err == ERR_OK || err == ERR_SHARD_UNREACHABLE) {
         struct upstream *upstream = NULL;
         err = open_alone(task, router, 0, &upstream, diag);
